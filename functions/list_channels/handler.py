@@ -1,0 +1,27 @@
+"""The list of channels."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from shared.use_cases import list_channels as use_case
+from shared.web import docs
+from shared.web.app import Use, answer, create_app, create_handler
+from shared.web.identity import Caller
+from shared.web.schemas import ListChannelsQuery
+
+app = create_app("list_channels")
+
+
+@app.get("/v1/channels", **docs.LIST_CHANNELS)
+async def list_channels(
+    services: Use, caller: Caller, query: Annotated[ListChannelsQuery, Query()]
+) -> Response:
+    """The caller's channels, the latest activity first; with `scope=public` those that one may join, by name."""
+    find = use_case.list_public_channels if query.scope == "public" else use_case.list_channels
+    return answer(find(services, caller, query.listing()))
+
+
+handler = create_handler(app)

@@ -1,0 +1,1 @@
+"""Managing channels and their members."""

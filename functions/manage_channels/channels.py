@@ -1,0 +1,47 @@
+"""Making, changing and archiving channels."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from shared.use_cases import manage_channels as use_case
+from shared.web import docs
+from shared.web.app import IdempotencyKey, Use, answer
+from shared.web.conditional import IfMatch, etag, version
+from shared.web.created import created_channel
+from shared.web.identity import Caller
+from shared.web.schemas import ChannelChange, ChannelId, ChannelIn
+
+router = APIRouter()
+
+
+@router.post("/v1/channels", **docs.CREATE_CHANNEL)
+async def create_channel(
+    services: Use, caller: Caller, body: ChannelIn, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Makes a channel with the caller as its owner; a pair's direct channel is found again."""
+    made = use_case.create_channel(services, caller, body.plan(caller), idempotency_key)
+    return created_channel(made)
+
+
+@router.get("/v1/channels/{channel_id}", **docs.GET_CHANNEL)
+async def get_channel(services: Use, caller: Caller, channel_id: ChannelId) -> Response:
+    """A channel, and the caller's part in it."""
+    channel = use_case.get_channel(services, caller, channel_id)
+    return answer(channel, 200, etag(channel["version"]))
+
+
+@router.patch("/v1/channels/{channel_id}", **docs.UPDATE_CHANNEL)
+async def update_channel(
+    services: Use, caller: Caller, channel_id: ChannelId, body: ChannelChange, if_match: IfMatch = None
+) -> Response:
+    """Changes name, topic or slow mode; with `If-Match` only if nobody else has since."""
+    channel = use_case.update_channel(services, caller, channel_id, body.changes(), version(if_match))
+    return answer(channel, 200, etag(channel["version"]))
+
+
+@router.delete("/v1/channels/{channel_id}", **docs.ARCHIVE_CHANNEL)
+async def archive_channel(services: Use, caller: Caller, channel_id: ChannelId) -> Response:
+    """Archives the channel: its members can read it, nobody can change it."""
+    use_case.archive_channel(services, caller, channel_id)
+    return Response(status_code=204)

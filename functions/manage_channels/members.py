@@ -1,0 +1,44 @@
+"""Joining, inviting, leaving, removing; the user `me` is the caller."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from shared.use_cases import manage_members as use_case
+from shared.web import docs
+from shared.web.app import Use, answer
+from shared.web.identity import Caller
+from shared.web.schemas import ChannelId, ListMembersQuery, MemberIn, UserId
+
+router = APIRouter()
+
+
+@router.get("/v1/channels/{channel_id}/members", **docs.LIST_MEMBERS)
+async def list_members(
+    services: Use, caller: Caller, channel_id: ChannelId, query: Annotated[ListMembersQuery, Query()]
+) -> Response:
+    """Who is in the channel, by user id; who came or left just now may lag."""
+    return answer(use_case.list_members(services, caller, channel_id, query.limit, query.cursor))
+
+
+@router.put("/v1/channels/{channel_id}/members/{user_id}", **docs.PUT_MEMBER)
+async def put_member(
+    services: Use, caller: Caller, channel_id: ChannelId, user_id: UserId, body: MemberIn | None = None
+) -> Response:
+    """Joins a public channel (`me`), adds somebody, or changes a member's role."""
+    role = body.wanted() if body else None
+    joined = use_case.put_member(services, caller, channel_id, _target(user_id, caller), role)
+    return answer(joined.member, 201 if joined.new else 200)
+
+
+@router.delete("/v1/channels/{channel_id}/members/{user_id}", **docs.REMOVE_MEMBER)
+async def remove_member(services: Use, caller: Caller, channel_id: ChannelId, user_id: UserId) -> Response:
+    """Leaves the channel (`me`), or removes somebody from it."""
+    use_case.remove_member(services, caller, channel_id, _target(user_id, caller))
+    return Response(status_code=204)
+
+
+def _target(user_id: str, caller: str) -> str:
+    return caller if user_id == "me" else user_id

@@ -1,0 +1,27 @@
+"""Posting to a channel."""
+
+from __future__ import annotations
+
+from fastapi import Response
+
+from shared.use_cases import post_message as use_case
+from shared.web import docs
+from shared.web.app import IdempotencyKey, Use, create_app, create_handler
+from shared.web.created import created, drafts_of
+from shared.web.identity import Caller
+from shared.web.schemas import ChannelId, PostIn
+
+app = create_app("post_message")
+
+
+@app.post("/v1/channels/{channel_id}/messages", **docs.POST_MESSAGE)
+async def post_message(
+    services: Use, caller: Caller, channel_id: ChannelId, body: PostIn, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Posts a message, or up to 25 at adjacent positions, all or none."""
+    drafts = drafts_of(body)
+    posted = use_case.post_message(services, caller, channel_id, drafts, idempotency_key)
+    return created(channel_id, body, posted)
+
+
+handler = create_handler(app)

@@ -1,0 +1,140 @@
+"""`python -m local` runs the local stack until Ctrl-C; `python -m local clean` forgets its state."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from local.dynamodb import EndpointUnusableError, EngineMissingError, TableDiffersError
+from local.dynamodb_local import UnavailableError
+from local.processes import AlreadyRunningError, ChildFailedError, Processes
+from local.settings import LocalSettings, SettingError, read_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    from local.stack import Stack
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+STATE: Final = ROOT / ".local"
+# Installed, not made by running: these outlive `clean`.
+_INSTALLED: Final = ("ministack-venv", "sam-venv", "dynamodb-local", "lock")
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_REASONS_TO_GIVE_UP: Final = (
+    AlreadyRunningError,
+    ChildFailedError,
+    EndpointUnusableError,
+    EngineMissingError,
+    SettingError,
+    TableDiffersError,
+    UnavailableError,
+)
+_EXAMPLE_USER: Final = "ada"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit status: 0 after a stop by signal, 1 if the stack could not start."""
+    options = _parse(arguments)
+    try:
+        if options.command == "clean":
+            clean(STATE)
+        else:
+            run(ROOT, STATE, end_with_parent=options.end_with_parent)
+    except _REASONS_TO_GIVE_UP as error:
+        print(f"budgie: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(root: Path, state: Path, *, end_with_parent: bool = False) -> None:
+    """Run the stack of `root` on `state` until a signal ends it, or until the process that started us is gone."""
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt)
+    began = time.monotonic()
+    parent = os.getppid()
+    try:
+        os.environ.update(read_environment(root, os.environ))
+        settings = LocalSettings.from_env(os.environ)
+        from local.stack import Stack
+
+        with Stack(settings, root, directory=state, log=_say) as stack:
+            _say(_greeting(stack, settings, time.monotonic() - began))
+            _wait(parent if end_with_parent else None)
+            _say("The process that started the stack is gone.")
+    except KeyboardInterrupt:
+        pass
+    _say("\nStopped.")
+
+
+def clean(state: Path) -> None:
+    """Forget what running has left: tables, Redis, keys, logs. What is installed stays.
+
+    Raises:
+        AlreadyRunningError: a stack runs on it.
+    """
+    # Holding the lock: no stack runs, and none can start meanwhile.
+    with Processes(state):
+        for path in state.iterdir():
+            if path.name in _INSTALLED:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local", description="The local stack.")
+    parser.add_argument("command", nargs="?", choices=["run", "clean"], default="run")
+    parser.add_argument(
+        "--end-with-parent",
+        action="store_true",
+        help="stop when the process that started this one ends, even by SIGKILL (for make)",
+    )
+    return parser.parse_args(arguments)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    # From now on everything is being stopped: a second Ctrl-C must not leave half of it running.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _wait(parent: int | None) -> None:
+    forever = threading.Event()
+    while parent is None or os.getppid() == parent:
+        forever.wait(1.0)
+
+
+def _greeting(stack: Stack, settings: LocalSettings, seconds: float) -> str:
+    engine = "given" if settings.dynamodb_endpoint_url else settings.dynamodb_engine
+    redis = "Upstash, yours" if settings.upstash_redis_rest_url else "valkey behind an Upstash REST endpoint"
+    return f"""
+Budgie answers at {stack.url} after {seconds:.1f} s.
+
+  Try it  curl -H 'Authorization: Bearer {stack.token_for(_EXAMPLE_USER)}' {stack.url}/v1/channels
+  Docs    {stack.url}/docs
+  Tokens  make token USER=bob
+  Data    DynamoDB: {engine} at {stack.dynamodb_url}, table {settings.table_name}
+          Redis: {redis} at {stack.upstash_url}
+
+Ctrl-C stops everything.
+"""
+
+
+def _say(line: str) -> None:
+    # At once, also into a pipe or a file.
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""What a developer may set for the local stack: the environment, then `.env.local`, then `.env`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
+from urllib.parse import urlsplit
+
+from local.dynamodb import ENGINES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_HIGHEST_PORT: Final = 65535
+# DynamoDB's own rule for table names.
+_TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_ASSIGNMENT: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII)
+_UNQUOTED_COMMENT: Final = re.compile(r"(^|\s)#.*")
+_QUOTED: Final = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
+_FILES: Final = (".env.local", ".env")
+
+
+class SettingError(ValueError):
+    """A setting has a value that cannot be used; the text names the variable."""
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """The local stack's settings.
+
+    A port is the preferred one: another is taken if it is not free, and 0 takes any.
+
+    An address that is set (`dynamodb_endpoint_url`, `upstash_redis_rest_url`) replaces the engine of ours,
+    which is then not started.
+    """
+
+    port: int = 3000
+    dynamodb_engine: str = "ministack"
+    dynamodb_endpoint_url: str = ""
+    dynamodb_port: int = 8000
+    redis_port: int = 6390
+    upstash_port: int = 8079
+    upstash_redis_rest_url: str = ""
+    upstash_redis_rest_token: str = ""
+    table_name: str = "budgie"
+
+    VARIABLES: ClassVar[Mapping[str, str]] = {
+        "PORT": "port of the API",
+        "DYNAMODB_ENGINE": "ministack, or dynamodb-local for AWS's own (needs Java 17 and npm)",
+        "DYNAMODB_ENDPOINT_URL": "address of a DynamoDB engine that runs elsewhere; none is started then",
+        "DYNAMODB_PORT": "port of the DynamoDB engine",
+        "REDIS_PORT": "port of the Redis server",
+        "UPSTASH_PORT": "port of the Upstash REST endpoint before the Redis server",
+        "UPSTASH_REDIS_REST_URL": "address of an Upstash database of yours; no Redis is started then",
+        "UPSTASH_REDIS_REST_TOKEN": "the token of that database",
+        "TABLE_NAME": "the DynamoDB table",
+    }
+    """Every variable that is read, and what it says."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> LocalSettings:
+        """Read the settings; a variable that is empty counts as not set.
+
+        Raises:
+            SettingError: a value cannot be used.
+        """
+        given = {name: environ[name].strip() for name in cls.VARIABLES if environ.get(name, "").strip()}
+        settings = cls(
+            port=_port(given, "PORT", cls.port),
+            dynamodb_engine=_engine(given, cls.dynamodb_engine),
+            dynamodb_endpoint_url=_address(given, "DYNAMODB_ENDPOINT_URL"),
+            dynamodb_port=_port(given, "DYNAMODB_PORT", cls.dynamodb_port),
+            redis_port=_port(given, "REDIS_PORT", cls.redis_port),
+            upstash_port=_port(given, "UPSTASH_PORT", cls.upstash_port),
+            upstash_redis_rest_url=_address(given, "UPSTASH_REDIS_REST_URL"),
+            upstash_redis_rest_token=given.get("UPSTASH_REDIS_REST_TOKEN", ""),
+            table_name=_table(given, cls.table_name),
+        )
+        if settings.upstash_redis_rest_url and not settings.upstash_redis_rest_token:
+            raise SettingError("UPSTASH_REDIS_REST_TOKEN is missing: UPSTASH_REDIS_REST_URL is set")
+        return settings
+
+
+def read_environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment, completed by what `.env.local` and `.env` in `root` say.
+
+    Raises:
+        SettingError: a line of them is no assignment.
+    """
+    merged = dict(environ)
+    for name in _FILES:
+        path = root / name
+        if path.is_file():
+            merged = parse_env_file(path.read_text(encoding="utf-8"), name) | merged
+    return merged
+
+
+def parse_env_file(text: str, file_name: str = ".env") -> dict[str, str]:
+    """Parse lines of `KEY=VALUE`, with `#` comments and single or double quotes; nothing is expanded.
+
+    Raises:
+        SettingError: a line is no assignment; the value is not shown, it may be secret.
+    """
+    values = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        assignment = _ASSIGNMENT.fullmatch(line.strip())
+        if assignment is None:
+            raise SettingError(f"{file_name}, line {number}: expected KEY=VALUE")
+        values[assignment[1]] = _value(assignment[2])
+    return values
+
+
+def _value(text: str) -> str:
+    if quoted := _QUOTED.fullmatch(text):
+        return quoted[2]
+    return _UNQUOTED_COMMENT.sub("", text).strip()
+
+
+def _port(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text) <= _HIGHEST_PORT):
+        raise SettingError(f"{name} must be a port, 0 to {_HIGHEST_PORT} (0: any free one), not {text!r}")
+    return int(text)
+
+
+def _engine(given: Mapping[str, str], default: str) -> str:
+    name = given.get("DYNAMODB_ENGINE", default)
+    if name not in ENGINES:
+        raise SettingError(f"DYNAMODB_ENGINE must be {' or '.join(ENGINES)}, not {name!r}")
+    return name
+
+
+def _address(given: Mapping[str, str], name: str) -> str:
+    # The value is not shown: an address may carry a password.
+    text = given.get(name, "")
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if text and not is_address:
+        raise SettingError(f"{name} must be an address that begins with http:// or https://")
+    return text.rstrip("/")
+
+
+def _table(given: Mapping[str, str], default: str) -> str:
+    name = given.get("TABLE_NAME", default)
+    if not _TABLE_NAME.fullmatch(name):
+        raise SettingError(f"TABLE_NAME must be 3 to 255 letters, digits, '_', '.' or '-', not {name!r}")
+    return name

@@ -1,0 +1,223 @@
+"""The whole local stack: DynamoDB engine, table, Redis, Upstash REST endpoint, gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
+
+from local import dynamodb, ports, template, tokens, valkey
+from local.processes import Child, Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from local.settings import LocalSettings
+
+TEMPLATE: Final = "template.yaml"
+_TOKEN_FILE: Final = "upstash-token"  # noqa: S105  # a file's name
+_NO_PROXY: Final = f"{ports.LOOPBACK},localhost"
+# What a developer has set for real accounts must not reach an engine of ours, nor change how it is called.
+_NOT_OURS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB")
+
+
+class Stack:
+    """A context manager: entered, the API answers at `url`; left, nothing of it runs any more.
+
+    Args of the constructor:
+        settings: what to start, and where.
+        root: the project: `template.yaml`, `functions/`, `shared/`.
+        directory: where state, logs and records are kept; one stack at a time. `.local` in `root` by default.
+        environ: where the variables that handlers read are set, and put back at the end.
+        log: gets one line a request.
+    """
+
+    url: str
+    """The address of the API."""
+    dynamodb_url: str
+    upstash_url: str
+
+    def __init__(
+        self,
+        settings: LocalSettings,
+        root: Path,
+        *,
+        directory: Path | None = None,
+        environ: MutableMapping[str, str] = os.environ,
+        log: Callable[[str], None] = print,
+    ) -> None:
+        self._settings = settings
+        self._root = root
+        self._directory = directory or root / ".local"
+        self._environ = environ
+        self._log = log
+        self._keys: tokens.KeyPair | None = None
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start everything.
+
+        Raises:
+            AlreadyRunningError: a stack of the same directory runs.
+            ChildFailedError: an engine did not start; its log's end is in the text.
+            EndpointUnusableError: the DynamoDB engine refuses us or is not there.
+        EngineMissingError: an engine is not installed.
+            TableDiffersError: the table of an earlier run does not fit `template.yaml`.
+        """
+        # Whatever fails in between, or is interrupted, what was started until then is stopped.
+        with contextlib.ExitStack() as opened:
+            processes = opened.enter_context(Processes(self._directory))
+            self._start(processes, opened)
+            self._open = opened.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def token_for(self, user: str) -> str:
+        """Return a token that the gateway accepts, valid for a day.
+
+        Raises:
+            RuntimeError: the stack was never entered.
+        """
+        if self._keys is None:
+            raise RuntimeError("the stack was never started")
+        return self._keys.issue(user)
+
+    def _start(self, processes: Processes, opened: contextlib.ExitStack) -> None:
+        # Both engines start while we import what the rest needs; only then is either waited for.
+        engine = self._launch_dynamodb(processes)
+        redis, redis_port = self._launch_redis(processes)
+        self._keys = tokens.KeyPair.load_or_create(self._directory)
+        from local.gateway import Gateway
+
+        upstash_token = self._start_upstash(opened, redis, redis_port)
+        loaded = self._load_template()
+        opened.enter_context(_variables(self._environ, self._handler_variables(upstash_token)))
+        if engine is not None:
+            engine.wait_ready()
+        dynamodb.set_up(self.dynamodb_url, self._environ, self._settings.table_name, loaded)
+        verifier = tokens.Verifier(self._keys.public_key, tokens.ISSUER, tokens.AUDIENCE)
+        gateway = Gateway(
+            template=loaded,
+            root=self._root,
+            verifier=verifier,
+            port=ports.choose(self._settings.port),
+            log=self._log,
+        )
+        gateway.start()
+        opened.callback(gateway.close)
+        self.url = gateway.url
+        processes.announce(self.url)
+
+    def _launch_dynamodb(self, processes: Processes) -> dynamodb.Engine | None:
+        settings = self._settings
+        if settings.dynamodb_endpoint_url:
+            self.dynamodb_url = settings.dynamodb_endpoint_url
+            return None
+        engine = dynamodb.launch_engine(
+            settings.dynamodb_engine, self._directory, processes, port=settings.dynamodb_port
+        )
+        self.dynamodb_url = engine.url
+        return engine
+
+    def _launch_redis(self, processes: Processes) -> tuple[Child | None, int]:
+        if self._settings.upstash_redis_rest_url:
+            return None, 0
+        port = ports.choose(self._settings.redis_port)
+        argv = valkey.command(port, self._directory / "valkey-state")
+        return processes.start("valkey", argv), port
+
+    def _start_upstash(self, opened: contextlib.ExitStack, redis: Child | None, redis_port: int) -> str:
+        """Start the endpoint, unless the developer has an Upstash database; return the token of either."""
+        if redis is None:
+            self.upstash_url = self._settings.upstash_redis_rest_url
+            return self._settings.upstash_redis_rest_token
+        from local.upstash import UpstashEndpoint
+
+        token = _kept_token(self._directory / _TOKEN_FILE)
+        redis.wait_ready(lambda: _answers(redis_port))
+        port = ports.choose(self._settings.upstash_port)
+        endpoint = UpstashEndpoint(redis_port=redis_port, token=token, port=port)
+        endpoint.start()
+        opened.callback(endpoint.close)
+        self.upstash_url = endpoint.url
+        return token
+
+    def _load_template(self) -> template.Template:
+        overrides = {
+            "JwtIssuer": tokens.ISSUER,
+            "JwtAudience": tokens.AUDIENCE,
+            "Table": self._settings.table_name,
+            "UpstashRedisRestUrl": self.upstash_url,
+        }
+        return template.load(self._root / TEMPLATE, overrides)
+
+    def _handler_variables(self, upstash_token: str) -> dict[str, str | None]:
+        """What handlers read; None takes a variable away."""
+        always: dict[str, str | None] = {
+            "TABLE_NAME": self._settings.table_name,
+            "DYNAMODB_ENDPOINT_URL": self.dynamodb_url,
+            "UPSTASH_REDIS_REST_URL": self.upstash_url,
+            "UPSTASH_REDIS_REST_TOKEN": upstash_token,
+            "POWERTOOLS_SERVICE_NAME": "budgie",
+            "POWERTOOLS_DEV": "false",
+        }
+        if not self._settings.dynamodb_endpoint_url:
+            return {**always, **_region(dynamodb.REGION), **dynamodb.CREDENTIALS, **dict.fromkeys(_NOT_OURS)}
+        # An engine of the developer's: region and credentials are theirs too, where they gave any.
+        region = self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION")
+        has_credentials = any(name in self._environ for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"))
+        made_up = {} if has_credentials or not _is_local(self.dynamodb_url) else dynamodb.CREDENTIALS
+        return {**always, **_region(region or dynamodb.REGION), **made_up}
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in {ports.LOOPBACK, "localhost", "::1"}
+
+
+def _region(name: str) -> dict[str, str | None]:
+    return {"AWS_REGION": name, "AWS_DEFAULT_REGION": name}
+
+
+@contextlib.contextmanager
+def _variables(environ: MutableMapping[str, str], changes: dict[str, str | None]) -> Iterator[None]:
+    """Set variables for a while; a proxy that the developer uses is not asked for our own addresses."""
+    direct = ",".join(filter(None, (environ.get("NO_PROXY") or environ.get("no_proxy"), _NO_PROXY)))
+    changes = changes | {"NO_PROXY": direct, "no_proxy": direct}
+    before = {name: environ.get(name) for name in changes}
+    _apply(environ, changes)
+    try:
+        yield
+    finally:
+        _apply(environ, before)
+
+
+def _apply(environ: MutableMapping[str, str], changes: dict[str, str | None]) -> None:
+    for name, value in changes.items():
+        if value is None:
+            environ.pop(name, None)
+        else:
+            environ[name] = value
+
+
+def _kept_token(path: Path) -> str:
+    """Return the endpoint's token, made at the first start and readable by its owner only."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    return path.read_text()
+
+
+def _answers(redis_port: int) -> bool:
+    try:
+        valkey.wait_ready(redis_port, timeout=0)
+    except TimeoutError:
+        return False
+    return True

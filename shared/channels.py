@@ -1,0 +1,51 @@
+"""A channel's JSON as clients get it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared import access, keys
+from shared.clock import rfc3339
+from shared.model import Head, Member, Membership
+
+
+def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
+    """The channel for one caller; ``role``, ``last_read_seq`` and ``unread_count`` null for who is not in it.
+
+    Who is not in a public channel sees what it is, not what is said there.
+    """
+    last = head.last if membership else None
+    return {
+        "id": head.channel_id,
+        "name": head.name,
+        "topic": head.topic,
+        "kind": head.kind,
+        "creator": head.creator,
+        "created_at": rfc3339(head.created_at),
+        "archived": head.archived_at is not None,
+        "slow_mode": head.slow_mode,
+        "version": head.version,
+        "member_count": head.members,
+        "last_seq": head.seq,
+        "last_message": last
+        and {
+            "id": keys.message_id(head.channel_id, last.seq),
+            "seq": last.seq,
+            "text": last.text,
+            "sender": last.sender,
+            "created_at": rfc3339(last.created_at),
+        },
+        "last_read_seq": membership.read_seq if membership else None,
+        "unread_count": membership.unread(head) if membership else None,
+        "role": membership.role if membership else None,
+        "capabilities": access.capabilities(head, membership),
+    }
+
+
+def member_json(member: Member | Membership) -> dict[str, Any]:
+    """A member."""
+    return {
+        "user_id": member.user_id,
+        "role": member.role,
+        "joined_at": rfc3339(member.joined_at),
+    }

@@ -1,0 +1,137 @@
+"""Keys, ids and cursors, and their inverses. Pure: no I/O, no clock.
+
+Layout of the one table (partition key ``pk``, sort key ``sk``):
+
+==========  ================  ======================  ==========================================
+item        pk                sk                      written by
+==========  ================  ======================  ==========================================
+head        ``C#<channel>``   ``HEAD``                creating, posting, changing a channel
+entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that settles a hole
+receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
+membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
+==========  ================  ======================  ==========================================
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+from typing import Final
+from urllib.parse import quote
+
+SEQ_DIGITS: Final = 12
+MAX_SEQ: Final = 10**SEQ_DIGITS - 1
+HEAD_SK: Final = "HEAD"
+ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
+"""Base 32 in ASCII order, so that ids sort as the numbers they stand for."""
+
+_CHANNEL_ID = re.compile(r"[0-9a-v]{16,26}\Z")
+_MESSAGE_ID = re.compile(r"([0-9a-v]{16,26})-([0-9a-v]{8})\Z")
+_USER_ID = re.compile(r"[^\x00-\x1f\x7f/\ud800-\udfff]+\Z")
+_SEQ_CHARS = 8  # 32**8 > MAX_SEQ
+MAX_USER_ID_BYTES: Final = 128
+
+
+def channel_pk(channel_id: str) -> str:
+    """The partition of a channel's log."""
+    return f"C#{channel_id}"
+
+
+def user_pk(user_id: str) -> str:
+    """The partition of a user's memberships."""
+    return f"U#{user_id}"
+
+
+def membership_sk(channel_id: str) -> str:
+    """The sort key of a membership below its user."""
+    return f"C#{channel_id}"
+
+
+def entry_sk(seq: int) -> str:
+    """The sort key of a log entry: sorts as its position does, for ``0 <= seq <= MAX_SEQ``."""
+    return f"E#{seq:0{SEQ_DIGITS}d}"
+
+
+def receipt_sk(user_id: str, key: str) -> str:
+    """The sort key of an idempotency item; unambiguous whatever the user id and key contain."""
+    return f"I#{quote(user_id, safe='')}#{key}"
+
+
+def channel_of(key: str) -> str:
+    """The channel id in a ``C#…`` key."""
+    return key[2:]
+
+
+def user_of(pk: str) -> str:
+    """The user id in a ``U#…`` key."""
+    return pk[2:]
+
+
+def seq_of(sk: str) -> int:
+    """The position in an entry's sort key."""
+    return int(sk[2:])
+
+
+def is_channel_id(text: str) -> bool:
+    """Whether the text has the form of a channel id."""
+    return _CHANNEL_ID.match(text) is not None
+
+
+def is_user_id(text: str) -> bool:
+    """Whether the text may be a user id: 1 to 128 bytes, no slash, no control character."""
+    return _USER_ID.match(text) is not None and len(text.encode()) <= MAX_USER_ID_BYTES
+
+
+def new_channel_id() -> str:
+    """A fresh channel id: 80 random bits."""
+    return "".join(secrets.choice(ID_ALPHABET) for _ in range(16))
+
+
+def derived_channel_id(purpose: str, *parts: str) -> str:
+    """The id that the same parts always give: 130 bits of SHA-256, so that a retry finds its channel again."""
+    digest = hashlib.sha256(json.dumps([purpose, *parts]).encode()).digest()
+    return _base32(int.from_bytes(digest[:17], "big") >> 6, 26)
+
+
+def message_id(channel_id: str, seq: int) -> str:
+    """The id of the message at a position: unique everywhere, sorts in commit order within its channel."""
+    return f"{channel_id}-{_base32(seq, _SEQ_CHARS)}"
+
+
+def seq_of_message(channel_id: str, text: str) -> int | None:
+    """The position a message id of this channel stands for; None where it is no such id."""
+    match = _MESSAGE_ID.match(text)
+    if match is None or match[1] != channel_id:
+        return None
+    seq = int(match[2], 32)
+    return seq if 1 <= seq <= MAX_SEQ else None
+
+
+def encode_cursor(*parts: str | int) -> str:
+    """An opaque cursor over its parts; URL-safe."""
+    raw = json.dumps(parts, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str, *kinds: type) -> tuple[str | int, ...] | None:
+    """The parts of a cursor that was made of such kinds; None for any other text. What they say is still foreign."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        parts = json.loads(raw)
+        json.dumps(parts, ensure_ascii=False).encode()  # refuses lone surrogates
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
+        return None
+    return tuple(parts)
+
+
+def _base32(number: int, width: int) -> str:
+    digits = ""
+    for _ in range(width):
+        number, digit = divmod(number, 32)
+        digits = ID_ALPHABET[digit] + digits
+    return digits

@@ -1,0 +1,124 @@
+"""Reading a range of a log: only what is settled. Direct from the storage; a cache fills the same interface.
+
+A hole is a position that was given out and not committed, or not yet. One at the end of the log does no harm. One
+before a committed entry must be settled before that entry is served, or a client that polls after the later entry
+would never see the earlier.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Final, Protocol
+
+from shared.clock import now_ms
+from shared.messages import preview_of
+from shared.model import Entry, Head
+from shared.store.interface import Log
+
+PATIENCE_SECONDS: Final = (0.005, 0.010, 0.020, 0.040)
+"""How long a reader waits for the writer of a hole before it settles it."""
+OLD_MS: Final = 1_000
+"""A hole before an entry of this age is settled at once: its writer had its time."""
+DEAD_MS: Final = 15_000
+"""A hole at the end of the log after this time is settled too: its writer's function (10 s) has ended."""
+PREVIEW_SEARCH: Final = 25
+PREVIEW_SEARCHES: Final = 10
+"""A preview is looked for in at most so many queries of so many entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The settled entries of ``first`` to ``last``, which is less than asked for where the rest is still open."""
+
+    first: int
+    last: int
+    entries: list[Entry]
+
+
+class LogReader(Protocol):
+    """Reads ranges of logs."""
+
+    def read(self, head: Head, first: int, last: int) -> Span:
+        """Positions ``first`` to ``last``, ``last <= head.seq``, for a head read in this request."""
+
+
+class DirectLogReader:
+    """Reads the storage each time: the tier "none".
+
+    Args:
+        log: the storage.
+        sleep: waits for a number of seconds.
+        now: milliseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], int] = now_ms,
+    ) -> None:
+        self._log = log
+        self._sleep = sleep
+        self._now = now
+
+    def read(self, head: Head, first: int, last: int) -> Span:
+        """See ``LogReader``: one Query where there is no hole."""
+        found = self._entries(head.channel_id, first, last)
+        for wait in (*PATIENCE_SECONDS, None):
+            holes = [seq for seq in range(first, last + 1) if seq not in found]
+            later = self._later(head, found, holes, last)
+            dead = self._now() - head.active_at > DEAD_MS
+            due = [seq for seq in holes if dead or (later and seq < later.seq)]
+            if not due:
+                break
+            if wait is None or later is None or self._now() - later.at > OLD_MS:
+                for seq in due:
+                    found[seq] = self._settle(head, seq, _next(found, seq) or later)
+                break
+            self._sleep(wait)
+            found |= self._entries(head.channel_id, holes[0], holes[-1])
+        settled = takewhile(found.__contains__, range(first, last + 1))
+        entries = [found[seq] for seq in settled]
+        return Span(first, first + len(entries) - 1, entries)
+
+    def _entries(self, channel_id: str, first: int, last: int) -> dict[int, Entry]:
+        if last < first:
+            return {}
+        return {entry.seq: entry for entry in self._log.entries(channel_id, first, last)}
+
+    def _later(self, head: Head, found: dict[int, Entry], holes: list[int], last: int) -> Entry | None:
+        """The entry that the holes stand before: none for holes at the end of the log."""
+        if not holes:
+            return None
+        latest = found[max(found)] if found else None
+        if last < head.seq and (latest is None or latest.seq < holes[-1]):
+            return self._log.entry_after(head.channel_id, last) or latest
+        return latest
+
+    def _settle(self, head: Head, seq: int, later: Entry | None) -> Entry:
+        counted = later.messages - (later.seq - seq) if later else head.messages - (head.seq - seq)
+        entry = self._log.void(head.channel_id, Entry(seq, counted, self._now(), None))
+        if entry.body is None and head.last and head.last.seq == seq:
+            mend_preview(self._log, head.channel_id, seq)
+        return entry
+
+
+def _next(found: dict[int, Entry], seq: int) -> Entry | None:
+    return min(
+        (entry for entry in found.values() if entry.seq > seq), key=lambda entry: entry.seq, default=None
+    )
+
+
+def mend_preview(log: Log, channel_id: str, voided: int) -> None:
+    """Shows the latest message before a void, where the head still shows the message that never came."""
+    up_to, latest = voided - 1, None
+    for _ in range(PREVIEW_SEARCHES):
+        entries = log.latest_entries(channel_id, up_to, PREVIEW_SEARCH)
+        latest = next((entry for entry in entries if entry.body is not None), None)
+        if latest or not entries:
+            break
+        up_to = entries[-1].seq - 1
+    log.correct_preview(channel_id, voided, preview_of(latest) if latest else None)

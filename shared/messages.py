@@ -1,0 +1,60 @@
+"""A message's JSON: encoded once when it is posted, never parsed on the way out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from shared import keys
+from shared.clock import from_rfc3339, rfc3339
+from shared.model import MAX_PREVIEW, MAX_PREVIEW_BYTES, Entry, Preview
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message as its sender wrote it."""
+
+    text: str
+    client_message_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """JSON in as few bytes as possible; ValueError for what JSON has no word for (NaN, lone surrogates)."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def encode(channel_id: str, seq: int, sender: str, created_at: int, draft: Draft) -> bytes:
+    """The message's JSON as every client gets it, for ever."""
+    message: dict[str, Any] = {
+        "id": keys.message_id(channel_id, seq),
+        "seq": seq,
+        "sender": sender,
+        "text": draft.text,
+        "created_at": rfc3339(created_at),
+    }
+    if draft.client_message_id is not None:
+        message["client_message_id"] = draft.client_message_id
+    if draft.metadata is not None:
+        message["metadata"] = draft.metadata
+    return dumps(message)
+
+
+def preview(seq: int, sender: str, text: str, created_at: int) -> Preview:
+    """The start of a text, at most 100 characters and 140 bytes."""
+    cut = text[:MAX_PREVIEW].encode()[:MAX_PREVIEW_BYTES].decode(errors="ignore")
+    return Preview(seq, sender, cut, created_at)
+
+
+def preview_of(entry: Entry) -> Preview:
+    """The preview of a stored message; the one place that parses a body, when a void put a preview wrong."""
+    message = json.loads(entry.body or b"{}")
+    return preview(entry.seq, message["sender"], message["text"], from_rfc3339(message["created_at"]))
+
+
+def request_hash(*parts: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Tells whether two requests under one key are the same: 128 bits of SHA-256."""
+    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()
+    return sha256(canonical).digest()[:16]

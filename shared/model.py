@@ -1,0 +1,140 @@
+"""The words of the field as values: head, membership, entry, receipt. Times are milliseconds since 1970, UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+MAX_TEXT: Final = 4_000
+"""Characters of a message's text."""
+MAX_METADATA_BYTES: Final = 1_024
+MAX_BATCH: Final = 25
+MAX_NAME: Final = 80
+MAX_NAME_BYTES: Final = 160
+MAX_TOPIC: Final = 250
+MAX_TOPIC_BYTES: Final = 300
+MAX_PREVIEW: Final = 100
+MAX_PREVIEW_BYTES: Final = 140
+"""Name, topic and preview have limits in bytes too, so that a head stays below the 1 KB of one write unit
+(for user ids of up to 60 bytes; a UUID has 36)."""
+RECEIPT_SECONDS: Final = 24 * 3600
+"""How long an ``Idempotency-Key`` is remembered."""
+
+
+class Kind(StrEnum):
+    """Who may find and join a channel."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    DIRECT = "direct"
+
+
+class Role(StrEnum):
+    """What a member may do in a channel."""
+
+    OWNER = "owner"
+    MODERATOR = "moderator"
+    MEMBER = "member"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the list of channels shows of the latest message."""
+
+    seq: int
+    sender: str
+    text: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A channel: what it is, and how far its log goes.
+
+    ``seq`` is the last position given out, ``messages`` how many of them were given to messages.
+    ``version`` counts the changes to name, topic, settings and archival.
+    """
+
+    channel_id: str
+    kind: Kind
+    name: str
+    topic: str
+    creator: str
+    created_at: int
+    archived_at: int | None = None
+    version: int = 1
+    members: int = 1
+    owners: int = 1
+    slow_mode: int = 0
+    """Seconds a member waits between two messages; 0 for the default rate."""
+    seq: int = 0
+    messages: int = 0
+    last: Preview | None = None
+    request_hash: bytes = b""
+    """Of the request that created it, where that carried an ``Idempotency-Key``."""
+
+    @property
+    def active_at(self) -> int:
+        """When something last happened here."""
+        return self.last.created_at if self.last else self.created_at
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A user in a channel, how far they have read, and their rate state (``tat``, see ``rate_limit``)."""
+
+    user_id: str
+    channel_id: str
+    role: Role
+    joined_at: int
+    read_seq: int = 0
+    read_messages: int = 0
+    tat: int = 0
+
+    def unread(self, head: Head) -> int:
+        """Messages after the read position; a void among them counts until it is read past."""
+        return max(0, head.messages - self.read_messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A membership as the index of a channel's members has it."""
+
+    user_id: str
+    role: Role
+    joined_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One position of a log, settled for ever: a message's JSON as clients get it, or a void (``body`` None).
+
+    ``messages`` is how many positions up to this one were given to messages.
+    """
+
+    seq: int
+    messages: int
+    at: int
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an ``Idempotency-Key`` was used for: the last of ``count`` adjacent positions."""
+
+    key: str
+    request_hash: bytes
+    seq: int
+    count: int
+    expires: int
+    """Seconds since 1970, as DynamoDB's TTL wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one vouching read says: each None where there is no such item."""
+
+    head: Head | None
+    membership: Membership | None
+    receipt: Receipt | None = None

@@ -1,0 +1,61 @@
+"""GCRA, the generic cell rate algorithm: one number (the theoretical arrival time) is the whole state. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from shared.model import MAX_BATCH
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One message every ``interval_ms`` on average, ``burst`` at once."""
+
+    interval_ms: int
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether messages may pass, and what the caller is told. ``tat`` is the state to keep if they do."""
+
+    allowed: bool
+    tat: int
+    limit: int
+    remaining: int
+    reset_seconds: int
+    """Until the whole burst is available again."""
+    retry_after_seconds: int
+    """Until this request would pass; 0 if it does."""
+
+    def headers(self) -> dict[str, str]:
+        """The ``RateLimit-*`` fields; ``RateLimit-Reset`` is in seconds from now."""
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset_seconds),
+        }
+
+
+def decide(rate: Rate, tat: int, now: int, cost: int = 1) -> Verdict:
+    """Whether ``cost`` messages may pass at ``now`` (ms), given the state ``tat`` (ms).
+
+    A batch larger than the burst passes on a full bucket and is paid off afterwards. A state further ahead
+    than any debt can be was written by a container whose clock runs ahead, and counts as the largest debt.
+    """
+    largest_debt = (rate.burst + MAX_BATCH) * rate.interval_ms
+    tat = min(max(tat, now), now + largest_debt)
+    needed = min(cost, rate.burst)
+    wait = tat + needed * rate.interval_ms - (now + rate.burst * rate.interval_ms)
+    allowed = wait <= 0
+    after = tat + cost * rate.interval_ms if allowed else tat
+    remaining = max(0, rate.burst - ceil((after - now) / rate.interval_ms))
+    return Verdict(
+        allowed=allowed,
+        tat=after,
+        limit=rate.burst,
+        remaining=remaining,
+        reset_seconds=ceil((after - now) / 1000),
+        retry_after_seconds=0 if allowed else max(1, ceil(wait / 1000)),
+    )

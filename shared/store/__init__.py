@@ -1,0 +1,1 @@
+"""The storage: three small interfaces over one table, on DynamoDB and in memory."""

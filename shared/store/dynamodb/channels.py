@@ -1,0 +1,176 @@
+"""Heads, and the lists of them, on DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from shared import keys
+from shared.errors import ContentionError
+from shared.model import Head, Kind, Membership
+from shared.store import items
+from shared.store.dynamodb.log import retry_conflicts
+from shared.store.dynamodb.table import (
+    ConditionFailedError,
+    Table,
+    TransactionCanceledError,
+    TransactionConflictError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ABSENT: Final = "attribute_not_exists(pk)"
+OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
+
+
+def transact(
+    table: Table, sleep: Callable[[float], None], *writes: dict[str, Any]
+) -> list[dict[str, Any] | None] | None:
+    """All of the writes or none, repeated while it meets other transactions.
+
+    Returns:
+        None when it stands. Else for each write whose condition failed what stands there (``{}`` for nothing), and
+        None for the others.
+    """
+    try:
+        retry_conflicts(lambda: _transact(table, writes), sleep)
+    except TransactionCanceledError as error:
+        failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in error.reasons]
+        if not any(failed):
+            raise ContentionError(retry_after=1) from error
+        return [
+            reason.get("Item", {}) if bad else None for reason, bad in zip(error.reasons, failed, strict=True)
+        ]
+    return None
+
+
+def _transact(table: Table, writes: Sequence[dict[str, Any]]) -> None:
+    try:
+        table.transact(*writes)
+    except TransactionCanceledError as error:
+        codes = {reason.get("Code", "None") for reason in error.reasons}
+        if codes <= {"None", "TransactionConflict"}:
+            raise TransactionConflictError from error
+        raise
+
+
+class DynamoDBChannels:
+    """See ``shared.store.interface.Channels``."""
+
+    def __init__(self, table: Table, sleep: Callable[[float], None]) -> None:
+        self._table = table
+        self._sleep = sleep
+
+    def memberships(self, user_id: str) -> list[Membership]:
+        """One Query: about a read unit for each 25 channels."""
+        found = self._table.query(
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": items.s(keys.user_pk(user_id))},
+        )
+        return [items.membership_of(item) for item in found]
+
+    def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
+        """BatchGetItem: a read unit each, a call for each 100."""
+        found = self._table.batch_get([items.head_key(channel_id) for channel_id in channel_ids])
+        return {head.channel_id: head for head in map(items.head_of, found)}
+
+    def roles(self, user_id: str, channel_ids: Iterable[str]) -> dict[str, Membership]:
+        """BatchGetItem: a read unit each, a call for each 100."""
+        wanted = [items.membership_key(channel_id, user_id) for channel_id in channel_ids]
+        found = map(items.membership_of, self._table.batch_get(wanted))
+        return {membership.channel_id: membership for membership in found}
+
+    def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
+        """One Query of the sparse index: half a read unit for each 4 KB."""
+        arguments: dict[str, Any] = {}
+        if after:
+            name, channel_id = after
+            arguments["ExclusiveStartKey"] = items.head_key(channel_id) | {
+                "pub": items.s(items.PUBLIC),
+                "pubname": items.s(name),
+            }
+        found = self._table.query(
+            limit=limit,
+            IndexName=items.PUBLIC_INDEX,
+            KeyConditionExpression="pub = :public",
+            ExpressionAttributeValues={":public": items.s(items.PUBLIC)},
+            **arguments,
+        )
+        return [(item["pubname"]["S"], keys.channel_of(item["pk"]["S"])) for item in found]
+
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
+        """One transaction: 2 write units for each KB of the head and for each member, and their index entries."""
+        writes = [_put(items.head_item(head))]
+        writes += [_put(items.membership_item(membership)) for membership in memberships]
+        failed = transact(self._table, self._sleep, *writes)
+        if failed is None:
+            return None
+        if failed[0]:
+            return items.head_of(failed[0])
+        raise ContentionError(retry_after=1)
+
+    def update_channel(
+        self, channel_id: str, changes: Mapping[str, str | int], if_version: int | None
+    ) -> Head | None:
+        """One UpdateItem: 1 write unit, and 2 for the index where a public channel is renamed."""
+        values = {":one": items.n(1)}
+        names = {f"#{name}": name for name in changes}
+        for name, value in changes.items():
+            values[f":{name}"] = items.s(value) if isinstance(value, str) else items.n(value)
+        condition = OPEN
+        if if_version is not None:
+            condition += " AND version = :if_version"
+            values[":if_version"] = items.n(if_version)
+        sets = ", ".join(["version = version + :one", *(f"#{name} = :{name}" for name in changes)])
+        head = self._update(channel_id, f"SET {sets}", condition, values, names)
+        if head and "name" in changes and head.kind is Kind.PUBLIC:
+            self._reindex(head)
+        return head
+
+    def _reindex(self, head: Head) -> None:
+        """Sorts a renamed public channel anew; not if it was renamed again or archived meanwhile."""
+        self._update(
+            head.channel_id,
+            "SET pubname = :pubname",
+            "attribute_exists(pub) AND #name = :name",
+            {
+                ":pubname": items.s(items.public_name(head.name, head.channel_id)),
+                ":name": items.s(head.name),
+            },
+            {"#name": "name"},
+        )
+
+    def archive_channel(self, channel_id: str, now: int) -> None:
+        """One UpdateItem: 1 write unit, and 1 for the index."""
+        self._update(
+            channel_id,
+            "SET archived_at = :now, version = version + :one REMOVE pub, pubname",
+            OPEN,
+            {":now": items.n(now), ":one": items.n(1)},
+            {},
+        )
+
+    def _update(
+        self, channel_id: str, change: str, condition: str, values: dict[str, Any], names: dict[str, str]
+    ) -> Head | None:
+        arguments = {"ExpressionAttributeNames": names} if names else {}
+        try:
+            item = retry_conflicts(
+                lambda: self._table.update(
+                    Key=items.head_key(channel_id),
+                    UpdateExpression=change,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    **arguments,
+                ),
+                self._sleep,
+            )
+        except ConditionFailedError:
+            return None
+        return items.head_of(item)
+
+
+def _put(item: dict[str, Any]) -> dict[str, Any]:
+    return {"Put": {"Item": item, "ConditionExpression": ABSENT}}

@@ -1,0 +1,126 @@
+"""Memberships on DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from shared import keys
+from shared.model import Member, Membership, Role
+from shared.store import items
+from shared.store.dynamodb.channels import ABSENT, OPEN, transact
+from shared.store.dynamodb.log import retry_conflicts
+from shared.store.dynamodb.table import ConditionFailedError
+
+if TYPE_CHECKING:
+    from shared.store.dynamodb.table import Table
+
+SAME_ROLE = "attribute_exists(pk) AND #role = :role"
+
+
+class DynamoDBMembers:
+    """See ``shared.store.interface.Members``."""
+
+    def __init__(self, table: Table, sleep: Callable[[float], None]) -> None:
+        self._table = table
+        self._sleep = sleep
+
+    def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
+        """One Query of the sparse index: half a read unit for each 4 KB."""
+        arguments: dict[str, Any] = {}
+        if after is not None:
+            key = items.membership_key(channel_id, after) | {"ch": items.s(channel_id)}
+            arguments["ExclusiveStartKey"] = key
+        found = self._table.query(
+            limit=limit,
+            IndexName=items.MEMBERS_INDEX,
+            KeyConditionExpression="ch = :channel",
+            ExpressionAttributeValues={":channel": items.s(channel_id)},
+            **arguments,
+        )
+        return [items.member_of(item) for item in found]
+
+    def membership(self, channel_id: str, user_id: str) -> Membership | None:
+        """One GetItem: 1 read unit."""
+        item = self._table.get(items.membership_key(channel_id, user_id))
+        return items.membership_of(item) if item else None
+
+    def add_member(self, membership: Membership) -> Membership | None:
+        """One transaction: 4 write units, and 1 for the index."""
+        put = {"Put": {"Item": items.membership_item(membership), "ConditionExpression": ABSENT}}
+        owners = 1 if membership.role is Role.OWNER else 0
+        failed = transact(self._table, self._sleep, put, _count(membership.channel_id, 1, owners, OPEN))
+        if failed is None:
+            return membership
+        if failed[0]:
+            return items.membership_of(failed[0])
+        return None
+
+    def change_role(self, membership: Membership, role: Role) -> bool:
+        """One transaction: 4 write units, and 1 for the index."""
+        owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
+        update = {
+            "Update": {
+                "Key": items.membership_key(membership.channel_id, membership.user_id),
+                "UpdateExpression": "SET #role = :new",
+                "ConditionExpression": SAME_ROLE,
+                "ExpressionAttributeNames": {"#role": "role"},
+                "ExpressionAttributeValues": {":role": items.s(membership.role), ":new": items.s(role)},
+            }
+        }
+        count = _count(membership.channel_id, 0, owners, _keeps_an_owner(owners))
+        return transact(self._table, self._sleep, update, count) is None
+
+    def remove_member(self, membership: Membership) -> bool:
+        """One transaction: 4 write units, and 1 for the index."""
+        owners = -1 if membership.role is Role.OWNER else 0
+        delete = {
+            "Delete": {
+                "Key": items.membership_key(membership.channel_id, membership.user_id),
+                "ConditionExpression": SAME_ROLE,
+                "ExpressionAttributeNames": {"#role": "role"},
+                "ExpressionAttributeValues": {":role": items.s(membership.role)},
+            }
+        }
+        count = _count(membership.channel_id, -1, owners, _keeps_an_owner(owners))
+        return transact(self._table, self._sleep, delete, count) is None
+
+    def move_read_position(
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
+    ) -> Membership | None:
+        """One UpdateItem: 1 write unit."""
+        try:
+            item = retry_conflicts(
+                lambda: self._table.update(
+                    Key=items.membership_key(channel_id, user_id),
+                    UpdateExpression="SET read_seq = :seq, read_messages = :messages",
+                    ConditionExpression="attribute_exists(pk)" + ("" if force else " AND read_seq <= :seq"),
+                    ExpressionAttributeValues={":seq": items.n(seq), ":messages": items.n(messages)},
+                ),
+                self._sleep,
+            )
+        except ConditionFailedError as error:
+            return items.membership_of(error.item) if error.item else None
+        return items.membership_of(item)
+
+    def ping(self) -> None:
+        """One GetItem of nothing: 1 read unit."""
+        self._table.get({"pk": items.s(keys.user_pk("ping")), "sk": items.s("PING")})
+
+
+def _count(channel_id: str, members: int, owners: int, condition: str) -> dict[str, Any]:
+    values = {":members": items.n(members), ":owners": items.n(owners)}
+    if ":one" in condition:
+        values[":one"] = items.n(1)
+    return {
+        "Update": {
+            "Key": items.head_key(channel_id),
+            "UpdateExpression": "SET members = members + :members, owners = owners + :owners",
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
+    }
+
+
+def _keeps_an_owner(owners: int) -> str:
+    return "attribute_exists(pk) AND owners > :one" if owners < 0 else "attribute_exists(pk)"

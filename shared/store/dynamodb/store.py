@@ -1,0 +1,26 @@
+"""The storage as a whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from shared.store.dynamodb.channels import DynamoDBChannels
+from shared.store.dynamodb.log import DynamoDBLog
+from shared.store.dynamodb.members import DynamoDBMembers
+from shared.store.dynamodb.table import Table
+
+
+class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers):
+    """``shared.store.interface.Store`` on one table.
+
+    Args:
+        client: a botocore DynamoDB client.
+        table_name: the table of ``template.yaml``.
+        sleep: waits for a number of seconds.
+    """
+
+    def __init__(self, client: Any, table_name: str, sleep: Callable[[float], None] = time.sleep) -> None:  # noqa: ANN401 - botocore's clients are made at run time
+        self._table = Table(client, table_name, sleep)
+        self._sleep = sleep

@@ -1,0 +1,200 @@
+"""The one place that calls DynamoDB: names the table, counts units, follows pages, and turns errors into ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.errors import StoreThrottledError, StoreUnavailableError
+from shared.meter import meter
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+READS: Final = frozenset({"get_item", "batch_get_item", "query"})
+THROTTLES: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "ThrottlingError",
+    }
+    | {"ProvisionedThroughputExceeded"}
+)
+MAX_PAGES: Final = 20
+"""Pages of up to 1 MB that one Query follows: far more than any listing here may hold."""
+MAX_BATCH_KEYS: Final = 100
+"""Keys of one BatchGetItem, by DynamoDB's limit."""
+BACKOFF_SECONDS: Final = (0.01, 0.03, 0.1, 0.3)
+"""Waits before keys that DynamoDB left unprocessed are asked for again."""
+
+
+class ConditionFailedError(Exception):
+    """A condition was not met; ``item`` is what stands there."""
+
+    def __init__(self, item: dict[str, Any] | None) -> None:
+        super().__init__("condition failed")
+        self.item = item
+
+
+class TransactionConflictError(Exception):
+    """The item is part of another transaction just now; nothing was written."""
+
+
+class TransactionCanceledError(Exception):
+    """A transaction was refused whole; ``reasons`` has one for each of its items, in order."""
+
+    def __init__(self, reasons: Sequence[dict[str, Any]]) -> None:
+        super().__init__("transaction cancelled")
+        self.reasons = reasons
+
+
+class Table:
+    """The table's calls on a botocore client.
+
+    Args:
+        client: made by ``dynamodb_client``.
+        name: the table's name.
+        sleep: waits for a number of seconds.
+    """
+
+    def __init__(self, client: Any, name: str, sleep: Callable[[float], None] = time.sleep) -> None:  # noqa: ANN401 - botocore's clients are made at run time
+        self._client = client
+        self._name = name
+        self._sleep = sleep
+
+    def get(self, key: dict[str, Any]) -> dict[str, Any] | None:
+        """The item under a key, strongly consistent."""
+        answer = self._call("get_item", TableName=self._name, Key=key, ConsistentRead=True)
+        item: dict[str, Any] | None = answer.get("Item")
+        return item
+
+    def batch_get(self, wanted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The items under these keys, strongly consistent, in no order; missing ones are left out."""
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(wanted), MAX_BATCH_KEYS):
+            found += self._batch_get_all(list(wanted[start : start + MAX_BATCH_KEYS]))
+        return found
+
+    def _batch_get_all(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
+        for wait in (*BACKOFF_SECONDS, None):
+            answer = self._call("batch_get_item", RequestItems=request)
+            found += answer["Responses"].get(self._name, [])
+            request = answer.get("UnprocessedKeys") or {}
+            if not request:
+                return found
+            if wait is not None:
+                self._sleep(wait)
+        raise StoreThrottledError(retry_after=1)
+
+    def query(self, *, limit: int | None = None, **arguments: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - passed on to Query as it is
+        """The items of a Query, all its pages, up to ``limit``.
+
+        Raises:
+            StoreUnavailableError: it has more pages than any listing here may.
+        """
+        left = limit
+        for _ in range(MAX_PAGES):
+            if left is not None:
+                arguments["Limit"] = left
+            answer = self._call("query", TableName=self._name, **arguments)
+            yield from answer["Items"]
+            if left is not None:
+                left -= len(answer["Items"])
+            if "LastEvaluatedKey" not in answer or left == 0:
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        raise StoreUnavailableError("The listing is longer than the storage may read at once.")
+
+    def put(self, **arguments: Any) -> None:  # noqa: ANN401 - passed on to PutItem as it is
+        """PutItem.
+
+        Raises:
+            ConditionFailedError: with the item that stands there.
+        """
+        self._call(
+            "put_item", TableName=self._name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments
+        )
+
+    def update(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on to UpdateItem as it is
+        """UpdateItem; the whole new item.
+
+        Raises:
+            ConditionFailedError: with the item that stands there.
+            TransactionConflictError: try again.
+        """
+        answer = self._call(
+            "update_item",
+            TableName=self._name,
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **arguments,
+        )
+        item: dict[str, Any] = answer["Attributes"]
+        return item
+
+    def transact(self, *writes: dict[str, Any]) -> None:
+        """All of the writes (``Put``, ``Update``, ``Delete``) or none.
+
+        Raises:
+            TransactionCanceledError: with a reason for each write.
+        """
+        for write in writes:
+            for arguments in write.values():
+                arguments["TableName"] = self._name
+                arguments["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        self._call("transact_write_items", TransactItems=list(writes))
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as botocore takes it
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - botocore loads when it is needed
+
+        meter().calls += 1
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(
+                ReturnConsumedCapacity="TOTAL", **arguments
+            )
+        except ClientError as error:
+            raise _ours(error.response) from error
+        except BotoCoreError as error:
+            raise StoreUnavailableError(retry_after=1) from error
+        _charge(operation, answer.get("ConsumedCapacity"))
+        return answer
+
+
+def _charge(operation: str, consumed: Any) -> None:  # noqa: ANN401 - one dictionary, a list of them, or none
+    each = consumed if isinstance(consumed, list) else [consumed or {}]
+    units = sum(one.get("CapacityUnits", 0.0) for one in each)
+    if operation in READS:
+        meter().read_units += units
+    else:
+        meter().write_units += units
+
+
+def _ours(response: Mapping[str, Any]) -> Exception:
+    code = response["Error"]["Code"]
+    if code == "ConditionalCheckFailedException":
+        return ConditionFailedError(response.get("Item"))
+    if code == "TransactionCanceledException":
+        return TransactionCanceledError(response.get("CancellationReasons", []))
+    if code in {"TransactionConflictException", "TransactionInProgressException"}:
+        return TransactionConflictError()
+    if code in THROTTLES:
+        return StoreThrottledError(retry_after=1)
+    return StoreUnavailableError(retry_after=1)
+
+
+def dynamodb_client(settings: Settings) -> Any:  # noqa: ANN401 - botocore's clients are made at run time
+    """A DynamoDB client whose worst case (attempts x read timeout, and the waits between) fits a function's 10 s."""
+    import boto3  # noqa: PLC0415 - a third of a second that tests and imports need not pay
+    from botocore.config import Config  # noqa: PLC0415 - as above
+
+    config = Config(
+        connect_timeout=settings.dynamodb_connect_timeout_ms / 1000,
+        read_timeout=settings.dynamodb_read_timeout_ms / 1000,
+        retries={"mode": "standard", "total_max_attempts": settings.dynamodb_attempts},
+        max_pool_connections=32,
+    )
+    return boto3.client("dynamodb", endpoint_url=settings.dynamodb_endpoint_url or None, config=config)

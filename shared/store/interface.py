@@ -1,0 +1,170 @@
+"""What the use cases ask of a storage. Two implementations pass the same contract suite: ``dynamodb`` and ``memory``.
+
+All reads are strongly consistent but those of the two indexes (``members``, ``public_channels``). Every method may
+raise ``StoreUnavailableError`` or ``StoreThrottledError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.model import Entry, Head, Look, Member, Membership, Preview, Receipt, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Positions given out: the last of ``count`` adjacent ones, and the number of messages up to it."""
+
+    seq: int
+    messages: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Entries at positions taken before, with what must change together with them."""
+
+    channel_id: str
+    user_id: str
+    entries: Sequence[Entry]
+    tat_seen: int
+    """The rate state the decision was made on; another one now means that the same user posted meanwhile."""
+    tat: int
+    move_read: bool
+    """Whether the sender's read position moves to the last entry; False where it is already further."""
+    receipt: Receipt | None
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """All of it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionTaken:
+    """Something stands at one of the positions: a void, or this very commit, whose answer was lost."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipChanged:
+    """The membership is gone (None), or its rate state or read position moved meanwhile."""
+
+    membership: Membership | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUsed:
+    """The idempotency key was used meanwhile."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Contended:
+    """It met another transaction on the same items; nothing was written, it may be tried as it is."""
+
+
+Outcome = Committed | PositionTaken | MembershipChanged | KeyUsed | Contended
+
+
+class Log(Protocol):
+    """A channel's log: the truth."""
+
+    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+        """Head, membership, and the receipt of ``key``, in one round trip."""
+
+    def head(self, channel_id: str) -> Head | None:
+        """The head alone."""
+
+    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+        """Gives out ``count`` adjacent positions and shows ``preview`` for the last (its ``seq`` is ignored).
+
+        The head where the channel is archived, None where there is no such channel; then nothing was given out.
+        """
+
+    def commit(self, commit: Commit) -> Outcome:
+        """Writes entries, membership and receipt, all or nothing."""
+
+    def void(self, channel_id: str, entry: Entry) -> Entry:
+        """Settles a hole: the entry that stands there now, the void given or what was there before it."""
+
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None) -> None:
+        """Replaces the preview, if it is still that of position ``seq``."""
+
+    def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
+        """The entries from ``first`` to ``last``, both included, in order; holes are left out."""
+
+    def latest_entries(self, channel_id: str, up_to: int, limit: int) -> list[Entry]:
+        """The last ``limit`` entries up to position ``up_to``, the latest first."""
+
+    def entry_after(self, channel_id: str, seq: int) -> Entry | None:
+        """The first entry after a position."""
+
+
+class Channels(Protocol):
+    """Heads and the lists of them."""
+
+    def memberships(self, user_id: str) -> list[Membership]:
+        """All memberships of a user."""
+
+    def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
+        """The heads of these channels; unknown ones are left out."""
+
+    def roles(self, user_id: str, channel_ids: Iterable[str]) -> dict[str, Membership]:
+        """The user's memberships in these channels."""
+
+    def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
+        """``(name key, channel id)`` of public, unarchived channels, by name, after such a pair; may lag."""
+
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
+        """Makes the channel and its memberships; the head that stands there already, if one does, else None."""
+
+    def update_channel(
+        self, channel_id: str, changes: Mapping[str, str | int], if_version: int | None
+    ) -> Head | None:
+        """Sets ``name``, ``topic``, ``slow_mode``: the new head.
+
+        None where the channel is archived or missing, or its version is not ``if_version``.
+        """
+
+    def archive_channel(self, channel_id: str, now: int) -> None:
+        """Makes the channel read-only; once, whatever it is asked."""
+
+
+class Members(Protocol):
+    """Memberships."""
+
+    def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
+        """Members by user id, after a user id; may lag."""
+
+    def membership(self, channel_id: str, user_id: str) -> Membership | None:
+        """One membership."""
+
+    def add_member(self, membership: Membership) -> Membership | None:
+        """Adds a member and counts it: the membership, or None where the channel is archived or missing.
+
+        The one that stands there already, unchanged, where the user is a member.
+        """
+
+    def change_role(self, membership: Membership, role: Role) -> bool:
+        """Gives a member another role; False where the role changed meanwhile or the last owner would be lost."""
+
+    def remove_member(self, membership: Membership) -> bool:
+        """Removes a member; False where the role changed meanwhile or the last owner would be lost."""
+
+    def move_read_position(
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
+    ) -> Membership | None:
+        """Moves the read position forward (also back, with ``force``): the membership as it is then, or None."""
+
+    def ping(self) -> None:
+        """Reaches the storage with its cheapest read."""
+
+
+class Store(Log, Channels, Members, Protocol):
+    """All of it."""

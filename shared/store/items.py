@@ -1,0 +1,168 @@
+"""Values to DynamoDB items and back. The attribute names of the table stand here and in ``template.yaml`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared import keys
+from shared.model import Entry, Head, Kind, Member, Membership, Preview, Receipt, Role
+
+Item = Mapping[str, Mapping[str, Any]]
+MEMBERS_INDEX: Final = "members"
+PUBLIC_INDEX: Final = "public"
+PUBLIC: Final = "1"
+"""The one partition of the index of public channels; only creating, renaming and archiving write there."""
+
+
+def s(text: str) -> dict[str, Any]:
+    """A string attribute."""
+    return {"S": text}
+
+
+def n(number: int) -> dict[str, Any]:
+    """A number attribute."""
+    return {"N": str(number)}
+
+
+def b(raw: bytes) -> dict[str, Any]:
+    """A binary attribute."""
+    return {"B": raw}
+
+
+def head_key(channel_id: str) -> dict[str, Any]:
+    """The key of a head."""
+    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.HEAD_SK)}
+
+
+def entry_key(channel_id: str, seq: int) -> dict[str, Any]:
+    """The key of an entry."""
+    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.entry_sk(seq))}
+
+
+def receipt_key(channel_id: str, user_id: str, key: str) -> dict[str, Any]:
+    """The key of an idempotency item."""
+    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.receipt_sk(user_id, key))}
+
+
+def membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
+    """The key of a membership."""
+    return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.membership_sk(channel_id))}
+
+
+def public_name(name: str, channel_id: str) -> str:
+    """What the index of public channels sorts by: the name's start without case, then the id."""
+    return f"{name.casefold()[:16]}#{channel_id}"
+
+
+def head_item(head: Head) -> dict[str, Any]:
+    """A head as it is stored; without a preview, as a new channel has none."""
+    item = head_key(head.channel_id) | {
+        "kind": s(head.kind),
+        "name": s(head.name),
+        "topic": s(head.topic),
+        "creator": s(head.creator),
+        "created_at": n(head.created_at),
+        "version": n(head.version),
+        "members": n(head.members),
+        "owners": n(head.owners),
+        "slow_mode": n(head.slow_mode),
+        "seq": n(head.seq),
+        "messages": n(head.messages),
+    }
+    if head.request_hash:
+        item["request_hash"] = b(head.request_hash)
+    if head.kind is Kind.PUBLIC:
+        item |= {"pub": s(PUBLIC), "pubname": s(public_name(head.name, head.channel_id))}
+    return item
+
+
+def head_of(item: Item) -> Head:
+    """A head from its item."""
+    last = None
+    if "lq" in item:
+        last = Preview(_n(item, "lq"), item["lu"]["S"], item["lt"]["S"], _n(item, "lc"))
+    return Head(
+        channel_id=keys.channel_of(item["pk"]["S"]),
+        kind=Kind(item["kind"]["S"]),
+        name=item["name"]["S"],
+        topic=item["topic"]["S"],
+        creator=item["creator"]["S"],
+        created_at=_n(item, "created_at"),
+        archived_at=_n(item, "archived_at") if "archived_at" in item else None,
+        version=_n(item, "version"),
+        members=_n(item, "members"),
+        owners=_n(item, "owners"),
+        slow_mode=_n(item, "slow_mode"),
+        seq=_n(item, "seq"),
+        messages=_n(item, "messages"),
+        last=last,
+        request_hash=_b(item, "request_hash"),
+    )
+
+
+def entry_item(channel_id: str, entry: Entry) -> dict[str, Any]:
+    """An entry as it is stored; a void has no ``body``."""
+    item = entry_key(channel_id, entry.seq) | {"n": n(entry.messages), "at": n(entry.at)}
+    if entry.body is not None:
+        item["body"] = b(entry.body)
+    return item
+
+
+def entry_of(item: Item) -> Entry:
+    """An entry from its item."""
+    body = _b(item, "body") if "body" in item else None
+    return Entry(keys.seq_of(item["sk"]["S"]), _n(item, "n"), _n(item, "at"), body)
+
+
+def membership_item(membership: Membership) -> dict[str, Any]:
+    """A membership as it is stored, ``ch`` for the index of members."""
+    return membership_key(membership.channel_id, membership.user_id) | {
+        "ch": s(membership.channel_id),
+        "role": s(membership.role),
+        "joined_at": n(membership.joined_at),
+        "read_seq": n(membership.read_seq),
+        "read_messages": n(membership.read_messages),
+        "tat": n(membership.tat),
+    }
+
+
+def membership_of(item: Item) -> Membership:
+    """A membership from its item."""
+    return Membership(
+        user_id=keys.user_of(item["pk"]["S"]),
+        channel_id=keys.channel_of(item["sk"]["S"]),
+        role=Role(item["role"]["S"]),
+        joined_at=_n(item, "joined_at"),
+        read_seq=_n(item, "read_seq"),
+        read_messages=_n(item, "read_messages"),
+        tat=_n(item, "tat"),
+    )
+
+
+def member_of(item: Item) -> Member:
+    """A member from the index, which has less than the membership."""
+    return Member(keys.user_of(item["pk"]["S"]), Role(item["role"]["S"]), _n(item, "joined_at"))
+
+
+def receipt_item(channel_id: str, user_id: str, receipt: Receipt) -> dict[str, Any]:
+    """An idempotency item as it is stored; DynamoDB deletes it some time after ``expires``."""
+    return receipt_key(channel_id, user_id, receipt.key) | {
+        "hash": b(receipt.request_hash),
+        "seq": n(receipt.seq),
+        "count": n(receipt.count),
+        "expires": n(receipt.expires),
+    }
+
+
+def receipt_of(item: Item, key: str) -> Receipt:
+    """A receipt from its item."""
+    return Receipt(key, _b(item, "hash"), _n(item, "seq"), _n(item, "count"), _n(item, "expires"))
+
+
+def _n(item: Item, name: str) -> int:
+    return int(item[name]["N"])
+
+
+def _b(item: Item, name: str) -> bytes:
+    return item[name]["B"] if name in item else b""

@@ -1,0 +1,251 @@
+"""The storage in memory, for tests and simulations. Passes the same contract suite as the one on DynamoDB."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from shared.model import Entry, Head, Kind, Look, Member, Membership, Preview, Receipt, Role
+from shared.store.interface import (
+    Commit,
+    Committed,
+    KeyUsed,
+    MembershipChanged,
+    Outcome,
+    PositionTaken,
+    Taken,
+)
+from shared.store.items import public_name
+
+
+@dataclass
+class MemoryStore:
+    """``shared.store.interface.Store``; a lock makes each method one step, as DynamoDB makes each call."""
+
+    _heads: dict[str, Head] = field(default_factory=dict)
+    _entries: dict[str, dict[int, Entry]] = field(default_factory=dict)
+    _memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
+    _receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    # --- the log ---
+
+    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+        """See ``Log``."""
+        with self._lock:
+            receipt = self._receipts.get((channel_id, user_id, key)) if key is not None else None
+            return Look(self._heads.get(channel_id), self._memberships.get((channel_id, user_id)), receipt)
+
+    def head(self, channel_id: str) -> Head | None:
+        """See ``Log``."""
+        with self._lock:
+            return self._heads.get(channel_id)
+
+    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+        """See ``Log``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head is None or head.archived_at is not None:
+                return head
+            seq, messages = head.seq + count, head.messages + count
+            shown = replace(preview, seq=seq)
+            self._heads[channel_id] = replace(head, seq=seq, messages=messages, last=shown)
+            return Taken(seq, messages, count)
+
+    def commit(self, commit: Commit) -> Outcome:
+        """See ``Log``."""
+        with self._lock:
+            refused = self._refusal(commit)
+            if refused is not None:
+                return refused
+            last, key = commit.entries[-1], (commit.channel_id, commit.user_id)
+            membership = replace(self._memberships[key], tat=commit.tat)
+            if commit.move_read:
+                membership = replace(membership, read_seq=last.seq, read_messages=last.messages)
+            self._memberships[key] = membership
+            self._log(commit.channel_id).update({entry.seq: entry for entry in commit.entries})
+            if commit.receipt:
+                self._receipts[(*key, commit.receipt.key)] = commit.receipt
+            return Committed()
+
+    def _refusal(self, commit: Commit) -> Outcome | None:
+        key = (commit.channel_id, commit.user_id)
+        if commit.receipt:
+            used = self._receipts.get((*key, commit.receipt.key))
+            if used and used.expires >= commit.now // 1000:
+                return KeyUsed(used)
+        log = self._log(commit.channel_id)
+        for entry in commit.entries:
+            if entry.seq in log:
+                return PositionTaken(log[entry.seq])
+        membership = self._memberships.get(key)
+        if membership is None or membership.tat != commit.tat_seen:
+            return MembershipChanged(membership)
+        if commit.move_read and membership.read_seq >= commit.entries[-1].seq:
+            return MembershipChanged(membership)
+        return None
+
+    def void(self, channel_id: str, entry: Entry) -> Entry:
+        """See ``Log``."""
+        with self._lock:
+            return self._log(channel_id).setdefault(entry.seq, entry)
+
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None) -> None:
+        """See ``Log``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head and head.last and head.last.seq == seq:
+                self._heads[channel_id] = replace(head, last=preview)
+
+    def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
+        """See ``Log``."""
+        with self._lock:
+            log = self._log(channel_id)
+            if last - first > len(log):
+                return [log[seq] for seq in sorted(log) if first <= seq <= last]
+            return [log[seq] for seq in range(first, last + 1) if seq in log]
+
+    def latest_entries(self, channel_id: str, up_to: int, limit: int) -> list[Entry]:
+        """See ``Log``."""
+        return self.entries(channel_id, 0, up_to)[::-1][:limit]
+
+    def entry_after(self, channel_id: str, seq: int) -> Entry | None:
+        """See ``Log``."""
+        with self._lock:
+            later = [position for position in self._log(channel_id) if position > seq]
+            return self._log(channel_id)[min(later)] if later else None
+
+    def _log(self, channel_id: str) -> dict[int, Entry]:
+        return self._entries.setdefault(channel_id, {})
+
+    # --- channels ---
+
+    def memberships(self, user_id: str) -> list[Membership]:
+        """See ``Channels``."""
+        with self._lock:
+            return [self._memberships[key] for key in sorted(self._memberships) if key[1] == user_id]
+
+    def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
+        """See ``Channels``."""
+        with self._lock:
+            return {each: self._heads[each] for each in channel_ids if each in self._heads}
+
+    def roles(self, user_id: str, channel_ids: Iterable[str]) -> dict[str, Membership]:
+        """See ``Channels``."""
+        with self._lock:
+            keys = [(each, user_id) for each in channel_ids]
+            return {key[0]: self._memberships[key] for key in keys if key in self._memberships}
+
+    def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
+        """See ``Channels``."""
+        with self._lock:
+            found = sorted(
+                (public_name(head.name, head.channel_id), head.channel_id)
+                for head in self._heads.values()
+                if head.kind is Kind.PUBLIC and head.archived_at is None
+            )
+        return [each for each in found if after is None or each > after][:limit]
+
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
+        """See ``Channels``."""
+        with self._lock:
+            if head.channel_id in self._heads:
+                return self._heads[head.channel_id]
+            self._heads[head.channel_id] = head
+            self._memberships.update({(head.channel_id, each.user_id): each for each in memberships})
+            return None
+
+    def update_channel(
+        self, channel_id: str, changes: Mapping[str, str | int], if_version: int | None
+    ) -> Head | None:
+        """See ``Channels``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head is None or head.archived_at is not None or if_version not in {None, head.version}:
+                return None
+            # The fields' types are the interface's promise.
+            changed = replace(head, version=head.version + 1, **changes)  # type: ignore[arg-type]
+            self._heads[channel_id] = changed
+            return changed
+
+    def archive_channel(self, channel_id: str, now: int) -> None:
+        """See ``Channels``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head and head.archived_at is None:
+                self._heads[channel_id] = replace(head, archived_at=now, version=head.version + 1)
+
+    # --- members ---
+
+    def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
+        """See ``Members``."""
+        with self._lock:
+            users = sorted(user for channel, user in self._memberships if channel == channel_id)
+            found = [self._memberships[channel_id, user] for user in users if after is None or user > after]
+        return [Member(each.user_id, each.role, each.joined_at) for each in found[:limit]]
+
+    def membership(self, channel_id: str, user_id: str) -> Membership | None:
+        """See ``Members``."""
+        with self._lock:
+            return self._memberships.get((channel_id, user_id))
+
+    def add_member(self, membership: Membership) -> Membership | None:
+        """See ``Members``."""
+        key = (membership.channel_id, membership.user_id)
+        with self._lock:
+            if key in self._memberships:
+                return self._memberships[key]
+            head = self._heads.get(membership.channel_id)
+            if head is None or head.archived_at is not None:
+                return None
+            self._count(head, 1, membership.role is Role.OWNER)
+            self._memberships[key] = membership
+            return membership
+
+    def change_role(self, membership: Membership, role: Role) -> bool:
+        """See ``Members``."""
+        with self._lock:
+            owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
+            if not self._may_change(membership, owners):
+                return False
+            key = (membership.channel_id, membership.user_id)
+            self._count(self._heads[membership.channel_id], 0, owners)
+            self._memberships[key] = replace(self._memberships[key], role=role)
+            return True
+
+    def remove_member(self, membership: Membership) -> bool:
+        """See ``Members``."""
+        with self._lock:
+            owners = -1 if membership.role is Role.OWNER else 0
+            if not self._may_change(membership, owners):
+                return False
+            self._count(self._heads[membership.channel_id], -1, owners)
+            del self._memberships[membership.channel_id, membership.user_id]
+            return True
+
+    def _may_change(self, membership: Membership, owners: int) -> bool:
+        current = self._memberships.get((membership.channel_id, membership.user_id))
+        if current is None or current.role is not membership.role:
+            return False
+        return owners >= 0 or self._heads[membership.channel_id].owners > 1
+
+    def _count(self, head: Head, members: int, owners: int) -> None:
+        self._heads[head.channel_id] = replace(
+            head, members=head.members + members, owners=head.owners + owners
+        )
+
+    def move_read_position(
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
+    ) -> Membership | None:
+        """See ``Members``."""
+        with self._lock:
+            current = self._memberships.get((channel_id, user_id))
+            if current is None or (current.read_seq > seq and not force):
+                return current
+            moved = replace(current, read_seq=seq, read_messages=messages)
+            self._memberships[channel_id, user_id] = moved
+            return moved
+
+    def ping(self) -> None:
+        """See ``Members``."""

@@ -1,0 +1,133 @@
+"""Creating, changing and archiving channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared import access, keys
+from shared.channels import channel_json
+from shared.errors import (
+    ChannelArchivedError,
+    ChannelNotFoundError,
+    DirectChannelError,
+    IdempotencyKeyReusedError,
+    VersionMismatchError,
+)
+from shared.messages import request_hash
+from shared.model import Head, Kind, Membership, Role
+from shared.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A channel as its creator wants it; for a direct one ``members`` is the other user."""
+
+    kind: Kind
+    name: str = ""
+    topic: str = ""
+    slow_mode: int = 0
+    members: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The channel, and whether it was there before."""
+
+    channel: dict[str, Any]
+    found: bool
+
+
+def create_channel(services: Services, user_id: str, plan: Plan, key: str | None) -> Created:
+    """Makes a channel with the caller as its owner; finds it again for a repeated key or a pair that has one.
+
+    Raises:
+        IdempotencyKeyReusedError: the key was used for a different channel.
+    """
+    now = services.now()
+    wanted = request_hash(plan.kind, plan.name, plan.topic, plan.slow_mode, sorted(plan.members))
+    head = Head(
+        channel_id=_channel_id(user_id, plan, key),
+        kind=plan.kind,
+        name=plan.name,
+        topic=plan.topic,
+        creator=user_id,
+        created_at=now,
+        slow_mode=plan.slow_mode,
+        members=1 + len(plan.members),
+        owners=1,
+        request_hash=wanted if key is not None else b"",
+    )
+    roles = {user_id: Role.OWNER} | dict.fromkeys(plan.members, Role.MEMBER)
+    memberships = [Membership(each, head.channel_id, role, now) for each, role in roles.items()]
+    standing = services.store.create_channel(head, memberships)
+    if standing is None:
+        return Created(channel_json(head, memberships[0]), found=False)
+    if standing.kind is not Kind.DIRECT and standing.request_hash != wanted:
+        raise IdempotencyKeyReusedError
+    return Created(get_channel(services, user_id, head.channel_id), found=True)
+
+
+def _channel_id(user_id: str, plan: Plan, key: str | None) -> str:
+    if plan.kind is Kind.DIRECT:
+        return keys.derived_channel_id("direct", *sorted([user_id, *plan.members]))
+    if key is not None:
+        return keys.derived_channel_id("key", user_id, key)
+    return keys.new_channel_id()
+
+
+def get_channel(services: Services, user_id: str, channel_id: str) -> dict[str, Any]:
+    """The channel as the caller sees it.
+
+    Raises:
+        ChannelNotFoundError: there is none, or it is not the caller's to see.
+    """
+    look = services.store.look(channel_id, user_id)
+    return channel_json(access.visible(look), look.membership)
+
+
+def update_channel(
+    services: Services, user_id: str, channel_id: str, changes: dict[str, str | int], if_version: int | None
+) -> dict[str, Any]:
+    """Changes name, topic or slow mode; ``if_version`` refuses where somebody else changed it since.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
+        DirectChannelError: a direct channel has nothing to change.
+        VersionMismatchError: the channel has another version now.
+    """
+    head, membership = _able(services, user_id, channel_id, "edit")
+    if if_version not in {None, head.version}:
+        raise VersionMismatchError
+    if not changes:
+        return channel_json(head, membership)
+    changed = services.store.update_channel(channel_id, changes, if_version)
+    if changed is None:
+        current = services.store.head(channel_id)
+        if current is None:
+            raise ChannelNotFoundError
+        raise ChannelArchivedError if current.archived_at is not None else VersionMismatchError
+    return channel_json(changed, membership)
+
+
+def archive_channel(services: Services, user_id: str, channel_id: str) -> None:
+    """Makes the channel read-only for ever; archiving it again changes nothing.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError, ForbiddenError: the caller may not.
+        DirectChannelError: direct channels stay.
+    """
+    try:
+        _able(services, user_id, channel_id, "archive")
+    except ChannelArchivedError:
+        return
+    services.store.archive_channel(channel_id, services.now())
+
+
+def _able(services: Services, user_id: str, channel_id: str, capability: str) -> tuple[Head, Membership]:
+    look = services.store.look(channel_id, user_id)
+    head, _ = access.member(look)
+    if head.kind is Kind.DIRECT:
+        raise DirectChannelError
+    return access.able(look, capability)

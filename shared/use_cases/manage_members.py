@@ -1,0 +1,144 @@
+"""Joining, inviting, changing roles, leaving and removing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared import access, keys
+from shared.channels import member_json
+from shared.errors import (
+    ChannelArchivedError,
+    ConflictError,
+    DirectChannelError,
+    ForbiddenError,
+    InvalidCursorError,
+    LastOwnerError,
+    MemberNotFoundError,
+)
+from shared.model import Head, Kind, Look, Membership, Role
+from shared.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The membership, and whether it is new."""
+
+    member: dict[str, Any]
+    new: bool
+
+
+def list_members(
+    services: Services, user_id: str, channel_id: str, limit: int, cursor: str | None
+) -> dict[str, Any]:
+    """Members by user id. Who joined or left within the last second may still be missing or shown.
+
+    Raises:
+        ChannelNotFoundError: there is none, or it is not the caller's to see.
+        InvalidCursorError: the cursor is not of this listing.
+    """
+    access.visible(services.store.look(channel_id, user_id))
+    after = None
+    if cursor is not None:
+        parts = keys.decode_cursor(cursor, str)
+        if parts is None or not keys.is_user_id(str(parts[0])):
+            raise InvalidCursorError(
+                errors=[{"field": "query.cursor", "detail": "Not a cursor of this listing."}]
+            )
+        after = str(parts[0])
+    found = services.store.members(channel_id, limit, after)
+    following = keys.encode_cursor(found[-1].user_id) if len(found) == limit else None
+    return {
+        "members": [member_json(each) for each in found],
+        "has_more": following is not None,
+        "next_cursor": following,
+    }
+
+
+def put_member(
+    services: Services, user_id: str, channel_id: str, target_id: str, role: Role | None
+) -> Joined:
+    """Makes the target a member, or gives a member another role; None leaves the role, or is a plain member's.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
+        DirectChannelError: a direct channel has the members that it has.
+        LastOwnerError: it would be left without an owner.
+    """
+    look = services.store.look(channel_id, user_id)
+    head = access.visible(look)
+    if head.kind is Kind.DIRECT:
+        raise DirectChannelError
+    if target_id == user_id:
+        current = look.membership
+    else:
+        access.able(look, "invite")
+        current = services.store.membership(channel_id, target_id)
+    if head.archived_at is not None:
+        raise ChannelArchivedError
+    if current is not None:
+        return _change_role(services, look, current, role)
+    return _join(services, look, head, target_id, role or Role.MEMBER)
+
+
+def _join(services: Services, look: Look, head: Head, target_id: str, role: Role) -> Joined:
+    if role is not Role.MEMBER:
+        if look.membership is None:
+            raise ForbiddenError
+        access.able(look, "change_roles")
+    membership = Membership(
+        user_id=target_id,
+        channel_id=head.channel_id,
+        role=role,
+        joined_at=services.now(),
+        # What was said before is not unread.
+        read_seq=head.seq,
+        read_messages=head.messages,
+    )
+    standing = services.store.add_member(membership)
+    if standing is None:
+        raise ChannelArchivedError
+    return Joined(member_json(standing), new=standing == membership)
+
+
+def _change_role(services: Services, look: Look, current: Membership, role: Role | None) -> Joined:
+    if role is None or role is current.role:
+        return Joined(member_json(current), new=False)
+    access.able(look, "change_roles")
+    if not services.store.change_role(current, role):
+        raise _refusal(services, current)
+    changed = Membership(current.user_id, current.channel_id, role, current.joined_at)
+    return Joined(member_json(changed), new=False)
+
+
+def remove_member(services: Services, user_id: str, channel_id: str, target_id: str) -> None:
+    """The caller leaves, or removes somebody. From the next request on the target sees nothing more.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
+        MemberNotFoundError: the target is not in the channel.
+        DirectChannelError: a direct channel keeps its members.
+        LastOwnerError: it would be left without an owner.
+    """
+    look = services.store.look(channel_id, user_id)
+    head, membership = access.member(look)
+    if head.kind is Kind.DIRECT:
+        raise DirectChannelError
+    target: Membership | None = membership
+    if target_id != user_id:
+        access.able(look, "remove")
+        target = services.store.membership(channel_id, target_id)
+    if target is None:
+        raise MemberNotFoundError
+    if target_id != user_id and membership.role is Role.MODERATOR and target.role is not Role.MEMBER:
+        raise ForbiddenError("A moderator removes plain members only.")
+    if not services.store.remove_member(target):
+        raise _refusal(services, target)
+
+
+def _refusal(services: Services, seen: Membership) -> ConflictError:
+    """Why a role could not be changed: the role was another by then, or it was the last owner's."""
+    current = services.store.membership(seen.channel_id, seen.user_id)
+    if current and current.role is seen.role is Role.OWNER:
+        return LastOwnerError()
+    return ConflictError("The member's role changed meanwhile; look again.")

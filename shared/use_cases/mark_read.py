@@ -1,0 +1,46 @@
+"""Marking as read: the caller's read position in a channel, which only goes forward unless forced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared import access
+from shared.errors import NotAMemberError, PositionOutOfRangeError
+from shared.model import Head
+from shared.services import Services
+
+
+def mark_read(
+    services: Services, user_id: str, channel_id: str, last_read_seq: int, *, force: bool
+) -> dict[str, Any]:
+    """Moves the read position; where it is further already and not forced, it stays.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
+        PositionOutOfRangeError: the position lies beyond the channel's end.
+    """
+    head, _ = access.member(services.store.look(channel_id, user_id))
+    if last_read_seq > head.seq:
+        detail = f"The channel's last position is {head.seq}."
+        raise PositionOutOfRangeError(detail, errors=[{"field": "body.last_read_seq", "detail": detail}])
+    seq, messages = _settled(services, head, last_read_seq)
+    moved = services.store.move_read_position(channel_id, user_id, seq, messages, force=force)
+    if moved is None:
+        raise NotAMemberError
+    return {
+        "channel_id": channel_id,
+        "last_read_seq": moved.read_seq,
+        "unread_count": moved.unread(head),
+    }
+
+
+def _settled(services: Services, head: Head, seq: int) -> tuple[int, int]:
+    """The position up to which there is something to have read, and how many messages are up to there."""
+    if seq == 0:
+        return 0, 0
+    span = services.reader.read(head, seq, seq)
+    if span.entries:
+        return seq, span.entries[0].messages
+    # The end of the log is still being written: what is read is all before it.
+    latest = services.store.latest_entries(head.channel_id, seq, 1)
+    return (latest[0].seq, latest[0].messages) if latest else (0, 0)

@@ -1,0 +1,194 @@
+"""Posting: look, take a number, commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from shared import access
+from shared.clock import not_before
+from shared.errors import (
+    BudgieError,
+    ChannelArchivedError,
+    ChannelNotFoundError,
+    CommitUnknownError,
+    ContentionError,
+    IdempotencyKeyReusedError,
+    NotAMemberError,
+    RateLimitedError,
+    UnavailableError,
+)
+from shared.log_reader import mend_preview
+from shared.messages import Draft, encode, preview, request_hash
+from shared.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
+from shared.rate_limit import Rate, Verdict, decide
+from shared.services import Services
+from shared.settings import Settings
+from shared.store.backoff import backoff
+from shared.store.interface import Commit, Committed, Contended, KeyUsed, MembershipChanged, Outcome, Taken
+
+MAX_TAKES: Final = 4
+"""Numbers that one post takes before it gives up: each one but the first because a reader voided the one before."""
+MAX_COMMITS: Final = 10
+"""Times one number is committed: each but the first because the same user posted at the same moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The stored messages, byte for byte as every reader gets them."""
+
+    bodies: list[bytes]
+    last_seq: int
+    rate: Verdict | None
+    """None for a replay, which costs nothing."""
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the messages were posted by an earlier request under the same key."""
+        return self.rate is None
+
+
+def post_message(
+    services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
+) -> Posted:
+    """Posts the drafts at adjacent positions, all or none.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError, ChannelArchivedError: the caller may not post here.
+        IdempotencyKeyReusedError: the key was used for something else.
+        RateLimitedError: nothing was posted.
+        ContentionError: nothing was posted.
+        CommitUnknownError: the storage failed in the middle, and could not be asked what came of it.
+    """
+    look = services.store.look(channel_id, user_id, key)
+    post = _Post(services, user_id, channel_id, drafts, key)
+    access.member(look)
+    if look.receipt and look.receipt.expires >= services.now() // 1000:
+        return post.replay(look.receipt)
+    head, membership = access.able(look, "post")
+    return post.run(head, membership)
+
+
+class _Post:
+    def __init__(
+        self, services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
+    ) -> None:
+        self._services = services
+        self._store = services.store
+        self._user_id = user_id
+        self._channel_id = channel_id
+        self._drafts = drafts
+        self._key = key
+        self._hash = request_hash([[d.text, d.client_message_id, d.metadata] for d in drafts])
+
+    def run(self, head: Head, membership: Membership) -> Posted:
+        self._head, self._membership = head, membership
+        self._rate = rate_of(self._services.settings, head, membership)
+        self._verdict = self._decide()
+        now = not_before(self._services.now(), head.active_at)
+        for _ in range(MAX_TAKES):
+            entries = self._entries(self._take(now), now)
+            try:
+                outcome = self._commit(entries)
+            except BudgieError:
+                if self._void(entries):
+                    raise
+                outcome = Committed()
+            if isinstance(outcome, Committed) or not self._void(entries):
+                return Posted([_body(entry) for entry in entries], entries[-1].seq, self._verdict)
+            if isinstance(outcome, KeyUsed):
+                return self.replay(outcome.receipt)
+        raise ContentionError(retry_after=1)
+
+    def replay(self, receipt: Receipt) -> Posted:
+        """What the first request under this key was answered."""
+        if receipt.request_hash != self._hash:
+            raise IdempotencyKeyReusedError
+        first = receipt.seq - receipt.count + 1
+        entries = self._store.entries(self._channel_id, first, receipt.seq)
+        return Posted([_body(entry) for entry in entries], receipt.seq, None)
+
+    def _decide(self) -> Verdict:
+        verdict = decide(self._rate, self._membership.tat, self._services.now(), len(self._drafts))
+        if not verdict.allowed:
+            raise RateLimitedError(headers=verdict.headers(), retry_after=verdict.retry_after_seconds)
+        return verdict
+
+    def _take(self, now: int) -> Taken:
+        shown = preview(0, self._user_id, self._drafts[-1].text, now)
+        taken = self._store.take(self._channel_id, len(self._drafts), shown)
+        if isinstance(taken, Taken):
+            return taken
+        raise ChannelArchivedError if taken else ChannelNotFoundError
+
+    def _entries(self, taken: Taken, now: int) -> list[Entry]:
+        before, counted = taken.seq - taken.count, taken.messages - taken.count
+        return [
+            Entry(
+                before + i, counted + i, now, encode(self._channel_id, before + i, self._user_id, now, draft)
+            )
+            for i, draft in enumerate(self._drafts, start=1)
+        ]
+
+    def _commit(self, entries: list[Entry]) -> Outcome:
+        """Commits at positions taken before, again while only the same user's other posts are in the way."""
+        for attempt in range(MAX_COMMITS):
+            outcome = self._store.commit(self._commitment(entries))
+            match outcome:
+                case MembershipChanged(None):
+                    raise self._no_longer_a_member()
+                case MembershipChanged(Membership() as membership):
+                    self._membership = membership
+                    self._verdict = self._decide()
+                case Contended():
+                    self._services.sleep(backoff(attempt))
+                case _:
+                    return outcome
+        raise ContentionError(retry_after=1)
+
+    def _commitment(self, entries: list[Entry]) -> Commit:
+        now, last = self._services.now(), entries[-1]
+        receipt = None
+        if self._key is not None:
+            expires = now // 1000 + RECEIPT_SECONDS
+            receipt = Receipt(self._key, self._hash, last.seq, len(entries), expires)
+        return Commit(
+            channel_id=self._channel_id,
+            user_id=self._user_id,
+            entries=entries,
+            tat_seen=self._membership.tat,
+            tat=self._verdict.tat,
+            move_read=self._membership.read_seq < last.seq,
+            receipt=receipt,
+            now=now,
+        )
+
+    def _no_longer_a_member(self) -> BudgieError:
+        return NotAMemberError() if self._head.kind is Kind.PUBLIC else ChannelNotFoundError()
+
+    def _void(self, entries: list[Entry]) -> bool:
+        """Gives the positions up; False where the messages stand there after all, because an answer was lost.
+
+        Either the messages or the voids stand for ever, so this also finds out what came of a failed commit.
+        """
+        try:
+            for entry in entries:
+                standing = self._store.void(self._channel_id, replace(entry, body=None))
+                if standing.body is not None:
+                    return False
+            mend_preview(self._store, self._channel_id, entries[-1].seq)
+        except UnavailableError as error:
+            raise CommitUnknownError(retry_after=1) from error
+        return True
+
+
+def rate_of(settings: Settings, head: Head, membership: Membership) -> Rate:
+    """How fast a member may post here: slow mode holds for plain members only."""
+    if head.slow_mode and membership.role is Role.MEMBER:
+        return Rate(head.slow_mode * 1000, 1)
+    return Rate(round(1000 / settings.rate_per_second), settings.rate_burst)
+
+
+def _body(entry: Entry) -> bytes:
+    return entry.body or b""

@@ -1,0 +1,162 @@
+"""What answers look like, for the OpenAPI document; the functions write them as bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["owner", "moderator", "member"]
+
+
+class Answer(BaseModel):
+    """Closed, so that an undocumented field shows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Message(Answer):
+    """A message, the same bytes for every reader."""
+
+    id: str = Field(description="Opaque; sorts in commit order within a channel.")
+    seq: int = Field(description="The message's position in the channel.")
+    sender: str
+    text: str
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    client_message_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "4nc0f2k9q1d7h3sa-00000017",
+                    "seq": 39,
+                    "sender": "ada",
+                    "text": "Hello, Grace!",
+                    "created_at": "2026-11-23T18:44:24.123Z",
+                }
+            ]
+        },
+    )
+
+
+class Batch(Answer):
+    """Messages posted together."""
+
+    messages: list[Message]
+
+
+class Page(Answer):
+    """The messages of a range of positions; positions without a message (voids) are left out."""
+
+    channel_id: str
+    messages: list[Message] = Field(
+        description="In ascending order; their number never says where the end is."
+    )
+    first_seq: int = Field(description="The first position that the page covers.")
+    last_seq: int = Field(description="The last position that the page covers; poll with `after` this.")
+    channel_last_seq: int = Field(description="The last position given out in the channel.")
+    has_more_before: bool
+    has_more_after: bool
+
+
+class Preview(Answer):
+    """The start of a channel's latest message."""
+
+    id: str
+    seq: int
+    text: str = Field(description="At most 100 characters and 140 bytes.")
+    sender: str
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+
+
+class Channel(Answer):
+    """A channel as the caller sees it; null what only members see."""
+
+    id: str
+    name: str
+    topic: str
+    kind: Literal["public", "private", "direct"]
+    creator: str
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    archived: bool
+    slow_mode: int = Field(description="Seconds between a member's messages; 0 for the default rate.")
+    version: int = Field(description="Counts changes of name, topic, slow mode and archival; see `If-Match`.")
+    member_count: int
+    last_seq: int
+    last_message: Preview | None
+    last_read_seq: int | None
+    unread_count: int | None
+    role: Role | None
+    capabilities: list[str] = Field(
+        description="Any of read, post, join, leave, edit, invite, remove, change_roles, archive."
+    )
+
+
+class ChannelPage(Answer):
+    """A page of channels."""
+
+    channels: list[Channel]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Member(Answer):
+    """A member of a channel."""
+
+    user_id: str
+    role: Role
+    joined_at: str = Field(json_schema_extra={"format": "date-time"})
+
+
+class MemberPage(Answer):
+    """A page of members."""
+
+    members: list[Member]
+    has_more: bool
+    next_cursor: str | None
+
+
+class ReadPosition(Answer):
+    """How far the caller has read."""
+
+    channel_id: str
+    last_read_seq: int
+    unread_count: int
+
+
+class Check(Answer):
+    """One dependency."""
+
+    status: Literal["ok", "down", "off"]
+    ms: float | None = None
+    code: str | None = None
+
+
+class Health(Answer):
+    """Whether the service is well."""
+
+    status: Literal["ok", "degraded", "down"]
+    checks: dict[str, Check] | None = None
+
+
+class FieldError(Answer):
+    """What is wrong with one field."""
+
+    field: str = Field(description="For example `body.text` or `query.limit`.")
+    detail: str
+
+
+class Problem(Answer):
+    """RFC 9457 problem details. Programs decide by `code`."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    retryable: bool
+    errors: list[FieldError] | None = None

@@ -1,0 +1,56 @@
+"""A function's app: FastAPI with our errors, under Mangum."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, Response
+from fastapi.exceptions import RequestValidationError
+from mangum import Mangum
+from starlette.exceptions import HTTPException
+
+from shared.errors import BudgieError
+from shared.messages import dumps
+from shared.services import Services, services
+from shared.web import schemas
+from shared.web.observe import Observed
+from shared.web.problems import MEDIA_TYPE, on_budgie_error, on_http_exception, on_invalid
+
+
+async def current_services() -> Services:
+    """The services of this container; tests override this."""
+    return services()
+
+
+Use = Annotated[Services, Depends(current_services)]
+IdempotencyKey = Annotated[
+    schemas.IdempotencyKey | None,
+    Header(description="Repeating a request with its key within 24 hours is answered as the first time."),
+]
+
+
+def create_app(function: str) -> FastAPI:
+    """An app without routes; ``function`` is its folder's name."""
+    app = FastAPI(
+        title="Budgie",
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            BudgieError: on_budgie_error,
+            RequestValidationError: on_invalid,
+            HTTPException: on_http_exception,
+        },
+    )
+    app.add_middleware(Observed, function=function)
+    return app
+
+
+def create_handler(app: FastAPI) -> Mangum:
+    """The entry that Lambda calls."""
+    return Mangum(app, lifespan="off", text_mime_types=["application/json", MEDIA_TYPE])
+
+
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
+    """JSON; bytes are JSON already."""
+    body = value if isinstance(value, bytes) else dumps(value)
+    return Response(body, status, headers, "application/json")

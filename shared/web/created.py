@@ -1,0 +1,43 @@
+"""Answers that say that something was made."""
+
+from __future__ import annotations
+
+from fastapi import Response
+
+from shared.messages import Draft
+from shared.model import Kind
+from shared.use_cases.manage_channels import Created
+from shared.use_cases.post_message import Posted
+from shared.web.app import answer
+from shared.web.conditional import etag
+from shared.web.schemas import BatchIn, MessageIn
+
+
+def drafts_of(body: MessageIn | BatchIn) -> list[Draft]:
+    """The messages to post, in order."""
+    messages = body.messages if isinstance(body, BatchIn) else [body]
+    return [message.draft() for message in messages]
+
+
+def created(channel_id: str, body: MessageIn | BatchIn, posted: Posted) -> Response:
+    """201 with the stored messages; the same for a replay but for one header."""
+    count = len(posted.bodies)
+    place = f"/v1/channels/{channel_id}/messages?after={posted.last_seq - count}&limit={count}"
+    headers = {"Location": place}
+    if posted.rate is None:
+        headers["Idempotency-Replayed"] = "true"
+    else:
+        headers |= posted.rate.headers()
+    if isinstance(body, BatchIn):
+        return answer(b'{"messages":[%b]}' % b",".join(posted.bodies), 201, headers)
+    return answer(posted.bodies[0], 201, headers)
+
+
+def created_channel(made: Created) -> Response:
+    """201 with the channel, also for a replay; 200 for a pair's direct channel that was there before."""
+    headers = {"Location": f"/v1/channels/{made.channel['id']}"} | etag(made.channel["version"])
+    if not made.found:
+        return answer(made.channel, 201, headers)
+    if made.channel["kind"] == Kind.DIRECT:
+        return answer(made.channel, 200, headers)
+    return answer(made.channel, 201, headers | {"Idempotency-Replayed": "true"})

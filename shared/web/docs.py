@@ -1,0 +1,123 @@
+"""What each route answers, for the OpenAPI document: keyword arguments of its decorator."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from shared import errors
+from shared.web import answers
+from shared.web.documented import WRITING, header, problems, public_problems
+
+Docs = dict[str, Any]
+HIDDEN: Final = errors.ChannelNotFoundError
+MEMBERS_ONLY: Final = (HIDDEN, errors.NotAMemberError)
+REFUSED: Final = (*MEMBERS_ONLY, errors.ForbiddenError, errors.DirectChannelError)
+STATE: Final = (errors.ChannelArchivedError, errors.ConflictError, errors.LastOwnerError)
+VERSION: Final = {"ETag": header("The channel's version, for `If-Match`.")}
+RATE: Final = {
+    "RateLimit-Limit": header("Messages at once.", "integer"),
+    "RateLimit-Remaining": header("Messages that may still be posted at once.", "integer"),
+    "RateLimit-Reset": header("Seconds until all of them may be posted again.", "integer"),
+}
+
+LIST_CHANNELS: Final[Docs] = {
+    "response_model": answers.ChannelPage,
+    "responses": problems(errors.InvalidCursorError),
+    "tags": ["channels"],
+}
+FETCH_MESSAGES: Final[Docs] = {
+    "response_model": answers.Page,
+    "responses": {
+        200: {"headers": {"ETag": header("Names the position up to which the page is complete.")}},
+        304: {"description": "The caller's copy is still right."},
+        **problems(*MEMBERS_ONLY, errors.PositionOutOfRangeError),
+    },
+    "tags": ["messages"],
+}
+FETCH_MESSAGE: Final[Docs] = {
+    "response_model": answers.Message,
+    "responses": problems(*MEMBERS_ONLY, errors.MessageNotFoundError),
+    "tags": ["messages"],
+}
+POST_MESSAGE: Final[Docs] = {
+    "response_model": answers.Message | answers.Batch,
+    "status_code": 201,
+    "responses": {
+        201: {
+            "description": "Posted, now or by an earlier request under the same key.",
+            "headers": {
+                "Location": header("Where the messages are."),
+                "Idempotency-Replayed": header("`true` where an earlier request posted them."),
+                **RATE,
+            },
+        },
+        **problems(
+            *WRITING,
+            *MEMBERS_ONLY,
+            errors.ChannelArchivedError,
+            errors.IdempotencyKeyReusedError,
+            errors.RateLimitedError,
+            errors.CommitUnknownError,
+        ),
+    },
+    "tags": ["messages"],
+}
+MARK_READ: Final[Docs] = {
+    "response_model": answers.ReadPosition,
+    "responses": problems(*WRITING, *MEMBERS_ONLY, errors.PositionOutOfRangeError),
+    "tags": ["messages"],
+}
+CREATE_CHANNEL: Final[Docs] = {
+    "response_model": answers.Channel,
+    "status_code": 201,
+    "responses": {
+        200: {"model": answers.Channel, "description": "The pair's direct channel, found again."},
+        201: {"headers": {**VERSION, "Location": header("Where the channel is.")}},
+        **problems(*WRITING, errors.IdempotencyKeyReusedError),
+    },
+    "tags": ["channels"],
+}
+GET_CHANNEL: Final[Docs] = {
+    "response_model": answers.Channel,
+    "responses": {200: {"headers": VERSION}, **problems(HIDDEN)},
+    "tags": ["channels"],
+}
+UPDATE_CHANNEL: Final[Docs] = {
+    "response_model": answers.Channel,
+    "responses": {
+        200: {"headers": VERSION},
+        **problems(*WRITING, *REFUSED, errors.ChannelArchivedError, errors.VersionMismatchError),
+    },
+    "tags": ["channels"],
+}
+ARCHIVE_CHANNEL: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(*REFUSED, errors.ContentionError),
+    "tags": ["channels"],
+}
+LIST_MEMBERS: Final[Docs] = {
+    "response_model": answers.MemberPage,
+    "responses": problems(HIDDEN, errors.InvalidCursorError),
+    "tags": ["members"],
+}
+PUT_MEMBER: Final[Docs] = {
+    "response_model": answers.Member,
+    "responses": {
+        201: {"model": answers.Member, "description": "A new member."},
+        **problems(*WRITING, *REFUSED, *STATE),
+    },
+    "tags": ["members"],
+}
+REMOVE_MEMBER: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(*REFUSED, *STATE, errors.MemberNotFoundError, errors.ContentionError),
+    "tags": ["members"],
+}
+CHECK_HEALTH: Final[Docs] = {
+    "response_model": answers.Health,
+    "responses": {
+        503: {"model": answers.Health, "description": "DynamoDB does not answer."},
+        **public_problems(errors.ValidationFailedError, errors.BudgieError),
+    },
+    "tags": ["operations"],
+}

@@ -1,0 +1,117 @@
+"""One request, from outside: its id, its meter, its headers, its log line, and its last resort."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.errors import BudgieError, PayloadTooLargeError
+from shared.meter import Meter, start_meter
+from shared.web.identity import user_hash, user_of
+from shared.web.problems import problem
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_BODY: Final = 2_000_000
+"""Characters of a body: above the largest batch, in which each character is escaped."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{1,64}\Z")
+
+
+@cache
+def logger() -> Logger:
+    """The log: one JSON object a line."""
+    from aws_lambda_powertools import Logger  # noqa: PLC0415 - reads the environment when it is made
+
+    return Logger(service="budgie")
+
+
+class Observed:
+    """Middleware around everything that may fail."""
+
+    def __init__(self, app: ASGIApp, function: str) -> None:
+        self._app = app
+        self._function = function
+        self._cold = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers the request, whatever happens, and logs one line."""
+        started, meter = time.perf_counter(), start_meter()
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id(scope)
+        status = 0
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                elapsed = (time.perf_counter() - started) * 1000
+                message["headers"] = [*message["headers"], *_headers(state["request_id"], meter, elapsed)]
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, observed_send)
+        except Exception as error:  # noqa: BLE001 - the last resort: a crash is one JSON 500 and one log line
+            state["error_code"] = BudgieError.code
+            _log_crash(error, state["request_id"])
+            await problem(BudgieError(), state["request_id"])(scope, receive, observed_send)
+        self._log(scope, status, meter, (time.perf_counter() - started) * 1000)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = scope.get("aws.event", {}).get("body")
+        if body is not None and len(body) > MAX_BODY:
+            scope["state"]["error_code"] = PayloadTooLargeError.code
+            await problem(PayloadTooLargeError(), scope["state"]["request_id"])(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _log(self, scope: Scope, status: int, meter: Meter, elapsed: float) -> None:
+        event = scope.get("aws.event", {})
+        logger().info(
+            "request",
+            function=self._function,
+            route=event.get("routeKey"),
+            channel=(scope.get("path_params") or {}).get("channel_id"),
+            user=user_hash(user_of(event)),
+            status=status,
+            code=scope["state"].get("error_code"),
+            ms=round(elapsed, 1),
+            cold=self._cold,
+            tier=meter.tier,
+            read_units=meter.read_units,
+            write_units=meter.write_units,
+            calls=meter.calls,
+            conflicts=meter.conflicts,
+            voids=meter.voids,
+            redis_commands=meter.redis_commands,
+            request_id=scope["state"]["request_id"],
+        )
+        self._cold = False
+
+
+def request_id(scope: Scope) -> str:
+    """The client's ``X-Request-Id`` if it looks like one, else API Gateway's."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.match(value.decode("latin-1")):
+            return str(value.decode())
+    return str(scope.get("aws.event", {}).get("requestContext", {}).get("requestId", "none"))
+
+
+def _headers(request_id: str, meter: Meter, elapsed: float) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"x-request-id", request_id.encode()),
+        (b"server-timing", meter.server_timing(elapsed).encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+
+
+def _log_crash(error: Exception, request_id: str) -> None:
+    # Not the error's message: it may quote the request. The frames say where it happened.
+    frames: list[Any] = [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    logger().error("crash", error=type(error).__qualname__, frames=frames[-8:], request_id=request_id)

@@ -1,0 +1,72 @@
+"""Failures as RFC 9457 problem documents: the one place where an error becomes HTTP."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from shared.errors import (
+    BudgieError,
+    MalformedRequestError,
+    MethodNotAllowedError,
+    RouteNotFoundError,
+    ValidationFailedError,
+)
+from shared.messages import dumps
+
+MEDIA_TYPE: Final = "application/problem+json"
+MAX_ERRORS: Final = 20
+"""Fields named in one answer."""
+_FORMS: Final = frozenset({"message", "batch"})
+"""Names of the forms of a body, which are no part of a field's path."""
+
+
+def problem(error: BudgieError, request_id: str) -> Response:
+    """The answer that tells of an error."""
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(ceil(error.retry_after))
+    document: dict[str, Any] = {
+        "type": f"urn:budgie:error:{error.code}",
+        "title": error.code.replace("_", " ").capitalize(),
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+        "request_id": request_id,
+        "retryable": error.retryable,
+    } | error.extra()
+    return Response(dumps(document), error.status, headers, MEDIA_TYPE)
+
+
+async def on_budgie_error(request: Request, error: Exception) -> Response:
+    """Our own errors."""
+    assert isinstance(error, BudgieError)  # noqa: S101 - registered for these
+    request.state.error_code = error.code
+    return problem(error, request.state.request_id)
+
+
+async def on_invalid(request: Request, error: Exception) -> Response:
+    """A request that does not look as it must."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        return await on_budgie_error(request, MalformedRequestError())
+    errors = [{"field": _field(each["loc"]), "detail": each["msg"]} for each in found[:MAX_ERRORS]]
+    return await on_budgie_error(request, ValidationFailedError(errors=errors))
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """What Starlette and FastAPI raise themselves: no route, another method, a body that cannot be read."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
+    ours = {404: RouteNotFoundError, 405: MethodNotAllowedError, 400: MalformedRequestError}
+    return await on_budgie_error(request, ours.get(error.status_code, BudgieError)())
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    # A discriminated body puts its form's name behind "body".
+    parts = [str(part) for i, part in enumerate(location) if not (i == 1 and part in _FORMS)]
+    return ".".join(parts)

@@ -1,0 +1,130 @@
+"""The functions as API Gateway calls them: an event in, an answer out, in process."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from mangum import Mangum
+
+from functions.check_health.handler import app as check_health
+from functions.fetch_messages.handler import app as fetch_messages
+from functions.list_channels.handler import app as list_channels
+from functions.manage_channels.handler import app as manage_channels
+from functions.mark_read.handler import app as mark_read
+from functions.post_message.handler import app as post_message
+from shared.services import Services
+from shared.web.app import create_handler, current_services
+
+APPS = (check_health, fetch_messages, list_channels, manage_channels, mark_read, post_message)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the client gets."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """A problem's code."""
+        return str(self.json["code"])
+
+
+def event(
+    method: str,
+    path: str,
+    *,
+    user: str | None = "ada",
+    body: Any = None,
+    query: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+    claims: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """An HTTP API event, payload format 2.0; a body that is no string is sent as JSON."""
+    raw_query = urlencode(query or {}, doseq=True)
+    text = body if isinstance(body, str) or body is None else json.dumps(body)
+    made: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": f"{method} {path}",
+        "rawPath": path,
+        "rawQueryString": raw_query,
+        "headers": {"host": "api.example.com", "content-type": "application/json"} | (headers or {}),
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "api",
+            "domainName": "api.example.com",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1",
+                "userAgent": "test",
+            },
+            "requestId": "request-1",
+            "stage": "$default",
+            "time": "23/Nov/2026:18:44:24 +0000",
+            "timeEpoch": 1795459464000,
+        },
+        "isBase64Encoded": False,
+    }
+    if text is not None:
+        made["body"] = text
+    if user is not None or claims is not None:
+        claims = {"sub": user, "iss": "https://issuer.example.com", "aud": "budgie"} if claims is None else claims
+        made["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
+    return made
+
+
+class Api:
+    """All functions over the same services."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._handlers = {app: create_handler(app) for app in APPS}
+
+    def __call__(self, method: str, path: str, **rest: Any) -> Answer:
+        """A call as ``event`` describes it."""
+        return self.invoke(event(method, path, **rest))
+
+    def invoke(self, made: dict[str, Any]) -> Answer:
+        """What the function that has the event's route answers."""
+        context = made["requestContext"]["http"]
+        handler = self._handler(context["method"], context["path"])
+        answer = handler(made, None)  # type: ignore[arg-type]  # no function of ours looks at the context
+        body = answer.get("body") or ""
+        if answer.get("isBase64Encoded"):
+            body = base64.b64decode(body).decode()
+        return Answer(answer["statusCode"], answer["headers"], body)
+
+    def _handler(self, method: str, path: str) -> Mangum:
+        app = app_of(method, path)
+        app.dependency_overrides[current_services] = self._current
+        return self._handlers[app]
+
+    async def _current(self) -> Services:
+        return self.services
+
+
+def app_of(method: str, path: str) -> Any:
+    """The function that serves a route, as the template says it."""
+    parts = path.strip("/").split("/")[1:]
+    if parts == ["healthz"]:
+        return check_health
+    if parts == ["channels"] and method == "GET":
+        return list_channels
+    if len(parts) >= 3 and parts[2] == "messages":
+        return post_message if method == "POST" else fetch_messages
+    if len(parts) == 3 and parts[2] == "read":
+        return mark_read
+    return manage_channels

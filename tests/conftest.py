@@ -1,0 +1,64 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from shared.log_reader import DirectLogReader
+from shared.services import Services
+from shared.settings import Settings
+from shared.store.memory import MemoryStore
+from tests.api import Api
+
+
+@dataclass
+class FakeClock:
+    """Time that moves when it is told to, or when somebody sleeps."""
+
+    ms: int = 1_795_459_464_000
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> int:
+        """Milliseconds since 1970."""
+        return self.ms
+
+    def sleep(self, seconds: float) -> None:
+        """Moves on."""
+        self.slept.append(seconds)
+        self.ms += round(seconds * 1000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sockets are off, but in tests of the stack, which reach 127.0.0.1 alone."""
+    for item in items:
+        if item.get_closest_marker("stack"):
+            item.add_marker(pytest.mark.allow_hosts(["127.0.0.1", "localhost", "::1"]))
+        else:
+            item.add_marker(pytest.mark.disable_socket)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock of the test's own."""
+    return FakeClock()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """An empty storage in memory."""
+    return MemoryStore()
+
+
+@pytest.fixture
+def services(store: MemoryStore, clock: FakeClock) -> Services:
+    """Services over the storage in memory."""
+    reader = DirectLogReader(store, clock.sleep, clock.now)
+    return Services(Settings(), store, reader, clock.now, clock.sleep)
+
+
+@pytest.fixture
+def api(services: Services) -> Api:
+    """The functions over these services."""
+    return Api(services)

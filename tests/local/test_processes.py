@@ -1,0 +1,239 @@
+"""Child servers end with their owner, however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local import leftovers, ports
+from local.leftovers import reap, start_time
+from local.processes import AlreadyRunningError, ChildFailedError, Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).resolve().parents[2]
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
+# Owns a directory, starts two children, says so, and waits to be killed.
+OWNER = """\
+import sys, time
+from pathlib import Path
+from local.processes import Processes
+
+processes = Processes(Path(sys.argv[1])).__enter__()
+processes.announce("http://127.0.0.1:1")
+pids = [processes.start(name, [sys.executable, "-c", "import time; time.sleep(60)"]).pid for name in ("a", "b")]
+print(*pids, processes._guard.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def _eventually(condition: Callable[[], bool], *, within: float = 20.0) -> bool:
+    deadline = time.monotonic() + within
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+def _gone(pid: int) -> bool:
+    return start_time(pid) is None
+
+
+def _start_owner(directory: Path) -> tuple[subprocess.Popen[str], list[int], int]:
+    owner = subprocess.Popen(  # noqa: S603  # our own text
+        [sys.executable, "-c", OWNER, str(directory)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None
+    *children, guard = map(int, owner.stdout.readline().split())
+    return owner, children, guard
+
+
+def _kill(owner: subprocess.Popen[str]) -> None:
+    owner.kill()
+    owner.wait()
+    assert owner.stdout is not None
+    owner.stdout.close()
+
+
+def test_closing_stops_the_children_in_reverse_order(tmp_path: Path) -> None:
+    """What was started last is stopped first, and nothing stays recorded."""
+    note = tmp_path / "order"
+    program = (
+        "import signal, sys, time\n"
+        "def end(*_):\n"
+        f"    open({str(note)!r}, 'a').write(sys.argv[1])\n"
+        "    raise SystemExit\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with Processes(tmp_path) as processes:
+        for name in "abc":
+            child = processes.start(name, [sys.executable, "-c", program, name])
+            child.wait_ready(lambda log=child.log: "ready" in log.read_text())  # type: ignore[misc]
+    assert note.read_text() == "cba"
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """After the grace time a child ends whether it wants to or not."""
+    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    with Processes(tmp_path) as processes:
+        child = processes.start("stubborn", [sys.executable, "-c", program])
+        child.wait_ready(lambda: bool(child.log.read_text()))
+        child.stop(grace=0.2)
+        assert _gone(child.pid)
+
+
+def test_a_child_that_ends_at_once_says_why(tmp_path: Path) -> None:
+    """The error of a child that did not start ends with its log."""
+    with Processes(tmp_path) as processes:
+        child = processes.start("broken", [sys.executable, "-c", "raise SystemExit('no such port')"])
+        with pytest.raises(ChildFailedError, match=r"broken ended with status 1(.|\n)*no such port"):
+            child.wait_ready(lambda: False)
+
+
+def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
+    """Waiting for a child has an end."""
+    with Processes(tmp_path) as processes:
+        child = processes.start("slow", SLEEPER)
+        with pytest.raises(ChildFailedError, match=r"slow was not ready within 0\.1 s"):
+            child.wait_ready(lambda: False, timeout=0.1)
+
+
+def test_children_have_a_session_of_their_own(tmp_path: Path) -> None:
+    """Ctrl-C in the terminal does not reach them before it reaches us."""
+    with Processes(tmp_path) as processes:
+        assert os.getsid(processes.start("child", SLEEPER).pid) != os.getsid(0)
+
+
+def test_the_guard_stops_the_children_of_a_killed_owner(tmp_path: Path) -> None:
+    """SIGKILL of the owner ends its children without a next start."""
+    owner, children, guard = _start_owner(tmp_path)
+    _kill(owner)
+    assert _eventually(lambda: all(_gone(pid) for pid in [*children, guard]))
+
+
+def test_the_next_start_waits_for_the_guard_of_a_killed_owner(tmp_path: Path) -> None:
+    """A start right after a SIGKILL succeeds, and finds the old children gone."""
+    owner, children, _ = _start_owner(tmp_path)
+    _kill(owner)
+    with Processes(tmp_path):
+        assert all(_gone(pid) for pid in children)
+
+
+def test_the_next_start_reaps_when_the_guard_was_killed_too(tmp_path: Path) -> None:
+    """With owner and guard killed, the records are enough."""
+    owner, children, guard = _start_owner(tmp_path)
+    os.kill(guard, signal.SIGKILL)
+    _kill(owner)
+    assert not any(_gone(pid) for pid in children)
+    with Processes(tmp_path):
+        assert all(_gone(pid) for pid in children)
+        assert not list((tmp_path / "run").glob("*.json"))
+
+
+def test_a_second_start_leaves_the_first_alone(tmp_path: Path) -> None:
+    """While an owner lives, a second one is refused, told the address, and reaps nothing."""
+    owner, children, _ = _start_owner(tmp_path)
+    try:
+        with pytest.raises(
+            AlreadyRunningError, match=rf"runs at http://127\.0\.0\.1:1 \(process {owner.pid}\)"
+        ):
+            Processes(tmp_path).__enter__()
+        assert not any(_gone(pid) for pid in children)
+    finally:
+        _kill(owner)
+    assert _eventually(lambda: all(_gone(pid) for pid in children))
+
+
+def test_a_directory_can_be_used_again_after_closing(tmp_path: Path) -> None:
+    """Closing gives the lock up."""
+    for _ in range(2):
+        with Processes(tmp_path) as processes:
+            processes.start("child", SLEEPER)
+
+
+def test_nothing_starts_after_closing(tmp_path: Path) -> None:
+    """A closed owner starts no child that nobody would stop."""
+    with Processes(tmp_path) as processes:
+        pass
+    with pytest.raises(RuntimeError, match="not open"):
+        processes.start("late", SLEEPER)
+
+
+def test_a_reused_process_id_is_not_killed(tmp_path: Path) -> None:
+    """A record whose process started at another time names somebody else."""
+    bystander = subprocess.Popen(SLEEPER)  # noqa: S603  # our own text
+    try:
+        record = {"name": "old", "pid": bystander.pid, "started": "another boot:1"}
+        (tmp_path / "old.json").write_text(json.dumps(record))
+        assert reap(tmp_path) == []
+        assert bystander.poll() is None
+        assert not list(tmp_path.iterdir())
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": "1", "started": 2}'])
+def test_an_unreadable_record_is_forgotten(tmp_path: Path, text: str) -> None:
+    """A record cut short by a crash stops nothing and stays in nobody's way."""
+    (tmp_path / "torn.json").write_text(text)
+    assert reap(tmp_path) == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_start_time_tells_processes_apart() -> None:
+    """A living process has a stable start time; a dead one, even unreaped, has none."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert child.stdin is not None
+    first = start_time(child.pid)
+    assert first is not None
+    assert first == start_time(child.pid)
+    child.stdin.close()
+    assert _eventually(lambda: _gone(child.pid))
+    child.wait()
+    assert _gone(child.pid)
+
+
+@pytest.mark.skipif(not Path("/bin/ps").exists(), reason="there is no ps here")
+def test_start_time_by_ps_agrees() -> None:
+    """What macOS is asked for works: alive has a time, gone has none."""
+    assert leftovers._start_time_ps(os.getpid()) == leftovers._start_time_ps(os.getpid()) is not None
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    assert leftovers._start_time_ps(child.pid) is None
+
+
+def test_a_free_preferred_port_is_chosen() -> None:
+    """The preferred port is taken whenever it can be."""
+    free = ports.choose(0)
+    assert ports.choose(free) == free
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  # what others may do
+def test_a_taken_port_is_avoided(host: str) -> None:
+    """A port on which anybody listens is left to them."""
+    with socket.create_server((host, 0)) as taken:
+        port = taken.getsockname()[1]
+        assert ports.is_open(port)
+        assert ports.choose(port) not in {0, port}
+
+
+def test_a_port_bound_without_listening_is_avoided() -> None:
+    """A port that somebody holds but does not answer on is taken too."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        assert ports.choose(taken.getsockname()[1]) != taken.getsockname()[1]

@@ -1,0 +1,136 @@
+"""The local stack's settings: the environment, `.env.local` and `.env`, in that order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.settings import LocalSettings, SettingError, parse_env_file, read_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+
+class Recording(dict[str, str]):
+    """An environment that notes what is asked of it."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        """Note the name."""
+        self.asked.add(key)
+        return super().get(key, default)
+
+    def __getitem__(self, key: str) -> str:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("settings are asked for by name")
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    """Nothing has to be set."""
+    assert LocalSettings.from_env({}) == LocalSettings()
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    """A line `PORT=` in an example file changes nothing."""
+    assert LocalSettings.from_env(dict.fromkeys(LocalSettings.VARIABLES, " ")) == LocalSettings()
+
+
+def test_every_variable_is_read_and_listed() -> None:
+    """What is read is what is listed, and each arrives in a field of the same name."""
+    environment = {
+        "PORT": "1",
+        "DYNAMODB_ENGINE": "dynamodb-local",
+        "DYNAMODB_ENDPOINT_URL": "http://localhost:2",
+        "DYNAMODB_PORT": "3",
+        "REDIS_PORT": "4",
+        "UPSTASH_PORT": "5",
+        "UPSTASH_REDIS_REST_URL": "https://example.upstash.io",
+        "UPSTASH_REDIS_REST_TOKEN": "made-up",
+        "TABLE_NAME": "chat.test-1",
+    }
+    recording = Recording(environment)
+    settings = LocalSettings.from_env(recording)
+    assert recording.asked == set(LocalSettings.VARIABLES) == set(environment)
+    assert {name: str(getattr(settings, name.lower())) for name in environment} == environment
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "-1"),
+        ("PORT", "65536"),
+        ("PORT", "٣"),
+        ("DYNAMODB_PORT", "8000.0"),
+        ("REDIS_PORT", "0x10"),
+        ("UPSTASH_PORT", "1e3"),
+        ("DYNAMODB_ENGINE", "moto"),
+        ("DYNAMODB_ENDPOINT_URL", "localhost:8000"),
+        ("DYNAMODB_ENDPOINT_URL", "http://localhost:99999"),
+        ("UPSTASH_REDIS_REST_URL", "redis://example.com"),
+        ("UPSTASH_REDIS_REST_URL", "https://"),
+        ("TABLE_NAME", "ab"),
+        ("TABLE_NAME", "a table"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
+    """The message says which variable is wrong."""
+    with pytest.raises(SettingError, match=f"^{name} must be "):
+        LocalSettings.from_env({name: value, "UPSTASH_REDIS_REST_TOKEN": "made-up"})
+
+
+def test_an_upstash_address_needs_its_token() -> None:
+    """An address without its token is refused at the start, not at the first request."""
+    with pytest.raises(SettingError, match=r"^UPSTASH_REDIS_REST_TOKEN is missing"):
+        LocalSettings.from_env({"UPSTASH_REDIS_REST_URL": "https://example.upstash.io"})
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("KEY=value", "value"),
+        ("  KEY = value  ", "value"),
+        ("export KEY=value", "value"),
+        ("KEY=", ""),
+        ("KEY=a=b", "a=b"),
+        ("KEY=a#b", "a#b"),
+        ("KEY=a # comment", "a"),
+        ("KEY= # comment", ""),
+        ('KEY="a # b"', "a # b"),
+        ("KEY='a \"b\"' # comment", 'a "b"'),
+        ('KEY="it\'s"', "it's"),
+        ('KEY="open', '"open'),
+        ("KEY=$HOME", "$HOME"),
+        ("KEY=né", "né"),
+    ],
+)
+def test_a_line_of_an_env_file(line: str, value: str) -> None:
+    """Quotes and comments are understood, nothing is expanded."""
+    assert parse_env_file(f"# first\n\n{line}\r\n") == {"KEY": value}
+
+
+@pytest.mark.parametrize("line", ["KEY", "=value", "KEY value", "1KEY=value", "KEY-2=value"])
+def test_a_line_that_assigns_nothing_is_refused(line: str) -> None:
+    """The message has file and line, and not the text, which may be a secret."""
+    with pytest.raises(SettingError, match=r"^\.env, line 2: expected KEY=VALUE$"):
+        parse_env_file(f"A=1\n{line}")
+
+
+def test_the_environment_goes_before_the_files(tmp_path: Path) -> None:
+    """The environment wins, then `.env.local`, then `.env`."""
+    (tmp_path / ".env").write_text("A=env\nB=env\nC=env\n", encoding="utf-8")
+    (tmp_path / ".env.local").write_text("A=local\nB=local\n", encoding="utf-8")
+    assert read_environment(tmp_path, {"A": "real"}) == {"A": "real", "B": "local", "C": "env"}
+
+
+def test_no_env_file_is_needed(tmp_path: Path) -> None:
+    """Without files the environment stays as it is."""
+    assert read_environment(tmp_path, {"A": "real"}) == {"A": "real"}

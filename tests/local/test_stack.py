@@ -1,0 +1,247 @@
+"""The whole local stack starts, answers, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local import dynamodb, ports
+from local.__main__ import clean
+from local.leftovers import start_time
+from local.processes import AlreadyRunningError, Processes
+from local.settings import LocalSettings
+from local.stack import Stack
+from local.template import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping
+
+pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).resolve().parents[2]
+ANY_PORTS = LocalSettings(port=0, dynamodb_port=0, redis_port=0, upstash_port=0)
+# As `python -m local`, on a state directory of the test's.
+PROGRAM = (
+    "import sys; from pathlib import Path; from local.__main__ import run; run(*map(Path, sys.argv[1:]))"
+)
+
+
+def _stack(
+    directory: Path,
+    settings: LocalSettings = ANY_PORTS,
+    *,
+    environ: MutableMapping[str, str] | None = None,
+) -> Stack:
+    return Stack(
+        settings, ROOT, directory=directory, environ={} if environ is None else environ, log=lambda _: None
+    )
+
+
+def _status(url: str, token: str | None = None) -> int:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310  # our own address
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # as above
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def _pids(directory: Path) -> list[int]:
+    return [json.loads(path.read_text())["pid"] for path in (directory / "run").glob("*.json")]
+
+
+def _eventually(condition: Callable[[], bool], *, within: float = 20.0) -> bool:
+    deadline = time.monotonic() + within
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """The stack as a process of its own, ready."""
+    any_port = dict.fromkeys(("PORT", "DYNAMODB_PORT", "REDIS_PORT", "UPSTASH_PORT"), "0")
+    # Empty: not set, whatever the developer's own `.env` says.
+    defaults = dict.fromkeys(set(LocalSettings.VARIABLES) - set(any_port), "")
+    process = subprocess.Popen(  # noqa: S603  # our own text
+        [sys.executable, "-c", PROGRAM, str(ROOT), str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | defaults | any_port,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        while "Ctrl-C" not in process.stdout.readline():
+            assert process.poll() is None
+        yield process
+        process.kill()
+
+
+def test_the_gateway_answers(tmp_path: Path) -> None:
+    """Unknown routes are 404, protected ones let in who has a token of the stack's."""
+    with _stack(tmp_path) as stack:
+        assert _status(f"{stack.url}/nowhere") == 404
+        assert _status(f"{stack.url}/v1/channels") == 401
+        assert _status(f"{stack.url}/v1/channels", stack.token_for("ada")) != 401
+
+
+def test_handlers_find_their_engines_in_the_environment(tmp_path: Path) -> None:
+    """While it runs the variables lead to the local engines only; afterwards they are as before."""
+    theirs = {
+        "AWS_ACCESS_KEY_ID": "theirs",
+        "AWS_PROFILE": "work",
+        "AWS_REGION": "eu-west-1",
+        "NO_PROXY": "example.com",
+    }
+    environ = dict(theirs)
+    with _stack(tmp_path, environ=environ) as stack:
+        assert "AWS_PROFILE" not in environ
+        assert (
+            environ.items()
+            >= {
+                "AWS_ACCESS_KEY_ID": "000000000001",
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_REGION": "us-east-1",
+                "DYNAMODB_ENDPOINT_URL": stack.dynamodb_url,
+                "NO_PROXY": "example.com,127.0.0.1,localhost",
+                "TABLE_NAME": "budgie",
+                "UPSTASH_REDIS_REST_URL": stack.upstash_url,
+            }.items()
+        )
+        assert environ["UPSTASH_REDIS_REST_TOKEN"]
+        table = dynamodb.client(stack.dynamodb_url)
+        assert table.describe_table(TableName="budgie")["Table"]["TableStatus"] == "ACTIVE"
+        table.close()
+    assert environ == theirs
+
+
+def test_tokens_and_tables_outlive_a_restart(tmp_path: Path) -> None:
+    """The second run has the first one's table, key pair and Upstash token."""
+    environ: dict[str, str] = {}
+    item = {"pk": {"S": "C#1"}, "sk": {"S": "HEAD"}}
+    with _stack(tmp_path, environ=environ) as first:
+        upstash_token, token = environ["UPSTASH_REDIS_REST_TOKEN"], first.token_for("ada")
+        client = dynamodb.client(first.dynamodb_url)
+        client.put_item(TableName="budgie", Item=item)
+        client.close()
+    with _stack(tmp_path, environ=environ) as second:
+        assert environ["UPSTASH_REDIS_REST_TOKEN"] == upstash_token
+        assert _status(f"{second.url}/v1/channels", token) != 401
+        client = dynamodb.client(second.dynamodb_url)
+        assert client.scan(TableName="budgie")["Items"] == [item]
+        client.close()
+    assert (tmp_path / "upstash-token").stat().st_mode & 0o777 == 0o600
+
+
+def test_engines_of_the_developer_are_used_and_left_alone(tmp_path: Path) -> None:
+    """With both addresses given nothing is started, and their credentials stay."""
+    with Processes(tmp_path / "engine") as processes:
+        url = dynamodb.start_engine(dynamodb.MINISTACK, tmp_path / "engine", processes)
+        environ = {
+            "AWS_ACCESS_KEY_ID": "theirs",
+            "AWS_SECRET_ACCESS_KEY": "theirs",
+            "AWS_REGION": "eu-west-1",
+        }
+        settings = replace(
+            ANY_PORTS,
+            dynamodb_endpoint_url=url,
+            upstash_redis_rest_url="http://127.0.0.1:9",
+            upstash_redis_rest_token="their-token",
+        )
+        with _stack(tmp_path / "stack", settings, environ=environ) as stack:
+            assert _pids(tmp_path / "stack") == []
+            assert (stack.dynamodb_url, stack.upstash_url) == (url, "http://127.0.0.1:9")
+            assert environ["UPSTASH_REDIS_REST_TOKEN"] == "their-token"
+            assert (environ["AWS_ACCESS_KEY_ID"], environ["AWS_REGION"]) == ("theirs", "eu-west-1")
+
+
+def test_a_local_engine_of_the_developer_needs_no_credentials(tmp_path: Path) -> None:
+    """On this machine made-up ones do; an engine that is not there is named."""
+    closed = f"http://127.0.0.1:{ports.choose(0)}"
+    environ: dict[str, str] = {}
+    stack = _stack(tmp_path, replace(ANY_PORTS, dynamodb_endpoint_url=closed), environ=environ)
+    with pytest.raises(dynamodb.EndpointUnusableError, match=rf"^DynamoDB at {closed}: Could not connect"):
+        stack.__enter__()
+    assert environ == {}
+
+
+def test_two_stacks_that_prefer_the_same_ports_live_side_by_side(tmp_path: Path) -> None:
+    """A port that is taken is no reason not to start."""
+    with _stack(tmp_path / "one") as one:
+        taken = int(one.url.rpartition(":")[2])
+        with _stack(tmp_path / "two", replace(ANY_PORTS, port=taken)) as two:
+            assert _status(f"{one.url}/nowhere") == _status(f"{two.url}/nowhere") == 404
+            assert one.url != two.url
+
+
+def test_a_second_stack_on_the_same_state_is_refused(tmp_path: Path) -> None:
+    """It names the address of the first, which goes on."""
+    with _stack(tmp_path) as first:
+        with pytest.raises(AlreadyRunningError, match=first.url):
+            _stack(tmp_path).__enter__()
+        assert _status(f"{first.url}/nowhere") == 404
+
+
+def test_a_start_that_fails_leaves_nothing_running(tmp_path: Path) -> None:
+    """A table of another shape ends the start, and the engines with it."""
+    template = load(ROOT / "template.yaml", {"JwtIssuer": "https://budgie.local"})
+    older = template.table() | {"GlobalSecondaryIndexes": []}
+    older["AttributeDefinitions"] = older["AttributeDefinitions"][:2]
+    del older["GlobalSecondaryIndexes"]
+    with Processes(tmp_path) as processes:
+        client = dynamodb.client(dynamodb.start_engine(dynamodb.MINISTACK, tmp_path, processes))
+        dynamodb.ensure_table(client, "budgie", replace(template, _table=older))
+        client.close()
+    environ: dict[str, str] = {}
+    with pytest.raises(dynamodb.TableDiffersError, match="make clean"):
+        _stack(tmp_path, environ=environ).__enter__()
+    assert _pids(tmp_path) == []
+    assert environ == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_everything(
+    program: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C, a termination and a closed terminal end it in order, status 0, and all that it started."""
+    pids = _pids(tmp_path)
+    assert len(pids) == 2
+    program.send_signal(number)
+    program.send_signal(number)  # an impatient second one does no harm
+    assert program.stdout is not None
+    assert program.stdout.read().rstrip().endswith("Stopped.")
+    assert program.wait(30) == 0
+    assert all(start_time(pid) is None for pid in pids)
+
+
+def test_nothing_outlives_a_stack_that_is_killed(program: subprocess.Popen[str], tmp_path: Path) -> None:
+    """SIGKILL of the stack ends its engines too, in order: ministack has written its tables."""
+    pids = _pids(tmp_path)
+    program.kill()
+    assert _eventually(lambda: all(start_time(pid) is None for pid in pids))
+    assert (tmp_path / "ministack-state" / "dynamodb.json").exists()
+
+
+def test_clean_forgets_state_and_keeps_what_is_installed(tmp_path: Path) -> None:
+    """Engines stay installed; tables, keys and logs go."""
+    (tmp_path / "ministack-venv").mkdir()
+    with _stack(tmp_path):
+        with pytest.raises(AlreadyRunningError):
+            clean(tmp_path)
+        assert (tmp_path / "token-key.pem").exists()
+    clean(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"ministack-venv", "lock"}

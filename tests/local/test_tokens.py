@@ -1,0 +1,191 @@
+"""Tokens: what is issued, what is accepted, what is refused."""
+
+import base64
+import json
+import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local.tokens import AUDIENCE, ISSUER, KEY_FILE, KeyPair, TokenRefusedError, Verifier, main
+
+KEYS = KeyPair.create()
+OTHER_KEYS = KeyPair.create()
+VERIFIER = Verifier(KEYS.public_key, ISSUER, AUDIENCE)
+
+
+def segment(content: dict[str, Any]) -> str:
+    """A part of a token, as JSON in base64url."""
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+
+
+def test_issued_token_is_accepted() -> None:
+    """A token carries user, issuer, audience and times of 24 hours, further claims, and its key's name."""
+    token = KEYS.issue("ada", scope="chat")
+    claims = VERIFIER.claims(token)
+    assert (claims["sub"], claims["iss"], claims["aud"], claims["scope"]) == ("ada", ISSUER, AUDIENCE, "chat")
+    assert claims["exp"] - claims["iat"] == 86_400
+    assert jwt.get_unverified_header(token) == {"alg": "RS256", "typ": "JWT", "kid": KEYS.key_id}
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50))
+def test_any_name_makes_a_user(name: str) -> None:
+    """Every text but the empty one comes back as it was given."""
+    assert VERIFIER.claims(KEYS.issue(name))["sub"] == name
+
+
+def test_nobody_gets_no_token() -> None:
+    """An empty user name is refused."""
+    with pytest.raises(ValueError, match="user"):
+        KEYS.issue("")
+
+
+@pytest.mark.parametrize(
+    ("claims", "accepted"),
+    [
+        ({"aud": ["x", AUDIENCE]}, True),
+        ({"aud": None, "client_id": AUDIENCE}, True),
+        ({"aud": "x", "client_id": AUDIENCE}, False),
+        ({"aud": ["x"]}, False),
+        ({"aud": []}, False),
+        ({"aud": None}, False),
+        ({"aud": None, "client_id": "x"}, False),
+    ],
+)
+def test_audience_is_checked_as_api_gateway_does(claims: dict[str, Any], accepted: bool) -> None:  # noqa: FBT001  # a case
+    """`aud` decides, as text or list; `client_id` only where there is no `aud`."""
+    token = KEYS.issue("ada", **claims)
+    if accepted:
+        assert VERIFIER.claims(token)["sub"] == "ada"
+    else:
+        with pytest.raises(TokenRefusedError, match="valid audience"):
+            VERIFIER.claims(token)
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"issuer": "https://other"}, "issuer"),
+        ({"iss": None}, "claim"),
+        ({"exp": None}, "claim"),
+        ({"expires_in": -1}, "expired"),
+        ({"nbf": int(time.time()) + 600}, "not valid yet"),
+        ({"iat": int(time.time()) + 600}, "not valid yet"),
+    ],
+)
+def test_wrong_issuer_or_time_is_refused(claims: dict[str, Any], reason: str) -> None:
+    """Another issuer, no expiry, and a time that is over or yet to come are refused with their reason."""
+    with pytest.raises(TokenRefusedError, match=reason):
+        VERIFIER.claims(KEYS.issue("ada", **claims))
+
+
+def test_another_key_is_refused() -> None:
+    """A token of another key is refused, also when it claims to be signed by ours, or names no key."""
+    payload = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": int(time.time()) + 60}
+    private = serialization.load_pem_private_key(_pem(OTHER_KEYS), password=None)
+    for headers in ({"kid": KEYS.key_id}, {"kid": OTHER_KEYS.key_id}, {}):
+        token = jwt.encode(payload, private, algorithm="RS256", headers=headers)  # type: ignore[arg-type]  # an RSA key
+        with pytest.raises(TokenRefusedError):
+            VERIFIER.claims(token)
+
+
+def test_other_algorithms_are_refused() -> None:
+    """`alg=none`, and HS256 with the public key as its secret, are refused."""
+    header, payload, _ = KEYS.issue("ada").split(".")
+    public = KEYS.public_key.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    for algorithm in ("none", "None", "HS256", "RS512"):
+        forged = segment({"alg": algorithm, "typ": "JWT", "kid": KEYS.key_id})
+        for signature in (
+            "",
+            base64.urlsafe_b64encode(_hs256(f"{forged}.{payload}", public)).decode().rstrip("="),
+        ):
+            with pytest.raises(TokenRefusedError):
+                VERIFIER.claims(f"{forged}.{payload}.{signature}")
+    assert header
+
+
+def test_tampered_tokens_are_refused() -> None:
+    """A token with another payload, a cut signature, or missing parts is refused."""
+    header, payload, signature = KEYS.issue("ada").split(".")
+    other = KEYS.issue("bob").split(".")[1]
+    broken = [
+        f"{header}.{other}.{signature}",
+        f"{header}.{payload}.{signature[:-4]}",
+        f"{header}.{payload}.",
+        f"{header}.{payload}",
+        f"{header}.{segment({})}.{signature}",
+        "",
+        ".",
+        "..",
+        "a.b.c",
+        "ä.ö.ü",
+        f"{'.'.join([segment({'alg': 'RS256', 'kid': 7}), payload])}.{signature}",
+        base64.urlsafe_b64encode(b"[" * 5000).decode() + ".e30.",
+    ]
+    for token in broken:
+        with pytest.raises(TokenRefusedError):
+            VERIFIER.claims(token)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=200))
+def test_garbage_is_refused(text: str) -> None:
+    """Whatever text comes, the answer is the one named error."""
+    with pytest.raises(TokenRefusedError):
+        VERIFIER.claims(text)
+
+
+def test_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    """Starts at the same time agree on one key, which only its owner can read; nothing else is left behind."""
+    directory = tmp_path / "new" / "state"
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: KeyPair.load_or_create(directory).key_id, range(4)))
+    assert len(set(made)) == 1
+    assert KeyPair.load_or_create(directory).key_id == made[0]
+    assert [path.name for path in directory.iterdir()] == [KEY_FILE]
+    assert stat.S_IMODE((directory / KEY_FILE).stat().st_mode) == 0o600
+
+
+def test_broken_key_file_is_an_error(tmp_path: Path) -> None:
+    """A key file that holds none is told as such, not replaced: tokens of the old key may be in use."""
+    (tmp_path / KEY_FILE).write_text("garbage")
+    with pytest.raises(ValueError, match="Remove it"):
+        KeyPair.load_or_create(tmp_path)
+
+
+def test_command_line_prints_a_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m local.tokens USER` prints a token that the local stack accepts."""
+    assert main(["ada lovelace", "--state", str(tmp_path)]) == 0
+    keys = KeyPair.load_or_create(tmp_path)
+    claims = Verifier(keys.public_key, ISSUER, AUDIENCE).claims(capsys.readouterr().out.strip())
+    assert claims["sub"] == "ada lovelace"
+
+
+def test_published_keys_verify_tokens() -> None:
+    """The JWKS holds the key that tokens name, and that key verifies them."""
+    (published,) = jwt.PyJWKSet.from_dict(KEYS.jwks()).keys
+    assert published.key_id == KEYS.key_id
+    assert jwt.decode(KEYS.issue("ada"), published, audience=AUDIENCE, algorithms=["RS256"])["sub"] == "ada"
+
+
+def _pem(keys: KeyPair) -> bytes:
+    return keys._private_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _hs256(message: str, key: bytes) -> bytes:
+    import hashlib
+    import hmac
+
+    return hmac.new(key, message.encode(), hashlib.sha256).digest()
