@@ -30,7 +30,8 @@ ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 
 _CHANNEL_ID = re.compile(r"[0-9a-v]{16,26}\Z")
 _MESSAGE_ID = re.compile(r"([0-9a-v]{16,26})-([0-9a-v]{8})\Z")
-_USER_ID = re.compile(r"[^\x00-\x1f\x7f/\ud800-\udfff]+\Z")
+# Not what ends or divides a path once API Gateway and Mangum have each decoded it.
+_USER_ID = re.compile(r"[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z")
 _SEQ_CHARS = 8  # 32**8 > MAX_SEQ
 MAX_USER_ID_BYTES: Final = 128
 
@@ -81,7 +82,7 @@ def is_channel_id(text: str) -> bool:
 
 
 def is_user_id(text: str) -> bool:
-    """Whether the text may be a user id: 1 to 128 bytes, no slash, no control character."""
+    """Whether the text may be a user id: 1 to 128 bytes, none of ``/ ? # % \\``, no control character."""
     return _USER_ID.match(text) is not None and len(text.encode()) <= MAX_USER_ID_BYTES
 
 

@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Role = Literal["owner", "moderator", "member"]
+
+
+MESSAGE: Final = {
+    "id": "4nc0f2k9q1d7h3sa-00000017",
+    "seq": 39,
+    "sender": "ada",
+    "text": "Hello, Grace!",
+    "created_at": "2026-11-23T18:44:24.123Z",
+}
+CHANNEL: Final = {
+    "id": "4nc0f2k9q1d7h3sa",
+    "name": "lobby",
+    "topic": "Say hello",
+    "kind": "public",
+    "creator": "ada",
+    "created_at": "2026-11-23T18:00:00.000Z",
+    "archived": False,
+    "slow_mode": 0,
+    "version": 1,
+    "member_count": 2,
+    "last_seq": 39,
+    "last_message": MESSAGE,
+    "last_read_seq": 37,
+    "unread_count": 2,
+    "role": "member",
+    "capabilities": ["read", "post", "leave"],
+}
+MEMBER: Final = {"user_id": "grace", "role": "member", "joined_at": "2026-11-23T18:01:00.000Z"}
+MORE: Final = {"has_more": True, "next_cursor": "WzE3OTU0NTk0NjQxMjMsIjRuYzBmMms5cTFkN2gzc2EiXQ"}
+
+
+def _with_example(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
 
 
 class Answer(BaseModel):
@@ -26,26 +59,15 @@ class Message(Answer):
     client_message_id: str | None = None
     metadata: dict[str, Any] | None = None
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "4nc0f2k9q1d7h3sa-00000017",
-                    "seq": 39,
-                    "sender": "ada",
-                    "text": "Hello, Grace!",
-                    "created_at": "2026-11-23T18:44:24.123Z",
-                }
-            ]
-        },
-    )
+    model_config = _with_example(MESSAGE)
 
 
 class Batch(Answer):
     """Messages posted together."""
 
     messages: list[Message]
+
+    model_config = _with_example({"messages": [MESSAGE]})
 
 
 class Page(Answer):
@@ -60,6 +82,18 @@ class Page(Answer):
     channel_last_seq: int = Field(description="The last position given out in the channel.")
     has_more_before: bool
     has_more_after: bool
+
+    model_config = _with_example(
+        {
+            "channel_id": "4nc0f2k9q1d7h3sa",
+            "messages": [MESSAGE],
+            "first_seq": 39,
+            "last_seq": 39,
+            "channel_last_seq": 39,
+            "has_more_before": True,
+            "has_more_after": False,
+        }
+    )
 
 
 class Preview(Answer):
@@ -94,6 +128,8 @@ class Channel(Answer):
         description="Any of read, post, join, leave, edit, invite, remove, change_roles, archive."
     )
 
+    model_config = _with_example(CHANNEL)
+
 
 class ChannelPage(Answer):
     """A page of channels."""
@@ -101,6 +137,8 @@ class ChannelPage(Answer):
     channels: list[Channel]
     has_more: bool
     next_cursor: str | None
+
+    model_config = _with_example({"channels": [CHANNEL], **MORE})
 
 
 class Member(Answer):
@@ -110,6 +148,8 @@ class Member(Answer):
     role: Role
     joined_at: str = Field(json_schema_extra={"format": "date-time"})
 
+    model_config = _with_example(MEMBER)
+
 
 class MemberPage(Answer):
     """A page of members."""
@@ -118,6 +158,8 @@ class MemberPage(Answer):
     has_more: bool
     next_cursor: str | None
 
+    model_config = _with_example({"members": [MEMBER], **MORE})
+
 
 class ReadPosition(Answer):
     """How far the caller has read."""
@@ -125,6 +167,8 @@ class ReadPosition(Answer):
     channel_id: str
     last_read_seq: int
     unread_count: int
+
+    model_config = _with_example({"channel_id": "4nc0f2k9q1d7h3sa", "last_read_seq": 39, "unread_count": 0})
 
 
 class Check(Answer):
@@ -140,6 +184,10 @@ class Health(Answer):
 
     status: Literal["ok", "degraded", "down"]
     checks: dict[str, Check] | None = None
+
+    model_config = _with_example(
+        {"status": "ok", "checks": {"dynamodb": {"status": "ok", "ms": 3.1}, "redis": {"status": "off"}}}
+    )
 
 
 class FieldError(Answer):

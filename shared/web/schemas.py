@@ -72,7 +72,7 @@ def _channel_id(text: str) -> str:
 
 def _user_id(text: str) -> str:
     if not keys.is_user_id(text):
-        msg = f"a user id has 1 to {keys.MAX_USER_ID_BYTES} bytes, no slash and no control character"
+        msg = f"a user id has 1 to {keys.MAX_USER_ID_BYTES} bytes, none of / ? # % \\ and no control character"
         raise ValueError(msg)
     return text
 
@@ -190,9 +190,10 @@ class ChannelChange(Request):
     """What to change of a channel; what is absent stays."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"topic": "Release on Friday"}]})
-    name: Name = ""
-    topic: Topic = ""
-    slow_mode: int = Field(default=0, ge=0, le=MAX_SLOW_MODE)
+    # Made, not given: the document names no default, as none is ever used.
+    name: Name = Field(default_factory=str)
+    topic: Topic = Field(default_factory=str)
+    slow_mode: int = Field(default_factory=int, ge=0, le=MAX_SLOW_MODE)
 
     def changes(self) -> dict[str, str | int]:
         """The fields that were sent."""

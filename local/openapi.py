@@ -1,0 +1,116 @@
+"""The API's one OpenAPI 3.1 document, merged from all functions: ``python -m local.openapi [--check]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from local import template
+from shared.web.answers import Problem
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+DOCUMENT: Final = ROOT / "openapi.json"
+OPEN_ROUTES: Final = ("/v1/healthz",)
+DESCRIPTION: Final = """Channels, members and messages. A channel is a log: each message has a position (`seq`),
+pages state the range of positions they cover, and every acknowledged message is in every later read.
+Failures are RFC 9457 problem documents; programs decide by `code`. Repeat a failed post with the same
+`Idempotency-Key`: it is never doubled."""
+TAGS: Final = [
+    {"name": "channels", "description": "What there is to talk in."},
+    {"name": "members", "description": "Who is in a channel, and as what."},
+    {"name": "messages", "description": "What was said, and how far it was read."},
+    {"name": "operations", "description": "For those who run it."},
+]
+
+
+def document() -> dict[str, Any]:
+    """The whole document, in a stable order."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for app in apps():
+        part = get_openapi(title="Budgie", version="1", routes=app.routes)
+        for path, operations in part["paths"].items():
+            paths.setdefault(path, {}).update(operations)
+        schemas |= part.get("components", {}).get("schemas", {})
+    schemas |= _problem_schemas()
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for path, operations in paths.items():
+        for operation in operations.values():
+            _finish(path, operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Budgie", "version": "1", "description": DESCRIPTION, "license": {"name": "MIT"}},
+        "servers": [{"url": "/", "description": "This deployment."}],
+        "tags": TAGS,
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def apps() -> list[FastAPI]:
+    """The app of each function that the template names."""
+    handlers = {route.handler for route in template.load(ROOT / "template.yaml").routes}
+    return [import_module(handler.rpartition(".")[0]).app for handler in sorted(handlers)]
+
+
+def _problem_schemas() -> dict[str, Any]:
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs"), "Problem": schema}
+
+
+def _finish(path: str, operation: dict[str, Any]) -> None:
+    """What holds for every operation: its id, who may call it, and the headers of each answer."""
+    operation["operationId"] = operation["operationId"].split("_v1_")[0]
+    operation["security"] = [] if path in OPEN_ROUTES else [{"jwt": []}]
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+    if "401" in operation["responses"]:
+        # API Gateway's authorizer answers before a function is called, in its own form.
+        operation["responses"]["401"]["content"]["application/json"] = {
+            "schema": {"type": "object", "properties": {"message": {"type": "string"}}},
+            "example": {"message": "Unauthorized"},
+        }
+    for status, response in operation["responses"].items():
+        headers = response.setdefault("headers", {})
+        headers["X-Request-Id"] = _header("Names the request in the log; the caller's own if it sent one.")
+        headers["Server-Timing"] = _header(
+            "Milliseconds, the tier that answered, DynamoDB's units, Redis commands."
+        )
+        if status in {"429", "503"}:
+            headers["Retry-After"] = _header("Seconds to wait.", "integer")
+        if status == "304":
+            headers["ETag"] = _header("The tag that is still right.")
+
+
+def _header(description: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}
+
+
+def main() -> int:
+    """Writes the document, or with ``--check`` says whether the one that stands there is right."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if openapi.json has drifted"
+    )
+    text = json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+    if not parser.parse_args().check:
+        DOCUMENT.write_text(text, encoding="utf-8")
+        return 0
+    if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == text:
+        return 0
+    print("openapi.json does not say what the code does: run `make openapi`", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

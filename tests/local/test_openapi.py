@@ -1,0 +1,73 @@
+"""The API's document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from local import openapi, template
+from shared.errors import BudgieError, every_error
+
+DOCUMENT: dict[str, Any] = json.loads(openapi.DOCUMENT.read_text(encoding="utf-8"))
+OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
+UNANSWERED = {"unauthenticated", "route_not_found", "method_not_allowed", "unavailable", "redis_unavailable"}
+"""Codes that the gateway's own answers forestall, and classes that only group others."""
+
+
+def test_document_has_not_drifted() -> None:
+    """The committed openapi.json is what the code makes."""
+    assert openapi.document() == DOCUMENT
+
+
+def test_document_is_valid_openapi() -> None:
+    """It follows OpenAPI 3.1."""
+    validate(DOCUMENT)
+
+
+def test_every_route_of_the_template_is_described() -> None:
+    """Template and document name the same routes."""
+    routes = template.load(openapi.ROOT / "template.yaml").routes
+    assert {(route.path, route.method.lower()) for route in routes} == set(OPERATIONS)
+
+
+def test_examples_follow_their_schemas() -> None:
+    """Each example of a schema is an instance of it, and each of our answers has one."""
+    schemas = DOCUMENT["components"]["schemas"]
+    shown = [(name, example) for name, schema in schemas.items() for example in schema.get("examples", [])]
+    assert {"Channel", "ChannelPage", "Member", "MemberPage", "Message", "Page", "Batch"} <= {
+        n for n, _ in shown
+    }
+    for name, example in shown:
+        _validator(name).validate(example)
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_problems_follow_their_schema(path: str, method: str) -> None:
+    """Each failure of each route has examples that are problem documents with that status."""
+    for status, response in DOCUMENT["paths"][path][method]["responses"].items():
+        examples = response.get("content", {}).get("application/problem+json", {}).get("examples", {})
+        assert examples or status < "400" or path == "/v1/healthz"
+        for code, example in examples.items():
+            _validator("Problem").validate(example["value"])
+            assert (example["value"]["code"], str(example["value"]["status"])) == (code, status)
+
+
+def test_every_error_is_documented() -> None:
+    """Each error that a function can answer is documented at some route."""
+    documented = {
+        code
+        for path, method in OPERATIONS
+        for response in DOCUMENT["paths"][path][method]["responses"].values()
+        for code in response.get("content", {}).get("application/problem+json", {}).get("examples", {})
+    }
+    assert {error.code for error in every_error(BudgieError)} - documented <= UNANSWERED
+
+
+def _validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    )
