@@ -82,7 +82,7 @@ def is_channel_id(text: str) -> bool:
 
 
 def is_user_id(text: str) -> bool:
-    """Whether the text may be a user id: 1 to 128 bytes, none of ``/ ? # % \\``, no control character."""
+    """Whether the text may be a user id: 1 to 128 bytes, no backslash and none of ``/ ? # %``, no control character."""
     return _USER_ID.match(text) is not None and len(text.encode()) <= MAX_USER_ID_BYTES
 
 
