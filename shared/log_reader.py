@@ -31,15 +31,32 @@ PREVIEW_SEARCHES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The settled entries of ``first`` to ``last``, which is less than asked for where the rest is still open."""
+    """What stands at positions ``first`` to ``last``: a message's JSON, or None for a void.
+
+    ``last`` is less than was asked for where the rest is still open.
+    """
 
     first: int
-    last: int
-    entries: list[Entry]
+    bodies: list[bytes | None]
+
+    @property
+    def last(self) -> int:
+        """The last position covered; ``first - 1`` where there is none."""
+        return self.first + len(self.bodies) - 1
+
+    def messages(self) -> list[bytes]:
+        """The messages without the voids."""
+        return [body for body in self.bodies if body is not None]
 
 
 class LogReader(Protocol):
     """Reads ranges of logs."""
+
+    def begin(self) -> None:
+        """A request begins: what can be done beside its vouching read is started."""
+
+    def remembered(self, channel_id: str, first: int, last: int) -> Span | None:
+        """The range if this process has all of it; for when the storage does not answer."""
 
     def read(self, head: Head, first: int, last: int) -> Span:
         """Positions ``first`` to ``last``, ``last <= head.seq``, for a head read in this request."""
@@ -64,6 +81,13 @@ class DirectLogReader:
         self._sleep = sleep
         self._now = now
 
+    def begin(self) -> None:
+        """Nothing to start."""
+
+    def remembered(self, channel_id: str, first: int, last: int) -> Span | None:  # noqa: ARG002 - the interface
+        """Nothing is remembered."""
+        return None
+
     def read(self, head: Head, first: int, last: int) -> Span:
         """See ``LogReader``: one Query where there is no hole."""
         found = self._entries(head.channel_id, first, last)
@@ -81,8 +105,7 @@ class DirectLogReader:
             self._sleep(wait)
             found |= self._entries(head.channel_id, holes[0], holes[-1])
         settled = takewhile(found.__contains__, range(first, last + 1))
-        entries = [found[seq] for seq in settled]
-        return Span(first, first + len(entries) - 1, entries)
+        return Span(first, [found[seq].body for seq in settled])
 
     def _entries(self, channel_id: str, first: int, last: int) -> dict[int, Entry]:
         if last < first:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from threading import Lock
 
 
 @dataclass(slots=True)
@@ -21,8 +22,17 @@ class Meter:
     voids: int = 0
     redis_commands: int = 0
     tier: str = "none"
-    labels: dict[str, str] = field(default_factory=dict)
-    """What else the request's log line says, such as the channel."""
+    hit_rate: float | None = None
+    """Of this container's reads so far; None where the request read nothing that is cached."""
+    _lock: Lock = field(default_factory=Lock)
+
+    def charge(self, *, read: float = 0.0, write: float = 0.0, calls: int = 0, redis: int = 0) -> None:
+        """Adds units, calls and Redis commands; two threads may work on one request."""
+        with self._lock:
+            self.read_units += read
+            self.write_units += write
+            self.calls += calls
+            self.redis_commands += redis
 
     def server_timing(self, milliseconds: float) -> str:
         """The ``Server-Timing`` header: ``total``, the tier, DynamoDB's units and Redis commands."""

@@ -6,13 +6,15 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
-from shared import redis
+from shared.cache.build import Cache, build_cache
+from shared.cache.reader import CachedLogReader
 from shared.clock import now_ms
 from shared.log_reader import DirectLogReader, LogReader
 from shared.settings import Settings
 from shared.store.interface import Store
+from shared.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,9 @@ class Services:
     settings: Settings
     store: Store
     reader: LogReader
+    cache: Cache
     now: Callable[[], int] = now_ms
     sleep: Callable[[float], None] = time.sleep
-    redis_ping: Callable[[], None] | None = None
-    """None where no Redis is set up."""
 
 
 @cache
@@ -36,5 +37,18 @@ def services() -> Services:
 
     settings = Settings.from_env(os.environ)
     store = DynamoDBStore(dynamodb_client(settings), settings.table_name)
-    redis_ping = partial(redis.ping, settings) if settings.upstash_url else None
-    return Services(settings, store, DirectLogReader(store), redis_ping=redis_ping)
+    if not settings.upstash_url:
+        logger().info("cache", redis="off", tiers=["memory"])
+    return compose(settings, store)
+
+
+def compose(
+    settings: Settings,
+    store: Store,
+    now: Callable[[], int] = now_ms,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Services:
+    """Services over a storage, with the cache in front of it."""
+    built = build_cache(settings, now)
+    reader = CachedLogReader(DirectLogReader(store, sleep, now), built.memory, built.pages, built.metrics)
+    return Services(settings, store, reader, built, now, sleep)

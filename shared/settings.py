@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+CODECS: Final = ("zstd", "gzip")
+UPSTASH_DOMAIN: Final = ".upstash.io"
 
 
 class SettingsError(ValueError):
@@ -26,6 +30,16 @@ class Settings:
     dynamodb_attempts: int = _setting("DYNAMODB_ATTEMPTS", 3)
     upstash_url: str = _setting("UPSTASH_REDIS_REST_URL", "")
     upstash_token: str = _setting("UPSTASH_REDIS_REST_TOKEN", "")
+    redis_url: str = _setting("REDIS_URL", "")
+    redis_connect_timeout_ms: int = _setting("REDIS_CONNECT_TIMEOUT_MS", 200)
+    redis_read_timeout_ms: int = _setting("REDIS_READ_TIMEOUT_MS", 300)
+    redis_breaker_failures: int = _setting("REDIS_BREAKER_FAILURES", 3)
+    redis_breaker_open_ms: int = _setting("REDIS_BREAKER_OPEN_MS", 10_000)
+    cache_ttl_channels: int = _setting("CACHE_TTL_CHANNELS", 300)
+    cache_ttl_messages: int = _setting("CACHE_TTL_MESSAGES", 120)
+    cache_keep_seconds: int = _setting("CACHE_KEEP", 86_400)
+    cache_memory_bytes: int = _setting("CACHE_MEMORY_BYTES", 32 * 1024 * 1024)
+    cache_codec: str = _setting("CACHE_CODEC", "zstd")
     rate_per_second: float = _setting("RATE_LIMIT_PER_SECOND", 5.0)
     rate_burst: int = _setting("RATE_LIMIT_BURST", 20)
     log_level: str = _setting("LOG_LEVEL", "INFO")
@@ -35,14 +49,24 @@ class Settings:
         """The settings that these variables say.
 
         Raises:
-            SettingsError: a number is no number, or not above 0; the message names the variable.
+            SettingsError: a value cannot be used; the message names the variable, and never quotes a secret.
         """
         given: dict[str, Any] = {}
         for each in fields(cls):
             text = environ.get(each.metadata["variable"], "").strip()
             if text:
                 given[each.name] = _parse(each.metadata["variable"], text, type(each.default))
-        return cls(**given)
+        settings = cls(**given)
+        if settings.cache_codec not in CODECS:
+            msg = f"CACHE_CODEC: {settings.cache_codec!r} is none of {', '.join(CODECS)}"
+            raise SettingsError(msg)
+        if settings.redis_url and not settings.upstash_url:
+            url, token = _rest_of(settings.redis_url)
+            return replace(settings, upstash_url=url, upstash_token=token)
+        if settings.upstash_url and not settings.upstash_token:
+            msg = "UPSTASH_REDIS_REST_TOKEN: missing, while UPSTASH_REDIS_REST_URL is set"
+            raise SettingsError(msg)
+        return settings
 
     @classmethod
     def variables(cls) -> list[str]:
@@ -60,3 +84,16 @@ def _parse(variable: str, text: str, kind: type) -> str | int | float:
     if not 0 < number < float("inf"):
         raise SettingsError(f"{variable}: {text!r} is not above 0")
     return number
+
+
+def _rest_of(redis_url: str) -> tuple[str, str]:
+    """The REST address and token that belong to an Upstash database's Redis URL."""
+    parts = urlsplit(redis_url)
+    host = parts.hostname or ""
+    if parts.scheme not in {"redis", "rediss"} or not host.endswith(UPSTASH_DOMAIN) or not parts.password:
+        msg = (
+            "REDIS_URL: only an Upstash database's rediss://default:PASSWORD@NAME.upstash.io:PORT is supported, as "
+            "Budgie speaks REST; for anything else set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN"
+        )
+        raise SettingsError(msg)
+    return f"https://{host}", unquote(parts.password)

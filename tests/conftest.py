@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.log_reader import DirectLogReader
-from shared.services import Services
+from shared.services import Services, compose
 from shared.settings import Settings
 from shared.store.memory import MemoryStore
 from tests.api import Api
@@ -54,8 +53,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def services(store: MemoryStore, clock: FakeClock) -> Services:
     """Services over the storage in memory."""
-    reader = DirectLogReader(store, clock.sleep, clock.now)
-    return Services(Settings(), store, reader, clock.now, clock.sleep)
+    return compose(Settings(), store, clock.now, clock.sleep)
 
 
 @pytest.fixture

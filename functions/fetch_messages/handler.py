@@ -11,6 +11,7 @@ from shared.web import docs
 from shared.web.app import Use, answer, create_app, create_handler
 from shared.web.conditional import IfNoneMatch, etags
 from shared.web.identity import Caller
+from shared.web.respond import page_answer
 from shared.web.schemas import ChannelId, FetchMessagesQuery
 
 app = create_app("fetch_messages")
@@ -26,8 +27,7 @@ async def fetch_messages(
 ) -> Response:
     """A page of messages in ascending order, the latest if no place is named."""
     page = use_case.fetch_messages(services, caller, channel_id, query.window(), etags(if_none_match))
-    headers = {"ETag": page.etag, "Cache-Control": "private, no-cache"}
-    return Response(None, 304, headers) if page.body is None else answer(page.body, 200, headers)
+    return page_answer(page)
 
 
 @app.get("/v1/channels/{channel_id}/messages/{message_id}", **docs.FETCH_MESSAGE)

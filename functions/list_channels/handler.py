@@ -8,8 +8,9 @@ from fastapi import Query, Response
 
 from shared.use_cases import list_channels as use_case
 from shared.web import docs
-from shared.web.app import Use, answer, create_app, create_handler
+from shared.web.app import Use, create_app, create_handler
 from shared.web.identity import Caller
+from shared.web.respond import list_answer
 from shared.web.schemas import ListChannelsQuery
 
 app = create_app("list_channels")
@@ -21,7 +22,7 @@ async def list_channels(
 ) -> Response:
     """The caller's channels, the latest activity first; with `scope=public` those that one may join, by name."""
     find = use_case.list_public_channels if query.scope == "public" else use_case.list_channels
-    return answer(find(services, caller, query.listing()))
+    return list_answer(find(services, caller, query.listing()))
 
 
 handler = create_handler(app)

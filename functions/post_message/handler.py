@@ -7,8 +7,8 @@ from fastapi import Response
 from shared.use_cases import post_message as use_case
 from shared.web import docs
 from shared.web.app import IdempotencyKey, Use, create_app, create_handler
-from shared.web.created import created, drafts_of
 from shared.web.identity import Caller
+from shared.web.respond import created, drafts_of
 from shared.web.schemas import ChannelId, PostIn
 
 app = create_app("post_message")

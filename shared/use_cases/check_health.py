@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from shared.cache.upstash import RedisError
 from shared.errors import BudgieError
 from shared.services import Services
 
@@ -20,19 +21,32 @@ def check_health(services: Services, *, deep: bool) -> dict[str, Any]:
         status = "degraded"
     if checks["dynamodb"]["status"] == "down":
         status = "down"
-    return {"status": status, "checks": checks}
+    return {"status": status, "checks": checks, "cache": _cache(services)}
 
 
 def _check_redis(services: Services) -> dict[str, Any]:
-    if services.redis_ping is None:
+    upstash = services.cache.upstash
+    if upstash is None:
         return {"status": "off"}
-    return _check(services.redis_ping)
+    return _check(lambda: upstash.execute("ping", "PING"))
 
 
-def _check(ping: Callable[[], None]) -> dict[str, Any]:
+def _cache(services: Services) -> dict[str, Any]:
+    """What the cache did in this container, which in a deployment is the health check's own."""
+    upstash, memory = services.cache.upstash, services.cache.memory
+    return services.cache.metrics.snapshot() | {
+        "breaker": upstash.breaker.state if upstash else "off",
+        "memory_bytes": memory.bytes_held,
+        "memory_values": len(memory),
+    }
+
+
+def _check(ping: Callable[[], object]) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         ping()
     except BudgieError as error:
         return {"status": "down", "code": error.code}
+    except RedisError as error:
+        return {"status": "down", "code": f"redis_{error.kind}"}
     return {"status": "ok", "ms": round((time.perf_counter() - started) * 1000, 1)}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared import access, keys
-from shared.errors import MessageNotFoundError, PositionOutOfRangeError
-from shared.log_reader import Span
+from shared.errors import MessageNotFoundError, PositionOutOfRangeError, UnavailableError
+from shared.log_reader import LogReader, Span
 from shared.messages import dumps
 from shared.model import Head, Membership
 from shared.services import Services
@@ -29,10 +29,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as it goes out; ``body`` None where the caller's copy is still right (304)."""
+    """A page as it goes out; ``body`` None where the caller's copy is still right (304).
+
+    ``stale`` where the storage did not answer and this was vouched for a short time ago.
+    """
 
     etag: str
     body: bytes | None
+    stale: bool = False
 
 
 def fetch_messages(
@@ -43,17 +47,51 @@ def fetch_messages(
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller may not read here.
         PositionOutOfRangeError: the position lies beyond the channel's end.
+        UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
     """
-    head, membership = access.member(services.store.look(channel_id, user_id))
+    services.reader.begin()
+    try:
+        look = services.store.look(channel_id, user_id)
+        if look.membership is None:
+            services.cache.vouched.forget(channel_id, user_id)
+        head, membership = access.member(look)
+        page = _page(services.reader, head, membership, window, known_etags)
+    except UnavailableError:
+        stale = _stale_page(services, user_id, channel_id, window)
+        if stale is None:
+            raise
+        return stale
+    services.cache.vouched.remember(channel_id, user_id, look)
+    return page
+
+
+def _page(
+    reader: LogReader, head: Head, membership: Membership, window: Window, known_etags: frozenset[str]
+) -> Page:
     first, last = positions(window, head, membership)
     etag = etag_of(head.seq, window, membership)
     if known_etags & {etag, "*"}:
         return Page(etag, None)
-    span = services.reader.read(head, first, last)
+    span = reader.read(head, first, last)
     if span.last < last:
         # The end is still open: name the position it is complete to, which is never the channel's last.
         etag = etag_of(span.last, window, membership)
     return Page(etag, page_json(head, span, has_more_after=span.last == last < head.seq))
+
+
+def _stale_page(services: Services, user_id: str, channel_id: str, window: Window) -> Page | None:
+    """The page as it was vouched for a short time ago, if memory has all of it."""
+    look = services.cache.vouched.recall(channel_id, user_id)
+    if look is None:
+        return None
+    head, membership = access.member(look)
+    first, last = positions(window, head, membership)
+    span = services.reader.remembered(channel_id, first, last)
+    if span is None:
+        return None
+    services.cache.metrics.read("pages", "stale")
+    body = page_json(head, span, has_more_after=last < head.seq)
+    return Page(etag_of(head.seq, window, membership), body, stale=True)
 
 
 def fetch_message(services: Services, user_id: str, channel_id: str, message_id: str) -> bytes:
@@ -63,14 +101,16 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
         ChannelNotFoundError, NotAMemberError: the caller may not read here.
         MessageNotFoundError: there is no such message.
     """
+    services.reader.begin()
     head, _ = access.member(services.store.look(channel_id, user_id))
     seq = keys.seq_of_message(channel_id, message_id)
     if seq is None or seq > head.seq:
         raise MessageNotFoundError
     span = services.reader.read(head, seq, seq)
-    if not span.entries or span.entries[0].body is None:
+    messages = span.messages()
+    if not messages:
         raise MessageNotFoundError
-    return span.entries[0].body
+    return messages[0]
 
 
 def positions(window: Window, head: Head, membership: Membership) -> tuple[int, int]:
@@ -114,7 +154,7 @@ def etag_of(complete_to: int, window: Window, membership: Membership) -> str:
 
 def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:
     """The page around the stored messages, which are joined as they are."""
-    bodies = b",".join(entry.body for entry in span.entries if entry.body is not None)
+    bodies = b",".join(span.messages())
     end = {
         "first_seq": span.first,
         "last_seq": span.last,

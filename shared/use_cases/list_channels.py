@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared import keys
+from shared.cache.interface import get_one
+from shared.cache.values import ChannelList, channels_key
 from shared.channels import channel_json
-from shared.errors import InvalidCursorError
+from shared.errors import InvalidCursorError, UnavailableError
 from shared.model import MAX_NAME, Head, Kind, Membership
+from shared.parallel import both
 from shared.services import Services
 
 MAX_TIME: Final = 10**14
@@ -25,7 +28,18 @@ class Listing:
     kind: Kind | None = None
 
 
-def list_channels(services: Services, user_id: str, listing: Listing) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of channels as it goes out; ``stale`` as for pages of messages."""
+
+    body: dict[str, Any]
+    stale: bool = False
+
+
+Channels = tuple[tuple[Head, Membership], ...]
+
+
+def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
     """The caller's channels, the one with the latest activity first.
 
     A channel that becomes active while the caller turns pages moves to the front: it is on the first page again, and
@@ -33,22 +47,77 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> dict[st
 
     Raises:
         InvalidCursorError: the cursor is not of this listing.
+        UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
     """
     after = _position(listing.cursor, int, str)
-    memberships = {each.channel_id: each for each in services.store.memberships(user_id)}
-    heads = services.store.heads(memberships)
-    shown = [head for head in heads.values() if _is_shown(head, memberships[head.channel_id], listing)]
+    stale = False
+    try:
+        channels = _channels(services, user_id)
+    except UnavailableError:
+        recalled = services.cache.vouched.recall_list(user_id)
+        if recalled is None:
+            raise
+        channels, stale = recalled, True
+        services.cache.metrics.read("channels", "stale")
+    shown = [each for each in channels if _is_shown(*each, listing)]
     shown.sort(key=_order)
     if after:
-        shown = [head for head in shown if _order(head) > (-int(after[0]), after[1])]
+        shown = [each for each in shown if _order(each) > (-int(after[0]), after[1])]
     page = shown[: listing.limit]
     cursor = None
     if len(shown) > listing.limit:
-        cursor = keys.encode_cursor(page[-1].active_at, page[-1].channel_id)
-    return _page([channel_json(head, memberships[head.channel_id]) for head in page], cursor)
+        last = page[-1][0]
+        cursor = keys.encode_cursor(last.active_at, last.channel_id)
+    return Listed(_page([channel_json(head, membership) for head, membership in page], cursor), stale)
 
 
-def list_public_channels(services: Services, user_id: str, listing: Listing) -> dict[str, Any]:
+def _channels(services: Services, user_id: str) -> Channels:
+    """Memberships and heads: in one round trip where the cache remembers which channels they are in."""
+    remembered, tier = _remembered(services, user_id)
+    if remembered:
+        found, heads = both(
+            lambda: services.store.memberships(user_id), lambda: services.store.heads(remembered)
+        )
+    else:
+        found, heads = services.store.memberships(user_id), {}
+    memberships = {each.channel_id: each for each in found}
+    lacking = [each for each in memberships if each not in heads]
+    if lacking:
+        heads |= services.store.heads(lacking)
+    _remember(services, user_id, remembered, tuple(memberships))
+    services.cache.metrics.read("channels", _outcome(tier, remembered, lacking))
+    channels = tuple((heads[each], memberships[each]) for each in memberships if each in heads)
+    services.cache.vouched.remember_list(user_id, channels)
+    return channels
+
+
+def _remembered(services: Services, user_id: str) -> tuple[tuple[str, ...], str]:
+    """Which channels the caller was in when last seen, and which tier knew. Only a hint: it may be wrong."""
+    services.cache.lists.begin()
+    key = channels_key(user_id)
+    for tier in (services.cache.memory, services.cache.lists):
+        found = get_one(tier, key, ChannelList)
+        if found is not None:
+            return found.channel_ids, tier.name
+    return (), ""
+
+
+def _remember(services: Services, user_id: str, before: tuple[str, ...], now: tuple[str, ...]) -> None:
+    hint = {channels_key(user_id): ChannelList(now)}
+    services.cache.memory.put(hint)
+    if set(before) != set(now):
+        services.cache.lists.put(hint)
+
+
+def _outcome(tier: str, remembered: tuple[str, ...], lacking: list[str]) -> str:
+    if not tier:
+        return "miss"
+    if not lacking:
+        return tier
+    return "caught_up" if len(lacking) <= len(remembered) else "miss"
+
+
+def list_public_channels(services: Services, user_id: str, listing: Listing) -> Listed:
     """Public channels that the caller is not in, by name. A page may be short: ``next_cursor`` alone says the end.
 
     Raises:
@@ -65,7 +134,7 @@ def list_public_channels(services: Services, user_id: str, listing: Listing) -> 
         if each in heads and each not in joined and heads[each].archived_at is None
     ]
     cursor = keys.encode_cursor(*found[-1]) if len(found) == listing.limit else None
-    return _page([channel_json(head, None) for head in open_ones], cursor)
+    return Listed(_page([channel_json(head, None) for head in open_ones], cursor))
 
 
 def _page(channels: list[dict[str, Any]], cursor: str | None) -> dict[str, Any]:
@@ -78,8 +147,8 @@ def _is_shown(head: Head, membership: Membership, listing: Listing) -> bool:
     return listing.kind in {None, head.kind}
 
 
-def _order(head: Head) -> tuple[int, str]:
-    return -head.active_at, head.channel_id
+def _order(channel: tuple[Head, Membership]) -> tuple[int, str]:
+    return -channel[0].active_at, channel[0].channel_id
 
 
 def _position(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:

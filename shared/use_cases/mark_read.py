@@ -6,7 +6,6 @@ from typing import Any
 
 from shared import access
 from shared.errors import NotAMemberError, PositionOutOfRangeError
-from shared.model import Head
 from shared.services import Services
 
 
@@ -23,7 +22,7 @@ def mark_read(
     if last_read_seq > head.seq:
         detail = f"The channel's last position is {head.seq}."
         raise PositionOutOfRangeError(detail, errors=[{"field": "body.last_read_seq", "detail": detail}])
-    seq, messages = _settled(services, head, last_read_seq)
+    seq, messages = _settled(services, channel_id, last_read_seq)
     moved = services.store.move_read_position(channel_id, user_id, seq, messages, force=force)
     if moved is None:
         raise NotAMemberError
@@ -34,13 +33,10 @@ def mark_read(
     }
 
 
-def _settled(services: Services, head: Head, seq: int) -> tuple[int, int]:
-    """The position up to which there is something to have read, and how many messages are up to there."""
-    if seq == 0:
-        return 0, 0
-    span = services.reader.read(head, seq, seq)
-    if span.entries:
-        return seq, span.entries[0].messages
-    # The end of the log is still being written: what is read is all before it.
-    latest = services.store.latest_entries(head.channel_id, seq, 1)
+def _settled(services: Services, channel_id: str, seq: int) -> tuple[int, int]:
+    """The last entry up to a position, and how many messages there are up to it.
+
+    A hole there is no entry yet: if it becomes a message, that message is unread.
+    """
+    latest = services.store.latest_entries(channel_id, seq, 1) if seq else []
     return (latest[0].seq, latest[0].messages) if latest else (0, 0)

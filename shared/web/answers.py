@@ -184,6 +184,10 @@ class Health(Answer):
 
     status: Literal["ok", "degraded", "down"]
     checks: dict[str, Check] | None = None
+    cache: dict[str, Any] | None = Field(
+        default=None,
+        description="What the cache did in this container since it started, as its log lines show it.",
+    )
 
     model_config = _with_example(
         {"status": "ok", "checks": {"dynamodb": {"status": "ok", "ms": 3.1}, "redis": {"status": "off"}}}

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Header, Response
 from fastapi.exceptions import RequestValidationError
 from mangum import Mangum
+from mangum.handlers import HTTPGateway
 from starlette.exceptions import HTTPException
 
 from shared.errors import BudgieError
@@ -45,9 +46,22 @@ def create_app(function: str) -> FastAPI:
     return app
 
 
+class Gateway(HTTPGateway):
+    """An API Gateway event, whose body need not be what its base64 flag says."""
+
+    @property
+    def body(self) -> bytes:
+        """The body's bytes; some that are no JSON where they cannot be decoded, so that it is refused as such."""
+        try:
+            return super().body
+        except ValueError:
+            return b"\xff"
+
+
 def create_handler(app: FastAPI) -> Mangum:
     """The entry that Lambda calls."""
-    return Mangum(app, lifespan="off", text_mime_types=["application/json", MEDIA_TYPE])
+    mime_types = ["application/json", MEDIA_TYPE]
+    return Mangum(app, lifespan="off", custom_handlers=[Gateway], text_mime_types=mime_types)
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON

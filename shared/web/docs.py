@@ -19,16 +19,20 @@ RATE: Final = {
     "RateLimit-Remaining": header("Messages that may still be posted at once.", "integer"),
     "RateLimit-Reset": header("Seconds until all of them may be posted again.", "integer"),
 }
+CACHE: Final = {
+    "X-Cache": header("Which tier served it: memory, redis, caught_up, miss, stale, none."),
+    "Warning": header("`110` where the storage did not answer and this was right a short time ago."),
+}
 
 LIST_CHANNELS: Final[Docs] = {
     "response_model": answers.ChannelPage,
-    "responses": problems(errors.InvalidCursorError),
+    "responses": {200: {"headers": CACHE}, **problems(errors.InvalidCursorError)},
     "tags": ["channels"],
 }
 FETCH_MESSAGES: Final[Docs] = {
     "response_model": answers.Page,
     "responses": {
-        200: {"headers": {"ETag": header("Names the position up to which the page is complete.")}},
+        200: {"headers": {"ETag": header("Names the position up to which the page is complete."), **CACHE}},
         304: {"description": "The caller's copy is still right."},
         **problems(*MEMBERS_ONLY, errors.PositionOutOfRangeError),
     },

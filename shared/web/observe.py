@@ -5,29 +5,20 @@ from __future__ import annotations
 import re
 import time
 import traceback
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import BudgieError, PayloadTooLargeError
 from shared.meter import Meter, start_meter
+from shared.telemetry import logger
 from shared.web.identity import user_hash, user_of
 from shared.web.problems import problem
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools import Logger
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY: Final = 2_000_000
 """Characters of a body: above the largest batch, in which each character is escaped."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{1,64}\Z")
-
-
-@cache
-def logger() -> Logger:
-    """The log: one JSON object a line."""
-    from aws_lambda_powertools import Logger  # noqa: PLC0415 - reads the environment when it is made
-
-    return Logger(service="budgie")
 
 
 class Observed:
@@ -82,6 +73,7 @@ class Observed:
             ms=round(elapsed, 1),
             cold=self._cold,
             tier=meter.tier,
+            hit_rate=meter.hit_rate,
             read_units=meter.read_units,
             write_units=meter.write_units,
             calls=meter.calls,

@@ -72,7 +72,9 @@ def _channel_id(text: str) -> str:
 
 def _user_id(text: str) -> str:
     if not keys.is_user_id(text):
-        msg = f"a user id has 1 to {keys.MAX_USER_ID_BYTES} bytes, none of / ? # % \\ and no control character"
+        msg = (
+            f"a user id has 1 to {keys.MAX_USER_ID_BYTES} bytes, none of / ? # % \\ and no control character"
+        )
         raise ValueError(msg)
     return text
 

@@ -151,7 +151,7 @@ class Table:
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as botocore takes it
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - botocore loads when it is needed
 
-        meter().calls += 1
+        meter().charge(calls=1)
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(
                 ReturnConsumedCapacity="TOTAL", **arguments
@@ -168,9 +168,9 @@ def _charge(operation: str, consumed: Any) -> None:  # noqa: ANN401 - one dictio
     each = consumed if isinstance(consumed, list) else [consumed or {}]
     units = sum(one.get("CapacityUnits", 0.0) for one in each)
     if operation in READS:
-        meter().read_units += units
+        meter().charge(read=units)
     else:
-        meter().write_units += units
+        meter().charge(write=units)
 
 
 def _ours(response: Mapping[str, Any]) -> Exception:

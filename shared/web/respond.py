@@ -1,11 +1,14 @@
-"""Answers that say that something was made."""
+"""Answers with headers of their own: what was made, and what the cache served."""
 
 from __future__ import annotations
 
 from fastapi import Response
 
 from shared.messages import Draft
+from shared.meter import meter
 from shared.model import Kind
+from shared.use_cases.fetch_messages import Page
+from shared.use_cases.list_channels import Listed
 from shared.use_cases.manage_channels import Created
 from shared.use_cases.post_message import Posted
 from shared.web.app import answer
@@ -41,3 +44,20 @@ def created_channel(made: Created) -> Response:
     if made.channel["kind"] == Kind.DIRECT:
         return answer(made.channel, 200, headers)
     return answer(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
+
+
+def page_answer(page: Page) -> Response:
+    """A page, or 304 for who has it already."""
+    headers = {"ETag": page.etag, "Cache-Control": "private, no-cache"} | _cache_headers(stale=page.stale)
+    return Response(None, 304, headers) if page.body is None else answer(page.body, 200, headers)
+
+
+def list_answer(listed: Listed) -> Response:
+    """A page of channels."""
+    return answer(listed.body, 200, _cache_headers(stale=listed.stale))
+
+
+def _cache_headers(*, stale: bool) -> dict[str, str]:
+    if stale:
+        return {"X-Cache": "stale", "Warning": '110 - "Response is Stale"'}
+    return {"X-Cache": meter().tier}

@@ -1,0 +1,49 @@
+"""The cache of one container, put together from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.cache.interface import NoTier, Tier
+from shared.cache.memory import MemoryTier
+from shared.cache.metrics import CacheMetrics
+from shared.cache.redis import BundlePolicy, RedisTier
+from shared.cache.upstash import Upstash, UpstashOptions
+from shared.cache.vouched import Vouched
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The tiers and what belongs to them; ``upstash`` None where no Redis is set up."""
+
+    memory: MemoryTier
+    pages: Tier
+    lists: Tier
+    vouched: Vouched
+    metrics: CacheMetrics
+    upstash: Upstash | None
+
+
+def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
+    """Memory, and Redis where it is set up."""
+    metrics = CacheMetrics()
+    memory = MemoryTier(settings.cache_memory_bytes, settings.cache_keep_seconds, now)
+    vouched = Vouched(memory, settings.cache_ttl_messages, settings.cache_ttl_channels, now)
+    if not settings.upstash_url:
+        return Cache(memory, NoTier(), NoTier(), vouched, metrics, None)
+    options = UpstashOptions(
+        settings.upstash_url,
+        settings.upstash_token,
+        settings.redis_connect_timeout_ms,
+        settings.redis_read_timeout_ms,
+        settings.redis_breaker_failures,
+        settings.redis_breaker_open_ms,
+    )
+    upstash = Upstash(options, metrics, now)
+    policy = BundlePolicy(keep_seconds=settings.cache_keep_seconds, codec=settings.cache_codec)
+    # The table's name is in the key: a table restored under a new name gives out positions anew.
+    pages = RedisTier(upstash, f"{settings.table_name}:p1", "pages", policy, metrics, now)
+    lists = RedisTier(upstash, f"{settings.table_name}:u1", "channels", policy, metrics, now)
+    return Cache(memory, pages, lists, vouched, metrics, upstash)

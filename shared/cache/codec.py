@@ -1,0 +1,99 @@
+"""A bundle of values as text for Redis: versioned, compressed, checked. What cannot be read is a miss.
+
+``B1z`` or ``B1g`` (form 1, zstd or gzip), then base64 of the compressed pack. A pack is, for each value: the length of
+its key, the length of its value, key, value; and at the end a CRC-32 of all of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from shared.cache.values import Shareable, UnreadableError, decode
+
+FORM: Final = "B1"
+MAX_RAW_BYTES: Final = 4_000_000
+"""Of a pack before it is compressed; what claims to be larger is not ours."""
+ZSTD_LEVEL: Final = 3
+GZIP_LEVEL: Final = 6
+GZIP_WBITS: Final = 31
+_LENGTHS: Final = struct.Struct("<HI")
+_CRC: Final = struct.Struct("<I")
+
+
+def pack(items: Mapping[str, Shareable], codec: str = "zstd") -> str:
+    """The values as text."""
+    parts = []
+    for key, value in items.items():
+        raw_key, raw = key.encode(), value.encode()
+        parts += [_LENGTHS.pack(len(raw_key), len(raw)), raw_key, raw]
+    raw_pack = b"".join(parts)
+    raw_pack += _CRC.pack(zlib.crc32(raw_pack))
+    if codec == "gzip":
+        return f"{FORM}g{base64.b64encode(zlib.compress(raw_pack, GZIP_LEVEL, GZIP_WBITS)).decode()}"
+    return f"{FORM}z{base64.b64encode(_zstd().compress(raw_pack, ZSTD_LEVEL)).decode()}"
+
+
+def unpack(text: object) -> dict[str, Shareable]:
+    """The values in a text.
+
+    Raises:
+        UnreadableError: it is not one of ours, of a newer form, not whole, or too large.
+    """
+    if not isinstance(text, str) or not text.startswith(FORM):
+        raise UnreadableError
+    try:
+        compressed = base64.b64decode(text[len(FORM) + 1 :], validate=True)
+    except binascii.Error as error:
+        raise UnreadableError from error
+    raw = _decompress(text[len(FORM)], compressed)
+    if len(raw) < _CRC.size or zlib.crc32(raw[: -_CRC.size]) != _CRC.unpack(raw[-_CRC.size :])[0]:
+        raise UnreadableError
+    return {key: decode(key, value) for key, value in _values(raw[: -_CRC.size])}
+
+
+def _values(raw: bytes) -> Iterator[tuple[str, bytes]]:
+    at = 0
+    while at < len(raw):
+        try:
+            key_length, length = _LENGTHS.unpack_from(raw, at)
+            at += _LENGTHS.size
+            key = raw[at : at + key_length].decode()
+        except (struct.error, UnicodeDecodeError) as error:
+            raise UnreadableError from error
+        at += key_length
+        if at + length > len(raw):
+            raise UnreadableError
+        yield key, raw[at : at + length]
+        at += length
+
+
+def _decompress(codec: str, compressed: bytes) -> bytes:
+    if codec == "g":
+        return _bounded(zlib.decompressobj(GZIP_WBITS), compressed, zlib.error)
+    if codec == "z":
+        return _bounded(_zstd().ZstdDecompressor(), compressed, _zstd().ZstdError)
+    raise UnreadableError
+
+
+def _bounded(decompressor: Any, compressed: bytes, failure: type[Exception]) -> bytes:  # noqa: ANN401 - zlib's or zstd's
+    try:
+        raw: bytes = decompressor.decompress(compressed, MAX_RAW_BYTES)
+    except (failure, EOFError) as error:
+        raise UnreadableError from error
+    if not decompressor.eof or decompressor.unused_data:
+        raise UnreadableError
+    return raw
+
+
+def _zstd() -> Any:  # noqa: ANN401 - one of two modules of the same interface
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415 - loads when Redis is used
+    else:
+        from backports import zstd  # noqa: PLC0415 - as above
+    return zstd

@@ -1,0 +1,84 @@
+"""The tier in this process: bounded in bytes, the least recently used goes first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from shared.cache.values import Cached
+
+KEY_BYTES: Final = 160
+"""What a key and its place in an ordered dictionary cost."""
+
+
+class MemoryTier:
+    """Thread-safe.
+
+    Args:
+        max_bytes: of all values with their keys, as they lie in this process.
+        keep_seconds: how long a value is kept.
+        now: milliseconds since 1970.
+    """
+
+    name = "memory"
+
+    def __init__(self, max_bytes: int, keep_seconds: float, now: Callable[[], int]) -> None:
+        self._max_bytes = max_bytes
+        self._keep_ms = keep_seconds * 1000
+        self._now = now
+        self._values: OrderedDict[str, tuple[Cached, float]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of all that is kept."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        """How many values are kept."""
+        return len(self._values)
+
+    def begin(self) -> None:
+        """Nothing to start."""
+
+    def get(self, keys: Sequence[str]) -> dict[str, Cached]:
+        """See ``Tier``."""
+        found: dict[str, Cached] = {}
+        with self._lock:
+            for key in keys:
+                value, until = self._values.get(key, (None, 0.0))
+                if value is None:
+                    continue
+                if until < self._now():
+                    self._drop(key)
+                    continue
+                self._values.move_to_end(key)
+                found[key] = value
+        return found
+
+    def put(self, items: Mapping[str, Cached]) -> None:
+        """See ``Tier``. A value larger than the whole bound is not kept."""
+        until = self._now() + self._keep_ms
+        with self._lock:
+            for key, value in items.items():
+                if key in self._values:
+                    self._drop(key)
+                if value.size + KEY_BYTES > self._max_bytes:
+                    continue
+                self._values[key] = (value, until)
+                self._bytes += value.size + KEY_BYTES
+            while self._bytes > self._max_bytes:
+                self._drop(next(iter(self._values)))
+
+    def forget(self, key: str) -> None:
+        """Drops a value, if it is here."""
+        with self._lock:
+            if key in self._values:
+                self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        value, _ = self._values.pop(key)
+        self._bytes -= value.size + KEY_BYTES

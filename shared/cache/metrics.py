@@ -1,0 +1,81 @@
+"""What the cache did in this container: counts since it started."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any, Final
+
+from shared.meter import meter
+
+OUTCOMES: Final = ("memory", "redis", "caught_up", "miss", "stale", "bypass")
+"""How a read was served: from this process, from Redis, from either and a few later entries, from the storage, from
+memory while the storage did not answer, or past the cache because there is none."""
+HITS: Final = ("memory", "redis", "caught_up")
+KINDS: Final = ("pages", "channels")
+
+
+class CacheMetrics:
+    """Thread-safe counters."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._reads = 0
+        self._hits = 0
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Adds to a counter."""
+        with self._lock:
+            self._counts[name] += by
+
+    def read(self, kind: str, outcome: str) -> None:
+        """Counts a read of ``pages`` or of a list of ``channels``, and says so in the request's meter."""
+        self.count(f"{kind}.{outcome}")
+        with self._lock:
+            self._reads += 1
+            self._hits += outcome in HITS
+        meter().tier, meter().hit_rate = outcome, round(self._hits / self._reads, 4)
+
+    def command(self, reason: str) -> None:
+        """Counts a Redis command, as Upstash bills it, by its reason."""
+        self.count(f"command.{reason}")
+
+    def get(self, name: str) -> int:
+        """One counter."""
+        return self._counts[name]
+
+    @property
+    def commands(self) -> int:
+        """Redis commands in all."""
+        return sum(self._group("command.").values())
+
+    def hit_rate(self, *kinds: str) -> float | None:
+        """The share of reads that needed nothing whole from the storage; None before the first read."""
+        counts: Counter[str] = Counter()
+        for kind in kinds or KINDS:
+            counts.update(self._group(f"{kind}."))
+        total = counts.total()
+        return round(sum(counts[each] for each in HITS) / total, 4) if total else None
+
+    def snapshot(self) -> dict[str, Any]:
+        """All of it, for the health check and the log."""
+        return {
+            "hit_rate": self.hit_rate(),
+            "pages": self._group("pages."),
+            "channels": self._group("channels."),
+            "redis_commands": self._group("command."),
+            "redis_failures": self._group("failure."),
+            "redis_ms": self.get("redis_ms"),
+            "unreadable": self.get("unreadable"),
+            "bytes_raw": self.get("bytes_raw"),
+            "bytes_stored": self.get("bytes_stored"),
+        }
+
+    def _group(self, prefix: str) -> dict[str, int]:
+        with self._lock:
+            return {
+                name.removeprefix(prefix): count
+                for name, count in sorted(self._counts.items())
+                if name.startswith(prefix)
+            }

@@ -1,0 +1,193 @@
+"""The tier in Redis: one bundle of values under one key, read once in a container's life and written now and then.
+
+A command costs more than reading a page of ordinary messages from DynamoDB, so values do not have keys of their own: a
+container that starts fetches all that its predecessors left with one ``GET``, and leaves what it has learned with a
+``SET`` when enough has come together. Containers overwrite each other's bundles; that loses a saving, never a message,
+as nothing in it is served before DynamoDB has vouched for it. See ``docs/adr/0005``.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Final
+
+from shared.cache.codec import pack, unpack
+from shared.cache.metrics import CacheMetrics
+from shared.cache.upstash import RedisError, Upstash
+from shared.cache.values import Cached, Shareable, UnreadableError
+
+JITTER: Final = 0.1
+"""Expiries differ by up to a tenth, so that they do not all come at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundlePolicy:
+    """When a bundle is written, and how large it may be."""
+
+    keep_seconds: int = 86_400
+    max_bytes: int = 1_000_000
+    """Of the values before compression; the least recently used stay out."""
+    worth: int = 40
+    """Entries that Redis must lack for a ``SET`` to be worth a command at once."""
+    patience_ms: int = 120_000
+    """After this time anything that Redis lacks is worth it."""
+    rest_ms: int = 60_000
+    """Between two writes of one container."""
+    codec: str = "zstd"
+
+
+class RedisTier:
+    """See ``Tier``. Commands run in the background, beside the request's first read of the storage.
+
+    Args:
+        upstash: the database.
+        key: the bundle's key.
+        reason: ends the names that its commands are counted by: ``get_<reason>``, ``put_<reason>``.
+        policy: when to write.
+        metrics: counts bytes and unreadable bundles.
+        now: milliseconds since 1970.
+    """
+
+    name = "redis"
+
+    def __init__(
+        self,
+        upstash: Upstash,
+        key: str,
+        reason: str,
+        policy: BundlePolicy,
+        metrics: CacheMetrics,
+        now: Callable[[], int],
+    ) -> None:
+        self._upstash = upstash
+        self._key = key
+        self._reason = reason
+        self._policy = policy
+        self._metrics = metrics
+        self._now = now
+        self._lock = threading.RLock()
+        self._values: OrderedDict[str, Shareable] = OrderedDict()
+        self._bytes = 0
+        self._lacking: dict[str, int] = {}
+        """What Redis lacks of each value, in entries."""
+        self._lacking_since: int | None = None
+        self._rest_until = 0
+        self._loaded = False
+        self._task: threading.Thread | None = None
+        self._first_ends: float | None = None
+        """When waiting for the first load ends; later ones, after a failure, are waited for by nobody."""
+
+    def begin(self) -> None:
+        """Fetches the bundle if that was not done yet, or writes it if that is due."""
+        with self._lock:
+            if self._is_busy():
+                return
+            if not self._loaded:
+                self._start(self._load)
+            elif self._is_due():
+                self._start(self._save)
+
+    def get(self, keys: Sequence[str]) -> dict[str, Cached]:
+        """What the bundle has; a container's first load is waited for as long as a command may take."""
+        self._wait_for_first()
+        with self._lock:
+            found: dict[str, Cached] = {key: self._values[key] for key in keys if key in self._values}
+            for key in found:
+                self._values.move_to_end(key)
+            return found
+
+    def put(self, items: Mapping[str, Cached]) -> None:
+        """Adds to the bundle; when it is written is the policy's."""
+        with self._lock:
+            for key, value in items.items():
+                if not isinstance(value, Shareable):
+                    continue
+                before = self._values.get(key)
+                lacking = value.weight - (before.weight if before else 0)
+                self._lacking[key] = self._lacking.get(key, 0) + max(lacking, 0)
+                self._keep(key, value)
+            if self._lacking and self._lacking_since is None:
+                self._lacking_since = self._now()
+
+    def settle(self) -> None:
+        """Waits until nothing is under way; for tests and benchmarks."""
+        if self._task is not None:
+            self._task.join()
+
+    def _keep(self, key: str, value: Shareable) -> None:
+        if before := self._values.pop(key, None):
+            self._bytes -= before.size
+        self._values[key] = value
+        self._bytes += value.size
+        while self._bytes > self._policy.max_bytes:
+            oldest, dropped = self._values.popitem(last=False)
+            self._bytes -= dropped.size
+            self._lacking.pop(oldest, None)
+
+    def _is_due(self) -> bool:
+        if self._lacking_since is None or self._now() < self._rest_until:
+            return False
+        patience_over = self._now() - self._lacking_since >= self._policy.patience_ms
+        return patience_over or sum(self._lacking.values()) >= self._policy.worth
+
+    def _load(self) -> None:
+        try:
+            text = self._upstash.execute(f"get_{self._reason}", "GET", self._key)
+        except RedisError:
+            return
+        values: dict[str, Shareable] = {}
+        if text is not None:
+            try:
+                values = unpack(text)
+            except UnreadableError:
+                self._metrics.count("unreadable")
+        with self._lock:
+            self._loaded = True
+            mine = dict(self._values)
+            for key, value in (values | mine).items():
+                self._keep(key, value)
+
+    def _save(self) -> None:
+        with self._lock:
+            values, lacking = dict(self._values), self._lacking
+            self._lacking, self._lacking_since = {}, None
+            self._rest_until = self._now() + self._policy.rest_ms
+        text = pack(values, self._policy.codec)
+        spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads expiries, keeps no secret
+        expiry = round(self._policy.keep_seconds * spread)
+        try:
+            self._upstash.execute(f"put_{self._reason}", "SET", self._key, text, "EX", expiry)
+        except RedisError:
+            with self._lock:
+                self._lacking = lacking | self._lacking
+                self._lacking_since = self._lacking_since or self._now()
+            return
+        self._metrics.count("bytes_raw", sum(value.size for value in values.values()))
+        self._metrics.count("bytes_stored", len(text))
+
+    def _start(self, work: Callable[[], None]) -> None:
+        if self._upstash.breaker.state == "open":
+            return
+        # Charged to the request that set it off.
+        run = copy_context().run
+        self._task = threading.Thread(target=run, args=(work,), name=f"cache-{self._reason}", daemon=True)
+        if self._first_ends is None:
+            self._first_ends = time.monotonic() + self._upstash.budget_seconds
+        self._task.start()
+
+    def _is_busy(self) -> bool:
+        return self._task is not None and self._task.is_alive()
+
+    def _wait_for_first(self) -> None:
+        task, ends = self._task, self._first_ends
+        if task is None or ends is None or self._loaded:
+            return
+        left = ends - time.monotonic()
+        if left > 0:
+            task.join(left)

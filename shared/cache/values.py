@@ -1,0 +1,160 @@
+"""What is cached: blocks of a channel's log, and the list of a user's channels. Both are copies or hints."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from shared import keys
+
+BLOCK_SIZE: Final = 50
+"""Positions of a block, the default page: a page touches two blocks at most, a page of 100 three."""
+OBJECT_BYTES: Final = 41
+"""What Python adds to a bytes object: 33 of its own and 8 for the place in a list (CPython, 64 bits)."""
+VALUE_BYTES: Final = 600
+"""What a value costs beside its bodies: objects, key, dictionary and list (measured with tracemalloc, CPython 3.11)."""
+_VOID: Final = 0xFFFFFFFF
+_HEAD: Final = struct.Struct("<QI")
+
+
+class UnreadableError(Exception):
+    """Bytes that are no value of ours, or not whole."""
+
+
+class Cached(Protocol):
+    """A value that the tier in this process can hold."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it occupies in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A settled run of positions within one aligned block; never changes, only grows into a new one."""
+
+    first: int
+    bodies: tuple[bytes | None, ...]
+    size: int
+
+    @classmethod
+    def of(cls, first: int, bodies: Sequence[bytes | None]) -> Block:
+        """A block that starts at position ``first``."""
+        size = VALUE_BYTES + sum(OBJECT_BYTES + len(body) for body in bodies if body is not None)
+        return cls(first, tuple(bodies), size)
+
+    @property
+    def last(self) -> int:
+        """The last position that it holds."""
+        return self.first + len(self.bodies) - 1
+
+    @property
+    def weight(self) -> int:
+        """How many entries it spares the storage."""
+        return len(self.bodies)
+
+    def covers(self, first: int, last: int) -> bool:
+        """Whether it holds all of these positions."""
+        return self.first <= first and last <= self.last
+
+    def slice(self, first: int, last: int) -> tuple[bytes | None, ...]:
+        """The bodies at these positions."""
+        return self.bodies[first - self.first : last - self.first + 1]
+
+    def joined(self, other: Block) -> Block:
+        """With what another run of the same block adds; the longer one where they do not touch."""
+        low, high = (self, other) if self.first <= other.first else (other, self)
+        if high.first > low.last + 1:
+            return max(self, other, key=lambda block: (len(block.bodies), block.last))
+        return Block.of(low.first, low.bodies + high.bodies[low.last + 1 - high.first :])
+
+    def encode(self) -> bytes:
+        """First position, number of bodies, their lengths, and the bodies."""
+        lengths = [_VOID if body is None else len(body) for body in self.bodies]
+        head = _HEAD.pack(self.first, len(lengths)) + struct.pack(f"<{len(lengths)}I", *lengths)
+        return head + b"".join(body for body in self.bodies if body is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelList:
+    """The channels that a user was in when the list was last read."""
+
+    channel_ids: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes in this process: an id is a string of its own."""
+        return VALUE_BYTES + 80 * len(self.channel_ids)
+
+    @property
+    def weight(self) -> int:
+        """It spares one round trip."""
+        return 10
+
+    def encode(self) -> bytes:
+        """The ids, separated by blanks."""
+        return " ".join(self.channel_ids).encode()
+
+
+Shareable = Block | ChannelList
+"""Values that containers share; others stay in the process that made them."""
+
+
+def block_key(channel_id: str, block: int) -> str:
+    """The key of block ``block``, which holds the positions from ``block * 50 + 1`` on."""
+    return f"b{channel_id}.{block}"
+
+
+def channels_key(user_id: str) -> str:
+    """The key of a user's list of channels."""
+    return f"u{user_id}"
+
+
+def block_of(seq: int) -> int:
+    """The block that a position is in."""
+    return (seq - 1) // BLOCK_SIZE
+
+
+def block_range(block: int) -> tuple[int, int]:
+    """The first and last position of a block."""
+    return block * BLOCK_SIZE + 1, (block + 1) * BLOCK_SIZE
+
+
+def decode(key: str, raw: bytes) -> Shareable:
+    """The value that was encoded under this key.
+
+    Raises:
+        UnreadableError: it is not one.
+    """
+    try:
+        if key.startswith("b"):
+            return _decode_block(key, raw)
+        if key.startswith("u"):
+            return _decode_channels(raw)
+    except (struct.error, ValueError) as error:
+        raise UnreadableError from error
+    raise UnreadableError
+
+
+def _decode_block(key: str, raw: bytes) -> Block:
+    first, count = _HEAD.unpack_from(raw)
+    start, end = block_range(int(key.rpartition(".")[2]))
+    if not (count and start <= first and first + count - 1 <= end):
+        raise UnreadableError
+    lengths = struct.unpack_from(f"<{count}I", raw, _HEAD.size)
+    at, bodies = _HEAD.size + 4 * count, []
+    for length in lengths:
+        bodies.append(None if length == _VOID else raw[at : at + length])
+        at += 0 if length == _VOID else length
+    if at != len(raw):
+        raise UnreadableError
+    return Block.of(first, bodies)
+
+
+def _decode_channels(raw: bytes) -> ChannelList:
+    ids = tuple(raw.decode().split())
+    if not all(map(keys.is_channel_id, ids)):
+        raise UnreadableError
+    return ChannelList(ids)

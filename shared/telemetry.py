@@ -1,0 +1,17 @@
+"""What operators see: structured log lines."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+
+@cache
+def logger() -> Logger:
+    """The log: one JSON object a line."""
+    from aws_lambda_powertools import Logger  # noqa: PLC0415 - reads the environment when it is made
+
+    return Logger(service="budgie")

@@ -1,0 +1,23 @@
+"""One engine of each kind a session; ``store`` is each storage in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from shared.store.interface import Store
+from tests.engines import STORES, Engines, opened_engines
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """The engines of this session, started when first used."""
+    with opened_engines(tmp_path_factory.mktemp("engines")) as engines:
+        yield engines
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, engines: Engines) -> Store:
+    """A storage; tests use fresh channels and users, so that one table serves all of them."""
+    return engines.store(request.param)

@@ -1,0 +1,153 @@
+"""Heads and the lists of them; every storage alike."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+import pytest
+
+from shared import keys
+from shared.model import Head, Kind, Membership, Role
+from shared.store.interface import Store
+from tests.contract.samples import NOW, head_of, membership_of, open_channel, take, user
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_channel_is_kept_as_it_was_made(store: Store, kind: Kind) -> None:
+    """Every field of head and memberships comes back, empty ones too."""
+    ada, eve = user(), user()
+    head = Head(
+        keys.new_channel_id(),
+        kind,
+        "Grüße 🦜",
+        "" if kind is Kind.DIRECT else "über\nVögel",
+        ada,
+        NOW,
+        members=2,
+        slow_mode=30,
+        request_hash=b"\x00\xff" * 8 if kind is Kind.PUBLIC else b"",
+    )
+    roles = {ada: Role.OWNER, eve: Role.MODERATOR}
+    memberships = [Membership(each, head.channel_id, role, NOW, 3, 2, 1) for each, role in roles.items()]
+    assert store.create_channel(head, memberships) is None
+    assert store.head(head.channel_id) == head
+    assert [membership_of(store, head.channel_id, each) for each in roles] == memberships
+
+
+def test_a_channel_that_exists_is_found(store: Store) -> None:
+    """Making it again answers what stands, and makes no memberships."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, topic="first")
+    take(store, channel)
+    standing = head_of(store, channel)
+    again = replace(standing, topic="second", seq=0, last=None)
+    assert store.create_channel(again, [Membership(eve, channel, Role.OWNER, NOW)]) == standing
+    assert store.head(channel) == standing
+    assert store.membership(channel, eve) is None
+
+
+def test_a_users_memberships(store: Store) -> None:
+    """All of the user's channels, nobody else's."""
+    ada, eve = user(), user()
+    channels = [open_channel(store, ada), open_channel(store, eve, ada)]
+    open_channel(store, eve)
+    found = {each.channel_id: each for each in store.memberships(ada)}
+    assert found == {each: membership_of(store, each, ada) for each in channels}
+    assert store.memberships(user()) == []
+
+
+def test_more_heads_than_one_call_gives(store: Store) -> None:
+    """120 heads take two calls; unknown channels are left out, none asked for is none."""
+    ada = user()
+    channels = [open_channel(store, ada) for _ in range(120)]
+    heads = store.heads([*channels, keys.new_channel_id()])
+    assert set(heads) == set(channels)
+    assert all(heads[each].channel_id == each for each in channels)
+    assert store.heads([]) == {}
+
+
+def test_a_users_roles_in_some_channels(store: Store) -> None:
+    """Only memberships that exist, only in the channels asked about."""
+    ada, eve = user(), user()
+    mine, shared, foreign = open_channel(store, ada), open_channel(store, eve, ada), open_channel(store, eve)
+    assert store.roles(ada, [shared, foreign]) == {shared: membership_of(store, shared, ada)}
+    assert set(store.roles(ada, [mine, shared])) == {mine, shared}
+
+
+def test_a_change_makes_a_new_version(store: Store) -> None:
+    """The new head is answered and stands; what was not named stays."""
+    channel = open_channel(store, user(), topic="old")
+    take(store, channel)
+    before = head_of(store, channel)
+    changed = store.update_channel(channel, {"name": "new", "slow_mode": 10}, None)
+    assert changed == replace(before, name="new", slow_mode=10, version=2) == store.head(channel)
+    assert store.update_channel(channel, {"topic": ""}, 2) == replace(changed, topic="", version=3)
+
+
+def test_a_change_of_another_version_is_refused(store: Store) -> None:
+    """``if_version`` must be the present one; else nothing changes."""
+    channel = open_channel(store, user())
+    assert store.update_channel(channel, {"name": "new"}, 2) is None
+    assert head_of(store, channel).name == "birds"
+
+
+def test_nothing_changes_in_an_archived_or_unknown_channel(store: Store) -> None:
+    """None, and an unknown channel does not come to be."""
+    channel, unknown = open_channel(store, user()), keys.new_channel_id()
+    store.archive_channel(channel, NOW)
+    before = head_of(store, channel)
+    assert store.update_channel(channel, {"name": "new"}, None) is None
+    assert store.update_channel(unknown, {"name": "new"}, None) is None
+    assert head_of(store, channel) == before
+    assert store.head(unknown) is None
+
+
+def test_a_channel_is_archived_once(store: Store) -> None:
+    """The first time counts, with one version more; an unknown channel stays unknown."""
+    channel, unknown = open_channel(store, user()), keys.new_channel_id()
+    store.archive_channel(channel, NOW + 1)
+    store.archive_channel(channel, NOW + 2)
+    head = head_of(store, channel)
+    assert (head.archived_at, head.version) == (NOW + 1, 2)
+    store.archive_channel(unknown, NOW)
+    assert store.head(unknown) is None
+
+
+def test_public_channels_are_listed_by_name(store: Store) -> None:
+    """Without regard to case, page by page, without repeats or gaps, also where names begin alike."""
+    token = secrets.token_hex(5)
+    names = [f"{token} b", f"{token} A", *[f"{token} the same start"] * 5, f"{token} Z"]
+    made = {open_channel(store, user(), kind=Kind.PUBLIC, name=name): name for name in names}
+    private = open_channel(store, user(), kind=Kind.PRIVATE, name=f"{token} b")
+    listed = [each for each in _public(store, page=3) if each in made or each == private]
+    assert sorted(listed) == sorted(made)
+    assert listed == sorted(made, key=lambda each: (made[each].casefold()[:16], each))
+
+
+def test_a_listing_goes_on_after_a_channel_that_left_it(store: Store) -> None:
+    """The place where a page ended still counts when that channel was archived meanwhile."""
+    token = secrets.token_hex(5)
+    made = sorted(open_channel(store, user(), kind=Kind.PUBLIC, name=token) for _ in range(3))
+    store.archive_channel(made[1], NOW)
+    assert [each for each in _public(store, page=50) if each in made] == [made[0], made[2]]
+    found = store.public_channels(1, (f"{token}#{made[1]}", made[1]))
+    assert found == [(f"{token}#{made[2]}", made[2])]
+
+
+def test_a_renamed_public_channel_moves_in_the_listing(store: Store) -> None:
+    """It stands where its new name belongs; other changes leave it where it is."""
+    token = secrets.token_hex(5)
+    first, second = (open_channel(store, user(), kind=Kind.PUBLIC, name=f"{token} {c}") for c in "ab")
+    assert store.update_channel(first, {"topic": "none"}, None)
+    assert [each for each in _public(store, page=50) if each in {first, second}] == [first, second]
+    assert store.update_channel(first, {"name": f"{token} C"}, None)
+    assert [each for each in _public(store, page=50) if each in {first, second}] == [second, first]
+
+
+def _public(store: Store, *, page: int) -> list[str]:
+    listed: list[tuple[str, str]] = []
+    while found := store.public_channels(page, listed[-1] if listed else None):
+        assert len(found) <= page
+        listed += found
+    return [channel for _, channel in listed]

@@ -1,0 +1,153 @@
+"""Memberships; every storage alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared import keys
+from shared.model import Member, Membership, Role
+from shared.store.interface import Store
+from tests.contract.samples import NOW, head_of, membership_of, open_channel, user
+
+
+def test_members_are_listed_by_user_id(store: Store) -> None:
+    """Page by page, without repeats or gaps; roles and times with them."""
+    users = [user() for _ in range(7)]
+    channel = open_channel(store, *users)
+    open_channel(store, *users)
+    listed: list[Member] = []
+    while found := store.members(channel, 3, listed[-1].user_id if listed else None):
+        assert len(found) <= 3
+        listed += found
+    assert [each.user_id for each in listed] == sorted(users)
+    assert {each.user_id for each in listed if each.role is Role.OWNER} == {users[0]}
+    assert {each.joined_at for each in listed} == {NOW}
+
+
+def test_a_listing_goes_on_after_a_member_who_left(store: Store) -> None:
+    """The place where a page ended still counts."""
+    users = sorted(user() for _ in range(3))
+    channel = open_channel(store, *users)
+    assert store.remove_member(membership_of(store, channel, users[1]))
+    assert [each.user_id for each in store.members(channel, 9, users[1])] == [users[2]]
+    assert store.members(channel, 9, users[2]) == []
+
+
+def test_an_unknown_membership_is_none(store: Store) -> None:
+    """In a channel that exists and in one that does not."""
+    assert store.membership(open_channel(store, user()), user()) is None
+    assert store.membership(keys.new_channel_id(), user()) is None
+
+
+def test_a_new_member_is_counted(store: Store) -> None:
+    """The membership stands as given; owners are counted too."""
+    channel = open_channel(store, user())
+    for role in Role:
+        membership = Membership(user(), channel, role, NOW, read_seq=7, read_messages=6, tat=5)
+        assert store.add_member(membership) == membership
+        assert store.membership(channel, membership.user_id) == membership
+    assert _counts(store, channel) == (4, 2)
+
+
+def test_a_member_is_not_added_twice(store: Store) -> None:
+    """The membership that stands is answered, unchanged and not counted again; archived or not."""
+    ada = user()
+    channel = open_channel(store, ada)
+    standing = membership_of(store, channel, ada)
+    assert store.add_member(Membership(ada, channel, Role.MEMBER, NOW + 1)) == standing
+    assert _counts(store, channel) == (1, 1)
+    store.archive_channel(channel, NOW)
+    assert store.add_member(Membership(ada, channel, Role.MEMBER, NOW + 1)) == standing
+
+
+def test_nobody_joins_an_archived_or_unknown_channel(store: Store) -> None:
+    """None, and no membership is left behind."""
+    channel, eve = open_channel(store, user()), user()
+    store.archive_channel(channel, NOW)
+    for each in (channel, keys.new_channel_id()):
+        assert store.add_member(Membership(eve, each, Role.MEMBER, NOW)) is None
+        assert store.membership(each, eve) is None
+    assert _counts(store, channel) == (1, 1)
+
+
+def test_roles_change_and_owners_are_counted(store: Store) -> None:
+    """Up and down; everything else of the membership stays."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    store.move_read_position(channel, eve, 3, 3, force=False)
+    for role, owners in ((Role.MODERATOR, 1), (Role.OWNER, 2), (Role.MEMBER, 1)):
+        before = membership_of(store, channel, eve)
+        assert store.change_role(before, role)
+        assert membership_of(store, channel, eve) == replace(before, role=role)
+        assert _counts(store, channel) == (2, owners)
+
+
+def test_a_role_that_changed_meanwhile_is_left(store: Store) -> None:
+    """Neither another role nor removal, where the role is no longer the one that was looked at; nor for a stranger."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    seen = membership_of(store, channel, eve)
+    assert store.change_role(seen, Role.MODERATOR)
+    assert not store.change_role(seen, Role.OWNER)
+    assert not store.remove_member(seen)
+    assert not store.remove_member(replace(seen, user_id=user()))
+    assert not store.change_role(replace(seen, user_id=user()), Role.OWNER)
+    assert membership_of(store, channel, eve).role is Role.MODERATOR
+    assert _counts(store, channel) == (2, 1)
+
+
+def test_the_last_owner_stays_one(store: Store) -> None:
+    """Neither another role nor removal; with a second owner both are possible."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    owner = membership_of(store, channel, ada)
+    assert not store.change_role(owner, Role.MEMBER)
+    assert not store.remove_member(owner)
+    assert store.change_role(membership_of(store, channel, eve), Role.OWNER)
+    assert store.remove_member(owner)
+    assert _counts(store, channel) == (1, 1)
+
+
+def test_a_removed_member_is_gone(store: Store) -> None:
+    """From membership, listing and count; they may leave an archived channel as well."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    store.archive_channel(channel, NOW)
+    assert store.remove_member(membership_of(store, channel, eve))
+    assert store.membership(channel, eve) is None
+    assert store.memberships(eve) == []
+    assert [each.user_id for each in store.members(channel, 9, None)] == [ada]
+    assert _counts(store, channel) == (1, 1)
+
+
+def test_a_read_position_only_goes_forward(store: Store) -> None:
+    """Backwards it stays, and says where; with force it goes."""
+    ada = user()
+    channel = open_channel(store, ada)
+    start = membership_of(store, channel, ada)
+    moved = replace(start, read_seq=5, read_messages=4)
+    assert store.move_read_position(channel, ada, 5, 4, force=False) == moved
+    assert store.move_read_position(channel, ada, 3, 3, force=False) == moved
+    assert store.move_read_position(channel, ada, 5, 4, force=False) == moved
+    assert membership_of(store, channel, ada) == moved
+    back = replace(start, read_seq=3, read_messages=3)
+    assert store.move_read_position(channel, ada, 3, 3, force=True) == back
+    assert membership_of(store, channel, ada) == back
+
+
+def test_a_stranger_has_no_read_position(store: Store) -> None:
+    """None, forced or not, and no membership comes to be."""
+    channel, eve = open_channel(store, user()), user()
+    for force in (False, True):
+        assert store.move_read_position(channel, eve, 1, 1, force=force) is None
+    assert store.membership(channel, eve) is None
+
+
+def test_the_storage_is_reached(store: Store) -> None:
+    """A ping of a storage that answers raises nothing."""
+    store.ping()
+
+
+def _counts(store: Store, channel: str) -> tuple[int, int]:
+    head = head_of(store, channel)
+    return head.members, head.owners

@@ -1,0 +1,249 @@
+"""The table's calls, over answers that no local engine gives on request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+
+from shared.errors import ContentionError, StoreThrottledError, StoreUnavailableError
+from shared.meter import Meter, start_meter
+from shared.model import Head, Kind, Membership, Preview, Role
+from shared.store import items
+from shared.store.dynamodb import DynamoDBStore
+from shared.store.dynamodb.log import CONFLICT_TRIES
+from shared.store.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, THROTTLES, Table
+from shared.store.interface import Contended, MembershipChanged, PositionTaken
+from tests.contract.fake_client import Answer, FakeClient, cancelled, refusal
+from tests.contract.samples import NOW, commitment, entry
+
+HEAD = Head("0123456789abcdef", Kind.PRIVATE, "birds", "", "ada", NOW)
+MEMBERSHIP = Membership("ada", HEAD.channel_id, Role.MEMBER, NOW)
+SHOWN = Preview(0, "ada", "hello", NOW)
+KEYS = [items.entry_key(HEAD.channel_id, seq) for seq in range(150)]
+CONFLICT = refusal("TransactionConflictException")
+ENDPOINT = {"endpoint_url": "https://dynamodb.example.com"}
+
+
+class Played:
+    """A storage over a fake client, with a list of how long it slept."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.client = FakeClient(*answers)
+        self.slept: list[float] = []
+        self.table = Table(self.client, "table", self.slept.append)
+        self.store = DynamoDBStore(self.client, "table", self.slept.append)
+
+
+@pytest.fixture
+def meter() -> Meter:
+    """This test's."""
+    return start_meter()
+
+
+# --- BatchGetItem ---
+
+
+def _batch(*found: dict[str, Any], left: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    unprocessed = {"table": {"Keys": left, "ConsistentRead": True}} if left else {}
+    return {"Responses": {"table": list(found)}, "UnprocessedKeys": unprocessed}
+
+
+def test_unprocessed_keys_are_asked_for_again() -> None:
+    """Only those, after a wait, and consistently; what came before is kept."""
+    played = Played(_batch(KEYS[0], left=KEYS[1:3]), _batch(KEYS[1], left=KEYS[2:3]), _batch(KEYS[2]))
+    assert played.table.batch_get(KEYS[:3]) == KEYS[:3]
+    asked = [arguments["RequestItems"]["table"] for _, arguments in played.client.calls]
+    assert [each["Keys"] for each in asked] == [KEYS[:3], KEYS[1:3], KEYS[2:3]]
+    assert all(each["ConsistentRead"] for each in asked)
+    assert played.slept == list(BACKOFF_SECONDS[:2])
+
+
+def test_keys_that_stay_unprocessed_are_throttling() -> None:
+    """After the last wait it gives up, with a time to come back."""
+    played = Played(_batch(left=KEYS[:1]))
+    with pytest.raises(StoreThrottledError) as caught:
+        played.table.batch_get(KEYS[:1])
+    assert caught.value.retry_after == 1
+    assert played.slept == list(BACKOFF_SECONDS)
+    assert len(played.client.calls) == len(BACKOFF_SECONDS) + 1
+
+
+def test_a_call_asks_for_no_more_than_100_keys() -> None:
+    """150 keys are two calls; none are none."""
+    played = Played(_batch())
+    played.table.batch_get(KEYS)
+    assert [len(a["RequestItems"]["table"]["Keys"]) for _, a in played.client.calls] == [100, 50]
+    assert Played(_batch()).table.batch_get([]) == []
+
+
+# --- Query ---
+
+
+def test_a_query_follows_its_pages() -> None:
+    """Each page starts where the last one ended, an empty one too."""
+    last = KEYS[1]
+    played = Played(
+        {"Items": KEYS[:2], "LastEvaluatedKey": last},
+        {"Items": [], "LastEvaluatedKey": last},
+        {"Items": KEYS[2:3]},
+    )
+    assert list(played.table.query()) == KEYS[:3]
+    assert [a.get("ExclusiveStartKey") for _, a in played.client.calls] == [None, last, last]
+
+
+def test_a_query_stops_at_its_limit() -> None:
+    """Later pages ask for what is left, and none is read beyond."""
+    played = Played(
+        {"Items": KEYS[:2], "LastEvaluatedKey": KEYS[1]}, {"Items": KEYS[2:3], "LastEvaluatedKey": KEYS[2]}
+    )
+    assert list(played.table.query(limit=3)) == KEYS[:3]
+    assert [a["Limit"] for _, a in played.client.calls] == [3, 1]
+
+
+def test_a_query_without_end_is_given_up() -> None:
+    """After the most pages that any listing may have."""
+    played = Played({"Items": KEYS[:1], "LastEvaluatedKey": KEYS[0]})
+    with pytest.raises(StoreUnavailableError):
+        list(played.table.query())
+    assert len(played.client.calls) == MAX_PAGES
+
+
+# --- conflicts with transactions ---
+
+
+def test_a_number_is_asked_for_again_after_a_conflict(meter: Meter) -> None:
+    """An UpdateItem that meets a transaction on the head is repeated, with waits."""
+    taken = {"Attributes": items.head_item(HEAD) | {"seq": {"N": "7"}, "messages": {"N": "7"}}}
+    played = Played(CONFLICT, refusal("TransactionInProgressException"), taken)
+    given = played.store.take(HEAD.channel_id, 1, SHOWN)
+    assert (given.seq if given else 0) == 7
+    assert played.client.operations == ["update_item"] * 3
+    assert len(played.slept) == meter.conflicts == 2
+
+
+def test_a_write_that_always_conflicts_gives_up() -> None:
+    """Bounded tries, less than a second in all, then 503 with a time to come back."""
+    played = Played(CONFLICT)
+    with pytest.raises(ContentionError):
+        played.store.void(HEAD.channel_id, entry(1, None))
+    assert len(played.client.calls) == CONFLICT_TRIES
+    assert sum(played.slept) < 1
+
+
+@pytest.mark.parametrize(
+    "answer", [cancelled("None", "TransactionConflict"), cancelled("TransactionConflict", "None"), CONFLICT]
+)
+def test_a_commit_that_meets_a_transaction_is_contended(meter: Meter, answer: Exception) -> None:
+    """The caller decides whether to try again; nothing was written."""
+    played = Played(answer)
+    assert played.store.commit(commitment(HEAD.channel_id, "ada", entry(1))) == Contended()
+    assert (len(played.client.calls), meter.conflicts) == (1, 1)
+
+
+def test_a_failed_condition_says_more_than_a_conflict() -> None:
+    """Where one write met a transaction and another's condition failed, trying again is no use."""
+    void = entry(1, None)
+    commit = commitment(HEAD.channel_id, "ada", entry(1))
+    refused = cancelled(
+        "ConditionalCheckFailed", "TransactionConflict", item=items.entry_item(HEAD.channel_id, void)
+    )
+    assert Played(refused).store.commit(commit) == PositionTaken(void)
+    refused = cancelled(
+        "TransactionConflict", "ConditionalCheckFailed", item=items.membership_item(MEMBERSHIP)
+    )
+    assert Played(refused).store.commit(commit) == MembershipChanged(MEMBERSHIP)
+
+
+def test_joining_is_repeated_after_a_conflict(meter: Meter) -> None:
+    """Transactions on memberships are tried again as they are."""
+    played = Played(cancelled("None", "TransactionConflict"), {})
+    assert played.store.add_member(MEMBERSHIP) == MEMBERSHIP
+    assert (played.client.operations, meter.conflicts) == (["transact_write_items"] * 2, 1)
+
+
+def test_a_transaction_refused_for_another_reason() -> None:
+    """It is throttling when a post is refused, contention when a change of members is."""
+    refused = cancelled("ThrottlingError", "None")
+    with pytest.raises(StoreThrottledError):
+        Played(refused).store.commit(commitment(HEAD.channel_id, "ada", entry(1)))
+    with pytest.raises(ContentionError):
+        Played(refused).store.add_member(MEMBERSHIP)
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize("code", sorted(THROTTLES))
+def test_throttling_is_told_apart(code: str) -> None:
+    """Every call may be throttled; the caller is told when to come back."""
+    with pytest.raises(StoreThrottledError) as caught:
+        Played(refusal(code)).store.head(HEAD.channel_id)
+    assert caught.value.retry_after == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(**ENDPOINT),
+        ConnectTimeoutError(**ENDPOINT),
+        ReadTimeoutError(**ENDPOINT),
+        refusal("InternalServerError"),
+        refusal("AccessDeniedException"),
+        refusal("ResourceNotFoundException"),
+    ],
+)
+def test_whatever_else_fails_is_unavailable(error: Exception) -> None:
+    """No botocore exception leaves the table, and each is kept as the cause."""
+    with pytest.raises(StoreUnavailableError) as caught:
+        Played(error).store.ping()
+    assert caught.value.__cause__ is error
+    assert caught.value.retry_after == 1
+
+
+# --- units ---
+
+
+def test_units_are_summed_for_the_request(meter: Meter) -> None:
+    """Of one table or of a list of them, reads apart from writes; every call is counted."""
+    single = {"ConsumedCapacity": {"TableName": "table", "CapacityUnits": 2.5}}
+    several = {"ConsumedCapacity": [{"CapacityUnits": 3.0}, {"CapacityUnits": 0.5}]}
+    Played(single).table.get(KEYS[0])
+    Played(_batch() | several).table.batch_get(KEYS[:2])
+    list(Played({"Items": []} | single).table.query())
+    Played(single).table.put(Item={})
+    Played({"Attributes": {}} | single).table.update()
+    Played(several).table.transact({"Put": {}})
+    assert (meter.read_units, meter.write_units, meter.calls) == (8.5, 8.5, 6)
+
+
+def test_an_answer_without_units_costs_nothing(meter: Meter) -> None:
+    """An engine may leave them out."""
+    Played({}).table.get(KEYS[0])
+    assert (meter.read_units, meter.calls) == (0, 1)
+
+
+def test_every_call_asks_for_its_units() -> None:
+    """And names the table."""
+    played = Played({"Items": [], "Attributes": {}})
+    played.table.get(KEYS[0])
+    list(played.table.query())
+    played.table.put()
+    played.table.update()
+    played.table.transact({"Put": {}}, {"Delete": {}})
+    assert all(arguments["ReturnConsumedCapacity"] == "TOTAL" for _, arguments in played.client.calls)
+    *single, (_, transaction) = played.client.calls
+    writes = [arguments for write in transaction["TransactItems"] for arguments in write.values()]
+    assert all(each["TableName"] == "table" for each in [*(arguments for _, arguments in single), *writes])
+
+
+def test_repeats_of_a_transaction_are_botocores_to_tell() -> None:
+    """Its ``ClientRequestToken`` is left out, so that botocore makes one and keeps it through its own retries."""
+    played = Played({})
+    played.table.transact({"Put": {}})
+    assert "ClientRequestToken" not in played.client.calls[0][1]
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    model = client.meta.service_model.operation_model("TransactWriteItems")
+    assert model.idempotent_members == ["ClientRequestToken"]

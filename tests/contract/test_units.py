@@ -1,0 +1,199 @@
+"""What a post and a page cost: by AWS's rules from the items' sizes, and by the engines' figures where they are right.
+
+ministack charges writes as AWS does, reads flat. DynamoDB Local charges reads as AWS does, and transactional
+writes twice what AWS does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
+from shared import keys, model
+from shared.log_reader import DirectLogReader
+from shared.messages import Draft, encode, preview
+from shared.meter import Meter, start_meter
+from shared.model import Entry, Head, Kind, Membership, Receipt, Role
+from shared.services import Services
+from shared.settings import Settings
+from shared.store import items
+from shared.store.items import Item, b, n, s
+from shared.use_cases.fetch_messages import Window, fetch_messages
+from shared.use_cases.post_message import post_message
+from tests.contract.pricing import (
+    WRITE_BYTES,
+    get_units,
+    item_size,
+    query_units,
+    transaction_units,
+    write_units,
+)
+from tests.contract.samples import NOW, head_of, open_channel
+from tests.engines import Engines
+
+USER = "0f8fad5b-d9cb-469f-a165-70867728950e"
+KEY = "k" * 255
+CHANNEL = "v" * 26
+"""A derived id, the longest kind."""
+WIDE = "🦜" * model.MAX_NAME
+LARGE = 10**9 + 1
+"""Members, positions and versions that no channel will see."""
+
+ENGINES = [
+    pytest.param(MINISTACK, marks=pytest.mark.stack),
+    pytest.param(DYNAMODB_LOCAL, marks=[pytest.mark.stack, pytest.mark.dynamodb_local]),
+]
+
+
+def largest_head(kind: Kind) -> Item:
+    """The head of a channel that uses every limit, as a post leaves it."""
+    head = Head(
+        channel_id=CHANNEL,
+        kind=kind,
+        name=WIDE.encode()[: model.MAX_NAME_BYTES].decode(),
+        topic=WIDE.encode()[: model.MAX_TOPIC_BYTES].decode(),
+        creator=USER,
+        created_at=NOW + 1,
+        version=LARGE,
+        members=LARGE,
+        owners=LARGE,
+        slow_mode=99_999,
+        seq=keys.MAX_SEQ,
+        messages=keys.MAX_SEQ,
+        request_hash=b"h" * 16,
+    )
+    shown = preview(keys.MAX_SEQ, USER, WIDE * 9, NOW + 1)
+    shows = {"lq": n(shown.seq), "lu": s(shown.sender), "lt": s(shown.text), "lc": n(shown.created_at)}
+    return items.head_item(head) | shows
+
+
+def entry_with(text: str, *, channel: str = CHANNEL, seq: int = LARGE) -> Item:
+    """A message's entry as it is stored."""
+    body = encode(channel, seq, USER, NOW + 1, Draft(text))
+    return items.entry_item(channel, Entry(seq, seq, NOW + 1, body))
+
+
+def text_of_a_kilobyte(character: str = "x") -> str:
+    """The longest text of this character whose entry is within 1 KB."""
+    room = WRITE_BYTES - item_size(entry_with(""))
+    return character * (room // len(character.encode()))
+
+
+MEMBERSHIP = items.membership_item(
+    Membership(USER, CHANNEL, Role.MODERATOR, NOW + 1, keys.MAX_SEQ, keys.MAX_SEQ, NOW + 1)
+)
+RECEIPT = items.receipt_item(CHANNEL, USER, Receipt(KEY, b"h" * 16, keys.MAX_SEQ, 25, NOW // 1000 + 1))
+
+
+# --- by AWS's rules ---
+
+
+def test_sizes_follow_the_rules() -> None:
+    """Names and strings count in UTF-8, numbers by two significant digits a byte, binary as it is."""
+    assert item_size({"pk": s("C#1"), "ä": s("🦜")}) == 2 + 3 + 2 + 4
+    assert [item_size({"n": n(each)}) - 1 for each in (0, 7, 12, 123, 1200, -12)] == [1, 2, 2, 3, 2, 3]
+    assert item_size({"body": b(bytes(10)), "on": {"BOOL": True}}) == 4 + 10 + 2 + 1
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_largest_head_is_one_write_unit(kind: Kind) -> None:
+    """Name, topic, preview at their limits in bytes, ids of 36 bytes, numbers beyond any use."""
+    assert item_size(largest_head(kind)) <= WRITE_BYTES
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "🦜", '"'])
+def test_a_post_within_a_kilobyte(character: str) -> None:
+    """7 write units with a key, 5 without; 3 read units, 2 without: at every limit, whatever it is written in."""
+    entry = entry_with(text_of_a_kilobyte(character).replace('"', ""))
+    assert item_size(entry) <= WRITE_BYTES
+    head = largest_head(Kind.PUBLIC)
+    assert write_units(head) + transaction_units(entry, MEMBERSHIP, RECEIPT) == 7
+    assert write_units(head) + transaction_units(entry, MEMBERSHIP) == 5
+    assert get_units(head, MEMBERSHIP, RECEIPT) == 3
+    assert get_units(head, MEMBERSHIP) == 2
+
+
+def test_the_longest_user_id_and_key_change_nothing() -> None:
+    """Membership and receipt stay within 1 KB, quoted ids and all."""
+    longest = "ü" * (keys.MAX_USER_ID_BYTES // 2)
+    receipt = Receipt(KEY, b"h" * 16, keys.MAX_SEQ, 25, NOW // 1000 + 1)
+    membership = Membership(longest, CHANNEL, Role.MODERATOR, NOW + 1, keys.MAX_SEQ, keys.MAX_SEQ, NOW + 1)
+    assert item_size(items.receipt_item(CHANNEL, longest, receipt)) <= WRITE_BYTES
+    assert item_size(items.membership_item(membership)) <= WRITE_BYTES
+
+
+def test_a_page_of_fifty() -> None:
+    """50 messages of 1 KB cost 13 units, the vouching read 2: 15."""
+    entries = [entry_with(text_of_a_kilobyte(), seq=LARGE + i) for i in range(50)]
+    assert get_units(largest_head(Kind.PUBLIC), MEMBERSHIP) + query_units(*entries) <= 15
+
+
+# --- by the engines ---
+
+
+def services_on(engines: Engines, kind: str) -> Services:
+    """Services whose storage is the engine."""
+    store = engines.store(kind)
+    return Services(Settings(rate_burst=1000), store, DirectLogReader(store))
+
+
+def post(services: Services, channel: str, key: str | None) -> Meter:
+    """What a post of the longest text within 1 KB cost."""
+    meter = start_meter()
+    post_message(services, USER, channel, [Draft(text_of_a_kilobyte())], key)
+    return meter
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+@pytest.mark.parametrize(("key", "reads", "transactional"), [(KEY, 3, 6), (None, 2, 4)])
+def test_a_post_costs_what_was_computed(
+    engines: Engines, kind: str, key: str | None, reads: int, transactional: int
+) -> None:
+    """In the largest channel, public and indexed: no index is written by a post."""
+    services = services_on(engines, kind)
+    fields = {
+        "name": WIDE.encode()[: model.MAX_NAME_BYTES].decode(),
+        "topic": WIDE.encode()[: model.MAX_TOPIC_BYTES].decode(),
+    }
+    channel = open_channel(services.store, USER, kind=Kind.PUBLIC, **fields)
+    costs = [post(services, channel, key and f"{i}{key[1:]}") for i in range(3)]
+    doubled = 2 if kind == DYNAMODB_LOCAL else 1
+    assert [each.write_units for each in costs] == [1 + doubled * transactional] * 3
+    if kind == DYNAMODB_LOCAL:
+        assert [each.read_units for each in costs] == [reads] * 3
+
+
+@pytest.mark.stack
+@pytest.mark.dynamodb_local
+def test_a_page_costs_what_was_computed(engines: Engines) -> None:
+    """50 messages of 1 KB: the engine's figure is ours, and at most 15."""
+    services = services_on(engines, DYNAMODB_LOCAL)
+    channel = open_channel(services.store, USER)
+    for _ in range(50):
+        post(services, channel, None)
+    stored = [items.entry_item(channel, each) for each in services.store.entries(channel, 1, 50)]
+    meter = start_meter()
+    page = fetch_messages(services, USER, channel, Window(50), frozenset())
+    assert page.body is not None
+    assert meter.read_units == 2 + query_units(*stored) <= 15
+    meter = start_meter()
+    fetch_messages(services, USER, channel, Window(50), frozenset([page.etag]))
+    assert meter.read_units == 2
+
+
+@pytest.mark.stack
+@pytest.mark.dynamodb_local
+def test_the_largest_head_is_one_write_unit_in_the_engine(engines: Engines) -> None:
+    """Taking a number from a head at its limits costs 1."""
+    store = engines.store(DYNAMODB_LOCAL)
+    channel = keys.new_channel_id()
+    head = items.head_of({**largest_head(Kind.PUBLIC), **items.head_key(channel)})
+    engines.client(DYNAMODB_LOCAL).put_item(
+        TableName="budgie-test", Item=items.head_item(replace(head, seq=0, messages=0))
+    )
+    meter = start_meter()
+    store.take(channel, 1, preview(0, USER, WIDE * 9, NOW + 1))
+    assert meter.write_units == 1
+    assert head_of(store, channel).last

@@ -1,0 +1,89 @@
+"""Every route with a request that it takes, and what every refusal looks like."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import every_error
+
+if TYPE_CHECKING:
+    from shared.store.memory import MemoryStore
+    from tests.api import Answer
+
+MEMBERS = frozenset({"type", "title", "status", "code", "detail", "request_id", "retryable", "errors"})
+STATUSES = {error.code: error.status for error in every_error()}
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route, and a good body for it; `{c}` in the template is the channel."""
+
+    name: str
+    method: str
+    template: str
+    body: dict[str, Any] | None = None
+    needs_body: bool = True
+
+    def __str__(self) -> str:
+        return self.name
+
+    def path(self, channel: str) -> str:
+        """The path for a channel, whose first message is the one named."""
+        return self.template.replace("{c}", channel)
+
+
+ROUTES = (
+    Route("list_channels", "GET", "/v1/channels"),
+    Route("create_channel", "POST", "/v1/channels", {"kind": "public", "name": "lobby"}),
+    Route("get_channel", "GET", "/v1/channels/{c}"),
+    Route("update_channel", "PATCH", "/v1/channels/{c}", {"topic": "new"}),
+    Route("archive_channel", "DELETE", "/v1/channels/{c}"),
+    Route("fetch_messages", "GET", "/v1/channels/{c}/messages"),
+    Route("fetch_message", "GET", "/v1/channels/{c}/messages/{c}-00000001"),
+    Route("post_message", "POST", "/v1/channels/{c}/messages", {"text": "Hello"}),
+    Route("mark_read", "PUT", "/v1/channels/{c}/read", {"last_read_seq": 0}),
+    Route("list_members", "GET", "/v1/channels/{c}/members"),
+    Route("put_member", "PUT", "/v1/channels/{c}/members/linus", {"role": "member"}, needs_body=False),
+    Route("remove_member", "DELETE", "/v1/channels/{c}/members/grace"),
+    Route("check_health", "GET", "/v1/healthz"),
+)
+BODIES = [route for route in ROUTES if route.body is not None]
+READING = [route for route in ROUTES if route.method == "GET"]
+WITH_CHANNEL = [route for route in ROUTES if "{c}" in route.template]
+
+
+def named(name: str) -> Route:
+    """The route of a name."""
+    return next(route for route in ROUTES if route.name == name)
+
+
+def assert_refused(answer: Answer, status: int, code: str | None = None) -> dict[str, Any]:
+    """A problem document of this status and code, complete and consistent; the document."""
+    assert answer.status == status, answer.body
+    return assert_problem(answer, code)
+
+
+def assert_problem(answer: Answer, code: str | None = None) -> dict[str, Any]:
+    """Any problem that is not ours, complete and consistent; the document."""
+    assert 400 <= answer.status < 500, answer.body
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json
+    assert MEMBERS - {"errors"} <= set(problem) <= MEMBERS
+    assert problem["status"] == answer.status == STATUSES[problem["code"]]
+    assert code in {None, problem["code"]}
+    assert problem["type"] == f"urn:budgie:error:{problem['code']}"
+    assert problem["request_id"] == answer.headers["x-request-id"] != ""
+    assert problem["title"]
+    assert problem["detail"]
+    assert all(
+        set(error) == {"field", "detail"} for error in problem.get("errors", [{"field": 0, "detail": 0}])
+    )
+    return problem
+
+
+def state(store: MemoryStore) -> Any:
+    """All that is stored; looking into a log that is not there leaves an empty one, which says nothing."""
+    logs = {channel: log for channel, log in store._entries.items() if log}
+    return deepcopy((store._heads, logs, store._memberships, store._receipts))

@@ -1,0 +1,272 @@
+"""Bad input at every route: a problem document with the right status and code, and nothing written.
+
+The values for single fields, parameters and headers are in `test_bad_fields.py`, random ones in
+`test_random_input.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.api import event
+from tests.functions.refusals import BODIES, READING, ROUTES, WITH_CHANNEL, Route, assert_refused, state
+
+if TYPE_CHECKING:
+    from shared.store.memory import MemoryStore
+    from tests.api import Answer, Api
+    from tests.functions.chat import Chat
+
+
+def send(api: Api, route: Route, channel: str, body: str, **changes: Any) -> Answer:
+    """The answer to a body that is sent as it is."""
+    made = event(route.method, route.path(channel), body=body)
+    return api.invoke(made | changes)
+
+
+# --- bodies ---
+
+MALFORMED = {
+    "cut off": '{"text":',
+    "a comma too many": '{"text":"a",}',
+    "single quotes": "{'text':'a'}",
+    "no JSON": "Hello",
+    "two values": '{"text":"a"} {"text":"b"}',
+    "a control character": '{"text":"\x00"}',
+    "a line end in a string": '{"text":"a\nb"}',
+    "half an escape": '{"text":"\\u12"}',
+    "deep arrays": "[" * 100_000,
+    "deep objects": '{"a":' * 100_000,
+    "deep and closed": "[" * 100_000 + "]" * 100_000,
+    "a number of 5,000 digits": '{"text":' + "1" * 5_000 + "}",
+    "a byte order mark inside": '{"text":\ufeff"a"}',
+}
+
+
+@pytest.mark.parametrize("route", BODIES, ids=str)
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+def test_malformed_json_is_400(chat: Chat, store: MemoryStore, route: Route, body: str) -> None:
+    """What is no JSON is told apart from JSON that is not wanted."""
+    channel = chat.channel("grace")
+    before = state(store)
+    assert_refused(send(chat.api, route, channel, body), 400, "malformed_request")
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("route", BODIES, ids=str)
+@pytest.mark.parametrize("raw", [b"\xff", b'{"text":"\xff"}', b'{"text":"\xc3"}', b"\x80{}"])
+def test_a_body_that_is_not_utf8_is_400(chat: Chat, store: MemoryStore, route: Route, raw: bytes) -> None:
+    """Bytes that are no text are no JSON."""
+    channel = chat.channel("grace")
+    before = state(store)
+    body = base64.b64encode(raw).decode()
+    assert_refused(send(chat.api, route, channel, body, isBase64Encoded=True), 400, "malformed_request")
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("route", BODIES, ids=str)
+@pytest.mark.parametrize("body", ["YQ", "A", "é", "\ud800"])
+def test_a_body_that_is_not_what_its_flag_says_is_400(
+    chat: Chat, store: MemoryStore, route: Route, body: str
+) -> None:
+    """A body that is announced as base64 and is none is the caller's fault, no crash."""
+    channel = chat.channel("grace")
+    before = state(store)
+    assert_refused(send(chat.api, route, channel, body, isBase64Encoded=True), 400, "malformed_request")
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("route", BODIES, ids=str)
+@pytest.mark.parametrize("body", ["1", '"text"', "[]", "true", '[{"text":"a"}]', "NaN", "-Infinity", "1e999"])
+def test_json_that_is_no_object_is_422(chat: Chat, store: MemoryStore, route: Route, body: str) -> None:
+    """A body is an object."""
+    channel = chat.channel("grace")
+    before = state(store)
+    assert_refused(send(chat.api, route, channel, body), 422, "validation_failed")
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("route", [route for route in BODIES if route.needs_body], ids=str)
+@pytest.mark.parametrize("body", [None, "null", "", " "])
+def test_a_missing_body_is_refused(chat: Chat, store: MemoryStore, route: Route, body: str | None) -> None:
+    """A route that needs a body says so."""
+    channel = chat.channel("grace")
+    before = state(store)
+    answer = chat.api(route.method, route.path(channel), body=body)
+    assert_refused(answer, 400 if body == " " else 422)
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("route", BODIES, ids=str)
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "", "application/x-www-form-urlencoded", "multipart/form-data", "x/y; z", "\x7f"]
+)
+def test_another_content_type_is_422(chat: Chat, store: MemoryStore, route: Route, kind: str) -> None:
+    """JSON is announced as JSON, so that no foreign web page can post without a preflight."""
+    channel = chat.channel("grace")
+    before = state(store)
+    answer = chat.api(route.method, route.path(channel), body=route.body, headers={"content-type": kind})
+    assert_refused(answer, 422, "validation_failed")
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("route", BODIES, ids=str)
+@pytest.mark.parametrize("name", ["sender", "user_id", "id", "__proto__", "", "é", "\ud800", "x" * 5_000])
+def test_an_unknown_field_is_422(chat: Chat, store: MemoryStore, route: Route, name: str) -> None:
+    """A misspelt field is told of, not passed over."""
+    channel = chat.channel("grace")
+    before = state(store)
+    answer = chat.api(route.method, route.path(channel), body={**(route.body or {}), name: "x"})
+    assert_refused(answer, 422, "validation_failed")
+    assert state(store) == before
+
+
+# --- channels ---
+
+UNKNOWN = ["0" * 16, "0" * 26, "v" * 20]
+MALFORMED_IDS = [
+    "x",
+    "0" * 15,
+    "0" * 27,
+    "W" * 16,
+    "0" * 15 + "\n",
+    "é" * 16,
+    "../" * 3,
+    "%00",
+    "x" * 2_000,
+    "C#0",
+    "null",
+    "-1",
+]
+
+
+@pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
+@pytest.mark.parametrize("channel", UNKNOWN + MALFORMED_IDS)
+def test_an_unknown_channel_is_404(chat: Chat, store: MemoryStore, route: Route, channel: str) -> None:
+    """Ids of nothing, and texts that are no id, are channels that there are not."""
+    chat.channel("grace")
+    before = state(store)
+    answer = chat.api(route.method, route.path(channel), body=route.body)
+    assert_refused(answer, 404, None if "/" in channel else "channel_not_found")
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("kind", ["private", "direct"])
+@pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
+def test_a_foreign_channel_is_as_unknown(chat: Chat, store: MemoryStore, route: Route, kind: str) -> None:
+    """Nobody can find out whether a channel exists that is not theirs: both answers are the same bytes."""
+    channel = chat.direct("ada", "grace") if kind == "direct" else chat.channel("grace", kind="private")
+    chat.post(channel)
+    before = state(store)
+    foreign = chat.api(route.method, route.path(channel), user="eve", body=route.body)
+    unknown = chat.api(route.method, route.path("0" * len(channel)), user="eve", body=route.body)
+    assert_refused(foreign, 404, "channel_not_found")
+    assert (foreign.status, foreign.body) == (unknown.status, unknown.body)
+    assert state(store) == before
+
+
+# --- who calls ---
+
+NO_USER: list[dict[str, Any]] = [
+    {},
+    {"sub": ""},
+    {"sub": None},
+    {"sub": 7},
+    {"sub": ["ada"]},
+    {"sub": {"id": "ada"}},
+    {"sub": "ada/grace"},
+    {"sub": "ada#"},
+    {"sub": "ada\\"},
+    {"sub": "ada\x00"},
+    {"sub": "ada\n"},
+    {"sub": "ada\x7f"},
+    {"sub": "\ud800"},
+    {"sub": "x" * 129},
+    {"sub": "é" * 65},
+    {"Sub": "ada"},
+    {"username": "ada", "email": "ada@example.com"},
+]
+NO_CLAIMS: list[Any] = [
+    None,
+    [],
+    "ada",
+    {},
+    {"jwt": None},
+    {"jwt": {"claims": "ada"}},
+    {"jwt": {"claims": ["ada"]}},
+    {"lambda": {"sub": "ada"}},
+    {"claims": {"sub": "ada"}},
+    {"principalId": "ada"},
+]
+AUTHORIZED = [route for route in ROUTES if route.name != "check_health"]
+
+
+@pytest.mark.parametrize("route", AUTHORIZED, ids=str)
+def test_claims_without_a_user_are_401(chat: Chat, store: MemoryStore, route: Route) -> None:
+    """A `sub` that is missing, no text, or no possible user id is nobody."""
+    channel = chat.channel("grace")
+    before = state(store)
+    for claims in NO_USER:
+        answer = chat.api(route.method, route.path(channel), body=route.body, claims=claims)
+        assert_refused(answer, 401, "unauthenticated")
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("route", AUTHORIZED, ids=str)
+def test_no_authorizer_is_401(chat: Chat, store: MemoryStore, route: Route) -> None:
+    """Without the JWT authorizer's claims nobody calls, whatever headers and query say."""
+    channel = chat.channel("grace")
+    before = state(store)
+    headers = {"authorization": "Bearer ada", "x-user-id": "ada", "x-amzn-oidc-identity": "ada"}
+    made = event(route.method, route.path(channel), user=None, body=route.body, headers=headers)
+    assert_refused(chat.api.invoke(made), 401, "unauthenticated")
+    for authorizer in NO_CLAIMS:
+        made["requestContext"]["authorizer"] = authorizer
+        assert_refused(chat.api.invoke(made), 401, "unauthenticated")
+    assert state(store) == before
+
+
+# --- addresses ---
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/nothing"),
+        ("GET", "/v2/channels/{c}"),
+        ("GET", "/v1/channels/{c}/messages/x/y"),
+        ("GET", "/v1/channels/{c}/members/"),
+        ("POST", "/v1/channels/{c}/messages/"),
+        ("GET", "/v1//channels/{c}"),
+        ("GET", "/v1/channels/{c}/openapi.json"),
+    ],
+)
+def test_an_unknown_address_is_404(chat: Chat, method: str, path: str) -> None:
+    """Where there is nothing, the answer is a problem too."""
+    answer = chat.api(method, path.format(c=chat.channel()), body={"text": "x"})
+    assert_refused(answer, 404, "route_not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/v1/channels/{c}"), ("DELETE", "/v1/channels/{c}/messages"), ("POST", "/v1/channels/{c}/read")],
+)
+def test_another_method_is_405(chat: Chat, store: MemoryStore, method: str, path: str) -> None:
+    """An address that exists does not take every method."""
+    channel = chat.channel()
+    before = state(store)
+    answer = chat.api(method, path.format(c=channel), body={"text": "x"})
+    assert_refused(answer, 405, "method_not_allowed")
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("route", READING, ids=str)
+def test_reading_writes_nothing(chat: Chat, store: MemoryStore, route: Route) -> None:
+    """A good reading request leaves the storage as it was, too."""
+    channel = chat.channel("grace")
+    chat.post(channel)
+    before = state(store)
+    assert chat.api(route.method, route.path(channel)).status == 200
+    assert state(store) == before

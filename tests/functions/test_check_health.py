@@ -1,0 +1,76 @@
+"""Checking health."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.errors import StoreUnavailableError
+from shared.redis import RedisUnavailableError
+from shared.store.memory import MemoryStore
+from tests.api import Api
+
+if TYPE_CHECKING:
+    from shared.services import Services
+    from tests.api import Answer
+
+
+class SilentStore(MemoryStore):
+    """A storage that does not answer."""
+
+    def ping(self) -> None:
+        """Fails as DynamoDB would."""
+        raise StoreUnavailableError
+
+
+def refuse() -> None:
+    """Fails as Redis would."""
+    raise RedisUnavailableError
+
+
+def accept() -> None:
+    """Answers as Redis would."""
+
+
+def deep(services: Services) -> Answer:
+    """The answer of a deep check over these services."""
+    return Api(services)("GET", "/v1/healthz", user=None, query={"deep": "1"})
+
+
+def test_a_shallow_check_needs_no_token_and_no_storage(services: Services) -> None:
+    """The shallow check says that the function runs, whatever DynamoDB does."""
+    answer = Api(replace(services, store=SilentStore()))("GET", "/v1/healthz", user=None)
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+def test_a_deep_check_says_that_all_is_well(services: Services) -> None:
+    """A deep check times what it reaches."""
+    answer = deep(replace(services, redis_ping=accept))
+    assert answer.status == 200
+    assert answer.json["status"] == "ok"
+    assert {name: check["status"] for name, check in answer.json["checks"].items()} == {
+        "dynamodb": "ok",
+        "redis": "ok",
+    }
+    assert all(check["ms"] >= 0 for check in answer.json["checks"].values())
+
+
+def test_redis_that_is_not_set_up_is_off_and_not_ill(services: Services) -> None:
+    """Without Redis the service is well."""
+    answer = deep(services)
+    assert (answer.status, answer.json["status"]) == (200, "ok")
+    assert answer.json["checks"]["redis"] == {"status": "off"}
+
+
+def test_redis_that_is_down_degrades_the_service(services: Services) -> None:
+    """Chat works without Redis, so the check is still 200, and names Redis."""
+    answer = deep(replace(services, redis_ping=refuse))
+    assert (answer.status, answer.json["status"]) == (200, "degraded")
+    assert answer.json["checks"]["redis"] == {"status": "down", "code": "redis_unavailable"}
+
+
+def test_a_storage_that_is_down_takes_the_service_down(services: Services) -> None:
+    """Without DynamoDB there is no chat: 503, and the check names the storage."""
+    answer = deep(replace(services, store=SilentStore(), redis_ping=refuse))
+    assert (answer.status, answer.json["status"]) == (503, "down")
+    assert answer.json["checks"]["dynamodb"] == {"status": "down", "code": "store_unavailable"}

@@ -1,0 +1,284 @@
+"""Managing channels; their members are in `test_manage_channels_members.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.functions.chat import texts
+
+if TYPE_CHECKING:
+    from tests.api import Answer
+    from tests.functions.chat import Chat
+
+
+def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Answer:
+    """The answer to creating a channel."""
+    headers = {"idempotency-key": key} if key else None
+    return chat.api("POST", "/v1/channels", user=user, body=body, headers=headers)
+
+
+def change(chat: Chat, channel: str, user: str = "ada", if_match: str = "", **body: Any) -> Answer:
+    """The answer to changing a channel."""
+    headers = {"if-match": if_match} if if_match else None
+    return chat.api("PATCH", f"/v1/channels/{channel}", user=user, body=body, headers=headers)
+
+
+# --- creating ---
+
+
+@pytest.mark.parametrize("kind", ["public", "private"])
+def test_who_makes_a_channel_owns_it(chat: Chat, kind: str) -> None:
+    """201 with the channel, its place and its version; the creator is its owner."""
+    answer = create(chat, kind=kind, name="lobby", topic="Say hello", slow_mode=5, members=["grace"])
+    channel = answer.json
+    assert answer.status == 201
+    assert answer.headers["location"] == f"/v1/channels/{channel['id']}"
+    assert answer.headers["etag"] == '"1"'
+    assert (channel["kind"], channel["name"], channel["topic"]) == (kind, "lobby", "Say hello")
+    assert (channel["slow_mode"], channel["version"], channel["member_count"]) == (5, 1, 2)
+    assert (channel["creator"], channel["role"]) == ("ada", "owner")
+    assert "archive" in channel["capabilities"]
+    assert chat.follow(answer.headers["location"]).json == channel
+    assert chat.seen(channel["id"], "grace")["role"] == "member"
+
+
+def test_members_named_twice_are_members_once(chat: Chat) -> None:
+    """The creator and repeated names in `members` do not count again."""
+    assert chat.create(members=["grace", "ada", "grace"])["member_count"] == 2
+
+
+def test_two_channels_may_have_one_name(chat: Chat) -> None:
+    """Names need not be unique, ids are."""
+    assert chat.create(name="lobby")["id"] != chat.create(name="lobby")["id"]
+
+
+@pytest.mark.parametrize("name", ["x" * 80, "😀" * 40, "Ünï cödé", " a "])
+def test_a_name_stays_as_it_is(chat: Chat, name: str) -> None:
+    """Up to 80 characters and 160 bytes, as they were written."""
+    assert chat.create(name=name)["name"] == name
+
+
+def test_a_repeated_key_finds_the_channel_again(chat: Chat) -> None:
+    """A retry of a creation answers the channel that the first try made."""
+    first = create(chat, key="key-1", kind="public", name="lobby")
+    again = create(chat, key="key-1", kind="public", name="lobby")
+    assert (again.status, again.body) == (first.status, first.body)
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert "idempotency-replayed" not in first.headers
+    assert len(chat.listing()["channels"]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"kind": "public", "name": "other"},
+        {"kind": "private", "name": "lobby"},
+        {"kind": "public", "name": "lobby", "members": ["grace"]},
+        {"kind": "public", "name": "lobby", "slow_mode": 1},
+    ],
+)
+def test_another_channel_under_the_same_key_is_refused(chat: Chat, body: dict[str, Any]) -> None:
+    """A key stands for one channel."""
+    create(chat, key="key-1", kind="public", name="lobby")
+    answer = create(chat, key="key-1", **body)
+    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    assert len(chat.listing()["channels"]) == 1
+
+
+def test_a_key_is_its_users(chat: Chat) -> None:
+    """The same key of two users makes two channels."""
+    first = create(chat, key="key-1", kind="public", name="lobby")
+    second = create(chat, "grace", key="key-1", kind="public", name="lobby")
+    assert first.json["id"] != second.json["id"]
+
+
+def test_a_pair_has_one_direct_channel(chat: Chat) -> None:
+    """From both sides the same channel is found again with 200, and nothing of it is lost."""
+    first = create(chat, kind="direct", members=["grace"])
+    assert first.status == 201
+    chat.post(first.json["id"], "Hello")
+    for user, other in (("ada", "grace"), ("grace", "ada")):
+        again = create(chat, user, kind="direct", members=[other])
+        assert (again.status, again.json["id"]) == (200, first.json["id"])
+        assert again.json["last_seq"] == 1
+    assert texts(chat.page(first.json["id"], "grace")) == ["Hello"]
+
+
+def test_other_pairs_have_other_direct_channels(chat: Chat) -> None:
+    """A direct channel is one pair's, and nobody else sees it."""
+    ids = {chat.direct("ada", "grace"), chat.direct("ada", "linus"), chat.direct("grace", "linus")}
+    assert len(ids) == 3
+    assert chat.api("GET", f"/v1/channels/{chat.direct('ada', 'grace')}", user="linus").status == 404
+
+
+def test_the_two_of_a_direct_channel_are_equals(chat: Chat) -> None:
+    """Both may read and post, neither may change anything."""
+    channel = chat.direct("ada", "grace")
+    for user in ("ada", "grace"):
+        assert chat.seen(channel, user)["capabilities"] == ["read", "post"]
+        chat.post(channel, user=user)
+
+
+# --- seeing ---
+
+
+def test_a_public_channel_may_be_seen_before_it_is_joined(chat: Chat) -> None:
+    """Who has not joined sees what the channel is, not what is said there."""
+    channel = chat.channel()
+    chat.post(channel, "among us")
+    seen = chat.seen(channel, "grace")
+    assert (seen["name"], seen["capabilities"]) == ("lobby", ["join"])
+    assert [seen[name] for name in ("role", "last_message", "unread_count", "last_read_seq")] == [None] * 4
+
+
+def test_a_private_channel_is_seen_by_its_members(chat: Chat) -> None:
+    """To anybody else there is no such channel."""
+    channel = chat.channel("grace", kind="private")
+    assert chat.seen(channel, "grace")["name"] == "lobby"
+    answer = chat.api("GET", f"/v1/channels/{channel}", user="linus")
+    assert (answer.status, answer.code) == (404, "channel_not_found")
+
+
+# --- changing ---
+
+
+def test_a_change_moves_the_version(chat: Chat) -> None:
+    """What is absent stays; the answer is the whole channel as it is now."""
+    channel = chat.create(topic="old", slow_mode=3)
+    answer = change(chat, channel["id"], topic="new")
+    assert answer.status == 200
+    assert answer.headers["etag"] == '"2"'
+    assert answer.json == channel | {"topic": "new", "version": 2} == chat.seen(channel["id"])
+    assert change(chat, channel["id"], name="hall", slow_mode=0).json["slow_mode"] == 0
+
+
+def test_a_change_of_nothing_changes_nothing(chat: Chat) -> None:
+    """An empty change is answered with the channel as it is."""
+    channel = chat.create()
+    assert change(chat, channel["id"]).json == channel
+
+
+def test_a_topic_can_be_taken_away(chat: Chat) -> None:
+    """An empty topic is one."""
+    assert change(chat, chat.create(topic="old")["id"], topic="").json["topic"] == ""
+
+
+def test_a_change_of_another_version_is_refused(chat: Chat) -> None:
+    """With `If-Match` a change is made only if nobody else has since."""
+    channel = chat.channel()
+    assert change(chat, channel, if_match='"1"', topic="first").status == 200
+    late = change(chat, channel, if_match='"1"', topic="second")
+    assert (late.status, late.code) == (412, "version_mismatch")
+    assert chat.seen(channel)["topic"] == "first"
+    assert change(chat, channel, if_match='"2"', topic="second").status == 200
+    assert change(chat, channel, if_match="*", topic="third").status == 200
+
+
+@pytest.mark.parametrize("tag", ["1", 'W/"1"', '"01x"', '"-1"', '"9999999999999"', "x", '""', "é"])
+def test_a_tag_that_is_no_version_never_matches(chat: Chat, tag: str) -> None:
+    """`If-Match` compares strongly: what is not our tag is another version's."""
+    answer = change(chat, chat.channel(), if_match=tag, topic="new")
+    assert (answer.status, answer.code) == (412, "version_mismatch")
+
+
+def test_posting_does_not_move_the_version(chat: Chat) -> None:
+    """The version counts changes of the channel, not its messages or members."""
+    channel = chat.channel()
+    chat.post(channel)
+    chat.put_member(channel, "grace")
+    assert chat.seen(channel)["version"] == 1
+
+
+def test_the_preview_survives_a_change(chat: Chat) -> None:
+    """A new name does not touch the log."""
+    channel = chat.channel()
+    chat.post(channel, "Hello")
+    changed = change(chat, channel, name="hall").json
+    assert (changed["last_seq"], changed["last_message"]["text"]) == (1, "Hello")
+
+
+def test_a_new_name_sorts_the_public_list_anew(chat: Chat) -> None:
+    """A renamed channel is found under its new name."""
+    chat.create(name="bravo")
+    change(chat, chat.create(name="alpha")["id"], name="charlie")
+    page = chat.listing("grace", scope="public")
+    assert [channel["name"] for channel in page["channels"]] == ["bravo", "charlie"]
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("member", 403), ("moderator", 200), ("owner", 200), (None, 403)]
+)
+def test_owners_and_moderators_change_a_channel(chat: Chat, role: str | None, status: int) -> None:
+    """Plain members and strangers may not."""
+    channel = chat.channel()
+    if role:
+        chat.put_member(channel, "grace", role=role)
+    answer = change(chat, channel, "grace", topic="new")
+    assert answer.status == status
+    assert status == 200 or answer.code == ("forbidden" if role else "not_a_member")
+
+
+# --- archiving ---
+
+
+def test_an_archived_channel_is_read_only(chat: Chat) -> None:
+    """204; from then on the channel is read, and nothing of it changed."""
+    channel = chat.channel("grace")
+    chat.post(channel, "last words")
+    answer = chat.archive(channel)
+    assert (answer.status, answer.body) == (204, "")
+    seen = chat.seen(channel, "grace")
+    assert (seen["archived"], seen["version"]) == (True, 2)
+    assert texts(chat.page(channel, "grace")) == ["last words"]
+    refused = [
+        change(chat, channel, topic="new"),
+        chat.put_member(channel, "linus"),
+        chat.put_member(channel, "me", "linus"),
+        chat.put_member(channel, "grace", role="owner"),
+        chat.remove(channel, "grace"),
+    ]
+    assert [(answer.status, answer.code) for answer in refused] == [(409, "channel_archived")] * 5
+
+
+def test_archiving_again_changes_nothing(chat: Chat) -> None:
+    """Archiving can be repeated."""
+    channel = chat.channel()
+    chat.archive(channel)
+    version = chat.seen(channel)["version"]
+    assert chat.archive(channel).status == 204
+    assert chat.seen(channel)["version"] == version
+
+
+def test_a_member_may_leave_an_archived_channel(chat: Chat) -> None:
+    """Nobody is kept in a channel that is over."""
+    channel = chat.channel("grace")
+    chat.archive(channel)
+    assert chat.remove(channel, "me", "grace").status == 204
+    assert chat.listing("grace")["channels"] == []
+
+
+@pytest.mark.parametrize("role", ["member", "moderator"])
+def test_only_owners_archive(chat: Chat, role: str) -> None:
+    """Moderators may not end a channel."""
+    channel = chat.channel()
+    chat.put_member(channel, "grace", role=role)
+    answer = chat.archive(channel, "grace")
+    assert (answer.status, answer.code) == (403, "forbidden")
+    assert chat.seen(channel)["archived"] is False
+
+
+def test_a_direct_channel_stays_as_it_is(chat: Chat) -> None:
+    """It is not changed, archived, joined or left."""
+    channel = chat.direct("ada", "grace")
+    refused = [
+        change(chat, channel, topic="new"),
+        chat.archive(channel),
+        chat.put_member(channel, "linus"),
+        chat.put_member(channel, "grace", role="owner"),
+        chat.remove(channel, "me"),
+        chat.remove(channel, "grace"),
+    ]
+    assert [(answer.status, answer.code) for answer in refused] == [(409, "direct_channel")] * 6

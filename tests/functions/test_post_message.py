@@ -1,0 +1,296 @@
+"""Posting messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.functions.chat import messages, texts
+
+if TYPE_CHECKING:
+    from tests.api import Answer
+    from tests.functions.chat import Chat
+
+
+def post(
+    chat: Chat, channel: str, body: dict[str, Any] | None = None, user: str = "ada", key: str = ""
+) -> Answer:
+    """The answer to posting, with an `Idempotency-Key` if one is given."""
+    headers = {"idempotency-key": key} if key else None
+    return chat.api("POST", messages(channel), user=user, body=body or {"text": "Hello"}, headers=headers)
+
+
+def batch(*texts: str) -> dict[str, Any]:
+    """A batch's body."""
+    return {"messages": [{"text": text} for text in texts]}
+
+
+def test_a_posted_message_is_answered_whole(chat: Chat) -> None:
+    """201, and the message with its id, position, sender and time."""
+    channel = chat.channel()
+    answer = post(chat, channel, {"text": "Hello"})
+    assert answer.status == 201
+    assert answer.json == {
+        "id": f"{channel}-00000001",
+        "seq": 1,
+        "sender": "ada",
+        "text": "Hello",
+        "created_at": "2026-11-23T18:44:24.000Z",
+    }
+
+
+def test_what_the_sender_added_comes_back(chat: Chat) -> None:
+    """`client_message_id` and `metadata` are part of the message for every reader."""
+    channel = chat.channel("grace")
+    extra = {
+        "client_message_id": "01J9ZK3",
+        "metadata": {"reply_to": 7, "tags": ["a", None, 1.5, {"é": "😀"}]},
+    }
+    answer = post(chat, channel, {"text": "Hello"} | extra)
+    assert {name: answer.json[name] for name in extra} == extra
+    assert chat.page(channel, "grace")["messages"] == [answer.json]
+
+
+@pytest.mark.parametrize("body", [{"text": "one"}, batch("one"), batch("one", "two", "three")])
+def test_the_location_leads_to_the_messages(chat: Chat, body: dict[str, Any]) -> None:
+    """`Location` is the page of exactly what was posted."""
+    channel = chat.channel()
+    chat.fill(channel, 3)
+    posted = post(chat, channel, body)
+    page = chat.follow(posted.headers["location"])
+    assert page.json["messages"] == posted.json.get("messages", [posted.json])
+    chat.post(channel, "later")
+    assert chat.follow(posted.headers["location"]).json["messages"] == page.json["messages"]
+
+
+@pytest.mark.parametrize("text", ["x" * 4_000, "😀" * 4_000, " x ", "\n\tx\r\n", "é́", "<b>&amp;</b>", '"\\'])
+def test_a_text_stays_as_it_is(chat: Chat, text: str) -> None:
+    """Nothing is truncated, trimmed, escaped or normalised."""
+    channel = chat.channel()
+    assert post(chat, channel, {"text": text}).json["text"] == text
+    assert texts(chat.page(channel)) == [text]
+
+
+def test_a_batch_stands_at_adjacent_positions(chat: Chat) -> None:
+    """A batch is posted in its order, all of it, and answered as a list."""
+    channel = chat.channel()
+    chat.post(channel)
+    chat.clock.ms += 1_000
+    answer = post(chat, channel, batch(*(str(number) for number in range(25))))
+    assert answer.status == 201
+    assert [message["seq"] for message in answer.json["messages"]] == list(range(2, 27))
+    assert texts(answer.json) == [str(number) for number in range(25)]
+    assert chat.seen(channel)["last_message"]["text"] == "24"
+
+
+def test_one_bad_message_of_a_batch_posts_none(chat: Chat) -> None:
+    """A batch is posted whole or not at all, and the answer names the bad one."""
+    channel = chat.channel()
+    answer = post(chat, channel, batch("fine", " ", "fine"))
+    assert (answer.status, answer.code) == (422, "validation_failed")
+    assert [error["field"] for error in answer.json["errors"]] == ["body.messages.1.text"]
+    assert chat.page(channel)["messages"] == []
+
+
+def test_times_do_not_go_back(chat: Chat) -> None:
+    """A message is no earlier than the one before it, whatever this container's clock says."""
+    channel = chat.channel()
+    first = chat.post(channel)
+    chat.clock.ms -= 2_000
+    assert post(chat, channel).json["created_at"] == first["created_at"]
+
+
+# --- idempotency ---
+
+
+@pytest.mark.parametrize("body", [{"text": "once", "metadata": {"a": 1}}, batch("once", "and again")])
+def test_a_repeated_key_gets_the_first_answer(chat: Chat, body: dict[str, Any]) -> None:
+    """Status, body and `Location` are the first time's; only one header says that it was one before."""
+    channel = chat.channel()
+    first = post(chat, channel, body, key="key-1")
+    chat.post(channel, "meanwhile")
+    again = post(chat, channel, body, key="key-1")
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (again.status, again.body) == (first.status, first.body)
+    assert again.headers["location"] == first.headers["location"]
+    assert chat.seen(channel)["last_seq"] == len(body.get("messages", [body])) + 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"text": "other"},
+        {"text": "first", "client_message_id": "x"},
+        {"text": "first", "metadata": {}},
+        batch("first", "second"),
+    ],
+)
+def test_another_body_under_the_same_key_is_refused(chat: Chat, body: dict[str, Any]) -> None:
+    """A key stands for one request."""
+    channel = chat.channel()
+    post(chat, channel, {"text": "first"}, key="key-1")
+    answer = post(chat, channel, body, key="key-1")
+    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    assert texts(chat.page(channel)) == ["first"]
+
+
+def test_the_order_of_metadata_does_not_make_another_body(chat: Chat) -> None:
+    """Two spellings of the same JSON are the same request."""
+    channel = chat.channel()
+    post(chat, channel, {"text": "x", "metadata": {"a": 1, "b": 2}}, key="key-1")
+    assert post(chat, channel, {"metadata": {"b": 2, "a": 1}, "text": "x"}, key="key-1").status == 201
+    assert len(chat.page(channel)["messages"]) == 1
+
+
+def test_a_key_is_its_users_and_its_channels(chat: Chat) -> None:
+    """The same key of another user, or in another channel, is another key."""
+    first, second = chat.channel("grace"), chat.channel("grace")
+    posted = [
+        post(chat, channel, {"text": f"{user} {channel}"}, user, key="key-1")
+        for user in ("ada", "grace")
+        for channel in (first, second)
+    ]
+    assert [answer.status for answer in posted] == [201] * 4
+    assert not [answer for answer in posted if "idempotency-replayed" in answer.headers]
+
+
+def test_a_key_is_forgotten_after_a_day(chat: Chat) -> None:
+    """Within 24 hours a key is remembered, later it is new, whether or not its item is deleted yet."""
+    channel = chat.channel()
+    post(chat, channel, key="key-1")
+    chat.clock.ms += 24 * 3_600_000
+    assert post(chat, channel, key="key-1").headers["idempotency-replayed"] == "true"
+    chat.clock.ms += 1_000
+    assert post(chat, channel, key="key-1").json["seq"] == 2
+
+
+def test_a_replay_needs_no_right_to_post_any_more(chat: Chat) -> None:
+    """Whether the message came through can be found out after the channel was archived."""
+    channel = chat.channel()
+    first = post(chat, channel, key="key-1")
+    chat.archive(channel)
+    assert post(chat, channel, key="key-1").body == first.body
+
+
+def test_a_replay_needs_membership(chat: Chat) -> None:
+    """Who left sees nothing of the channel, not even their own messages."""
+    channel = chat.channel("grace", kind="private")
+    post(chat, channel, user="grace", key="key-1")
+    chat.remove(channel, "grace")
+    answer = post(chat, channel, user="grace", key="key-1")
+    assert (answer.status, answer.code) == (404, "channel_not_found")
+
+
+# --- rate ---
+
+
+def rate(answer: Answer) -> tuple[int, int, int]:
+    """Limit, remaining and reset, as an answer says them."""
+    limit, remaining, reset = (
+        answer.headers[f"ratelimit-{name}"] for name in ("limit", "remaining", "reset")
+    )
+    return int(limit), int(remaining), int(reset)
+
+
+def test_the_answer_says_what_remains(chat: Chat) -> None:
+    """Each message takes one of the burst; a fifth of a second gives one back."""
+    channel = chat.channel()
+    assert rate(post(chat, channel)) == (20, 19, 1)
+    assert rate(post(chat, channel)) == (20, 18, 1)
+    chat.clock.ms += 200
+    assert rate(post(chat, channel)) == (20, 18, 1)
+    assert rate(post(chat, channel, batch("a", "b", "c"))) == (20, 15, 1)
+
+
+def test_too_many_messages_are_refused_until_the_time_named(chat: Chat) -> None:
+    """The 21st message at once is 429, posts nothing, and passes after `Retry-After`."""
+    channel = chat.channel()
+    for _ in range(20):
+        assert post(chat, channel).status == 201
+    refused = post(chat, channel)
+    assert (refused.status, refused.code, refused.json["retryable"]) == (429, "rate_limited", True)
+    assert rate(refused) == (20, 0, 4)
+    assert chat.seen(channel)["last_seq"] == 20
+    chat.clock.ms += 1_000 * int(refused.headers["retry-after"])
+    assert post(chat, channel).status == 201
+
+
+def test_a_refused_message_costs_nothing(chat: Chat) -> None:
+    """Trying again and again does not prolong the wait."""
+    channel = chat.channel()
+    post(chat, channel, batch(*"x" * 20))
+    for _ in range(5):
+        assert post(chat, channel).headers["retry-after"] == "1"
+    chat.clock.ms += 200
+    assert post(chat, channel).status == 201
+
+
+def test_a_replay_costs_nothing(chat: Chat) -> None:
+    """A client that repeats its request is not slowed down, and not told of a rate."""
+    channel = chat.channel()
+    post(chat, channel, key="key-1")
+    post(chat, channel, batch(*"x" * 19))
+    again = post(chat, channel, key="key-1")
+    assert again.status == 201
+    assert "ratelimit-limit" not in again.headers
+
+
+def test_a_batch_above_the_burst_is_paid_off_afterwards(chat: Chat) -> None:
+    """25 messages pass where nothing was posted before; the next waits for more than the burst."""
+    channel = chat.channel()
+    assert rate(post(chat, channel, batch(*"x" * 25))) == (20, 0, 5)
+    chat.clock.ms += 1_000
+    assert post(chat, channel).status == 429
+    chat.clock.ms += 200
+    assert post(chat, channel).status == 201
+
+
+def test_each_user_and_channel_has_a_rate_of_its_own(chat: Chat) -> None:
+    """One user in one channel slows down nobody else, and themselves nowhere else."""
+    first, second = chat.channel("grace"), chat.channel("grace")
+    post(chat, first, batch(*"x" * 20))
+    assert post(chat, first).status == 429
+    assert post(chat, first, user="grace").status == 201
+    assert post(chat, second).status == 201
+
+
+def test_slow_mode_spaces_members_out(chat: Chat) -> None:
+    """With `slow_mode` a member waits between messages; owner and moderators do not."""
+    channel = chat.create(slow_mode=30, members=["grace", "linus"])["id"]
+    chat.put_member(channel, "linus", role="moderator")
+    assert post(chat, channel, user="grace").status == 201
+    refused = post(chat, channel, user="grace")
+    assert (refused.status, refused.headers["retry-after"]) == (429, "30")
+    assert rate(refused)[0] == 1
+    for user in ("ada", "linus"):
+        assert [post(chat, channel, user=user).status for _ in range(2)] == [201, 201]
+    chat.clock.ms += 30_000
+    assert post(chat, channel, user="grace").status == 201
+
+
+# --- who may post ---
+
+
+def test_an_archived_channel_takes_no_message(chat: Chat) -> None:
+    """An archived channel can be read, not written."""
+    channel = chat.channel()
+    chat.archive(channel)
+    answer = post(chat, channel)
+    assert (answer.status, answer.code) == (409, "channel_archived")
+
+
+def test_who_has_not_joined_cannot_post(chat: Chat) -> None:
+    """A public channel is joined first."""
+    answer = post(chat, chat.channel(), user="grace")
+    assert (answer.status, answer.code) == (403, "not_a_member")
+
+
+def test_the_caller_alone_is_the_sender(chat: Chat) -> None:
+    """No header, query or field says who the sender is."""
+    channel = chat.channel("grace")
+    headers = {"x-user-id": "grace", "authorization": "Bearer grace", "cookie": "user=grace"}
+    answer = chat.api("POST", messages(channel), body={"text": "x"}, headers=headers, query={"user": "grace"})
+    assert answer.json["sender"] == "ada"
+    assert post(chat, channel, {"text": "x", "sender": "grace"}).status == 422
