@@ -32,7 +32,7 @@ _CHANNEL_ID = re.compile(r"[0-9a-v]{16,26}\Z")
 _MESSAGE_ID = re.compile(r"([0-9a-v]{16,26})-([0-9a-v]{8})\Z")
 # Not what ends or divides a path once API Gateway and Mangum have each decoded it.
 _USER_ID = re.compile(r"[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z")
-_SEQ_CHARS = 8  # 32**8 > MAX_SEQ
+SEQ_CHARS: Final = 8  # of a message id's end; 32**8 > MAX_SEQ
 MAX_USER_ID_BYTES: Final = 128
 
 
@@ -99,7 +99,7 @@ def derived_channel_id(purpose: str, *parts: str) -> str:
 
 def message_id(channel_id: str, seq: int) -> str:
     """The id of the message at a position: unique everywhere, sorts in commit order within its channel."""
-    return f"{channel_id}-{_base32(seq, _SEQ_CHARS)}"
+    return f"{channel_id}-{_base32(seq, SEQ_CHARS)}"
 
 
 def seq_of_message(channel_id: str, text: str) -> int | None:

@@ -137,6 +137,9 @@ def _next(found: dict[int, Entry], seq: int) -> Entry | None:
 
 def mend_preview(log: Log, channel_id: str, voided: int) -> None:
     """Shows the latest message before a void, where the head still shows the message that never came."""
+    head = log.head(channel_id)
+    if head is None or head.last is None or head.last.seq != voided:
+        return  # Somebody posted since: one read unit instead of a query and a write that fails.
     up_to, latest = voided - 1, None
     for _ in range(PREVIEW_SEARCHES):
         entries = log.latest_entries(channel_id, up_to, PREVIEW_SEARCH)

@@ -42,11 +42,14 @@ def decide(rate: Rate, tat: int, now: int, cost: int = 1) -> Verdict:
     """Whether ``cost`` messages may pass at ``now`` (ms), given the state ``tat`` (ms).
 
     A batch larger than the burst passes on a full bucket and is paid off afterwards. A state further ahead
-    than any debt can be was written by a container whose clock runs ahead, and counts as the largest debt.
+    than any debt can be was written by a container whose clock runs ahead, or at a slower rate: then this
+    request passes as the last one of the burst, so that the state is a true one again.
     """
-    largest_debt = (rate.burst + MAX_BATCH) * rate.interval_ms
-    tat = min(max(tat, now), now + largest_debt)
     needed = min(cost, rate.burst)
+    largest_debt = (rate.burst + MAX_BATCH) * rate.interval_ms
+    if tat > now + largest_debt:
+        tat = now + (rate.burst - needed) * rate.interval_ms
+    tat = max(tat, now)
     wait = tat + needed * rate.interval_ms - (now + rate.burst * rate.interval_ms)
     allowed = wait <= 0
     after = tat + cost * rate.interval_ms if allowed else tat

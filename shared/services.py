@@ -12,6 +12,7 @@ from shared.cache.build import Cache, build_cache
 from shared.cache.reader import CachedLogReader
 from shared.clock import now_ms
 from shared.log_reader import DirectLogReader, LogReader
+from shared.parallel import THREADS, Background
 from shared.settings import Settings
 from shared.store.interface import Store
 from shared.telemetry import logger
@@ -27,6 +28,7 @@ class Services:
     cache: Cache
     now: Callable[[], int] = now_ms
     sleep: Callable[[float], None] = time.sleep
+    background: Background = THREADS
 
 
 @cache

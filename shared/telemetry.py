@@ -14,4 +14,6 @@ def logger() -> Logger:
     """The log: one JSON object a line."""
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - reads the environment when it is made
 
-    return Logger(service="budgie")
+    from shared.log_format import LineFormatter  # noqa: PLC0415 - loads Powertools
+
+    return Logger(service="budgie", logger_formatter=LineFormatter())

@@ -56,8 +56,9 @@ class Breaker:
         with self._lock:
             self._failures += 1
             if until is not None:
-                self._open_until = until
-            elif self._probing or self._failures >= self._failures_to_open:
+                self._open_until = max(self._open_until, until)
+            elif self._probing or (self.state == "closed" and self._failures >= self._failures_to_open):
+                # Not while it is open: calls that began before fail late, and prove nothing new.
                 self._open_until = self._now() + self._open_for
                 self._open_for = min(2 * self._open_for, MAX_OPEN_MS)
             self._probing = False

@@ -7,7 +7,6 @@ its key, the length of its value, key, value; and at the end a CRC-32 of all of 
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
 import sys
 import zlib
@@ -20,6 +19,8 @@ FORM: Final = "B1"
 MAX_RAW_BYTES: Final = 4_000_000
 """Of a pack before it is compressed; what claims to be larger is not ours."""
 ZSTD_LEVEL: Final = 3
+WINDOW_LOG: Final = 23
+"""A frame may ask for a window of 2**27 bytes before it has given one; ours never need more than ``MAX_RAW_BYTES``."""
 GZIP_LEVEL: Final = 6
 GZIP_WBITS: Final = 31
 _LENGTHS: Final = struct.Struct("<HI")
@@ -49,9 +50,9 @@ def unpack(text: object) -> dict[str, Shareable]:
         raise UnreadableError
     try:
         compressed = base64.b64decode(text[len(FORM) + 1 :], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise UnreadableError from error
-    raw = _decompress(text[len(FORM)], compressed)
+    raw = _decompress(text[len(FORM) : len(FORM) + 1], compressed)
     if len(raw) < _CRC.size or zlib.crc32(raw[: -_CRC.size]) != _CRC.unpack(raw[-_CRC.size :])[0]:
         raise UnreadableError
     return {key: decode(key, value) for key, value in _values(raw[: -_CRC.size])}
@@ -77,7 +78,8 @@ def _decompress(codec: str, compressed: bytes) -> bytes:
     if codec == "g":
         return _bounded(zlib.decompressobj(GZIP_WBITS), compressed, zlib.error)
     if codec == "z":
-        return _bounded(_zstd().ZstdDecompressor(), compressed, _zstd().ZstdError)
+        limit = {_zstd().DecompressionParameter.window_log_max: WINDOW_LOG}
+        return _bounded(_zstd().ZstdDecompressor(options=limit), compressed, _zstd().ZstdError)
     raise UnreadableError
 
 

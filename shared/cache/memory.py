@@ -9,8 +9,8 @@ from typing import Final
 
 from shared.cache.values import Cached
 
-KEY_BYTES: Final = 160
-"""What a key and its place in an ordered dictionary cost."""
+KEY_BYTES: Final = 250
+"""What a key of some 35 characters, its place in an ordered dictionary and its expiry cost (tests/shared/cache)."""
 
 
 class MemoryTier:

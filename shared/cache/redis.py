@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
+from shared.cache.breaker import Breaker
 from shared.cache.codec import pack, unpack
 from shared.cache.metrics import CacheMetrics
-from shared.cache.upstash import RedisError, Upstash
-from shared.cache.values import Cached, Shareable, UnreadableError
+from shared.cache.upstash import RedisError
+from shared.cache.values import Block, Cached, Shareable, UnreadableError
+from shared.parallel import THREADS, Background, Task
 
 JITTER: Final = 0.1
 """Expiries differ by up to a tenth, so that they do not all come at once."""
@@ -28,18 +28,31 @@ JITTER: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class BundlePolicy:
-    """When a bundle is written, and how large it may be."""
+    """When a bundle is written, and how large it may be. The times are what ``bench.day`` found best."""
 
     keep_seconds: int = 86_400
     max_bytes: int = 1_000_000
     """Of the values before compression; the least recently used stay out."""
-    worth: int = 40
+    worth: int = 200
     """Entries that Redis must lack for a ``SET`` to be worth a command at once."""
-    patience_ms: int = 120_000
+    patience_ms: int = 300_000
     """After this time anything that Redis lacks is worth it."""
-    rest_ms: int = 60_000
+    rest_ms: int = 600_000
     """Between two writes of one container."""
     codec: str = "zstd"
+
+
+class Commands(Protocol):
+    """A client of one database: ``Upstash``, or a simulated one."""
+
+    breaker: Breaker
+
+    @property
+    def budget_seconds(self) -> float:
+        """The longest that one command may take."""
+
+    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
+        """One command's result, or ``RedisError``."""
 
 
 class RedisTier:
@@ -52,18 +65,20 @@ class RedisTier:
         policy: when to write.
         metrics: counts bytes and unreadable bundles.
         now: milliseconds since 1970.
+        background: how commands run beside requests.
     """
 
     name = "redis"
 
     def __init__(
         self,
-        upstash: Upstash,
+        upstash: Commands,
         key: str,
         reason: str,
         policy: BundlePolicy,
         metrics: CacheMetrics,
         now: Callable[[], int],
+        background: Background = THREADS,
     ) -> None:
         self._upstash = upstash
         self._key = key
@@ -71,6 +86,7 @@ class RedisTier:
         self._policy = policy
         self._metrics = metrics
         self._now = now
+        self._background = background
         self._lock = threading.RLock()
         self._values: OrderedDict[str, Shareable] = OrderedDict()
         self._bytes = 0
@@ -79,7 +95,7 @@ class RedisTier:
         self._lacking_since: int | None = None
         self._rest_until = 0
         self._loaded = False
-        self._task: threading.Thread | None = None
+        self._task: Task | None = None
         self._first_ends: float | None = None
         """When waiting for the first load ends; later ones, after a failure, are waited for by nobody."""
 
@@ -123,6 +139,9 @@ class RedisTier:
     def _keep(self, key: str, value: Shareable) -> None:
         if before := self._values.pop(key, None):
             self._bytes -= before.size
+        if value.size > self._policy.max_bytes:
+            self._lacking.pop(key, None)
+            return
         self._values[key] = value
         self._bytes += value.size
         while self._bytes > self._policy.max_bytes:
@@ -138,20 +157,26 @@ class RedisTier:
 
     def _load(self) -> None:
         try:
-            text = self._upstash.execute(f"get_{self._reason}", "GET", self._key)
+            values = self._stored()
         except RedisError:
             return
-        values: dict[str, Shareable] = {}
-        if text is not None:
-            try:
-                values = unpack(text)
-            except UnreadableError:
-                self._metrics.count("unreadable")
+        except UnreadableError:
+            self._metrics.count("unreadable")
+            values = {}
         with self._lock:
             self._loaded = True
             mine = dict(self._values)
             for key, value in (values | mine).items():
-                self._keep(key, value)
+                self._keep(key, _merged(value, values.get(key)))
+
+    def _stored(self) -> dict[str, Shareable]:
+        try:
+            text = self._upstash.execute(f"get_{self._reason}", "GET", self._key)
+        except RedisError as error:
+            if error.kind == "wrong_type":
+                raise UnreadableError from error
+            raise
+        return {} if text is None else unpack(text)
 
     def _save(self) -> None:
         with self._lock:
@@ -174,12 +199,9 @@ class RedisTier:
     def _start(self, work: Callable[[], None]) -> None:
         if self._upstash.breaker.state == "open":
             return
-        # Charged to the request that set it off.
-        run = copy_context().run
-        self._task = threading.Thread(target=run, args=(work,), name=f"cache-{self._reason}", daemon=True)
         if self._first_ends is None:
-            self._first_ends = time.monotonic() + self._upstash.budget_seconds
-        self._task.start()
+            self._first_ends = self._background.clock() + self._upstash.budget_seconds
+        self._task = self._background.start(work)
 
     def _is_busy(self) -> bool:
         return self._task is not None and self._task.is_alive()
@@ -188,6 +210,11 @@ class RedisTier:
         task, ends = self._task, self._first_ends
         if task is None or ends is None or self._loaded:
             return
-        left = ends - time.monotonic()
+        left = ends - self._background.clock()
         if left > 0:
             task.join(left)
+
+
+def _merged(mine: Shareable, stored: Shareable | None) -> Shareable:
+    """A block with what Redis had of it beside; any other value as this container knows it."""
+    return mine.joined(stored) if isinstance(mine, Block) and isinstance(stored, Block) else mine

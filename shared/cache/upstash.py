@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from upstash_redis import Redis
 
 READS: Final = frozenset({"GET", "MGET", "PING"})
-KEEP_ALIVE_SECONDS: Final = 60.0
+RETRY_WITHIN: Final = 0.1
+"""Share of the budget within which a kept connection shows that it is dead; later there is no time to ask again."""
 AUTH_OPEN_MS: Final = 10 * 60_000
 """How long a refused token is not tried again."""
 FULL_OPEN_MS: Final = 10 * 60_000
+ANSWERED: Final = frozenset({"wrong_type", "too_large"})
+"""Refusals of one command by a Redis that is well."""
 
 
 class RedisError(Exception):
@@ -46,6 +49,7 @@ class UpstashOptions:
     read_ms: int = 300
     breaker_failures: int = 3
     breaker_open_ms: int = 10_000
+    keep_alive_seconds: float = 60.0
 
 
 class Upstash:
@@ -64,6 +68,7 @@ class Upstash:
         self._lock = threading.Lock()
         self._client: Redis | None = None
         self._idle: threading.Timer | None = None
+        self._under_way = 0
         self._context: Any = None
         self.breaker = Breaker(now, options.breaker_failures, options.breaker_open_ms)
 
@@ -85,7 +90,7 @@ class Upstash:
             result = self._execute(reason, command, arguments, started)
         except RedisError as error:
             self._metrics.count(f"failure.{error.kind}")
-            self.breaker.failed(self._open_until(error.kind))
+            self._report(error.kind)
             raise
         finally:
             self._metrics.count("redis_ms", round((time.perf_counter() - started) * 1000))
@@ -97,7 +102,8 @@ class Upstash:
             return self._once(reason, command, arguments)
         except RedisError as error:
             spent = time.perf_counter() - started
-            if error.kind != "disconnected" or command not in READS or spent > self.budget_seconds / 2:
+            late = spent > self.budget_seconds * RETRY_WITHIN
+            if error.kind != "disconnected" or command not in READS or late:
                 raise
         # The kept connection had been closed at the other end: a read may be asked again.
         return self._once(reason, command, arguments)
@@ -108,26 +114,43 @@ class Upstash:
 
         self._metrics.command(reason)
         meter().charge(redis=1)
+        client = self._borrow()
+        # Not "from error": some of these quote headers, and so the token.
         try:
-            return self._connected().execute([command, *arguments])
-        except httpx.TimeoutException as error:
-            raise RedisError("timeout") from error
-        except httpx.ConnectError as error:
-            raise RedisError("unreachable") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise RedisError("disconnected") from error
+            return client.execute([command, *arguments])
+        except httpx.TimeoutException:
+            raise RedisError("timeout") from None
+        except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL):
+            raise RedisError("unreachable") from None
         except UpstashError as error:
-            raise RedisError(_kind(str(error))) from error
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
-            raise RedisError("garbled") from error
+            raise RedisError(_kind(str(error))) from None
+        except (ValueError, AttributeError, KeyError, TypeError, AssertionError, httpx.DecodingError):
+            # The client asserts that there is JSON, and looks into it unseen.
+            raise RedisError("garbled") from None
+        except (httpx.HTTPError, RuntimeError):
+            # RuntimeError where the client was closed meanwhile.
+            raise RedisError("disconnected") from None
         finally:
-            self._close_when_idle()
+            self._give_back()
 
-    def _connected(self) -> Redis:
+    def _borrow(self) -> Redis:
         with self._lock:
             if self._client is None:
                 self._client = self._connect()
+            if self._idle:
+                self._idle.cancel()
+                self._idle = None
+            self._under_way += 1
             return self._client
+
+    def _give_back(self) -> None:
+        """An idle container holds no connection for longer than the keep-alive: plans have a cap on them."""
+        with self._lock:
+            self._under_way -= 1
+            if self._under_way == 0:
+                self._idle = threading.Timer(self._options.keep_alive_seconds, self._close_idle)
+                self._idle.daemon = True
+                self._idle.start()
 
     def _connect(self) -> Redis:
         import httpx  # noqa: PLC0415 - as above
@@ -146,20 +169,22 @@ class Upstash:
         client._http._client = httpx.Client(  # noqa: SLF001 - the client takes no timeout; tests/shared/cache hold this line
             timeout=httpx.Timeout(self._options.read_ms / 1000, connect=self._options.connect_ms / 1000),
             limits=httpx.Limits(
-                max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE_SECONDS
+                max_connections=1,
+                max_keepalive_connections=1,
+                keepalive_expiry=self._options.keep_alive_seconds,
             ),
             verify=self._context,
         )
         return client
 
-    def _close_when_idle(self) -> None:
-        """An idle container holds no connection: plans have a cap on them."""
+    def _close_idle(self) -> None:
+        # A container that Lambda wakes after the keep-alive gets here beside its first command: that one goes on.
         with self._lock:
-            if self._idle:
-                self._idle.cancel()
-            self._idle = threading.Timer(KEEP_ALIVE_SECONDS, self.close)
-            self._idle.daemon = True
-            self._idle.start()
+            client = None
+            if self._under_way == 0:
+                client, self._client = self._client, None
+        if client is not None:
+            client.close()  # type: ignore[no-untyped-call]  # the client's types end here
 
     def close(self) -> None:
         """Closes the connection; the next command opens another."""
@@ -170,6 +195,12 @@ class Upstash:
                 self._idle = None
         if client is not None:
             client.close()  # type: ignore[no-untyped-call]  # the client's types end here
+
+    def _report(self, kind: str) -> None:
+        if kind in ANSWERED:
+            self.breaker.succeeded()
+        else:
+            self.breaker.failed(self._open_until(kind))
 
     def _open_until(self, kind: str) -> int | None:
         now = datetime.fromtimestamp(self._now() / 1000, UTC)
@@ -201,6 +232,7 @@ def _kind(text: str) -> str:
         ("capacity quota exceeded", "full"),
         ("oom ", "full"),
         ("max request size exceeded", "too_large"),
+        ("wrongtype", "wrong_type"),
     ):
         if part in lowered:
             return kind

@@ -11,10 +11,16 @@ from shared import keys
 
 BLOCK_SIZE: Final = 50
 """Positions of a block, the default page: a page touches two blocks at most, a page of 100 three."""
-OBJECT_BYTES: Final = 41
-"""What Python adds to a bytes object: 33 of its own and 8 for the place in a list (CPython, 64 bits)."""
-VALUE_BYTES: Final = 600
-"""What a value costs beside its bodies: objects, key, dictionary and list (measured with tracemalloc, CPython 3.11)."""
+OBJECT_BYTES: Final = 33
+"""What Python adds to a bytes object (CPython, 64 bits)."""
+PLACE_BYTES: Final = 8
+"""A place in a tuple, also where a void stands."""
+VALUE_BYTES: Final = 170
+"""A block beside its bodies: the object, its numbers, its tuple."""
+LIST_BYTES: Final = 90
+LISTED_ID_BYTES: Final = 75
+"""A list of channels, and each id of 16 to 26 characters with its place. All held against tracemalloc in
+tests/shared/cache; what a tier adds for the key is the tier's to count."""
 _VOID: Final = 0xFFFFFFFF
 _HEAD: Final = struct.Struct("<QI")
 
@@ -42,7 +48,8 @@ class Block:
     @classmethod
     def of(cls, first: int, bodies: Sequence[bytes | None]) -> Block:
         """A block that starts at position ``first``."""
-        size = VALUE_BYTES + sum(OBJECT_BYTES + len(body) for body in bodies if body is not None)
+        held = sum(OBJECT_BYTES + len(body) for body in bodies if body is not None)
+        size = VALUE_BYTES + PLACE_BYTES * len(bodies) + held
         return cls(first, tuple(bodies), size)
 
     @property
@@ -86,7 +93,7 @@ class ChannelList:
     @property
     def size(self) -> int:
         """Bytes in this process: an id is a string of its own."""
-        return VALUE_BYTES + 80 * len(self.channel_ids)
+        return LIST_BYTES + LISTED_ID_BYTES * len(self.channel_ids)
 
     @property
     def weight(self) -> int:
@@ -140,7 +147,8 @@ def decode(key: str, raw: bytes) -> Shareable:
 
 def _decode_block(key: str, raw: bytes) -> Block:
     first, count = _HEAD.unpack_from(raw)
-    start, end = block_range(int(key.rpartition(".")[2]))
+    channel_id, _, number = key[1:].rpartition(".")
+    start, end = block_range(int(number))
     if not (count and start <= first and first + count - 1 <= end):
         raise UnreadableError
     lengths = struct.unpack_from(f"<{count}I", raw, _HEAD.size)
@@ -148,9 +156,19 @@ def _decode_block(key: str, raw: bytes) -> Block:
     for length in lengths:
         bodies.append(None if length == _VOID else raw[at : at + length])
         at += 0 if length == _VOID else length
-    if at != len(raw):
+    if at != len(raw) or not _are_of(channel_id, first, bodies):
         raise UnreadableError
     return Block.of(first, bodies)
+
+
+def _are_of(channel_id: str, first: int, bodies: Sequence[bytes | None]) -> bool:
+    """Whether each message is this channel's at its position, by how its JSON begins: never a stranger's message."""
+    start = b'{"id":"%b-' % channel_id.encode()
+    after = len(start) + keys.SEQ_CHARS
+    return all(
+        body is None or (body.startswith(start) and body.startswith(b'","seq":%d,' % seq, after))
+        for seq, body in enumerate(bodies, first)
+    )
 
 
 def _decode_channels(raw: bytes) -> ChannelList:

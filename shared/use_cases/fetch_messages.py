@@ -8,12 +8,12 @@ from typing import Final
 from shared import access, keys
 from shared.errors import MessageNotFoundError, PositionOutOfRangeError, UnavailableError
 from shared.log_reader import LogReader, Span
-from shared.messages import dumps
 from shared.model import Head, Membership
 from shared.services import Services
 
 FORMAT: Final = 1
 """Part of each ETag: raised when the form of a page changes, so that no old page is taken for a new one."""
+_BOOLEANS: Final = (b"false", b"true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +154,9 @@ def etag_of(complete_to: int, window: Window, membership: Membership) -> str:
 
 def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:
     """The page around the stored messages, which are joined as they are."""
-    bodies = b",".join(span.messages())
-    end = {
-        "first_seq": span.first,
-        "last_seq": span.last,
-        "channel_last_seq": head.seq,
-        "has_more_before": span.first > 1,
-        "has_more_after": has_more_after,
-    }
-    return b'{"channel_id":%b,"messages":[%b],%b' % (dumps(head.channel_id), bodies, dumps(end)[1:])
+    return b'{"channel_id":"%b","messages":[%b],%b}' % (
+        head.channel_id.encode(),
+        b",".join(span.messages()),
+        b'"first_seq":%d,"last_seq":%d,"channel_last_seq":%d,"has_more_before":%b,"has_more_after":%b'
+        % (span.first, span.last, head.seq, _BOOLEANS[span.first > 1], _BOOLEANS[has_more_after]),
+    )

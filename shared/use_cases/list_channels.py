@@ -76,7 +76,9 @@ def _channels(services: Services, user_id: str) -> Channels:
     remembered, tier = _remembered(services, user_id)
     if remembered:
         found, heads = both(
-            lambda: services.store.memberships(user_id), lambda: services.store.heads(remembered)
+            lambda: services.store.memberships(user_id),
+            lambda: services.store.heads(remembered),
+            services.background,
         )
     else:
         found, heads = services.store.memberships(user_id), {}

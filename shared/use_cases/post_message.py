@@ -187,7 +187,8 @@ def rate_of(settings: Settings, head: Head, membership: Membership) -> Rate:
     """How fast a member may post here: slow mode holds for plain members only."""
     if head.slow_mode and membership.role is Role.MEMBER:
         return Rate(head.slow_mode * 1000, 1)
-    return Rate(round(1000 / settings.rate_per_second), settings.rate_burst)
+    # GCRA counts in milliseconds: 1,000 messages a second is the fastest rate it knows.
+    return Rate(max(1, round(1000 / settings.rate_per_second)), settings.rate_burst)
 
 
 def _body(entry: Entry) -> bytes:

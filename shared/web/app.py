@@ -14,6 +14,7 @@ from shared.errors import BudgieError
 from shared.messages import dumps
 from shared.services import Services, services
 from shared.web import schemas
+from shared.web.direct import DirectRoute
 from shared.web.observe import Observed
 from shared.web.problems import MEDIA_TYPE, on_budgie_error, on_http_exception, on_invalid
 
@@ -42,6 +43,7 @@ def create_app(function: str) -> FastAPI:
             HTTPException: on_http_exception,
         },
     )
+    app.router.route_class = DirectRoute
     app.add_middleware(Observed, function=function)
     return app
 

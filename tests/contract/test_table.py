@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.session import get_session
 
 from shared.errors import ContentionError, StoreThrottledError, StoreUnavailableError
 from shared.meter import Meter, start_meter
@@ -244,6 +244,5 @@ def test_repeats_of_a_transaction_are_botocores_to_tell() -> None:
     played = Played({})
     played.table.transact({"Put": {}})
     assert "ClientRequestToken" not in played.client.calls[0][1]
-    client = boto3.client("dynamodb", region_name="us-east-1")
-    model = client.meta.service_model.operation_model("TransactWriteItems")
+    model = get_session().get_service_model("dynamodb").operation_model("TransactWriteItems")
     assert model.idempotent_members == ["ClientRequestToken"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +83,9 @@ def assert_problem(answer: Answer, code: str | None = None) -> dict[str, Any]:
 
 
 def state(store: MemoryStore) -> Any:
-    """All that is stored; looking into a log that is not there leaves an empty one, which says nothing."""
-    logs = {channel: log for channel, log in store._entries.items() if log}
-    return deepcopy((store._heads, logs, store._memberships, store._receipts))
+    """All that is stored, in values that never change.
+
+    Looking into a log that is not there leaves an empty one, which says nothing.
+    """
+    logs = {channel: dict(log) for channel, log in store._entries.items() if log}
+    return dict(store._heads), logs, dict(store._memberships), dict(store._receipts)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from shared.cache.upstash import RedisError, Upstash, UpstashOptions
 from shared.errors import StoreUnavailableError
-from shared.redis import RedisUnavailableError
 from shared.store.memory import MemoryStore
 from tests.api import Api
 
@@ -23,13 +23,23 @@ class SilentStore(MemoryStore):
         raise StoreUnavailableError
 
 
-def refuse() -> None:
-    """Fails as Redis would."""
-    raise RedisUnavailableError
+class FakeUpstash(Upstash):
+    """Redis as the check meets it: it answers, or fails with `failure`."""
+
+    failure = ""
+
+    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ARG002 - as the real one
+        """Answers a ping."""
+        if self.failure:
+            raise RedisError(self.failure)
+        return "PONG"
 
 
-def accept() -> None:
-    """Answers as Redis would."""
+def with_redis(services: Services, failure: str = "") -> Services:
+    """The services with such a Redis."""
+    redis = FakeUpstash(UpstashOptions("http://127.0.0.1:1", "token"), services.cache.metrics, services.now)
+    redis.failure = failure
+    return replace(services, cache=replace(services.cache, upstash=redis))
 
 
 def deep(services: Services) -> Answer:
@@ -45,7 +55,7 @@ def test_a_shallow_check_needs_no_token_and_no_storage(services: Services) -> No
 
 def test_a_deep_check_says_that_all_is_well(services: Services) -> None:
     """A deep check times what it reaches."""
-    answer = deep(replace(services, redis_ping=accept))
+    answer = deep(with_redis(services))
     assert answer.status == 200
     assert answer.json["status"] == "ok"
     assert {name: check["status"] for name, check in answer.json["checks"].items()} == {
@@ -64,13 +74,21 @@ def test_redis_that_is_not_set_up_is_off_and_not_ill(services: Services) -> None
 
 def test_redis_that_is_down_degrades_the_service(services: Services) -> None:
     """Chat works without Redis, so the check is still 200, and names Redis."""
-    answer = deep(replace(services, redis_ping=refuse))
+    answer = deep(with_redis(services, "timeout"))
     assert (answer.status, answer.json["status"]) == (200, "degraded")
-    assert answer.json["checks"]["redis"] == {"status": "down", "code": "redis_unavailable"}
+    assert answer.json["checks"]["redis"] == {"status": "down", "code": "redis_timeout"}
 
 
 def test_a_storage_that_is_down_takes_the_service_down(services: Services) -> None:
     """Without DynamoDB there is no chat: 503, and the check names the storage."""
-    answer = deep(replace(services, store=SilentStore(), redis_ping=refuse))
+    answer = deep(replace(with_redis(services, "timeout"), store=SilentStore()))
     assert (answer.status, answer.json["status"]) == (503, "down")
     assert answer.json["checks"]["dynamodb"] == {"status": "down", "code": "store_unavailable"}
+
+
+def test_a_deep_check_says_what_the_cache_did(services: Services) -> None:
+    """An operator sees the container's cache: its breaker and what it holds."""
+    assert deep(services).json["cache"]["breaker"] == "off"
+    cache = deep(with_redis(services)).json["cache"]
+    assert cache["breaker"] == "closed"
+    assert (cache["memory_bytes"], cache["memory_values"]) == (0, 0)

@@ -1,0 +1,78 @@
+"""Real text for the benchmarks: conversations between people, from the shared data or the project's own sample.
+
+A line of either file is ``{"conversation": id, "turns": [[speaker, text], …]}``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Final
+
+from shared.messages import Draft, encode
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SOURCES: Final = (
+    ROOT.parent / "shared" / "data" / "topical-chat-test-freq.jsonl.gz",
+    ROOT / "local" / "sample.jsonl",
+)
+CHANNEL: Final = "4nc0f2k9q1d7h3sa"
+STARTED_AT: Final = 1_795_459_464_000
+"""Milliseconds since 1970 of the first message that is made of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one person said."""
+
+    speaker: str
+    text: str
+
+
+def source() -> Path:
+    """The first of ``SOURCES`` that is here.
+
+    Raises:
+        FileNotFoundError: none is.
+    """
+    found = next((each for each in SOURCES if each.is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"no conversations: neither {SOURCES[0].name} nor {SOURCES[1].name} is here")
+    return found
+
+
+def conversations(path: Path | None = None) -> Iterator[list[Turn]]:
+    """All conversations, in the file's order."""
+    path = path or source()
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+        for line in lines:
+            yield [Turn(speaker, text) for speaker, text in json.loads(line)["turns"]]
+
+
+def turns() -> Iterator[Turn]:
+    """Turns of all conversations, one after another, for ever."""
+    return cycle(turn for each in conversations() for turn in each)
+
+
+def bodies(count: int, sizes: Sequence[int] = (0,), taken: Iterator[Turn] | None = None) -> list[bytes]:
+    """Stored messages of real text, a minute apart.
+
+    Args:
+        count: how many.
+        sizes: bytes that each message's JSON has at least, in turn: turns are joined until it has them.
+        taken: where the text is taken from; from the beginning if not given.
+    """
+    taken = taken or turns()
+    return [_body(seq, sizes[seq % len(sizes)], taken) for seq in range(1, count + 1)]
+
+
+def _body(seq: int, smallest: int, taken: Iterator[Turn]) -> bytes:
+    turn = next(taken)
+    text, at = turn.text, STARTED_AT + seq * 60_000
+    while len(body := encode(CHANNEL, seq, turn.speaker, at, Draft(text))) < smallest:
+        text = f"{text} {next(taken).text}"
+    return body

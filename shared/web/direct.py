@@ -1,0 +1,106 @@
+"""Routes whose parameters are read straight from the request.
+
+FastAPI looks at each field of each parameter anew for each request, which takes several times as long as serving a page
+from memory (``python -m bench.hot_path``). Here a route's parameters are looked at once. They are declared as always,
+the OpenAPI document and the errors are the same, and a route that reads a body is left to FastAPI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from inspect import Parameter, signature
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.params import Depends, Header, Query
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+
+Endpoint = Callable[..., Awaitable[Response]]
+Source = Callable[[Request], Any]
+"""Where a parameter's value comes from; None where the request does not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A parameter that the request gives, to be validated."""
+
+    name: str
+    source: Source
+    validate: Callable[[Any], Any]
+    location: tuple[str, ...]
+    default: Any
+
+
+class DirectRoute(APIRoute):
+    """A route for ``async`` endpoints that return a ``Response``.
+
+    A parameter is a dependency of at most the request, a model of the query, a header, or else part of the path.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's place for a route's own way of answering."""
+        if self.body_field is not None:
+            return super().get_route_handler()
+        hints = get_type_hints(self.endpoint, include_extras=True)
+        parameters = [(each, hints[each.name]) for each in signature(self.endpoint).parameters.values()]
+        needed = [(each.name, *_dependency(hint)) for each, hint in parameters if _mark(hint, Depends)]
+        given = [_given(each, hint) for each, hint in parameters if not _mark(hint, Depends)]
+        return _answering(self.endpoint, needed, given)
+
+
+def _answering(
+    endpoint: Endpoint, needed: list[tuple[str, Callable[..., Any], bool]], given: list[Given]
+) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    async def handle(request: Request) -> Response:
+        values: dict[str, Any] = {}
+        overrides = request.app.dependency_overrides
+        for name, call, of_request in needed:
+            call = overrides.get(call, call) if overrides else call  # noqa: PLW2901 - the one that stands in for it
+            values[name] = await (call(request) if of_request else call())
+        errors: list[Any] = []
+        for each in given:
+            value = each.source(request)
+            if value is None:
+                values[each.name] = each.default
+                continue
+            try:
+                values[each.name] = each.validate(value)
+            except ValidationError as error:
+                found = error.errors(include_url=False)
+                errors += [one | {"loc": (*each.location, *one["loc"])} for one in found]
+        if errors:
+            raise RequestValidationError(errors)
+        return await endpoint(**values)
+
+    return handle
+
+
+def _mark(hint: Any, kind: type) -> Any:  # noqa: ANN401 - what stands in an ``Annotated``
+    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((each for each in marks if isinstance(each, kind)), None)
+
+
+def _dependency(hint: Any) -> tuple[Callable[..., Any], bool]:  # noqa: ANN401 - a type
+    """What to call, and whether it takes the request."""
+    call = _mark(hint, Depends).dependency
+    return call, bool(signature(call).parameters)
+
+
+def _given(parameter: Parameter, hint: Any) -> Given:  # noqa: ANN401 - a type
+    name, default = parameter.name, parameter.default
+    validate = TypeAdapter(hint).validate_python
+    if _mark(hint, Query):
+        return Given(name, _query, validate, ("query",), default)
+    if _mark(hint, Header):
+        header = name.replace("_", "-")
+        return Given(name, lambda request: request.headers.get(header), validate, ("header", header), default)
+    return Given(name, lambda request: request.path_params[name], validate, ("path", name), default)
+
+
+def _query(request: Request) -> dict[str, str]:
+    """The parameters of the query; the last of those of one name."""
+    return dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))

@@ -1,0 +1,142 @@
+"""What is served while the storage does not answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shared.errors import StoreUnavailableError
+from shared.services import compose
+from shared.store.memory import MemoryStore
+from tests.api import Api
+from tests.functions.chat import Chat, messages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shared.model import Head, Look, Membership
+    from shared.services import Services
+    from tests.api import Answer
+
+
+@dataclass
+class Outage(MemoryStore):
+    """A storage whose vouching reads fail while it is down."""
+
+    down: bool = False
+
+    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+        """Fails while down."""
+        self._check()
+        return super().look(channel_id, user_id, key)
+
+    def memberships(self, user_id: str) -> list[Membership]:
+        """Fails while down."""
+        self._check()
+        return super().memberships(user_id)
+
+    def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
+        """Fails while down."""
+        self._check()
+        return super().heads(channel_ids)
+
+    def _check(self) -> None:
+        if self.down:
+            raise StoreUnavailableError(retry_after=1)
+
+
+@pytest.fixture
+def store() -> Outage:
+    """A storage that can fail; the services of this file are built over it."""
+    return Outage()
+
+
+@pytest.fixture
+def channel(chat: Chat) -> str:
+    """A channel of ada's and grace's with three messages."""
+    channel = chat.channel("grace")
+    chat.fill(channel, 3)
+    return channel
+
+
+def fetch(chat: Chat, channel: str, user: str = "grace", **query: Any) -> Answer:
+    """The answer to fetching messages."""
+    return chat.api("GET", messages(channel), user=user, query=query)
+
+
+def test_a_page_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outage) -> None:
+    """A reader who read a moment ago gets the same page, marked stale, until it is too old."""
+    fresh = fetch(chat, channel)
+    assert "warning" not in fresh.headers
+    store.down = True
+    chat.clock.ms += 119_000
+    stale = fetch(chat, channel)
+    assert (stale.status, stale.body) == (200, fresh.body)
+    assert stale.headers["x-cache"] == "stale"
+    assert stale.headers["warning"].startswith("110 ")
+    chat.clock.ms += 2_000
+    refused = fetch(chat, channel)
+    assert (refused.status, refused.code) == (503, "store_unavailable")
+    assert refused.headers["retry-after"] == "1"
+
+
+def test_a_stale_page_is_for_who_was_vouched_for(chat: Chat, channel: str, store: Outage) -> None:
+    """What the cache knows of a channel is shown to nobody who has not just been let in."""
+    fetch(chat, channel)
+    store.down = True
+    assert fetch(chat, channel, "ada").status == 503
+    assert fetch(chat, channel, "eve").status == 503
+    assert fetch(chat, channel).status == 200
+
+
+def test_who_was_found_to_be_out_gets_no_stale_page(chat: Chat, channel: str, store: Outage) -> None:
+    """Once a reader was refused, an outage does not let them in again."""
+    fetch(chat, channel)
+    chat.remove(channel, "grace")
+    assert fetch(chat, channel).status == 403
+    store.down = True
+    assert fetch(chat, channel).status == 503
+
+
+def test_a_page_that_memory_lacks_is_a_503(
+    services: Services, chat: Chat, channel: str, store: Outage
+) -> None:
+    """Another container, which has read nothing, has nothing to stand in."""
+    fetch(chat, channel)
+    store.down = True
+    other = compose(services.settings, store, services.now, services.sleep)
+    assert fetch(Chat(Api(other), chat.clock), channel).status == 503
+
+
+def test_a_list_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outage) -> None:
+    """The list of channels stands in as well, for longer, and says so."""
+    assert channel
+    fresh = chat.api("GET", "/v1/channels")
+    store.down = True
+    chat.clock.ms += 299_000
+    stale = chat.api("GET", "/v1/channels")
+    assert (stale.status, stale.body, stale.headers["x-cache"]) == (200, fresh.body, "stale")
+    assert chat.api("GET", "/v1/channels", user="grace").status == 503
+    chat.clock.ms += 2_000
+    assert chat.api("GET", "/v1/channels").status == 503
+
+
+def test_after_an_outage_all_is_fresh_again(chat: Chat, channel: str, store: Outage) -> None:
+    """Nothing stale outlives the outage."""
+    fetch(chat, channel)
+    store.down = True
+    assert fetch(chat, channel).headers["x-cache"] == "stale"
+    store.down = False
+    chat.post(channel, "4")
+    answer = fetch(chat, channel)
+    assert answer.json["last_seq"] == 4
+    assert "warning" not in answer.headers
+
+
+def test_nothing_is_written_during_an_outage(chat: Chat, channel: str, store: Outage) -> None:
+    """Posting has no stand-in: 503, to be repeated with the same key."""
+    store.down = True
+    answer = chat.api("POST", messages(channel), body={"text": "x"})
+    assert (answer.status, answer.json["retryable"]) == (503, True)

@@ -1,0 +1,29 @@
+"""What tests of the shared modules may use."""
+
+from __future__ import annotations
+
+import hypothesis
+import pytest
+
+from shared.model import Kind
+from shared.services import Services
+from tests.conftest import FakeClock
+from tests.contract.samples import open_channel
+from tests.shared.posting import Chat
+from tests.shared.scripted_store import ScriptedStore
+
+# No deadlines: a busy machine is no failure.
+hypothesis.settings.register_profile("budgie", deadline=None)
+hypothesis.settings.load_profile("budgie")
+
+
+@pytest.fixture
+def store() -> ScriptedStore:
+    """An empty storage in memory, whose log a test may step into."""
+    return ScriptedStore()
+
+
+@pytest.fixture
+def chat(store: ScriptedStore, clock: FakeClock, services: Services) -> Chat:
+    """A public channel of Ada, Eve and Joe."""
+    return Chat(store, clock, services, open_channel(store, "ada", "eve", "joe", kind=Kind.PUBLIC))

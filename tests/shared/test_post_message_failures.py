@@ -1,0 +1,187 @@
+"""Posting when numbers are lost and the storage fails: a message is acknowledged exactly when it stands, once."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from shared.errors import (
+    CommitUnknownError,
+    ContentionError,
+    StoreUnavailableError,
+    UnavailableError,
+)
+from shared.store.interface import Contended
+from shared.use_cases.post_message import MAX_COMMITS, MAX_TAKES
+from tests.shared.posting import Chat, messages, texts
+from tests.shared.scripted_store import after, answers, fails, loses_its_answer, passes
+
+KEYS = pytest.mark.parametrize("key", [None, "k1"])
+
+
+# --- a number that was lost to a reader ---
+
+
+@KEYS
+def test_a_writer_who_finds_a_void_takes_a_new_number(chat: Chat, key: str | None) -> None:
+    """A reader settled the hole first; the message stands later, once."""
+    chat.store.plan("commit", after(chat.settle_first), after(chat.settle_first))
+    posted = chat.post("hello", key=key)
+    assert (posted.last_seq, posted.replayed) == (3, False)
+    assert [each["seq"] for each in messages(posted)] == [3]
+    assert (chat.log(), chat.shown()) == ([None, None, "hello"], "hello")
+
+
+def test_unread_counts_hold_voids_until_they_are_read_past(chat: Chat) -> None:
+    """The only inexactness; the void's position counts as a message until the reader is beyond it."""
+    chat.store.plan("commit", after(chat.settle_first))
+    chat.post("hello")
+    assert chat.membership("joe").unread(chat.head()) == 2
+    [message] = chat.store.entries(chat.channel, 2, 2)
+    moved = chat.store.move_read_position(chat.channel, "joe", 2, message.messages, force=False)
+    assert moved is not None
+    assert moved.unread(chat.head()) == 0
+
+
+def test_a_batch_moves_whole(chat: Chat) -> None:
+    """A void in its middle: its other positions are given up too, and it stands side by side further on."""
+    chat.store.plan("take", passes)
+    chat.store.plan("commit", after(chat.settle_first))
+    posted = chat.post("one", "two", "three", key="k1")
+    assert (texts(posted), posted.last_seq) == (["one", "two", "three"], 6)
+    assert chat.log() == [None, None, None, "one", "two", "three"]
+
+
+@KEYS
+def test_a_writer_who_always_finds_voids_gives_up(chat: Chat, key: str | None) -> None:
+    """After four numbers: 503 with a time to come back, and no message stands."""
+    chat.store.plan("commit", *[after(chat.settle_first)] * MAX_TAKES)
+    with pytest.raises(ContentionError) as caught:
+        chat.post("one", "two", key=key)
+    assert caught.value.retry_after == 1
+    assert (chat.log(), chat.shown()) == ([None] * 2 * MAX_TAKES, None)
+    assert (chat.membership().read_seq, chat.membership().tat) == (0, 0)
+
+
+# --- other transactions in the way ---
+
+
+def test_a_commit_that_met_another_transaction_is_repeated(chat: Chat) -> None:
+    """At the same position, after a wait."""
+    chat.store.plan("commit", answers(Contended()), answers(Contended()))
+    assert chat.post("hello").last_seq == 1
+    assert len(chat.clock.slept) == 2
+    assert chat.log() == ["hello"]
+
+
+def test_a_commit_that_always_meets_others_gives_up(chat: Chat) -> None:
+    """Bounded tries, then the number is given up and nothing stands."""
+    chat.store.plan("commit", *[answers(Contended())] * MAX_COMMITS)
+    with pytest.raises(ContentionError):
+        chat.post("hello")
+    assert (chat.log(), chat.shown()) == ([None], None)
+    assert sum(chat.clock.slept) < 2
+
+
+# --- the storage fails ---
+
+
+@KEYS
+def test_a_commit_whose_answer_was_lost_is_acknowledged(chat: Chat, key: str | None) -> None:
+    """The message stands, so the void finds it: 201, once, and a repeat replays it."""
+    chat.store.plan("commit", loses_its_answer)
+    posted = chat.post("one", "two", key=key)
+    assert (texts(posted), posted.last_seq, posted.replayed) == (["one", "two"], 2, False)
+    assert chat.log() == ["one", "two"]
+    if key:
+        assert chat.post("one", "two", key=key).bodies == posted.bodies
+        assert chat.log() == ["one", "two"]
+
+
+@KEYS
+def test_a_commit_that_failed_is_given_up(chat: Chat, key: str | None) -> None:
+    """Nothing stands, nothing can come to stand there later, and the preview is the old one again."""
+    chat.post("before", user="ada")
+    chat.store.plan("commit", fails)
+    with pytest.raises(StoreUnavailableError):
+        chat.post("one", "two", key=key)
+    assert (chat.log(), chat.shown()) == (["before", None, None], "before")
+    assert chat.post("one", "two", key=key).last_seq == 5
+
+
+def test_a_commit_that_failed_after_a_conflict_is_given_up(chat: Chat) -> None:
+    """Whatever came before, the last outcome decides."""
+    chat.store.plan("commit", answers(Contended()), fails)
+    with pytest.raises(StoreUnavailableError):
+        chat.post("hello")
+    assert chat.log() == [None]
+
+
+def test_what_came_of_a_commit_may_stay_unknown_and_have_failed(chat: Chat) -> None:
+    """The void fails as well; the same key posts it later, once, and readers settle the hole."""
+    chat.store.plan("commit", fails)
+    chat.store.plan("void", fails)
+    with pytest.raises(CommitUnknownError) as caught:
+        chat.post("hello", key="k1")
+    assert caught.value.retry_after == 1
+    assert not chat.post("hello", key="k1").replayed
+    assert [each.seq for each in chat.store.entries(chat.channel, 1, 9)] == [2]
+    chat.settle_first()
+    assert chat.log() == [None, "hello"]
+
+
+def test_what_came_of_a_commit_may_stay_unknown_and_have_gone_well(chat: Chat) -> None:
+    """The same key is answered the message that stands."""
+    chat.store.plan("commit", loses_its_answer)
+    chat.store.plan("void", fails)
+    with pytest.raises(CommitUnknownError):
+        chat.post("hello", key="k1")
+    assert chat.post("hello", key="k1").replayed
+    assert chat.log() == ["hello"]
+
+
+def test_a_void_whose_answer_was_lost_is_unknown_too(chat: Chat) -> None:
+    """The number is settled, though the writer could not learn it; the same key posts the message once."""
+    chat.store.plan("commit", fails)
+    chat.store.plan("void", loses_its_answer)
+    with pytest.raises(CommitUnknownError):
+        chat.post("hello", key="k1")
+    chat.post("hello", key="k1")
+    assert chat.log() == [None, "hello"]
+
+
+@pytest.mark.parametrize("step", [fails, loses_its_answer])
+def test_a_number_that_was_not_given_is_no_post(chat: Chat, step: object) -> None:
+    """If it was given after all, it is a hole that readers settle; no message stands, and the key is free."""
+    chat.store.plan("take", step)  # type: ignore[arg-type]  # both are steps
+    with pytest.raises(StoreUnavailableError):
+        chat.post("hello", key="k1")
+    assert chat.store.entries(chat.channel, 1, 9) == []
+    assert not chat.post("hello", key="k1").replayed
+
+
+def test_a_look_that_failed_is_no_post(chat: Chat) -> None:
+    """Nothing was written."""
+    chat.store.plan("look", fails)
+    with pytest.raises(UnavailableError):
+        chat.post("hello")
+    assert chat.log() == []
+
+
+def test_a_repeat_while_the_first_is_unknown_posts_once(chat: Chat) -> None:
+    """The repeat comes between a commit that stands and the void that finds out: both answer the same message."""
+    repeats = []
+    chat.store.plan("commit", loses_its_answer)
+    chat.store.plan("void", after(lambda: repeats.append(chat.post("hello", key="k1"))))
+    assert chat.post("hello", key="k1").bodies == repeats[0].bodies
+    assert repeats[0].replayed
+    assert chat.log() == ["hello"]
+
+
+def test_a_message_is_shown_until_a_later_one_is(chat: Chat) -> None:
+    """A failed post behind which another already stands leaves that one's preview."""
+    chat.store.plan("commit", after(partial(chat.post, "later", user="joe")), passes)
+    chat.store.plan("commit")
+    chat.post("first")
+    assert (chat.log(), chat.shown()) == (["first", "later"], "later")

@@ -1,0 +1,192 @@
+"""The shape of the project: what may import what, one name everywhere, how tests are written."""
+
+from __future__ import annotations
+
+import ast
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from local import template
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = frozenset({"functions", "shared", "local", "bench", "tests"})
+MAY_IMPORT = {
+    "shared": frozenset({"shared"}),
+    "functions": frozenset({"shared", "functions"}),
+    "local": frozenset({"shared", "functions", "local"}),
+    "bench": frozenset({"shared", "functions", "local", "bench"}),
+    "tests": OURS,
+}
+FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
+TESTS = sorted(ROOT.glob("tests/**/*.py"))
+MAX_HANDLER_LINES = 40
+
+
+def name_of(path: Path) -> str:
+    """A file relative to the project."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    """A file's syntax tree."""
+    return ast.parse(path.read_text(encoding="utf-8"), name_of(path))
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports anywhere, also within functions and for types alone."""
+    found = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name_of(path)}:{node.lineno} imports relatively"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+# --- imports ---
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_point_inward(package: str) -> None:
+    """`functions` import `shared`, `local` and `bench` import both, and nobody imports outward."""
+    outward = {
+        f"{name_of(path)} imports {module}"
+        for path in ROOT.glob(f"{package}/**/*.py")
+        for module in imported(path)
+        if module.split(".")[0] in OURS - MAY_IMPORT[package]
+    }
+    assert not outward
+
+
+def test_functions_do_not_import_each_other() -> None:
+    """Each function is deployed without the others."""
+    crossing = {
+        f"{name_of(path)} imports {module}"
+        for path in ROOT.glob("functions/*/*.py")
+        for module in imported(path)
+        if module.startswith("functions.") and module.split(".")[1] != path.parent.name
+    }
+    assert not crossing
+
+
+def test_use_cases_know_neither_http_nor_dynamodb() -> None:
+    """What a route does is said without the web framework and without the storage's client."""
+    foreign = ("shared.web", "shared.store.dynamodb", "fastapi", "starlette", "mangum", "boto3", "botocore")
+    found = {
+        f"{name_of(path)} imports {module}"
+        for path in ROOT.glob("shared/use_cases/*.py")
+        for module in imported(path)
+        if module.startswith(foreign)
+    }
+    assert not found
+
+
+# --- one name everywhere ---
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_has_one_name(function: str) -> None:
+    """Folder, route function, use case, resource, handler string and test file are called the same."""
+    resource = "".join(word.capitalize() for word in function.split("_")) + "Function"
+    routes = [route for route in template.load(ROOT / "template.yaml").routes if route.function == resource]
+    assert routes, f"template.yaml has no {resource} with a route"
+    assert {route.handler for route in routes} == {f"functions.{function}.handler.handler"}
+    assert (ROOT / f"shared/use_cases/{function}.py").is_file()
+    assert (ROOT / f"tests/functions/test_{function}.py").is_file()
+    source = "".join(path.read_text() for path in ROOT.glob(f"functions/{function}/*.py"))
+    assert f'create_app("{function}")' in source
+    assert re.search(rf"shared\.use_cases import {function}\b", source)
+
+
+def test_the_template_has_no_other_functions() -> None:
+    """Every function of the template has a folder."""
+    resources = {route.function for route in template.load(ROOT / "template.yaml").routes}
+    assert len(resources) == len(FUNCTIONS) == 6
+
+
+def served(function: str) -> set[tuple[str, str]]:
+    """The routes that a function's app has."""
+    app = import_module(f"functions.{function}.handler").app
+    return {
+        (method, str(route.path))
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
+    }
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_serves_what_the_template_sends_it(function: str) -> None:
+    """The app's routes are the template's, no more and no fewer."""
+    handler = f"functions.{function}.handler.handler"
+    routes = template.load(ROOT / "template.yaml").routes
+    assert served(function) == {(route.method, route.path) for route in routes if route.handler == handler}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_handler_is_short_and_decides_nothing(function: str) -> None:
+    """A handler has a route, its dependencies and a call: under 40 lines, and no `if` statement."""
+    path = ROOT / f"functions/{function}/handler.py"
+    assert len(path.read_text().splitlines()) < MAX_HANDLER_LINES
+    assert not [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.If | ast.Match | ast.While)]
+
+
+# --- tests ---
+
+
+def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions of a file, also within classes."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_every_test_states_its_behaviour() -> None:
+    """Each test has a docstring whose first line is a sentence."""
+    silent = {
+        f"{name_of(path)}:{node.lineno} {node.name}"
+        for path in TESTS
+        for node in functions_of(path)
+        if node.name.startswith("test_") and not (ast.get_docstring(node) or "").split("\n")[0].endswith(".")
+    }
+    assert not silent
+
+
+def test_no_test_patches_code() -> None:
+    """Dependencies are handed over: no `monkeypatch.setattr`, no `mock.patch`."""
+    patching = {
+        f"{name_of(path)}:{node.lineno}"
+        for path in TESTS
+        for node in ast.walk(tree_of(path))
+        if (isinstance(node, ast.Attribute) and node.attr in {"setattr", "setitem", "patch"})
+        and isinstance(node.value, ast.Name)
+        and node.value.id in {"monkeypatch", "mock", "mocker"}
+    }
+    mocks = {
+        name_of(path) for path in TESTS if any(each.startswith("unittest.mock") for each in imported(path))
+    }
+    assert not patching | mocks
+
+
+# --- settings ---
+
+
+def test_the_templates_variables_are_ones_that_are_read() -> None:
+    """What the deployment sets is read by our settings, or by Powertools."""
+    resolved = template.load(ROOT / "template.yaml")
+    declared = re.findall(r"^ {8}([A-Z][A-Z0-9_]+):", (ROOT / "template.yaml").read_text(), re.MULTILINE)
+    assert "TABLE_NAME" in declared
+    for route in resolved.routes:
+        declared += resolved.environment(route.function)
+    unread = {each for each in declared if not each.startswith("POWERTOOLS_")} - set(Settings.variables())
+    assert not unread
