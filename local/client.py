@@ -57,14 +57,20 @@ class Client:
         url: the API's address, with or without a path before `/v1`.
         token_for: a user's bearer token.
         sleep: waits for a number of seconds.
+        tries: how often a request is sent at most.
     """
 
     def __init__(
-        self, url: str, token_for: Callable[[str], str], sleep: Callable[[float], None] = time.sleep
+        self,
+        url: str,
+        token_for: Callable[[str], str],
+        sleep: Callable[[float], None] = time.sleep,
+        tries: int = MAX_TRIES,
     ) -> None:
         self._url = url
         self._token_for = token_for
         self._sleep = sleep
+        self._tries = tries
         parts = urlsplit(url)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
@@ -108,7 +114,7 @@ class Client:
         retries: list[int] = []
         while True:
             answer = self._try(method, path, content, sent)
-            if answer.status not in AGAIN | {0} or len(retries) + 1 >= MAX_TRIES:
+            if answer.status not in AGAIN | {0} or len(retries) + 1 >= self._tries:
                 break
             retries.append(answer.status)
             self._sleep(_wait(answer, len(retries)))

@@ -27,7 +27,7 @@ _SAID: Final = frozenset({"", "bot_message", "file_comment", "file_share", "me_m
 """Slack's subtypes that somebody said; the others tell of joins, topics and the like."""
 _NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f/\ud800-\udfff]+")
 _MAX_USER_BYTES: Final = 128
-_BAD_FILES: Final = (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError)
+_BAD_FILES: Final = (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, RuntimeError)
 
 
 class SourceError(ValueError):
@@ -168,9 +168,12 @@ def _turns(
 
 def _time(record: dict[str, Any]) -> Decimal:
     try:
-        return Decimal(str(record["ts"]))
-    except InvalidOperation as error:
-        raise SourceError(f"a message's ts is {record['ts']!r}, expected seconds") from error
+        seconds = Decimal(str(record["ts"]))
+    except InvalidOperation:
+        seconds = Decimal("NaN")
+    if not seconds.is_finite():
+        raise SourceError(f"a message's ts is {record['ts']!r}, expected seconds")
+    return seconds
 
 
 def _records(file: Traversable, needed: str) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
@@ -157,8 +158,8 @@ def _post(api: Api, told: Told, turn: Turn, key: str) -> None:
     told.conflicts += bool(calls and int(calls[1]) > UNDISTURBED_CALLS)
 
 
-def read_back(api: Api, channel_id: str) -> ReadBack:
-    """Read a channel from its beginning, page by page, as the reader.
+def read_back(api: Api, channel_id: str, on_end: Callable[[], None]) -> ReadBack:
+    """Read a channel from its beginning, page by page, as the reader; `on_end` is called after the last.
 
     Raises:
         ApiError: a page was not given.
@@ -173,6 +174,7 @@ def read_back(api: Api, channel_id: str) -> ReadBack:
         if page["last_seq"] <= position or not page["has_more_after"]:
             # Every writer has ended: no position may be left open.
             gaps += page["last_seq"] != page["channel_last_seq"]
+            on_end()
             return ReadBack(messages, page["channel_last_seq"] - len(messages), gaps)
         position = page["last_seq"]
 
@@ -195,12 +197,10 @@ def compare(sent: Sequence[Sent], read: ReadBack) -> Counter[str]:
 
 
 def _out_of_order(expected: list[str], known: list[dict[str, Any]]) -> int:
-    found = list(dict.fromkeys(each["client_message_id"] for each in known))
+    found: list[str] = list(dict.fromkeys(each["client_message_id"] for each in known))
     misplaced = sum(key != other for key, other in zip(expected, found, strict=True))
-    positions = [each["seq"] for each in known]
-    return misplaced + sum(
-        later <= earlier for earlier, later in zip(positions, positions[1:], strict=False)
-    )
+    positions: list[int] = [each["seq"] for each in known]
+    return misplaced + sum(later <= earlier for earlier, later in pairwise(positions))
 
 
 def _differs(sent: Sent, message: dict[str, Any]) -> bool:
@@ -227,4 +227,3 @@ def _reason(answer: Answer) -> str:
         return "no problem document"
     fields = [f"{each['field']}: {each['detail']}" for each in document.get("errors") or ()]
     return "; ".join(fields) or str(document.get("detail") or document.get("message"))
-

@@ -1,0 +1,81 @@
+"""What the health check says while one dependency after the other goes down, and what still works then."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from local.client import Answer, Client
+from tests.e2e.running import running_stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.stack
+
+LONGEST: Final = 10.0
+"""Seconds within which there is an answer, whatever is down: Lambda gives a function no more."""
+
+
+class Clocked:
+    """A client whose every call is answered in time."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __call__(self, method: str, path: str, user: str | None = None, **rest: Any) -> Answer:
+        """The answer, within the time that a function has."""
+        began = time.monotonic()
+        answer = self._client.call(method, path, user, **rest)
+        assert time.monotonic() - began < LONGEST
+        return answer
+
+
+def _states(health: Answer) -> tuple[int, str, str, str]:
+    said = health.json
+    return (
+        health.status,
+        said["status"],
+        said["checks"]["dynamodb"]["status"],
+        said["checks"]["redis"]["status"],
+    )
+
+
+def test_health_tells_which_dependency_is_down(tmp_path: Path) -> None:
+    """Without Redis chat goes on; without DynamoDB every request is a 503 that says when to come back."""
+    with running_stack(tmp_path) as stack, stack.client() as client:
+        call = Clocked(client)
+        assert _states(call("GET", "/v1/healthz?deep=1")) == (200, "ok", "ok", "ok")
+        made = call("POST", "/v1/channels", "ada", body={"kind": "private", "name": "crew"})
+        messages = f"/v1/channels/{made.json['id']}/messages"
+
+        with Client(stack.upstash_url, lambda _: stack.upstash_token) as upstash:
+            refusal = {"kind": "refuse", "seconds": 600}
+            assert upstash.call("POST", "/-/faults", "control", body=refusal).status == 200
+        time.sleep(0.5)  # the endpoint answers the request first
+        assert _states(call("GET", "/v1/healthz?deep=1")) == (200, "degraded", "ok", "down")
+        assert call("POST", messages, "ada", body={"text": "still here"}).status == 201
+        page = call("GET", messages, "ada")
+        assert [each["text"] for each in page.json["messages"]] == ["still here"]
+
+        stack.kill_engine("ministack")
+        assert _states(call("GET", "/v1/healthz?deep=1")) == (503, "down", "down", "down")
+        for answer in (
+            call("POST", messages, "ada", body={"text": "anybody?"}, headers={"Idempotency-Key": "a"}),
+            call("POST", "/v1/channels", "ada", body={"kind": "private", "name": "raft"}),
+            call("GET", "/v1/channels", "ada"),
+            call("GET", f"{messages}?after=0", "grace"),
+        ):
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert int(answer.headers["retry-after"]) >= 1
+            problem = answer.json
+            assert (problem["status"], problem["code"], problem["retryable"]) == (
+                503,
+                "store_unavailable",
+                True,
+            )
+            assert answer.status == 503
+        # The function itself is well: the shallow check asks nobody.
+        assert call("GET", "/v1/healthz").status == 200
