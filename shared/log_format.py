@@ -17,7 +17,10 @@ _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), def
 
 
 class LineFormatter(LambdaPowertoolsFormatter):
-    """Fields as Powertools names them, None left out; a record with an exception or arguments is left to it."""
+    """Fields as Powertools names them, None left out; a record with an exception or arguments is left to it.
+
+    Keys that were appended to the logger are not written, but for the service; Budgie appends none.
+    """
 
     def __init__(self) -> None:
         super().__init__(utc=True, use_rfc3339=True)
@@ -33,9 +36,8 @@ class LineFormatter(LambdaPowertoolsFormatter):
             "timestamp": self.formatTime(record),
             "service": self.log_format["service"],
         }
-        for name, value in record.__dict__.items():
-            if value is not None and name not in _OWN:
-                line[name] = value
+        fields = record.__dict__.items()
+        line |= {name: value for name, value in fields if value is not None and name not in _OWN}
         if (trace := self._get_latest_trace_id()) is not None:
             line["xray_trace_id"] = trace
         return _ENCODE(line)

@@ -104,6 +104,9 @@ class DirectLogReader:
                 break
             self._sleep(wait)
             found |= self._entries(head.channel_id, holes[0], holes[-1])
+        shown = found.get(head.last.seq) if head.last else None
+        if shown and shown.body is None:  # settled just now, or by somebody who failed before this
+            mend_preview(self._log, head.channel_id, shown.seq)
         settled = takewhile(found.__contains__, range(first, last + 1))
         return Span(first, [found[seq].body for seq in settled])
 
@@ -123,10 +126,7 @@ class DirectLogReader:
 
     def _settle(self, head: Head, seq: int, later: Entry | None) -> Entry:
         counted = later.messages - (later.seq - seq) if later else head.messages - (head.seq - seq)
-        entry = self._log.void(head.channel_id, Entry(seq, counted, self._now(), None))
-        if entry.body is None and head.last and head.last.seq == seq:
-            mend_preview(self._log, head.channel_id, seq)
-        return entry
+        return self._log.void(head.channel_id, Entry(seq, counted, self._now(), None))
 
 
 def _next(found: dict[int, Entry], seq: int) -> Entry | None:

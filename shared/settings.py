@@ -30,6 +30,7 @@ class Settings:
     dynamodb_attempts: int = _setting("DYNAMODB_ATTEMPTS", 3)
     upstash_url: str = _setting("UPSTASH_REDIS_REST_URL", "")
     upstash_token: str = _setting("UPSTASH_REDIS_REST_TOKEN", "")
+    upstash_token_parameter: str = _setting("UPSTASH_TOKEN_PARAMETER", "")
     redis_url: str = _setting("REDIS_URL", "")
     redis_connect_timeout_ms: int = _setting("REDIS_CONNECT_TIMEOUT_MS", 200)
     redis_read_timeout_ms: int = _setting("REDIS_READ_TIMEOUT_MS", 300)
@@ -63,7 +64,7 @@ class Settings:
         if settings.redis_url and not settings.upstash_url:
             url, token = _rest_of(settings.redis_url)
             return replace(settings, upstash_url=url, upstash_token=token)
-        if settings.upstash_url and not settings.upstash_token:
+        if settings.upstash_url and not (settings.upstash_token or settings.upstash_token_parameter):
             msg = "UPSTASH_REDIS_REST_TOKEN: missing, while UPSTASH_REDIS_REST_URL is set"
             raise SettingsError(msg)
         return settings

@@ -12,7 +12,7 @@ from typing import Any, Final
 from local import valkey
 from local.upstash import UpstashEndpoint
 
-TOKEN: Final = "token-of-the-tests"  # noqa: S105 - made up
+TOKEN: Final = "token-of-the-tests"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.upstash import Upstash, UpstashOptions
 from shared.cache.vouched import Vouched
+from shared.secrets import parameter_reader
 from shared.settings import Settings
 
 
@@ -40,6 +41,7 @@ def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
         settings.redis_read_timeout_ms,
         settings.redis_breaker_failures,
         settings.redis_breaker_open_ms,
+        read_token=parameter_reader(settings.upstash_token_parameter),
     )
     upstash = Upstash(options, metrics, now)
     policy = BundlePolicy(keep_seconds=settings.cache_keep_seconds, codec=settings.cache_codec)

@@ -31,11 +31,13 @@ class CacheMetrics:
 
     def read(self, kind: str, outcome: str) -> None:
         """Counts a read of ``pages`` or of a list of ``channels``, and says so in the request's meter."""
-        self.count(f"{kind}.{outcome}")
         with self._lock:
+            self._counts[f"{kind}.{outcome}"] += 1
             self._reads += 1
             self._hits += outcome in HITS
-        meter().tier, meter().hit_rate = outcome, round(self._hits / self._reads, 4)
+            hit_rate = self._hits / self._reads
+        current = meter()
+        current.tier, current.hit_rate = outcome, round(hit_rate, 4)
 
     def command(self, reason: str) -> None:
         """Counts a Redis command, as Upstash bills it, by its reason."""

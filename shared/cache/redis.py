@@ -49,7 +49,7 @@ class Commands(Protocol):
 
     @property
     def budget_seconds(self) -> float:
-        """The longest that one command may take."""
+        """The longest that a request waits for a command."""
 
     def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
         """One command's result, or ``RedisError``."""
@@ -96,7 +96,8 @@ class RedisTier:
         self._rest_until = 0
         self._loaded = False
         self._task: Task | None = None
-        self._first_ends: float | None = None
+        self._first: Task | None = None
+        self._first_ends = 0.0
         """When waiting for the first load ends; later ones, after a failure, are waited for by nobody."""
 
     def begin(self) -> None:
@@ -110,7 +111,7 @@ class RedisTier:
                 self._start(self._save)
 
     def get(self, keys: Sequence[str]) -> dict[str, Cached]:
-        """What the bundle has; a container's first load is waited for as long as a command may take."""
+        """What the bundle has; a container's first load is waited for, within the budget."""
         self._wait_for_first()
         with self._lock:
             found: dict[str, Cached] = {key: self._values[key] for key in keys if key in self._values}
@@ -199,20 +200,18 @@ class RedisTier:
     def _start(self, work: Callable[[], None]) -> None:
         if self._upstash.breaker.state == "open":
             return
-        if self._first_ends is None:
-            self._first_ends = self._background.clock() + self._upstash.budget_seconds
+        begun = self._background.clock()
         self._task = self._background.start(work)
+        if self._first is None:
+            self._first, self._first_ends = self._task, begun + self._upstash.budget_seconds
 
     def _is_busy(self) -> bool:
         return self._task is not None and self._task.is_alive()
 
     def _wait_for_first(self) -> None:
-        task, ends = self._task, self._first_ends
-        if task is None or ends is None or self._loaded:
-            return
-        left = ends - self._background.clock()
-        if left > 0:
-            task.join(left)
+        left = self._first_ends - self._background.clock()
+        if self._first is not None and left > 0:
+            self._first.join(left)
 
 
 def _merged(mine: Shareable, stored: Shareable | None) -> Shareable:

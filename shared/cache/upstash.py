@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 from shared.cache.breaker import Breaker
 from shared.cache.metrics import CacheMetrics
 from shared.meter import meter
+from shared.secrets import SecretUnavailableError
 
 if TYPE_CHECKING:
+    import httpx
     from upstash_redis import Redis
 
 READS: Final = frozenset({"GET", "MGET", "PING"})
@@ -41,7 +43,10 @@ class RedisError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class UpstashOptions:
-    """Where and how: times in milliseconds."""
+    """Where and how: times in milliseconds.
+
+    ``read_token`` finds the token out where ``token`` is empty, when it is first needed and after it was refused.
+    """
 
     url: str
     token: str
@@ -50,6 +55,7 @@ class UpstashOptions:
     breaker_failures: int = 3
     breaker_open_ms: int = 10_000
     keep_alive_seconds: float = 60.0
+    read_token: Callable[[], str] | None = None
 
 
 class Upstash:
@@ -67,6 +73,7 @@ class Upstash:
         self._now = now
         self._lock = threading.Lock()
         self._client: Redis | None = None
+        self._http: httpx.Client | None = None
         self._idle: threading.Timer | None = None
         self._under_way = 0
         self._context: Any = None
@@ -74,8 +81,8 @@ class Upstash:
 
     @property
     def budget_seconds(self) -> float:
-        """The longest that one command may take, with connecting."""
-        return (self._options.connect_ms + self._options.read_ms) / 1000
+        """The longest that a request waits for a command: the read timeout, whatever connecting took of it."""
+        return self._options.read_ms / 1000
 
     def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
         """One command's result.
@@ -136,10 +143,11 @@ class Upstash:
     def _borrow(self) -> Redis:
         with self._lock:
             if self._client is None:
-                self._client = self._connect()
-            if self._idle:
-                self._idle.cancel()
-                self._idle = None
+                self._client = self._make_client()
+            if self._http is None:
+                self._http = self._make_http()
+                self._client._http._client = self._http  # noqa: SLF001 - it takes no timeout; tests hold this line
+            self._forget_idle()
             self._under_way += 1
             return self._client
 
@@ -152,21 +160,39 @@ class Upstash:
                 self._idle.daemon = True
                 self._idle.start()
 
-    def _connect(self) -> Redis:
-        import httpx  # noqa: PLC0415 - as above
+    def _make_client(self) -> Redis:
+        """Once, as it takes 50 ms: with it comes an HTTP client that is not used, and loads certificates."""
         from upstash_redis import Redis  # noqa: PLC0415 - as above
 
-        if self._context is None:
-            self._context = httpx.create_ssl_context()
+        token = self._token()
+        if not (token.isascii() and token.isprintable()):
+            # It would be no header; the HTTP library would say so in its debug log, and quote it.
+            raise RedisError("refused_token")
         client = Redis(
             self._options.url,
-            self._options.token,
+            token,
             rest_encoding=None,
             rest_retries=0,
             allow_telemetry=False,
             read_your_writes=False,
         )
-        client._http._client = httpx.Client(  # noqa: SLF001 - the client takes no timeout; tests/shared/cache hold this line
+        client.close()  # type: ignore[no-untyped-call]  # the client's types end here
+        return client
+
+    def _token(self) -> str:
+        if self._options.token or self._options.read_token is None:
+            return self._options.token
+        try:
+            return self._options.read_token()
+        except SecretUnavailableError:
+            raise RedisError("no_token") from None
+
+    def _make_http(self) -> httpx.Client:
+        import httpx  # noqa: PLC0415 - as above
+
+        if self._context is None:
+            self._context = httpx.create_ssl_context()
+        return httpx.Client(
             timeout=httpx.Timeout(self._options.read_ms / 1000, connect=self._options.connect_ms / 1000),
             limits=httpx.Limits(
                 max_connections=1,
@@ -175,49 +201,56 @@ class Upstash:
             ),
             verify=self._context,
         )
-        return client
 
     def _close_idle(self) -> None:
         # A container that Lambda wakes after the keep-alive gets here beside its first command: that one goes on.
         with self._lock:
-            client = None
             if self._under_way == 0:
-                client, self._client = self._client, None
-        if client is not None:
-            client.close()  # type: ignore[no-untyped-call]  # the client's types end here
+                self._hang_up()
 
     def close(self) -> None:
         """Closes the connection; the next command opens another."""
         with self._lock:
-            client, self._client = self._client, None
-            if self._idle:
-                self._idle.cancel()
-                self._idle = None
-        if client is not None:
-            client.close()  # type: ignore[no-untyped-call]  # the client's types end here
+            self._forget_idle()
+            self._hang_up()
+
+    def _forget_token(self) -> None:
+        """It may have been replaced: the next command reads it again, where it is read at all."""
+        self.close()
+        with self._lock:
+            self._client = None
+
+    def _forget_idle(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+            self._idle = None
+
+    def _hang_up(self) -> None:
+        if self._http:
+            self._http.close()
+            self._http = None
 
     def _report(self, kind: str) -> None:
         if kind in ANSWERED:
             self.breaker.succeeded()
         else:
             self.breaker.failed(self._open_until(kind))
+        if kind == "refused_token":
+            self._forget_token()
 
     def _open_until(self, kind: str) -> int | None:
         now = datetime.fromtimestamp(self._now() / 1000, UTC)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         if kind == "daily_quota":
-            return _ms(midnight + timedelta(days=1))
+            return round((midnight + timedelta(days=1)).timestamp() * 1000)
         if kind == "monthly_quota":
-            return _ms((midnight.replace(day=1) + timedelta(days=32)).replace(day=1))
+            first = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+            return round(first.timestamp() * 1000)
         if kind == "refused_token":
             return self._now() + AUTH_OPEN_MS
         if kind == "full":
             return self._now() + FULL_OPEN_MS
         return None
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
 
 
 def _kind(text: str) -> str:

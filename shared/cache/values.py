@@ -17,7 +17,7 @@ PLACE_BYTES: Final = 8
 """A place in a tuple, also where a void stands."""
 VALUE_BYTES: Final = 170
 """A block beside its bodies: the object, its numbers, its tuple."""
-LIST_BYTES: Final = 90
+LIST_BYTES: Final = 60
 LISTED_ID_BYTES: Final = 75
 """A list of channels, and each id of 16 to 26 characters with its place. All held against tracemalloc in
 tests/shared/cache; what a tier adds for the key is the tier's to count."""

@@ -23,7 +23,7 @@ LISTED_BYTES: Final = 1_400
 
 @dataclass(frozen=True, slots=True)
 class VouchedHead:
-    """A head without its texts, and when it was read (ms)."""
+    """A head without its texts, and when it was asked for (ms)."""
 
     head: Head
     at: int
@@ -32,7 +32,7 @@ class VouchedHead:
 
 @dataclass(frozen=True, slots=True)
 class VouchedMembership:
-    """A membership, and when it was read (ms)."""
+    """A membership, and when it was asked for (ms)."""
 
     membership: Membership
     at: int
@@ -41,7 +41,7 @@ class VouchedMembership:
 
 @dataclass(frozen=True, slots=True)
 class VouchedList:
-    """A caller's channels, and when they were read (ms)."""
+    """A caller's channels, and when they were asked for (ms)."""
 
     channels: tuple[tuple[Head, Membership], ...]
     at: int
@@ -70,15 +70,15 @@ class Vouched:
         self._channels_ms = channels_seconds * 1000
         self._now = now
 
-    def remember(self, channel_id: str, user_id: str, look: Look) -> None:
-        """After what a look vouched for was served."""
+    def remember(self, channel_id: str, user_id: str, look: Look, asked_at: int) -> None:
+        """After what a look vouched for was served; ``asked_at`` (ms) is when that look began."""
         if look.head is None or look.membership is None:
             return
         head = replace(look.head, name="", topic="", creator="", request_hash=b"")
         self._memory.put(
             {
-                f"h{channel_id}": VouchedHead(head, self._now()),
-                f"m{channel_id}.{user_id}": VouchedMembership(look.membership, self._now()),
+                f"h{channel_id}": VouchedHead(head, asked_at),
+                f"m{channel_id}.{user_id}": VouchedMembership(look.membership, asked_at),
             }
         )
 
@@ -95,9 +95,11 @@ class Vouched:
             return None
         return Look(head.head, membership.membership)
 
-    def remember_list(self, user_id: str, channels: tuple[tuple[Head, Membership], ...]) -> None:
-        """After a caller's channels were read."""
-        self._memory.put({f"l{user_id}": VouchedList(channels, self._now())})
+    def remember_list(
+        self, user_id: str, channels: tuple[tuple[Head, Membership], ...], asked_at: int
+    ) -> None:
+        """After a caller's channels were read; ``asked_at`` (ms) is when that began."""
+        self._memory.put({f"l{user_id}": VouchedList(channels, asked_at)})
 
     def recall_list(self, user_id: str) -> tuple[tuple[Head, Membership], ...] | None:
         """The caller's channels, if they are fresh."""

@@ -50,6 +50,7 @@ def fetch_messages(
         UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
     """
     services.reader.begin()
+    asked_at = services.now()
     try:
         look = services.store.look(channel_id, user_id)
         if look.membership is None:
@@ -61,7 +62,7 @@ def fetch_messages(
         if stale is None:
             raise
         return stale
-    services.cache.vouched.remember(channel_id, user_id, look)
+    services.cache.vouched.remember(channel_id, user_id, look, asked_at)
     return page
 
 
@@ -85,7 +86,10 @@ def _stale_page(services: Services, user_id: str, channel_id: str, window: Windo
     if look is None:
         return None
     head, membership = access.member(look)
-    first, last = positions(window, head, membership)
+    try:
+        first, last = positions(window, head, membership)
+    except PositionOutOfRangeError:
+        return None  # The caller knows of more than this container does.
     span = services.reader.remembered(channel_id, first, last)
     if span is None:
         return None
@@ -154,9 +158,18 @@ def etag_of(complete_to: int, window: Window, membership: Membership) -> str:
 
 def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:
     """The page around the stored messages, which are joined as they are."""
-    return b'{"channel_id":"%b","messages":[%b],%b}' % (
-        head.channel_id.encode(),
-        b",".join(span.messages()),
-        b'"first_seq":%d,"last_seq":%d,"channel_last_seq":%d,"has_more_before":%b,"has_more_after":%b'
-        % (span.first, span.last, head.seq, _BOOLEANS[span.first > 1], _BOOLEANS[has_more_after]),
+    closing = (
+        b'],"first_seq":%d,"last_seq":%d,"channel_last_seq":%d,"has_more_before":%b,"has_more_after":%b}'
+        % (
+            span.first,
+            span.last,
+            head.seq,
+            _BOOLEANS[span.first > 1],
+            _BOOLEANS[has_more_after],
+        )
     )
+    # The ends are put to the first and last message, so that the whole is copied once.
+    messages = span.messages() or [b""]
+    messages[0] = b'{"channel_id":"%b","messages":[%b' % (head.channel_id.encode(), messages[0])
+    messages[-1] += closing
+    return b",".join(messages)

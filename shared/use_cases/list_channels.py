@@ -73,6 +73,7 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
 
 def _channels(services: Services, user_id: str) -> Channels:
     """Memberships and heads: in one round trip where the cache remembers which channels they are in."""
+    asked_at = services.now()
     remembered, tier = _remembered(services, user_id)
     if remembered:
         found, heads = both(
@@ -89,7 +90,7 @@ def _channels(services: Services, user_id: str) -> Channels:
     _remember(services, user_id, remembered, tuple(memberships))
     services.cache.metrics.read("channels", _outcome(tier, remembered, lacking))
     channels = tuple((heads[each], memberships[each]) for each in memberships if each in heads)
-    services.cache.vouched.remember_list(user_id, channels)
+    services.cache.vouched.remember_list(user_id, channels, asked_at)
     return channels
 
 

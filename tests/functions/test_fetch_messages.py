@@ -107,12 +107,12 @@ def test_walking_visits_each_message_once(chat: Chat, limit: int) -> None:
     every = [str(number) for number in range(1, 24)]
     page = chat.page(channel, limit=limit, anchor="oldest")
     forward = texts(page)
-    while page["has_more_after"]:
+    while page["has_more_after"] and len(forward) < 30:
         page = chat.page(channel, limit=limit, after=page["last_seq"])
         forward += texts(page)
     page = chat.page(channel, limit=limit)
     backward = texts(page)
-    while page["has_more_before"]:
+    while page["has_more_before"] and len(backward) < 30:
         page = chat.page(channel, limit=limit, before=page["first_seq"])
         backward = texts(page) + backward
     assert forward == every

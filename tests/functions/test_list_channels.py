@@ -9,6 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.functions.chat import Chat
 
+MANY_PAGES = 20
+
 
 def names(page: dict[str, Any]) -> list[str]:
     """The names on a page."""
@@ -19,13 +21,14 @@ def walk(chat: Chat, user: str = "ada", **query: Any) -> list[str]:
     """The names on all pages."""
     found: list[str] = []
     cursor: dict[str, str] = {}
-    while True:
+    for _ in range(MANY_PAGES):
         page = chat.listing(user, **query, **cursor)
         found += names(page)
         assert page["has_more"] == (page["next_cursor"] is not None)
         if not page["has_more"]:
             return found
         cursor = {"cursor": page["next_cursor"]}
+    raise AssertionError("the pages do not end")
 
 
 def test_who_is_in_no_channel_has_an_empty_list(chat: Chat) -> None:

@@ -16,9 +16,10 @@ from tests.functions.chat import Chat, messages
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from shared.model import Head, Look, Membership
+    from shared.model import Entry, Head, Look, Membership
     from shared.services import Services
     from tests.api import Answer
+    from tests.functions.chat import Clock
 
 
 @dataclass
@@ -26,11 +27,20 @@ class Outage(MemoryStore):
     """A storage whose vouching reads fail while it is down."""
 
     down: bool = False
+    clock: Clock | None = None
+    slow_ms: int = 0
+    """What reading a log takes."""
 
     def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
         """Fails while down."""
         self._check()
         return super().look(channel_id, user_id, key)
+
+    def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
+        """Takes its time."""
+        if self.clock:
+            self.clock.ms += self.slow_ms
+        return super().entries(channel_id, first, last)
 
     def memberships(self, user_id: str) -> list[Membership]:
         """Fails while down."""
@@ -140,3 +150,23 @@ def test_nothing_is_written_during_an_outage(chat: Chat, channel: str, store: Ou
     store.down = True
     answer = chat.api("POST", messages(channel), body={"text": "x"})
     assert (answer.status, answer.json["retryable"]) == (503, True)
+
+
+def test_a_position_beyond_what_was_vouched_for_is_a_503(chat: Chat, channel: str, store: Outage) -> None:
+    """A poller who is ahead of what this container remembers is told to wait, not that the position is wrong."""
+    fetch(chat, channel)
+    store.down = True
+    assert fetch(chat, channel, after=3).status == 200
+    assert fetch(chat, channel, after=4).status == 503
+
+
+def test_a_stale_page_is_as_old_as_its_look(chat: Chat, channel: str, store: Outage) -> None:
+    """The freshness time runs from the vouching read, however long the rest of that request took."""
+    store.slow_ms = 50_000
+    store.clock = chat.clock
+    fetch(chat, channel)
+    store.down = True
+    chat.clock.ms += 119_000 - store.slow_ms
+    assert fetch(chat, channel).status == 200
+    chat.clock.ms += 2_000
+    assert fetch(chat, channel).status == 503

@@ -52,7 +52,10 @@ class Chat:
     def settle_first(self) -> None:
         """A reader voids the first position that was given out and holds nothing yet."""
         standing = {each.seq for each in self.store.entries(self.channel, 1, self.head().seq)}
-        seq = next(seq for seq in range(1, self.head().seq + 1) if seq not in standing)
+        self.settle(next(seq for seq in range(1, self.head().seq + 1) if seq not in standing))
+
+    def settle(self, seq: int) -> None:
+        """A reader voids a position."""
         self.store.void(self.channel, Entry(seq, seq, self.clock.now(), None))
 
     def remove(self, user: str = "eve") -> None:

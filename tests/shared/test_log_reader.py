@@ -204,6 +204,17 @@ def test_a_void_that_was_shown_gives_way_to_the_latest_message(world: World) -> 
     assert world.shown() == preview_of(world.store.entries(world.channel, 2, 2)[0])
 
 
+def test_a_preview_that_nobody_put_right_is_put_right_by_a_reader(world: World) -> None:
+    """Whoever voided it failed before that; the next reader who meets the void does it, once."""
+    world.take(2)
+    world.commit(1)
+    world.store.void(world.channel, Entry(2, 2, 0, None))
+    assert kinds(world.read()) == [True, False]
+    assert world.shown() == preview_of(world.store.entries(world.channel, 1, 1)[0])
+    world.read()
+    assert world.store.calls == ["entries"]
+
+
 def test_a_void_that_was_not_shown_leaves_the_preview(world: World) -> None:
     """A later message is shown already."""
     world.take(2)

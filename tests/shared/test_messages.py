@@ -48,7 +48,7 @@ def test_json_has_no_needless_bytes() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
 def test_what_json_has_no_word_for_is_refused(value: object) -> None:
     """Rather than written in a way that no client reads."""
-    with pytest.raises(ValueError, match="JSON|surrogates"):
+    with pytest.raises(ValueError, match=r"JSON|surrogates"):
         dumps({"metadata": value})
 
 

@@ -15,7 +15,7 @@ from shared.errors import (
 from shared.store.interface import Contended
 from shared.use_cases.post_message import MAX_COMMITS, MAX_TAKES
 from tests.shared.posting import Chat, messages, texts
-from tests.shared.scripted_store import after, answers, fails, loses_its_answer, passes
+from tests.shared.scripted_store import Step, after, answers, fails, loses_its_answer
 
 KEYS = pytest.mark.parametrize("key", [None, "k1"])
 
@@ -46,8 +46,7 @@ def test_unread_counts_hold_voids_until_they_are_read_past(chat: Chat) -> None:
 
 def test_a_batch_moves_whole(chat: Chat) -> None:
     """A void in its middle: its other positions are given up too, and it stands side by side further on."""
-    chat.store.plan("take", passes)
-    chat.store.plan("commit", after(chat.settle_first))
+    chat.store.plan("commit", after(partial(chat.settle, 2)))
     posted = chat.post("one", "two", "three", key="k1")
     assert (texts(posted), posted.last_seq) == (["one", "two", "three"], 6)
     assert chat.log() == [None, None, None, "one", "two", "three"]
@@ -152,9 +151,9 @@ def test_a_void_whose_answer_was_lost_is_unknown_too(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("step", [fails, loses_its_answer])
-def test_a_number_that_was_not_given_is_no_post(chat: Chat, step: object) -> None:
+def test_a_number_that_was_not_given_is_no_post(chat: Chat, step: Step) -> None:
     """If it was given after all, it is a hole that readers settle; no message stands, and the key is free."""
-    chat.store.plan("take", step)  # type: ignore[arg-type]  # both are steps
+    chat.store.plan("take", step)
     with pytest.raises(StoreUnavailableError):
         chat.post("hello", key="k1")
     assert chat.store.entries(chat.channel, 1, 9) == []
@@ -179,9 +178,9 @@ def test_a_repeat_while_the_first_is_unknown_posts_once(chat: Chat) -> None:
     assert chat.log() == ["hello"]
 
 
-def test_a_message_is_shown_until_a_later_one_is(chat: Chat) -> None:
-    """A failed post behind which another already stands leaves that one's preview."""
-    chat.store.plan("commit", after(partial(chat.post, "later", user="joe")), passes)
-    chat.store.plan("commit")
-    chat.post("first")
-    assert (chat.log(), chat.shown()) == (["first", "later"], "later")
+def test_a_post_that_fails_leaves_a_later_ones_preview(chat: Chat) -> None:
+    """Another message came to stand behind it meanwhile."""
+    chat.store.plan("commit", after(partial(chat.post, "later", user="joe"), partial(fails, bool)))
+    with pytest.raises(StoreUnavailableError):
+        chat.post("first")
+    assert (chat.log(), chat.shown()) == ([None, "later"], "later")

@@ -1,0 +1,64 @@
+"""A server that answers what it is told, to see what the client makes of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Script:
+    """What is answered in turn, ``OK`` when nothing is left; and what was seen.
+
+    Attributes:
+        answers: status and body; None hangs up instead.
+        requests: the bodies of the requests.
+        connections: how many were opened.
+    """
+
+    url: str = ""
+    answers: list[tuple[int, bytes] | None] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    script: Script
+
+    def setup(self) -> None:
+        super().setup()
+        self.script.connections += 1
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as in the base class
+        """Log nothing."""
+
+    def do_POST(self) -> None:
+        """The next answer."""
+        self.script.requests.append(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = self.script.answers.pop(0) if self.script.answers else (200, b'{"result":"OK"}')
+        if answer is None:
+            self.close_connection = True
+            return
+        self.send_response(answer[0])
+        self.send_header("Content-Length", str(len(answer[1])))
+        self.end_headers()
+        self.wfile.write(answer[1])
+
+
+@contextmanager
+def scripted() -> Iterator[Script]:
+    """A server on 127.0.0.1, until the context ends."""
+    script = Script()
+    handler = type("Handler", (_Handler,), {"script": script})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        script.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield script
+        server.shutdown()
+        thread.join()

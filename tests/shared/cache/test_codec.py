@@ -1,0 +1,165 @@
+"""Bundles as text: what comes back, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.cache.codec import FORM, GZIP_WBITS, MAX_RAW_BYTES, _zstd, pack, unpack
+from shared.cache.values import Block, ChannelList, Shareable, UnreadableError, block_key, channels_key
+from shared.settings import CODECS
+from tests.blocks import CHANNEL, OTHER, block
+
+ITEMS: dict[str, Shareable] = {
+    block_key(CHANNEL, 0): block(CHANNEL, 1, 5),
+    block_key(OTHER, 1): Block.of(51, [None]),
+    channels_key("ada"): ChannelList((CHANNEL, OTHER)),
+    channels_key("grace"): ChannelList(()),
+}
+
+
+def text_of(raw: bytes, codec: str = "g") -> str:
+    """A text of our form around a pack of any kind."""
+    sealed = raw + zlib.crc32(raw).to_bytes(4, "little")
+    compressed = zlib.compress(sealed, wbits=GZIP_WBITS) if codec == "g" else _zstd().compress(sealed)
+    return f"{FORM}{codec}{base64.b64encode(compressed).decode()}"
+
+
+def is_refused(text: object) -> bool:
+    """Whether it is refused by name."""
+    try:
+        unpack(text)
+    except UnreadableError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_bundles_come_back(codec: str) -> None:
+    """Values of both kinds, empty ones included, and the empty bundle, whole and in order; the text is ASCII."""
+    text = pack(ITEMS, codec)
+    assert text.isascii()
+    assert text.startswith(f"B1{codec[0]}")
+    assert list(unpack(text).items()) == list(ITEMS.items())
+    assert unpack(pack({}, codec)) == {}
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=30).map(channels_key),
+        st.lists(st.sampled_from([CHANNEL, OTHER]), max_size=5).map(lambda ids: ChannelList(tuple(ids))),
+        max_size=5,
+    ),
+    st.sampled_from(CODECS),
+)
+def test_any_users_lists_come_back(items: dict[str, Shareable], codec: str) -> None:
+    """Keys may hold any character."""
+    assert unpack(pack(items, codec)) == items
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_part_is_refused(codec: str) -> None:
+    """A text that ends anywhere before its end."""
+    text = pack(ITEMS, codec)
+    assert all(is_refused(text[:length]) for length in range(len(text)))
+    compressed = base64.b64decode(text[3:])
+    for length in range(len(compressed)):
+        assert is_refused(text[:3] + base64.b64encode(compressed[:length]).decode())
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_flipped_byte_never_changes_a_value(codec: str) -> None:
+    """Whichever byte of what is stored is another, the bundle is refused or comes back as it was."""
+    text = pack(ITEMS, codec)
+    compressed = base64.b64decode(text[3:])
+    for place in range(len(compressed)):
+        for bit in (0x01, 0x10, 0x80, 0xFF):
+            damaged = bytearray(compressed)
+            damaged[place] ^= bit
+            changed = text[:3] + base64.b64encode(damaged).decode()
+            assert is_refused(changed) or unpack(changed) == ITEMS
+    for place in range(len(text)):
+        changed = text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]
+        assert is_refused(changed) or unpack(changed) == ITEMS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None, 7, 1.5, True, [], ["B1z"], {"a": 1}, b"B1z",
+        "", "B", "B1", "B1z", "B1g", "B1x", "B1zé", "B1z!", "B1zAAA", "B1zAAAA", "B1g====",
+        "OK", "hello", "{}", "\ud800", "B1z\ud800", "B1\N{SNOWMAN}",
+    ],
+)  # fmt: skip
+def test_what_is_not_ours_is_refused(text: object) -> None:
+    """Other types, other texts, no base64, no frame."""
+    assert is_refused(text)
+
+
+def test_another_form_is_refused() -> None:
+    """A bundle of a newer or older form, or under another codec's letter, even when all else is right."""
+    text = pack(ITEMS)
+    for start in ("B2z", "B0z", "b1z", "B1g", "B1y", "C1z"):
+        assert is_refused(start + text[3:])
+
+
+def test_trailing_bytes_are_refused() -> None:
+    """A second frame, or anything else after the first."""
+    for codec in CODECS:
+        text = pack(ITEMS, codec)
+        frame = base64.b64decode(text[3:])
+        assert is_refused(text[:3] + base64.b64encode(frame + b"x").decode())
+        assert is_refused(text[:3] + base64.b64encode(frame + frame).decode())
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x01",
+        b"\x01\x00\x00\x00\x00",
+        b"\x01\x00\xff\xff\xff\xffu",
+        b"\xff\xff\x00\x00\x00\x00u",
+        b"\x01\x00\x00\x00\x00\x00\xff",
+        b"\x01\x00\x00\x00\x00\x00x",
+        b"\x02\x00\x03\x00\x00\x00uaXYZ",
+    ],
+)
+def test_a_pack_that_is_not_whole_is_refused(raw: bytes) -> None:
+    """Lengths beyond the end, keys that are no text, keys and values of no kind, though the checksum is right."""
+    assert is_refused(text_of(raw))
+    assert is_refused(text_of(raw, "z"))
+
+
+@pytest.mark.parametrize("codec", ["g", "z"])
+def test_a_bomb_is_bounded(codec: str) -> None:
+    """What grows beyond the limit is refused after the limit's bytes, not after its own."""
+    bomb = text_of(bytes(20 * MAX_RAW_BYTES), codec)
+    assert len(bomb) < MAX_RAW_BYTES / 10
+    tracemalloc.start()
+    try:
+        assert is_refused(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_RAW_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_frame_that_asks_for_a_large_window_is_refused() -> None:
+    """A frame of a few bytes cannot make the decompressor set aside a hundred megabytes."""
+    zstd = _zstd()
+    options = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.compression_level: 1}
+    compressor = zstd.ZstdCompressor(options=options)
+    frame = compressor.compress(b"") + compressor.compress(b"\x00" * 4) + compressor.flush()
+    assert is_refused(f"B1z{base64.b64encode(frame).decode()}")
+
+
+def test_the_largest_bundle_is_readable() -> None:
+    """A bundle as large as its bound allows can be read again."""
+    items: dict[str, Shareable] = {
+        block_key(CHANNEL, n): block(CHANNEL, n * 50 + 1, n * 50 + 50, "x" * 1_000) for n in range(60)
+    }
+    assert unpack(pack(items)) == items

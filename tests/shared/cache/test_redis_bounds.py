@@ -1,0 +1,81 @@
+"""The tier in Redis: its size, and several containers over one bundle."""
+
+from __future__ import annotations
+
+from random import Random
+
+from shared.cache.codec import pack
+from shared.cache.values import Cached, Shareable, block_key
+from tests.blocks import CHANNEL, OTHER, block
+from tests.fakes import FakeUpstash
+from tests.shared.cache.bundles import FIRST, KEY, Start, lacking, request, stored
+
+
+def test_a_bundle_is_bounded(start: Start, upstash: FakeUpstash) -> None:
+    """Whatever is put, what lies here and in Redis stays below the bound; what was used last stays."""
+    tier, random = start(max_bytes=50_000, worth=0, patience_ms=0, rest_ms=0), Random(4)  # noqa: S311 - repeatable
+    last: dict[str, Cached] = {}
+    for _ in range(200):
+        number, count = random.randrange(30), random.randrange(1, 51)
+        last = {block_key(CHANNEL, number): block(CHANNEL, number * 50 + 1, number * 50 + count)}
+        tier.put(last)
+        assert tier._bytes == sum(value.size for value in tier._values.values()) <= 50_000
+        assert set(tier._lacking) <= set(tier._values)
+    request(tier)
+    assert sum(value.size for value in stored(upstash).values()) <= 50_000
+    assert stored(upstash).items() >= last.items()
+
+
+def test_a_value_above_the_bound_drives_nothing_out(start: Start, upstash: FakeUpstash) -> None:
+    """One block that is larger than a whole bundle is left out, and is not lacking either."""
+    tier = start(max_bytes=30_000, patience_ms=0)
+    tier.put(lacking(10, OTHER))
+    tier.put({FIRST: block(CHANNEL, 1, 50, "x" * 1_000)})
+    assert tier.get([FIRST, block_key(OTHER, 0)]) == lacking(10, OTHER)
+    request(tier)
+    assert stored(upstash) == lacking(10, OTHER)
+
+
+def test_a_load_stays_within_the_bound(start: Start, upstash: FakeUpstash) -> None:
+    """A bundle of a deployment with a larger bound is cut to this one's."""
+    large: dict[str, Shareable] = {
+        block_key(CHANNEL, n): block(CHANNEL, n * 50 + 1, n * 50 + 50) for n in range(20)
+    }
+    upstash.values[KEY] = pack(large)
+    tier = start(max_bytes=40_000)
+    assert 0 < tier._bytes <= 40_000
+    assert list(tier.get(list(large))) == list(large)[-len(tier._values) :]
+
+
+def test_containers_inherit(start: Start) -> None:
+    """The third container has what the first and the second learned one after the other."""
+    for channel in (CHANNEL, OTHER):
+        tier = start()
+        tier.put(lacking(50, channel))
+        request(tier)
+    assert start().get([FIRST, block_key(OTHER, 0)]) == lacking(50) | lacking(50, OTHER)
+
+
+def test_containers_side_by_side_lose_a_saving_only(start: Start, upstash: FakeUpstash) -> None:
+    """The later write stands; each container still has its own."""
+    one, other = start(), start()
+    one.put(lacking(50))
+    other.put(lacking(50, OTHER))
+    request(one)
+    request(other)
+    assert stored(upstash) == lacking(50, OTHER)
+    assert one.get([FIRST]) == lacking(50)
+    assert other.get([block_key(OTHER, 0)]) == lacking(50, OTHER)
+
+
+def test_what_cannot_be_shared_stays_out(start: Start, upstash: FakeUpstash) -> None:
+    """Values of other kinds are this process's own."""
+
+    class Own:
+        size = 10
+
+    tier = start(worth=0, patience_ms=0)
+    tier.put({"h1": Own()})
+    request(tier)
+    assert tier.get(["h1"]) == {}
+    assert upstash.reasons == ["get_pages"]

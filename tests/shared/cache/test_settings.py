@@ -1,0 +1,107 @@
+"""The settings of the cache: what is derived, what is refused, and that no secret is quoted."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.cache.build import build_cache
+from shared.cache.interface import NoTier
+from shared.cache.redis import RedisTier
+from shared.settings import Settings, SettingsError
+from tests.conftest import FakeClock
+
+SECRET = "AX-very-secret"
+REDIS_URL = f"rediss://default:{SECRET}@eu1-happy-fox-1.upstash.io:6379"
+
+
+def test_a_redis_url_gives_address_and_token() -> None:
+    """The REST address and the token of an Upstash database follow from its Redis URL; a password may be escaped."""
+    found = Settings.from_env({"REDIS_URL": REDIS_URL})
+    assert (found.upstash_url, found.upstash_token) == ("https://eu1-happy-fox-1.upstash.io", SECRET)
+    assert Settings.from_env({"REDIS_URL": REDIS_URL.replace(SECRET, "a%2Fb%40")}).upstash_token == "a/b@"
+
+
+def test_rest_variables_go_first() -> None:
+    """Where both are given, the REST address and its token are used."""
+    rest = {"UPSTASH_REDIS_REST_URL": "https://x.upstash.io", "UPSTASH_REDIS_REST_TOKEN": "t"}
+    found = Settings.from_env({"REDIS_URL": REDIS_URL} | rest)
+    assert (found.upstash_url, found.upstash_token) == ("https://x.upstash.io", "t")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"rediss://default:{SECRET}@redis.example.com:6379",
+        f"redis://:{SECRET}@127.0.0.1:6379/0",
+        f"rediss://default:{SECRET}@upstash.io.example.com:6379",
+        f"https://default:{SECRET}@x.upstash.io",
+        f"unix://{SECRET}",
+        "rediss://x.upstash.io:6379",
+        SECRET,
+    ],
+)
+def test_another_redis_is_refused(url: str) -> None:
+    """The error names the variable and what is supported, and quotes nothing of it."""
+    with pytest.raises(SettingsError, match=r"REDIS_URL: .*UPSTASH_REDIS_REST_URL") as caught:
+        Settings.from_env({"REDIS_URL": url})
+    assert SECRET not in str(caught.value)
+
+
+def test_an_address_without_a_token_is_refused() -> None:
+    """The error names what is missing."""
+    with pytest.raises(SettingsError, match="UPSTASH_REDIS_REST_TOKEN"):
+        Settings.from_env({"UPSTASH_REDIS_REST_URL": "https://x.upstash.io"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CACHE_CODEC", "lz4"),
+        ("CACHE_MEMORY_BYTES", "many"),
+        ("CACHE_MEMORY_BYTES", "0"),
+        ("CACHE_KEEP", "-1"),
+        ("REDIS_READ_TIMEOUT_MS", "0.5"),
+        ("REDIS_BREAKER_FAILURES", "0"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused(variable: str, value: str) -> None:
+    """The error names the variable."""
+    with pytest.raises(SettingsError, match=f"^{variable}: "):
+        Settings.from_env({variable: value})
+
+
+def test_without_redis_there_is_memory_alone(clock: FakeClock) -> None:
+    """Nothing set up: memory of 32 MB, no client, nothing that could fail."""
+    cache = build_cache(Settings.from_env({}), clock.now)
+    assert cache.upstash is None
+    assert isinstance(cache.pages, NoTier)
+    assert isinstance(cache.lists, NoTier)
+    assert cache.memory._max_bytes == 32 * 1024 * 1024
+
+
+def test_every_setting_arrives(clock: FakeClock) -> None:
+    """Times, limits and codec reach what they are for; pages and lists have keys of their own."""
+    given = {
+        "TABLE_NAME": "t",
+        "REDIS_URL": REDIS_URL,
+        "REDIS_CONNECT_TIMEOUT_MS": "11",
+        "REDIS_READ_TIMEOUT_MS": "22",
+        "REDIS_BREAKER_FAILURES": "4",
+        "REDIS_BREAKER_OPEN_MS": "55",
+        "CACHE_KEEP": "66",
+        "CACHE_MEMORY_BYTES": "7777",
+        "CACHE_CODEC": "gzip",
+        "CACHE_TTL_MESSAGES": "88",
+        "CACHE_TTL_CHANNELS": "99",
+    }
+    cache = build_cache(Settings.from_env(given), clock.now)
+    assert cache.upstash is not None
+    options = cache.upstash._options
+    assert (options.connect_ms, options.read_ms) == (11, 22)
+    assert (options.breaker_failures, options.breaker_open_ms) == (4, 55)
+    assert isinstance(cache.pages, RedisTier)
+    assert isinstance(cache.lists, RedisTier)
+    assert (cache.pages._policy.keep_seconds, cache.pages._policy.codec) == (66, "gzip")
+    assert (cache.pages._key, cache.lists._key) == ("t:p1", "t:u1")
+    assert (cache.memory._max_bytes, cache.memory._keep_ms) == (7_777, 66_000)
+    assert (cache.vouched._messages_ms, cache.vouched._channels_ms) == (88_000, 99_000)

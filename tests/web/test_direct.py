@@ -1,0 +1,138 @@
+"""Routes that read their parameters themselves, held against FastAPI's own."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import pytest
+from fastapi import FastAPI, Query, Response
+from fastapi.routing import APIRoute
+from mangum import Mangum
+
+from shared.services import Services
+from shared.web.app import Use, answer, create_app, create_handler, current_services
+from shared.web.conditional import IfNoneMatch
+from shared.web.direct import DirectRoute
+from shared.web.identity import Caller
+from shared.web.schemas import ChannelId, FetchMessagesQuery, ListChannelsQuery, ReadIn
+from tests.api import event
+
+CHANNEL = "0123456789abcdef"
+QUERIES = [
+    "",
+    "limit=7",
+    "limit=7&limit=8",
+    "limit=0",
+    "limit=x",
+    "limit=",
+    "limit=1e2",
+    "limit=%32",
+    "before=3&after=4",
+    "anchor=oldest",
+    "anchor=Oldest",
+    "unknown=1",
+    "unknown=1&unknown=2&limit=101&before=0",
+    "after=-1&around=x",
+    "&&=&",
+    "a+b=c%20d",
+    "limit=%ff",
+]
+HEADERS: list[dict[str, str]] = [
+    {},
+    {"if-none-match": 'W/"1.2"'},
+    {"If-None-Match": ""},
+    {"if_none_match": "x"},
+]
+
+
+def handler_of(route: type[APIRoute], services: Services) -> Mangum:
+    """Routes that answer with what they were given."""
+    app = create_app("test")
+    app.router.route_class = route
+
+    @app.get("/v1/channels/{channel_id}/messages")
+    async def fetch_messages(
+        used: Use,
+        caller: Caller,
+        channel_id: ChannelId,
+        query: Annotated[FetchMessagesQuery, Query()],
+        if_none_match: IfNoneMatch = None,
+    ) -> Response:
+        return answer([used is services, caller, channel_id, query.model_dump(), if_none_match])
+
+    @app.get("/v1/channels")
+    async def list_channels(query: Annotated[ListChannelsQuery, Query()]) -> Response:
+        return answer(query.model_dump())
+
+    @app.put("/v1/channels/{channel_id}/read")
+    async def mark_read(channel_id: ChannelId, body: ReadIn) -> Response:
+        return answer([channel_id, body.last_read_seq])
+
+    app.dependency_overrides[current_services] = _giving(services)
+    return create_handler(app)
+
+
+def _giving(services: Services) -> Any:
+    async def current() -> Services:
+        return services
+
+    return current
+
+
+def answers(services: Services, made: dict[str, Any]) -> list[tuple[int, Any]]:
+    """What a direct route says, and what FastAPI's own says."""
+    found = []
+    for route in (DirectRoute, APIRoute):
+        given = handler_of(route, services)(made, None)  # type: ignore[arg-type]  # no context is looked at
+        found.append((given["statusCode"], json.loads(given["body"])))
+    return found
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("path", [f"/v1/channels/{CHANNEL}/messages", "/v1/channels"])
+def test_a_query_is_read_as_fastapi_reads_it(services: Services, query: str, path: str) -> None:
+    """The same values, or the same problem document, whatever the query."""
+    ours, theirs = answers(services, event("GET", path) | {"rawQueryString": query})
+    assert ours == theirs
+    assert ours[0] in {200, 422}
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=str)
+def test_headers_are_read_as_fastapi_reads_them(services: Services, headers: dict[str, str]) -> None:
+    """A header is found by its name in any case, with hyphens only; an absent one has its default."""
+    ours, theirs = answers(services, event("GET", f"/v1/channels/{CHANNEL}/messages", headers=headers))
+    assert ours == theirs
+    assert ours[0] == 200
+
+
+@pytest.mark.parametrize(("user", "channel", "status"), [(None, "no-id", 401), ("ada", "no-id", 404)])
+def test_dependencies_come_before_parameters(
+    services: Services, user: str | None, channel: str, status: int
+) -> None:
+    """Who is nobody learns nothing of the path; a path that is no channel's is not found, whatever the query."""
+    made = event("GET", f"/v1/channels/{channel}/messages", user=user, query={"limit": 0})
+    ours, theirs = answers(services, made)
+    assert ours == theirs
+    assert ours[0] == status
+
+
+@pytest.mark.parametrize("body", [{"last_read_seq": 3}, {"last_read_seq": "3"}, "{", None])
+def test_a_body_is_left_to_fastapi(services: Services, body: Any) -> None:
+    """A route with a body answers as ever."""
+    ours, theirs = answers(services, event("PUT", f"/v1/channels/{CHANNEL}/read", body=body))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_another_method_is_not_allowed(services: Services, method: str) -> None:
+    """The route's methods are FastAPI's to check."""
+    ours, theirs = answers(services, event(method, "/v1/channels"))
+    assert ours == theirs
+    assert ours[0] == 405
+
+
+def test_every_app_has_direct_routes() -> None:
+    """Functions need not ask for them."""
+    app: FastAPI = create_app("test")
+    assert app.router.route_class is DirectRoute
