@@ -13,7 +13,7 @@ export SOURCE
 BIN := .venv/bin
 UV := $(BIN)/uv
 SAM_VENV := .local/sam-venv
-REQUIREMENTS := bootstrap runtime dev ministack sam
+REQUIREMENTS := bootstrap runtime dev bench ministack sam
 
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
 TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
@@ -21,7 +21,7 @@ export TOKEN_USER
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run token demo test test-dynamodb-local check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run token demo test test-dynamodb-local check lint types openapi openapi-check \
 	template-check lock clean distclean
 
 help: ## List the targets
@@ -29,6 +29,8 @@ help: ## List the targets
 
 setup: .venv/.bootstrap ## Install what running and testing need (the other targets do it themselves)
 	@$(MAKE) -s -j2 .venv/.ready .local/ministack-venv/.ready
+
+bench-setup: .venv/.bench ## Install the caches that bench.hot_path compares with
 
 run: setup ## Start the local stack: DynamoDB, Redis, API; Ctrl-C stops it
 	@$(BIN)/python -m local --end-with-parent
@@ -94,6 +96,10 @@ distclean: clean ## As clean, and remove what is installed
 
 .venv/.ready: requirements/dev.txt .venv/.bootstrap
 	@echo "installing what the stack, the tests and the checks need" >&2
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $<
+	@touch $@
+
+.venv/.bench: requirements/bench.txt .venv/.ready
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $<
 	@touch $@
 

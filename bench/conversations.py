@@ -58,21 +58,24 @@ def turns() -> Iterator[Turn]:
     return cycle(turn for each in conversations() for turn in each)
 
 
-def bodies(count: int, sizes: Sequence[int] = (0,), taken: Iterator[Turn] | None = None) -> list[bytes]:
+def bodies(
+    count: int, sizes: Sequence[int] = (0,), taken: Iterator[Turn] | None = None, channel_id: str = CHANNEL
+) -> list[bytes]:
     """Stored messages of real text, a minute apart.
 
     Args:
         count: how many.
         sizes: bytes that each message's JSON has at least, in turn: turns are joined until it has them.
         taken: where the text is taken from; from the beginning if not given.
+        channel_id: their channel.
     """
     taken = taken or turns()
-    return [_body(seq, sizes[seq % len(sizes)], taken) for seq in range(1, count + 1)]
+    return [_body(channel_id, seq, sizes[seq % len(sizes)], taken) for seq in range(1, count + 1)]
 
 
-def _body(seq: int, smallest: int, taken: Iterator[Turn]) -> bytes:
+def _body(channel_id: str, seq: int, smallest: int, taken: Iterator[Turn]) -> bytes:
     turn = next(taken)
     text, at = turn.text, STARTED_AT + seq * 60_000
-    while len(body := encode(CHANNEL, seq, turn.speaker, at, Draft(text))) < smallest:
+    while len(body := encode(channel_id, seq, turn.speaker, at, Draft(text))) < smallest:
         text = f"{text} {next(taken).text}"
     return body

@@ -21,10 +21,15 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
-def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Microseconds of each call, once a round, one after the other in turning order, after a tenth to warm up.
+def interleaved(
+    calls: Mapping[str, Callable[[], object]], rounds: int, batch: int = 1
+) -> dict[str, list[float]]:
+    """Microseconds of each call, made in turns: whatever disturbs the machine disturbs all of them alike.
 
-    Whatever disturbs the machine disturbs all of them alike. Garbage is collected between the rounds, not in them.
+    Args:
+        calls: what to time, by name.
+        rounds: how often each has its turn, after a tenth of it to warm up; who begins changes.
+        batch: calls in a row, all timed, so that one is not always slowed by what the others left in the processor.
     """
     names, times = list(calls), {name: list[float]() for name in calls}
     warm_up = max(1, rounds // 10)
@@ -34,9 +39,9 @@ def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[
         for turn in range(warm_up + rounds):
             for i in range(len(names)):
                 name = names[(turn + i) % len(names)]
-                elapsed = _microseconds(calls[name])
+                elapsed = [_microseconds(calls[name]) for _ in range(batch)]
                 if turn >= warm_up:
-                    times[name].append(elapsed)
+                    times[name] += elapsed
             gc.collect(0)
     finally:
         gc.enable()

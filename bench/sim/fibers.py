@@ -162,3 +162,10 @@ class Loop:
                 host.frozen.append(fiber)
                 continue
             fiber.switch()
+
+    def unwind(self) -> None:
+        """Ends the fibers of dead hosts, and leaves all else as it is."""
+        while self._queue:
+            _, ticket, fiber = heappop(self._queue)
+            if fiber.doomed and ticket == fiber.ticket and not fiber.ended:
+                fiber.switch()

@@ -1,0 +1,123 @@
+"""What happened, as only an onlooker of the whole world knows it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shared.model import Look
+from shared.store.interface import Taken
+
+if TYPE_CHECKING:
+    from bench.sim.containers import Container
+    from bench.sim.world import World
+
+
+@dataclass
+class Log:
+    """What the judge knows of a channel."""
+
+    given_at: dict[int, float] = field(default_factory=dict)
+    """When each position was given out."""
+    acknowledged: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    """Position: the how-manieth acknowledgement, and the message."""
+    last_acknowledged: int = 0
+    seen: dict[int, bytes | None] = field(default_factory=dict)
+    """What any reader was shown at a position; None for a void."""
+
+
+@dataclass
+class Writing:
+    """One message or batch that a client wants posted, whatever number of attempts it takes."""
+
+    channel_id: str
+    texts: list[str]
+    key: str | None
+    may_stand: bool = False
+    """Whether an attempt was acknowledged, or ended without saying what came of it."""
+    answer: list[bytes] | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How things stood when a request began."""
+
+    container: Container
+    user_id: str
+    channel_id: str
+    at: float
+    acknowledgements: int
+    last_acknowledged: int
+    head_seq: int
+    is_member: bool
+    changes: int
+    failures: int
+
+
+class Ledger:
+    """Hears of every effect at its moment.
+
+    Args:
+        world: in which they happen.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.truth = world.truth
+        self.logs: defaultdict[str, Log] = defaultdict(Log)
+        self.acknowledgements = 0
+        self.members: defaultdict[str, set[str]] = defaultdict(set)
+        """The channels of each user."""
+        self.changed_at: dict[tuple[str, str], float] = {}
+        """When a membership, named by channel and user, began or ended last."""
+        self.vouched: dict[tuple[str, str, str], float] = {}
+        """When a container, a channel and a user were last brought together by a look."""
+        self.writings: list[Writing] = []
+        self._changes: Counter[tuple[str, str]] = Counter()
+
+    def taken(self, channel_id: str, taken: Taken) -> None:
+        """Positions were given out."""
+        given = self.logs[channel_id].given_at
+        for seq in range(taken.seq - taken.count + 1, taken.seq + 1):
+            given[seq] = self.world.loop.now
+
+    def joined(self, channel_id: str, user_id: str) -> None:
+        """A membership began."""
+        self.members[user_id].add(channel_id)
+        self._changed(channel_id, user_id)
+
+    def left(self, channel_id: str, user_id: str) -> None:
+        """A membership ended."""
+        self.members[user_id].discard(channel_id)
+        self._changed(channel_id, user_id)
+
+    def _changed(self, channel_id: str, user_id: str) -> None:
+        self._changes[channel_id, user_id] += 1
+        self.changed_at[channel_id, user_id] = self.world.loop.now
+
+    def looked(self, container: Container, channel_id: str, user_id: str, look: Look, at: float) -> None:
+        """A container asked the storage who may read."""
+        if look.head and look.membership:
+            self.vouched[container.name, channel_id, user_id] = at
+
+    def asked(self, container: Container, user_id: str, channel_id: str) -> Asked:
+        """A request begins."""
+        head = self.truth.head(channel_id)
+        log = self.logs[channel_id]
+        return Asked(
+            container=container,
+            user_id=user_id,
+            channel_id=channel_id,
+            at=self.world.loop.now,
+            acknowledgements=self.acknowledgements,
+            last_acknowledged=log.last_acknowledged,
+            head_seq=head.seq if head else 0,
+            is_member=channel_id in self.members[user_id],
+            changes=self._changes[channel_id, user_id],
+            failures=container.failures,
+        )
+
+    def unchanged(self, asked: Asked) -> bool:
+        """Whether the caller's membership is what it was when the request began, and was all the time."""
+        return self._changes[asked.channel_id, asked.user_id] == asked.changes

@@ -1,0 +1,63 @@
+"""The planted bugs by name. The simulator must find every one of them, or it would not find real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from bench.sim import planted
+from bench.sim.containers import Code
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A planted bug."""
+
+    what: str
+    code: Code
+
+
+MUTANTS: Final[dict[str, Mutant]] = {
+    "skip-vouching": Mutant(
+        "serves by a head and a membership read up to 120 s ago", Code(store=planted.RemembersLooks)
+    ),
+    "vouch-after-serving": Mutant(
+        "makes the page from what it remembers, then asks whether it may",
+        Code(fetch=planted.fetch_then_vouch),
+    ),
+    "accept-behind": Mutant(
+        "serves a cached page that does not reach the end", Code(reader=planted.AcceptsWhatIsBehind)
+    ),
+    "fill-later": Mutant(
+        "caches a page under a later position than was read", Code(reader=planted.FillsFurtherThanItRead)
+    ),
+    "serve-past-hole": Mutant(
+        "serves entries after a hole without settling it", Code(direct=planted.ServesPastHoles)
+    ),
+    "void-without-condition": Mutant(
+        "settles a hole over whatever stands there", Code(store=planted.VoidsAnyway)
+    ),
+    "ignore-membership": Mutant("shows a channel to who is not in it", Code(store=planted.LetsAnybodyIn)),
+    "void-blindly": Mutant(
+        "does not look what stands where it wanted a void", Code(store=planted.VoidsBlindly)
+    ),
+    "commit-again": Mutant(
+        "posts at a new position without asking who stands at the old", Code(post=planted.post_again)
+    ),
+    "receipt-apart": Mutant(
+        "writes the receipt outside of the transaction", Code(store=planted.ReceiptApart)
+    ),
+    "batch-in-parts": Mutant("writes the entries of a batch one by one", Code(store=planted.CommitsInParts)),
+    "stale-for-ever": Mutant(
+        "lets pages stand in beyond the freshness time", Code(vouched=planted.NeverTooOld)
+    ),
+    "stale-for-anybody": Mutant(
+        "lets a page stand in for who was not vouched for", Code(vouched=planted.StandsInForOthers)
+    ),
+    "etag-of-the-end": Mutant(
+        "names an open page as if it were complete", Code(fetch=planted.etag_of_the_end)
+    ),
+    "list-from-memory": Mutant(
+        "shows the list of channels of up to 300 s ago", Code(listing=planted.list_from_memory)
+    ),
+}

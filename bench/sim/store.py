@@ -1,0 +1,182 @@
+"""The simulated DynamoDB: the storage in memory is the truth; each call to it is a step that may go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from shared.errors import StoreThrottledError, StoreUnavailableError
+from shared.model import Entry, Head, Look, Membership, Preview
+from shared.store.interface import Commit, Contended, Outcome, Taken
+
+if TYPE_CHECKING:
+    from bench.sim.containers import Container
+
+T = TypeVar("T")
+WRITES: Final = frozenset(
+    {"take", "commit", "void", "correct_preview", "add_member", "remove_member", "move_read_position"}
+)
+REPEATABLE: Final = frozenset({"take", "commit", "void", "correct_preview", "move_read_position"})
+"""Writes that the SDK may send twice; a transaction's token protects the others, and the commit too as a rule."""
+
+
+class SimStore:
+    """A container's ``shared.store.interface.Store``.
+
+    Args:
+        container: where it is called from, and which ends with it.
+    """
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._world = container.world
+        self._truth = container.world.truth
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any other method of the storage
+        return partial(self._call, name, getattr(self._truth, name))
+
+    # --- reads that see several items, not all at the same moment ---
+
+    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+        """See ``Log``."""
+        return self._call("look", self._look, channel_id, user_id, key)
+
+    def _look(self, channel_id: str, user_id: str, key: str | None) -> Look:
+        at = self._world.loop.now
+        parts: list[Callable[[Look], Look]] = [
+            lambda old: Look(self._truth.head(channel_id), old.membership, old.receipt),
+            lambda old: Look(old.head, self._truth.membership(channel_id, user_id), old.receipt),
+            lambda old: Look(old.head, old.membership, self._truth.look(channel_id, user_id, key).receipt),
+        ]
+        torn = self._is_torn()
+        if torn:
+            self._world.rng.shuffle(parts)
+        look = Look(None, None)
+        for part in parts:
+            look = part(look)
+            if torn:
+                self._world.loop.wait(self._world.rng.uniform(0, 8))
+        self._world.ledger.looked(self._container, channel_id, user_id, look, at)
+        return look
+
+    def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
+        """See ``Log``."""
+        return self._call("entries", self._entries, channel_id, first, last)
+
+    def _entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
+        if last <= first or not self._is_torn():
+            return self._truth.entries(channel_id, first, last)
+        middle = self._world.rng.randint(first, last - 1)
+        begin = self._truth.entries(channel_id, first, middle)
+        self._world.loop.wait(self._world.rng.uniform(0, 30))
+        return begin + self._truth.entries(channel_id, middle + 1, last)
+
+    def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
+        """See ``Channels``."""
+        return self._call("heads", self._heads, list(channel_ids))
+
+    def _heads(self, channel_ids: list[str]) -> dict[str, Head]:
+        if not self._is_torn():
+            return self._truth.heads(channel_ids)
+        found = self._truth.heads(channel_ids[::2])
+        self._world.loop.wait(self._world.rng.uniform(0, 8))
+        return found | self._truth.heads(channel_ids[1::2])
+
+    # --- writes that the judge hears of at the moment of their effect ---
+
+    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+        """See ``Log``."""
+        return self._call("take", self._take, channel_id, count, preview)
+
+    def _take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+        taken = self._truth.take(channel_id, count, preview)
+        if isinstance(taken, Taken):
+            self._world.ledger.taken(channel_id, taken)
+        return taken
+
+    def commit(self, commit: Commit) -> Outcome:
+        """See ``Log``."""
+        if self._world.chance(self._world.weather.store.contended):
+            self._world.count("transaction met another")
+            return Contended()
+        return self._call("commit", self._commit, commit)
+
+    def _commit(self, commit: Commit) -> Outcome:
+        return self._truth.commit(commit)
+
+    def void(self, channel_id: str, entry: Entry) -> Entry:
+        """See ``Log``."""
+        return self._call("void", self._void, channel_id, entry)
+
+    def _void(self, channel_id: str, entry: Entry) -> Entry:
+        standing = self._truth.void(channel_id, entry)
+        if standing is entry:
+            self._world.voids += 1
+        return standing
+
+    def add_member(self, membership: Membership) -> Membership | None:
+        """See ``Members``."""
+        return self._call("add_member", self._add_member, membership)
+
+    def _add_member(self, membership: Membership) -> Membership | None:
+        standing = self._truth.add_member(membership)
+        if standing is membership:
+            self._world.ledger.joined(membership.channel_id, membership.user_id)
+        return standing
+
+    def remove_member(self, membership: Membership) -> bool:
+        """See ``Members``."""
+        return self._call("remove_member", self._remove_member, membership)
+
+    def _remove_member(self, membership: Membership) -> bool:
+        removed = self._truth.remove_member(membership)
+        if removed:
+            self._world.ledger.left(membership.channel_id, membership.user_id)
+        return removed
+
+    # --- what a call goes through ---
+
+    def _is_torn(self) -> bool:
+        return self._world.chance(self._world.weather.store.torn)
+
+    def _call(self, name: str, effect: Callable[..., T], *arguments: Any, **named: Any) -> T:  # noqa: ANN401 - whatever the call takes
+        world, weather = self._world, self._world.weather.store
+        self._container.step(name)
+        if world.trace is not None:
+            world.note(f"{name} {_shown(arguments)}")
+        if world.chance(weather.before):
+            raise self._failure("before", name)
+        result = effect(*arguments, **named)
+        if name not in WRITES:
+            return result
+        if name in REPEATABLE and world.chance(weather.again):
+            world.count("write sent twice")
+            second = effect(*arguments, **named)
+            result = second if name == "take" or world.chance(0.5) else result
+        if world.chance(weather.after):
+            raise self._failure("after", name)
+        if world.chance(0.3):
+            self._container.step(f"answer to {name}")
+        return result
+
+    def _failure(self, when: str, name: str) -> StoreThrottledError | StoreUnavailableError:
+        self._container.failures += 1
+        self._world.count(f"storage failed {when} the effect")
+        self._world.note(f"{name} FAILS {when} its effect")
+        if when == "before" and self._world.chance(0.5):
+            return StoreThrottledError(retry_after=1)
+        return StoreUnavailableError(retry_after=1)
+
+
+def _shown(arguments: tuple[Any, ...]) -> str:
+    """Arguments short enough for a line of a trace."""
+    shown = []
+    for each in arguments:
+        if isinstance(each, Commit):
+            shown.append(f"{each.channel_id} {[entry.seq for entry in each.entries]} by {each.user_id}")
+        elif isinstance(each, Entry):
+            shown.append(f"{each.seq}")
+        elif not isinstance(each, Preview):
+            shown.append(str(each))
+    return " ".join(shown)

@@ -1,0 +1,184 @@
+"""One simulated world, from a seed: the same seed and code always give the same steps."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Final
+
+from bench.sim.clients import OWNER, Clients
+from bench.sim.containers import Code, Container, Sizes
+from bench.sim.fibers import Loop
+from bench.sim.judge import Judge
+from bench.sim.ledger import Ledger
+from bench.sim.pages import WrongError
+from bench.sim.redis import SimRedis
+from bench.sim.result import Result
+from bench.sim.weather import FINE, Phase, next_phase
+from shared.cache.redis import BundlePolicy
+from shared.messages import Draft, encode, preview
+from shared.model import Entry, Head, Kind, Membership, Role
+from shared.settings import Settings
+from shared.store.interface import Taken
+from shared.store.memory import MemoryStore
+
+REAL: Final = Code()
+CROWDED: Final = 0.25
+MEMBERS: Final = 0.6
+"""The share of users who are in a channel at first."""
+QUIET_MS: Final = 60_000
+"""Longer than any writer lives; after it the log is read once more."""
+
+
+class World:
+    """Clients, containers, a storage and a Redis.
+
+    Args:
+        seed: decides everything.
+        operations: requests that clients send.
+        code: under test.
+        traced: whether steps are written down, which takes time.
+    """
+
+    def __init__(self, seed: int, operations: int, code: Code = REAL, *, traced: bool = False) -> None:
+        self.seed = seed
+        self.operations = operations
+        self.code = code
+        self.rng = random.Random(seed)
+        self.loop = Loop()
+        self.began = self.loop.now
+        self.truth = MemoryStore()
+        self.ledger = Ledger(self)
+        self.judge = Judge(self.ledger)
+        self.redis = SimRedis(self)
+        self.weather = Phase(0, 0.0, *FINE)
+        self.clients = Clients(self)
+        self.outcomes: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self.voids = 0
+        self.violation: str | None = None
+        self.trace: list[str] | None = [] if traced else None
+        self._containers: list[Container] = []
+        self._born = 0
+        self._most = self.rng.randint(2, 8)
+        self.crowded = self.chance(CROWDED)
+        """Whether a container serves several requests at once, as the local stack's does."""
+        self._sizes = _sizes(self.rng)
+        self.users = [OWNER, *(f"user{i}" for i in range(self.rng.randint(2, 5)))]
+        self.channels = [f"{i}channel{'0' * 8}" for i in range(self.rng.randint(1, 3))]
+        for channel_id in self.channels:
+            self._found(channel_id)
+
+    def run(self) -> Result:
+        """Lives it through, then reads all of it once more when all is quiet."""
+        common = random.getstate()
+        random.seed(self.seed)  # back-off and the jitter of expiries draw from the common source
+        try:
+            self._live()
+        finally:
+            random.setstate(common)
+        violations = [(self.seed, self.violation)] if self.violation else []
+        seconds = (self.loop.now - self.began) / 1000
+        return Result(1, self.clients.launched, self.outcomes, self.faults, self.voids, seconds, violations)
+
+    def _live(self) -> None:
+        self.loop.spawn(self._drive)
+        self.loop.run()
+        if self.violation is None:
+            self._finish()
+        for container in self._containers:
+            container.die()
+        self.loop.unwind()
+
+    # --- what its inhabitants use ---
+
+    def chance(self, probability: float) -> bool:
+        """True as often as that."""
+        return probability > 0 and self.rng.random() < probability
+
+    def count(self, fault: str) -> None:
+        """Something went wrong on purpose."""
+        self.faults[fault] += 1
+
+    def note(self, text: str) -> None:
+        """A line of the trace."""
+        if self.trace is not None:
+            fiber = self.loop.current()
+            host = fiber.host.name if isinstance(fiber.host, Container) else "-"
+            self.trace.append(f"{self.loop.now - self.began:12.1f} ms  {host:4}  {text}")
+
+    def violate(self, text: str) -> None:
+        """Something was wrong, and not on purpose: the world ends."""
+        self.violation = self.violation or text
+        self.loop.stopped = True
+
+    def container(self) -> Container:
+        """One that serves the next request: an idle one, or a new one."""
+        self._containers = [each for each in self._containers if not each.dead]
+        idle = [each for each in self._containers if self.crowded or not each.serving]
+        if idle and self.chance(0.02):
+            retired = self.rng.choice(idle)
+            if not retired.serving:
+                retired.die()
+                idle.remove(retired)
+        if idle and (len(self._containers) >= self._most or not self.chance(0.05)):
+            return self.rng.choice(idle)
+        self._born += 1
+        container = Container(self, f"c{self._born}", self.rng.randint(-500, 500), self._sizes)
+        self._containers.append(container)
+        return container
+
+    # --- its course ---
+
+    def _drive(self) -> None:
+        while self.clients.launched < self.operations:
+            self.weather = next_phase(self.rng)
+            for _ in range(self.weather.requests):
+                if self.clients.launched >= self.operations:
+                    break
+                self.clients.launch()
+                self.loop.wait(self.rng.expovariate(1 / self.weather.gap_ms))
+
+    def _finish(self) -> None:
+        self.weather = Phase(0, 0.0, *FINE)
+        self.loop.now += QUIET_MS
+        self.loop.spawn(self.clients.read_everything)
+        self.loop.run()
+        try:
+            self.judge.audit()
+        except WrongError as error:
+            self.violate(f"at the end: {error}")
+
+    def _found(self, channel_id: str) -> None:
+        """A channel with members, and a log that begins anywhere in a block."""
+        now = int(self.loop.now) - 100_000
+        kind = self.rng.choice((Kind.PUBLIC, Kind.PRIVATE))
+        members = [user for user in self.users if user == OWNER or self.chance(MEMBERS)]
+        roles = [Membership(user, channel_id, _role(user), now) for user in members]
+        head = Head(channel_id, kind, "A channel", "", OWNER, now, members=len(members))
+        self.truth.create_channel(head, roles)
+        for user in members:
+            self.ledger.joined(channel_id, user)
+        for i in range(self.rng.choice((0, 0, 10, 45, 95))):
+            taken = self.truth.take(channel_id, 1, preview(0, OWNER, f"old {i}", now))
+            assert isinstance(taken, Taken)
+            body = encode(channel_id, taken.seq, OWNER, now, Draft(f"old {i}"))
+            self.truth.void(channel_id, Entry(taken.seq, taken.messages, now, body))
+            self.ledger.taken(channel_id, taken)
+
+
+def _role(user_id: str) -> Role:
+    return Role.OWNER if user_id == OWNER else Role.MEMBER
+
+
+def _sizes(rng: random.Random) -> Sizes:
+    settings = Settings(
+        rate_per_second=200.0,
+        rate_burst=100,
+        cache_ttl_messages=rng.choice((120, 120, 10)),
+        cache_ttl_channels=rng.choice((300, 300, 20)),
+        cache_keep_seconds=rng.choice((86_400, 86_400, 30)),
+        cache_memory_bytes=rng.choice((32 * 1024 * 1024, 32 * 1024 * 1024, 40_000)),
+    )
+    hurried = BundlePolicy(settings.cache_keep_seconds, 60_000, worth=5, patience_ms=500, rest_ms=50)
+    return Sizes(settings, rng.choice((BundlePolicy(settings.cache_keep_seconds), hurried, hurried)))
