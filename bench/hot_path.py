@@ -51,14 +51,19 @@ def ours(made: Scene) -> Mangum:
     return create_handler(our_app)
 
 
-def constant(app: FastAPI, body: bytes) -> Mangum:
-    """A route that returns these bytes; without middleware this is the floor."""
+def constant(app: FastAPI, body: bytes) -> FastAPI:
+    """With a route that returns these bytes."""
 
     @app.get(peers.PATH)
     async def fetch_messages() -> Response:
         return answer(body)
 
-    return create_handler(app)
+    return app
+
+
+def floor(body: bytes) -> Mangum:
+    """FastAPI under Mangum, as anybody has them, returning these bytes; no middleware."""
+    return Mangum(constant(FastAPI(openapi_url=None, redirect_slashes=False), body), lifespan="off")
 
 
 def parameters(made: Scene) -> Mangum:
@@ -83,11 +88,6 @@ def parameters(made: Scene) -> Mangum:
     return create_handler(app)
 
 
-def bare_floor() -> FastAPI:
-    """FastAPI with our settings and nothing else."""
-    return FastAPI(openapi_url=None, redirect_slashes=False)
-
-
 def bare_mangum(body: bytes) -> Mangum:
     """Mangum around nothing: what the event and the event loop cost."""
 
@@ -96,12 +96,12 @@ def bare_mangum(body: bytes) -> Mangum:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    return create_handler(app)  # type: ignore[arg-type]  # any ASGI app will do
+    return Mangum(app, lifespan="off")  # type: ignore[arg-type]  # any ASGI app will do
 
 
 def contenders(made: Scene) -> dict[str, Call]:
     """Ours, the floor and the peers, each seen to give the same page."""
-    found = {OURS: ours(made), FLOOR: constant(bare_floor(), made.body)} | dict(peers.handlers(made.store))
+    found = {OURS: ours(made), FLOOR: floor(made.body)} | dict(peers.handlers(made.store))
     called = event()
     for name, handler in found.items():
         given = handler(called, None)  # type: ignore[arg-type]  # no function of ours looks at the context
@@ -128,8 +128,8 @@ def layers(made: Scene) -> dict[str, Call]:
     called = event()
     return {
         "Mangum, event, event loop": _call(bare_mangum(made.body), called),
-        "FastAPI: routing, response": _call(constant(bare_floor(), made.body), called),
-        "log line, headers, meter": _call(constant(create_app("bench"), made.body), called),
+        "FastAPI: routing, response": _call(floor(made.body), called),
+        "log line, headers, meter": _call(create_handler(constant(create_app("bench"), made.body)), called),
         "parameters, identity": _call(parameters(made), called),
         "the use case": _call(ours(made), called),
     }

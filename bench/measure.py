@@ -23,6 +23,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from bench.capacity_plan import BURST_SECONDS
+from bench.costs import MEASURED
 from bench.day import SETTINGS, Day
 from bench.fleet import Answer, event
 from bench.report import parser
@@ -30,10 +32,7 @@ from bench.sim_redis import Database
 from bench.trace import DAY_MS, START_MS, Request, Trace, Workload
 from bench.ttl_del import PeerServices
 
-MEASURED: Final = Path(__file__).with_name("measured.json")
 POLLS: Final = 200
-BURST_SECONDS: Final = 300
-"""DynamoDB keeps what a provisioned table did not use for so long."""
 COLD_START: Final = """
 import time
 started = time.process_time()

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from local.client import Client, UnreachableError
 from local.leftovers import read
 from local.settings import LocalSettings, SettingError, read_environment
-from shared.plans import DEFAULT, MIB, PLANS, Advice, Plan, Usage, advise
+from shared.plans import DEFAULT, MIB, PLANS, Advice, Plan, Usage, advise, stored_bytes
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 STATE: Final = ROOT / ".local"
@@ -35,8 +35,6 @@ METRICS: Final = {
 NAMESPACE: Final = "Budgie"
 DAY_SECONDS: Final = 86_400
 _MAX_PAGES: Final = 20
-_STORED_FIELDS: Final = ("total_data_size", "used_memory_dataset", "used_memory")
-"""Of INFO: the first that the server has says what is stored."""
 
 
 class NoUsageError(RuntimeError):
@@ -137,14 +135,6 @@ def _hit_rate(api: Client) -> float | None:
     return float(rate) if rate is not None else None
 
 
-def stored_bytes(info: str) -> int | None:
-    """What INFO says is stored; None if it does not say."""
-    lines = (line.partition(":") for line in info.splitlines())
-    values = {name: value.strip() for name, _, value in lines}
-    said = (values[name] for name in _STORED_FIELDS if values.get(name, "").isdigit())
-    return next((int(value) for value in said), None)
-
-
 def report(plan: Plan, figures: Figures) -> str:
     """For a terminal."""
     use = figures.usage
@@ -205,14 +195,16 @@ def _local(environ: Mapping[str, str], state: Path, url: str | None) -> Figures:
         raise NoUsageError("no local stack has run here: `make run` first, or --cloudwatch for a deployment")
     address = url or f"http://127.0.0.1:{settings.upstash_port}"
     announced = read(state / "lock").get("url")
-    upstash = Client(address, lambda _: token_file.read_text(), tries=1)
-    api = Client(str(announced), lambda _: "", tries=1) if announced else None
-    try:
-        return from_endpoint(upstash, api)
-    except UnreachableError as error:
-        raise NoUsageError(
-            f"{error}: is `make run` running? It prints Redis' address; give it as --url"
-        ) from None
+    token = token_file.read_text()
+    with (
+        Client(address, lambda _: token, tries=1) as upstash,
+        Client(str(announced or ""), str, tries=1) as api,
+    ):
+        try:
+            return from_endpoint(upstash, api if announced else None)
+        except UnreachableError as error:
+            msg = f"{error}: is `make run` running? It prints Redis' address; give it as --url"
+            raise NoUsageError(msg) from None
 
 
 def _cloudwatch(region: str | None) -> Figures:

@@ -104,9 +104,7 @@ class DirectLogReader:
                 break
             self._sleep(wait)
             found |= self._entries(head.channel_id, holes[0], holes[-1])
-        shown = found.get(head.last.seq) if head.last else None
-        if shown and shown.body is None:  # settled just now, or by somebody who failed before this
-            mend_preview(self._log, head.channel_id, shown.seq)
+        self._mend(head, found)
         settled = takewhile(found.__contains__, range(first, last + 1))
         return Span(first, [found[seq].body for seq in settled])
 
@@ -123,6 +121,18 @@ class DirectLogReader:
         if last < head.seq and (latest is None or latest.seq < holes[-1]):
             return self._log.entry_after(head.channel_id, last) or latest
         return latest
+
+    def _mend(self, head: Head, found: dict[int, Entry]) -> None:
+        """Puts the preview right that shows a void, settled just now or by somebody who failed before this.
+
+        Or that a void behind the latest message put back, before that message was committed.
+        """
+        shown = head.last.seq if head.last else 0
+        latest = max((seq for seq, entry in found.items() if entry.body is not None), default=0)
+        if shown in found and found[shown].body is None:
+            mend_preview(self._log, head.channel_id, shown)
+        elif latest > shown:
+            self._log.correct_preview(head.channel_id, shown, preview_of(found[latest]))
 
     def _settle(self, head: Head, seq: int, later: Entry | None) -> Entry:
         counted = later.messages - (later.seq - seq) if later else head.messages - (head.seq - seq)

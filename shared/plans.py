@@ -134,6 +134,8 @@ TODAY: Final = (
 """What is sold in 2026; larger fixed plans exist for larger databases than this cache ever fills."""
 PLANS: Final = {plan.name: plan for plan in (*GUIDE, *TODAY)}
 DEFAULT: Final = "free"
+_STORED_FIELDS: Final = ("total_data_size", "used_memory_dataset", "used_memory")
+"""Of INFO: the first that the server has says what is stored."""
 
 
 def advise(plan: Plan, use: Usage) -> list[Advice]:
@@ -175,3 +177,11 @@ def _on_the_rest(plan: Plan, use: Usage) -> Iterator[Advice]:
     if not plan.is_persistent:
         text = "what is stored is lost after a day without use: upgrade only if it must not be; Budgie reads it again"
         yield Advice("persistence", urgent=False, text=text)
+
+
+def stored_bytes(info: str) -> int | None:
+    """What INFO says is stored; None if it does not say."""
+    lines = (line.partition(":") for line in info.splitlines())
+    values = {name: value.strip() for name, _, value in lines}
+    said = (values[name] for name in _STORED_FIELDS if values.get(name, "").isdigit())
+    return next((int(value) for value in said), None)

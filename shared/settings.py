@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from shared import plans
+
 CODECS: Final = ("zstd", "gzip")
 UPSTASH_DOMAIN: Final = ".upstash.io"
 
@@ -41,6 +43,7 @@ class Settings:
     cache_keep_seconds: int = _setting("CACHE_KEEP", 86_400)
     cache_memory_bytes: int = _setting("CACHE_MEMORY_BYTES", 32 * 1024 * 1024)
     cache_codec: str = _setting("CACHE_CODEC", "zstd")
+    upstash_plan: str = _setting("UPSTASH_PLAN", plans.DEFAULT)
     rate_per_second: float = _setting("RATE_LIMIT_PER_SECOND", 5.0)
     rate_burst: int = _setting("RATE_LIMIT_BURST", 20)
     log_level: str = _setting("LOG_LEVEL", "INFO")
@@ -60,6 +63,9 @@ class Settings:
         settings = cls(**given)
         if settings.cache_codec not in CODECS:
             msg = f"CACHE_CODEC: {settings.cache_codec!r} is none of {', '.join(CODECS)}"
+            raise SettingsError(msg)
+        if settings.upstash_plan not in plans.PLANS:
+            msg = f"UPSTASH_PLAN: {settings.upstash_plan!r} is none of {', '.join(plans.PLANS)}"
             raise SettingsError(msg)
         if settings.redis_url and not settings.upstash_url:
             url, token = _rest_of(settings.redis_url)

@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.cache.breaker import Breaker
 from shared.cache.metrics import CacheMetrics
+from shared.cache.refusals import ANSWERED, kind_of, useless_until
 from shared.meter import meter
 from shared.secrets import SecretUnavailableError
 
@@ -24,13 +24,10 @@ if TYPE_CHECKING:
     from upstash_redis import Redis
 
 READS: Final = frozenset({"GET", "MGET", "PING"})
+FREE: Final = frozenset({"PING", "INFO"})
+"""Not billed, so not counted."""
 RETRY_WITHIN: Final = 0.1
 """Share of the budget within which a kept connection shows that it is dead; later there is no time to ask again."""
-AUTH_OPEN_MS: Final = 10 * 60_000
-"""How long a refused token is not tried again."""
-FULL_OPEN_MS: Final = 10 * 60_000
-ANSWERED: Final = frozenset({"wrong_type", "too_large"})
-"""Refusals of one command by a Redis that is well."""
 
 
 class RedisError(Exception):
@@ -119,8 +116,9 @@ class Upstash:
         import httpx  # noqa: PLC0415 - a fifth of a second, with the client, that only Redis' users pay
         from upstash_redis.errors import UpstashError  # noqa: PLC0415 - as above
 
-        self._metrics.command(reason)
-        meter().charge(redis=1)
+        if command not in FREE:
+            self._metrics.command(reason)
+            meter().charge(redis=1)
         client = self._borrow()
         # Not "from error": some of these quote headers, and so the token.
         try:
@@ -130,7 +128,7 @@ class Upstash:
         except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL):
             raise RedisError("unreachable") from None
         except UpstashError as error:
-            raise RedisError(_kind(str(error))) from None
+            raise RedisError(kind_of(str(error))) from None
         except (ValueError, AttributeError, KeyError, TypeError, AssertionError, httpx.DecodingError):
             # The client asserts that there is JSON, and looks into it unseen.
             raise RedisError("garbled") from None
@@ -234,39 +232,6 @@ class Upstash:
         if kind in ANSWERED:
             self.breaker.succeeded()
         else:
-            self.breaker.failed(self._open_until(kind))
+            self.breaker.failed(useless_until(kind, self._now()))
         if kind == "refused_token":
             self._forget_token()
-
-    def _open_until(self, kind: str) -> int | None:
-        now = datetime.fromtimestamp(self._now() / 1000, UTC)
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        if kind == "daily_quota":
-            return round((midnight + timedelta(days=1)).timestamp() * 1000)
-        if kind == "monthly_quota":
-            first = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
-            return round(first.timestamp() * 1000)
-        if kind == "refused_token":
-            return self._now() + AUTH_OPEN_MS
-        if kind == "full":
-            return self._now() + FULL_OPEN_MS
-        return None
-
-
-def _kind(text: str) -> str:
-    """What an error of Upstash's means; its text is all that there is to tell by."""
-    lowered = text.lower()
-    for part, kind in (
-        ("max daily request limit exceeded", "daily_quota"),
-        ("max requests limit exceeded", "monthly_quota"),
-        ("wrongpass", "refused_token"),
-        ("unauthorized", "refused_token"),
-        ("noperm", "refused_token"),
-        ("capacity quota exceeded", "full"),
-        ("oom ", "full"),
-        ("max request size exceeded", "too_large"),
-        ("wrongtype", "wrong_type"),
-    ):
-        if part in lowered:
-            return kind
-    return "error"

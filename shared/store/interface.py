@@ -94,7 +94,7 @@ class Log(Protocol):
         """Settles a hole: the entry that stands there now, the void given or what was there before it."""
 
     def correct_preview(self, channel_id: str, seq: int, preview: Preview | None) -> None:
-        """Replaces the preview, if it is still that of position ``seq``."""
+        """Replaces the preview, if it is still that of position ``seq``; 0 where there was none."""
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """The entries from ``first`` to ``last``, both included, in order; holes are left out."""

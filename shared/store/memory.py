@@ -95,7 +95,7 @@ class MemoryStore:
         """See ``Log``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            if head and head.last and head.last.seq == seq:
+            if head and (head.last.seq if head.last else 0) == seq:
                 self._heads[channel_id] = replace(head, last=preview)
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:

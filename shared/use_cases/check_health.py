@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from shared import plans
 from shared.cache.upstash import RedisError
 from shared.errors import BudgieError
 from shared.services import Services
@@ -21,7 +22,12 @@ def check_health(services: Services, *, deep: bool) -> dict[str, Any]:
         status = "degraded"
     if checks["dynamodb"]["status"] == "down":
         status = "down"
-    return {"status": status, "checks": checks, "cache": _cache(services)}
+    return {
+        "status": status,
+        "checks": checks,
+        "cache": _cache(services),
+        "usage": _usage(services, checks["redis"]),
+    }
 
 
 def _check_redis(services: Services) -> dict[str, Any]:
@@ -39,6 +45,29 @@ def _cache(services: Services) -> dict[str, Any]:
         "memory_bytes": memory.bytes_held,
         "memory_values": len(memory),
     }
+
+
+def _usage(services: Services, redis: dict[str, Any]) -> dict[str, Any]:
+    """The plan's limits beside what this container sent; what all containers sent, CloudWatch knows (`make usage`)."""
+    plan = plans.PLANS[services.settings.upstash_plan]
+    return {
+        "plan": plan.name,
+        "commands": services.cache.metrics.commands,
+        "commands_a_day": plan.commands_a_day,
+        "commands_a_month": plan.commands_a_month,
+        "stored_bytes": _stored_bytes(services) if redis["status"] == "ok" else None,
+        "stored_bytes_limit": plan.stored_bytes,
+    }
+
+
+def _stored_bytes(services: Services) -> int | None:
+    """As Redis' INFO has it, which Upstash does not bill; None where it does not say."""
+    if services.cache.upstash is None:
+        return None
+    try:
+        return plans.stored_bytes(str(services.cache.upstash.execute("info", "INFO")))
+    except RedisError:
+        return None
 
 
 def _check(ping: Callable[[], object]) -> dict[str, Any]:

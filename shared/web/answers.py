@@ -179,6 +179,19 @@ class Check(Answer):
     code: str | None = None
 
 
+class RedisUsage(Answer):
+    """Redis against the limits of its plan; null where there is no limit, or where nobody knows."""
+
+    plan: str = Field(description="The plan that the setting UPSTASH_PLAN names.")
+    commands: int = Field(
+        description="Billed commands of this container since it started, not of the day: see `make usage`."
+    )
+    commands_a_day: int | None
+    commands_a_month: int | None
+    stored_bytes: int | None = Field(description="What Redis says that it stores.")
+    stored_bytes_limit: int | None
+
+
 class Health(Answer):
     """Whether the service is well."""
 
@@ -188,6 +201,7 @@ class Health(Answer):
         default=None,
         description="What the cache did in this container since it started, as its log lines show it.",
     )
+    usage: RedisUsage | None = None
 
     model_config = _with_example(
         {"status": "ok", "checks": {"dynamodb": {"status": "ok", "ms": 3.1}, "redis": {"status": "off"}}}

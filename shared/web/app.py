@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Response
 from fastapi.exceptions import RequestValidationError
 from mangum import Mangum
 from mangum.handlers import HTTPGateway
+from mangum.types import Scope
 from starlette.exceptions import HTTPException
 
 from shared.errors import BudgieError
@@ -50,6 +52,11 @@ def create_app(function: str) -> FastAPI:
 
 class Gateway(HTTPGateway):
     """An API Gateway event, whose body need not be what its base64 flag says."""
+
+    @cached_property
+    def scope(self) -> Scope:
+        """The ASGI scope, made once: Mangum asks for it again when it hands over the answer."""
+        return super().scope
 
     @property
     def body(self) -> bytes:

@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends, Header, Query
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 Endpoint = Callable[..., Awaitable[Response]]
 Source = Callable[[Request], Any]
@@ -41,6 +42,11 @@ class DirectRoute(APIRoute):
     A parameter is a dependency of at most the request, a model of the query, a header, or else part of the path.
     """
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - FastAPI's
+        super().__init__(*arguments, **options)
+        if self.body_field is None:
+            self.app = _app(self.get_route_handler())
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's place for a route's own way of answering."""
         if self.body_field is not None:
@@ -50,6 +56,16 @@ class DirectRoute(APIRoute):
         needed = [(each.name, *_dependency(hint)) for each, hint in parameters if _mark(hint, Depends)]
         given = [_given(each, hint) for each, hint in parameters if not _mark(hint, Depends)]
         return _answering(self.endpoint, needed, given)
+
+
+def _app(answering: Callable[[Request], Coroutine[Any, Any, Response]]) -> ASGIApp:
+    """Without FastAPI's exit stacks, as no dependency has anything to close; errors go to the app's handlers."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await answering(Request(scope, receive))
+        await response(scope, receive, send)
+
+    return app
 
 
 def _answering(

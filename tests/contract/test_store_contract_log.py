@@ -175,6 +175,18 @@ def test_a_preview_goes_where_no_message_is_left(store: Store) -> None:
     assert head_of(store, channel).last == replace(SHOWN, seq=2)
 
 
+def test_a_preview_comes_back_where_there_was_none(store: Store) -> None:
+    """Position 0 stands for no preview, and for no channel either."""
+    channel = open_channel(store, user())
+    first, second = Preview(1, "eve", "first", NOW), Preview(2, "eve", "second", NOW)
+    store.correct_preview(channel, 0, first)
+    store.correct_preview(channel, 0, second)
+    assert head_of(store, channel).last == first
+    unknown = keys.new_channel_id()
+    store.correct_preview(unknown, 0, first)
+    assert store.head(unknown) is None
+
+
 @pytest.mark.parametrize("correction", [None, Preview(1, "eve", "earlier", NOW)])
 def test_a_preview_that_moved_on_stays(store: Store, correction: Preview | None) -> None:
     """A later post's preview is not touched, and no channel is made out of nothing."""

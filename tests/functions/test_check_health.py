@@ -92,3 +92,34 @@ def test_a_deep_check_says_what_the_cache_did(services: Services) -> None:
     cache = deep(with_redis(services)).json["cache"]
     assert cache["breaker"] == "closed"
     assert (cache["memory_bytes"], cache["memory_values"]) == (0, 0)
+
+
+class TellingUpstash(FakeUpstash):
+    """Redis that says what it stores."""
+
+    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:
+        """INFO, or as before."""
+        return (
+            "# Memory\r\nused_memory:4711\r\n"
+            if command == "INFO"
+            else super().execute(reason, command, *arguments)
+        )
+
+
+def test_a_deep_check_shows_the_plan_beside_the_use(services: Services) -> None:
+    """Limits of the plan that is set, this container's commands, and what Redis stores where it says so."""
+    redis = TellingUpstash(
+        UpstashOptions("http://127.0.0.1:1", "token"), services.cache.metrics, services.now
+    )
+    services.cache.metrics.command("get_pages")
+    told = replace(services, cache=replace(services.cache, upstash=redis))
+    assert deep(told).json["usage"] == {
+        "plan": "free",
+        "commands": 1,
+        "commands_a_day": None,
+        "commands_a_month": 500_000,
+        "stored_bytes": 4711,
+        "stored_bytes_limit": 256 * 1024 * 1024,
+    }
+    assert deep(with_redis(services)).json["usage"]["stored_bytes"] is None
+    assert deep(services).json["usage"]["stored_bytes"] is None

@@ -156,9 +156,10 @@ def test_a_change_moves_the_version(chat: Chat) -> None:
 
 
 def test_a_change_of_nothing_changes_nothing(chat: Chat) -> None:
-    """An empty change is answered with the channel as it is."""
+    """An empty change is answered with the channel as it is, and asks for the right version all the same."""
     channel = chat.create()
     assert change(chat, channel["id"]).json == channel
+    assert change(chat, channel["id"], if_match='"2"').status == 412
 
 
 def test_a_topic_can_be_taken_away(chat: Chat) -> None:

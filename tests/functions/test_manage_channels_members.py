@@ -62,7 +62,7 @@ def test_pages_have_every_member_once(chat: Chat, limit: int) -> None:
     channel = chat.channel(*users)
     found: list[str] = []
     cursor: dict[str, str] = {}
-    page = {"has_more": True}
+    page: dict[str, Any] = {"has_more": True}
     while page["has_more"] and len(found) <= len(users):
         page = members(chat, channel, limit=limit, **cursor)
         found += [member["user_id"] for member in page["members"]]

@@ -19,7 +19,8 @@ from local.usage import (
     main,
     report,
 )
-from local.usage import stored_bytes as stored
+from shared.cache.metrics import CacheMetrics
+from shared.cache.upstash import Upstash, UpstashOptions
 from shared.plans import MIB, PLANS, Usage
 from tests.endpoint import TOKEN, opened_endpoint, run
 
@@ -95,21 +96,6 @@ def test_the_report_says_when_to_act() -> None:
     assert "All is well" in report(PLANS["free"], Figures("a test", Usage(10, 100)))
 
 
-@pytest.mark.parametrize(
-    ("info", "expected"),
-    [
-        ("# Memory\r\nused_memory:900\r\nused_memory_dataset:300\r\n", 300),
-        ("used_memory:900", 900),
-        ("total_data_size:7\r\nused_memory:900", 7),
-        ("used_memory:much", None),
-        ("PONG", None),
-    ],
-)
-def test_info_is_read_defensively(info: str, expected: int | None) -> None:
-    """Servers name it differently, and may not say it."""
-    assert stored(info) == expected
-
-
 def test_without_a_local_stack_it_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No traceback, status 2."""
     assert main([], {}, tmp_path) == 2
@@ -159,9 +145,12 @@ def test_the_local_endpoint_gives_its_count(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.stack
 def test_a_wrong_token_is_no_figure(tmp_path: Path) -> None:
     """Another project's endpoint on the same port does not answer for ours."""
-    with opened_endpoint(tmp_path) as endpoint, Client(endpoint.url, lambda _: "other") as client:
-        with pytest.raises(NoUsageError, match="401"):
-            from_endpoint(client, None)
+    with (
+        opened_endpoint(tmp_path) as endpoint,
+        Client(endpoint.url, lambda _: "other") as client,
+        pytest.raises(NoUsageError, match="401"),
+    ):
+        from_endpoint(client, None)
 
 
 @pytest.mark.stack
@@ -171,3 +160,15 @@ def test_an_endpoint_that_is_gone_is_said(tmp_path: Path, capsys: pytest.Capture
         pass
     assert _main(endpoint, tmp_path) == 2
     assert "--url" in capsys.readouterr().err
+
+
+@pytest.mark.stack
+def test_functions_count_what_upstash_bills(tmp_path: Path) -> None:
+    """The metric that CloudWatch adds up is the endpoint's own count: a health check's PING and INFO are free."""
+    with opened_endpoint(tmp_path) as endpoint:
+        metrics = CacheMetrics()
+        upstash = Upstash(UpstashOptions(endpoint.url, TOKEN, 2_000, 2_000), metrics, lambda: 0)
+        for command in (("PING",), ("INFO",), ("SET", "key", "value"), ("GET", "key")):
+            upstash.execute("test", *command)
+        upstash.close()
+        assert metrics.commands == endpoint.usage.commands == 2

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from shared.log_reader import DEAD_MS, OLD_MS, PATIENCE_SECONDS, DirectLogReader, Span
+from shared.log_reader import DEAD_MS, OLD_MS, PATIENCE_SECONDS, DirectLogReader, Span, mend_preview
 from shared.messages import Draft, encode, preview, preview_of
 from shared.model import Entry, Preview
 from tests.conftest import FakeClock
@@ -213,6 +213,29 @@ def test_a_preview_that_nobody_put_right_is_put_right_by_a_reader(world: World) 
     assert world.shown() == preview_of(world.store.entries(world.channel, 1, 1)[0])
     world.read()
     assert world.store.calls == ["entries"]
+
+
+def test_a_message_committed_after_a_later_void_is_shown(world: World) -> None:
+    """The void behind it had put the preview back before it came; who reads it puts the preview right."""
+    world.take(2)
+    world.commit(1)
+    world.take()
+    world.store.void(world.channel, Entry(3, 3, 0, None))
+    mend_preview(world.store, world.channel, 3)
+    world.commit(2)
+    assert kinds(world.read()) == [True, True, False]
+    assert world.shown() == preview_of(world.store.entries(world.channel, 2, 2)[0])
+
+
+def test_a_first_message_committed_after_a_later_void_is_shown(world: World) -> None:
+    """As above, where the head was left without a preview."""
+    world.take(2)
+    world.store.void(world.channel, Entry(2, 2, 0, None))
+    mend_preview(world.store, world.channel, 2)
+    assert world.shown() is None
+    world.commit(1)
+    world.read()
+    assert world.shown() == preview_of(world.store.entries(world.channel, 1, 1)[0])
 
 
 def test_a_void_that_was_not_shown_leaves_the_preview(world: World) -> None:

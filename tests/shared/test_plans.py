@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.plans import DAYS, GB, MIB, PLANS, Usage, advise
+from shared.plans import DAYS, GB, MIB, PLANS, Usage, advise, stored_bytes
 
 QUIET = Usage(commands_today=131, commands_month=3_930, stored_bytes=238_108, hit_rate=0.96)
 LONG_AGO = replace(QUIET, day_of_month=DAYS)
@@ -100,3 +100,18 @@ def test_enterprise_has_no_public_price() -> None:
     """And no limit that we know of."""
     assert PLANS["enterprise"].price(QUIET) is None
     assert not list(PLANS["enterprise"].exceeded(replace(QUIET, commands_month=10**12)))
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ("# Memory\r\nused_memory:900\r\nused_memory_dataset:300\r\n", 300),
+        ("used_memory:900", 900),
+        ("total_data_size:7\r\nused_memory:900", 7),
+        ("used_memory:much", None),
+        ("PONG", None),
+    ],
+)
+def test_info_is_read_defensively(info: str, expected: int | None) -> None:
+    """Servers name it differently, and may not say it."""
+    assert stored_bytes(info) == expected

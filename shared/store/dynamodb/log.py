@@ -125,7 +125,9 @@ class DynamoDBLog:
 
     def correct_preview(self, channel_id: str, seq: int, preview: Preview | None) -> None:
         """One UpdateItem: 1 write unit, also where the preview has moved on."""
-        values = {":seq": items.n(seq)}
+        condition, values = "lq = :seq", {":seq": items.n(seq)}
+        if not seq:
+            condition, values = "attribute_exists(pk) AND attribute_not_exists(lq)", {}
         change = "REMOVE lq, lu, lt, lc"
         if preview:
             change = "SET lq = :lq, lu = :sender, lt = :text, lc = :at"
@@ -136,7 +138,7 @@ class DynamoDBLog:
                 lambda: self._table.update(
                     Key=items.head_key(channel_id),
                     UpdateExpression=change,
-                    ConditionExpression="lq = :seq",
+                    ConditionExpression=condition,
                     ExpressionAttributeValues=values,
                 ),
                 self._sleep,

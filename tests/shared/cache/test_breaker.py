@@ -133,5 +133,5 @@ class BreakerMachine(RuleBasedStateMachine):
         assert not self.breaker._probing or self.under_way
 
 
-BreakerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
+BreakerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestBreakerMachine = BreakerMachine.TestCase

@@ -7,7 +7,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.cache.codec import FORM, GZIP_WBITS, MAX_RAW_BYTES, _zstd, pack, unpack
@@ -49,6 +49,7 @@ def test_bundles_come_back(codec: str) -> None:
     assert unpack(pack({}, codec)) == {}
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text(max_size=30).map(channels_key),

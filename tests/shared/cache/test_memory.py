@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.cache.memory import KEY_BYTES, MemoryTier
@@ -56,6 +56,7 @@ class Model:
         return sum(size for size, _ in self.held.values())
 
 
+@settings(deadline=None)
 @given(st.lists(STEPS, max_size=60))
 def test_the_bound_holds_exactly(steps: list[tuple[str, str, int]]) -> None:
     """After any operations the bytes counted are those of the values held, never above the bound, in order of use."""

@@ -98,6 +98,7 @@ def test_the_cache_shows_what_the_log_has(
     world.check_cached()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 300), st.integers(1, 100)), max_size=20))
 def test_nothing_is_read_twice(reads: list[tuple[int, int]]) -> None:
     """Of a log without holes, a range that was read just before is never read again."""

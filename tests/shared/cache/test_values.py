@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.cache.values import (
@@ -56,6 +56,7 @@ def held(run: Block) -> dict[int, bytes | None]:
     return dict(enumerate(run.bodies, run.first))
 
 
+@settings(deadline=None)
 @given(runs())
 def test_a_block_comes_back_from_its_bytes(run: tuple[int, Block]) -> None:
     """Messages of any text and voids come back as they were, with the same size."""
@@ -63,6 +64,7 @@ def test_a_block_comes_back_from_its_bytes(run: tuple[int, Block]) -> None:
     assert decode(block_key(CHANNEL, number), value.encode()) == value
 
 
+@settings(deadline=None)
 @given(st.lists(CHANNEL_IDS, max_size=40), st.text(min_size=1, max_size=20))
 def test_a_list_comes_back_from_its_bytes(channel_ids: list[str], user: str) -> None:
     """Any number of channels, none included, under any user's key."""
@@ -70,6 +72,7 @@ def test_a_list_comes_back_from_its_bytes(channel_ids: list[str], user: str) -> 
     assert decode(channels_key(user), value.encode()) == value
 
 
+@settings(deadline=None)
 @given(two_runs())
 def test_joined_runs_lose_nothing_and_have_no_gap(runs: tuple[Block, Block]) -> None:
     """Runs that touch give all that either has; of others the longer stays whole; never a gap, never another body."""
@@ -87,6 +90,7 @@ def test_joined_runs_lose_nothing_and_have_no_gap(runs: tuple[Block, Block]) -> 
     assert joined.size == Block.of(joined.first, joined.bodies).size
 
 
+@settings(deadline=None)
 @given(runs(), st.data())
 def test_a_slice_is_what_stands_there(run: tuple[int, Block], data: st.DataObject) -> None:
     """A slice within a run has each position's body, in order."""
@@ -99,6 +103,7 @@ def test_a_slice_is_what_stands_there(run: tuple[int, Block], data: st.DataObjec
     assert not value.covers(first, value.last + 1)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**12))
 def test_each_position_is_in_one_block(seq: int) -> None:
     """The range of a position's block has the position in it, and is a block long."""
@@ -107,6 +112,7 @@ def test_each_position_is_in_one_block(seq: int) -> None:
     assert end - start + 1 == BLOCK_SIZE
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=200),
     st.sampled_from([block_key(CHANNEL, 0), channels_key("ada"), "x", "b", "bx.y", ""]),

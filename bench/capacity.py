@@ -1,0 +1,139 @@
+"""What a chat of so many users needs and costs a month: ``python -m bench.capacity --users 100``.
+
+From per-operation costs that ``bench.measure`` found (``bench/measured.json``) and the prices of ``bench/prices.py``,
+``bench/allowances.py`` and ``shared/plans.py``; as a Python call: ``plan(Workload(users=100))``. ``--plot FILE.svg``
+draws cost and quotas from 10 to 1,000,000 users; ``--free-tier`` prices 30 days of ``bench.day``'s trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from bench.capacity_chart import chart
+from bench.capacity_plan import Report, Workload, guide, of_trace, plan
+from bench.costs import Measured, measured
+from bench.report import table
+from shared.plans import DAYS, GB, MIB, PLANS
+
+__all__ = ["Report", "Workload", "guide", "measured", "plan"]
+
+
+def text(report: Report) -> str:
+    """For a terminal."""
+    daily = sum(report.requests.values()) / DAYS
+    use, theirs = report.redis, guide(report.workload.users)
+    about = "measured" if report.is_measured else "an upper bound: beyond what was measured"
+    rows = [
+        ("requests a day", f"{daily:,.0f}"),
+        (
+            "  of them " + ", ".join(report.requests),
+            ", ".join(f"{n / DAYS:,.0f}" for n in report.requests.values()),
+        ),
+        ("Redis commands a day", f"{use.commands_today:,} (the guide: {theirs['redis_commands_a_day']:,})"),
+        (
+            "Redis stored",
+            f"{(use.stored_bytes or 0) / MIB:.1f} MB (the guide: {theirs['stored_bytes'] / 1e6:.0f} MB)",
+        ),
+        ("Redis moved a month", f"{use.moved_bytes / GB:.2f} GB"),
+        ("hit rate", f"{report.hit_rate:.1%} (the guide: 80 to 90 %)"),
+        (
+            "DynamoDB units a month",
+            f"{report.amounts['read_units']:,.0f} read, {report.amounts['write_units']:,.0f} write",
+        ),
+        (
+            "Lambda GB-s a month",
+            f"{report.amounts['gb_seconds']:,.0f}, {report.amounts['cold_starts']:,.0f} cold starts",
+        ),
+    ]
+    bill = [(name, f"{cost:.2f}") for name, cost in report.dollars.items()]
+    offers = [(name, _offer(report, name)) for name in PLANS]
+    shares = [(name, f"{used:.1%}", "" if used <= 1 else "exceeded") for name, used in report.quotas.items()]
+    return "\n\n".join(
+        [
+            table([f"{report.workload.users:,} users", about], rows),
+            table(["$ a month, AWS", ""], [*bill, ("all of AWS", f"{sum(report.dollars.values()):.2f}")])
+            + f"\n(DynamoDB's units on demand: {report.on_demand:.2f})",
+            table(["$ a month, Redis on the plan", ""], offers),
+            table(["of what is free", "used", ""], shares),
+            f"All of it, with the cheapest plan of today: ${report.least:,.2f} a month",
+        ]
+    )
+
+
+def _offer(report: Report, name: str) -> str:
+    price = report.plans[name]
+    if price is not None:
+        return f"{price:.2f}"
+    return "exceeded: " + ", ".join(report.exceeded[name]) if report.exceeded[name] else "on request"
+
+
+def free_tier(known: Measured) -> tuple[str, dict[str, bool]]:
+    """30 days of ``bench.day``'s trace on the free plans: text, and what it must show."""
+    report = plan(of_trace(known), known)
+    free = {name: report.plans[name] for name in ("free-daily", "free")}
+    lines = [
+        (f"Redis, plan {name}", "exceeded" if price is None else f"{price:.2f}")
+        for name, price in free.items()
+    ]
+    lines += [(name, f"{cost:.2f}") for name, cost in report.dollars.items()]
+    shown = {
+        "Redis costs $0.00 on both free plans": all(price == 0 for price in free.values()),
+        "DynamoDB costs $0.00 with the always-free 25/25 units": report.dollars["DynamoDB"] == 0,
+        "all of it stays below a dollar": report.least < 1,
+    }
+    total = f"\nAll: ${report.least:.2f} a month"
+    return table([f"30 days of bench.day, {report.workload.users} users", "$"], lines) + total, shown
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """What a chat of so many users needs and costs a month."""
+    options = _parser().parse_args(arguments)
+    known = measured()
+    if options.free_tier:
+        said, shown = free_tier(known)
+        print(said, *(f"{'ok    ' if held else 'MISSED'} {each}" for each, held in shown.items()), sep="\n")
+        return int(options.check and not all(shown.values()))
+    given = {name: value for name in Workload.__slots__ if (value := getattr(options, name)) is not None}
+    workload = replace(Workload(), **given)
+    if options.plot:
+        options.plot.write_text(chart(workload, known), encoding="utf-8")
+        print(f"wrote {options.plot}", file=sys.stderr)
+    report = plan(workload, known)
+    print(json.dumps(asdict(report) | {"least": report.least}) if options.json else text(report))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m bench.capacity", description=main.__doc__)
+    for name, default in asdict(Workload()).items():
+        kind = int if isinstance(default, int) and name in {"users", "months_kept"} else float
+        made.add_argument(f"--{name.replace('_', '-')}", type=_positive(kind), help=f"default: {default}")
+    made.add_argument(
+        "--push", dest="poll_seconds", action="store_const", const=None, help="no polling (the default)"
+    )
+    made.add_argument(
+        "--plot", type=Path, metavar="FILE.svg", help="draw cost and quotas from 10 to 1,000,000 users"
+    )
+    made.add_argument("--free-tier", action="store_true", help="30 days of bench.day on the free plans")
+    made.add_argument("--json", action="store_true", help="one line of JSON")
+    made.add_argument("--check", action="store_true", help="with --free-tier: end with 1 if it is not free")
+    return made
+
+
+def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    def parsed(given: str) -> float:
+        number = kind(given)
+        if not 0 < number < float("inf"):
+            raise argparse.ArgumentTypeError(f"{given} is not above 0")
+        return number
+
+    return parsed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

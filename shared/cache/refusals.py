@@ -1,0 +1,44 @@
+"""What Upstash's errors mean, and for how long each makes asking again useless."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+ANSWERED: Final = frozenset({"wrong_type", "too_large"})
+"""Refusals of one command by a Redis that is well."""
+AUTH_OPEN_MS: Final = 10 * 60_000
+"""How long a refused token is not tried again."""
+FULL_OPEN_MS: Final = 10 * 60_000
+
+_KINDS: Final = (
+    ("max daily request limit exceeded", "daily_quota"),
+    ("max requests limit exceeded", "monthly_quota"),
+    ("wrongpass", "refused_token"),
+    ("unauthorized", "refused_token"),
+    ("noperm", "refused_token"),
+    ("capacity quota exceeded", "full"),
+    ("oom ", "full"),
+    ("max request size exceeded", "too_large"),
+    ("wrongtype", "wrong_type"),
+)
+
+
+def kind_of(text: str) -> str:
+    """What an error means; its text is all that there is to tell by."""
+    lowered = text.lower()
+    return next((kind for part, kind in _KINDS if part in lowered), "error")
+
+
+def useless_until(kind: str, now_ms: int) -> int | None:
+    """When asking again may help, in ms since 1970; None where nobody knows. Quotas begin anew at midnight UTC."""
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    known = {
+        "daily_quota": round((midnight + timedelta(days=1)).timestamp() * 1000),
+        "monthly_quota": round(first.timestamp() * 1000),
+        "refused_token": now_ms + AUTH_OPEN_MS,
+        "full": now_ms + FULL_OPEN_MS,
+    }
+    return known.get(kind)

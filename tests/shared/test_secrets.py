@@ -1,0 +1,111 @@
+"""Reading the Redis token from Systems Manager when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from shared.cache.metrics import CacheMetrics
+from shared.cache.refusals import AUTH_OPEN_MS
+from shared.cache.upstash import RedisError, Upstash, UpstashOptions
+from shared.secrets import SecretUnavailableError, parameter_reader
+from shared.settings import Settings, SettingsError
+from tests.endpoint import TOKEN, opened_endpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import FakeClock
+
+
+class FakeSsm:
+    """A botocore SSM client with one parameter."""
+
+    def __init__(self, value: str | Exception) -> None:
+        self.value = value
+        self.asked: list[dict[str, Any]] = []
+
+    def get_parameter(self, **arguments: Any) -> dict[str, Any]:
+        """The parameter, or the failure."""
+        self.asked.append(arguments)
+        if isinstance(self.value, Exception):
+            raise self.value
+        return {"Parameter": {"Value": self.value}}
+
+
+FAILURES = [
+    ClientError({"Error": {"Code": "ParameterNotFound", "Message": "/secret/name"}}, "GetParameter"),
+    ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetParameter"),
+    EndpointConnectionError(endpoint_url="https://ssm.example.com"),
+]
+
+
+def upstash(url: str, read: Callable[[], str], clock: FakeClock) -> Upstash:
+    """A client that finds its token out."""
+    return Upstash(UpstashOptions(url, "", 2_000, 2_000, read_token=read), CacheMetrics(), clock.now)
+
+
+def test_the_parameter_is_decrypted() -> None:
+    """It is asked for by its name, and a line end that somebody stored with it is dropped."""
+    ssm = FakeSsm("token\n")
+    assert parameter_reader("/budgie/token", lambda: ssm)() == "token"
+    assert ssm.asked == [{"Name": "/budgie/token", "WithDecryption": True}]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_what_aws_says_is_not_passed_on(failure: Exception) -> None:
+    """One kind of error, without names."""
+    with pytest.raises(SecretUnavailableError) as caught:
+        parameter_reader("/budgie/token", lambda: FakeSsm(failure))()
+    assert str(caught.value) == ""
+    assert caught.value.__suppress_context__
+
+
+def test_without_a_token_redis_is_left_alone(clock: FakeClock) -> None:
+    """It counts as a failure like others: after three of them nobody tries for a while."""
+    ssm = FakeSsm(FAILURES[0])
+    redis = upstash("http://127.0.0.1:1", parameter_reader("/t", lambda: ssm), clock)
+    for kind in ("no_token",) * 3 + ("breaker_open",):
+        with pytest.raises(RedisError) as caught:
+            redis.execute("test", "PING")
+        assert caught.value.kind == kind
+    assert len(ssm.asked) == 3
+
+
+@pytest.mark.stack
+def test_the_token_is_read_once(tmp_path: Path, clock: FakeClock) -> None:
+    """When it is first needed, and not again."""
+    ssm = FakeSsm(TOKEN)
+    with opened_endpoint(tmp_path) as endpoint:
+        redis = upstash(endpoint.url, parameter_reader("/t", lambda: ssm), clock)
+        assert ssm.asked == []
+        assert [redis.execute("test", "PING") for _ in range(3)] == ["PONG"] * 3
+        redis.close()
+        assert redis.execute("test", "PING") == "PONG"
+        redis.close()
+    assert len(ssm.asked) == 1
+
+
+@pytest.mark.stack
+def test_a_token_that_was_replaced_is_read_again(tmp_path: Path, clock: FakeClock) -> None:
+    """A refused token is forgotten: once the breaker lets the next command through, the new one is used."""
+    ssm = FakeSsm("the-old-one")
+    with opened_endpoint(tmp_path) as endpoint:
+        redis = upstash(endpoint.url, parameter_reader("/t", lambda: ssm), clock)
+        with pytest.raises(RedisError, match="refused_token"):
+            redis.execute("test", "PING")
+        ssm.value = TOKEN
+        clock.ms += AUTH_OPEN_MS
+        assert redis.execute("test", "PING") == "PONG"
+        redis.close()
+
+
+def test_settings_need_one_of_both() -> None:
+    """An address without a token or the name of one is refused."""
+    url = {"UPSTASH_REDIS_REST_URL": "https://some.upstash.io"}
+    assert Settings.from_env(url | {"UPSTASH_TOKEN_PARAMETER": "/t"}).upstash_token_parameter == "/t"
+    with pytest.raises(SettingsError, match="UPSTASH_REDIS_REST_TOKEN"):
+        Settings.from_env(url)

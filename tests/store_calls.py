@@ -1,0 +1,132 @@
+"""What each method of the storage asks of DynamoDB: seen by running it over a client that notes what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from shared.model import Entry, Head, Kind, Membership, Preview, Receipt, Role
+from shared.store import items
+from shared.store.dynamodb import DynamoDBStore
+from shared.store.interface import Commit, Store
+
+TABLE: Final = "table"
+CHANNEL: Final = "0123456789abcdef"
+HEAD: Final = Head(CHANNEL, Kind.PUBLIC, "lobby", "", "ada", 0)
+MEMBER: Final = Membership("ada", CHANNEL, Role.MEMBER, 0)
+ENTRY: Final = Entry(1, 1, 0, None)
+PREVIEW: Final = Preview(1, "ada", "Hello", 0)
+COMMIT: Final = Commit(CHANNEL, "ada", [ENTRY], 0, 1, True, Receipt("key", b"hash", 1, 1, 2), 0)  # noqa: FBT003 - a sample
+
+
+class Call(NamedTuple):
+    """One thing that DynamoDB must allow: an IAM action on the table or an index, for one partition key."""
+
+    action: str
+    resource: str
+    key: str
+
+
+SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
+    "look": [lambda store: store.look(CHANNEL, "ada"), lambda store: store.look(CHANNEL, "ada", "key")],
+    "head": [lambda store: store.head(CHANNEL)],
+    "take": [lambda store: store.take(CHANNEL, 1, PREVIEW)],
+    "commit": [lambda store: store.commit(COMMIT)],
+    "void": [lambda store: store.void(CHANNEL, ENTRY)],
+    "correct_preview": [
+        lambda store: store.correct_preview(CHANNEL, 1, PREVIEW),
+        lambda store: store.correct_preview(CHANNEL, 1, None),
+    ],
+    "entries": [lambda store: store.entries(CHANNEL, 1, 2), lambda store: store.entries(CHANNEL, 1, 1)],
+    "latest_entries": [lambda store: store.latest_entries(CHANNEL, 1, 1)],
+    "entry_after": [lambda store: store.entry_after(CHANNEL, 1)],
+    "memberships": [lambda store: store.memberships("ada")],
+    "heads": [lambda store: store.heads([CHANNEL])],
+    "roles": [lambda store: store.roles("ada", [CHANNEL])],
+    "public_channels": [
+        lambda store: store.public_channels(1, None),
+        lambda store: store.public_channels(1, ("lobby", CHANNEL)),
+    ],
+    "create_channel": [lambda store: store.create_channel(HEAD, [MEMBER])],
+    "update_channel": [lambda store: store.update_channel(CHANNEL, {"name": "hall"}, 1)],
+    "archive_channel": [lambda store: store.archive_channel(CHANNEL, 0)],
+    "members": [
+        lambda store: store.members(CHANNEL, 1, None),
+        lambda store: store.members(CHANNEL, 1, "ada"),
+    ],
+    "membership": [lambda store: store.membership(CHANNEL, "ada")],
+    "add_member": [lambda store: store.add_member(MEMBER)],
+    "change_role": [lambda store: store.change_role(MEMBER, Role.OWNER)],
+    "remove_member": [lambda store: store.remove_member(MEMBER)],
+    "move_read_position": [lambda store: store.move_read_position(CHANNEL, "ada", 1, 1, force=False)],
+    "ping": [lambda store: store.ping()],
+}
+"""How each method is called, in each way that makes it ask for something else."""
+REFUSED: Final = {"void": [lambda store: store.void(CHANNEL, ENTRY)]}
+"""Those that ask further when a condition fails."""
+
+
+class NotingClient:
+    """A botocore client that answers as if little were there, and notes each call."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self._refuses = refuses
+        self.calls: set[Call] = set()
+
+    def get_item(self, *, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - botocore's names
+        """Of entries one is there."""
+        self._note("GetItem", Key)
+        return {"Item": items.entry_item(CHANNEL, ENTRY)} if Key["sk"]["S"].startswith("E#") else {}
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+        """Nothing is there."""
+        for key in RequestItems[TABLE]["Keys"]:
+            self._note("BatchGetItem", key)
+        return {"Responses": {}}
+
+    def query(self, **arguments: Any) -> dict[str, Any]:
+        """Nothing is there; the value that the partition key must equal comes first in our expressions."""
+        placeholder = arguments["KeyConditionExpression"].split(" ")[2]
+        key = arguments["ExpressionAttributeValues"][placeholder]["S"]
+        index = arguments.get("IndexName")
+        self.calls.add(Call("dynamodb:Query", f"{TABLE}/index/{index}" if index else TABLE, key))
+        return {"Items": []}
+
+    def put_item(self, *, Item: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+        """Done, or refused without a word about what stands there."""
+        self._note("PutItem", Item)
+        if self._refuses:
+            raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "PutItem")
+        return {}
+
+    def update_item(self, *, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+        """Done."""
+        self._note("UpdateItem", Key)
+        is_head = Key["pk"]["S"].startswith("C#")
+        return {"Attributes": items.head_item(HEAD) if is_head else items.membership_item(MEMBER)}
+
+    def transact_write_items(self, *, TransactItems: list[dict[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+        """IAM asks for the right to each part: there is no action for the whole."""
+        for write in TransactItems:
+            ((kind, arguments),) = write.items()
+            action = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
+            self._note(action, arguments.get("Key") or arguments["Item"])
+        return {}
+
+    def _note(self, action: str, key: dict[str, Any]) -> None:
+        self.calls.add(Call(f"dynamodb:{action}", TABLE, key["pk"]["S"]))
+
+
+@cache
+def calls_of_method(method: str) -> frozenset[Call]:
+    """All that a method of the storage may ask for."""
+    noted: set[Call] = set()
+    for refuses, samples in ((False, SAMPLES[method]), (True, REFUSED.get(method, []))):
+        for sample in samples:
+            client = NotingClient(refuses=refuses)
+            sample(DynamoDBStore(client, TABLE, lambda _: None))
+            noted |= client.calls
+    return frozenset(noted)

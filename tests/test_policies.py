@@ -1,0 +1,162 @@
+"""Each function may do what its code does, and nothing else: policies of `template.yaml` held against the code."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from local.intrinsics import Resolver, parse
+from tests.reachable import FUNCTIONS, STORE_METHODS, calls_of
+from tests.store_calls import SAMPLES, TABLE, Call, calls_of_method
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+TEMPLATE: Final = parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+TOKEN: Final = "arn:aws:ssm:us-east-1:123456789012:parameter/token"
+RESOLVER: Final = Resolver({"Table.Arn": TABLE, "UpstashTokenParameter": "/token"})
+LEADING_KEYS: Final = "dynamodb:LeadingKeys"
+
+Statement = dict[str, Any]
+
+
+def statements_of(function: str) -> list[Statement]:
+    """A function's statements, with its resources' names as this test knows them."""
+    name = "".join(word.capitalize() for word in function.split("_")) + "Function"
+    policies = TEMPLATE["Resources"][name]["Properties"]["Policies"]
+    return [RESOLVER.resolve(each) for policy in policies for each in _list(policy["Statement"])]
+
+
+def needs_of(function: str) -> set[Call]:
+    """What a function's code can come to ask AWS for."""
+    calls = calls_of(function)
+    needs = {call for method in calls.store for call in calls_of_method(method)}
+    return needs | ({Call("ssm:GetParameter", TOKEN, "")} if calls.redis else set())
+
+
+def findings(statements: list[Statement], needs: set[Call]) -> list[str]:
+    """Everything that is wrong with a policy."""
+    return [
+        *_wildcards(statements),
+        *(f"lacks {need}" for need in needs if not any(_allows(each, need) for each in statements)),
+        *_unneeded(statements, needs),
+        *_too_wide(statements, needs),
+    ]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _wildcards(statements: list[Statement]) -> Iterator[str]:
+    for each in statements:
+        for text in (*_list(each["Action"]), *_list(each["Resource"])):
+            if not isinstance(text, str) or "*" in text or "?" in text:
+                yield f"wildcard {text}"
+        if each["Effect"] != "Allow" or not set(each) <= {"Effect", "Action", "Resource", "Condition"}:
+            yield f"a kind of statement that is not understood here: {each}"
+
+
+def _patterns(statement: Statement) -> list[str]:
+    """Partition keys that a statement is about. Any other condition than ours fails here."""
+    condition = statement.get("Condition")
+    if condition is None:
+        return ["*"]
+    ((operator, keys),) = condition.items()
+    assert (operator, list(keys)) == ("ForAllValues:StringLike", [LEADING_KEYS])
+    return _list(keys[LEADING_KEYS])
+
+
+def _allows(statement: Statement, need: Call) -> bool:
+    return (
+        need.action in _list(statement["Action"])
+        and need.resource in _list(statement["Resource"])
+        and any(fnmatchcase(need.key, pattern) for pattern in _patterns(statement))
+    )
+
+
+def _unneeded(statements: list[Statement], needs: set[Call]) -> Iterator[str]:
+    for each in statements:
+        for action in _list(each["Action"]):
+            for resource in _list(each["Resource"]):
+                for pattern in _patterns(each):
+                    used = [need for need in needs if need[:2] == (action, resource)]
+                    if not any(fnmatchcase(need.key, pattern) for need in used):
+                        yield f"unused {action} on {resource} for {pattern}"
+
+
+def _too_wide(statements: list[Statement], needs: set[Call]) -> Iterator[str]:
+    """What is done in one kind of partition alone must say so."""
+    for each in statements:
+        for action in _list(each["Action"]):
+            kinds = {need.key[:2] for need in needs if _allows(each, need) and need.action == action}
+            if _patterns(each) == ["*"] and kinds in ({"C#"}, {"U#"}):
+                yield f"{action} for {kinds} without a condition"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_policy_is_what_the_code_needs(function: str) -> None:
+    """No action, resource or partition is missing, unused or a wildcard."""
+    assert findings(statements_of(function), needs_of(function)) == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_an_action_that_is_missing_is_found(function: str) -> None:
+    """Each action that is taken from a policy makes the test above fail."""
+    for at, statement in enumerate(statements_of(function)):
+        for action in _list(statement["Action"]):
+            mutant = statements_of(function)
+            mutant[at]["Action"] = [each for each in _list(statement["Action"]) if each != action]
+            assert any(each.startswith("lacks") and action in each for each in _found(function, mutant)), (
+                action
+            )
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("action", ["dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:BatchWriteItem"])
+def test_an_action_that_is_not_needed_is_found(function: str, action: str) -> None:
+    """An action that is added makes it fail."""
+    mutant = statements_of(function)
+    mutant[0]["Action"] = [*_list(mutant[0]["Action"]), action]
+    assert f"unused {action}" in "\n".join(_found(function, mutant))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_wildcard_is_found(function: str) -> None:
+    """As an action, in one, or as a resource."""
+    for part, wildcard in (("Action", "*"), ("Action", "dynamodb:*"), ("Resource", "*")):
+        mutant = statements_of(function)
+        mutant[0][part] = wildcard
+        assert f"wildcard {wildcard}" in _found(function, mutant)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_condition_that_is_gone_or_wrong_is_found(function: str) -> None:
+    """A right to a kind of partition that is widened to all, or given for another kind."""
+    for at, statement in enumerate(statements_of(function)):
+        if _patterns(statement)[0][:2] in {"C#", "U#"}:
+            mutant = statements_of(function)
+            del mutant[at]["Condition"]
+            assert "without a condition" in "\n".join(_found(function, mutant))
+            mutant = statements_of(function)
+            mutant[at]["Condition"]["ForAllValues:StringLike"][LEADING_KEYS] = ["X#*"]
+            assert "lacks" in "\n".join(_found(function, mutant))
+
+
+def _found(function: str, statements: list[Statement]) -> list[str]:
+    return findings(copy.deepcopy(statements), needs_of(function))
+
+
+def test_every_method_of_the_storage_is_known_and_used() -> None:
+    """Each has a sample, and some function reaches it: so the analysis of the code misses none."""
+    assert set(SAMPLES) == STORE_METHODS
+    assert set().union(*(calls_of(function).store for function in FUNCTIONS)) == STORE_METHODS
+
+
+def test_redis_is_reached_by_those_that_read() -> None:
+    """Nobody else may read the token."""
+    reaching = {function for function in FUNCTIONS if calls_of(function).redis}
+    assert reaching == {"list_channels", "fetch_messages", "check_health"}
