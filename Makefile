@@ -23,7 +23,7 @@ export TOKEN_USER
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run token demo test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run token demo usage capacity measure test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
 	template-check lock clean distclean
 
 help: ## List the targets
@@ -42,6 +42,15 @@ token: setup ## Print a token for the local API: make token USER=ada
 
 demo: setup ## Post real conversations to a running stack and read them back: make demo SOURCE=file-or-folder
 	@$(BIN)/python -m local.demo $(if $(SOURCE),"$$SOURCE")
+
+usage: .venv/.ready ## Redis commands, bytes and hit rate against the Upstash plan (ARGS=--cloudwatch: of a deployment)
+	@$(BIN)/python -m local.usage $(ARGS)
+
+capacity: .venv/.ready ## What so many users need and cost a month: make capacity USERS=100 ARGS="--plot cost.svg"
+	@$(BIN)/python -m bench.capacity $(if $(USERS),--users $(USERS)) $(ARGS)
+
+measure: .venv/.ready ## Measure anew what the planner counts with (bench/measured.json; some minutes)
+	@$(BIN)/python -m bench.measure $(ARGS)
 
 test: setup ## Run every test: make test ARGS="-k tokens"
 	@$(BIN)/python -m pytest -m "not dynamodb_local and not artifacts" $(ARGS)

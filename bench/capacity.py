@@ -15,9 +15,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from bench.capacity_chart import chart
-from bench.capacity_plan import Report, Workload, guide, of_trace, plan
+from bench.capacity_plan import Report, guide, of_trace, plan
 from bench.costs import Measured, measured
 from bench.report import table
+from bench.workload import Workload
 from shared.plans import DAYS, GB, MIB, PLANS
 
 __all__ = ["Report", "Workload", "guide", "measured", "plan"]
@@ -27,7 +28,7 @@ def text(report: Report) -> str:
     """For a terminal."""
     daily = sum(report.requests.values()) / DAYS
     use, theirs = report.redis, guide(report.workload.users)
-    about = "measured" if report.is_measured else "an upper bound: beyond what was measured"
+    about = "measured" if report.is_measured else "beyond what was measured"
     rows = [
         ("requests a day", f"{daily:,.0f}"),
         (
@@ -40,7 +41,7 @@ def text(report: Report) -> str:
             f"{(use.stored_bytes or 0) / MIB:.1f} MB (the guide: {theirs['stored_bytes'] / 1e6:.0f} MB)",
         ),
         ("Redis moved a month", f"{use.moved_bytes / GB:.2f} GB"),
-        ("hit rate", f"{report.hit_rate:.1%} (the guide: 80 to 90 %)"),
+        ("hit rate", f"{_percent(use.hit_rate)} (the guide: 80 to 90 %)"),
         (
             "DynamoDB units a month",
             f"{report.amounts['read_units']:,.0f} read, {report.amounts['write_units']:,.0f} write",
@@ -63,6 +64,10 @@ def text(report: Report) -> str:
             f"All of it, with the cheapest plan of today: ${report.least:,.2f} a month",
         ]
     )
+
+
+def _percent(share: float | None) -> str:
+    return "not measured, priced as none" if share is None else f"{share:.1%}"
 
 
 def _offer(report: Report, name: str) -> str:
@@ -117,12 +122,18 @@ def _parser() -> argparse.ArgumentParser:
         "--push", dest="poll_seconds", action="store_const", const=None, help="no polling (the default)"
     )
     made.add_argument(
-        "--plot", type=Path, metavar="FILE.svg", help="draw cost and quotas from 10 to 1,000,000 users"
+        "--plot", type=_svg, metavar="FILE.svg", help="draw cost and quotas from 10 to 1,000,000 users"
     )
     made.add_argument("--free-tier", action="store_true", help="30 days of bench.day on the free plans")
     made.add_argument("--json", action="store_true", help="one line of JSON")
     made.add_argument("--check", action="store_true", help="with --free-tier: end with 1 if it is not free")
     return made
+
+
+def _svg(name: str) -> Path:
+    if not name.endswith(".svg"):
+        raise argparse.ArgumentTypeError(f"{name}: the chart is an SVG; name it .svg")
+    return Path(name)
 
 
 def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from math import log10
 from typing import Final
 
-from bench.capacity_plan import Report, Workload, plan
+from bench.capacity_plan import Report, plan
 from bench.costs import Measured
+from bench.workload import Workload
 from shared.plans import GUIDE, PLANS
 
 USERS: Final = tuple(round(10 ** (1 + step / 8)) for step in range(41))
@@ -40,8 +41,7 @@ def chart(workload: Workload, known: Measured) -> str:
         ),
     ]
     size = f'width="1150" height="{2 * (HEIGHT + GAP) + 60}"'
-    limit = known.scales[-1]["users"]
-    note = f"Measured up to {limit:,} users of the trace; beyond that an upper bound."
+    note = f"Measured up to {known.last:,} users; beyond that estimated, every page as read uncached."
     parts.append(f'<text x="{LEFT}" y="{2 * (HEIGHT + GAP) + 30}">{note}</text>')
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{STYLE}</style>'
     return "\n".join([head, '<rect width="100%" height="100%" fill="#fff"/>', *parts, "</svg>\n"])

@@ -1,7 +1,7 @@
 """The arithmetic of ``bench.capacity``: a workload's requests, units, bytes, Redis commands, and dollars a month.
 
-Beyond what was measured it takes an upper bound: what grows with users grows in proportion, and every page and list is
-read uncached.
+Beyond what was measured, requests, units and bytes grow in proportion and every page and list is read uncached: an
+upper bound. Redis commands and cold starts follow containers, not requests: they go on growing as they did last.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Final
 
 from bench import allowances, prices, units
 from bench.costs import Measured, Scale, measured
+from bench.workload import TRACE_MEMBERSHIPS, TRACE_SESSIONS, Workload
+from shared.cache.redis import BundlePolicy
 from shared.model import Entry
 from shared.plans import DAYS, GB, GUIDE, PLANS, Usage
 from shared.store import items
@@ -24,53 +26,10 @@ MEMORY_GB: Final = 0.5
 GUIDE_COMMANDS: Final = 5
 GUIDE_BYTES: Final = 10 * 2_000 + 50 * 1_000
 """Of a user: 10 channels of 2 KB and 50 messages of 1 KB."""
-TRACE_MEMBERSHIPS: Final = 7.5
-"""Channels of a user in ``bench.trace``: 5 to 10."""
-TRACE_SESSIONS: Final = 0.7 * 3
-"""Sessions of a user a day in ``bench.trace``."""
+MOST_STORED: Final = 2 * BundlePolicy().max_bytes * 4 / 3
+"""Bytes in Redis: one bundle of pages and one of lists, had compression saved nothing, in base64."""
 ITEM_OVERHEAD: Final = 100
 """Bytes that DynamoDB stores beside each item."""
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """How many, and how often. The defaults are the day of ``bench.day``.
-
-    Attributes:
-        active: Share of the users who come on a day.
-        sessions: Of each of them, a day.
-        lists: Requests for the list of channels, a session.
-        pages: Requests for a page of messages, a session.
-        posts: Messages, a session.
-        memberships: Channels that a user is in.
-        message_bytes: Of a message's JSON; None for what was measured on real text.
-        poll_seconds: Between two questions for news in an open session; None where news is pushed, or not awaited.
-        session_minutes: How long a session that polls is open.
-        months_kept: For how many months messages are stored.
-    """
-
-    users: int = 100
-    active: float = 0.7
-    sessions: float = 3
-    lists: float = 2
-    pages: float = 4
-    posts: float = 1_000 / 210
-    memberships: float = TRACE_MEMBERSHIPS
-    message_bytes: float | None = None
-    poll_seconds: float | None = None
-    session_minutes: float = 10
-    months_kept: int = 12
-
-    @property
-    def sessions_a_day(self) -> float:
-        """Of all users."""
-        return self.users * self.active * self.sessions
-
-    def requests_a_day(self) -> dict[str, float]:
-        """By kind."""
-        polls = self.session_minutes * 60 / self.poll_seconds if self.poll_seconds else 0.0
-        each = {"list": self.lists, "page": self.pages, "post": self.posts, "poll": polls}
-        return {kind: count * self.sessions_a_day for kind, count in each.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +39,18 @@ class Report:
     Attributes:
         requests: By kind.
         redis: What Redis is used for.
-        hit_rate: Share of reads that need nothing whole from DynamoDB.
         amounts: What is priced, by name.
         dollars: By service, Redis apart; DynamoDB at its always-free 25 units where they are enough, else on demand.
         on_demand: Dollars for DynamoDB's units if the table is on demand.
         plans: Dollars for Redis by Upstash plan; None where the plan does not allow it or has no public price.
         exceeded: Limits that are exceeded, by plan.
         quotas: Share of each free quota that is used; above 1 it is not enough.
-        is_measured: Whether it lies within what was measured; else it is an upper bound.
+        is_measured: Whether it lies within what was measured; else see this module.
     """
 
     workload: Workload
     requests: dict[str, float]
     redis: Usage
-    hit_rate: float
     amounts: dict[str, float]
     dollars: dict[str, float]
     on_demand: float
@@ -123,7 +80,7 @@ class _Plan:
         self.users = workload.sessions_a_day / TRACE_SESSIONS
         self.heavier = (workload.message_bytes or known.message_bytes) / known.message_bytes
         self.daily = workload.requests_a_day()
-        self.is_measured = self.users <= known.scales[-1]["users"]
+        self.is_measured = self.users <= known.last
 
     def report(self) -> Report:
         amounts, redis = self._amounts(), self._redis()
@@ -133,7 +90,6 @@ class _Plan:
             workload=self.workload,
             requests={kind: count * DAYS for kind, count in self.daily.items()},
             redis=redis,
-            hit_rate=redis.hit_rate or 0.0,
             amounts=amounts,
             dollars=_dollars(amounts, 0.0 if quotas["DynamoDB 25/25"] <= 1 else on_demand),
             on_demand=on_demand,
@@ -182,7 +138,7 @@ class _Plan:
         return DAYS * sum(count * each(kind) for kind, count in self.daily.items() if count)
 
     def _amounts(self) -> dict[str, float]:
-        cold = DAYS * self.known.grows(self.users, lambda scale: scale["cold_starts"])
+        cold = DAYS * self._day("cold_starts")
         seconds = (
             self._month(lambda kind: self._each(kind, "ms")) / 1000 + cold * self.known.cold_start_ms / 1000
         )
@@ -199,22 +155,29 @@ class _Plan:
         }
 
     def _redis(self) -> Usage:
-        grows = self.known.grows
-        commands = grows(self.users, lambda scale: scale["redis_commands"])
+        commands = self._day("redis_commands")
+        moved = self._day("redis_bytes_moved") * self.heavier
+        stored = self._day("stored_bytes") * self.heavier
         return Usage(
             commands_today=ceil(commands),
             commands_month=ceil(commands * DAYS),
-            stored_bytes=round(grows(self.users, lambda scale: scale["stored_bytes"]) * self.heavier),
-            hit_rate=self.known.averages(self.users, lambda scale: scale["hit_rate"]["all"], lambda _: 0.0),
-            moved_bytes=round(
-                DAYS * grows(self.users, lambda scale: scale["redis_bytes_moved"]) * self.heavier
-            ),
+            stored_bytes=round(min(stored, MOST_STORED)),
+            hit_rate=self._hit_rate(),
+            moved_bytes=round(DAYS * min(moved, commands * MOST_STORED / 2)),
         )
+
+    def _day(self, name: str) -> float:
+        return self.known.grows(self.users, lambda scale: float(scale[name]))
+
+    def _hit_rate(self) -> float | None:
+        if not self.is_measured:
+            return None
+        return self.known.averages(self.users, lambda scale: scale["hit_rate"]["all"])
 
     def _busiest(self, kind: str, month: float) -> float:
         """Share of the table's free units that its busiest 300 s need, if it were as uneven as the trace."""
-        peak = self.known.grows(self.users, lambda scale: scale["busiest_300_s"][kind])
-        traced = self.known.grows(self.users, lambda scale: _units_a_day(scale, f"{kind}_units"))
+        peak = self.known.busiest(self.users, lambda scale: float(scale["busiest_300_s"][kind]))
+        traced = self.known.busiest(self.users, lambda scale: _units_a_day(scale, f"{kind}_units"))
         return peak * (month / DAYS) / traced / (allowances.TABLE_UNITS * BURST_SECONDS)
 
     def _quotas(self, amounts: Mapping[str, float], redis: Usage) -> dict[str, float]:

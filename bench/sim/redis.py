@@ -31,6 +31,7 @@ class SimRedis:
     def __init__(self, world: World) -> None:
         self._world = world
         self._versions: dict[str, list[tuple[float, int, str, float]]] = {}
+        self._writers: dict[str, str] = {}
         self._writes = 0
 
     def get(self, key: str) -> object:
@@ -45,7 +46,7 @@ class SimRedis:
         world.count("Redis value garbled or foreign")
         return self._corrupted(value)
 
-    def set(self, key: str, value: str, expiry_seconds: int) -> str:
+    def set(self, key: str, value: str, expiry_seconds: int, writer: str) -> str:
         """Takes effect now, later, or never; says OK."""
         world, weather = self._world, self._world.weather.redis
         if world.chance(weather.lost):
@@ -56,6 +57,9 @@ class SimRedis:
             world.count("Redis write late")
             at += world.rng.uniform(0, LATE_MS)
         self._writes += 1
+        if key in self._versions and self._writers.get(key) != writer:
+            world.count("Redis value overwritten by another container")
+        self._writers[key] = writer
         insort(self._versions.setdefault(key, []), (at, self._writes, value, at + expiry_seconds * 1000))
         if world.chance(weather.unanswered):
             world.count("Redis answer lost")
@@ -122,4 +126,5 @@ class SimUpstash(Upstash):
             raise RedisError(world.rng.choice(FAILURES))
         if command == "GET":
             return self._redis.get(str(arguments[0]))
-        return self._redis.set(str(arguments[0]), str(arguments[1]), int(arguments[3]))
+        key, value, _, expiry_seconds = arguments
+        return self._redis.set(str(key), str(value), int(expiry_seconds), self._container.name)

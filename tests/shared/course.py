@@ -116,19 +116,25 @@ class Course:
 
     def _write(self, user: str, names: list[str]) -> None:
         services = self.container()
-        for name in names:
-            drafts = [Draft(text) for text in texts_of(name)]
-            for _ in range(3):
-                try:
-                    posted = post_message(services, user, self.channel, drafts, key=name)
-                except CommitUnknownError:
-                    continue
-                except UnavailableError:
-                    break
-                self.acknowledged.setdefault(name, []).append(posted)
-                self.positions |= {json.loads(body)["seq"] for body in posted.bodies}
-                break
-        self.writing -= 1
+        try:
+            for name in names:
+                self._post(services, user, name)
+        finally:
+            self.writing -= 1
+
+    def _post(self, services: Services, user: str, name: str) -> None:
+        """Under its name as key; again, up to three times, while nobody knows what came of it."""
+        drafts = [Draft(text) for text in texts_of(name)]
+        for _ in range(3):
+            try:
+                posted = post_message(services, user, self.channel, drafts, key=name)
+            except CommitUnknownError:
+                continue
+            except UnavailableError:
+                return
+            self.acknowledged.setdefault(name, []).append(posted)
+            self.positions |= {json.loads(body)["seq"] for body in posted.bodies}
+            return
 
 
 def texts_of(name: str) -> list[str]:

@@ -1,0 +1,54 @@
+"""Every route answers the same in process, behind the local gateway, and as the artifact that would be deployed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from local import template
+from local.routing import Routes
+from tests.artifacts.emulator import ROOT
+from tests.artifacts.tour import SECRET, Tour
+from tests.endpoint import TOKEN
+
+if TYPE_CHECKING:
+    from tests.api import Api
+    from tests.artifacts.conftest import GatewayApi
+    from tests.artifacts.emulator import EmulatedApi
+
+ROUTES: Final = template.load(ROOT / "template.yaml").routes
+
+
+def test_in_process(api: Api) -> None:
+    """Over the storage in memory; and the tour calls every route that there is."""
+    tour = Tour(api)
+    tour.take()
+    matched = [Routes(ROUTES).match(method, path) for method, path in tour.called]
+    assert {each[0].key for each in matched if each} == {route.key for route in ROUTES}
+
+
+@pytest.mark.stack
+def test_behind_the_local_gateway(gateway: GatewayApi) -> None:
+    """As `make run` serves it."""
+    Tour(gateway, redis="ok").take()
+
+
+@pytest.mark.stack
+@pytest.mark.artifacts
+def test_as_built_artifacts(emulated: EmulatedApi) -> None:
+    """Under AWS's emulator, with nothing but what Lambda's runtime brings; twice, cold and warm."""
+    for _ in range(2):
+        Tour(emulated, redis="ok").take()
+    assert emulated.emulators.keys() == {route.function for route in ROUTES}
+    for name, emulator in emulated.emulators.items():
+        lines = _lines(emulator.log)
+        assert lines, name
+        assert TOKEN not in emulator.log
+        assert SECRET not in emulator.log
+
+
+def _lines(log: str) -> list[dict[str, object]]:
+    """The functions' own lines, one JSON object each, among the emulator's."""
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]

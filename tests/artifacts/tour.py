@@ -1,0 +1,174 @@
+"""Every route of the API, once round: the same assertions whatever stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+from uuid import uuid4
+
+from tests.api import Answer
+
+PAGE: Final = {
+    "channel_id",
+    "messages",
+    "first_seq",
+    "last_seq",
+    "channel_last_seq",
+    "has_more_before",
+    "has_more_after",
+}
+PROBLEM: Final = {"type", "title", "status", "code", "detail", "request_id", "retryable"}
+SECRET: Final = "a text that no log may have"
+
+
+class Caller(Protocol):
+    """The API: in process, behind the local gateway, or as built artifacts."""
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        *,
+        user: str | None = "ada",
+        body: Any = None,
+        query: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request's answer."""
+
+
+@dataclass
+class Tour:
+    """A tour through a channel of its own; `redis` is what the deep health check should say of Redis."""
+
+    api: Caller
+    redis: str = "off"
+    called: set[tuple[str, str]] = field(default_factory=set)
+    """Methods and paths."""
+
+    def call(self, status: int, method: str, path: str, **rest: Any) -> Answer:
+        """An answer that must have this status, and a body of the kind that goes with it."""
+        self.called.add((method, path))
+        answer = self.api(method, path, **rest)
+        assert answer.status == status, f"{method} {path}: {answer.status} {answer.body}"
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        if status >= 400 and rest.get("user", "ada"):
+            assert headers["content-type"] == "application/problem+json"
+            assert answer.json.keys() >= PROBLEM
+            assert answer.json["status"] == status
+        elif answer.body and status < 400:
+            assert headers["content-type"] == "application/json"
+        if rest.get("user", "ada"):
+            assert headers["x-request-id"]
+            assert "dynamodb;desc=" in headers["server-timing"]
+        return Answer(answer.status, headers, answer.body)
+
+    def take(self) -> None:
+        """All of it."""
+        self.health()
+        channel = self.make_channel()
+        self.change_channel(channel)
+        self.come_and_go(channel)
+        self.talk(channel)
+        self.read(channel)
+        self.catch_up(channel)
+        self.be_refused(channel)
+        self.close(channel)
+
+    def health(self) -> None:
+        """What answers without a token."""
+        assert self.call(200, "GET", "/v1/healthz", user=None).json == {"status": "ok"}
+        deep = self.call(200, "GET", "/v1/healthz", user=None, query={"deep": "1"}).json
+        assert deep["status"] == "ok"
+        assert deep["checks"]["dynamodb"]["status"] == "ok"
+        assert deep["checks"]["redis"]["status"] == self.redis, deep
+
+    def make_channel(self) -> str:
+        """A public channel, found again under its key."""
+        body = {"kind": "public", "name": "lobby", "topic": "Say hello"}
+        key = {"Idempotency-Key": uuid4().hex}
+        made = self.call(201, "POST", "/v1/channels", body=body, headers=key)
+        assert made.json["role"] == "owner"
+        assert made.headers["location"].endswith(f"/v1/channels/{made.json['id']}")
+        assert self.call(201, "POST", "/v1/channels", body=body, headers=key).json == made.json
+        return str(made.json["id"])
+
+    def change_channel(self, channel: str) -> None:
+        """Its topic, once for each version."""
+        seen = self.call(200, "GET", f"/v1/channels/{channel}")
+        assert seen.json["name"] == "lobby"
+        change = {"body": {"topic": "Welcome"}, "headers": {"If-Match": seen.headers["etag"]}}
+        changed = self.call(200, "PATCH", f"/v1/channels/{channel}", **change)
+        assert changed.json["topic"] == "Welcome"
+        assert self.call(412, "PATCH", f"/v1/channels/{channel}", **change).code == "version_mismatch"
+
+    def come_and_go(self, channel: str) -> None:
+        """Grace is added, Linus joins, is promoted, and leaves."""
+        members = f"/v1/channels/{channel}/members"
+        assert self.call(201, "PUT", f"{members}/grace").json["user_id"] == "grace"
+        assert self.call(200, "PUT", f"{members}/grace").json["role"] == "member"
+        self.call(201, "PUT", f"{members}/me", user="linus")
+        assert (
+            self.call(200, "PUT", f"{members}/linus", body={"role": "moderator"}).json["role"] == "moderator"
+        )
+        found = self.call(200, "GET", members, query={"limit": 2}).json
+        assert [each["user_id"] for each in found["members"]] == ["ada", "grace"]
+        following = self.call(200, "GET", members, query={"cursor": found["next_cursor"]}).json
+        assert [each["user_id"] for each in following["members"]] == ["linus"]
+        self.call(204, "DELETE", f"{members}/me", user="linus")
+        assert self.call(404, "DELETE", f"{members}/linus").code == "member_not_found"
+        assert self.call(403, "GET", f"/v1/channels/{channel}/messages", user="linus").code == "not_a_member"
+
+    def talk(self, channel: str) -> None:
+        """Three messages, the first of them sent twice."""
+        path, key = f"/v1/channels/{channel}/messages", {"Idempotency-Key": "hello"}
+        first = self.call(201, "POST", path, body={"text": SECRET}, headers=key)
+        again = self.call(201, "POST", path, body={"text": SECRET}, headers=key)
+        assert again.json == first.json
+        assert again.headers["idempotency-replayed"] == "true"
+        other = self.call(422, "POST", path, body={"text": "Other"}, headers=key)
+        assert other.code == "idempotency_key_reused"
+        batch = {"messages": [{"text": "Two"}, {"text": "Three 🐦", "metadata": {"n": 3}}]}
+        self.call(201, "POST", path, body=batch, user="grace")
+
+    def read(self, channel: str) -> None:
+        """All of them in order, those after one, one alone; and nothing when nothing is new."""
+        path = f"/v1/channels/{channel}/messages"
+        page = self.call(200, "GET", path)
+        assert page.json.keys() == PAGE
+        assert [each["text"] for each in page.json["messages"]] == [SECRET, "Two", "Three 🐦"]
+        assert [each["seq"] for each in page.json["messages"]] == [1, 2, 3]
+        assert self.call(304, "GET", path, headers={"If-None-Match": page.headers["etag"]}).body == ""
+        newer = self.call(200, "GET", path, query={"after": 1, "limit": 1}).json
+        assert (newer["messages"], newer["has_more_after"]) == ([page.json["messages"][1]], True)
+        last = page.json["messages"][2]
+        assert self.call(200, "GET", f"{path}/{last['id']}", user="grace").json == last
+        assert self.call(404, "GET", f"{path}/nothing").code == "message_not_found"
+
+    def catch_up(self, channel: str) -> None:
+        """Ada has two unread messages, until she has read them; Linus finds the channel again."""
+        assert self.listed(channel)["unread_count"] == 2
+        read = f"/v1/channels/{channel}/read"
+        assert self.call(200, "PUT", read, body={"last_read_seq": 3}).json["unread_count"] == 0
+        assert self.listed(channel)["unread_count"] == 0
+        assert self.listed(channel, user="linus", query={"scope": "public"})["role"] is None
+
+    def listed(self, channel: str, **rest: Any) -> dict[str, Any]:
+        """The channel as it stands in a list."""
+        channels = self.call(200, "GET", "/v1/channels", **rest).json["channels"]
+        return dict(next(each for each in channels if each["id"] == channel))
+
+    def be_refused(self, channel: str) -> None:
+        """Nobody, nothing, nonsense."""
+        path = f"/v1/channels/{channel}/messages"
+        self.call(401, "GET", path, user=None)
+        assert self.call(404, "GET", "/v1/channels/0000000000000000").code == "channel_not_found"
+        assert self.call(422, "POST", path, body={"text": ""}).code == "validation_failed"
+        assert self.call(422, "GET", path, query={"after": 9}).code == "position_out_of_range"
+
+    def close(self, channel: str) -> None:
+        """An archived channel can be read, and that is all."""
+        self.call(204, "DELETE", f"/v1/channels/{channel}")
+        refused = self.call(409, "POST", f"/v1/channels/{channel}/messages", body={"text": "Late"})
+        assert refused.code == "channel_archived"
+        assert len(self.call(200, "GET", f"/v1/channels/{channel}/messages").json["messages"]) == 3
