@@ -77,7 +77,7 @@ class _Plan:
     def __init__(self, workload: Workload, known: Measured) -> None:
         self.workload, self.known = workload, known
         # Users of the trace who would come as often: containers and Redis feel sessions, not accounts.
-        self.users = workload.sessions_a_day / TRACE_SESSIONS
+        self.users = round(workload.sessions_a_day / TRACE_SESSIONS, 6)
         self.heavier = (workload.message_bytes or known.message_bytes) / known.message_bytes
         self.daily = workload.requests_a_day()
         self.is_measured = self.users <= known.last

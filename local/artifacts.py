@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+CACHE: Final = ROOT / ".local/artifacts"
 LAMBDA: Final = "aarch64-manylinux2014"
 """arm64, as `template.yaml` says, in uv's words."""
 LAMBDA_PYTHON: Final = "3.13"
@@ -34,7 +35,7 @@ LEFT_OUT: Final = frozenset({"shared/store/memory.py"})
 """Of `shared/`: what only tests and benchmarks use."""
 FIXED_TIME: Final = 1_577_836_800
 """2020-01-01: a zip file keeps times, and cannot keep those before 1980."""
-_NOISE: Final = frozenset(
+NOISE: Final = frozenset(
     {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
 )
 _CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
@@ -108,15 +109,16 @@ def _version(python: str) -> str:
     return done.stdout.strip()
 
 
-def build(function: str, directory: Path, target: Target) -> None:
+def build(function: str, directory: Path, target: Target, cache: Path = CACHE) -> None:
     """Makes a function's artifact.
 
     Args:
         function: its folder's name, `list_channels`.
         directory: what it holds is replaced.
         target: what it will run on.
+        cache: where installed dependencies are kept for the next function.
     """
-    libraries = _libraries("artifact-redis" if function in USES_REDIS else "artifact", target)
+    libraries = _libraries("artifact-redis" if function in USES_REDIS else "artifact", target, cache)
     shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree(libraries, directory)
     for source in sources(function):
@@ -136,11 +138,11 @@ def sources(function: str) -> Iterator[Path]:
             yield path
 
 
-def _libraries(requirements: str, target: Target) -> Path:
+def _libraries(requirements: str, target: Target, cache: Path) -> Path:
     """The installed and compiled dependencies, made once for all functions that have the same."""
     file = ROOT / f"requirements/{requirements}.txt"
     key = sha256(b"|".join([file.read_bytes(), target.platform.encode(), target.python.encode(), b"1"]))
-    made = ROOT / ".local/artifacts" / f"{requirements}-{key.hexdigest()[:12]}"
+    made = cache / f"{requirements}-{key.hexdigest()[:12]}"
     if made.is_dir():
         return made
     made.parent.mkdir(parents=True, exist_ok=True)
@@ -171,7 +173,7 @@ def _strip(directory: Path) -> None:
     shutil.rmtree(directory / "bin", ignore_errors=True)
     (directory / ".lock").unlink(missing_ok=True)
     for path in directory.glob("*.dist-info/*"):
-        if path.name in _NOISE:
+        if path.name in NOISE:
             path.unlink()
 
 

@@ -36,6 +36,7 @@ class Settings:
     redis_url: str = _setting("REDIS_URL", "")
     redis_connect_timeout_ms: int = _setting("REDIS_CONNECT_TIMEOUT_MS", 200)
     redis_read_timeout_ms: int = _setting("REDIS_READ_TIMEOUT_MS", 300)
+    redis_wait_ms: int = _setting("REDIS_WAIT_MS", 50)
     redis_breaker_failures: int = _setting("REDIS_BREAKER_FAILURES", 3)
     redis_breaker_open_ms: int = _setting("REDIS_BREAKER_OPEN_MS", 10_000)
     cache_ttl_channels: int = _setting("CACHE_TTL_CHANNELS", 300)

@@ -76,7 +76,8 @@ class FakeUpstash(Upstash):
     def __init__(
         self, now: Callable[[], int], values: dict[str, Any] | None = None, budget: float = 0.5
     ) -> None:
-        options = UpstashOptions("http://fake.invalid", "none", 0, round(budget * 1000))
+        milliseconds = round(budget * 1000)
+        options = UpstashOptions("http://fake.invalid", "none", 0, milliseconds, wait_ms=milliseconds)
         super().__init__(options, CacheMetrics(), now)
         self.values: dict[str, Any] = {} if values is None else values
         self.commands: list[tuple[str | int, ...]] = []

@@ -6,13 +6,24 @@ import copy
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
+from local import template
 from local.intrinsics import Resolver, parse
+from local.routing import Routes
+from shared.services import compose
+from shared.settings import Settings
+from shared.store.memory import MemoryStore
+from tests.api import Answer, Api
+from tests.artifacts.tour import Tour
 from tests.reachable import FUNCTIONS, STORE_METHODS, calls_of
 from tests.store_calls import SAMPLES, TABLE, Call, calls_of_method
+
+if TYPE_CHECKING:
+    from shared.store.interface import Store
+    from tests.conftest import FakeClock
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TEMPLATE: Final = parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
@@ -160,3 +171,36 @@ def test_redis_is_reached_by_those_that_read() -> None:
     """Nobody else may read the token."""
     reaching = {function for function in FUNCTIONS if calls_of(function).redis}
     assert reaching == {"list_channels", "fetch_messages", "check_health"}
+
+
+class NotingStore:
+    """A storage in memory that notes which of its methods are called."""
+
+    def __init__(self) -> None:
+        self._store = MemoryStore()
+        self.called: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        """The storage's own."""
+        self.called.add(name)
+        return getattr(self._store, name)
+
+
+def test_nothing_is_called_that_the_analysis_does_not_see(clock: FakeClock) -> None:
+    """On a tour through every route each function calls only what its code was found to reach."""
+    store = NotingStore()
+    api = Api(compose(Settings(), cast("Store", store), clock.now, clock.sleep))
+    routes = Routes(template.load(ROOT / "template.yaml").routes)
+    unseen = set()
+
+    def call(method: str, path: str, **rest: Any) -> Answer:
+        store.called.clear()
+        answer = api(method, path, **rest)
+        matched = routes.match(method, path)
+        assert matched is not None
+        function = matched[0].handler.split(".")[1]
+        unseen.update({(function, each) for each in store.called - calls_of(function).store})
+        return answer
+
+    Tour(call).take()
+    assert not unseen

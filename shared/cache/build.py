@@ -39,6 +39,7 @@ def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
         settings.upstash_token,
         settings.redis_connect_timeout_ms,
         settings.redis_read_timeout_ms,
+        settings.redis_wait_ms,
         settings.redis_breaker_failures,
         settings.redis_breaker_open_ms,
         read_token=parameter_reader(settings.upstash_token_parameter),

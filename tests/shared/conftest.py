@@ -9,6 +9,7 @@ from shared.model import Kind
 from shared.services import Services
 from tests.conftest import FakeClock
 from tests.contract.samples import open_channel
+from tests.shared.holes import World
 from tests.shared.posting import Chat
 from tests.shared.scripted_store import ScriptedStore
 
@@ -27,3 +28,9 @@ def store() -> ScriptedStore:
 def chat(store: ScriptedStore, clock: FakeClock, services: Services) -> Chat:
     """A public channel of Ada, Eve and Joe."""
     return Chat(store, clock, services, open_channel(store, "ada", "eve", "joe", kind=Kind.PUBLIC))
+
+
+@pytest.fixture
+def world(store: ScriptedStore, clock: FakeClock) -> World:
+    """A fresh channel."""
+    return World(store, clock, open_channel(store, "ada", "eve"))

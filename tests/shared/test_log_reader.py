@@ -2,67 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import pytest
 
-from shared.log_reader import DEAD_MS, OLD_MS, PATIENCE_SECONDS, DirectLogReader, Span, mend_preview
-from shared.messages import Draft, encode, preview, preview_of
-from shared.model import Entry, Preview
-from tests.conftest import FakeClock
-from tests.contract.samples import head_of, open_channel
-from tests.shared.scripted_store import ScriptedStore, after, passes
-
-
-@dataclass
-class World:
-    """One channel, whose positions a test gives out and commits as it likes."""
-
-    store: ScriptedStore
-    clock: FakeClock
-    channel: str
-
-    def take(self, count: int = 1) -> int:
-        """Numbers are given out, and their message shown; the last of them."""
-        taken = self.store.take(self.channel, count, preview(0, "ada", "never came", self.clock.now()))
-        return getattr(taken, "seq", 0)
-
-    def entry(self, seq: int) -> Entry:
-        """A message as its writer would commit it now."""
-        now = self.clock.now()
-        return Entry(seq, seq, now, encode(self.channel, seq, "ada", now, Draft(f"message {seq}")))
-
-    def commit(self, *seqs: int) -> None:
-        """Messages come to stand."""
-        for seq in seqs:
-            self.store._log(self.channel)[seq] = self.entry(seq)
-
-    def read(self, first: int = 1, last: int | None = None) -> Span:
-        """As a request does it: the head, then the range."""
-        head = head_of(self.store, self.channel)
-        self.store.calls.clear()
-        reader = DirectLogReader(self.store, self.clock.sleep, self.clock.now)
-        return reader.read(head, first, head.seq if last is None else last)
-
-    def standing(self) -> dict[int, bool]:
-        """What stands: True for a message, False for a void."""
-        return {each.seq: each.body is not None for each in self.store.entries(self.channel, 0, 999)}
-
-    def shown(self) -> Preview | None:
-        """The head's preview."""
-        return head_of(self.store, self.channel).last
-
-
-@pytest.fixture
-def world(store: ScriptedStore, clock: FakeClock) -> World:
-    """A fresh channel."""
-    return World(store, clock, open_channel(store, "ada", "eve"))
-
-
-def kinds(span: Span) -> list[bool]:
-    """Of each position covered, whether it is a message."""
-    return [body is not None for body in span.bodies]
+from shared.log_reader import DEAD_MS, OLD_MS, PATIENCE_SECONDS
+from tests.shared.holes import World, kinds
+from tests.shared.scripted_store import after, passes
 
 
 def test_a_log_without_holes_is_one_query(world: World) -> None:
@@ -192,85 +138,3 @@ def test_a_log_of_dead_holes_is_settled(world: World) -> None:
     assert kinds(world.read()) == [False] * 3
     assert [each.messages for each in world.store.entries(world.channel, 1, 3)] == [1, 2, 3]
     assert world.shown() is None
-
-
-def test_a_void_that_was_shown_gives_way_to_the_latest_message(world: World) -> None:
-    """The head shows the message before it, as when that was posted."""
-    world.take(2)
-    world.commit(1, 2)
-    world.take(2)
-    world.clock.ms += DEAD_MS + 1
-    world.read()
-    assert world.shown() == preview_of(world.store.entries(world.channel, 2, 2)[0])
-
-
-def test_a_preview_that_nobody_put_right_is_put_right_by_a_reader(world: World) -> None:
-    """Whoever voided it failed before that; the next reader who meets the void does it, once."""
-    world.take(2)
-    world.commit(1)
-    world.store.void(world.channel, Entry(2, 2, 0, None))
-    assert kinds(world.read()) == [True, False]
-    assert world.shown() == preview_of(world.store.entries(world.channel, 1, 1)[0])
-    world.read()
-    assert world.store.calls == ["entries"]
-
-
-def test_a_message_committed_after_a_later_void_is_shown(world: World) -> None:
-    """The void behind it had put the preview back before it came; who reads it puts the preview right."""
-    world.take(2)
-    world.commit(1)
-    world.take()
-    world.store.void(world.channel, Entry(3, 3, 0, None))
-    mend_preview(world.store, world.channel, 3)
-    world.commit(2)
-    assert kinds(world.read()) == [True, True, False]
-    assert world.shown() == preview_of(world.store.entries(world.channel, 2, 2)[0])
-
-
-def test_a_first_message_committed_after_a_later_void_is_shown(world: World) -> None:
-    """As above, where the head was left without a preview."""
-    world.take(2)
-    world.store.void(world.channel, Entry(2, 2, 0, None))
-    mend_preview(world.store, world.channel, 2)
-    assert world.shown() is None
-    world.commit(1)
-    world.read()
-    assert world.shown() == preview_of(world.store.entries(world.channel, 1, 1)[0])
-
-
-def test_a_void_that_was_not_shown_leaves_the_preview(world: World) -> None:
-    """A later message is shown already."""
-    world.take(2)
-    shown = world.shown()
-    world.commit(2)
-    world.read()
-    assert world.standing() == {1: False, 2: True}
-    assert world.shown() == shown
-    assert "correct_preview" not in world.store.calls
-
-
-def test_a_preview_that_moved_on_meanwhile_stays(world: World) -> None:
-    """A post between the void and the correction has its own."""
-    world.take()
-    world.clock.ms += DEAD_MS + 1
-    world.store.plan("correct_preview", after(world.take))
-    world.read()
-    last = world.shown()
-    assert last is not None
-    assert last.seq == 2
-
-
-def test_the_latest_message_is_looked_for_behind_voids(world: World) -> None:
-    """Page by page, but not for ever."""
-    for voids, found in ((60, True), (260, False)):
-        channel = open_channel(world.store, "ada")
-        seen = World(world.store, world.clock, channel)
-        seen.take()
-        seen.commit(1)
-        seen.take(voids)
-        for seq in range(2, voids + 1):
-            world.store.void(channel, Entry(seq, seq, 0, None))
-        world.clock.ms += DEAD_MS + 1
-        seen.read(voids + 1)
-        shown = seen.shown()
-        assert (shown is not None and shown.seq == 1) == found

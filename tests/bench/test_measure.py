@@ -1,0 +1,30 @@
+"""Measuring what operations cost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.capacity import Workload, plan
+from bench.costs import Measured
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_tiny_measurement_has_all_that_the_planner_reads(tmp_path: Path) -> None:
+    """20 users are measured and planned for; posts cost 5 write units, a poll without news the 2 of the look."""
+    out = tmp_path / "measured.json"
+    command = [sys.executable, "-m", "bench.measure", "--tiny", "--out", str(out)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)  # noqa: S603 - our own text
+    known = Measured(json.loads(out.read_text()))
+    kinds = known.scales[0]["kinds"]
+    assert kinds["post"]["write_units"] == 5
+    assert kinds["poll"]["read_units"] == 2
+    assert kinds["page"]["read_units"] < known.uncached["kinds"]["page"]["read_units"]
+    assert all(cost["log_bytes"] > 0 for cost in kinds.values())
+    report = plan(Workload(users=20), known)
+    assert report.is_measured
+    assert report.redis.commands_today == known.scales[0]["redis_commands"] > 0
+    assert report.redis.moved_bytes > report.redis.stored_bytes > 0  # type: ignore[operator]  # it was measured
