@@ -15,7 +15,8 @@ UV := $(BIN)/uv
 SAM_VENV := .local/sam-venv
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/python -m samcli
 RIE_VENV := .local/rie-venv
-REQUIREMENTS := bootstrap runtime dev bench ministack sam artifact artifact-redis rie
+CHECKOV_VENV := .local/checkov-venv
+REQUIREMENTS := bootstrap runtime dev bench ministack sam artifact artifact-redis rie checkov
 
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
 TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
@@ -24,7 +25,7 @@ export TOKEN_USER
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup bench-setup run token demo usage capacity measure test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
-	template-check lock clean distclean
+	template-check template-policies lock clean distclean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -60,13 +61,14 @@ test-dynamodb-local: setup ## Run the tests that need AWS's DynamoDB Local (fetc
 	@$(BIN)/python -m pytest -m dynamodb_local $(ARGS)
 
 test-artifacts: setup $(SAM_VENV)/.ready $(RIE_VENV)/.ready ## Build the artifacts for this machine and run each under AWS's emulator
-	@ARTIFACT_PLATFORM=local $(SAM) build --build-dir .local/artifacts/build
+	@mkdir -p .local/artifacts && ARTIFACT_PLATFORM=local $(SAM) build --build-dir .local/artifacts/build \
+		>.local/artifacts/build.log 2>&1 || { cat .local/artifacts/build.log >&2; exit 1; }
 	@$(BIN)/python -m pytest -m artifacts $(ARGS)
 
 build: $(SAM_VENV)/.ready ## Build what is deployed, as `sam build` does, into .aws-sam/ (needs Python 3.13)
 	@$(SAM) build
 
-check: lint types openapi-check template-check ## Lint, types, OpenAPI drift, SAM template
+check: lint types openapi-check template-check template-policies ## Lint, types, OpenAPI drift, SAM template and its rules
 
 lint: .venv/.ready
 	@$(BIN)/ruff check
@@ -84,6 +86,11 @@ openapi-check: .venv/.ready
 # The region only names rules to check by; nothing is called.
 template-check: $(SAM_VENV)/.ready
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+
+# Against checkov's rules, of which .checkov.yaml excepts some. BC_API_KEY and such would send the template away.
+template-policies: $(CHECKOV_VENV)/.ready
+	@env -i PATH="$$PATH" HOME="$$HOME" $(CHECKOV_VENV)/bin/python $(CHECKOV_VENV)/bin/checkov \
+		--config-file .checkov.yaml --file template.yaml
 
 lock: .venv/.bootstrap ## Compile requirements/*.in to pinned, hashed requirements/*.txt (ARGS=--upgrade: newer ones)
 	@for name in $(REQUIREMENTS); do \
@@ -142,4 +149,10 @@ $(RIE_VENV)/.ready: requirements/rie.txt .venv/.bootstrap
 	@echo "installing the client of Lambda's runtime interface" >&2
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(RIE_VENV)
 	@$(UV) pip install --quiet --python $(RIE_VENV)/bin/python --require-hashes -r $<
+	@touch $@
+
+$(CHECKOV_VENV)/.ready: requirements/checkov.txt .venv/.bootstrap
+	@echo "installing checkov" >&2
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(CHECKOV_VENV)
+	@$(UV) pip install --quiet --python $(CHECKOV_VENV)/bin/python --require-hashes -r $<
 	@touch $@

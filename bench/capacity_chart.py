@@ -30,7 +30,7 @@ def chart(workload: Workload, known: Measured) -> str:
     """An SVG document of two panels over one axis of users."""
     reports = [plan(replace(workload, users=users), known) for users in USERS]
     parts = [
-        *_panel(40, "Dollars a month", DOLLARS, costs(reports), "${:g}", marked={}),
+        *_panel(40, "Dollars a month", DOLLARS, costs(reports), "${:g}", marked=plan_ends(reports)),
         *_panel(
             40 + HEIGHT + GAP,
             "Share of what is free",
@@ -54,9 +54,24 @@ def costs(reports: Sequence[Report]) -> dict[str, list[Point]]:
         priced = [
             (float(each.workload.users), price) for each in reports if (price := each.plans[name]) is not None
         ]
-        if priced and any(price > 0 for _, price in priced):
-            found[f"Redis, {name}{' (guide)' if PLANS[name] in GUIDE else ''}"] = priced
+        if priced:
+            found[_called(name)] = priced
     return found
+
+
+def plan_ends(reports: Sequence[Report]) -> dict[str, int]:
+    """The least number of the chart's users that each plan does not allow."""
+    found: dict[str, int] = {}
+    for report in reports:
+        for name, limits in report.exceeded.items():
+            if limits:
+                found.setdefault(_called(name), report.workload.users)
+    return found
+
+
+def _called(plan_name: str) -> str:
+    guide = " (guide)" if PLANS[plan_name] in GUIDE and "guide" not in plan_name else ""
+    return f"Redis, {plan_name}{guide}"
 
 
 def quotas(reports: Sequence[Report]) -> dict[str, list[Point]]:
@@ -105,7 +120,8 @@ def _panel(
         said = f"{name}: ends at {marked[name]:,} users" if name in marked else name
         yield f'<text x="{RIGHT + 15}" y="{top + 14 + number * 19}" style="fill:{colour}">{said}</text>'
         if name in marked:
-            yield f'<circle cx="{_x(marked[name]):.1f}" cy="{y(100):.1f}" r="4" fill="{colour}"/>'
+            value = [value for users, value in points if users <= marked[name]][-1]
+            yield f'<circle cx="{_x(marked[name]):.1f}" cy="{y(value):.1f}" r="4" fill="{colour}"/>'
 
 
 def _x(users: float) -> float:

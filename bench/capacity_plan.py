@@ -196,7 +196,7 @@ class _Plan:
             "CloudWatch 5 GB logs": amounts["log_gb"] / allowances.LOGS_GB,
             "egress 100 GB": amounts["egress_gb"] / allowances.EGRESS_GB,
         }
-        return {name: round(used, 4) for name, used in share.items()}
+        return {name: round(used, 7) for name, used in share.items()}
 
 
 def _units_a_day(scale: Scale, name: str) -> float:

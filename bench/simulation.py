@@ -37,11 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs what the command line asks for; the exit status."""
     given = _parse(arguments)
     if given.mutants:
-        print(
-            report.table(
-                ("planted bug", "what it does"), [(name, each.what) for name, each in MUTANTS.items()]
-            )
-        )
+        print("\n".join(f"{name:24}{each.what}" for name, each in MUTANTS.items()))
         return 0
     if given.seed is not None:
         return _replay(given)

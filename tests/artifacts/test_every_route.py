@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -37,6 +38,7 @@ def test_behind_the_local_gateway(gateway: GatewayApi) -> None:
 
 @pytest.mark.stack
 @pytest.mark.artifacts
+@pytest.mark.skipif(sys.platform != "linux", reason="the emulator is a program for Linux")
 def test_as_built_artifacts(emulated: EmulatedApi) -> None:
     """Under AWS's emulator, with nothing but what Lambda's runtime brings; twice, cold and warm."""
     for _ in range(2):
