@@ -17,7 +17,7 @@ USERS: Final = tuple(round(10 ** (1 + step / 8)) for step in range(41))
 LEFT, RIGHT, HEIGHT, GAP = 70, 770, 330, 90
 DOLLARS: Final = (-2, 5)
 """Powers of ten of the axis."""
-SHARES: Final = (-4, 2)
+SHARES: Final = (-3, 2)
 COLOURS: Final = (
     *("#1b6ca8", "#c0392b", "#2e8b57", "#8e44ad", "#d68910", "#16a085", "#7f8c8d"),
     *("#2c3e50", "#e84393", "#6c5c00"),

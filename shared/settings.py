@@ -47,7 +47,6 @@ class Settings:
     upstash_plan: str = _setting("UPSTASH_PLAN", plans.DEFAULT)
     rate_per_second: float = _setting("RATE_LIMIT_PER_SECOND", 5.0)
     rate_burst: int = _setting("RATE_LIMIT_BURST", 20)
-    log_level: str = _setting("LOG_LEVEL", "INFO")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:

@@ -81,7 +81,9 @@ def event(
     if text is not None:
         made["body"] = text
     if user is not None or claims is not None:
-        claims = {"sub": user, "iss": "https://issuer.example.com", "aud": "budgie"} if claims is None else claims
+        claims = (
+            {"sub": user, "iss": "https://issuer.example.com", "aud": "budgie"} if claims is None else claims
+        )
         made["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,3 +119,10 @@ def test_every_parameter_is_explained_and_used() -> None:
     for name, parameter in DOCUMENT["Parameters"].items():
         assert parameter["Description"]
         assert f"!Ref {name}" in text or f"${{{name}}}" in text
+
+
+def test_each_exception_from_checkovs_rules_has_a_reason() -> None:
+    """Beside it, in `.checkov.yaml`; and no rule is excepted by a pattern."""
+    lines = (ROOT / ".checkov.yaml").read_text(encoding="utf-8").split("skip-check:\n")[1].splitlines()
+    for line in lines:
+        assert re.fullmatch(r"  - CKV_AWS_\d+  # [A-Z].{20,}\.", line), line
