@@ -6,14 +6,46 @@ function on the way passing it along.
 
 from __future__ import annotations
 
+from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
 
 
+class Ledger:
+    """What a container has still to report: work beside requests ends after their lines are written. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._commands: Counter[str] = Counter()
+        self._stored: dict[str, int] = {}
+        self._is_news = False
+
+    def command(self, reason: str) -> None:
+        """Notes a Redis command that is billed."""
+        with self._lock:
+            self._commands[reason] += 1
+
+    def stored(self, key: str, size: int) -> None:
+        """Notes the bytes that Redis has under a key."""
+        with self._lock:
+            self._stored[key] = size
+            self._is_news = True
+
+    def take(self) -> tuple[dict[str, int], int | None]:
+        """Commands by reason since the last call; the bytes stored under all known keys, None where nothing new is known."""
+        with self._lock:
+            commands, self._commands = self._commands, Counter()
+            stored = sum(self._stored.values()) if self._is_news else None
+            self._is_news = False
+        return commands, stored
+
+
 @dataclass(slots=True)
 class Meter:
     """Counts of one request."""
+
+    ledger: Ledger = field(default_factory=Ledger)
 
     read_units: float = 0.0
     write_units: float = 0.0
@@ -24,6 +56,10 @@ class Meter:
     tier: str = "none"
     hit_rate: float | None = None
     """Of this container's reads so far; None where the request read nothing that is cached."""
+    outcomes: list[str] = field(default_factory=list)
+    """How each read of something that is cached was served."""
+    breaker_open: bool = False
+    """Whether the request found Redis' circuit breaker open."""
     _lock: Lock = field(default_factory=Lock)
 
     def charge(self, *, read: float = 0.0, write: float = 0.0, calls: int = 0, redis: int = 0) -> None:
@@ -33,6 +69,11 @@ class Meter:
             self.write_units += write
             self.calls += calls
             self.redis_commands += redis
+
+    def command(self, reason: str) -> None:
+        """A Redis command, charged to this request and entered in its container's ledger."""
+        self.charge(redis=1)
+        self.ledger.command(reason)
 
     def server_timing(self, milliseconds: float) -> str:
         """The ``Server-Timing`` header: ``total``, the tier, DynamoDB's units and Redis commands."""
@@ -46,9 +87,9 @@ class Meter:
 _current: ContextVar[Meter] = ContextVar("meter")
 
 
-def start_meter() -> Meter:
-    """A fresh meter for the request that begins in this context."""
-    meter = Meter()
+def start_meter(ledger: Ledger | None = None) -> Meter:
+    """A fresh meter for the request that begins in this context; ``ledger`` is its container's."""
+    meter = Meter(ledger or Ledger())
     _current.set(meter)
     return meter
 

@@ -13,7 +13,7 @@ from shared.cache.reader import CachedLogReader
 from shared.clock import now_ms
 from shared.log_reader import DirectLogReader, LogReader
 from shared.parallel import THREADS, Background
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError
 from shared.store.interface import Store
 from shared.telemetry import logger
 
@@ -37,7 +37,13 @@ def services() -> Services:
     from shared.store.dynamodb import DynamoDBStore  # noqa: PLC0415 - loads boto3's part only where it is used
     from shared.store.dynamodb.table import dynamodb_client  # noqa: PLC0415 - as above
 
-    settings = Settings.from_env(os.environ)
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        # Every request fails until it is mended, and says only that something is wrong.
+        logger().error("settings", detail=str(error))
+        raise
+    logger().setLevel(settings.log_level)
     store = DynamoDBStore(dynamodb_client(settings), settings.table_name)
     if not settings.upstash_url:
         logger().info("cache", redis="off", tiers=["memory"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -10,6 +10,14 @@ from urllib.parse import unquote, urlsplit
 from shared import plans
 
 CODECS: Final = ("zstd", "gzip")
+DETAILS: Final = ("basic", "full")
+"""Of metrics; see ``shared.telemetry``."""
+CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "CACHE_CODEC": CODECS,
+    "LOG_LEVEL": ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+    "UPSTASH_PLAN": tuple(plans.PLANS),
+}
+"""Variables that take one of a few values."""
 UPSTASH_DOMAIN: Final = ".upstash.io"
 
 
@@ -47,6 +55,8 @@ class Settings:
     upstash_plan: str = _setting("UPSTASH_PLAN", plans.DEFAULT)
     rate_per_second: float = _setting("RATE_LIMIT_PER_SECOND", 5.0)
     rate_burst: int = _setting("RATE_LIMIT_BURST", 20)
+    log_level: str = _setting("LOG_LEVEL", "INFO")
+    metrics_detail: str = _setting("METRICS_DETAIL", "basic")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
@@ -61,12 +71,6 @@ class Settings:
             if text:
                 given[each.name] = _parse(each.metadata["variable"], text, type(each.default))
         settings = cls(**given)
-        if settings.cache_codec not in CODECS:
-            msg = f"CACHE_CODEC: {settings.cache_codec!r} is none of {', '.join(CODECS)}"
-            raise SettingsError(msg)
-        if settings.upstash_plan not in plans.PLANS:
-            msg = f"UPSTASH_PLAN: {settings.upstash_plan!r} is none of {', '.join(plans.PLANS)}"
-            raise SettingsError(msg)
         if settings.redis_url and not settings.upstash_url:
             url, token = _rest_of(settings.redis_url)
             return replace(settings, upstash_url=url, upstash_token=token)
@@ -81,8 +85,15 @@ class Settings:
         return [each.metadata["variable"] for each in fields(cls)]
 
 
+def _check_choice(variable: str, value: str, choices: Collection[str]) -> None:
+    if value not in choices:
+        raise SettingsError(f"{variable}: {value!r} is none of {', '.join(choices)}")
+
+
 def _parse(variable: str, text: str, kind: type) -> str | int | float:
     if kind is str:
+        if text not in CHOICES.get(variable, (text,)):
+            raise SettingsError(f"{variable}: {text!r} is none of {', '.join(CHOICES[variable])}")
         return text
     try:
         number: int | float = kind(text)

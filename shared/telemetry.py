@@ -1,12 +1,59 @@
-"""What operators see: structured log lines."""
+"""What operators see: log lines, and the metrics that CloudWatch reads out of them (EMF, its embedded metric format).
+
+A request is one line, which is its metrics' document at the same time. What each metric means: ``docs/operations.md``.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.cache.metrics import HITS, OUTCOMES
+from shared.errors import BudgieError, ContentionError, RateLimitedError, every_error
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
+    from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
+
+    from shared.meter import Meter
+
+SERVICE: Final = "budgie"
+"""The metrics' one dimension, ``service``."""
+NAMESPACE: Final = "Budgie"
+BASIC: Final[Mapping[str, str]] = {
+    "Latency": "Milliseconds",
+    "ColdStarts": "Count",
+    "Crashes": "Count",
+    "CacheReads": "Count",
+    "CacheHits": "Count",
+    "RedisCommands": "Count",
+    "RedisStoredBytes": "Bytes",
+    "BreakerOpen": "Count",
+    "Contention": "Count",
+    "RateLimited": "Count",
+}
+"""Names and units: the ten that CloudWatch gives for nothing. API Gateway, Lambda and DynamoDB count the rest."""
+REASONS: Final = ("get_pages", "get_channels", "put_pages", "put_channels")
+"""Why a Redis command is sent."""
+
+
+def _camel(prefix: str, name: str) -> str:
+    return prefix + "".join(word.capitalize() for word in name.split("_"))
+
+
+_ERRORS: Final = {each.code: _camel("Error", each.code) for each in every_error()}
+_CACHE: Final = {each: _camel("Cache", each) for each in OUTCOMES}
+_REDIS: Final = {each: _camel("Redis", each) for each in REASONS}
+FULL: Final[Mapping[str, str]] = {
+    **BASIC,
+    **dict.fromkeys(("ReadUnits", "WriteUnits", "Conflicts", "Voids"), "Count"),
+    **dict.fromkeys((*_ERRORS.values(), *_CACHE.values(), *_REDIS.values()), "Count"),
+}
+"""With ``METRICS_DETAIL=full``; there can be no other names, whatever clients do."""
 
 
 @cache
@@ -16,4 +63,84 @@ def logger() -> Logger:
 
     from shared.log_format import LineFormatter  # noqa: PLC0415 - loads Powertools
 
-    return Logger(service="budgie", logger_formatter=LineFormatter())
+    return Logger(service=SERVICE, logger_formatter=LineFormatter())
+
+
+@cache
+def is_detailed() -> bool:
+    """Whether this container emits ``FULL``."""
+    return os.environ.get("METRICS_DETAIL", "").strip() == "full"
+
+
+def sample() -> bool:
+    """Whether debug lines are written for the request that begins, as ``POWERTOOLS_LOGGER_SAMPLE_RATE`` has it."""
+    log = logger()
+    if log.sampling_rate:
+        log.refresh_sample_rate_calculation()
+    return bool(log.isEnabledFor(logging.DEBUG))
+
+
+def values(
+    meter: Meter,
+    *,
+    ms: float,
+    is_cold: bool,
+    code: str | None,
+    commands: Mapping[str, int],
+    stored: int | None,
+    detailed: bool,
+) -> dict[str, float]:
+    """A request's metrics; what is 0 is left out, for CloudWatch takes what is missing as that.
+
+    Args:
+        meter: what the request did.
+        ms: how long it took.
+        is_cold: whether it is its container's first.
+        code: its error's.
+        commands: Redis commands by reason that no request has reported yet.
+        stored: bytes in Redis, where something new is known of them.
+        detailed: all of ``FULL``, not only ``BASIC``.
+    """
+    found: dict[str, float] = {
+        "ColdStarts": is_cold,
+        "Crashes": code == BudgieError.code,
+        "CacheReads": len(meter.outcomes),
+        "CacheHits": sum(each in HITS for each in meter.outcomes),
+        "RedisCommands": sum(commands.values()),
+        "RedisStoredBytes": stored or 0,
+        "BreakerOpen": meter.breaker_open,
+        "Contention": code == ContentionError.code,
+        "RateLimited": code == RateLimitedError.code,
+    }
+    if detailed:
+        found |= _details(meter, code, commands)
+    return {"Latency": ms} | {name: value + 0 for name, value in found.items() if value}
+
+
+def _details(meter: Meter, code: str | None, commands: Mapping[str, int]) -> dict[str, float]:
+    found: dict[str, float] = {
+        "ReadUnits": meter.read_units,
+        "WriteUnits": meter.write_units,
+        "Conflicts": meter.conflicts,
+        "Voids": meter.voids,
+    }
+    if code in _ERRORS:
+        found[_ERRORS[code]] = 1
+    found |= {_CACHE[each]: count for each, count in Counter(meter.outcomes).items() if each in _CACHE}
+    return found | {_REDIS[each]: count for each, count in commands.items() if each in _REDIS}
+
+
+def document(found: Mapping[str, float]) -> dict[str, Any]:
+    """These metrics as Powertools writes them, for a log line to take in: ``_aws``, the dimension, the values."""
+    metrics = {name: {"Unit": FULL[name], "Value": value} for name, value in found.items()}
+    return dict(_serializer().serialize_metric_set(metrics, {"service": SERVICE}, {}))
+
+
+@cache
+def _serializer() -> AmazonCloudWatchEMFProvider:
+    from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (  # noqa: PLC0415 - loads Powertools
+        AmazonCloudWatchEMFProvider,
+    )
+
+    # It is given all that it writes: requests at the same time (locally) share nothing in it.
+    return AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=SERVICE)

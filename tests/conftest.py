@@ -43,7 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     """One event loop for all tests of this thread, as a container has one."""
-    made = asyncio.new_event_loop()
+    made = (
+        asyncio.get_event_loop()
+    )  # That which Mangum made when the handlers were imported: nobody else closes it.
     yield made
     made.close()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.store.interface import Channels, Log, Members
+from tests.sources import tree_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FUNCTIONS: Final = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
@@ -52,7 +53,7 @@ class Module:
 def module(name: str) -> Module:
     """A parsed module; one that is a package has no names."""
     path = ROOT / (name.replace(".", "/") + ".py")
-    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
+    tree = tree_of(path) if path.is_file() else ast.Module([], [])
     definitions = {
         node.name: node
         for node in tree.body

@@ -13,6 +13,7 @@ from fastapi.routing import iter_route_contexts
 
 from local import template
 from shared.settings import Settings
+from tests.sources import tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +35,6 @@ MAX_HANDLER_LINES = 40
 def name_of(path: Path) -> str:
     """A file relative to the project."""
     return path.relative_to(ROOT).as_posix()
-
-
-def tree_of(path: Path) -> ast.Module:
-    """A file's syntax tree."""
-    return ast.parse(path.read_text(encoding="utf-8"), name_of(path))
 
 
 def imported(path: Path) -> set[str]:

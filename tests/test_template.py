@@ -114,10 +114,12 @@ def test_a_function_ends_before_readers_give_it_up() -> None:
 
 
 def test_every_parameter_is_explained_and_used() -> None:
-    """Each has a description, and some resource refers to it."""
+    """Each has a description and a place in `docs/deploying.md`, and some resource refers to it."""
+    documented = (ROOT / "docs/deploying.md").read_text(encoding="utf-8")
     text = PATH.read_text(encoding="utf-8")
     for name, parameter in DOCUMENT["Parameters"].items():
         assert parameter["Description"]
+        assert f"`{name}`" in documented, f"docs/deploying.md says nothing of {name}"
         assert f"!Ref {name}" in text or f"${{{name}}}" in text
 
 

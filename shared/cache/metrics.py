@@ -38,6 +38,7 @@ class CacheMetrics:
             hit_rate = self._hits / self._reads
         current = meter()
         current.tier, current.hit_rate = outcome, round(hit_rate, 4)
+        current.outcomes.append(outcome)
 
     def command(self, reason: str) -> None:
         """Counts a Redis command, as Upstash bills it, by its reason."""

@@ -20,6 +20,7 @@ from shared.cache.codec import pack, unpack
 from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError
 from shared.cache.values import Block, Cached, Shareable, UnreadableError
+from shared.meter import meter
 from shared.parallel import THREADS, Background, Task
 
 JITTER: Final = 0.1
@@ -102,6 +103,8 @@ class RedisTier:
 
     def begin(self) -> None:
         """Fetches the bundle if that was not done yet, or writes it if that is due."""
+        if self._upstash.breaker.state != "closed":
+            meter().breaker_open = True
         with self._lock:
             if self._is_busy():
                 return
@@ -177,6 +180,7 @@ class RedisTier:
             if error.kind == "wrong_type":
                 raise UnreadableError from error
             raise
+        meter().ledger.stored(self._key, len(text or ""))
         return {} if text is None else unpack(text)
 
     def _save(self) -> None:
@@ -194,6 +198,7 @@ class RedisTier:
                 self._lacking = lacking | self._lacking
                 self._lacking_since = self._lacking_since or self._now()
             return
+        meter().ledger.stored(self._key, len(text))
         self._metrics.count("bytes_raw", sum(value.size for value in values.values()))
         self._metrics.count("bytes_stored", len(text))
 

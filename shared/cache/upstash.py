@@ -120,7 +120,7 @@ class Upstash:
 
         if command not in FREE:
             self._metrics.command(reason)
-            meter().charge(redis=1)
+            meter().command(reason)
         client = self._borrow()
         # Not "from error": some of these quote headers, and so the token.
         try:

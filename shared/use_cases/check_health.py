@@ -9,6 +9,7 @@ from typing import Any
 from shared import plans
 from shared.cache.upstash import RedisError
 from shared.errors import BudgieError
+from shared.meter import meter
 from shared.services import Services
 
 
@@ -65,9 +66,12 @@ def _stored_bytes(services: Services) -> int | None:
     if services.cache.upstash is None:
         return None
     try:
-        return plans.stored_bytes(str(services.cache.upstash.execute("info", "INFO")))
+        found = plans.stored_bytes(str(services.cache.upstash.execute("info", "INFO")))
     except RedisError:
         return None
+    if found is not None:
+        meter().ledger.stored("", found)
+    return found
 
 
 def _check(ping: Callable[[], object]) -> dict[str, Any]:

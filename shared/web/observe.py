@@ -1,4 +1,4 @@
-"""One request, from outside: its id, its meter, its headers, its log line, and its last resort."""
+"""One request, from outside: its id, its meter, its headers, its log line and metrics, and its last resort."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import BudgieError, PayloadTooLargeError
-from shared.meter import Meter, start_meter
-from shared.telemetry import logger
+from shared.meter import Ledger, Meter, start_meter
+from shared.telemetry import document, is_detailed, logger, sample, values
 from shared.web.identity import user_hash, user_of
 from shared.web.problems import problem
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_BODY: Final = 2_000_000
 """Characters of a body: above the largest batch, in which each character is escaped."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{1,64}\Z")
+_TRACE_ROOT = re.compile(r"(?:\A|;)Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|\Z)")
 
 
 class Observed:
@@ -28,13 +29,16 @@ class Observed:
         self._app = app
         self._function = function
         self._cold = True
+        self._ledger = Ledger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request, whatever happens, and logs one line."""
-        started, meter = time.perf_counter(), start_meter()
+        started, meter = time.perf_counter(), start_meter(self._ledger)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id(scope)
         status = 0
+        if sample():
+            _log_details(scope)
 
         async def observed_send(message: Message) -> None:
             nonlocal status
@@ -61,7 +65,17 @@ class Observed:
         await self._app(scope, receive, send)
 
     def _log(self, scope: Scope, status: int, meter: Meter, elapsed: float) -> None:
-        event = scope.get("aws.event", {})
+        event, code, ms = scope.get("aws.event", {}), scope["state"].get("error_code"), round(elapsed, 1)
+        commands, stored = self._ledger.take()
+        metrics = values(
+            meter,
+            ms=ms,
+            is_cold=self._cold,
+            code=code,
+            commands=commands,
+            stored=stored,
+            detailed=is_detailed(),
+        )
         logger().info(
             "request",
             function=self._function,
@@ -69,20 +83,50 @@ class Observed:
             channel=(scope.get("path_params") or {}).get("channel_id"),
             user=user_hash(user_of(event)),
             status=status,
-            code=scope["state"].get("error_code"),
-            ms=round(elapsed, 1),
+            code=code,
+            ms=ms,
             cold=self._cold,
-            tier=meter.tier,
-            hit_rate=meter.hit_rate,
-            read_units=meter.read_units,
-            write_units=meter.write_units,
-            calls=meter.calls,
-            conflicts=meter.conflicts,
-            voids=meter.voids,
-            redis_commands=meter.redis_commands,
+            **_costs(meter),
+            redis=commands or None,
             request_id=scope["state"]["request_id"],
+            trace=trace_root(event),
+            **document(metrics),
         )
         self._cold = False
+
+
+def _costs(meter: Meter) -> dict[str, Any]:
+    """What the request did, and what that costs."""
+    return {
+        "tier": meter.tier,
+        "hit_rate": meter.hit_rate,
+        "read_units": meter.read_units,
+        "write_units": meter.write_units,
+        "calls": meter.calls,
+        "conflicts": meter.conflicts,
+        "voids": meter.voids,
+        "redis_commands": meter.redis_commands,
+    }
+
+
+def trace_root(event: dict[str, Any]) -> str | None:
+    """The trace that ``X-Amzn-Trace-Id`` names, which API Gateway sets where the client did not."""
+    found = _TRACE_ROOT.search(str(event.get("headers", {}).get("x-amzn-trace-id", "")))
+    return found and found[1]
+
+
+def _log_details(scope: Scope) -> None:
+    """The request's outline, for a sample of them; never what a client wrote."""
+    event = scope.get("aws.event", {})
+    headers = event.get("headers", {})
+    logger().debug(
+        "request begins",
+        route=event.get("routeKey"),
+        body_characters=len(event.get("body") or ""),
+        conditional="if-none-match" in headers or "if-match" in headers,
+        idempotent="idempotency-key" in headers,
+        request_id=scope["state"]["request_id"],
+    )
 
 
 def request_id(scope: Scope) -> str:

@@ -56,7 +56,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedApi]:
     loaded = template.load(ROOT / "template.yaml", {"Table": TABLE, "UpstashTokenParameter": PARAMETER})
     with (
         opened_endpoint(directory / "valkey") as endpoint,
-        parameter_store({PARAMETER: f"{TOKEN}\n"}) as (ssm, _),
+        parameter_store({PARAMETER: f"{TOKEN}\n"}) as (ssm, asked),
         Processes(directory) as processes,
     ):
         address = dynamodb.start_engine(dynamodb.MINISTACK, directory, processes)
@@ -66,7 +66,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedApi]:
             "UPSTASH_REDIS_REST_URL": endpoint.url,
             "AWS_ENDPOINT_URL_SSM": ssm,
         }
-        yield EmulatedApi(loaded, variables, processes)
+        yield EmulatedApi(loaded, variables, processes, asked)
 
 
 @pytest.fixture(scope="session")

@@ -99,11 +99,15 @@ def _environment(route: Route, task: Path) -> dict[str, str]:
 
 @dataclass
 class EmulatedApi:
-    """All functions, each in a container of its own that starts with its first request."""
+    """All functions, each in a container of its own that starts with its first request.
+
+    `asked` grows by the name of each parameter that they read from Systems Manager.
+    """
 
     template: Template
     variables: Mapping[str, str]
     processes: Processes
+    asked: list[str]
 
     def __post_init__(self) -> None:
         self._routes = Routes(self.template.routes)

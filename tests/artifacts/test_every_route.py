@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from local import template
+from local.artifacts import USES_REDIS
 from local.routing import Routes
 from tests.artifacts.emulator import ROOT
 from tests.artifacts.tour import SECRET, Tour
@@ -44,6 +45,9 @@ def test_as_built_artifacts(emulated: EmulatedApi) -> None:
     for _ in range(2):
         Tour(emulated, redis="ok").take()
     assert emulated.emulators.keys() == {route.function for route in ROUTES}
+    assert len(emulated.asked) == len(USES_REDIS), (
+        "each that uses Redis reads its token, once, and no other does"
+    )
     for name, emulator in emulated.emulators.items():
         lines = _lines(emulator.log)
         assert lines, name

@@ -107,7 +107,9 @@ class Table:
             if "LastEvaluatedKey" not in answer or left == 0:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        raise StoreUnavailableError("The listing is longer than the storage may read at once.", retry_after=60)
+        raise StoreUnavailableError(
+            "The listing is longer than the storage may read at once.", retry_after=60
+        )
 
     def put(self, **arguments: Any) -> None:  # noqa: ANN401 - passed on to PutItem as it is
         """PutItem.
