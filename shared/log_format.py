@@ -11,8 +11,12 @@ from typing import Any, Final
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-_OWN: Final = frozenset([*vars(logging.makeLogRecord({})), "message", "asctime"])
-"""Attributes that every record has; all others are the line's fields."""
+TOGETHER: Final = "fields"
+"""The attribute of a record that holds a line's fields together: half the time of handing over twenty one by one."""
+DIRECTIVE: Final = "directive"
+"""The attribute with the line's ``_aws`` as JSON text."""
+_OWN: Final = frozenset([*vars(logging.makeLogRecord({})), "message", "asctime", TOGETHER, DIRECTIVE])
+"""Attributes that are no fields of the line; all others are."""
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
@@ -36,8 +40,11 @@ class LineFormatter(LambdaPowertoolsFormatter):
             "timestamp": self.formatTime(record),
             "service": self.log_format["service"],
         }
-        fields = record.__dict__.items()
-        line |= {name: value for name, value in fields if value is not None and name not in _OWN}
+        own = record.__dict__
+        directive, together = own.get(DIRECTIVE), own.get(TOGETHER, {})
+        for fields in (own, together):
+            line |= {name: value for name, value in fields.items() if value is not None and name not in _OWN}
         if (trace := self._get_latest_trace_id()) is not None:
             line["xray_trace_id"] = trace
-        return _ENCODE(line)
+        text = _ENCODE(line)
+        return text if directive is None else f'{text[:-1]},"_aws":{directive}}}'

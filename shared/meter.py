@@ -33,7 +33,7 @@ class Ledger:
             self._is_news = True
 
     def take(self) -> tuple[dict[str, int], int | None]:
-        """Commands by reason since the last call; the bytes stored under all known keys, None where nothing new is known."""
+        """Commands by reason since the last call; bytes stored under all known keys, None if nothing new is known."""
         with self._lock:
             commands, self._commands = self._commands, Counter()
             stored = sum(self._stored.values()) if self._is_news else None

@@ -180,7 +180,7 @@ class RedisTier:
             if error.kind == "wrong_type":
                 raise UnreadableError from error
             raise
-        meter().ledger.stored(self._key, len(text or ""))
+        meter().ledger.stored(self._key, len(text) if isinstance(text, str) else 0)
         return {} if text is None else unpack(text)
 
     def _save(self) -> None:

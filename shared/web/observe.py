@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import BudgieError, PayloadTooLargeError
 from shared.meter import Ledger, Meter, start_meter
-from shared.telemetry import document, is_detailed, logger, sample, values
+from shared.telemetry import directive, is_detailed, logger, sample, values
 from shared.web.identity import user_hash, user_of
 from shared.web.problems import problem
 
@@ -76,22 +76,22 @@ class Observed:
             stored=stored,
             detailed=is_detailed(),
         )
-        logger().info(
-            "request",
-            function=self._function,
-            route=event.get("routeKey"),
-            channel=(scope.get("path_params") or {}).get("channel_id"),
-            user=user_hash(user_of(event)),
-            status=status,
-            code=code,
-            ms=ms,
-            cold=self._cold,
+        fields = {
+            "function": self._function,
+            "route": event.get("routeKey"),
+            "channel": (scope.get("path_params") or {}).get("channel_id"),
+            "user": user_hash(user_of(event)),
+            "status": status,
+            "code": code,
+            "ms": ms,
+            "cold": self._cold,
             **_costs(meter),
-            redis=commands or None,
-            request_id=scope["state"]["request_id"],
-            trace=trace_root(event),
-            **document(metrics),
-        )
+            "redis": commands or None,
+            "request_id": scope["state"]["request_id"],
+            "trace": trace_root(event),
+            **metrics,
+        }
+        logger().info("request", fields=fields, directive=directive(metrics))
         self._cold = False
 
 

@@ -59,7 +59,7 @@ def test_a_subscription_streams_events(endpoint: UpstashEndpoint, caller: http.c
             assert b"data: subscribe,chat,1\n" in lines
             assert _get(caller, "/publish/chat/hello") == {"result": 1}
             assert list(lines) == [b"\n"]
-    _eventually(lambda: endpoint.usage.open_connections == before)
+    _eventually(lambda: endpoint.usage.open_connections <= before)
 
 
 def test_connections_are_kept_and_counted(

@@ -70,3 +70,12 @@ def test_an_exception_comes_with_its_trace() -> None:
 def test_what_json_has_no_word_for_is_written_as_text(value: object) -> None:
     """A log line never fails for its content."""
     assert line(record("request", value=value))["value"] == str(value)
+
+
+def test_fields_may_come_together_with_a_directive() -> None:
+    """As a request's do: written as if each had come alone, the directive as it is."""
+    fields = {"status": 200, "code": None, "ms": 1.5}
+    alone = line(record("request", **fields))
+    together = line(record("request", fields=fields, directive='{"Timestamp":1}'))
+    assert together.pop("_aws") == {"Timestamp": 1}
+    assert together | {"timestamp": ""} == alone | {"timestamp": ""}

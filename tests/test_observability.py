@@ -1,0 +1,299 @@
+"""Dashboard, alarms, saved queries and runbook name what the code emits, and all that it emits is documented."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from local.intrinsics import Resolver, parse
+from local.usage import METRICS, NAMESPACE
+from shared import plans, telemetry
+from shared.settings import DETAILS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+TEMPLATE: Final = parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+RUNBOOK: Final = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+FREE: Final = 10
+"""Alarms' metrics, and metrics of ours, that CloudWatch bills nobody for."""
+FREE_DASHBOARD_METRICS: Final = 50
+AWS_METRICS: Final = {
+    "AWS/ApiGateway": {"Count", "4xx", "5xx", "Latency"},
+    "AWS/Lambda": {"Throttles"},
+    "AWS/DynamoDB": {
+        "ConsumedReadCapacityUnits",
+        "ConsumedWriteCapacityUnits",
+        "ReadThrottleEvents",
+        "WriteThrottleEvents",
+    },
+}
+"""What AWS' own documentation calls the metrics that are used here."""
+FIELDS: Final = frozenset(
+    {
+        *(
+            "function",
+            "route",
+            "channel",
+            "user",
+            "status",
+            "code",
+            "ms",
+            "cold",
+            "tier",
+            "hit_rate",
+            "read_units",
+        ),
+        *("write_units", "calls", "conflicts", "voids", "redis_commands", "redis", "request_id", "trace"),
+    }
+)
+"""Of a request's line, besides what every line has and the metrics; seen in `tests/web/test_telemetry.py`."""
+COMMON: Final = frozenset({"@timestamp", "message", "level", "error", "frames"})
+"""Of every line, and of a crash's."""
+WORDS: Final = frozenset(
+    {
+        *(
+            "fields",
+            "filter",
+            "sort",
+            "desc",
+            "limit",
+            "stats",
+            "count",
+            "as",
+            "sum",
+            "by",
+            "pct",
+            "and",
+            "bin",
+        ),
+        "ispresent",
+    }
+)
+"""Of CloudWatch's query language."""
+
+Document = dict[str, Any]
+Metric = tuple[str, str]
+
+
+def resources(document: Document, kind: str) -> dict[str, Document]:
+    """The properties of all resources of a kind."""
+    found = document["Resources"].items()
+    return {name: each["Properties"] for name, each in found if each["Type"] == kind}
+
+
+def alarms(document: Document) -> dict[str, Document]:
+    """The alarms' properties."""
+    return resources(document, "AWS::CloudWatch::Alarm")
+
+
+def alarm_metrics(alarm: Document) -> Iterator[tuple[Metric, list[Document]]]:
+    """What an alarm watches, with its dimensions."""
+    if "MetricName" in alarm:
+        yield (alarm["Namespace"], alarm["MetricName"]), alarm.get("Dimensions", [])
+    for each in alarm.get("Metrics", []):
+        if "MetricStat" in each:
+            metric = each["MetricStat"]["Metric"]
+            yield (metric["Namespace"], metric["MetricName"]), metric.get("Dimensions", [])
+
+
+def dashboard(document: Document) -> Document:
+    """The dashboard's body, with names for what only a deployment knows."""
+    (properties,) = resources(document, "AWS::CloudWatch::Dashboard").values()
+    text, values = properties["DashboardBody"]["Fn::Sub"]
+    names = dict.fromkeys(values, "1") | {"HttpApi": "api", "Table": "table", "UpstashPlan": "free"}
+    body: Document = json.loads(str(Resolver(names).resolve({"Fn::Sub": text})))
+    return body
+
+
+def dashboard_metrics(document: Document) -> list[tuple[Metric, list[str]]]:
+    """What the dashboard shows, with its dimensions."""
+    rows = [row for widget in dashboard(document)["widgets"] for row in widget["properties"]["metrics"]]
+    plain = [[each for each in row if isinstance(each, str)] for row in rows]
+    return [((row[0], row[1]), row[2:]) for row in plain if row]
+
+
+def queries(document: Document) -> dict[str, str]:
+    """The saved queries' texts."""
+    found = resources(document, "AWS::Logs::QueryDefinition")
+    return {name: each["QueryString"] for name, each in found.items()}
+
+
+def anchors(text: str) -> set[str]:
+    """The addresses of a page's sections, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def documented(text: str) -> dict[str, str]:
+    """The metrics that the runbook's tables explain, with their units; a family's names stand in its meaning."""
+    section = text.split("\n## Metrics\n")[1].split("\n### ", maxsplit=1)[0]
+    rows = re.findall(r"^\| (`.+?) \| (\w+) \| (.+) \|$", section, re.MULTILINE)
+    found: dict[str, str] = {}
+    for names, unit, meaning in rows:
+        source = meaning.partition(": ")[2] if "<" in names else names
+        found |= dict.fromkeys(re.findall(r"`(\w+)`", source), unit)
+    return found
+
+
+def findings(document: Document, text: str, emitted: Mapping[str, str]) -> list[str]:
+    """Everything in which template, runbook and code disagree."""
+    return [
+        *_unknown_metrics(document, emitted),
+        *_wrong_sections(document, text),
+        *_unknown_fields(document, emitted),
+        *(f"{name} is not documented" for name in set(emitted) - set(documented(text))),
+        *(f"{name} is documented, not emitted" for name in set(documented(text)) - set(emitted)),
+        *(f"{name}: unit" for name, unit in documented(text).items() if emitted.get(name, unit) != unit),
+        *(f"make usage asks for {name}" for name in METRICS if name not in emitted),
+    ]
+
+
+def _unknown_metrics(document: Document, emitted: Mapping[str, str]) -> Iterator[str]:
+    known = AWS_METRICS | {telemetry.NAMESPACE: set(emitted)}
+    used = [(name, metric) for name, each in alarms(document).items() for metric, _ in alarm_metrics(each)]
+    used += [("Dashboard", metric) for metric, _ in dashboard_metrics(document)]
+    yield from (
+        f"{who}: no metric {metric}" for who, metric in used if metric[1] not in known.get(metric[0], ())
+    )
+
+
+def _wrong_sections(document: Document, text: str) -> Iterator[str]:
+    for name, alarm in alarms(document).items():
+        section = re.search(r"Runbook: docs/operations\.md#([\w-]+)$", alarm["AlarmDescription"])
+        if not section or section[1] not in anchors(text):
+            yield f"{name} has no section"
+        if f"`{name}`" not in text:
+            yield f"the runbook does not speak of {name}"
+
+
+def _unknown_fields(document: Document, emitted: Mapping[str, str]) -> Iterator[str]:
+    known = FIELDS | COMMON | WORDS | set(emitted) | {f"redis.{each}" for each in telemetry.REASONS}
+    for name, text in queries(document).items():
+        own = set(re.findall(r"\bas (\w+)", text))
+        words = re.findall(r"(?<![\w.])@?[A-Za-z_][\w.]*", re.sub(r'"[^"]*"', "", text))
+        yield from (f"{name}: no field {word}" for word in words if word not in known | own)
+
+
+def test_all_of_it_agrees() -> None:
+    """Alarms, dashboard and queries name what is emitted, and the runbook explains it."""
+    assert findings(TEMPLATE, RUNBOOK, telemetry.FULL) == []
+
+
+def renamed(old: str, new: str) -> dict[str, str]:
+    """What the code would emit if one metric had another name."""
+    return {new if name == old else name: unit for name, unit in telemetry.FULL.items()}
+
+
+@pytest.mark.parametrize("name", telemetry.BASIC)
+def test_a_metric_that_is_renamed_in_code_alone_is_found(name: str) -> None:
+    """Whoever shows it would show nothing from then on."""
+    found = findings(TEMPLATE, RUNBOOK, renamed(name, "Renamed"))
+    assert f"{name} is documented, not emitted" in found
+    assert "Renamed is not documented" in found
+    assert any("no metric" in each for each in found)
+
+
+def changed(change: Callable[[Document], object]) -> Document:
+    """The template with a change."""
+    document = copy.deepcopy(TEMPLATE)
+    change(document["Resources"])
+    return document
+
+
+@pytest.mark.parametrize("name", alarms(TEMPLATE))
+def test_an_alarm_without_a_section_is_found(name: str) -> None:
+    """Whether its section is missing from the runbook or its description does not name it."""
+    section = TEMPLATE["Resources"][name]["Properties"]["AlarmDescription"].partition("#")[2]
+    without = "\n".join(line for line in RUNBOOK.split("\n") if section not in anchors(line))
+    assert f"{name} has no section" in findings(TEMPLATE, without, telemetry.FULL)
+    silent = changed(lambda each: each[name]["Properties"].update(AlarmDescription="Something is wrong."))
+    assert f"{name} has no section" in findings(silent, RUNBOOK, telemetry.FULL)
+
+
+@pytest.mark.parametrize("name", queries(TEMPLATE))
+def test_a_query_for_a_field_that_no_line_has_is_found(name: str) -> None:
+    """It would find nothing, silently."""
+    broken = changed(lambda each: each[name]["Properties"].update(QueryString="filter duration > 3"))
+    assert findings(broken, RUNBOOK, telemetry.FULL) == [f"{name}: no field duration"]
+
+
+def test_another_unit_in_the_runbook_is_found() -> None:
+    """Bytes are no counts."""
+    wrong = RUNBOOK.replace("| `RedisStoredBytes` | Bytes |", "| `RedisStoredBytes` | Count |")
+    assert findings(TEMPLATE, wrong, telemetry.FULL) == ["RedisStoredBytes: unit"]
+
+
+# --- what it watches, and what it costs ---
+
+
+def test_our_metrics_are_asked_for_as_they_are_emitted() -> None:
+    """With the dimension that every line has: under another, CloudWatch finds nothing."""
+    for alarm in alarms(TEMPLATE).values():
+        for (namespace, _), dimensions in alarm_metrics(alarm):
+            if namespace == telemetry.NAMESPACE:
+                assert dimensions == [{"Name": "service", "Value": telemetry.SERVICE}]
+    for (namespace, _), names in dashboard_metrics(TEMPLATE):
+        if namespace == telemetry.NAMESPACE:
+            assert names == ["service", telemetry.SERVICE]
+    assert telemetry.NAMESPACE == NAMESPACE
+
+
+def test_alarms_and_dashboard_need_no_detail() -> None:
+    """What is watched is emitted under ``METRICS_DETAIL=basic`` as well."""
+    used = [metric for each in alarms(TEMPLATE).values() for metric, _ in alarm_metrics(each)]
+    used += [metric for metric, _ in dashboard_metrics(TEMPLATE)]
+    ours = {name for namespace, name in used if namespace == telemetry.NAMESPACE}
+    assert ours == set(telemetry.BASIC)
+    assert TEMPLATE["Parameters"]["MetricsDetail"]["AllowedValues"] == list(DETAILS)
+
+
+def test_it_is_free() -> None:
+    """Ten alarm metrics, ten metrics, a dashboard of at most 50."""
+    watched = [metric for each in alarms(TEMPLATE).values() for metric, _ in alarm_metrics(each)]
+    assert len(watched) <= FREE
+    assert len(telemetry.BASIC) <= FREE
+    assert len(dashboard_metrics(TEMPLATE)) <= FREE_DASHBOARD_METRICS
+
+
+@pytest.mark.parametrize("name", alarms(TEMPLATE))
+def test_every_alarm_tells_somebody_and_ends(name: str) -> None:
+    """It rings and clears over the topic, and is quiet where nothing happens."""
+    alarm = alarms(TEMPLATE)[name]
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
+    assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_thresholds_of_plans_are_those_of_the_code() -> None:
+    """The template's table and ``shared/plans.py`` say the same of each plan that has limits."""
+    table = TEMPLATE["Mappings"]["UpstashPlans"]
+    assert (
+        sorted(table) == sorted(plans.PLANS) == sorted(TEMPLATE["Parameters"]["UpstashPlan"]["AllowedValues"])
+    )
+    for name, plan in plans.PLANS.items():
+        if limit := plan.commands_a_day or (plan.commands_a_month or 0) / plans.DAYS:
+            assert table[name]["CommandsADay"] == int(limit * plans.BUSY)
+        if plan.stored_bytes:
+            assert table[name]["StoredBytes"] == plan.stored_bytes * plans.FULL
+    assert table["free-daily"] == {"CommandsADay": 8_000, "StoredBytes": 200 * plans.MIB}
+
+
+def test_queries_look_into_every_functions_log() -> None:
+    """A request's story may pass through any of them."""
+    logs = {
+        each["LoggingConfig"]["LogGroup"]["Ref"]
+        for each in resources(TEMPLATE, "AWS::Serverless::Function").values()
+    }
+    for query in resources(TEMPLATE, "AWS::Logs::QueryDefinition").values():
+        assert {each["Ref"] for each in query["LogGroupNames"]} == logs
+
+
+def test_every_link_within_the_runbook_leads_somewhere() -> None:
+    """A section that is renamed takes its links along."""
+    assert set(re.findall(r"\]\(#([\w-]+)\)", RUNBOOK)) <= anchors(RUNBOOK)
