@@ -51,6 +51,7 @@ def test_a_body_in_chunks(caller: http.client.HTTPConnection) -> None:
 def test_a_subscription_streams_events(endpoint: UpstashEndpoint, caller: http.client.HTTPConnection) -> None:
     """GET /subscribe/channel sends server-sent events, and ends when the client goes."""
     host, _, port = endpoint.url.removeprefix("http://").partition(":")
+    _get(caller, "/ping")  # its connection is kept, and open before the count
     before = endpoint.usage.open_connections
     with socket.create_connection((host, int(port)), timeout=5) as listener:
         listener.sendall(f"GET /subscribe/chat?_token={TOKEN} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
