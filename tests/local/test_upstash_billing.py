@@ -13,21 +13,10 @@ from typing import Any
 import pytest
 import upstash_redis
 
-from local import valkey
 from local.upstash import UpstashEndpoint
+from tests.endpoint import TOKEN
 
 pytestmark = pytest.mark.stack
-TOKEN = "local-token"
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstashEndpoint]:
-    """A running endpoint before a Redis server of its own."""
-    with (
-        valkey.running(tmp_path_factory.mktemp("valkey")) as port,
-        UpstashEndpoint(redis_port=port, token=TOKEN) as running,
-    ):
-        yield running
 
 
 @pytest.fixture

@@ -17,20 +17,10 @@ import pytest
 from local import valkey
 from local.faults import Fault
 from local.upstash import UpstashEndpoint
+from tests.endpoint import TOKEN
 
 pytestmark = pytest.mark.stack
-TOKEN = "local-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstashEndpoint]:
-    """A running endpoint before a Redis server of its own."""
-    with (
-        valkey.running(tmp_path_factory.mktemp("valkey")) as port,
-        UpstashEndpoint(redis_port=port, token=TOKEN) as running,
-    ):
-        yield running
 
 
 @pytest.fixture

@@ -10,22 +10,11 @@ from typing import Any
 
 import pytest
 
-from local import valkey
 from local.faults import CAPACITY, QUOTA_DAILY, QUOTA_MONTHLY, Fault, Faults
 from local.upstash import UpstashEndpoint
+from tests.endpoint import TOKEN
 
 pytestmark = pytest.mark.stack
-TOKEN = "local-token"
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstashEndpoint]:
-    """A running endpoint before a Redis server of its own."""
-    with (
-        valkey.running(tmp_path_factory.mktemp("valkey")) as port,
-        UpstashEndpoint(redis_port=port, token=TOKEN) as running,
-    ):
-        yield running
 
 
 @pytest.fixture

@@ -11,12 +11,11 @@ from urllib.parse import quote, quote_from_bytes
 
 import pytest
 
-from local import valkey
 from local.upstash import UpstashEndpoint
 from local.upstash_wire import MAX_BYTES
+from tests.endpoint import TOKEN
 
 pytestmark = pytest.mark.stack
-TOKEN = "local-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 BINARY = bytes(range(256))
 
@@ -41,16 +40,6 @@ class Caller:
         """Status and JSON of the answer."""
         status, data = self.send(method, path, body, **headers)
         return status, json.loads(data)
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstashEndpoint]:
-    """A running endpoint before a Redis server of its own."""
-    with (
-        valkey.running(tmp_path_factory.mktemp("valkey")) as port,
-        UpstashEndpoint(redis_port=port, token=TOKEN) as running,
-    ):
-        yield running
 
 
 @pytest.fixture

@@ -1,0 +1,17 @@
+"""What tests of the local stack share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.upstash import UpstashEndpoint
+from tests.endpoint import opened_endpoint
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstashEndpoint]:
+    """A running Upstash endpoint before a Redis server of its own."""
+    with opened_endpoint(tmp_path_factory.mktemp("valkey")) as running:
+        yield running
