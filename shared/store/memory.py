@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +27,8 @@ class MemoryStore:
     _heads: dict[str, Head] = field(default_factory=dict)
     _entries: dict[str, dict[int, Entry]] = field(default_factory=dict)
     _memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
+    _channels_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By user, for the benches' many users."""
     _receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -124,7 +127,7 @@ class MemoryStore:
     def memberships(self, user_id: str) -> list[Membership]:
         """See ``Channels``."""
         with self._lock:
-            return [self._memberships[key] for key in sorted(self._memberships) if key[1] == user_id]
+            return [self._memberships[channel, user_id] for channel in sorted(self._channels_of[user_id])]
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """See ``Channels``."""
@@ -153,7 +156,9 @@ class MemoryStore:
             if head.channel_id in self._heads:
                 return self._heads[head.channel_id]
             self._heads[head.channel_id] = head
-            self._memberships.update({(head.channel_id, each.user_id): each for each in memberships})
+            for each in memberships:
+                self._memberships[head.channel_id, each.user_id] = each
+                self._channels_of[each.user_id].add(head.channel_id)
             return None
 
     def update_channel(
@@ -201,6 +206,7 @@ class MemoryStore:
                 return None
             self._count(head, 1, membership.role is Role.OWNER)
             self._memberships[key] = membership
+            self._channels_of[membership.user_id].add(membership.channel_id)
             return membership
 
     def change_role(self, membership: Membership, role: Role) -> bool:
@@ -222,6 +228,7 @@ class MemoryStore:
                 return False
             self._count(self._heads[membership.channel_id], -1, owners)
             del self._memberships[membership.channel_id, membership.user_id]
+            self._channels_of[membership.user_id].discard(membership.channel_id)
             return True
 
     def _may_change(self, membership: Membership, owners: int) -> bool:
