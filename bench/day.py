@@ -31,7 +31,7 @@ from functions.fetch_messages.handler import app as our_fetch_app
 from functions.list_channels.handler import app as our_list_app
 from functions.post_message.handler import app as post_app
 from shared import keys
-from shared.cache.build import Cache
+from shared.cache.build import Cache, memory_tiers
 from shared.cache.interface import NoTier, Tier
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import HITS, CacheMetrics
@@ -201,7 +201,8 @@ class Day:
             self.store.fill(channel, entries, replace(head, seq=HISTORY, messages=HISTORY, last=last))
 
     def _plain(self) -> Services:
-        return self._services(NoTier(), NoTier(), MemoryTier(1, 1, self.clock.now), CacheMetrics())
+        nothing = MemoryTier(1, 1, self.clock.now)
+        return self._services(NoTier(), NoTier(), (nothing, nothing), CacheMetrics())
 
     def _ours(self, kind: str) -> Callable[[], Services]:
         return self._plain if self.strategy == "none" else self._vouched(kind)
@@ -216,14 +217,16 @@ class Day:
                 tier = RedisTier(upstash, kind[0], reason, policy, upstash.metrics, self.clock.now)
             self._tiers.append(tier)
             self.metrics.append(upstash.metrics)
-            memory = MemoryTier(SETTINGS.cache_memory_bytes, SETTINGS.cache_keep_seconds, self.clock.now)
-            return self._services(tier, tier, memory, upstash.metrics)
+            return self._services(tier, tier, memory_tiers(SETTINGS, self.clock.now), upstash.metrics)
 
         return build
 
-    def _services(self, pages: Tier, lists: Tier, memory: MemoryTier, metrics: CacheMetrics) -> Services:
+    def _services(
+        self, pages: Tier, lists: Tier, memories: tuple[MemoryTier, MemoryTier], metrics: CacheMetrics
+    ) -> Services:
         now, sleep = self.clock.now, self.clock.sleep
-        vouched = Vouched(memory, SETTINGS.cache_ttl_messages, SETTINGS.cache_ttl_channels, now)
+        memory, vouched_memory = memories
+        vouched = Vouched(vouched_memory, SETTINGS.cache_ttl_messages, SETTINGS.cache_ttl_channels, now)
         reader = CachedLogReader(DirectLogReader(self.store, sleep, now), memory, pages, metrics)
         cache = Cache(memory, pages, lists, vouched, metrics, None)
         settings = Settings(rate_per_second=1000, rate_burst=1000)

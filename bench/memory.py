@@ -103,7 +103,7 @@ class Load:
             self._read(int(self._chooser.paretovariate(0.5)) % len(self._order))
             if number % 5 == 0:
                 list_channels(self.services, f"user-{number:031d}", Listing(50))
-            self.most = max(self.most, self.services.cache.memory.bytes_held)
+            self.most = max(self.most, self.services.cache.bytes_held)
 
     def _read(self, number: int) -> None:
         window = Window(50, before=51 if number % 3 else None)
@@ -142,16 +142,17 @@ def measured(channels: int, bound: int) -> dict[str, object]:
     load = Load(channels, bound)
     traced = growth(load, traced_bytes)
     tracemalloc.stop()
-    memory = load.services.cache.memory
+    cache = load.services.cache
+    held = cache.bytes_held
     return {
         "channels": channels,
         "bound": bound,
         "read_bytes": load.read_bytes,
         "most_held": load.most,
-        "held": memory.bytes_held,
-        "values": len(memory),
+        "held": held,
+        "values": len(cache.memory),
         "traced": traced,
-        "traced_to_held": round((traced or 0) / memory.bytes_held, 3),
+        "traced_to_held": round((traced or 0) / held, 3),
         "resident": resident,
         "resident_to_bound": None if resident is None else round(resident / bound, 3),
     }

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from bench.sim.fibers import Fiber, Host
 from bench.sim.redis import SimUpstash
 from bench.sim.store import SimStore
-from shared.cache.build import Cache
-from shared.cache.memory import MemoryTier
+from shared.cache.build import Cache, memory_tiers
 from shared.cache.metrics import CacheMetrics
 from shared.cache.reader import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
@@ -106,8 +105,8 @@ class Container(Host):
         settings, metrics = sizes.settings, CacheMetrics()
         store = cast("Store", code.store(self))
         background = Background(self._start, lambda: self.world.loop.now / 1000)
-        memory = MemoryTier(settings.cache_memory_bytes, settings.cache_keep_seconds, self.now)
-        vouched = code.vouched(memory, settings.cache_ttl_messages, settings.cache_ttl_channels, self.now)
+        memory, vouched_memory = memory_tiers(settings, self.now)
+        vouched = code.vouched(vouched_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, self.now)
         upstash = SimUpstash(self, self.world.redis, OPTIONS, metrics)
         pages = RedisTier(upstash, "p1", "pages", sizes.policy, metrics, self.now, background)
         lists = RedisTier(upstash, "u1", "channels", sizes.policy, metrics, self.now, background)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from shared.cache.interface import NoTier, Tier
 from shared.cache.memory import MemoryTier
@@ -13,6 +14,9 @@ from shared.cache.upstash import Upstash, UpstashOptions
 from shared.cache.vouched import Vouched
 from shared.secrets import parameter_reader
 from shared.settings import Settings
+
+VOUCHED_PART: Final = 8
+"""One part in so many: each caller's heads and memberships are needed for minutes, and must not push pages out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +30,27 @@ class Cache:
     metrics: CacheMetrics
     upstash: Upstash | None
 
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of all that memory holds."""
+        return self.memory.bytes_held + self.vouched.bytes_held
+
+
+def memory_tiers(settings: Settings, now: Callable[[], int]) -> tuple[MemoryTier, MemoryTier]:
+    """The memory for blocks and lists, and the smaller one for what may stand in when DynamoDB does not answer."""
+    vouched = settings.cache_memory_bytes // VOUCHED_PART
+    fresh_seconds = max(settings.cache_ttl_messages, settings.cache_ttl_channels)
+    return (
+        MemoryTier(settings.cache_memory_bytes - vouched, settings.cache_keep_seconds, now),
+        MemoryTier(vouched, fresh_seconds, now),
+    )
+
 
 def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
     """Memory, and Redis where it is set up."""
     metrics = CacheMetrics()
-    memory = MemoryTier(settings.cache_memory_bytes, settings.cache_keep_seconds, now)
-    vouched = Vouched(memory, settings.cache_ttl_messages, settings.cache_ttl_channels, now)
+    memory, vouched_memory = memory_tiers(settings, now)
+    vouched = Vouched(vouched_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, now)
     if not settings.upstash_url:
         return Cache(memory, NoTier(), NoTier(), vouched, metrics, None)
     options = UpstashOptions(

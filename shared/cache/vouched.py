@@ -70,6 +70,11 @@ class Vouched:
         self._channels_ms = channels_seconds * 1000
         self._now = now
 
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of all that is kept."""
+        return self._memory.bytes_held
+
     def remember(self, channel_id: str, user_id: str, look: Look, asked_at: int) -> None:
         """After what a look vouched for was served; ``asked_at`` (ms) is when that look began."""
         if look.head is None or look.membership is None:

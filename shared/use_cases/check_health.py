@@ -43,7 +43,7 @@ def _cache(services: Services) -> dict[str, Any]:
     upstash, memory = services.cache.upstash, services.cache.memory
     return services.cache.metrics.snapshot() | {
         "breaker": upstash.breaker.state if upstash else "off",
-        "memory_bytes": memory.bytes_held,
+        "memory_bytes": services.cache.bytes_held,
         "memory_values": len(memory),
     }
 

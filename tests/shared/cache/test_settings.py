@@ -76,7 +76,7 @@ def test_without_redis_there_is_memory_alone(clock: FakeClock) -> None:
     assert cache.upstash is None
     assert isinstance(cache.pages, NoTier)
     assert isinstance(cache.lists, NoTier)
-    assert cache.memory._max_bytes == 32 * 1024 * 1024
+    assert cache.memory._max_bytes + cache.vouched._memory._max_bytes == 32 * 1024 * 1024
 
 
 def test_every_setting_arrives(clock: FakeClock) -> None:
@@ -103,5 +103,7 @@ def test_every_setting_arrives(clock: FakeClock) -> None:
     assert isinstance(cache.lists, RedisTier)
     assert (cache.pages._policy.keep_seconds, cache.pages._policy.codec) == (66, "gzip")
     assert (cache.pages._key, cache.lists._key) == ("t:p1", "t:u1")
-    assert (cache.memory._max_bytes, cache.memory._keep_ms) == (7_777, 66_000)
+    assert (cache.memory._max_bytes, cache.memory._keep_ms) == (7_777 - 972, 66_000)
+    # An eighth, kept as long as anything in it may stand in.
+    assert (cache.vouched._memory._max_bytes, cache.vouched._memory._keep_ms) == (972, 99_000)
     assert (cache.vouched._messages_ms, cache.vouched._channels_ms) == (88_000, 99_000)
