@@ -106,7 +106,9 @@ class Container(Host):
         store = cast("Store", code.store(self))
         background = Background(self._start, lambda: self.world.loop.now / 1000)
         memory, vouched_memory = memory_tiers(settings, self.now)
-        vouched = code.vouched(vouched_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, self.now)
+        vouched = code.vouched(
+            vouched_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, self.now
+        )
         upstash = SimUpstash(self, self.world.redis, OPTIONS, metrics)
         pages = RedisTier(upstash, "p1", "pages", sizes.policy, metrics, self.now, background)
         lists = RedisTier(upstash, "u1", "channels", sizes.policy, metrics, self.now, background)
