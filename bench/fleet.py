@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,15 +50,16 @@ class Function:
         self._build = build
         self._containers: list[Container] = []
         self._current: Container | None = None
+        self._random = random.Random(1)
         self.cold_starts = 0
         app.dependency_overrides[needs] = self._services
 
     def container(self, at: float) -> Container:
-        """One that is free at this time (ms), the one used last; a new one if there is none."""
+        """One that is free at this time (ms), drawn at random, as AWS does not say which; else a new one."""
         self._containers = [each for each in self._containers if at - each.busy_until < LIFE_MS]
         free = [each for each in self._containers if each.busy_until <= at]
         if free:
-            return max(free, key=lambda each: each.busy_until)
+            return self._random.choice(free)
         self.cold_starts += 1
         self._containers.append(Container(self._build()))
         return self._containers[-1]
