@@ -2,8 +2,8 @@
 
 Each function's artifact runs under AWS's runtime client, over real engines, so that its first call of DynamoDB (and of
 Redis, where it uses it) is part of it. Held against a bare handler, a FastAPI hello under Mangum, and the same endpoint
-written the usual way (``bench.usual``), with bytecode and as it is usually shipped, without. All by turns; medians of the
-milliseconds on the clock and of the processor.
+written the usual way (``bench.usual``), with bytecode and as it is usually shipped, without. All by turns; medians of
+the milliseconds on the clock and of the processor.
 """
 
 from __future__ import annotations
@@ -63,13 +63,12 @@ def _measured(made: Lambda, python: str, state: Path, runs: int) -> Starts:
     )
     environ = dict(os.environ)
     with Stack(settings, ROOT, directory=state, environ=environ, log=lambda _line: None) as stack:
-        credentials = {
-            "region_name": dynamodb.REGION,
-            "endpoint_url": stack.dynamodb_url,
-            "aws_access_key_id": dynamodb.CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": dynamodb.CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        }
-        fill(SCENE, boto3.client("dynamodb", **credentials), boto3.resource("dynamodb", **credentials))
+        session = boto3.Session(*dynamodb.CREDENTIALS.values(), region_name=dynamodb.REGION)
+        fill(
+            SCENE,
+            session.client("dynamodb", endpoint_url=stack.dynamodb_url),
+            session.resource("dynamodb", endpoint_url=stack.dynamodb_url),
+        )
         variables = {name: value for name, value in environ.items() if os.environ.get(name) != value}
         return _by_turns(made, list(contenders(python, variables)), runs)
 

@@ -72,7 +72,7 @@ def documented(app: FastAPI) -> FastAPI:
     made = FastAPI(openapi_url=None)
     for route in _routes(app):
         words: dict[str, Any] = getattr(docs, route.name.upper())
-        made.add_api_route(route.path, route.endpoint, methods=sorted(route.methods), **words)
+        made.add_api_route(route.path, route.endpoint, methods=sorted(route.methods or ()), **words)
     return made
 
 

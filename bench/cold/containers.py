@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's
         """Says nothing."""
 
 

@@ -13,8 +13,9 @@ from shared.meter import Meter, start_meter
 from shared.model import Head, Kind, Membership, Preview, Role
 from shared.store import items
 from shared.store.dynamodb import DynamoDBStore
+from shared.store.dynamodb.client import THROTTLES
 from shared.store.dynamodb.log import CONFLICT_TRIES
-from shared.store.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, THROTTLES, Table
+from shared.store.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, Table
 from shared.store.interface import Contended, MembershipChanged, PositionTaken
 from tests.contract.fake_client import Answer, FakeClient, cancelled, refusal
 from tests.contract.samples import NOW, commitment, entry

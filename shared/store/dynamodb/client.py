@@ -20,7 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from shared.store.dynamodb.connections import Connections
+    from shared.connections import Connections
     from shared.store.dynamodb.signing import Signer
 
 THROTTLES: Final = frozenset(
@@ -107,7 +107,7 @@ class Client:
     def _once(self, operation: str, body: bytes) -> dict[str, Any]:
         headers = self._signer.headers(operation, body, time.time())
         try:
-            response, raw = self._connections.post(headers, body)
+            response, raw = self._connections.post("/", headers, body)
         except (OSError, HTTPException) as error:
             raise NoAnswerError from error
         return _understood(response, raw)

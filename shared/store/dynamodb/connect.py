@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.connections import Connections
 from shared.store.dynamodb.client import Client
-from shared.store.dynamodb.connections import Connections
 from shared.store.dynamodb.signing import Credentials, Signer
 
 if TYPE_CHECKING:

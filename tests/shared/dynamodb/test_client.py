@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from shared.store.dynamodb import connections as connections_module
+from shared import connections as connections_module
+from shared.connections import IDLE_SECONDS, Connections
 from shared.store.dynamodb.client import (
     BUDGET,
     PASSING,
@@ -20,7 +21,6 @@ from shared.store.dynamodb.client import (
     NoAnswerError,
     ServiceError,
 )
-from shared.store.dynamodb.connections import IDLE_SECONDS, Connections
 from shared.store.dynamodb.signing import Credentials, Signer
 from tests.shared.dynamodb.scripted_server import Server, hangs, refuses, resets, says, serving
 

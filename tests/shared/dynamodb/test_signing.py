@@ -25,7 +25,7 @@ def by_botocore(credentials: Credentials, operation: str, body: bytes, seconds: 
     """The headers that botocore signs the same request with."""
     headers = {"Content-Type": CONTENT_TYPE, "X-Amz-Target": f"DynamoDB_20120810.{operation}", "Host": HOST}
     request = AWSRequest("POST", f"https://{HOST}/", headers, body)
-    keys = SimpleNamespace(
+    keys: Any = SimpleNamespace(
         access_key=credentials.access_key, secret_key=credentials.secret_key, token=credentials.token or None
     )
     signer: Any = auth.SigV4Auth(keys, "dynamodb", REGION)

@@ -1,25 +1,33 @@
-"""Connections to one HTTP endpoint that are kept and used again, by any number of threads."""
+"""Connections to one HTTP server that are kept and used again, by any number of threads."""
 
 from __future__ import annotations
 
 import select
-import ssl
 import time
 from collections import deque
+from collections.abc import Mapping
+from functools import cache
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import ssl
 
 IDLE_SECONDS: Final = 50.0
 """A connection that rested longer is not used again: what lies between may have forgotten it without a word."""
 MAX_IDLE: Final = 32
 
 
+class NotConnectedError(ConnectionError):
+    """Nothing was sent: the server does not take connections, is not known, or its certificate is not right."""
+
+
 class Connections:
     """HTTP or HTTPS, as the address says.
 
     Args:
-        url: the endpoint's address, without a path.
+        url: the server's address, without a path.
         connect_seconds: that connecting may take, the TLS handshake included.
         read_seconds: that each wait for a part of an answer may take.
     """
@@ -27,23 +35,25 @@ class Connections:
     def __init__(self, url: str, connect_seconds: float, read_seconds: float) -> None:
         parts = urlsplit(url)
         self.host = parts.netloc
+        self._scheme = parts.scheme
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
-        # Loading the certificates takes longer than all else here: once, where the services are built.
-        self._context = ssl.create_default_context() if parts.scheme == "https" else None
         self._idle: deque[tuple[HTTPConnection, float]] = deque()
+        if self._scheme == "https":
+            tls()  # Loading the certificates takes longer than all else here: not with the first request.
 
-    def post(self, headers: dict[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
         """The answer to a request, with its whole body.
 
         Raises:
+            NotConnectedError: nothing was sent.
             OSError, http.client.HTTPException: there is none; whether the request was carried out is not known.
         """
         connection = self._kept() or self._connected()
         try:
-            connection.request("POST", "/", body, headers)
-            response = connection.getresponse()
-            answer = response.read()
+            connection.request("POST", path, body, headers)
+            with connection.getresponse() as response:
+                answer = response.read()
         except BaseException:
             connection.close()
             raise
@@ -75,17 +85,32 @@ class Connections:
             self._idle.append((connection, time.time()))
 
     def _connected(self) -> HTTPConnection:
-        if self._context is None:
-            connection = HTTPConnection(self.host, timeout=self._connect_seconds)
-        else:
-            connection = HTTPSConnection(self.host, timeout=self._connect_seconds, context=self._context)
+        connection = self._new()
         try:
             connection.connect()
             connection.sock.settimeout(self._read_seconds)
-        except BaseException:
+        except TimeoutError:
             connection.close()
             raise
+        except (OSError, ValueError) as error:  # ValueError: a host that can be none
+            connection.close()
+            raise NotConnectedError from error
         return connection
+
+    def _new(self) -> HTTPConnection:
+        if self._scheme == "https":
+            return HTTPSConnection(self.host, timeout=self._connect_seconds, context=tls())
+        if self._scheme == "http":
+            return HTTPConnection(self.host, timeout=self._connect_seconds)
+        raise NotConnectedError
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """What all connections of this container trust: the machine's certificates."""
+    import ssl  # noqa: PLC0415 - where nothing is encrypted, nothing needs it
+
+    return ssl.create_default_context()
 
 
 def _is_dropped(connection: HTTPConnection) -> bool:
