@@ -63,7 +63,8 @@ def _measured(made: Lambda, python: str, state: Path, runs: int) -> Starts:
     )
     environ = dict(os.environ)
     with Stack(settings, ROOT, directory=state, environ=environ, log=lambda _line: None) as stack:
-        session = boto3.Session(*dynamodb.CREDENTIALS.values(), region_name=dynamodb.REGION)
+        access_key, secret_key = dynamodb.CREDENTIALS.values()
+        session = boto3.Session(access_key, secret_key, region_name=dynamodb.REGION)
         fill(
             SCENE,
             session.client("dynamodb", endpoint_url=stack.dynamodb_url),
