@@ -18,6 +18,7 @@ from functions.mark_read.handler import app as mark_read
 from functions.post_message.handler import app as post_message
 from shared.services import Services
 from shared.web.app import create_handler, current_services
+from tests.decoding import decoded
 
 APPS = (check_health, fetch_messages, list_channels, manage_channels, mark_read, post_message)
 
@@ -101,13 +102,17 @@ class Api:
 
     def invoke(self, made: dict[str, Any]) -> Answer:
         """What the function that has the event's route answers."""
-        context = made["requestContext"]["http"]
-        handler = self._handler(context["method"], context["path"])
-        answer = handler(made, None)  # type: ignore[arg-type]  # no function of ours looks at the context
+        answer = self.raw(made)
         body = answer.get("body") or ""
         if answer.get("isBase64Encoded"):
-            body = base64.b64decode(body).decode()
+            body = decoded(base64.b64decode(body), answer["headers"].get("content-encoding")).decode()
         return Answer(answer["statusCode"], answer["headers"], body)
+
+    def raw(self, made: dict[str, Any]) -> dict[str, Any]:
+        """What that function gives to Lambda."""
+        context = made["requestContext"]["http"]
+        handler = self._handler(context["method"], context["path"])
+        return handler(made, None)  # type: ignore[arg-type]  # no function of ours looks at the context
 
     def _handler(self, method: str, path: str) -> Mangum:
         app = app_of(method, path)

@@ -1,0 +1,14 @@
+"""Content codings as a client undoes them."""
+
+from __future__ import annotations
+
+import gzip
+
+from shared.codings import zstd
+
+DECODERS = {None: bytes, "gzip": gzip.decompress, "zstd": lambda body: bytes(zstd().decompress(body))}
+
+
+def decoded(body: bytes, coding: str | None) -> bytes:
+    """The body without its coding; fails for one that is no whole frame of it."""
+    return DECODERS[coding](body)
