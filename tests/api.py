@@ -102,11 +102,7 @@ class Api:
 
     def invoke(self, made: dict[str, Any]) -> Answer:
         """What the function that has the event's route answers."""
-        answer = self.raw(made)
-        body = answer.get("body") or ""
-        if answer.get("isBase64Encoded"):
-            body = decoded(base64.b64decode(body), answer["headers"].get("content-encoding")).decode()
-        return Answer(answer["statusCode"], answer["headers"], body)
+        return answer_of(self.raw(made))
 
     def raw(self, made: dict[str, Any]) -> dict[str, Any]:
         """What that function gives to Lambda."""
@@ -121,6 +117,15 @@ class Api:
 
     async def _current(self) -> Services:
         return self.services
+
+
+def answer_of(result: dict[str, Any]) -> Answer:
+    """What the client makes of a function's result."""
+    body = result.get("body") or ""
+    if result.get("isBase64Encoded"):
+        raw = base64.b64decode(body, validate=True)
+        body = decoded(raw, result["headers"].get("content-encoding")).decode()
+    return Answer(result["statusCode"], result["headers"], body)
 
 
 def app_of(method: str, path: str) -> Any:

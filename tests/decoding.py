@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import gzip
+from typing import TYPE_CHECKING
 
 from shared.codings import zstd
 
-DECODERS = {None: bytes, "gzip": gzip.decompress, "zstd": lambda body: bytes(zstd().decompress(body))}
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+DECODERS: Mapping[str | None, Callable[[bytes], bytes]] = {
+    None: bytes,
+    "gzip": gzip.decompress,
+    "zstd": lambda body: bytes(zstd().decompress(body)),
+}
 
 
 def decoded(body: bytes, coding: str | None) -> bytes:

@@ -18,7 +18,7 @@ from tests.functions.chat import Chat, messages
 
 if TYPE_CHECKING:
     from shared.store.memory import MemoryStore
-    from tests.functions.chat import Clock
+    from tests.conftest import FakeClock
 
 CODINGS = ("zstd", "gzip")
 TEXT = "What a fine day for a chat about nothing in particular. "
@@ -192,7 +192,7 @@ def test_a_page_is_made_once_for_all(chat: Chat, channel: str) -> None:
     assert body_of(result(chat, messages(channel), "zstd")) != b"the very bytes"
 
 
-def test_remembered_pages_keep_to_the_bound(store: MemoryStore, clock: Clock) -> None:
+def test_remembered_pages_keep_to_the_bound(store: MemoryStore, clock: FakeClock) -> None:
     """However many are read, in whichever coding, memory holds what it may; and pages are still right."""
     bound = 60_000
     services = compose(Settings(cache_memory_bytes=bound), store, clock.now)
