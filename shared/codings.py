@@ -74,11 +74,10 @@ def available() -> tuple[str, ...]:
     return (ZSTD, GZIP) if found else (GZIP,)
 
 
-def encode(body: bytes, coding: str) -> bytes:
-    """The body in a content coding."""
-    if coding == ZSTD:
-        return bytes(zstd().compress(body, LEVELS[ZSTD]))
-    return zlib.compress(body, LEVELS[GZIP], GZIP_WBITS)
+def encode(body: bytes, coding: str, level: int | None = None) -> bytes:
+    """The body in a content coding, at the level that is worth its time if no other is given."""
+    level = LEVELS[coding] if level is None else level
+    return bytes(zstd().compress(body, level)) if coding == ZSTD else zlib.compress(body, level, GZIP_WBITS)
 
 
 def zstd() -> Any:  # noqa: ANN401 - one of two modules of the same interface
