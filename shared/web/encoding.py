@@ -37,9 +37,11 @@ class Compressible(Response):
 
     media_type = MEDIA_TYPE
 
+    def __init__(self, body: bytes, status: int, headers: dict[str, str] | None) -> None:
+        super().__init__(body, status, VARY if headers is None else headers | VARY)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it; it is made for one request."""
-        self.headers.update(VARY)
+        """Sends it, once: it is made for one request."""
         coding = _accepted(scope).choose(len(self.body))
         if coding:
             self.body = encode(bytes(self.body), coding)

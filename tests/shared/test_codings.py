@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +13,7 @@ from hypothesis import strategies as st
 from shared.codings import GZIP, MIN_BYTES, PLAIN, ZSTD, Accepted, accepted, available, encode
 from tests.decoding import decoded
 
+ROOT = Path(__file__).resolve().parents[2]
 CODINGS = ("zstd", "gzip", "identity", "*", "br", "deflate")
 WANTED = st.lists(st.tuples(st.sampled_from(CODINGS), st.integers(0, 1_000) | st.none()), max_size=6)
 """Codings with their weights in thousandths, None for one that is not given."""
@@ -109,3 +114,18 @@ def test_what_is_encoded_comes_back(coding: str, body: bytes) -> None:
 def test_the_better_coding_is_here() -> None:
     """The tests run with both codings."""
     assert available() == (ZSTD, GZIP)
+
+
+@pytest.mark.parametrize(("missing", "coding"), [("", ZSTD), ("backports compression", GZIP)])
+def test_an_artifact_without_zstd_has_gzip(missing: str, coding: str) -> None:
+    """What is not installed is not offered; and finding out, or compressing nothing, loads no codec."""
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({missing.split()}))
+from shared.codings import accepted
+print(accepted("zstd, gzip").coding, any("zstd" in name and sys.modules[name] for name in sys.modules))
+"""
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == [coding, "False"]
