@@ -52,7 +52,7 @@ def constant(app: FastAPI, body: bytes) -> FastAPI:
 
     @app.get(peers.PATH)
     async def fetch_messages() -> Response:
-        return answer(body)
+        return Response(body, media_type="application/json")
 
     return app
 
