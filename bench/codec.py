@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from bench.conversations import CHANNEL, bodies, turns
 from bench.report import finish, interleaved, parser, table
+from shared import codings
 from shared.cache import codec
 from shared.cache.values import Block, block_key
 
@@ -43,7 +44,7 @@ def _zstd(level: int) -> Codec:
 
 
 def _gzip(level: int) -> Codec:
-    wbits = codec.GZIP_WBITS
+    wbits = codings.GZIP_WBITS
     return Codec(lambda raw: zlib.compress(raw, level, wbits), lambda packed: zlib.decompress(packed, wbits))
 
 

@@ -1,176 +1,44 @@
-"""A page from memory, from API Gateway's event to the answer: ``python -m bench.hot_path [--json] [--check]``.
+"""Every route, from API Gateway's event to the answer: ``python -m bench.hot_path [--json] [--check]``.
 
-The storage and the cache take no time here: one is in memory, the other has the page. What is left is what Budgie adds.
-It is held against the floor, a FastAPI route under Mangum that returns the same bytes and does nothing, and against the
-same endpoint over other people's caches (``bench.peers``). All in one process, in turns; medians.
+Four parts, each in turns within one run, medians: a page from memory beside a floor and other people's caches
+(``bench.hot_page``), every route by section (``bench.hot_routes``), posting and listing beside the raw calls that they
+make (``bench.hot_calls``), and a page on the wire, compressed and not (``bench.hot_wire``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from http import HTTPStatus
-from typing import Annotated, Any, Final
+from collections.abc import Iterator, Sequence
 
-from fastapi import FastAPI, Query, Response
-from mangum import Mangum
+from bench import hot_calls, hot_page, hot_routes, hot_wire
+from bench.report import finish, parser
 
-from bench import peers
-from bench.conversations import CHANNEL
-from bench.one_page import PAGE, USER, Scene, event, scene
-from bench.report import finish, interleaved, parser, summary, table
-from functions.fetch_messages.handler import app as our_app
-from shared.meter import start_meter
-from shared.services import Services
-from shared.telemetry import logger
-from shared.use_cases.fetch_messages import Window, fetch_messages, page_json
-from shared.web.app import Use, answer, create_app, create_handler, current_services
-from shared.web.conditional import IfNoneMatch
-from shared.web.identity import Caller
-from shared.web.respond import page_answer
-from shared.web.schemas import ChannelId, FetchMessagesQuery
-
-OURS, FLOOR = "budgie", "floor"
-MAX_OF_FLOOR: Final = 2.0
-TIMES_FASTER: Final = 3.0
 ROUNDS, BATCH = 80, 25
-Call = Callable[[], object]
 
 
-def ours(made: Scene) -> Mangum:
-    """The function as it is deployed, over the scene's services."""
-
-    async def current() -> Services:
-        return made.services
-
-    our_app.dependency_overrides[current_services] = current
-    return create_handler(our_app)
-
-
-def constant(app: FastAPI, body: bytes) -> FastAPI:
-    """With a route that returns these bytes."""
-
-    @app.get(peers.PATH)
-    async def fetch_messages() -> Response:
-        return answer(body)
-
-    return app
-
-
-def floor(body: bytes) -> Mangum:
-    """FastAPI under Mangum, as anybody has them, returning these bytes; no middleware."""
-    return Mangum(constant(FastAPI(openapi_url=None, redirect_slashes=False), body), lifespan="off")
-
-
-def parameters(made: Scene) -> Mangum:
-    """Our route with all that it declares, returning constant bytes: everything but the use case."""
-    app = create_app("bench")
-
-    async def current() -> Services:
-        return made.services
-
-    @app.get(peers.PATH)
-    async def fetch_messages(
-        services: Use,  # noqa: ARG001 - declared as in the function
-        caller: Caller,  # noqa: ARG001 - as above
-        channel_id: ChannelId,  # noqa: ARG001 - as above
-        query: Annotated[FetchMessagesQuery, Query()],
-        if_none_match: IfNoneMatch = None,  # noqa: ARG001 - as above
-    ) -> Response:
-        query.window()
-        return answer(made.body)
-
-    app.dependency_overrides[current_services] = current
-    return create_handler(app)
-
-
-def bare_mangum(body: bytes) -> Mangum:
-    """Mangum around nothing: what the event and the event loop cost."""
-
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    return Mangum(app, lifespan="off")  # type: ignore[arg-type]  # any ASGI app will do
-
-
-def contenders(made: Scene) -> dict[str, Call]:
-    """Ours, the floor and the peers, each seen to give the same page."""
-    found = {OURS: ours(made), FLOOR: floor(made.body)} | dict(peers.handlers(made.store))
-    called = event()
-    for name, handler in found.items():
-        given = handler(called, None)  # type: ignore[arg-type]  # no function of ours looks at the context
-        assert given["statusCode"] == HTTPStatus.OK, name
-        assert _same(given["body"], made.body), name
-    return {name: _call(handler, called) for name, handler in found.items()}
-
-
-def _same(given: str, body: bytes) -> bool:
-    page = json.loads(given)
-    for message in page["messages"]:
-        for field in ("client_message_id", "metadata"):
-            if message.get(field, "") is None:
-                del message[field]
-    return bool(page == json.loads(body))
-
-
-def _call(handler: Mangum, called: dict[str, Any]) -> Call:
-    return lambda: handler(called, None)  # type: ignore[arg-type]  # as above
-
-
-def layers(made: Scene) -> dict[str, Call]:
-    """Each does what the one before does, and something more."""
-    called = event()
-    return {
-        "Mangum, event, event loop": _call(bare_mangum(made.body), called),
-        "FastAPI: routing, response": _call(floor(made.body), called),
-        "log line, headers, meter": _call(create_handler(constant(create_app("bench"), made.body)), called),
-        "parameters, identity": _call(parameters(made), called),
-        "the use case": _call(ours(made), called),
-    }
-
-
-def parts(made: Scene) -> dict[str, Call]:
-    """What the use case and the middleware consist of, alone."""
-    services, meter = made.services, start_meter()
-    look = services.store.look(CHANNEL, USER)
-    assert look.head
-    head = look.head
-    span = services.reader.read(head, 1, PAGE)
-    page = fetch_messages(services, USER, CHANNEL, Window(PAGE), frozenset())
-    fields: dict[str, Any] = dict.fromkeys(
-        ("function", "route", "channel", "user", "tier", "request_id"), "x" * 20
-    )
-    counts: dict[str, Any] = dict.fromkeys(
-        ("status", "ms", "cold", "read_units", "calls", "redis_commands"), 1
-    )
-    return {
-        "look (storage in memory)": lambda: services.store.look(CHANNEL, USER),
-        "cache: page of 50": lambda: services.reader.read(head, 1, PAGE),
-        "page joined": lambda: page_json(head, span, has_more_after=False),
-        "vouched remembered": lambda: services.cache.vouched.remember(CHANNEL, USER, look, services.now()),
-        "response": lambda: page_answer(page),
-        "log line": lambda: logger().info("request", **fields, **counts),
-        "Server-Timing": lambda: meter.server_timing(1.0),
-    }
-
-
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs all of it; with ``--check`` 1 if a target is missed."""
-    arguments = parser(main.__doc__ or "").parse_args()
-    rounds, batch = (2, 2) if arguments.tiny else (ROUNDS, BATCH)
+    options = parser(main.__doc__ or "").parse_args(arguments)
+    rounds, batch = (2, 2) if options.tiny else (ROUNDS, BATCH)
     with _quiet_log():
-        made = scene()
-        times = {name: summary(each) for name, each in interleaved(contenders(made), rounds, batch).items()}
-        steps = _medians(interleaved(layers(made), rounds, batch))
-        pieces = _medians(interleaved(parts(made), rounds, batch))
-    results = _results(made, times, steps, pieces)
-    return finish(arguments, results, _targets(results), _text(results))
+        page = hot_page.measured(rounds, batch)
+        _progress("page")
+        wire = hot_wire.measured(rounds, batch)
+        _progress("wire")
+        routes = hot_routes.measured(max(2, rounds // 4), max(2, batch // 2))
+        _progress("routes")
+        calls = hot_calls.measured(rounds, tiny=options.tiny)
+        _progress("calls")
+    targets = hot_page.targets(page) | hot_wire.targets(wire) | hot_calls.targets(calls)
+    texts = [hot_page.text(page), hot_wire.text(wire), hot_routes.text(routes), hot_calls.text(calls)]
+    results = page | {"wire": wire, "routes": routes, "calls": calls}
+    return finish(options, results, targets, "\n\n".join(texts))
+
+
+def _progress(part: str) -> None:
+    print(f"measured: {part}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -178,62 +46,6 @@ def _quiet_log() -> Iterator[None]:
     """Log lines go where writing costs what a pipe costs and nobody reads them."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
         yield
-
-
-def _medians(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    return {name: round(statistics.median(each), 1) for name, each in times.items()}
-
-
-def _results(
-    made: Scene, times: dict[str, dict[str, float]], steps: dict[str, float], pieces: dict[str, float]
-) -> dict[str, Any]:
-    rivals = {name: each["p50"] for name, each in times.items() if name not in {OURS, FLOOR}}
-    same = {name: each for name, each in rivals.items() if not name.endswith(peers.BARE)}
-    fastest = min(same, key=lambda name: same[name], default=None)
-    return {
-        "page_bytes": len(made.body),
-        "microseconds": times,
-        "of_floor": round(times[OURS]["p50"] / times[FLOOR]["p50"], 2),
-        "times_faster_than": {name: round(each / times[OURS]["p50"], 2) for name, each in rivals.items()},
-        "fastest_peer": fastest,
-        "missing_peers": peers.missing(),
-        "layers": steps,
-        "parts": pieces,
-    }
-
-
-def _targets(results: dict[str, Any]) -> dict[str, bool]:
-    fastest = results["fastest_peer"]
-    reached = fastest is not None and results["times_faster_than"][fastest] >= TIMES_FASTER
-    return {
-        f"at most {MAX_OF_FLOOR} times the floor": results["of_floor"] <= MAX_OF_FLOOR,
-        f"at least {TIMES_FASTER:g} times as fast as the fastest peer": reached
-        and not results["missing_peers"],
-    }
-
-
-def _text(results: dict[str, Any]) -> str:
-    faster, floor = results["times_faster_than"], results["microseconds"][FLOOR]["p50"]
-    rows = [
-        (name, each["p50"], each["p99"], f"{each['p50'] / floor:.2f}", faster.get(name, ""))
-        for name, each in results["microseconds"].items()
-    ]
-    steps = list(results["layers"].items())
-    costs = [
-        (name, round(each - before, 1))
-        for (name, each), (_, before) in zip(steps, [("", 0.0), *steps], strict=False)
-    ]
-    lines = [
-        f"A page of {PAGE} messages, {results['page_bytes']:,} bytes of JSON, from memory",
-        table(("", "p50 us", "p99 us", "of floor", "Budgie is faster"), rows),
-        "\nWhat each layer adds",
-        table(("", "us"), costs),
-        "\nIts parts, each alone",
-        table(("", "us"), list(results["parts"].items())),
-    ]
-    if results["missing_peers"]:
-        lines.append(f"\nnot installed: {', '.join(results['missing_peers'])} (make bench-setup)")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,14 +30,14 @@ class Scene:
     body: bytes
 
 
-def scene() -> Scene:
-    """A page of real text, posted and read once."""
+def scene(sizes: Sequence[int] = SIZES) -> Scene:
+    """A page of real text, posted and read once; ``sizes`` are its messages' bytes at least, in turn."""
     store = MemoryStore()
     store.create_channel(
         Head(CHANNEL, Kind.PUBLIC, "lobby", "", USER, STARTED_AT),
         [Membership(USER, CHANNEL, Role.OWNER, STARTED_AT)],
     )
-    entries = [Entry(i, i, STARTED_AT, body) for i, body in enumerate(bodies(PAGE, SIZES), 1)]
+    entries = [Entry(i, i, STARTED_AT, body) for i, body in enumerate(bodies(PAGE, sizes), 1)]
     store.take(CHANNEL, PAGE, preview_of(entries[-1]))
     store.commit(
         Commit(CHANNEL, USER, entries, tat_seen=0, tat=0, move_read=True, receipt=None, now=STARTED_AT)

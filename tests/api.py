@@ -18,6 +18,7 @@ from functions.mark_read.handler import app as mark_read
 from functions.post_message.handler import app as post_message
 from shared.services import Services
 from shared.web.app import create_handler, current_services
+from tests.decoding import decoded
 
 APPS = (check_health, fetch_messages, list_channels, manage_channels, mark_read, post_message)
 
@@ -101,13 +102,13 @@ class Api:
 
     def invoke(self, made: dict[str, Any]) -> Answer:
         """What the function that has the event's route answers."""
+        return answer_of(self.raw(made))
+
+    def raw(self, made: dict[str, Any]) -> dict[str, Any]:
+        """What that function gives to Lambda."""
         context = made["requestContext"]["http"]
         handler = self._handler(context["method"], context["path"])
-        answer = handler(made, None)  # type: ignore[arg-type]  # no function of ours looks at the context
-        body = answer.get("body") or ""
-        if answer.get("isBase64Encoded"):
-            body = base64.b64decode(body).decode()
-        return Answer(answer["statusCode"], answer["headers"], body)
+        return handler(made, None)  # type: ignore[arg-type]  # no function of ours looks at the context
 
     def _handler(self, method: str, path: str) -> Mangum:
         app = app_of(method, path)
@@ -116,6 +117,15 @@ class Api:
 
     async def _current(self) -> Services:
         return self.services
+
+
+def answer_of(result: dict[str, Any]) -> Answer:
+    """What the client makes of a function's result."""
+    body = result.get("body") or ""
+    if result.get("isBase64Encoded"):
+        raw = base64.b64decode(body, validate=True)
+        body = decoded(raw, result["headers"].get("content-encoding")).decode()
+    return Answer(result["statusCode"], result["headers"], body)
 
 
 def app_of(method: str, path: str) -> Any:

@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench.sim.fibers import DiedError
 from bench.sim.ledger import Asked, Writing
-from bench.sim.pages import WrongError
+from bench.sim.pages import CODINGS, WrongError, plain
 from bench.sim.requests import Request, serve
 from shared import keys
-from shared.errors import (
-    CommitUnknownError,
-    MessageNotFoundError,
-    UnavailableError,
-)
+from shared.errors import CommitUnknownError, MessageNotFoundError, UnavailableError
 from shared.messages import Draft
 from shared.meter import meter
 from shared.model import Role
@@ -73,8 +69,10 @@ class Clients:
     def _fetch(self, user_id: str, channel_id: str, window: Window) -> None:
         etag, body = self._kept.get((user_id, channel_id, window), ("", None))
         etags = frozenset({etag} if etag and self._world.chance(0.8) else ())
+        accepted = self._rng.choice(CODINGS)
 
         def check(asked: Asked, page: Page) -> str:
+            page = plain(page)
             self._world.judge.page(asked, window, page, body if page.etag in etags else None)
             if self._world.chance(0.2):
                 soon = self._rng.choice((5.0, 50.0, 500.0))
@@ -87,7 +85,7 @@ class Clients:
             return "stale" if page.stale else _tier()
 
         def call(services: Services) -> object:
-            return self._world.code.fetch(services, user_id, channel_id, window, etags)
+            return self._world.code.fetch(services, user_id, channel_id, window, etags, accepted)
 
         position = (window.before or 0) - 1 if window.before else window.after or window.around or 0
         self._send(Request("page", user_id, channel_id, call, check, position=position))

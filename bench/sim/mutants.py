@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bench.sim import planted
+from bench.sim import planted, planted_pages
 from bench.sim.containers import Code
 
 
@@ -56,6 +56,10 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "etag-of-the-end": Mutant(
         "names an open page as if it were complete", Code(fetch=planted.etag_of_the_end)
+    ),
+    "encoded-for-any-head": Mutant(
+        "sends a page that was encoded before, whatever was posted since",
+        Code(fetch=planted_pages.encoded_for_any_head),
     ),
     "list-from-memory": Mutant(
         "shows the list of channels of up to 300 s ago", Code(listing=planted.list_from_memory)

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 
-from shared.use_cases.fetch_messages import Window
+from shared.codings import GZIP, PLAIN, ZSTD, Accepted, zstd
+from shared.use_cases.fetch_messages import Page, Window
+
+CODINGS: Final = (PLAIN, Accepted(ZSTD, identity=False), Accepted(ZSTD, identity=False), Accepted(GZIP))
+"""What clients accept: who takes nothing plain has small pages compressed, and so remembered, too."""
+_DECODE: Final[Mapping[str | None, Callable[[bytes], bytes]]] = {
+    None: bytes,
+    GZIP: gzip.decompress,
+    ZSTD: lambda body: bytes(zstd().decompress(body)),
+}
 
 
 class WrongError(Exception):
     """An answer that must not be; the message says why."""
+
+
+def plain(page: Page) -> Page:
+    """The page as a client reads it.
+
+    Raises:
+        WrongError: it is not in the coding that it says.
+    """
+    try:
+        return replace(page, body=page.body and _DECODE[page.coding](page.body), coding=None)
+    except (OSError, EOFError, zstd().ZstdError) as error:
+        raise WrongError(f"not in {page.coding}") from error
 
 
 @dataclass(frozen=True)

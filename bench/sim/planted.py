@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
+from bench.sim.pages import plain
 from bench.sim.store import SimStore
 from shared import access
 from shared.cache.reader import CachedLogReader
 from shared.cache.vouched import Vouched
+from shared.codings import PLAIN, Accepted
 from shared.log_reader import DirectLogReader, LogReader, Span
 from shared.messages import Draft
 from shared.model import Entry, Head, Look, Membership, Role
@@ -165,7 +167,12 @@ class StandsInForOthers(Vouched):
 
 
 def fetch_then_vouch(
-    services: Services, user_id: str, channel_id: str, window: Window, etags: frozenset[str]
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    window: Window,
+    etags: frozenset[str],
+    accepted: Accepted = PLAIN,
 ) -> Page:
     """Makes the page from what it remembers, and asks the storage only then whether it may be shown."""
     known = services.cache.vouched.recall(channel_id, user_id)
@@ -178,14 +185,19 @@ def fetch_then_vouch(
                 access.member(services.store.look(channel_id, user_id))
                 body = page_json(known.head, span, has_more_after=last < end)
                 return Page(etag_of(end, window, known.membership), body)
-    return fetch_messages(services, user_id, channel_id, window, etags)
+    return fetch_messages(services, user_id, channel_id, window, etags, accepted)
 
 
 def etag_of_the_end(
-    services: Services, user_id: str, channel_id: str, window: Window, etags: frozenset[str]
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    window: Window,
+    etags: frozenset[str],
+    accepted: Accepted = PLAIN,
 ) -> Page:
     """Names a page by the channel's last position, though it ends before one that is still open."""
-    page = fetch_messages(services, user_id, channel_id, window, etags)
+    page = plain(fetch_messages(services, user_id, channel_id, window, etags, accepted))
     if page.body is None or window.anchor == "first_unread":
         return page
     at = page.body.rfind(b'"channel_last_seq":') + len(b'"channel_last_seq":')

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import Query, Response
+from fastapi import Response
 
 from shared.use_cases import fetch_messages as use_case
 from shared.web.app import Use, answer, create_app, create_handler
 from shared.web.conditional import IfNoneMatch, etags
+from shared.web.encoding import Codings
 from shared.web.identity import Caller
 from shared.web.respond import page_answer
-from shared.web.schemas import ChannelId, FetchMessagesQuery
+from shared.web.schemas import ChannelId, PageQuery
 
 app = create_app("fetch_messages")
 
@@ -21,12 +20,13 @@ async def fetch_messages(
     services: Use,
     caller: Caller,
     channel_id: ChannelId,
-    query: Annotated[FetchMessagesQuery, Query()],
+    query: PageQuery,
+    codings: Codings,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A page of messages in ascending order, the latest if no place is named."""
-    page = use_case.fetch_messages(services, caller, channel_id, query.window(), etags(if_none_match))
-    return page_answer(page)
+    window, known = query.window(), etags(if_none_match)
+    return page_answer(use_case.fetch_messages(services, caller, channel_id, window, known, codings))
 
 
 @app.get("/v1/channels/{channel_id}/messages/{message_id}")

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Response
 from shared.use_cases import manage_channels as use_case
 from shared.web.app import IdempotencyKey, Use, answer
 from shared.web.conditional import IfMatch, etag, version
+from shared.web.direct import DirectRoute
 from shared.web.identity import Caller
 from shared.web.respond import created_channel
 from shared.web.schemas import ChannelChange, ChannelId, ChannelIn
 
-router = APIRouter()
+router = APIRouter(route_class=DirectRoute)
 
 
 @router.post("/v1/channels")

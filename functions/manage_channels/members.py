@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Response
 
 from shared.use_cases import manage_members as use_case
 from shared.web.app import Use, answer
+from shared.web.direct import DirectRoute
 from shared.web.identity import Caller
 from shared.web.schemas import ChannelId, ListMembersQuery, MemberIn, UserId
 
-router = APIRouter()
+router = APIRouter(route_class=DirectRoute)
 
 
 @router.get("/v1/channels/{channel_id}/members")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import struct
-import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from shared.cache.values import Shareable, UnreadableError, decode
+from shared.codings import GZIP_WBITS, zstd
 
 FORM: Final = "B1"
 MAX_RAW_BYTES: Final = 4_000_000
@@ -22,7 +22,6 @@ ZSTD_LEVEL: Final = 3
 WINDOW_LOG: Final = 23
 """A frame may ask for a window of 2**27 bytes before it has given one; ours never need more than ``MAX_RAW_BYTES``."""
 GZIP_LEVEL: Final = 6
-GZIP_WBITS: Final = 31
 _LENGTHS: Final = struct.Struct("<HI")
 _CRC: Final = struct.Struct("<I")
 
@@ -37,7 +36,7 @@ def pack(items: Mapping[str, Shareable], codec: str = "zstd") -> str:
     raw_pack += _CRC.pack(zlib.crc32(raw_pack))
     if codec == "gzip":
         return f"{FORM}g{base64.b64encode(zlib.compress(raw_pack, GZIP_LEVEL, GZIP_WBITS)).decode()}"
-    return f"{FORM}z{base64.b64encode(_zstd().compress(raw_pack, ZSTD_LEVEL)).decode()}"
+    return f"{FORM}z{base64.b64encode(zstd().compress(raw_pack, ZSTD_LEVEL)).decode()}"
 
 
 def unpack(text: object) -> dict[str, Shareable]:
@@ -78,8 +77,8 @@ def _decompress(codec: str, compressed: bytes) -> bytes:
     if codec == "g":
         return _bounded(zlib.decompressobj(GZIP_WBITS), compressed, zlib.error)
     if codec == "z":
-        limit = {_zstd().DecompressionParameter.window_log_max: WINDOW_LOG}
-        return _bounded(_zstd().ZstdDecompressor(options=limit), compressed, _zstd().ZstdError)
+        limit = {zstd().DecompressionParameter.window_log_max: WINDOW_LOG}
+        return _bounded(zstd().ZstdDecompressor(options=limit), compressed, zstd().ZstdError)
     raise UnreadableError
 
 
@@ -91,11 +90,3 @@ def _bounded(decompressor: Any, compressed: bytes, failure: type[Exception]) -> 
     if not decompressor.eof or decompressor.unused_data:
         raise UnreadableError
     return raw
-
-
-def _zstd() -> Any:  # noqa: ANN401 - one of two modules of the same interface
-    if sys.version_info >= (3, 14):
-        from compression import zstd  # noqa: PLC0415 - loads when Redis is used
-    else:
-        from backports import zstd  # noqa: PLC0415 - as above
-    return zstd

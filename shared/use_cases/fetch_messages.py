@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared import access, keys
+from shared.cache import encoded
+from shared.codings import PLAIN, Accepted, encode
 from shared.errors import MessageNotFoundError, PositionOutOfRangeError, UnavailableError
-from shared.log_reader import LogReader, Span
+from shared.log_reader import Span
 from shared.model import Head, Membership
 from shared.services import Services
 
@@ -31,18 +33,25 @@ class Window:
 class Page:
     """A page as it goes out; ``body`` None where the caller's copy is still right (304).
 
-    ``stale`` where the storage did not answer and this was vouched for a short time ago.
+    ``stale`` where the storage did not answer and this was vouched for a short time ago; ``coding`` is the body's
+    content coding, None for JSON as it is.
     """
 
     etag: str
     body: bytes | None
     stale: bool = False
+    coding: str | None = None
 
 
 def fetch_messages(
-    services: Services, user_id: str, channel_id: str, window: Window, known_etags: frozenset[str]
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    window: Window,
+    known_etags: frozenset[str],
+    accepted: Accepted = PLAIN,
 ) -> Page:
-    """The page, unless the caller has it already.
+    """The page in a coding that is accepted, unless the caller has it already.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller may not read here.
@@ -56,9 +65,9 @@ def fetch_messages(
         if look.membership is None:
             services.cache.vouched.forget(channel_id, user_id)
         head, membership = access.member(look)
-        page = _page(services.reader, head, membership, window, known_etags)
+        page = _page(services, head, membership, window, known_etags, accepted)
     except UnavailableError:
-        stale = _stale_page(services, user_id, channel_id, window)
+        stale = _stale_page(services, user_id, channel_id, window, accepted)
         if stale is None:
             raise
         return stale
@@ -67,20 +76,49 @@ def fetch_messages(
 
 
 def _page(
-    reader: LogReader, head: Head, membership: Membership, window: Window, known_etags: frozenset[str]
+    services: Services,
+    head: Head,
+    membership: Membership,
+    window: Window,
+    known_etags: frozenset[str],
+    accepted: Accepted,
 ) -> Page:
     first, last = positions(window, head, membership)
     etag = etag_of(head.seq, window, membership)
     if known_etags & {etag, "*"}:
         return Page(etag, None)
-    span = reader.read(head, first, last)
+    remembered = _remembered(services, head, first, last, accepted)
+    if remembered:
+        return Page(etag, remembered, coding=accepted.coding)
+    span = services.reader.read(head, first, last)
     if span.last < last:
         # The end is still open: name the position it is complete to, which is never the channel's last.
-        etag = etag_of(span.last, window, membership)
-    return Page(etag, page_json(head, span, has_more_after=span.last == last < head.seq))
+        page = Page(etag_of(span.last, window, membership), page_json(head, span, has_more_after=False))
+        return _in_coding(page, accepted)
+    page = _in_coding(Page(etag, page_json(head, span, has_more_after=last < head.seq)), accepted)
+    if page.coding and page.body:
+        encoded.remember(services.cache.memory, head, first, last, page.coding, page.body)
+    return page
 
 
-def _stale_page(services: Services, user_id: str, channel_id: str, window: Window) -> Page | None:
+def _remembered(services: Services, head: Head, first: int, last: int, accepted: Accepted) -> bytes | None:
+    """The page in the accepted coding, as it left before: neither joined nor compressed again."""
+    if accepted.coding is None:
+        return None
+    body = encoded.recall(services.cache.memory, head, first, last, accepted.coding)
+    if body:
+        services.cache.metrics.read("pages", "memory")
+    return body
+
+
+def _in_coding(page: Page, accepted: Accepted) -> Page:
+    coding = accepted.choose(len(page.body or b""))
+    return replace(page, body=encode(page.body, coding), coding=coding) if page.body and coding else page
+
+
+def _stale_page(
+    services: Services, user_id: str, channel_id: str, window: Window, accepted: Accepted
+) -> Page | None:
     """The page as it was vouched for a short time ago, if memory has all of it."""
     look = services.cache.vouched.recall(channel_id, user_id)
     if look is None:
@@ -95,7 +133,7 @@ def _stale_page(services: Services, user_id: str, channel_id: str, window: Windo
         return None
     services.cache.metrics.read("pages", "stale")
     body = page_json(head, span, has_more_after=last < head.seq)
-    return Page(etag_of(head.seq, window, membership), body, stale=True)
+    return _in_coding(Page(etag_of(head.seq, window, membership), body, stale=True), accepted)
 
 
 def fetch_message(services: Services, user_id: str, channel_id: str, message_id: str) -> bytes:

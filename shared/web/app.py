@@ -20,6 +20,7 @@ from shared.services import Services, services
 from shared.settings import SettingsError
 from shared.web import schemas
 from shared.web.direct import DirectRoute
+from shared.web.encoding import Compressible
 from shared.web.observe import Observed
 from shared.web.problems import MEDIA_TYPE, on_budgie_error, on_http_exception, on_invalid
 
@@ -89,6 +90,11 @@ def warm_up(app: FastAPI) -> None:
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
-    """JSON; bytes are JSON already."""
+    """JSON, compressed as the client accepts it; bytes are JSON already.
+
+    Not under a strong ``ETag``, which would have to differ from coding to coding.
+    """
     body = value if isinstance(value, bytes) else dumps(value)
-    return Response(body, status, headers, "application/json")
+    if headers and headers.get("ETag", "W/").startswith('"'):
+        return Response(body, status, headers, "application/json")
+    return Compressible(body, status, headers)

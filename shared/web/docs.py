@@ -19,6 +19,11 @@ RATE: Final = {
     "RateLimit-Remaining": header("Messages that may still be posted at once.", "integer"),
     "RateLimit-Reset": header("Seconds until all of them may be posted again.", "integer"),
 }
+VARY: Final = {"Vary": header("`Accept-Encoding`.")}
+WIRE: Final = {
+    "Content-Encoding": header("`zstd` or `gzip`, as `Accept-Encoding` asks; none on small answers."),
+    **VARY,
+}
 CACHE: Final = {
     "X-Cache": header("Which tier served it: memory, redis, caught_up, miss, stale, none."),
     "Warning": header("`110` where the storage did not answer and this was right a short time ago."),
@@ -26,21 +31,27 @@ CACHE: Final = {
 
 LIST_CHANNELS: Final[Docs] = {
     "response_model": answers.ChannelPage,
-    "responses": {200: {"headers": CACHE}, **problems(errors.InvalidCursorError)},
+    "responses": {200: {"headers": CACHE | WIRE}, **problems(errors.InvalidCursorError)},
     "tags": ["channels"],
 }
 FETCH_MESSAGES: Final[Docs] = {
     "response_model": answers.Page,
     "responses": {
-        200: {"headers": {"ETag": header("Names the position up to which the page is complete."), **CACHE}},
-        304: {"description": "The caller's copy is still right."},
+        200: {
+            "headers": {
+                "ETag": header("Names the position up to which the page is complete, in any coding."),
+                **CACHE,
+                **WIRE,
+            }
+        },
+        304: {"description": "The caller's copy is still right.", "headers": VARY},
         **problems(*MEMBERS_ONLY, errors.PositionOutOfRangeError),
     },
     "tags": ["messages"],
 }
 FETCH_MESSAGE: Final[Docs] = {
     "response_model": answers.Message,
-    "responses": problems(*MEMBERS_ONLY, errors.MessageNotFoundError),
+    "responses": {200: {"headers": WIRE}, **problems(*MEMBERS_ONLY, errors.MessageNotFoundError)},
     "tags": ["messages"],
 }
 POST_MESSAGE: Final[Docs] = {
@@ -53,6 +64,7 @@ POST_MESSAGE: Final[Docs] = {
                 "Location": header("Where the messages are."),
                 "Idempotency-Replayed": header("`true` where an earlier request posted them."),
                 **RATE,
+                **WIRE,
             },
         },
         **problems(
@@ -68,7 +80,10 @@ POST_MESSAGE: Final[Docs] = {
 }
 MARK_READ: Final[Docs] = {
     "response_model": answers.ReadPosition,
-    "responses": problems(*WRITING, *MEMBERS_ONLY, errors.PositionOutOfRangeError),
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(*WRITING, *MEMBERS_ONLY, errors.PositionOutOfRangeError),
+    },
     "tags": ["messages"],
 }
 CREATE_CHANNEL: Final[Docs] = {
@@ -101,13 +116,14 @@ ARCHIVE_CHANNEL: Final[Docs] = {
 }
 LIST_MEMBERS: Final[Docs] = {
     "response_model": answers.MemberPage,
-    "responses": problems(HIDDEN, errors.InvalidCursorError),
+    "responses": {200: {"headers": WIRE}, **problems(HIDDEN, errors.InvalidCursorError)},
     "tags": ["members"],
 }
 PUT_MEMBER: Final[Docs] = {
     "response_model": answers.Member,
     "responses": {
-        201: {"model": answers.Member, "description": "A new member."},
+        200: {"headers": WIRE},
+        201: {"model": answers.Member, "description": "A new member.", "headers": WIRE},
         **problems(*WRITING, *REFUSED, *STATE),
     },
     "tags": ["members"],
@@ -120,7 +136,8 @@ REMOVE_MEMBER: Final[Docs] = {
 CHECK_HEALTH: Final[Docs] = {
     "response_model": answers.Health,
     "responses": {
-        503: {"model": answers.Health, "description": "DynamoDB does not answer."},
+        200: {"headers": WIRE},
+        503: {"model": answers.Health, "description": "DynamoDB does not answer.", "headers": WIRE},
         **public_problems(errors.ValidationFailedError, errors.BudgieError),
     },
     "tags": ["operations"],

@@ -13,6 +13,7 @@ from shared.use_cases.manage_channels import Created
 from shared.use_cases.post_message import Posted
 from shared.web.app import answer
 from shared.web.conditional import etag
+from shared.web.encoding import VARY, encoded
 from shared.web.schemas import BatchIn, MessageIn
 
 
@@ -49,7 +50,9 @@ def created_channel(made: Created) -> Response:
 def page_answer(page: Page) -> Response:
     """A page, or 304 for who has it already."""
     headers = {"ETag": page.etag, "Cache-Control": "private, no-cache"} | _cache_headers(stale=page.stale)
-    return Response(None, 304, headers) if page.body is None else answer(page.body, 200, headers)
+    if page.body is None:
+        return Response(None, 304, headers | VARY)
+    return encoded(page.body, page.coding, headers) if page.coding else answer(page.body, 200, headers)
 
 
 def list_answer(listed: Listed) -> Response:

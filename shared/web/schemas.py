@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
+from fastapi import Query
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -270,6 +271,9 @@ class FetchMessagesQuery(Parameters):
     def window(self) -> Window:
         """What the use case takes."""
         return Window(self.limit, self.before, self.after, self.around, self.anchor or "latest")
+
+
+PageQuery = Annotated[FetchMessagesQuery, Query()]
 
 
 class HealthQuery(Parameters):

@@ -15,6 +15,7 @@ from local.processes import Processes
 from tests.api import Answer
 from tests.artifacts.emulator import ROOT, EmulatedApi
 from tests.artifacts.parameters import parameter_store
+from tests.decoding import decoded
 from tests.e2e.running import running_stack
 from tests.endpoint import TOKEN, opened_endpoint
 
@@ -39,7 +40,8 @@ class GatewayApi:
         query = urlencode(rest.pop("query", None) or {})
         user = rest.pop("user", "ada")
         answer = self._client.call(method, f"{path}?{query}" if query else path, user, **rest)
-        return Answer(answer.status, dict(answer.headers), answer.body.decode())
+        body = decoded(answer.body, answer.headers.get("content-encoding"))
+        return Answer(answer.status, dict(answer.headers), body.decode())
 
 
 @pytest.fixture(scope="session")

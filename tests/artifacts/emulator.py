@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import platform
@@ -16,7 +15,7 @@ from local import ports
 from local.dynamodb import CREDENTIALS, REGION
 from local.routing import Routes
 from local.template import Route, Template
-from tests.api import Answer, event
+from tests.api import Answer, answer_of, event
 
 if TYPE_CHECKING:
     from local.processes import Child, Processes
@@ -122,11 +121,7 @@ class EmulatedApi:
         request = made["requestContext"]["http"]
         matched = self._routes.match(request["method"], request["path"])
         assert matched is not None
-        result = self._emulator(matched[0]).invoke(made)
-        body = result.get("body") or ""
-        if result.get("isBase64Encoded"):
-            body = base64.b64decode(body).decode()
-        return Answer(result["statusCode"], result["headers"], body)
+        return answer_of(self._emulator(matched[0]).invoke(made))
 
     def _emulator(self, route: Route) -> Emulator:
         if route.function not in self.emulators:

@@ -72,6 +72,7 @@ class Tour:
         self.talk(channel)
         self.read(channel)
         self.catch_up(channel)
+        self.compress(self.make_channel())
         self.be_refused(channel)
         self.close(channel)
 
@@ -157,6 +158,19 @@ class Tour:
         """The channel as it stands in a list."""
         channels = self.call(200, "GET", "/v1/channels", **rest).json["channels"]
         return dict(next(each for each in channels if each["id"] == channel))
+
+    def compress(self, channel: str) -> None:
+        """Large answers come as the client accepts them, and are the same."""
+        path, both = f"/v1/channels/{channel}/messages", {"Accept-Encoding": "gzip, zstd"}
+        body = {"messages": [{"text": f"{SECRET} {number} " * 40} for number in range(3)]}
+        posted = self.call(201, "POST", path, body=body, headers=both)
+        assert posted.headers["content-encoding"] in {"zstd", "gzip"}, "gzip where the artifact has no zstd"
+        plain = self.call(200, "GET", path)
+        assert plain.json["messages"] == posted.json["messages"]
+        for accepts, coding in ((both, "zstd"), ({"Accept-Encoding": "gzip"}, "gzip")):
+            for _ in range(2):  # made, and remembered
+                page = self.call(200, "GET", path, headers=accepts)
+                assert (page.headers["content-encoding"], page.body) == (coding, plain.body)
 
     def be_refused(self, channel: str) -> None:
         """Nobody, nothing, nonsense."""

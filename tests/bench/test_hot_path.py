@@ -6,12 +6,31 @@ import json
 import subprocess
 import sys
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench import codec, conversations, peers, report
+from bench import (
+    codec,
+    conversations,
+    hot_calls,
+    hot_raw,
+    hot_routes,
+    hot_wire,
+    hot_world,
+    peers,
+    report,
+)
 from bench.one_page import PAGE, event, scene
+from local import template
+from local.dynamodb import MINISTACK
+from local.routing import Routes
+from shared.codings import encode
+from shared.store.memory import MemoryStore
+from tests.engines import TABLE, opened_engines
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run(module: str) -> dict[str, Any]:
@@ -22,15 +41,56 @@ def run(module: str) -> dict[str, Any]:
     return found
 
 
-def test_the_hot_path_is_measured_against_the_floor_and_the_peers() -> None:
-    """The report names every contender that is installed, and the targets."""
+@pytest.mark.stack
+def test_the_hot_path_is_measured() -> None:
+    """The report names every contender that is installed, every route, every way on the wire, and the targets."""
     found = run("bench.hot_path")
     names = {name.split(",")[0] for name in found["microseconds"]}
     assert names == {"budgie", "floor"} | (set(peers.PEERS) - set(peers.missing()))
     assert found["of_floor"] > 0
-    assert len(found["targets"]) == 2
     assert found["layers"]
     assert found["parts"]
+    assert all(set(page) == set(hot_wire.WAYS) for page in found["wire"]["pages"].values())
+    assert set(found["routes"]) == set(found["calls"]["routes"])
+    assert all(set(hot_routes.SECTIONS) < set(each) for each in found["routes"].values())
+    assert set(found["calls"]["of_floor"]) == set(hot_calls.MAX_OF_FLOOR)
+    assert len(found["targets"]) == 2 + 4 + len(hot_calls.MAX_OF_FLOOR)
+
+
+def test_every_route_is_in_the_profile() -> None:
+    """Whatever the template sends a function is among the requests that are measured."""
+    routes = template.load(conversations.ROOT / "template.yaml").routes
+    cases = hot_world.World(MemoryStore(), fresh=1, listed=2).cases().values()
+    made = [case.event()["requestContext"]["http"] for case in cases]
+    matched = [Routes(routes).match(each["method"], each["path"]) for each in made]
+    assert {each[0].key for each in matched if each} == {route.key for route in routes}
+
+
+def test_the_page_on_the_wire_is_of_50_messages_of_1_kb() -> None:
+    """What the targets are held against has the size that they name, and is smaller by as much in both codings."""
+    page = scene(hot_wire.PAGES[hot_wire.JUDGED]).body
+    assert len(page) == pytest.approx(50 * 1_024, rel=0.03)
+    for coding in ("zstd", "gzip"):
+        assert len(encode(page, coding)) <= hot_wire.MAX_SHARE * len(page)
+
+
+@pytest.mark.stack
+def test_raw_calls_write_what_posting_writes(tmp_path: Path) -> None:
+    """The floor is the same work: an entry for each post, a receipt for one with a key, and a list of all channels."""
+    with opened_engines(tmp_path) as engines:
+        client = engines.client(MINISTACK)
+        raw = hot_raw.Raw(client.meta.endpoint_url, TABLE, 3)
+        raw.post(keyed=False)
+        raw.post(keyed=True)
+        assert raw.list() == 3
+        raw.close()
+        items = client.query(
+            TableName=TABLE,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": "C#raw0000000000000"}},
+        )["Items"]
+    kinds = [item["sk"]["S"].partition("#")[0] for item in items]
+    assert sorted(kinds) == ["E", "E", "HEAD", "I"]
 
 
 def test_the_codec_is_measured_on_pages_and_on_a_bundle() -> None:

@@ -170,3 +170,14 @@ def test_a_stale_page_is_as_old_as_its_look(chat: Chat, channel: str, store: Out
     assert fetch(chat, channel).status == 200
     chat.clock.ms += 2_000
     assert fetch(chat, channel).status == 503
+
+
+def test_a_stale_page_comes_in_the_accepted_coding(chat: Chat, channel: str, store: Outage) -> None:
+    """What stands in is compressed like any other page, and is the same."""
+    chat.post(channel, "a long message " * 150)
+    coded = {"accept-encoding": "zstd"}
+    fresh = chat.api("GET", messages(channel), headers=coded)
+    store.down = True
+    stale = chat.api("GET", messages(channel), headers=coded)
+    assert (stale.headers["x-cache"], stale.headers["content-encoding"]) == ("stale", "zstd")
+    assert stale.body == fresh.body

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import FastAPI, Query, Response
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from mangum import Mangum
 
 from shared.services import Services
@@ -16,7 +16,7 @@ from shared.web.conditional import IfNoneMatch
 from shared.web.direct import DirectRoute
 from shared.web.identity import Caller
 from shared.web.schemas import ChannelId, FetchMessagesQuery, ListChannelsQuery, ReadIn
-from tests.api import event
+from tests.api import APPS, event
 
 CHANNEL = "0123456789abcdef"
 QUERIES = [
@@ -136,3 +136,11 @@ def test_every_app_has_direct_routes() -> None:
     """Functions need not ask for them."""
     app: FastAPI = create_app("test")
     assert app.router.route_class is DirectRoute
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_every_route_of_every_function_is_direct(app: FastAPI) -> None:
+    """Also those that stand in a router of their own, which does not take the app's class of routes."""
+    routes = [context.original_route for context in iter_route_contexts(app.routes)]
+    assert routes
+    assert all(isinstance(route, DirectRoute) for route in routes)

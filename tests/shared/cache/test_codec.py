@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.cache.codec import FORM, GZIP_WBITS, MAX_RAW_BYTES, _zstd, pack, unpack
+from shared.cache.codec import FORM, MAX_RAW_BYTES, pack, unpack
 from shared.cache.values import Block, ChannelList, Shareable, UnreadableError, block_key, channels_key
+from shared.codings import GZIP_WBITS, zstd
 from shared.settings import CODECS
 from tests.blocks import CHANNEL, OTHER, block
 
@@ -26,7 +27,7 @@ ITEMS: dict[str, Shareable] = {
 def text_of(raw: bytes, codec: str = "g") -> str:
     """A text of our form around a pack of any kind."""
     sealed = raw + zlib.crc32(raw).to_bytes(4, "little")
-    compressed = zlib.compress(sealed, wbits=GZIP_WBITS) if codec == "g" else _zstd().compress(sealed)
+    compressed = zlib.compress(sealed, wbits=GZIP_WBITS) if codec == "g" else zstd().compress(sealed)
     return f"{FORM}{codec}{base64.b64encode(compressed).decode()}"
 
 
@@ -151,9 +152,9 @@ def test_a_bomb_is_bounded(codec: str) -> None:
 
 def test_a_frame_that_asks_for_a_large_window_is_refused() -> None:
     """A frame of a few bytes cannot make the decompressor set aside a hundred megabytes."""
-    zstd = _zstd()
-    options = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.compression_level: 1}
-    compressor = zstd.ZstdCompressor(options=options)
+    module = zstd()
+    options = {module.CompressionParameter.window_log: 27, module.CompressionParameter.compression_level: 1}
+    compressor = module.ZstdCompressor(options=options)
     frame = compressor.compress(b"") + compressor.compress(b"\x00" * 4) + compressor.flush()
     assert is_refused(f"B1z{base64.b64encode(frame).decode()}")
 

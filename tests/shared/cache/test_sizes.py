@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from shared.cache.encoded import EncodedPage, encoded_key
 from shared.cache.memory import MemoryTier
 from shared.cache.values import Block, Cached, ChannelList, block_key, channels_key
 from shared.cache.vouched import VouchedHead, VouchedList, VouchedMembership
@@ -20,6 +21,16 @@ NOW = 1_795_459_464_000
 TOLERANCE = 0.15 if sys.version_info < (3, 12) else 0.2
 """Later versions of Python need less for some objects; to count too much is the safe side."""
 Make = Callable[[int], dict[str, Cached]]
+
+
+def encoded(length: int) -> Make:
+    """Encoded pages of so many bytes."""
+    randbytes = Random(1).randbytes  # noqa: S311 - filling, no secret
+    return lambda n: {
+        encoded_key(channel(n), n * 50 + 1, n * 50 + 50, "zstd"): EncodedPage(
+            (n * 50 + 1, n * 50 + 50, 10**6 + n), randbytes(length)
+        )
+    }
 
 
 def channel(number: int) -> str:
@@ -88,6 +99,8 @@ CASES: dict[str, Make] = {
     "a full block": blocks(50, 200),
     "long messages": blocks(50, 1_000),
     "voids": lambda n: {block_key(channel(n), n): Block.of(n * 50 + 1, [None] * 50)},
+    "a short encoded page": encoded(500),
+    "an encoded page": encoded(17_000),
     "an empty list": lists(0),
     "a list of one": lists(1),
     "a list of ten": lists(10),
