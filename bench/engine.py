@@ -1,0 +1,59 @@
+"""A DynamoDB engine for a benchmark: started with the table of the template, filled quickly, and ended."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from local.dynamodb import CREDENTIALS, client, ensure_table, start_engine
+from local.processes import Processes
+from local.template import load
+from shared.store.dynamodb import DynamoDBStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+TABLE: Final = "budgie-bench"
+TEMPLATE: Final = Path(__file__).resolve().parents[1] / "template.yaml"
+BATCH: Final = 25
+"""Items of one BatchWriteItem, by DynamoDB's limit."""
+LOADERS: Final = 8
+
+
+@contextmanager
+def running(kind: str) -> Iterator[DynamoDBClient]:
+    """A client of an engine of ``local.dynamodb.ENGINES`` with an empty table; both end with the context."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        processes = stack.enter_context(Processes(directory))
+        made = stack.enter_context(closing(client(start_engine(kind, directory, processes), CREDENTIALS)))
+        ensure_table(made, TABLE, load(TEMPLATE, {"JwtIssuer": "https://issuer.example.com"}))
+        yield made
+
+
+def store_on(dynamodb: Any) -> DynamoDBStore:  # noqa: ANN401 - a client, or what stands in front of one
+    """The storage of Budgie on the table."""
+    return DynamoDBStore(dynamodb, TABLE)
+
+
+def put_all(dynamodb: DynamoDBClient, items: Iterable[Mapping[str, Any]]) -> int:
+    """Writes items as they are, as fast as the engine takes them; how many they were."""
+    rest, count = iter(items), 0
+    with ThreadPoolExecutor(LOADERS) as pool:
+        # A little ahead of the engine, and no further: the items of a long channel need not all be in memory.
+        while chunk := list(islice(rest, BATCH * LOADERS * 4)):
+            count += len(chunk)
+            batches = (chunk[i : i + BATCH] for i in range(0, len(chunk), BATCH))
+            list(pool.map(lambda batch: _put(dynamodb, batch), batches))
+    return count
+
+
+def _put(dynamodb: DynamoDBClient, batch: list[Mapping[str, Any]]) -> None:
+    wanted: Any = {TABLE: [{"PutRequest": {"Item": item}} for item in batch]}
+    while wanted:
+        wanted = dynamodb.batch_write_item(RequestItems=wanted)["UnprocessedItems"]
