@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Final
 
 from bench.conversations import turns
+from bench.ready_items import NOW, Item, channel_items
 from shared import keys
-from shared.messages import Draft, encode, preview
-from shared.model import Entry, Head, Kind, Membership, Role
-from shared.store import items
+from shared.messages import Draft, encode
 
-Item = dict[str, Any]
-NOW: Final = 1_795_459_464_000
 USER: Final = "00000000-0000-4000-8000-000000000000"
 """Who reads and posts; a UUID, as issuers give."""
 PAGE: Final = 50
@@ -68,21 +65,10 @@ class Chat:
                 yield from self._channel(channel("channels", count, number), length, [lister(count)])
 
     def _channel(self, channel_id: str, length: int, members: Sequence[str]) -> Iterator[Item]:
-        head = Head(channel_id, Kind.PUBLIC, "growth", "", members[0], NOW, members=len(members))
-        shown = preview(length, members[0], self._text(length, length), NOW)
-        yield items.head_item(head) | {
-            "seq": items.n(length),
-            "messages": items.n(length),
-            "lq": items.n(shown.seq),
-            "lu": items.s(shown.sender),
-            "lt": items.s(shown.text),
-            "lc": items.n(shown.created_at),
-        }
-        for member in members:
-            yield items.membership_item(Membership(member, channel_id, Role.MEMBER, NOW))
-        for seq in range(1, length + 1):
-            body = encode(channel_id, seq, USER, NOW, Draft(self._text(length, seq)))
-            yield items.entry_item(channel_id, Entry(seq, seq, NOW, body))
+        bodies = (
+            encode(channel_id, seq, USER, NOW, Draft(self._text(length, seq))) for seq in range(1, length + 1)
+        )
+        return channel_items(channel_id, members, bodies)
 
     def _text(self, length: int, seq: int) -> str:
         """The same at the same distance from the end, so that the last pages of all channels are alike."""
