@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-WHOLE = 1_000
+WHOLE: Final = 1_000
 """From here on a number is written without a fraction."""
 
 
@@ -22,6 +22,8 @@ def number(value: object) -> str:
             return f"{value:,.0f}"
         case float():
             return f"{value:.4g}"
+        case list():
+            return ", ".join(map(number, value))
     return str(value)
 
 

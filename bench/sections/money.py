@@ -99,7 +99,7 @@ def _redis(results: Mapping[str, Any]) -> Iterator[list[str]]:
 
 
 def _hosted(each: Row) -> list[str]:
-    dollars = "none found" if each["dollars"] is None else f"${each['dollars']:g}"
+    dollars = "none found" if each["dollars"] is None else f"${number(each['dollars'])}"
     return [each["vendor"], dollars, each["unit"], each["source"], each["read"], each["note"]]
 
 
