@@ -11,19 +11,14 @@ WHOLE: Final = 1_000
 
 def number(value: object) -> str:
     """A figure as one reads it: thousands apart, four digits that matter, ``-`` for none."""
-    match value:
-        case None:
-            return "-"
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-        case float() if abs(value) >= WHOLE:
-            return f"{value:,.0f}"
-        case float():
-            return f"{value:.4g}"
-        case list():
-            return ", ".join(map(number, value))
+    if isinstance(value, list):
+        return ", ".join(map(number, value))
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "yes", False: "no"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= WHOLE else f"{value:.4g}"
     return str(value)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -90,14 +90,14 @@ def write(runs: Mapping[str, Run], to: Path = DOCUMENT) -> None:
     to.write_text(text, encoding="utf-8")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, run_one: Callable[[str, Sequence[str]], Run] = run) -> int:
     """Runs what is asked for, and writes the report."""
     options = _parser().parse_args(arguments)
     wanted, failed = [] if options.stored else options.names or list(BENCHMARKS), []
     for name in wanted:
         print(f"--- bench.{name}", file=sys.stderr, flush=True)
         try:
-            store(run(name, BENCHMARKS[name].arguments), options.results)
+            store(run_one(name, BENCHMARKS[name].arguments), options.results)
         except FailedError as error:
             print(error, file=sys.stderr)
             failed.append(name)
