@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ TEMPLATE: Final = Path(__file__).resolve().parents[1] / "template.yaml"
 BATCH: Final = 25
 """Items of one BatchWriteItem, by DynamoDB's limit."""
 LOADERS: Final = 8
+PROGRESS: Final = 10_000
+"""Items between two signs of life."""
 
 
 @contextmanager
@@ -50,6 +53,8 @@ def put_all(dynamodb: DynamoDBClient, items: Iterable[Mapping[str, Any]]) -> int
             count += len(chunk)
             batches = (chunk[i : i + BATCH] for i in range(0, len(chunk), BATCH))
             list(pool.map(lambda batch: _put(dynamodb, batch), batches))
+            if count % PROGRESS < len(chunk):
+                print(f"{count:,} items written", file=sys.stderr, flush=True)
     return count
 
 
