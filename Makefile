@@ -16,7 +16,7 @@ SAM_VENV := .local/sam-venv
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/python -m samcli
 RIE_VENV := .local/rie-venv
 CHECKOV_VENV := .local/checkov-venv
-REQUIREMENTS := bootstrap runtime dev bench ministack sam artifact artifact-redis rie checkov
+REQUIREMENTS := bootstrap runtime dev bench usual ministack sam artifact artifact-redis rie checkov
 
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
 TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
@@ -33,7 +33,7 @@ help: ## List the targets
 setup: .venv/.bootstrap ## Install what running and testing need (the other targets do it themselves)
 	@$(MAKE) -s -j2 .venv/.ready .local/ministack-venv/.ready
 
-bench-setup: .venv/.bench ## Install the caches that bench.hot_path compares with
+bench-setup: .venv/.bench ## Install what the benchmarks compare with
 
 run: setup ## Start the local stack: DynamoDB, Redis, API; Ctrl-C stops it
 	@$(BIN)/python -m local --end-with-parent

@@ -10,10 +10,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from http import HTTPStatus
-from queue import SimpleQueue
-from typing import Any, Final, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeAlias, TypeVar
 
 from local.loading import Functions, Handler, HandlerNotLoadedError
 from local.results import MalformedResultError, to_answer
@@ -36,6 +36,16 @@ INTEGRATION_TIMEOUT: Final = 30.0
 _SURELY_SMALL_BODY: Final = MAX_EVENT // 6 - 100_000
 
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """What a call raised instead of returning something."""
+
+    error: BaseException
+
+
+_Outcome: TypeAlias = SimpleQueue[_Result | _Raised]
 
 
 class OvertimeError(Exception):
@@ -143,12 +153,19 @@ class Workers:
         """
         with self._lock:
             worker = self._idle.pop() if self._idle else self._start()
-        future: Future[_Result] = Future()
-        worker.calls.put(lambda: _settle(future, call))
-        wait([future], timeout)
-        if not future.done():
-            raise OvertimeError
-        return future.result()
+        # A queue passes one thing on in half the time of a `Future`, which can do more.
+        outcome: _Outcome[_Result] = SimpleQueue()
+        worker.calls.put(lambda: _settle(outcome, call))
+        try:
+            settled = outcome.get(timeout=timeout)
+        except Empty:
+            raise OvertimeError from None
+        if not isinstance(settled, _Raised):
+            return settled
+        try:
+            raise settled.error
+        finally:
+            del settled  # The error's traceback holds this frame: neither would be freed before a collection.
 
     def close(self) -> None:
         """End the threads that are idle; one that still works ends with its call."""
@@ -192,18 +209,18 @@ class _Worker(threading.Thread):
             loop.close()
 
 
-def _settle(future: "Future[_Result]", call: Callable[[], _Result]) -> Callable[[], None]:
-    """Run a call; what is returned tells the future about it."""
+def _settle(outcome: _Outcome[_Result], call: Callable[[], _Result]) -> Callable[[], None]:
+    """Run a call; what is returned passes on what came of it."""
     try:
         result = call()
     except SystemExit as error:
         # A function that ends its process fails alone.
         failure = RuntimeError("exit").with_traceback(error.__traceback__)
-        return lambda: future.set_exception(failure)
+        return lambda: outcome.put(_Raised(failure))
     except BaseException as error:  # noqa: BLE001  # the thread lives on, and the caller is told
         failed = error
-        return lambda: future.set_exception(failed)
-    return lambda: future.set_result(result)
+        return lambda: outcome.put(_Raised(failed))
+    return lambda: outcome.put(result)
 
 
 def _invoked(handler: Handler, event: dict[str, Any], route: Route) -> bytes:

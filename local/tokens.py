@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,9 @@ ISSUER: Final = "https://budgie.local"
 AUDIENCE: Final = "budgie"
 LIFETIME: Final = 86_400
 """Seconds that a token is valid: 24 hours."""
+
+MAX_REMEMBERED: Final = 10_000
+"""Valid tokens; with one more a verifier begins anew."""
 
 ALGORITHM: Final = "RS256"
 KEY_FILE: Final = "token-key.pem"
@@ -124,9 +127,23 @@ class KeyPair:
 
 
 class Verifier:
-    """Checks tokens as API Gateway's JWT authorizer does, for one issuer with one key."""
+    """Checks tokens as API Gateway's JWT authorizer does, for one issuer with one key.
 
-    def __init__(self, public_key: rsa.RSAPublicKey, issuer: str, audience: str | Sequence[str]) -> None:
+    A token that was found valid is not checked again until it expires: it could only be found the same. `audience` may
+    name several, of which a token must name one; `now` gives the seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        public_key: rsa.RSAPublicKey,
+        issuer: str,
+        audience: str | Sequence[str],
+        now: Callable[[], float] = time.time,
+        remembers: int = MAX_REMEMBERED,
+    ) -> None:
+        self._now = now
+        self._remembers = remembers
+        self._valid: dict[str, dict[str, Any]] = {}
         self._public_key = public_key
         self._key_id = key_id(public_key)
         self._issuer = issuer
@@ -138,6 +155,17 @@ class Verifier:
         Raises:
             TokenRefusedError: it is no token of this issuer and audience, or not of this time.
         """
+        claims = self._valid.get(token)
+        if claims is None:
+            claims = self._check(token)
+            if len(self._valid) >= self._remembers:
+                self._valid.clear()
+            self._valid[token] = claims
+        if self._now() >= int(claims["exp"]):
+            raise TokenRefusedError("the token has expired")
+        return dict(claims)
+
+    def _check(self, token: str) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(token)
             if header.get("kid") != self._key_id:

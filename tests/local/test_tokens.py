@@ -87,6 +87,38 @@ def test_wrong_issuer_or_time_is_refused(claims: dict[str, Any], reason: str) ->
         VERIFIER.claims(KEYS.issue("ada", **claims))
 
 
+def test_a_token_that_was_valid_is_refused_when_it_has_expired() -> None:
+    """A verifier that knows a token still looks at the time, and what it gave out is nobody else's to change."""
+    clock = [time.time()]
+    verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE, lambda: clock[0])
+    token = KEYS.issue("ada", expires_in=60)
+    verifier.claims(token).clear()
+    assert verifier.claims(token)["sub"] == "ada"
+    clock[0] += 61
+    with pytest.raises(TokenRefusedError, match="expired"):
+        verifier.claims(token)
+
+
+def test_a_verifier_remembers_no_more_than_so_many_tokens() -> None:
+    """However many valid tokens come, its memory has an end, and each is accepted."""
+    verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE, remembers=2)
+    found = [KEYS.issue(name) for name in ("ada", "bob", "eve")]
+    for token in (*found, *found):
+        assert verifier.claims(token)["sub"] in {"ada", "bob", "eve"}
+        assert len(verifier._valid) <= 2
+
+
+def test_a_refused_token_is_refused_again() -> None:
+    """What is remembered of one token says nothing of another that begins as it does."""
+    verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE)
+    token = KEYS.issue("ada")
+    verifier.claims(token)
+    forged = token[:-8] + ("A" * 8 if token[-8:] != "A" * 8 else "B" * 8)
+    for _ in range(2):
+        with pytest.raises(TokenRefusedError, match="signature"):
+            verifier.claims(forged)
+
+
 def test_another_key_is_refused() -> None:
     """A token of another key is refused, also when it claims to be signed by ours, or names no key."""
     payload = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": int(time.time()) + 60}
