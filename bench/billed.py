@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bench import units
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 Item = Mapping[str, Any]
 READS: Final = frozenset({"get_item", "batch_get_item", "query"})
@@ -37,15 +34,15 @@ class Bill:
 
 
 class BilledClient:
-    """A botocore client that weighs what passes through it. For counting, not for timing: it reads what is written.
+    """A client that weighs what passes through it. For counting, not for timing: it reads what is written.
 
     Args:
         client: of an engine.
         table: the table's name.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._client: Any = client
+    def __init__(self, client: Any, table: str) -> None:  # noqa: ANN401 - Budgie's client, or botocore's
+        self._client = client
         self._table = table
         self._indexes = _indexes(client.describe_table(TableName=table)["Table"])
         self._bill = Bill()
@@ -55,7 +52,7 @@ class BilledClient:
         taken, self._bill = self._bill, Bill()
         return taken
 
-    def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as botocore has it
+    def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as the client has it
         """GetItem."""
         answer = self._call("get_item", arguments)
         self._bill.read += units.read_units(units.sizes(answer.get("Item", {})))

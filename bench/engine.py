@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from local.dynamodb import CREDENTIALS, client, ensure_table, start_engine
+from local.dynamodb import CREDENTIALS, REGION, client, ensure_table, start_engine
 from local.processes import Processes
 from local.template import load
+from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from shared.store.dynamodb.client import Client
+from shared.store.dynamodb.connect import dynamodb_client
 
 TABLE: Final = "budgie-bench"
 TEMPLATE: Final = Path(__file__).resolve().parents[1] / "template.yaml"
@@ -29,14 +29,15 @@ PROGRESS: Final = 10_000
 
 
 @contextmanager
-def running(kind: str) -> Iterator[DynamoDBClient]:
-    """A client of an engine of ``local.dynamodb.ENGINES`` with an empty table; both end with the context."""
+def running(kind: str) -> Iterator[Client]:
+    """Budgie's own client of an engine of ``local.dynamodb.ENGINES`` with an empty table; both end with the context."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        processes = stack.enter_context(Processes(directory))
-        made = stack.enter_context(closing(client(start_engine(kind, directory, processes), CREDENTIALS)))
-        ensure_table(made, TABLE, load(TEMPLATE, {"JwtIssuer": "https://issuer.example.com"}))
-        yield made
+        url = start_engine(kind, directory, stack.enter_context(Processes(directory)))
+        with closing(client(url)) as admin:
+            ensure_table(admin, TABLE, load(TEMPLATE, {"JwtIssuer": "https://issuer.example.com"}))
+        settings = Settings(dynamodb_endpoint_url=url, dynamodb_read_timeout_ms=30_000)
+        yield stack.enter_context(closing(dynamodb_client(settings, {**CREDENTIALS, "AWS_REGION": REGION})))
 
 
 def store_on(dynamodb: Any) -> DynamoDBStore:  # noqa: ANN401 - a client, or what stands in front of one
@@ -44,7 +45,7 @@ def store_on(dynamodb: Any) -> DynamoDBStore:  # noqa: ANN401 - a client, or wha
     return DynamoDBStore(dynamodb, TABLE)
 
 
-def put_all(dynamodb: DynamoDBClient, items: Iterable[Mapping[str, Any]]) -> int:
+def put_all(dynamodb: Client, items: Iterable[Mapping[str, Any]]) -> int:
     """Writes items as they are, as fast as the engine takes them; how many they were."""
     rest, count = iter(items), 0
     with ThreadPoolExecutor(LOADERS) as pool:
@@ -58,7 +59,7 @@ def put_all(dynamodb: DynamoDBClient, items: Iterable[Mapping[str, Any]]) -> int
     return count
 
 
-def _put(dynamodb: DynamoDBClient, batch: list[Mapping[str, Any]]) -> None:
+def _put(dynamodb: Client, batch: list[Mapping[str, Any]]) -> None:
     wanted: Any = {TABLE: [{"PutRequest": {"Item": item}} for item in batch]}
     while wanted:
         wanted = dynamodb.batch_write_item(RequestItems=wanted)["UnprocessedItems"]

@@ -11,10 +11,10 @@ from bench.metered import DYNAMODB_MS, Stopwatch
 
 
 class TimedClient:
-    """Stands in front of a botocore client; each call takes its 4 ms by the stopwatch, as ``bench.day`` counts.
+    """Stands in front of a client; each call takes its 4 ms by the stopwatch, as ``bench.day`` counts.
 
     Args:
-        client: a botocore client.
+        client: Budgie's, or botocore's.
         stopwatch: adds up what calls take, side by side ones once.
     """
 
