@@ -11,7 +11,7 @@ from bench.sections import Section
 from bench.sections.growth import growth
 from bench.sections.money import cost, day
 from bench.sections.safety import simulation
-from bench.sections.speed import cold_start, contention, load
+from bench.sections.speed import cold_start, contention, hot_path, load
 
 Render = Callable[[Mapping[str, Any]], Section]
 
@@ -52,6 +52,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
         "The hot path",
         "What a request costs in a warm container, from API Gateway's event to the answer: Budgie beside the floor, "
         "which is the same framework doing nothing, and beside the same endpoint over other caches.",
+        hot_path,
     ),
     "load": Benchmark(
         "Under load",

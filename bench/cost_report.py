@@ -88,9 +88,8 @@ def _parts(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _dollars(row: Row) -> list[str]:
     services = [row["dollars"][each] for each in SERVICES]
-    return [
-        f"{each:.2f}" for each in (*services, row["sum"], row["cautious"], *row["apart"].values(), row["all"])
-    ]
+    every = (*services, row["sum"], row["cautious"], *row["apart"].values(), row["all"])
+    return ["-" if each is None else f"{each:.2f}" for each in every]
 
 
 def _redis(results: Mapping[str, Any]) -> str:

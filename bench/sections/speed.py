@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bench import plot
-from bench.markdown import number, table
+from bench.markdown import nested, number, table
 from bench.sections import Section
 
 RATIOS: Final = {
@@ -59,6 +59,20 @@ def cold_start(results: Mapping[str, Any]) -> Section:
     walls = {name: {"wall": float(each["wall_ms"])} for name, each in contenders.items()}
     return Section(
         blocks, {"cold_start.svg": plot.bars("Milliseconds to the first answer", walls, "{:,.0f}")}
+    )
+
+
+def hot_path(results: Mapping[str, Any]) -> Section:
+    """Every figure in tables; where routes were measured, what each consists of as bars."""
+    blocks = nested({name: value for name, value in results.items() if name != "targets"})
+    if "routes" not in results:
+        return Section(blocks)
+    routes = {
+        name: {section: max(0.0, float(us)) for section, us in each.items() if section != "all"}
+        for name, each in results["routes"].items()
+    }
+    return Section(
+        blocks, {"hot_path.svg": plot.bars("Microseconds of a request, by section", routes, "{:,.0f}")}
     )
 
 

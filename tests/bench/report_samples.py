@@ -32,6 +32,14 @@ def cold_start(figures: Figures) -> dict[str, Any]:
     }
 
 
+def hot_path(figures: Figures) -> dict[str, Any]:
+    """A route by sections, and what else there may be."""
+    return {
+        "routes": {"GET /v1/channels": _figures(("all", "fastapi", "storage"), figures)},
+        **anything(figures),
+    }
+
+
 def load(figures: Figures) -> dict[str, Any]:
     """One form, two contenders, one number of clients."""
     runs = [
@@ -158,7 +166,9 @@ def anything(figures: Figures) -> dict[str, Any]:
     }
 
 
-KNOWN: Final = {each.__name__: each for each in (cold_start, load, contention, growth, cost, day, simulation)}
+KNOWN: Final = {
+    each.__name__: each for each in (cold_start, hot_path, load, contention, growth, cost, day, simulation)
+}
 MACHINE: Final = {"cores": 2, "processor": "Feather 9000", "python": "3.13.0", "kernel": "Linux 6.1"}
 
 

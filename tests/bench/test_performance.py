@@ -92,7 +92,7 @@ def test_plots_are_files_beside_the_report(runs: dict[str, Run], tmp_path: Path)
     performance.write(runs, tmp_path / "performance.md")
     report = (tmp_path / "performance.md").read_text()
     files = sorted((tmp_path / "performance").iterdir())
-    assert {"growth.svg", "cost.svg", "contention.svg", "load.svg", "cold_start.svg"} <= {
+    assert {f"{name}.svg" for name in KNOWN if name not in {"day", "simulation"}} <= {
         each.name for each in files
     }
     assert "old.svg" not in {each.name for each in files}
@@ -169,7 +169,7 @@ def test_only_known_benchmarks_are_run(capsys: pytest.CaptureFixture[str]) -> No
 def test_every_benchmark_of_the_report_can_be_run() -> None:
     """Each is a module here, but for those that are still to come."""
     there = {each.stem for each in Path(performance.__file__).parent.iterdir()}
-    assert set(BENCHMARKS) - there <= {"cold_start", "contention"}
+    assert set(BENCHMARKS) - there <= {"contention"}
 
 
 def test_figures_are_written_as_one_reads_them() -> None:
