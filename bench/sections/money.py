@@ -44,7 +44,7 @@ def _cost(results: Mapping[str, Any]) -> Iterator[str]:
     operations = results["operations"]
     yield table(["$ a million", *DOLLARS], [[name, *_dollars(row)] for name, row in operations.items()])
     dear = ", ".join(f"{name} ({money(dollars)})" for name, dollars in results["above_goal"].items())
-    yield f"Rare reads and lists, which are no goals, that cost more than {money(GOALS['read'])}: {dear or 'none'}."
+    yield f"Lists, which have no goal, that cost more than a read's {money(GOALS['read'])}: {dear or 'none'}."
     rows = [[name, *(row["figures"][each] for each in FIGURES)] for name, row in operations.items()]
     yield table(["takes", *FIGURES.values()], rows)
     yield "A page on the wire, by what the client accepts:"

@@ -120,9 +120,9 @@ def test_an_engine_that_disagrees_misses_a_target() -> None:
     assert found == {"the engines counted the units that AWS's rules give": False}
 
 
-def test_dear_rare_reads_are_named() -> None:
-    """They are no goals, but nobody is to overlook them."""
-    operations = {"dear": row("rare read", 3.0), "cheap": row("rare read", 1.0), "post": row("post", 5.0)}
+def test_dear_lists_are_named() -> None:
+    """They have no goal, but nobody is to overlook them."""
+    operations = {"dear": row("list", 3.0), "cheap": row("list", 1.0), "post": row("post", 5.0)}
     assert above_goal(operations) == {"dear": 3.0}
 
 
