@@ -24,7 +24,7 @@ export TOKEN_USER
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run token demo usage capacity measure test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run token demo usage capacity measure bench-report test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
 	template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -52,6 +52,9 @@ capacity: .venv/.ready ## What so many users need and cost a month: make capacit
 
 measure: .venv/.ready ## Measure anew what the planner counts with (bench/measured.json; some minutes)
 	@$(BIN)/python -m bench.measure $(ARGS)
+
+bench-report: setup .venv/.bench ## Run the benchmarks and write docs/performance.md: make bench-report ONLY="growth cost"
+	@$(BIN)/python -m bench.performance $(ONLY) $(ARGS)
 
 test: setup ## Run every test: make test ARGS="-k tokens"
 	@$(BIN)/python -m pytest -m "not dynamodb_local and not artifacts" $(ARGS)

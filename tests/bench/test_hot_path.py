@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,24 +25,17 @@ from local.dynamodb import MINISTACK
 from local.routing import Routes
 from shared.codings import encode
 from shared.store.memory import MemoryStore
+from tests.bench.running import tiny
 from tests.engines import TABLE, opened_engines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run(module: str) -> dict[str, Any]:
-    """What a benchmark prints as JSON."""
-    command = [sys.executable, "-m", module, "--json", "--tiny"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)  # noqa: S603 - our own
-    found: dict[str, Any] = json.loads(ended.stdout)
-    return found
-
-
 @pytest.mark.stack
 def test_the_hot_path_is_measured() -> None:
     """The report names every contender that is installed, every route, every way on the wire, and the targets."""
-    found = run("bench.hot_path")
+    found = tiny("bench.hot_path")
     names = {name.split(",")[0] for name in found["microseconds"]}
     assert names == {"budgie", "floor"} | (set(peers.PEERS) - set(peers.missing()))
     assert found["of_floor"] > 0
@@ -95,7 +86,7 @@ def test_raw_calls_write_what_posting_writes(tmp_path: Path) -> None:
 
 def test_the_codec_is_measured_on_pages_and_on_a_bundle() -> None:
     """The report compares all codecs on both kinds of page, and says what a bundle takes."""
-    found = run("bench.codec")
+    found = tiny("bench.codec")
     for kind in ("pages_as_written", "large_page"):
         assert set(found[kind]["codecs"]) == set(codec.CODECS)
     assert 0 < found["bundle"]["zstd"]["stored_bytes"] < found["bundle"]["raw_bytes"]

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.units import WRITE_BYTES, query_units, read_units, size, sizes, write_units
 from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
 from shared import keys, model
 from shared.log_reader import DirectLogReader
@@ -22,14 +23,6 @@ from shared.store import items
 from shared.store.items import Item, b, n, s
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.post_message import post_message
-from tests.contract.pricing import (
-    WRITE_BYTES,
-    get_units,
-    item_size,
-    query_units,
-    transaction_units,
-    write_units,
-)
 from tests.contract.samples import NOW, head_of, open_channel
 from tests.engines import TABLE, Engines
 
@@ -77,7 +70,7 @@ def entry_with(text: str, *, channel: str = CHANNEL, seq: int = LARGE) -> Item:
 
 def text_of_a_kilobyte(character: str = "x") -> str:
     """The longest text of this character whose entry is within 1 KB."""
-    room = WRITE_BYTES - item_size(entry_with(""))
+    room = WRITE_BYTES - size(entry_with(""))
     return character * (room // len(character.encode()))
 
 
@@ -92,27 +85,27 @@ RECEIPT = items.receipt_item(CHANNEL, USER, Receipt(KEY, b"h" * 16, keys.MAX_SEQ
 
 def test_sizes_follow_the_rules() -> None:
     """Names and strings count in UTF-8, numbers by two significant digits a byte, binary as it is."""
-    assert item_size({"pk": s("C#1"), "ä": s("🦜")}) == 2 + 3 + 2 + 4
-    assert [item_size({"n": n(each)}) - 1 for each in (0, 7, 12, 123, 1200, -12)] == [1, 2, 2, 3, 2, 3]
-    assert item_size({"body": b(bytes(10)), "on": {"BOOL": True}}) == 4 + 10 + 2 + 1
+    assert size({"pk": s("C#1"), "ä": s("🦜")}) == 2 + 3 + 2 + 4
+    assert [size({"n": n(each)}) - 1 for each in (0, 7, 12, 123, 1200, -12)] == [1, 2, 2, 3, 2, 3]
+    assert size({"body": b(bytes(10)), "on": {"BOOL": True}}) == 4 + 10 + 2 + 1
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_the_largest_head_is_one_write_unit(kind: Kind) -> None:
     """Name, topic, preview at their limits in bytes, ids of 36 bytes, numbers beyond any use."""
-    assert item_size(largest_head(kind)) <= WRITE_BYTES
+    assert size(largest_head(kind)) <= WRITE_BYTES
 
 
 @pytest.mark.parametrize("character", ["x", "ü", "🦜", '"'])
 def test_a_post_within_a_kilobyte(character: str) -> None:
     """7 write units with a key, 5 without; 3 read units, 2 without: at every limit, whatever it is written in."""
     entry = entry_with(text_of_a_kilobyte(character).replace('"', ""))
-    assert item_size(entry) <= WRITE_BYTES
+    assert size(entry) <= WRITE_BYTES
     head = largest_head(Kind.PUBLIC)
-    assert write_units(head) + transaction_units(entry, MEMBERSHIP, RECEIPT) == 7
-    assert write_units(head) + transaction_units(entry, MEMBERSHIP) == 5
-    assert get_units(head, MEMBERSHIP, RECEIPT) == 3
-    assert get_units(head, MEMBERSHIP) == 2
+    assert write_units(sizes(head)) + write_units(sizes(entry, MEMBERSHIP, RECEIPT), transaction=True) == 7
+    assert write_units(sizes(head)) + write_units(sizes(entry, MEMBERSHIP), transaction=True) == 5
+    assert read_units(sizes(head, MEMBERSHIP, RECEIPT)) == 3
+    assert read_units(sizes(head, MEMBERSHIP)) == 2
 
 
 def test_the_longest_user_id_and_key_change_nothing() -> None:
@@ -120,14 +113,14 @@ def test_the_longest_user_id_and_key_change_nothing() -> None:
     longest = "ü" * (keys.MAX_USER_ID_BYTES // 2)
     receipt = Receipt(KEY, b"h" * 16, keys.MAX_SEQ, 25, NOW // 1000 + 1)
     membership = Membership(longest, CHANNEL, Role.MODERATOR, NOW + 1, keys.MAX_SEQ, keys.MAX_SEQ, NOW + 1)
-    assert item_size(items.receipt_item(CHANNEL, longest, receipt)) <= WRITE_BYTES
-    assert item_size(items.membership_item(membership)) <= WRITE_BYTES
+    assert size(items.receipt_item(CHANNEL, longest, receipt)) <= WRITE_BYTES
+    assert size(items.membership_item(membership)) <= WRITE_BYTES
 
 
 def test_a_page_of_fifty() -> None:
     """50 messages of 1 KB cost 13 units, the vouching read 2: 15."""
     entries = [entry_with(text_of_a_kilobyte(), seq=LARGE + i) for i in range(50)]
-    assert get_units(largest_head(Kind.PUBLIC), MEMBERSHIP) + query_units(*entries) <= 15
+    assert read_units(sizes(largest_head(Kind.PUBLIC), MEMBERSHIP)) + query_units(sizes(*entries)) <= 15
 
 
 # --- by the engines ---
@@ -190,7 +183,7 @@ def test_a_page_costs_what_was_computed(engines: Engines) -> None:
     meter = start_meter()
     page = fetch_messages(services, USER, channel, Window(50), frozenset())
     assert page.body is not None
-    assert meter.read_units == 2 + query_units(*stored) <= 15
+    assert meter.read_units == 2 + query_units(sizes(*stored)) <= 15
     meter = start_meter()
     fetch_messages(services, USER, channel, Window(50), frozenset([page.etag]))
     assert meter.read_units == 2

@@ -1,0 +1,151 @@
+"""What operations cost: the arithmetic, and a measurement of a moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench import allowances, prices
+from bench.capacity import plan
+from bench.capacity_plan import MEMORY_GB, of_trace
+from bench.cost_report import GOALS, above_goal, targets
+from bench.costs import measured
+from bench.day_costs import days, user_month
+from bench.hosted import PRICES
+from bench.priced import SHARE_OF_PROCESSOR, Figures, by_plan, priced
+from shared.plans import DAYS, PLANS
+from tests.bench.running import tiny
+
+POST = Figures(calls_ms=12.0, own_ms=1.0, read_units=2, write_units=5, out_bytes=1_000, log_bytes=600)
+
+
+def test_dollars_of_a_post() -> None:
+    """$1.20 for the request, 13 ms at 512 MB, 2 read and 5 write units; egress, logs and traces apart."""
+    found = priced(POST)
+    assert found["dollars"] == {
+        "api_gateway": 1.0,
+        "lambda_requests": 0.2,
+        "lambda_seconds": pytest.approx(13 * MEMORY_GB * prices.LAMBDA_GB_SECOND * 1_000, abs=1e-4),
+        "dynamodb": 2 * 0.125 + 5 * 0.625,
+    }
+    assert found["sum"] == pytest.approx(sum(found["dollars"].values()), abs=1e-3)
+    assert found["apart"]["egress"] == pytest.approx(0.09)
+    logged = 600 + allowances.LOG_EVENT + allowances.PLATFORM_LOG + allowances.ACCESS_LOG
+    assert found["apart"]["logs"] == pytest.approx(logged / 1_000 * 0.5, abs=1e-4)
+    assert found["all"] == pytest.approx(found["sum"] + sum(found["apart"].values()), abs=1e-3)
+
+
+def test_caution_slows_ones_own_work_down() -> None:
+    """To the 0.29 of a processor that 512 MB have; the calls' milliseconds stay."""
+    found = priced(POST)
+    slower = (SHARE_OF_PROCESSOR - 1) * MEMORY_GB * prices.LAMBDA_GB_SECOND * 1_000
+    assert found["cautious"] - found["sum"] == pytest.approx(slower, abs=2e-4)
+    assert pytest.approx(3.455, abs=1e-3) == SHARE_OF_PROCESSOR
+
+
+def test_a_container_that_starts_is_billed() -> None:
+    """The milliseconds of its start are Lambda's time as any others."""
+    started = Figures(4, 1, 2, 0, 0, 0, start_ms=1_000)
+    more = priced(started)["sum"] - priced(Figures(4, 1, 2, 0, 0, 0))["sum"]
+    assert more == pytest.approx(1_000 * MEMORY_GB * prices.LAMBDA_GB_SECOND * 1_000, abs=1e-3)
+
+
+def test_redis_is_priced_at_every_plan() -> None:
+    """A million commands a month: $2.00 by the command, $10 at the fixed price, more than the free plan allows."""
+    found = by_plan(1.0)
+    assert set(found) == set(PLANS)
+    assert (found["payg"], found["fixed-250mb"], found["free"], found["free-daily"]) == (
+        2.0,
+        10.0,
+        None,
+        None,
+    )
+    assert by_plan(0.1)["free"] == 0.0
+
+
+def test_days_cost_what_the_planner_says() -> None:
+    """A month of the trace by these prices is the planner's units on demand and its seconds of Lambda."""
+    known = measured()
+    report, day = plan(of_trace(known), known), days(known)[0]
+    requests = known.scales[0]["kinds"]
+    counts: dict[str, int] = {kind: requests[kind]["requests"] * DAYS for kind in ("list", "page", "post")}
+
+    def month(service: str) -> float:
+        dollars = {kind: float(day["kinds"][kind]["dollars"][service]) for kind in counts}
+        return sum(count * dollars[kind] for kind, count in counts.items()) / 1_000_000
+
+    assert month("dynamodb") == pytest.approx(report.on_demand, rel=1e-3)
+    starts = day["starts"] * sum(counts.values()) / 1_000_000
+    gb_seconds = report.amounts["gb_seconds"] * prices.LAMBDA_GB_SECOND
+    assert month("lambda_seconds") + starts == pytest.approx(gb_seconds, rel=1e-3)
+
+
+def test_a_read_on_average_lies_between_page_and_list() -> None:
+    """What starts of containers add is in it."""
+    for day in days(measured()):
+        page, listed = day["kinds"]["page"]["sum"], day["kinds"]["list"]["sum"]
+        assert page < day["read"] - day["starts"] < listed
+
+
+def test_a_users_month() -> None:
+    """Sessions of 30 days, all counted: less than a cent, more than DynamoDB's part of it alone."""
+    found = user_month(measured())
+    assert found["requests"]["list"] == pytest.approx(2 * 3 * 30)
+    assert 0.001 < found["dollars"] < 0.01
+
+
+def test_published_prices_say_where_they_were_read() -> None:
+    """Each with its page and a date; where there is no price, why."""
+    assert all(each.source.startswith("https://") and "2026" in each.read for each in PRICES)
+    assert all(each.note for each in PRICES if each.dollars is None)
+
+
+def row(goal: str, dollars: float, *, agrees: bool = True) -> dict[str, Any]:
+    """An operation's result, as far as targets go."""
+    return {"goal": goal, "sum": dollars, "engines": {"engine": {"agrees": agrees}}}
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_a_goal_is_missed_by_a_cent(goal: str) -> None:
+    """Reached at its dollars, missed above."""
+    for dollars, held in ((GOALS[goal], True), (GOALS[goal] + 0.01, False)):
+        found = targets({"operations": {"it": row(goal, dollars)}, "days": []})
+        assert found[f"it: at most ${GOALS[goal]:.2f}"] is held
+
+
+def test_an_engine_that_disagrees_misses_a_target() -> None:
+    """Units by the rules are only worth what the engines confirm."""
+    found = targets({"operations": {"it": row("", 1.0, agrees=False)}, "days": []})
+    assert found == {"the engines counted the units that AWS's rules give": False}
+
+
+def test_dear_lists_are_named() -> None:
+    """They have no goal, but nobody is to overlook them."""
+    operations = {"dear": row("list", 3.0), "cheap": row("list", 1.0), "post": row("post", 5.0)}
+    assert above_goal(operations) == {"dear": 3.0}
+
+
+@pytest.mark.stack
+def test_every_operation_is_priced() -> None:
+    """Ministack's write units are those of the rules; each operation's figures are what its calls are known to be."""
+    found = tiny("bench.cost")
+    operations = found["operations"]
+    assert found["targets"]["the engines counted the units that AWS's rules give"]
+    units = {
+        name: (each["figures"]["read_units"], each["figures"]["write_units"])
+        for name, each in operations.items()
+    }
+    assert units["page, memory"] == units["poll, 304"] == (2, 0)
+    assert units["page, Redis, container's first request"] == (2, 0)
+    assert (units["post"], units["post with key"]) == ((2, 5), (3, 7))
+    assert units["batch of 25 posts"] == (2, 1 + 2 * 26)
+    assert units["list of 8 channels, remembered"] == (9, 0)
+    assert units["create channel"] == (0, 2 * 2 + 1)
+    assert operations["page, Redis, container's first request"]["figures"]["redis_commands"] == 1
+    assert operations["list of 8 channels, remembered"]["figures"]["calls_ms"] == 4
+    assert operations["list of 8 channels, after a miss"]["figures"]["calls_ms"] == 8
+    for codings in found["wire"].values():
+        assert codings["identity"]["is_offered"]
+        assert all(each["body_bytes"] > 0 for each in codings.values())
+    assert found["hosted"]

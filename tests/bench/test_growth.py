@@ -1,0 +1,75 @@
+"""What reads and posts cost as a chat grows, in a form of a moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench import growth
+from bench.growth_chat import PAGE, USER, Chat, channel, lister
+from local.dynamodb import DYNAMODB_LOCAL
+from shared.store import items
+from tests.bench.running import tiny
+
+
+@pytest.mark.stack
+def test_units_are_flat_and_a_list_grows_by_its_channels() -> None:
+    """A post of 5 units, 7 with a key, a page of 2 from memory, at each size; a list of 5 takes 6."""
+    found = tiny("bench.growth")
+    assert all(found["targets"].values())
+    for axis in growth.AXES:
+        posts = found[axis]["post"]
+        assert [row["size"] for row in posts] == list(growth.TINY[axis])
+        assert {(row["read"], row["write"], row["calls"]) for row in posts} == {(2, 5, 3)}
+        assert {row["write"] for row in found[axis]["post with key"]} == {7}
+        assert {row["read"] for row in found[axis]["page, memory"]} == {2}
+        assert all(row["ms"] > 0 for rows in found[axis].values() for row in rows)
+    assert [row["read"] for row in found["channels"]["list of channels, memory"]] == [2, 6]
+
+
+def test_the_chat_is_as_large_as_it_says() -> None:
+    """Every channel has its entries, members and head; whoever lists is in so many channels and no other."""
+    made = list(Chat([60], [3], [2]).items())
+    pks = [each["pk"]["S"] for each in made]
+    long = items.head_key(channel("messages", 60))["pk"]["S"]
+    assert pks.count(long) == 60 + 1
+    assert pks.count(items.head_key(channel("members", 3))["pk"]["S"]) == PAGE + 1
+    assert pks.count(items.membership_key("c", lister(2))["pk"]["S"]) == 2
+    assert pks.count(items.membership_key("c", USER)["pk"]["S"]) == 2
+    assert len({(each["pk"]["S"], each["sk"]["S"]) for each in made}) == len(made)
+
+
+def sample(**changes: Any) -> dict[str, Any]:
+    """Results that reach every target, but for some changes of the largest row of an operation."""
+    row = {"read": 2.0, "write": 0.0, "calls": 1, "ms": 2.0, "cpu_ms": 1.0, "engine_agrees": True}
+    flat = [{"size": 1, **row}, {"size": 50, **row}, {"size": 500, **row} | changes]
+    listed = [{"size": size, **row, "read": 1.0 + size, "ms": 1 + size / 10} for size in (1, 50, 500)]
+    return {
+        "engine": DYNAMODB_LOCAL,
+        **{axis: {"page": flat} for axis in growth.AXES},
+        "channels": {"page": flat, "list of channels": listed},
+    }
+
+
+def test_the_targets_can_be_reached() -> None:
+    """Flat units and times, and a list within its constant."""
+    assert all(growth.targets(sample(), is_timed=True).values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "missed"),
+    [({"read": 3.0}, 3), ({"calls": 2}, 3), ({"ms": 3.1}, 3), ({"engine_agrees": False}, 1)],
+)
+def test_growth_misses_a_target(changes: dict[str, Any], missed: int) -> None:
+    """A unit, a call or half of the time more at the largest size is seen on each axis."""
+    found = growth.targets(sample(**changes), is_timed=True)
+    assert sum(not held for held in found.values()) == missed
+
+
+def test_a_list_above_its_constant_misses_a_target() -> None:
+    """Two units a channel are too many, and so is a time that grows faster than the channels."""
+    results = sample()
+    results["channels"]["list of channels"][-1] |= {"read": 1000.0, "ms": 500.0}
+    found = growth.targets(results, is_timed=True)
+    assert [name.split()[2] for name, held in found.items() if not held] == ["costs", "takes"]
