@@ -154,6 +154,8 @@ class _Driver:
                     self._busy -= 1
                 else:
                     key.data.send()
+        # Where every connection broke, what there was is all that there is.
+        self._lap.seconds = self._lap.seconds or seconds
 
     def _receive(self, client: _Client) -> bool:
         """Whether the client has an answer; one whose connection broke has had its last."""
