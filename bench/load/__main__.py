@@ -7,7 +7,8 @@ of pages of 50 messages, nearly all of the latest page of one of 20 channels; an
 
 Requests a second are medians over the rounds, how many times the usual way's is the median of what each round shows.
 One process plays all containers here and Python computes in one thread at a time, so with several clients requests a
-second say how much processor time a request takes, and latencies how long the queue is.
+second say how much processor time a request takes, and latencies how long the queue is. These containers also share
+one memory: on Lambda each of them reads for itself what was posted.
 """
 
 from __future__ import annotations

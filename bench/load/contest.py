@@ -108,7 +108,11 @@ class Process:
     ) -> None:
         """Let it end, and wait for that."""
         _pipe(self._popen.stdin).close()
-        self._popen.wait(60)
+        try:
+            self._popen.wait(60)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
         _pipe(self._popen.stdout).close()
 
 
@@ -201,7 +205,7 @@ def opened(names: Sequence[str], plan: Plan, engine: str, accept_encoding: str) 
     with contextlib.ExitStack() as stack:
         state = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         engines = stack.enter_context(start(["engines", str(state), engine], os.environ | FOR_ALL))
-        environ = {**os.environ, **FOR_ALL, **engines.hear()}
+        environ = engines.hear()
         _fill(plan.scene, environ)
         gateways = {
             name: stack.enter_context(start([name, str(state)], environ | _variables(name, environ)))
