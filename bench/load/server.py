@@ -1,9 +1,9 @@
 """Processes of the load test, each ended by the end of its input: ``python -m bench.load.server engines|NAME ...``.
 
-``engines STATE KIND`` runs what `make run` runs: the DynamoDB engine, Redis behind an Upstash endpoint. It says in which
-environment handlers find them. ``NAME STATE`` runs the gateway before one contender. It says where, and answers each
-line of its input with the seconds of processor time that it has used so far. What handlers log goes nowhere, at the
-same cost.
+``engines STATE KIND`` runs what `make run` runs: the DynamoDB engine, Redis behind an Upstash endpoint. It says in
+which environment handlers find them. ``NAME STATE`` runs the gateway before one contender. It says where, and answers
+each line of its input with the seconds of processor time that it has used so far. What handlers log goes nowhere, at
+the same cost.
 """
 
 from __future__ import annotations
