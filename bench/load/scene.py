@@ -37,7 +37,7 @@ class Scene:
     """How much there is."""
 
     channels: int = 20
-    messages: int = 200
+    messages: int = 125
     users: int = 64
 
     def channel_ids(self) -> list[str]:
