@@ -49,7 +49,7 @@ class Plan:
     scene: Scene
 
 
-FULL: Final = Plan(clients=(1, 16, 64), rounds=5, seconds=2.0, warm_up=0.5, scene=Scene())
+FULL: Final = Plan(clients=(1, 16, 64), rounds=9, seconds=1.0, warm_up=0.2, scene=Scene())
 TINY: Final = Plan(
     clients=(2,), rounds=1, seconds=0.1, warm_up=0.05, scene=Scene(channels=2, messages=75, users=2)
 )
