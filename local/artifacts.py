@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -31,8 +31,13 @@ TASK_ROOT: Final = "/var/task"
 """Where Lambda puts an artifact: what tracebacks name."""
 USES_REDIS: Final = frozenset({"list_channels", "fetch_messages", "check_health"})
 """Functions that hold the Redis client too; `tests/artifacts` holds this against the code."""
-LEFT_OUT: Final = frozenset({"shared/store/memory.py"})
-"""Of `shared/`: what only tests and benchmarks use."""
+LEFT_OUT: Final = frozenset(
+    {
+        *("shared/store/memory.py", "shared/web/answers.py", "shared/web/docs.py"),
+        "shared/web/documented.py",
+    }
+)
+"""Of `shared/`: what only tests, benchmarks and the OpenAPI document use."""
 FIXED_TIME: Final = 1_577_836_800
 """2020-01-01: a zip file keeps times, and cannot keep those before 1980."""
 NOISE: Final = frozenset(
@@ -87,7 +92,7 @@ def find_python(environ: Mapping[str, str]) -> str:
     found = [sys.executable, shutil.which(f"python{LAMBDA_PYTHON}") or ""]
     found += [str(path) for path in sorted(home.glob(f"versions/{LAMBDA_PYTHON}.*/bin/python"))]
     for each in found:
-        if each and _version(each) == LAMBDA_PYTHON:
+        if each and python_version(each) == LAMBDA_PYTHON:
             return each
     uv = _uv()
     for command in (["find"], ["install", "--quiet"], ["find"]):
@@ -95,7 +100,7 @@ def find_python(environ: Mapping[str, str]) -> str:
             [uv, "python", *command, LAMBDA_PYTHON], capture_output=True, text=True, check=False
         )
         path = done.stdout.strip()
-        if command == ["find"] and path and _version(path) == LAMBDA_PYTHON:
+        if command == ["find"] and path and python_version(path) == LAMBDA_PYTHON:
             return path
     msg = (
         f"Building for Lambda needs Python {LAMBDA_PYTHON}; name one with ARTIFACT_PYTHON=/path/to/python3.13"
@@ -103,7 +108,8 @@ def find_python(environ: Mapping[str, str]) -> str:
     raise PythonMissingError(msg)
 
 
-def _version(python: str) -> str:
+def python_version(python: str) -> str:
+    """An interpreter's, such as 3.13; empty if it does not run."""
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
     return done.stdout.strip()
@@ -118,14 +124,30 @@ def build(function: str, directory: Path, target: Target, cache: Path = CACHE) -
         target: what it will run on.
         cache: where installed dependencies are kept for the next function.
     """
-    libraries = _libraries("artifact-redis" if function in USES_REDIS else "artifact", target, cache)
+    libraries = "artifact-redis" if function in USES_REDIS else "artifact"
+    ours = {path.relative_to(ROOT).as_posix(): path for path in sources(function)}
+    assemble(libraries, ours, directory, target, cache)
+
+
+def assemble(
+    requirements: str, files: Mapping[str, Path], directory: Path, target: Target, cache: Path = CACHE
+) -> None:
+    """Makes an artifact of some libraries and files.
+
+    Args:
+        requirements: which of `requirements/`, without its ending.
+        files: by the place that they have in the artifact.
+        directory: what it holds is replaced.
+        target: what it will run on.
+        cache: as for `build`.
+    """
     shutil.rmtree(directory, ignore_errors=True)
-    shutil.copytree(libraries, directory)
-    for source in sources(function):
-        copy = directory / source.relative_to(ROOT)
+    shutil.copytree(_libraries(requirements, target, cache), directory)
+    for place, source in files.items():
+        copy = directory / place
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
-    _compile(directory, ("functions", "shared"), target)
+    _compile(directory, sorted({place.split("/")[0] for place in files}), target)
     _settle(directory)
 
 
@@ -177,13 +199,16 @@ def _strip(directory: Path) -> None:
             path.unlink()
 
 
-def _compile(directory: Path, folders: tuple[str, ...], target: Target) -> None:
+def _compile(directory: Path, places: Sequence[str], target: Target) -> None:
     """Compiles to bytecode that is taken as it is: Lambda unzips files with times of its own."""
     options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", str(directory), "-p", TASK_ROOT]
-    places = [str(directory / folder) for folder in folders]
     # The order of sets would be in the bytecode, and differ from run to run.
     environ = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
-    subprocess.run([target.python, "-s", "-m", "compileall", *options, *places], check=True, env=environ)
+    subprocess.run(
+        [target.python, "-s", "-m", "compileall", *options, *(str(directory / each) for each in places)],
+        check=True,
+        env=environ,
+    )
 
 
 def _settle(directory: Path) -> None:

@@ -35,7 +35,7 @@ class Services:
 def services() -> Services:
     """The services of this container, built at the first request from the environment."""
     from shared.store.dynamodb import DynamoDBStore  # noqa: PLC0415 - loads boto3's part only where it is used
-    from shared.store.dynamodb.table import dynamodb_client  # noqa: PLC0415 - as above
+    from shared.store.dynamodb.connect import dynamodb_client  # noqa: PLC0415 - as above
 
     try:
         settings = Settings.from_env(os.environ)

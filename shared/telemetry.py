@@ -70,6 +70,12 @@ def logger() -> Logger:
     return Logger(service=SERVICE, level=level, logger_formatter=LineFormatter())
 
 
+def warm_up() -> None:
+    """Loads what the first line needs."""
+    logger()
+    _serializer()
+
+
 @cache
 def is_detailed() -> bool:
     """Whether this container emits ``FULL``."""

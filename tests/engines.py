@@ -11,10 +11,21 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from local import dynamodb, dynamodb_local
-from local.dynamodb import DYNAMODB_LOCAL, MINISTACK, client, ensure_table, start_engine
+from local.dynamodb import (
+    CREDENTIALS,
+    DYNAMODB_LOCAL,
+    MINISTACK,
+    REGION,
+    client,
+    ensure_table,
+    start_engine,
+)
 from local.processes import Processes
 from local.template import load
+from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
+from shared.store.dynamodb.client import Client
+from shared.store.dynamodb.connect import dynamodb_client
 from shared.store.interface import Store
 from shared.store.memory import MemoryStore
 
@@ -22,12 +33,15 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 MEMORY: Final = "memory"
+BOTOCORE: Final = f"{MINISTACK} by botocore"
+"""The same engine, through the client that stands in where ours does not do."""
 TABLE: Final = "budgie-test"
 TEMPLATE: Final = Path(__file__).resolve().parents[1] / "template.yaml"
 
 STORES: Final = [
     MEMORY,
     pytest.param(MINISTACK, marks=pytest.mark.stack),
+    pytest.param(BOTOCORE, marks=pytest.mark.stack),
     pytest.param(DYNAMODB_LOCAL, marks=[pytest.mark.stack, pytest.mark.dynamodb_local]),
 ]
 """What the contract suite runs over: another engine is one line here and one in ``local.dynamodb.ENGINES``."""
@@ -40,15 +54,25 @@ class Engines:
         self._directory = directory
         self._stack = stack
         self._clients: dict[str, DynamoDBClient] = {}
+        self._ours: dict[str, Client] = {}
 
     def store(self, kind: str) -> Store:
         """A storage of this kind: an empty one in memory, or one on the engine's one table."""
         if kind == MEMORY:
             return MemoryStore()
-        return DynamoDBStore(self.client(kind), TABLE)
+        return DynamoDBStore(self.client(MINISTACK) if kind == BOTOCORE else self.ours(kind), TABLE)
+
+    def ours(self, kind: str) -> Client:
+        """Our client of the engine, as the functions make it; one for all, so that its connections are kept."""
+        if kind not in self._ours:
+            settings = Settings(dynamodb_endpoint_url=self.client(kind).meta.endpoint_url)
+            made = dynamodb_client(settings, {**CREDENTIALS, "AWS_REGION": REGION})
+            self._stack.callback(made.close)
+            self._ours[kind] = made
+        return self._ours[kind]
 
     def client(self, kind: str) -> DynamoDBClient:
-        """A client of the engine, whose table exists."""
+        """The engine's client by botocore, whose table exists."""
         if kind not in self._clients:
             self._clients[kind] = self._start(kind)
         return self._clients[kind]

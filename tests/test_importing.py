@@ -38,6 +38,7 @@ SWITCHES = (
     "reads PYTHONASYNCIODEBUG",
     "reads OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
     "reads FASTAPI_OTEL_AUTO_CONFIGURE",
+    "looks for AWS_LAMBDA_RUNTIME_API",  # ours: in Lambda alone a container makes ready before its first request
 )
 # Started by the interpreter itself, before any import of ours.
 NOT_OURS = frozenset({"_distutils_hack", "sitecustomize", "usercustomize", "__main__", "__mp_main__"})

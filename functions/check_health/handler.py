@@ -7,14 +7,13 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from shared.use_cases import check_health as use_case
-from shared.web import docs
 from shared.web.app import Use, answer, create_app, create_handler
 from shared.web.schemas import HealthQuery
 
 app = create_app("check_health")
 
 
-@app.get("/v1/healthz", **docs.CHECK_HEALTH)
+@app.get("/v1/healthz")
 async def check_health(services: Use, query: Annotated[HealthQuery, Query()]) -> Response:
     """Whether the service is well; needs no token."""
     health = use_case.check_health(services, deep=query.deep)

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from shared.use_cases import fetch_messages as use_case
-from shared.web import docs
 from shared.web.app import Use, answer, create_app, create_handler
 from shared.web.conditional import IfNoneMatch, etags
 from shared.web.identity import Caller
@@ -17,7 +16,7 @@ from shared.web.schemas import ChannelId, FetchMessagesQuery
 app = create_app("fetch_messages")
 
 
-@app.get("/v1/channels/{channel_id}/messages", **docs.FETCH_MESSAGES)
+@app.get("/v1/channels/{channel_id}/messages")
 async def fetch_messages(
     services: Use,
     caller: Caller,
@@ -30,7 +29,7 @@ async def fetch_messages(
     return page_answer(page)
 
 
-@app.get("/v1/channels/{channel_id}/messages/{message_id}", **docs.FETCH_MESSAGE)
+@app.get("/v1/channels/{channel_id}/messages/{message_id}")
 async def fetch_message(services: Use, caller: Caller, channel_id: ChannelId, message_id: str) -> Response:
     """One message."""
     return answer(use_case.fetch_message(services, caller, channel_id, message_id))

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from shared.use_cases import list_channels as use_case
-from shared.web import docs
 from shared.web.app import Use, create_app, create_handler
 from shared.web.identity import Caller
 from shared.web.respond import list_answer
@@ -16,7 +15,7 @@ from shared.web.schemas import ListChannelsQuery
 app = create_app("list_channels")
 
 
-@app.get("/v1/channels", **docs.LIST_CHANNELS)
+@app.get("/v1/channels")
 async def list_channels(
     services: Use, caller: Caller, query: Annotated[ListChannelsQuery, Query()]
 ) -> Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from shared.use_cases import manage_channels as use_case
-from shared.web import docs
 from shared.web.app import IdempotencyKey, Use, answer
 from shared.web.conditional import IfMatch, etag, version
 from shared.web.identity import Caller
@@ -15,7 +14,7 @@ from shared.web.schemas import ChannelChange, ChannelId, ChannelIn
 router = APIRouter()
 
 
-@router.post("/v1/channels", **docs.CREATE_CHANNEL)
+@router.post("/v1/channels")
 async def create_channel(
     services: Use, caller: Caller, body: ChannelIn, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -24,14 +23,14 @@ async def create_channel(
     return created_channel(made)
 
 
-@router.get("/v1/channels/{channel_id}", **docs.GET_CHANNEL)
+@router.get("/v1/channels/{channel_id}")
 async def get_channel(services: Use, caller: Caller, channel_id: ChannelId) -> Response:
     """A channel, and the caller's part in it."""
     channel = use_case.get_channel(services, caller, channel_id)
     return answer(channel, 200, etag(channel["version"]))
 
 
-@router.patch("/v1/channels/{channel_id}", **docs.UPDATE_CHANNEL)
+@router.patch("/v1/channels/{channel_id}")
 async def update_channel(
     services: Use, caller: Caller, channel_id: ChannelId, body: ChannelChange, if_match: IfMatch = None
 ) -> Response:
@@ -40,7 +39,7 @@ async def update_channel(
     return answer(channel, 200, etag(channel["version"]))
 
 
-@router.delete("/v1/channels/{channel_id}", **docs.ARCHIVE_CHANNEL)
+@router.delete("/v1/channels/{channel_id}")
 async def archive_channel(services: Use, caller: Caller, channel_id: ChannelId) -> Response:
     """Archives the channel: its members can read it, nobody can change it."""
     use_case.archive_channel(services, caller, channel_id)

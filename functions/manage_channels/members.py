@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from shared.use_cases import manage_members as use_case
-from shared.web import docs
 from shared.web.app import Use, answer
 from shared.web.identity import Caller
 from shared.web.schemas import ChannelId, ListMembersQuery, MemberIn, UserId
@@ -15,7 +14,7 @@ from shared.web.schemas import ChannelId, ListMembersQuery, MemberIn, UserId
 router = APIRouter()
 
 
-@router.get("/v1/channels/{channel_id}/members", **docs.LIST_MEMBERS)
+@router.get("/v1/channels/{channel_id}/members")
 async def list_members(
     services: Use, caller: Caller, channel_id: ChannelId, query: Annotated[ListMembersQuery, Query()]
 ) -> Response:
@@ -23,7 +22,7 @@ async def list_members(
     return answer(use_case.list_members(services, caller, channel_id, query.limit, query.cursor))
 
 
-@router.put("/v1/channels/{channel_id}/members/{user_id}", **docs.PUT_MEMBER)
+@router.put("/v1/channels/{channel_id}/members/{user_id}")
 async def put_member(
     services: Use, caller: Caller, channel_id: ChannelId, user_id: UserId, body: MemberIn | None = None
 ) -> Response:
@@ -33,7 +32,7 @@ async def put_member(
     return answer(joined.member, 201 if joined.new else 200)
 
 
-@router.delete("/v1/channels/{channel_id}/members/{user_id}", **docs.REMOVE_MEMBER)
+@router.delete("/v1/channels/{channel_id}/members/{user_id}")
 async def remove_member(services: Use, caller: Caller, channel_id: ChannelId, user_id: UserId) -> Response:
     """Leaves the channel (`me`), or removes somebody from it."""
     use_case.remove_member(services, caller, channel_id, _target(user_id, caller))

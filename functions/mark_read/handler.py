@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import Response
 
 from shared.use_cases import mark_read as use_case
-from shared.web import docs
 from shared.web.app import Use, answer, create_app, create_handler
 from shared.web.identity import Caller
 from shared.web.schemas import ChannelId, ReadIn
@@ -13,7 +12,7 @@ from shared.web.schemas import ChannelId, ReadIn
 app = create_app("mark_read")
 
 
-@app.put("/v1/channels/{channel_id}/read", **docs.MARK_READ)
+@app.put("/v1/channels/{channel_id}/read")
 async def mark_read(services: Use, caller: Caller, channel_id: ChannelId, body: ReadIn) -> Response:
     """Marks the messages up to a position as read; the position only goes forward unless forced."""
     position = use_case.mark_read(services, caller, channel_id, body.last_read_seq, force=body.force)

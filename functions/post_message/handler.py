@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import Response
 
 from shared.use_cases import post_message as use_case
-from shared.web import docs
 from shared.web.app import IdempotencyKey, Use, create_app, create_handler
 from shared.web.identity import Caller
 from shared.web.respond import created, drafts_of
@@ -14,7 +13,7 @@ from shared.web.schemas import ChannelId, PostIn
 app = create_app("post_message")
 
 
-@app.post("/v1/channels/{channel_id}/messages", **docs.POST_MESSAGE)
+@app.post("/v1/channels/{channel_id}/messages")
 async def post_message(
     services: Use, caller: Caller, channel_id: ChannelId, body: PostIn, idempotency_key: IdempotencyKey = None
 ) -> Response:

@@ -11,16 +11,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.cache.breaker import Breaker
 from shared.cache.metrics import CacheMetrics
 from shared.cache.refusals import ANSWERED, kind_of, useless_until
+from shared.cache.rest import Rest, redis_class
+from shared.connections import NotConnectedError
 from shared.meter import meter
 from shared.secrets import SecretUnavailableError
 
 if TYPE_CHECKING:
-    import httpx
     from upstash_redis import Redis
 
 READS: Final = frozenset({"GET", "MGET", "PING"})
@@ -72,10 +74,9 @@ class Upstash:
         self._now = now
         self._lock = threading.Lock()
         self._client: Redis | None = None
-        self._http: httpx.Client | None = None
+        self._http: Rest | None = None
         self._idle: threading.Timer | None = None
         self._under_way = 0
-        self._context: Any = None
         self.breaker = Breaker(now, options.breaker_failures, options.breaker_open_ms)
 
     @property
@@ -115,28 +116,26 @@ class Upstash:
         return self._once(reason, command, arguments)
 
     def _once(self, reason: str, command: str, arguments: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - as above
-        import httpx  # noqa: PLC0415 - a fifth of a second, with the client, that only Redis' users pay
-        from upstash_redis.errors import UpstashError  # noqa: PLC0415 - as above
-
         if command not in FREE:
             self._metrics.command(reason)
             meter().command(reason)
         client = self._borrow()
+        from upstash_redis.errors import UpstashError  # noqa: PLC0415 - loads when Redis is used
+
         # Not "from error": some of these quote headers, and so the token.
         try:
             return client.execute([command, *arguments])
-        except httpx.TimeoutException:
+        except TimeoutError:
             raise RedisError("timeout") from None
-        except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL):
+        except NotConnectedError:
             raise RedisError("unreachable") from None
         except UpstashError as error:
             raise RedisError(kind_of(str(error))) from None
-        except (ValueError, AttributeError, KeyError, TypeError, AssertionError, httpx.DecodingError):
+        except (HTTPException, OSError):
+            raise RedisError("disconnected") from None
+        except (ValueError, AttributeError, KeyError, TypeError, AssertionError, RecursionError):
             # The client asserts that there is JSON, and looks into it unseen.
             raise RedisError("garbled") from None
-        except (httpx.HTTPError, RuntimeError):
-            # RuntimeError where the client was closed meanwhile.
-            raise RedisError("disconnected") from None
         finally:
             self._give_back()
 
@@ -146,7 +145,8 @@ class Upstash:
                 self._client = self._make_client()
             if self._http is None:
                 self._http = self._make_http()
-                self._client._http._client = self._http  # noqa: SLF001 - it takes no timeout; tests hold this line
+                # It takes no timeout; tests hold this line.
+                self._client._http._client = self._http  # type: ignore[assignment]  # noqa: SLF001 - as said
             self._forget_idle()
             self._under_way += 1
             return self._client
@@ -161,14 +161,12 @@ class Upstash:
                 self._idle.start()
 
     def _make_client(self) -> Redis:
-        """Once, as it takes 50 ms: with it comes an HTTP client that is not used, and loads certificates."""
-        from upstash_redis import Redis  # noqa: PLC0415 - as above
-
+        """Once; what it sends by is replaced."""
         token = self._token()
         if not (token.isascii() and token.isprintable()):
             # It would be no header; the HTTP library would say so in its debug log, and quote it.
             raise RedisError("refused_token")
-        client = Redis(
+        client = redis_class()(
             self._options.url,
             token,
             rest_encoding=None,
@@ -187,20 +185,11 @@ class Upstash:
         except SecretUnavailableError:
             raise RedisError("no_token") from None
 
-    def _make_http(self) -> httpx.Client:
-        import httpx  # noqa: PLC0415 - as above
-
-        if self._context is None:
-            self._context = httpx.create_ssl_context()
-        return httpx.Client(
-            timeout=httpx.Timeout(self._options.read_ms / 1000, connect=self._options.connect_ms / 1000),
-            limits=httpx.Limits(
-                max_connections=1,
-                max_keepalive_connections=1,
-                keepalive_expiry=self._options.keep_alive_seconds,
-            ),
-            verify=self._context,
-        )
+    def _make_http(self) -> Rest:
+        try:
+            return Rest(self._options.url, self._options.connect_ms / 1000, self._options.read_ms / 1000)
+        except ValueError:  # it is no address
+            raise RedisError("unreachable") from None
 
     def _close_idle(self) -> None:
         # A container that Lambda wakes after the keep-alive gets here beside its first command: that one goes on.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -12,9 +13,11 @@ from mangum.handlers import HTTPGateway
 from mangum.types import Scope
 from starlette.exceptions import HTTPException
 
+from shared import startup, telemetry
 from shared.errors import BudgieError
 from shared.messages import dumps
 from shared.services import Services, services
+from shared.settings import SettingsError
 from shared.web import schemas
 from shared.web.direct import DirectRoute
 from shared.web.observe import Observed
@@ -39,6 +42,7 @@ def create_app(function: str) -> FastAPI:
         title="Budgie",
         openapi_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in shared.telemetry
         exception_handlers={
             BudgieError: on_budgie_error,
             RequestValidationError: on_invalid,
@@ -68,9 +72,20 @@ class Gateway(HTTPGateway):
 
 
 def create_handler(app: FastAPI) -> Mangum:
-    """The entry that Lambda calls."""
+    """The entry that Lambda calls; there, all that a request needs is made before the first one comes."""
+    if startup.on_lambda():
+        warm_up(app)
+    startup.end()
     mime_types = ["application/json", MEDIA_TYPE]
     return Mangum(app, lifespan="off", custom_handlers=[Gateway], text_mime_types=mime_types)
+
+
+def warm_up(app: FastAPI) -> None:
+    """Builds what is built once. Settings that cannot be used are told by each request instead."""
+    app.middleware_stack = app.build_middleware_stack()
+    telemetry.warm_up()
+    with suppress(SettingsError):
+        services()
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON

@@ -105,7 +105,7 @@ Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 class Request(BaseModel):
     """A request's body."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=False)
 
 
 class MessageIn(Request):
@@ -224,7 +224,7 @@ class ReadIn(Request):
 class Parameters(BaseModel):
     """A request's query parameters."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=False)
 
 
 class ListChannelsQuery(Parameters):

@@ -13,8 +13,9 @@ from shared.meter import Meter, start_meter
 from shared.model import Head, Kind, Membership, Preview, Role
 from shared.store import items
 from shared.store.dynamodb import DynamoDBStore
+from shared.store.dynamodb.client import THROTTLES
 from shared.store.dynamodb.log import CONFLICT_TRIES
-from shared.store.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, THROTTLES, Table
+from shared.store.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, Table
 from shared.store.interface import Contended, MembershipChanged, PositionTaken
 from tests.contract.fake_client import Answer, FakeClient, cancelled, refusal
 from tests.contract.samples import NOW, commitment, entry
@@ -199,7 +200,8 @@ def test_whatever_else_fails_is_unavailable(error: Exception) -> None:
     """No botocore exception leaves the table, and each is kept as the cause."""
     with pytest.raises(StoreUnavailableError) as caught:
         Played(error).store.ping()
-    assert caught.value.__cause__ is error
+    assert caught.value.__cause__ is not None
+    assert caught.value.__cause__.__cause__ is error
     assert caught.value.retry_after == 1
 
 
@@ -239,8 +241,8 @@ def test_every_call_asks_for_its_units() -> None:
     assert all(each["TableName"] == "table" for each in [*(arguments for _, arguments in single), *writes])
 
 
-def test_repeats_of_a_transaction_are_botocores_to_tell() -> None:
-    """Its ``ClientRequestToken`` is left out, so that botocore makes one and keeps it through its own retries."""
+def test_repeats_of_a_transaction_are_the_clients_to_tell() -> None:
+    """Its ``ClientRequestToken`` is left out, so that either client makes one and keeps it through its own retries."""
     played = Played({})
     played.table.transact({"Put": {}})
     assert "ClientRequestToken" not in played.client.calls[0][1]

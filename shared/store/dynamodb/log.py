@@ -13,8 +13,8 @@ from shared.meter import meter
 from shared.model import Entry, Head, Look, Preview
 from shared.store import items
 from shared.store.backoff import backoff
+from shared.store.dynamodb.client import THROTTLES
 from shared.store.dynamodb.table import (
-    THROTTLES,
     ConditionFailedError,
     TransactionCanceledError,
     TransactionConflictError,

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from shared.errors import StoreThrottledError, StoreUnavailableError
 from shared.meter import meter
-
-if TYPE_CHECKING:
-    from shared.settings import Settings
+from shared.store.dynamodb.client import THROTTLES, Botocore, Client, NoAnswerError, ServiceError
 
 READS: Final = frozenset({"get_item", "batch_get_item", "query"})
-THROTTLES: Final = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "ThrottlingError",
-    }
-    | {"ProvisionedThroughputExceeded"}
-)
 MAX_PAGES: Final = 20
 """Pages of up to 1 MB that one Query follows: far more than any listing here may hold."""
 MAX_BATCH_KEYS: Final = 100
@@ -51,16 +40,16 @@ class TransactionCanceledError(Exception):
 
 
 class Table:
-    """The table's calls on a botocore client.
+    """The table's calls.
 
     Args:
-        client: made by ``dynamodb_client``.
+        client: made by ``dynamodb_client``, or any of botocore's.
         name: the table's name.
         sleep: waits for a number of seconds.
     """
 
     def __init__(self, client: Any, name: str, sleep: Callable[[float], None] = time.sleep) -> None:  # noqa: ANN401 - botocore's clients are made at run time
-        self._client = client
+        self._client = client if isinstance(client, Client) else Botocore(client)
         self._name = name
         self._sleep = sleep
 
@@ -151,16 +140,14 @@ class Table:
         self._call("transact_write_items", TransactItems=list(writes))
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as botocore takes it
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - botocore loads when it is needed
-
         meter().charge(calls=1)
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(
                 ReturnConsumedCapacity="TOTAL", **arguments
             )
-        except ClientError as error:
+        except ServiceError as error:
             raise _ours(error.response) from error
-        except BotoCoreError as error:
+        except NoAnswerError as error:
             raise StoreUnavailableError(retry_after=1) from error
         _charge(operation, answer.get("ConsumedCapacity"))
         return answer
@@ -186,17 +173,3 @@ def _ours(response: Mapping[str, Any]) -> Exception:
     if code in THROTTLES:
         return StoreThrottledError(retry_after=1)
     return StoreUnavailableError(retry_after=1)
-
-
-def dynamodb_client(settings: Settings) -> Any:  # noqa: ANN401 - botocore's clients are made at run time
-    """A DynamoDB client whose worst case (attempts x read timeout, and the waits between) fits a function's 10 s."""
-    import boto3  # noqa: PLC0415 - a third of a second that tests and imports need not pay
-    from botocore.config import Config  # noqa: PLC0415 - as above
-
-    config = Config(
-        connect_timeout=settings.dynamodb_connect_timeout_ms / 1000,
-        read_timeout=settings.dynamodb_read_timeout_ms / 1000,
-        retries={"mode": "standard", "total_max_attempts": settings.dynamodb_attempts},
-        max_pool_connections=32,
-    )
-    return boto3.client("dynamodb", endpoint_url=settings.dynamodb_endpoint_url or None, config=config)

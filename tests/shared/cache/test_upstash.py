@@ -7,11 +7,11 @@ import socket
 import time
 from contextlib import ExitStack
 
-import httpx
 import pytest
 
 from local.faults import Fault
 from local.upstash import UpstashEndpoint
+from shared.cache.rest import Rest
 from shared.meter import start_meter
 from tests.conftest import FakeClock
 from tests.endpoint import TOKEN, run
@@ -25,8 +25,9 @@ def test_the_client_has_our_timeouts_and_no_retries(make: Make) -> None:
     """The one line that touches the client's insides does what it is for, with the client that is installed."""
     client = make("http://127.0.0.1:1")._borrow()
     inner = client._http._client
-    assert isinstance(inner, httpx.Client)
-    assert inner.timeout == httpx.Timeout(READ_MS / 1000, connect=CONNECT_MS / 1000)
+    assert isinstance(inner, Rest)
+    assert inner._connections._read_seconds == READ_MS / 1000
+    assert inner._connections._connect_seconds == CONNECT_MS / 1000
     assert client._http._retries == 0
     assert client._http._encoding is None
     assert "Upstash-Telemetry-Sdk" not in client._headers

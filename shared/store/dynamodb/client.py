@@ -1,0 +1,199 @@
+"""A client of DynamoDB's own protocol, with botocore's way of calling: ``client.get_item(TableName=…, Key=…)``.
+
+It does what the one table needs and no more: it signs, keeps connections, retries as botocore's standard mode does, and
+knows that ``B`` is base64. botocore does far more, and loading it takes longer than all else that a cold container does
+before its first answer; each call costs it a millisecond of the processor too (``docs/adr/0011``).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from shared.connections import Connections
+    from shared.store.dynamodb.signing import Signer
+
+THROTTLES: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+    }
+)
+PASSING: Final = THROTTLES | {"TransactionInProgressException"}
+"""Refusals that a later try may not meet."""
+BACKOFF_SECONDS: Final = 0.05
+"""The first wait is up to this, each further one up to twice the one before."""
+BUDGET, RETRY_COST, REFUND = 100.0, 5.0, 1.0
+"""Of retries: when a fifth of all calls fail for long, most are no longer repeated, and no storm begins."""
+
+
+class ServiceError(Exception):
+    """DynamoDB refused; ``response`` is as botocore's ``ClientError`` has it."""
+
+    def __init__(self, response: dict[str, Any]) -> None:
+        super().__init__(response["Error"]["Code"])
+        self.response = response
+
+
+class NoAnswerError(Exception):
+    """Nothing came back that could be understood; whether it was done is not known."""
+
+
+class Client:
+    """See this module. Thread-safe.
+
+    Args:
+        connections: to the endpoint.
+        signer: for it.
+        attempts: times that one call is tried.
+        sleep: waits for a number of seconds.
+
+    Raises (each operation):
+        ServiceError, NoAnswerError: of the last try.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        signer: Signer,
+        attempts: int,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connections = connections
+        self._signer = signer
+        self._attempts = attempts
+        self._sleep = sleep
+        self._budget = Budget()
+
+    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
+        """The operation of that name in snake case."""
+        name = "".join(word.capitalize() for word in operation.split("_"))
+        return lambda **arguments: self._call(name, arguments)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._connections.close()
+
+    def _call(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        if operation == "TransactWriteItems":
+            # What makes a repeated try harmless when the first was carried out and its answer lost.
+            arguments.setdefault("ClientRequestToken", str(uuid.uuid4()))
+        body = json.dumps(arguments, default=_text_of, separators=(",", ":")).encode()
+        for attempt in range(1, self._attempts + 1):
+            try:
+                answer = self._once(operation, body)
+            except (ServiceError, NoAnswerError) as error:
+                if not _may_pass(error) or attempt == self._attempts or not self._budget.spend():
+                    raise
+                self._sleep(random.uniform(0, BACKOFF_SECONDS * 2 ** (attempt - 1)))  # noqa: S311 - spreads retries
+            else:
+                self._budget.refund()
+                return answer
+        raise NoAnswerError  # attempts is 0
+
+    def _once(self, operation: str, body: bytes) -> dict[str, Any]:
+        headers = self._signer.headers(operation, body, time.time())
+        try:
+            response, raw = self._connections.post("/", headers, body)
+        except (OSError, HTTPException) as error:
+            raise NoAnswerError from error
+        return _understood(response, raw)
+
+
+class Budget:
+    """How many calls may still be repeated, in all of this container."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._left = BUDGET
+
+    def spend(self) -> bool:
+        """Takes what a retry costs, if it is there."""
+        with self._lock:
+            if self._left < RETRY_COST:
+                return False
+            self._left -= RETRY_COST
+            return True
+
+    def refund(self) -> None:
+        """A call went well."""
+        with self._lock:
+            self._left = min(BUDGET, self._left + REFUND)
+
+
+class Botocore:
+    """A botocore client with this module's errors, for wherever ours does not do."""
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - botocore's clients are made at run time
+        self._client = client
+
+    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
+        """The operation of that name."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only where it is used
+
+        def call(**arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as botocore takes it
+            try:
+                answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+            except ClientError as error:
+                raise ServiceError(dict(error.response)) from error
+            except BotoCoreError as error:
+                raise NoAnswerError from error
+            return answer
+
+        return call
+
+
+def _may_pass(error: ServiceError | NoAnswerError) -> bool:
+    """Whether another try may go better: as botocore's standard mode has it."""
+    if isinstance(error, NoAnswerError):
+        return True
+    status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return error.response["Error"]["Code"] in PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _understood(response: HTTPResponse, raw: bytes) -> dict[str, Any]:
+    checksum = response.headers.get("x-amz-crc32")
+    if checksum and checksum != str(zlib.crc32(raw)):
+        raise NoAnswerError
+    try:
+        found: Any = json.loads(raw, object_hook=_binary_of)
+    except ValueError as error:
+        raise NoAnswerError from error
+    if not isinstance(found, dict):
+        raise NoAnswerError
+    if response.status != HTTPStatus.OK:
+        raise ServiceError(_refusal(response.status, found))
+    return found
+
+
+def _refusal(status: int, found: dict[str, Any]) -> dict[str, Any]:
+    """As botocore shows it: the reason's name without its namespace, and what came with it."""
+    code = str(found.pop("__type", status)).rpartition("#")[2]
+    text = found.pop("message", None) or found.pop("Message", "")
+    return {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}} | found
+
+
+def _text_of(value: object) -> str:
+    """What JSON has no form for: the bytes of a ``B``."""
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    raise TypeError(type(value))
+
+
+def _binary_of(found: dict[str, Any]) -> dict[str, Any]:
+    """A ``B`` with its bytes; anything else as it is, also an item whose one attribute has that name."""
+    value = found.get("B")
+    return {"B": b64decode(value)} if isinstance(value, str) and len(found) == 1 else found

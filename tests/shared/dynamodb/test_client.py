@@ -1,0 +1,199 @@
+"""Our DynamoDB client: what it sends, what it understands, what it tries again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from shared import connections as connections_module
+from shared.connections import IDLE_SECONDS, Connections
+from shared.store.dynamodb.client import (
+    BUDGET,
+    PASSING,
+    RETRY_COST,
+    Budget,
+    Client,
+    NoAnswerError,
+    ServiceError,
+)
+from shared.store.dynamodb.signing import Credentials, Signer
+from tests.shared.dynamodb.scripted_server import Server, hangs, refuses, resets, says, serving
+
+pytestmark = pytest.mark.stack
+FINE = {"Item": {"sk": {"S": "HEAD"}, "hash": {"B": "AAH/"}}}
+
+
+ClientOf = Callable[..., Client]
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    """How long the clients waited."""
+    return []
+
+
+@pytest.fixture
+def client_of(slept: list[float]) -> Iterator[ClientOf]:
+    """Makes clients of a server, which are closed at the end."""
+    with ExitStack() as stack:
+
+        def make(server: Server, attempts: int = 3, read_seconds: float = 5.0) -> Client:
+            connections = Connections(server.url, 5.0, read_seconds)
+            signer = Signer(Credentials("key", "secret"), "us-east-1", connections.host)
+            made = Client(connections, signer, attempts, slept.append)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+def test_bytes_travel_as_base64(client_of: ClientOf) -> None:
+    """Both ways, however deep they lie; what else looks like a ``B`` stays."""
+    answer = FINE | {"Attributes": {"B": {"S": "a name"}, "C": {"N": "1"}}}
+    with serving(says(answer)) as server:
+        found = client_of(server).put_item(Item={"body": {"B": b"\x00\x01\xff"}})
+    assert server.asked == [("PutItem", {"Item": {"body": {"B": "AAH/"}}})]
+    assert found["Item"]["hash"] == {"B": b"\x00\x01\xff"}
+    assert found["Attributes"] == answer["Attributes"]
+
+
+def test_an_attribute_named_b_is_no_bytes(client_of: ClientOf) -> None:
+    """An item whose only attribute is called B is left as it is."""
+    with serving(says({"Item": {"B": {"S": "text"}}})) as server:
+        assert client_of(server).get_item()["Item"] == {"B": {"S": "text"}}
+
+
+def test_a_refusal_says_what_dynamodb_says(client_of: ClientOf, slept: list[float]) -> None:
+    """The code without its namespace, the item that stands there, the reasons; tried once."""
+    reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": {"hash": {"B": "AAH/"}}}]
+    play = refuses("TransactionCanceledException", CancellationReasons=reasons)
+    with serving(play) as server, pytest.raises(ServiceError) as caught:
+        client_of(server).transact_write_items(TransactItems=[])
+    assert caught.value.response["Error"] == {"Code": "TransactionCanceledException", "Message": "made up"}
+    assert caught.value.response["CancellationReasons"][1]["Item"] == {"hash": {"B": b"\x00\x01\xff"}}
+    assert (len(server.asked), slept) == (1, [])
+
+
+@pytest.mark.parametrize("code", sorted(PASSING))
+def test_what_may_pass_is_tried_again(client_of: ClientOf, slept: list[float], code: str) -> None:
+    """After a wait of up to 50 ms, then 100."""
+    with serving(refuses(code), refuses(code), says(FINE)) as server:
+        assert client_of(server).get_item()["Item"]["sk"] == {"S": "HEAD"}
+    assert len(server.asked) == 3
+    assert 0 <= slept[0] <= 0.05
+    assert 0 <= slept[1] <= 0.1
+
+
+def test_it_gives_up_after_its_attempts(client_of: ClientOf, slept: list[float]) -> None:
+    """With the last refusal."""
+    with serving(refuses("ThrottlingException")) as server, pytest.raises(ServiceError, match="Throttling"):
+        client_of(server, attempts=4).get_item()
+    assert (len(server.asked), len(slept)) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        resets,
+        says(FINE, crc=1),
+        says(b'{"Item": {"sk"'),
+        says(b"[]"),
+        says(b"<html>bad gateway</html>", 502),
+        refuses("InternalServerError", 500),
+    ],
+)
+def test_an_answer_that_is_none_is_tried_again(client_of: ClientOf, slept: list[float], play: Any) -> None:
+    """A broken connection, a wrong checksum, half an answer, a gateway's page, a fault of the service."""
+    with serving(play, says(FINE)) as server:
+        assert client_of(server).get_item()["Item"]["sk"] == {"S": "HEAD"}
+    assert (len(server.asked), len(slept)) == (2, 1)
+
+
+def test_silence_ends(client_of: ClientOf) -> None:
+    """After the read timeout, each time it is tried."""
+    end = threading.Event()
+    with serving(hangs(end)) as server:
+        with pytest.raises(NoAnswerError):
+            client_of(server, attempts=2, read_seconds=0.1).get_item()
+        end.set()
+    assert len(server.asked) == 2
+
+
+def test_nobody_there_is_no_answer(client_of: ClientOf) -> None:
+    """A refused connection."""
+    with serving(says(FINE)) as server:
+        client = client_of(server)
+    with pytest.raises(NoAnswerError):
+        client.get_item()
+
+
+def test_tries_of_one_transaction_carry_one_token(client_of: ClientOf) -> None:
+    """So that one that was carried out, and whose answer was lost, is not carried out twice; others have others."""
+    with serving(resets, says({})) as server:
+        client = client_of(server)
+        client.transact_write_items(TransactItems=[])
+        client.transact_write_items(TransactItems=[])
+    first, again, other = (asked["ClientRequestToken"] for _, asked in server.asked)
+    assert first == again != other
+
+
+def test_one_connection_serves_call_after_call(client_of: ClientOf, slept: list[float]) -> None:
+    """It is kept; one that the other end closed meanwhile is not used again, nor one that rested too long."""
+    with serving(says(FINE), says(FINE), says(FINE, close=True), says(FINE)) as server:
+        client = client_of(server)
+        for _ in range(3):
+            client.get_item()
+        assert len(server.connections) == 1
+        while client._connections._idle and not connections_module._is_dropped(
+            client._connections._idle[0][0]
+        ):
+            time.sleep(0.001)
+        client.get_item()
+        assert len(server.connections) == 2
+        (connection, since) = client._connections._idle.pop()
+        client._connections._idle.append((connection, since - IDLE_SECONDS))
+        client.get_item()
+        client.close()
+    assert len(server.connections) == 3
+    assert slept == []
+
+
+def test_threads_share_what_is_kept(client_of: ClientOf) -> None:
+    """Calls at the same time take connections of their own, and give them back for any other to use."""
+    with serving(says(FINE)) as server:
+        client = client_of(server)
+        threads = [threading.Thread(target=lambda: [client.get_item() for _ in range(20)]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        client.close()
+    assert len(server.asked) == 80
+    assert len(server.connections) <= 4
+
+
+def test_retries_have_a_budget() -> None:
+    """Twenty in a row, then one for every five calls that went well; it never grows beyond what it was."""
+    budget = Budget()
+    assert [budget.spend() for _ in range(21)] == [True] * 20 + [False]
+    for _ in range(round(RETRY_COST)):
+        budget.refund()
+    assert [budget.spend(), budget.spend()] == [True, False]
+    for _ in range(round(BUDGET) + 50):
+        budget.refund()
+    assert sum(budget.spend() for _ in range(50)) == BUDGET / RETRY_COST
+
+
+def test_without_budget_a_failure_is_final(client_of: ClientOf) -> None:
+    """A container whose calls keep failing repeats few of them."""
+    with serving(refuses("ThrottlingException")) as server:
+        client = client_of(server)
+        for _ in range(40):
+            with pytest.raises(ServiceError):
+                client.get_item()
+    assert len(server.asked) == 40 + BUDGET / RETRY_COST

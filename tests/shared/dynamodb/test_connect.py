@@ -1,0 +1,64 @@
+"""Which client is made of which variables."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.settings import Settings
+from shared.store.dynamodb.client import Client
+from shared.store.dynamodb.connect import BOTO3_ONLY, dynamodb_client
+
+LAMBDA = {
+    "AWS_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_SESSION_TOKEN": "token",
+}
+
+
+@pytest.fixture(autouse=True)
+def _found_by_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 reads the environment, whatever it is given; without credentials it would ask around for some."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+
+@pytest.mark.parametrize(
+    "region", ["eu-central-1", "us-east-1", "us-gov-west-1", "ap-southeast-2", "mx-central-1"]
+)
+def test_lambda_gets_ours(region: str) -> None:
+    """Over TLS, at the region's address."""
+    made = dynamodb_client(Settings(), LAMBDA | {"AWS_REGION": region})
+    assert isinstance(made, Client)
+    assert made._connections.host == f"dynamodb.{region}.amazonaws.com"
+    assert made._connections._new()._context.check_hostname  # type: ignore[attr-defined]
+
+
+def test_an_engine_elsewhere_gets_ours() -> None:
+    """At the address that the setting names, in any region."""
+    settings = Settings(dynamodb_endpoint_url="http://127.0.0.1:8000")
+    made = dynamodb_client(settings, LAMBDA | {"AWS_REGION": "cn-north-1"})
+    assert isinstance(made, Client)
+    assert made._connections.host == "127.0.0.1:8000"
+
+
+@pytest.mark.parametrize("variable", BOTO3_ONLY)
+def test_what_only_boto3_knows_is_left_to_it(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Profiles, other endpoints, proxies and certificates."""
+    monkeypatch.delenv(variable, raising=False)
+    made = dynamodb_client(Settings(), LAMBDA | {variable: "something"})
+    assert made.meta.service_model.service_name == "dynamodb"
+
+
+@pytest.mark.parametrize("region", ["cn-north-1", "us-iso-east-1", "nowhere", ""])
+def test_other_partitions_are_left_to_boto3(region: str) -> None:
+    """Their domains differ."""
+    assert not isinstance(dynamodb_client(Settings(), LAMBDA | {"AWS_REGION": region}), Client)
+
+
+@pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_without_keys_boto3_looks_for_them(missing: str) -> None:
+    """As with SnapStart, or a developer's own configuration."""
+    environ = {name: value for name, value in LAMBDA.items() if name != missing}
+    assert not isinstance(dynamodb_client(Settings(), environ), Client)

@@ -1,0 +1,64 @@
+"""Our signatures are AWS's."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore import auth
+from botocore.awsrequest import AWSRequest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.store.dynamodb.signing import CONTENT_TYPE, Credentials, Signer
+
+HOST = "dynamodb.eu-central-1.amazonaws.com"
+REGION = "eu-central-1"
+TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60)
+SECONDS = st.integers(1_500_000_000, 4_000_000_000)
+
+
+def by_botocore(credentials: Credentials, operation: str, body: bytes, seconds: int) -> dict[str, str]:
+    """The headers that botocore signs the same request with."""
+    headers = {"Content-Type": CONTENT_TYPE, "X-Amz-Target": f"DynamoDB_20120810.{operation}", "Host": HOST}
+    request = AWSRequest("POST", f"https://{HOST}/", headers, body)
+    keys: Any = SimpleNamespace(
+        access_key=credentials.access_key, secret_key=credentials.secret_key, token=credentials.token or None
+    )
+    signer: Any = auth.SigV4Auth(keys, "dynamodb", REGION)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    with pytest.MonkeyPatch.context() as patch:  # botocore takes no clock
+        patch.setattr(auth, "get_current_datetime", lambda *_, **__: moment, raising=False)
+        signer.add_auth(request)
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXT, TEXT, st.one_of(st.just(""), TEXT), st.binary(max_size=200), SECONDS)
+def test_botocore_signs_the_same(access: str, secret: str, token: str, body: bytes, seconds: int) -> None:
+    """Any credentials, body and time: the same headers with the same values, to the last byte."""
+    credentials = Credentials(access, secret, token)
+    signed = Signer(credentials, REGION, HOST).headers("TransactWriteItems", body, seconds)
+    assert signed == by_botocore(credentials, "TransactWriteItems", body, seconds)
+
+
+def test_the_key_of_a_day_is_made_anew_the_next() -> None:
+    """A container that lives over midnight signs with the new day's key."""
+    credentials = Credentials("AKIDEXAMPLE", "secret")
+    signer = Signer(credentials, REGION, HOST)
+    midnight = 1_795_478_400
+    for seconds in (midnight - 1, midnight, midnight + 1):
+        assert signer.headers("GetItem", b"{}", seconds) == by_botocore(
+            credentials, "GetItem", b"{}", seconds
+        )
+    assert time.gmtime(midnight).tm_hour == 0
+
+
+def test_credentials_do_not_show_their_secrets() -> None:
+    """A log line or traceback that shows them names the key alone."""
+    shown = repr(Credentials("AKIDEXAMPLE", "s3cret-key", "s3cret-token"))
+    assert "AKIDEXAMPLE" in shown
+    assert "s3cret" not in shown
