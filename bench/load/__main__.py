@@ -7,31 +7,18 @@ of pages of 50 messages, nearly all of the latest page of one of 20 channels; an
 
 Requests a second are medians over the rounds, how many times the usual way's is the median of what each round shows.
 One process plays all containers here and Python computes in one thread at a time, so with several clients requests a
-second say how much processor time a request takes, and latencies how long the queue is.
+second say how much processor time a request takes, and latencies how long the queue is. These containers also share
+one memory: on Lambda each of them reads for itself what was posted.
 """
 
 from __future__ import annotations
 
-import statistics
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
 
-from bench.load.contest import FORMS, FULL, TINY, Plan, Turn, default_engine, installed, opened
-from bench.load.scene import BUDGIE, FLOOR, MIX, OLDER, USUAL
-from bench.report import finish, parser, percentile, table
+from bench.load.contest import FULL, TINY, Turn, default_engine, installed, opened
+from bench.load.result import rate, summed_up, targets, text
+from bench.report import finish, parser
 from local.dynamodb import ENGINES
-
-TIMES_THE_USUAL: Final = 3.0
-COLUMNS: Final = {
-    "clients": "clients",
-    "requests_a_second": "requests/s",
-    "p50_ms": "p50 ms",
-    "p99_ms": "p99 ms",
-    "cpu_ms_a_request": "CPU ms",
-    "errors": "errors",
-}
 
 
 def main() -> int:
@@ -60,140 +47,7 @@ def main() -> int:
 
 
 def _progress(turn: Turn) -> str:
-    rate = len(turn.lap.all) / turn.lap.seconds
-    return f"{turn.form}, {turn.clients} clients, {turn.contender}: {rate:,.0f}/s"
-
-
-def summed_up(plan: Plan, names: Sequence[str], turns: Sequence[Turn]) -> dict[str, Any]:
-    """Everything that was measured, by form, number of clients and contender."""
-    cells = {
-        (form, clients, name): [
-            turn for turn in turns if (turn.form, turn.clients, turn.contender) == (form, clients, name)
-        ]
-        for form in FORMS
-        for clients in plan.clients
-        for name in names
-    }
-    return {
-        "contenders": list(names),
-        "rounds": plan.rounds,
-        "seconds_a_round": plan.seconds,
-        "mix_percent": MIX,
-        "older_pages_of_reads": OLDER,
-        "channels": plan.scene.channels,
-        "runs": [
-            {"form": form, "clients": clients, "contender": name, **_run(cell)}
-            for (form, clients, name), cell in cells.items()
-        ],
-        "compared": [
-            {
-                "form": form,
-                "clients": clients,
-                **_compared({name: cells[form, clients, name] for name in names}),
-            }
-            for form in FORMS
-            for clients in plan.clients
-        ]
-        if USUAL in names
-        else [],
-        "errors": sum((turn.lap.errors for turn in turns), Counter[str]()),
-    }
-
-
-def _run(cell: Sequence[Turn]) -> dict[str, Any]:
-    """One contender under so many clients, all rounds."""
-    latencies = [each * 1000 for turn in cell for each in turn.lap.all]
-    kinds = sorted({kind for turn in cell for kind in turn.lap.latencies})
-    rates = [_rate(turn) for turn in cell]
-    return {
-        "requests_a_second": round(statistics.median(rates), 1),
-        "requests_a_second_by_round": [round(each, 1) for each in rates],
-        **_milliseconds(latencies),
-        "by_kind": {
-            kind: _milliseconds([s * 1000 for turn in cell for s in turn.lap.latencies.get(kind, [])])
-            for kind in kinds
-        },
-        "cpu_ms_a_request": round(statistics.median(map(_cpu_ms, cell)), 3),
-        "bytes_an_answer": round(statistics.mean(turn.lap.received / turn.lap.answered for turn in cell)),
-        "requests": len(latencies),
-        "errors": sum(turn.lap.errors.total() for turn in cell),
-    }
-
-
-def _milliseconds(times: Sequence[float]) -> dict[str, float]:
-    return {"p50_ms": round(statistics.median(times), 2), "p99_ms": round(percentile(times, 99), 2)}
-
-
-def _rate(turn: Turn) -> float:
-    return len(turn.lap.all) / turn.lap.seconds
-
-
-def _cpu_ms(turn: Turn) -> float:
-    """Milliseconds of the gateway's process a request: the handler's and the gateway's own."""
-    return turn.cpu_seconds * 1000 / turn.lap.answered
-
-
-def _compared(rounds: Mapping[str, Sequence[Turn]]) -> dict[str, float]:
-    """How many times the usual way's requests a second ours answers; and how many times less its handler computes."""
-    together = list(zip(rounds[BUDGIE], rounds[USUAL], rounds[FLOOR], strict=True))
-    return {
-        "times_requests_a_second": round(
-            statistics.median(_rate(ours) / _rate(usual) for ours, usual, _ in together), 2
-        ),
-        "times_less_cpu_beside_floor": round(
-            statistics.median(
-                (_cpu_ms(usual) - _cpu_ms(floor)) / (_cpu_ms(ours) - _cpu_ms(floor))
-                for ours, usual, floor in together
-            ),
-            2,
-        ),
-    }
-
-
-def targets(results: dict[str, Any]) -> dict[str, bool]:
-    """For each number of clients, and that nothing failed."""
-    reads = {
-        each["clients"]: each["times_requests_a_second"]
-        for each in results["compared"]
-        if each["form"] == "reads"
-    }
-    reached = {
-        f"reads by {clients} clients: at least {TIMES_THE_USUAL:g} times the usual way's requests a second": times
-        >= TIMES_THE_USUAL
-        for clients, times in reads.items()
-    }
-    return reached | {"the usual way is installed": bool(reads), "no request failed": not results["errors"]}
-
-
-def text(results: dict[str, Any]) -> str:
-    """The results for a person."""
-    lines = [
-        f"{results['engine']}; pages of {results['page_bytes']} bytes, accepting {results['accept_encoding']}"
-    ]
-    for form in FORMS:
-        rows = [
-            (each["contender"], *(each[name] for name in COLUMNS))
-            for each in results["runs"]
-            if each["form"] == form
-        ]
-        lines += [f"\n{form}", table(("", *COLUMNS.values()), rows)]
-    compared = [
-        (
-            f"{each['form']}, {each['clients']} clients",
-            each["times_requests_a_second"],
-            each["times_less_cpu_beside_floor"],
-        )
-        for each in results["compared"]
-    ]
-    lines += [
-        "",
-        table(("Budgie and the usual way", "times requests/s", "times less CPU beside the floor"), compared),
-    ]
-    if results["errors"]:
-        lines.append(f"\nerrors: {results['errors']}")
-    if USUAL not in results["contenders"]:
-        lines.append("\nthe usual way is not installed (make bench-setup)")
-    return "\n".join(lines)
+    return f"{turn.form}, {turn.clients} clients, {turn.contender}: {rate(turn):,.0f}/s"
 
 
 if __name__ == "__main__":

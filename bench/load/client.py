@@ -49,20 +49,29 @@ class Lap:
 
 
 class _Client:
-    """One connection, and what is awaited on it."""
+    """One connection, and what is awaited on it.
+
+    Attributes:
+        request: What was sent last, at ``sent_at`` (``perf_counter``).
+        status: The answer's, 0 while its head is not there.
+        size: Bytes of the answer so far.
+    """
+
+    request: Request
 
     def __init__(self, address: tuple[str, int], requests: Iterator[Request]) -> None:
         self.socket = socket.create_connection(address, PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._requests = requests
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._wanted = 0
+        self.sent_at = 0.0
+        self.status = self.size = self._wanted = 0
+        self._head = b""
 
     def send(self) -> None:
         """Sends the next request; it is small enough for the socket's buffer."""
         self.request = next(self._requests)
-        self._parts, self._size, self._wanted = [], 0, 0
+        self.status = self.size = self._wanted = 0
+        self._head = b""
         self.sent_at = time.perf_counter()
         self.socket.sendall(self.request.content)
 
@@ -75,28 +84,19 @@ class _Client:
         part = self.socket.recv(262_144)
         if not part:
             raise ConnectionResetError
-        self._parts.append(part)
-        self._size += len(part)
+        self.size += len(part)
         if not self._wanted:
-            self._wanted = self._whole(b"".join(self._parts))
-        return 0 < self._wanted <= self._size
+            self._head += part
+            self._read_head()
+        return 0 < self._wanted <= self.size
 
-    @staticmethod
-    def _whole(begun: bytes) -> int:
-        """Bytes that the answer has in all; 0 while its head is not there."""
-        head, end, _ = begun.partition(_HEAD_END)
-        length = _LENGTH.search(head)
-        return len(head) + len(end) + (int(length[1]) if length else 0) if end else 0
-
-    @property
-    def size(self) -> int:
-        """Bytes of the answer."""
-        return self._size
-
-    @property
-    def status(self) -> int:
-        """The answer's status."""
-        return int(self._parts[0][9:12])
+    def _read_head(self) -> None:
+        """Once it is whole: the answer's status, and how many bytes there are in all."""
+        head, end, _ = self._head.partition(_HEAD_END)
+        if end:
+            length = _LENGTH.search(head)
+            self.status = int(head[9:12])
+            self._wanted = len(head) + len(end) + (int(length[1]) if length else 0)
 
 
 def drive(
@@ -154,6 +154,8 @@ class _Driver:
                     self._busy -= 1
                 else:
                     key.data.send()
+        # Where every connection broke, what there was is all that there is.
+        self._lap.seconds = self._lap.seconds or seconds
 
     def _receive(self, client: _Client) -> bool:
         """Whether the client has an answer; one whose connection broke has had its last."""

@@ -49,9 +49,9 @@ class Plan:
     scene: Scene
 
 
-FULL: Final = Plan(clients=(1, 16, 64), rounds=5, seconds=2.0, warm_up=0.5, scene=Scene())
+FULL: Final = Plan(clients=(1, 16, 64), rounds=9, seconds=1.0, warm_up=0.2, scene=Scene())
 TINY: Final = Plan(
-    clients=(1, 4), rounds=1, seconds=0.2, warm_up=0.1, scene=Scene(channels=2, messages=120, users=4)
+    clients=(2,), rounds=1, seconds=0.1, warm_up=0.05, scene=Scene(channels=2, messages=75, users=2)
 )
 
 
@@ -108,7 +108,11 @@ class Process:
     ) -> None:
         """Let it end, and wait for that."""
         _pipe(self._popen.stdin).close()
-        self._popen.wait(60)
+        try:
+            self._popen.wait(60)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
         _pipe(self._popen.stdout).close()
 
 
@@ -156,15 +160,16 @@ class Contest:
         return self._page_bytes
 
     def _cursors(self, name: str) -> dict[str, str]:
-        """Reads every channel and everybody's list, as a warm chat has them; what names each channel's older page."""
+        """Reads every channel and everybody's list, so that all is warm; what names each channel's older page."""
         scene, cursors = self._plan.scene, {}
         users = scene.user_ids()
         with Client(f"http://{ports.LOOPBACK}:{self._ports[name]}", self._token_for) as client:
             for user in users:
-                _read(client, "/v1/channels", user)
-            for channel_id in scene.channel_ids():
+                listed = json.loads(_read(client, "/v1/channels", user))["channels"]
+                assert name == FLOOR or len(listed) == scene.channels, f"{name}: {len(listed)} channels"
+            for number, channel_id in enumerate(scene.channel_ids()):
                 body = _read(client, f"/v1/channels/{channel_id}/messages?limit={PAGE}", users[0])
-                cursors[channel_id] = cursor(name, json.loads(body))
+                cursors[channel_id] = cursor(name, json.loads(body), scene, number)
                 self._page_bytes[name] += len(body) / scene.channels
         return cursors
 
@@ -200,7 +205,7 @@ def opened(names: Sequence[str], plan: Plan, engine: str, accept_encoding: str) 
     with contextlib.ExitStack() as stack:
         state = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         engines = stack.enter_context(start(["engines", str(state), engine], os.environ | FOR_ALL))
-        environ = {**os.environ, **FOR_ALL, **engines.hear()}
+        environ = engines.hear()
         _fill(plan.scene, environ)
         gateways = {
             name: stack.enter_context(start([name, str(state)], environ | _variables(name, environ)))

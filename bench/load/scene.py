@@ -37,7 +37,7 @@ class Scene:
     """How much there is."""
 
     channels: int = 20
-    messages: int = 200
+    messages: int = 125
     users: int = 64
 
     def channel_ids(self) -> list[str]:
@@ -90,11 +90,13 @@ def _add_channel(store: DynamoDBStore, scene: Scene, number: int, channel_id: st
         )
 
 
-def cursor(contender: str, page: Mapping[str, Any]) -> str:
-    """What names the page before this one, which must have all its messages."""
-    assert len(page["messages"]) == PAGE, f"{contender}: {len(page['messages'])} messages"
-    found = {BUDGIE: "first_seq", USUAL: "next_before"}.get(contender)
-    return str(page[found]) if found else "1"
+def cursor(contender: str, page: Mapping[str, Any], scene: Scene, number: int) -> str:
+    """What names the page before the latest one of a channel, whose words this one must have."""
+    if contender == FLOOR:
+        return "1"
+    said = [turn.text for turn in _turns(scene, number)[-PAGE:]]
+    assert [message["text"] for message in page["messages"]] == said, f"{contender}: another page"
+    return str(page["first_seq" if contender == BUDGIE else "next_before"])
 
 
 class Asking:

@@ -1,8 +1,9 @@
 """Processes of the load test, each ended by the end of its input: ``python -m bench.load.server engines|NAME ...``.
 
-``engines STATE KIND`` runs what `make run` runs: the DynamoDB engine, Redis behind an Upstash endpoint. It says which
-variables handlers need. ``NAME STATE`` runs the gateway before one contender. It says where, and answers each line of
-its input with the seconds of processor time that it has used so far. What handlers log goes nowhere, at the same cost.
+``engines STATE KIND`` runs what `make run` runs: the DynamoDB engine, Redis behind an Upstash endpoint. It says in
+which environment handlers find them. ``NAME STATE`` runs the gateway before one contender. It says where, and answers
+each line of its input with the seconds of processor time that it has used so far. What handlers log goes nowhere, at
+the same cost.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def run_engines(state: Path, kind: str, said: TextIO) -> None:
     settings = LocalSettings(port=0, dynamodb_engine=kind, dynamodb_port=0, redis_port=0, upstash_port=0)
     environ = dict(os.environ)
     with Stack(settings, ROOT, directory=state, environ=environ, log=_say_nothing):
-        _say(said, {name: value for name, value in environ.items() if os.environ.get(name) != value})
+        _say(said, environ)
         sys.stdin.read()
 
 

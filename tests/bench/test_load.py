@@ -1,0 +1,208 @@
+"""The load test: what it asks, what it counts, what it makes of that, and a run of a moment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from bench.load import contest, result, server
+from bench.load.client import Lap, drive
+from bench.load.scene import BUDGIE, FLOOR, MIX, OLDER, POOL, USUAL, Asking, Request, Scene
+from local.server import Server
+from local.wire import Answer, RefusedError
+from local.wire import Request as Received
+
+SCENE = Scene(channels=3, messages=60, users=2)
+CURSORS = dict.fromkeys(SCENE.channel_ids(), "11")
+
+
+def asking(encoding: str = "identity") -> Asking:
+    """Requests of users whose names are their tokens."""
+    return Asking(SCENE, CURSORS, str, encoding)
+
+
+def turn(form: str, contender: str, requests: int, cpu_seconds: float, errors: int = 0) -> contest.Turn:
+    """A second in which two clients had so many answers."""
+    lap = Lap(1.0, {"read": [0.001] * requests}, Counter({"read: 500": errors} if errors else {}), requests)
+    return contest.Turn(form, 2, contender, lap, cpu_seconds)
+
+
+def turns(ours: int, errors: int = 0) -> list[contest.Turn]:
+    """Ten requests a second by the usual way, and so many by ours; a handler of ours computes a quarter."""
+    return [
+        each
+        for form in contest.FORMS
+        for each in (
+            turn(form, BUDGIE, ours, ours * 0.003, errors),
+            turn(form, USUAL, 10, 10 * 0.009),
+            turn(form, FLOOR, 100, 100 * 0.001),
+        )
+    ]
+
+
+def summed_up(ours: int, errors: int = 0) -> dict[str, Any]:
+    """What the report says of these turns."""
+    plan = contest.Plan(clients=(2,), rounds=1, seconds=1.0, warm_up=0.0, scene=SCENE)
+    return result.summed_up(plan, [BUDGIE, USUAL, FLOOR], turns(ours, errors))
+
+
+class Answers:
+    """Answers every other request with 500, and hangs up on whoever asks for `/broken`."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def answer(self, request: Received) -> Answer:
+        """200, then 500, and again."""
+        self.asked.append(request.target)
+        if request.target == "/broken":
+            raise ConnectionResetError
+        status = HTTPStatus.INTERNAL_SERVER_ERROR if len(self.asked) % 2 == 0 else HTTPStatus.OK
+        return Answer(status, (), b"x" * 300_000)
+
+    def refuse(self, refused: RefusedError) -> Answer:
+        """Nothing here is malformed."""
+        return refused.answer
+
+    def fault(self, error: BaseException) -> None:
+        """A connection that was broken on purpose."""
+
+
+@pytest.fixture
+def answers() -> Iterator[tuple[Answers, tuple[str, int]]]:
+    """A server, and its address."""
+    made = Answers()
+    listening = Server(0, made)
+    thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
+    thread.start()
+    yield made, ("127.0.0.1", listening.server_address[1])
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
+    listening.end_connections()
+
+
+# --- what is asked ---
+
+
+def test_all_contenders_are_asked_the_same() -> None:
+    """A client's requests depend on its number and on nothing else."""
+    assert asking().requests("mix", 0) == asking().requests("mix", 0)
+    assert asking().requests("mix", 0) != asking().requests("mix", 1)
+
+
+def test_reads_are_of_the_latest_page_but_for_a_few() -> None:
+    """Alone they are all reads, about so many of them of the page before."""
+    sent = asking().requests("reads", 0)
+    assert {each.kind for each in sent} == {"read"}
+    older = [each for each in sent if b"&before=11 " in each.content]
+    assert 0 < len(older) < 3 * OLDER * POOL
+    assert all(b"?limit=50" in each.content for each in sent)
+
+
+def test_the_mix_is_what_it_says() -> None:
+    """Reads, posts and lists, in about their shares, each to its route, with the status that it must have."""
+    sent = asking().requests("mix", 1)
+    counts = Counter(each.kind for each in sent)
+    assert set(counts) == set(MIX)
+    assert abs(counts["post"] / POOL - MIX["post"] / 100) < 0.05
+    for each in sent:
+        method, target, _ = each.content.split(b" ", 2)
+        assert (each.kind == "post") is (method == b"POST") is (each.status == HTTPStatus.CREATED)
+        assert (each.kind == "list") is (target == b"/v1/channels")
+
+
+def test_requests_say_who_asks_and_what_they_accept() -> None:
+    """Every request carries its user's token and the encodings that were chosen."""
+    for each in asking("gzip").requests("mix", 1):
+        assert b"\r\nauthorization: Bearer user-1\r\n" in each.content
+        assert b"\r\naccept-encoding: gzip\r\n" in each.content
+
+
+def test_every_contender_is_behind_the_same_routes() -> None:
+    """The template's routes, authorizer and limits; only the handler is another."""
+    ours = server.contender(BUDGIE)
+    assert {route.key for route in ours.routes} == server.ROUTES
+    for name, handler in server.HANDLERS.items():
+        theirs = server.contender(name)
+        assert {route.handler for route in theirs.routes} == {handler}
+        assert [(each.key, each.authorized, each.timeout) for each in theirs.routes] == [
+            (each.key, True, each.timeout) for each in ours.routes
+        ]
+
+
+# --- what is counted ---
+
+
+@pytest.mark.stack
+def test_answers_are_awaited_whole_and_wrong_ones_are_errors(
+    answers: tuple[Answers, tuple[str, int]],
+) -> None:
+    """Long answers come in parts; each with another status than it must have is an error."""
+    made, address = answers
+    lap = drive(address, [[Request("read", 200, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")]] * 2, 0.05, 0.0)
+    assert lap.answered == len(made.asked) >= 2
+    assert lap.received > lap.answered * 300_000
+    assert lap.errors == {"read: 500": lap.answered // 2}
+    assert 0 < len(lap.all) <= lap.answered
+    assert lap.seconds >= 0.05
+
+
+@pytest.mark.stack
+def test_a_broken_connection_is_an_error(answers: tuple[Answers, tuple[str, int]]) -> None:
+    """It ends its client, and the others go on."""
+    _, address = answers
+    good, bad = (
+        Request("read", 200, b"GET /%b HTTP/1.1\r\nhost: x\r\n\r\n" % name) for name in (b"", b"broken")
+    )
+    lap = drive(address, [[good], [bad]], 0.05, 0.0)
+    assert lap.errors["ConnectionResetError"] == 1
+    assert lap.answered > 1
+    assert drive(address, [[bad]], 0.05, 0.0).all == []
+
+
+# --- what it comes to ---
+
+
+@pytest.mark.parametrize(("ours", "held"), [(30, True), (29, False)])
+def test_the_target_is_three_times_the_usual_ways_reads(ours: int, held: bool) -> None:  # noqa: FBT001 - a case
+    """It is held from three times the requests a second on, and missed below."""
+    targets = result.targets(summed_up(ours))
+    assert [reached for target, reached in targets.items() if target.startswith("reads by 2")] == [held]
+
+
+def test_what_both_have_in_common_is_left_out_of_the_processor_time() -> None:
+    """9 ms against 3 ms of which the floor takes 1 ms: four times less."""
+    found = summed_up(30)
+    assert [each["times_less_cpu_beside_the_floor"] for each in found["compared"]] == [4.0, 4.0]
+
+
+def test_an_error_misses_a_target() -> None:
+    """A contest in which requests failed shows nothing, however fast it was."""
+    assert result.targets(summed_up(50))["no request failed"]
+    assert not result.targets(summed_up(50, errors=1))["no request failed"]
+
+
+@pytest.mark.stack
+def test_the_load_test_runs() -> None:
+    """In a moment, over the engine that `make run` starts: every contender answers everything it is asked."""
+    command = [sys.executable, "-m", "bench.load", "--json", "--tiny", "--engine", "ministack"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)  # noqa: S603 - our own
+    found = json.loads(ended.stdout)
+    names = contest.installed()
+    assert found["contenders"] == names
+    assert [(each["form"], each["contender"]) for each in found["runs"]] == [
+        (form, name) for form in contest.FORMS for name in names
+    ]
+    assert all(each["requests"] and each["p99_ms"] >= each["p50_ms"] > 0 for each in found["runs"])
+    assert found["errors"] == {}
+    assert len(found["compared"]) == (2 if USUAL in names else 0)
+    assert found["targets"]["the usual way is installed"] is (USUAL in names)
