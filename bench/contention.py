@@ -4,7 +4,7 @@
 channel in a closed loop, every post with an idempotency key, through the function's handler from API Gateway's event to
 its answer. Beside each round goes one in which the same processes, on the same connections, make the same calls
 (BatchGetItem, UpdateItem, TransactWriteItems; same items, same conditions) without Budgie: the engine's own limit. With
-and without readers that poll; with throttling and with transaction conflicts, which no engine raises by itself, injected
+and without readers that poll; with throttling and with transaction conflicts, which no engine raises by itself, put in
 at the client. DynamoDB Local runs for the time of the benchmark on 127.0.0.1. After each round a fresh reader reads the
 whole log and holds it against what was acknowledged.
 
