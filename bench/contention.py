@@ -23,11 +23,12 @@ from typing import Any, Final
 
 from bench import report
 from bench.contending.cell import Cell, Setup
-from bench.contending.channel import OWNER, engine, open_channel
+from bench.contending.channel import OWNER, cpu_seconds, engine, open_channel
 from bench.contending.crew import Crew, crew, services_on, settings, use_local_credentials
 from bench.contending.faults import Rates
 from bench.contending.judge import judge
 from bench.contending.shift import BUDGIE, ENGINE, READ, WRITE, Shift
+from local.dynamodb import Engine
 from shared.services import Services
 from shared.store.dynamodb.table import dynamodb_client
 
@@ -54,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs all of it; with ``--check`` 1 if a target is missed."""
     given = _parse(arguments)
     use_local_credentials()
-    with engine() as url, crew(url, max(given.writers) + READERS) as workers:
-        cells = Bench(url, workers, given).run()
+    with engine() as started, crew(started.url, max(given.writers) + READERS) as workers:
+        cells = Bench(started, workers, given).run()
     results = _results(given, cells)
     return report.finish(given, results, targets(results["cells"], results["of_limit"]), _text(results))
 
@@ -79,8 +80,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 class Bench:
     """All cells, in interleaved rounds."""
 
-    def __init__(self, url: str, workers: Crew, given: argparse.Namespace) -> None:
-        self._settings = settings(url)
+    def __init__(self, started: Engine, workers: Crew, given: argparse.Namespace) -> None:
+        self._engine = started
+        self._settings = settings(started.url)
         self._client = dynamodb_client(self._settings)
         self._crew = workers
         self._given = given
@@ -90,7 +92,7 @@ class Bench:
         """Each round runs every cell once, Budgie and the bare calls one after the other, in changing order."""
         setups = list(_setups(self._given.writers))
         cells = {(setup, side): Cell(setup, side) for setup in setups for side in _sides(setup)}
-        self._warm_engine(setups)
+        self._warm_up(setups)
         for turn in range(self._given.rounds):
             for i, setup in enumerate(setups):
                 if setup.weather != FAIR and turn % 2:
@@ -101,10 +103,12 @@ class Bench:
             print(f"round {turn + 1} of {self._given.rounds}", file=sys.stderr)
         return list(cells.values())
 
-    def _warm_engine(self, setups: Sequence[Setup]) -> None:
-        """Java compiles what it runs often: the first seconds are several times as slow."""
+    def _warm_up(self, setups: Sequence[Setup]) -> None:
+        """Java compiles what it runs often, and a process loads much at its first post: neither is what is measured."""
         for setup in [] if self._given.tiny else [each for each in setups if each.weather == FAIR]:
-            self._round(Cell(setup, ENGINE), -1)
+            for side in SIDES:
+                self._round(Cell(setup, side), -1)
+        print("warm", file=sys.stderr)
 
     def _round(self, cell: Cell, turn: int) -> None:
         setup, given = cell.setup, self._given
@@ -118,7 +122,9 @@ class Bench:
         common |= {"seed": f"{given.seed}-{turn}-{self._random.getrandbits(32):08x}"}
         shifts = [Shift(does=WRITE, user=user, **common) for user in users]
         shifts += [Shift(does=READ, user=OWNER, **common) for _ in range(setup.readers)]
+        before = cpu_seconds(self._engine.pid)
         tallies = self._crew.work(shifts)
+        cell.engine_cpu += cpu_seconds(self._engine.pid) - before
         verdict = judge(self._fresh(), channel, OWNER, tallies)
         cell.add(seconds, tallies[: setup.writers], tallies[setup.writers :], verdict)
 
@@ -211,6 +217,7 @@ COLUMNS: Final = {
     "commits": "commits_per_post",
     "units": "write_units_per_post",
     "cpu ms": "writer_cpu_ms_per_post",
+    "engine's": "engine_cpu_ms_per_post",
     "503": "answers_503",
     "holes": "holes_met",
     "voids": "voids",

@@ -41,6 +41,7 @@ class Cell:
     holes: int = 0
     voids: int = 0
     writers_cpu: float = 0.0
+    engine_cpu: float = 0.0
     faults: list[str] = field(default_factory=list)
     """What the judge of the logs found."""
 
@@ -80,7 +81,8 @@ class Cell:
             "takes_per_post": self._each("takes"),
             "commits_per_post": self._each("commits"),
             "write_units_per_post": self._each("write_units"),
-            "writer_cpu_ms_per_post": round(1000 * self.writers_cpu / max(1, self.acknowledged), 2),
+            "writer_cpu_ms_per_post": self._cpu(self.writers_cpu),
+            "engine_cpu_ms_per_post": self._cpu(self.engine_cpu),
             "answers_503": self.refused,
             "given_up": self.unknown,
             "holes_met": self.holes,
@@ -89,6 +91,9 @@ class Cell:
             "faults_injected": self.counts["faults"],
             "log_faults": self.faults[:5],
         }
+
+    def _cpu(self, seconds: float) -> float:
+        return round(1000 * seconds / max(1, self.acknowledged), 2)
 
     def _each(self, name: str) -> float:
         return round(self.counts[name] / max(1, self.acknowledged), 3)

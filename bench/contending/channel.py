@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from local.dynamodb import DYNAMODB_LOCAL, client, ensure_table, start_engine
+from local.dynamodb import DYNAMODB_LOCAL, Engine, client, ensure_table, launch_engine
 from local.processes import Processes
 from local.template import load
 from shared import keys
@@ -23,15 +24,26 @@ OWNER: Final = "owner"
 
 
 @contextlib.contextmanager
-def engine() -> Iterator[str]:
-    """DynamoDB Local on 127.0.0.1 with the template's table, in a directory of its own; its address."""
+def engine() -> Iterator[Engine]:
+    """DynamoDB Local on 127.0.0.1 with the template's table, in a directory of its own."""
     with tempfile.TemporaryDirectory() as scratch, Processes(Path(scratch)) as processes:
-        url = start_engine(DYNAMODB_LOCAL, Path(scratch), processes)
-        with contextlib.closing(client(url)) as made:
+        engine = launch_engine(DYNAMODB_LOCAL, Path(scratch), processes)
+        engine.wait_ready()
+        with contextlib.closing(client(engine.url)) as made:
             ensure_table(
                 made, Settings().table_name, load(TEMPLATE, {"JwtIssuer": "https://issuer.example.com"})
             )
-        yield url
+        yield engine
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor's time that a process has used; 0 where the system has no ``/proc``."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    user, system = int(fields[11]), int(fields[12])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
 def open_channel(store: Store, members: list[str]) -> str:
