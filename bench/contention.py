@@ -25,10 +25,12 @@ from bench import report
 from bench.contending.cell import Cell, Setup
 from bench.contending.channel import OWNER, cpu_seconds, engine, open_channel
 from bench.contending.crew import Crew, crew, services_on, settings, use_local_credentials
-from bench.contending.faults import Rates
+from bench.contending.faults import FAIR, WEATHERS
 from bench.contending.judge import judge
 from bench.contending.shift import BUDGIE, ENGINE, READ, WRITE, Shift
+from bench.contending.targets import targets
 from local.dynamodb import Engine
+from local.dynamodb_local import UnavailableError
 from shared.services import Services
 from shared.store.dynamodb.table import dynamodb_client
 
@@ -37,26 +39,18 @@ READERS: Final = 4
 SIDES: Final = (BUDGIE, ENGINE)
 WRITERS_A_WINDOW: Final = 32
 """More of them have a longer window, so that each posts often enough in it to be held against the others."""
-FAIR: Final = "fair"
-WEATHERS: Final[dict[str, Rates]] = {
-    FAIR: Rates(),
-    "throttled": Rates(throttled=0.02),
-    "conflicts": Rates(conflicts=0.1, busy=0.05),
-}
-"""Shares of calls: see ``bench.contending.faults``."""
-MAX_SPREAD: Final = 5.0
-MAX_UNITS: Final = 7.2
-MIN_FAIRNESS: Final = 0.5
-MAX_VOIDS: Final = 0.001
-MIN_OF_LIMIT: Final = 0.85
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs all of it; with ``--check`` 1 if a target is missed."""
     given = _parse(arguments)
     use_local_credentials()
-    with engine() as started, crew(started.url, max(given.writers) + READERS) as workers:
-        cells = Bench(started, workers, given).run()
+    try:
+        with engine() as started, crew(started.url, max(given.writers) + READERS) as workers:
+            cells = Bench(started, workers, given).run()
+    except UnavailableError as error:
+        print(error, file=sys.stderr)
+        return 1
     results = _results(given, cells)
     return report.finish(given, results, targets(results["cells"], results["of_limit"]), _text(results))
 
@@ -71,6 +65,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--writers", type=int, nargs="+", default=WRITERS)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
+    if min(given.writers) < 1 or given.rounds < 1 or given.seconds <= 0:
+        parser.error("writers, rounds and seconds are above 0")
     if given.tiny:
         given.rounds, given.seconds, given.warm_up, given.writers = 1, 0.5, 0.2, [4]
     given.writers = sorted({1, *given.writers})  # All are held against one.
@@ -171,38 +167,6 @@ def _of_limit(sides: Mapping[str, Cell]) -> float:
     """The median of the rounds, each against the one beside it: whatever disturbs the machine disturbs both."""
     pairs = zip(sides[BUDGIE].rates, sides[ENGINE].rates, strict=True)
     return round(statistics.median(ours / limit if limit else 0.0 for ours, limit in pairs), 3)
-
-
-def targets(cells: Sequence[dict[str, Any]], limits: Sequence[dict[str, Any]]) -> dict[str, bool]:
-    """What was to be shown, and whether it was."""
-    ours = [cell for cell in cells if cell["side"] == BUDGIE]
-    fair = [cell for cell in ours if cell["weather"] == FAIR]
-    alone = {cell["readers"]: cell["posts_per_second"] for cell in fair if cell["writers"] == 1}
-    crowds = [cell for cell in fair if cell["writers"] >= 16]  # noqa: PLR2004 - the target's number
-    return {
-        "16 and 64 writers commit at least as many posts a second as 1": all(
-            cell["posts_per_second"] >= alone[cell["readers"]] for cell in crowds
-        ),
-        f"p99 at most {MAX_SPREAD:g} times the median, without faults": all(
-            (cell["p99_of_p50"] or 99) <= MAX_SPREAD for cell in fair
-        ),
-        f"at most {MAX_UNITS} write units a post, without faults": all(
-            cell["write_units_per_post"] <= MAX_UNITS for cell in fair
-        ),
-        f"the slowest writer commits at least {MIN_FAIRNESS:g} of the mean, without faults": all(
-            cell["slowest_writer_of_mean"] >= MIN_FAIRNESS for cell in fair
-        ),
-        f"voids are at most {MAX_VOIDS:.1%} of the posts, without faults": all(
-            cell["voids_of_posts"] <= MAX_VOIDS for cell in fair
-        ),
-        f"at least {MIN_OF_LIMIT:.0%} of the engine's own limit": all(
-            each["of_limit"] >= MIN_OF_LIMIT for each in limits
-        ),
-        "every log is dense and holds each acknowledged message once, in order": not any(
-            cell["log_faults"] for cell in cells
-        ),
-        "no post is given up": not any(cell["given_up"] for cell in ours),
-    }
 
 
 COLUMNS: Final = {

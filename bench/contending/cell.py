@@ -74,6 +74,7 @@ class Cell:
             "weather": self.setup.weather,
             "posts": posts,
             "posts_per_second": round(posts / self.seconds, 1),
+            "posts_per_second_by_round": [round(rate, 1) for rate in self.rates],
             "p50_ms": latency["p50"],
             "p99_ms": latency["p99"],
             "p99_of_p50": round(latency["p99"] / latency["p50"], 2) if latency["p50"] else None,

@@ -40,6 +40,14 @@ class Rates:
     busy: float = 0.0
 
 
+FAIR: Final = "fair"
+WEATHERS: Final[dict[str, Rates]] = {
+    FAIR: Rates(),
+    "throttled": Rates(throttled=0.02),
+    "conflicts": Rates(conflicts=0.1, busy=0.05),
+}
+
+
 class Injector:
     """Draws the faults of one client.
 

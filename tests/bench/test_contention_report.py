@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from bench import contention
 from bench.contending.cell import Cell, Setup
 from bench.contending.channel import OWNER, open_channel
 from bench.contending.crew import settings
-from bench.contending.faults import Rates
+from bench.contending.faults import FAIR, WEATHERS, Rates
 from bench.contending.judge import Verdict, judge
 from bench.contending.shift import BUDGIE, ENGINE, WRITE, Shift, Tally
+from bench.contending.targets import targets
 from bench.contending.writers import BudgiePoster, write
 from shared.services import Services, compose
 from shared.store.memory import MemoryStore
@@ -94,14 +94,14 @@ def result_of(**fields: Any) -> dict[str, Any]:
     tallies = [
         Tally(milliseconds=[10.0] * 10, acknowledged={1: "a"}, counts=Counter(takes=1, commits=1))
     ] * 16
-    cell = Cell(Setup(16, 0, contention.FAIR, Rates()), BUDGIE)
+    cell = Cell(Setup(16, 0, FAIR, Rates()), BUDGIE)
     cell.add(2.0, tallies, [], Verdict(16, 0, []))
     return cell.result() | {"write_units_per_post": 7.0} | fields
 
 
 def test_a_cell_adds_its_rounds_up() -> None:
     """Posts of the window by second and by writer, calls by acknowledged post, voids as the judge found them."""
-    cell = Cell(Setup(2, 1, contention.FAIR, Rates()), BUDGIE)
+    cell = Cell(Setup(2, 1, FAIR, Rates()), BUDGIE)
     quick = Tally([10.0] * 3, {1: "a", 2: "b", 3: "c"}, counts=Counter(takes=4, commits=5, write_units=28))
     slow = Tally([20.0], {4: "d"}, counts=Counter(takes=1, commits=1, write_units=7), refused=1)
     reader = Tally(holes={7, 8})
@@ -131,13 +131,10 @@ def test_each_target_can_be_missed(miss: dict[str, Any]) -> None:
     """One figure that is too bad misses one target, and the limit is a target of its own."""
     limits = [{"writers": 16, "readers": 0, "of_limit": 0.9}]
     alone = result_of(writers=1)
-    assert all(contention.targets([alone, result_of()], limits).values())
-    missed = contention.targets([alone, result_of(**miss)], limits)
+    assert all(targets([alone, result_of()], limits).values())
+    missed = targets([alone, result_of(**miss)], limits)
     assert list(missed.values()).count(False) == 1
-    assert (
-        list(contention.targets([alone, result_of()], [limits[0] | {"of_limit": 0.8}]).values()).count(False)
-        == 1
-    )
+    assert list(targets([alone, result_of()], [limits[0] | {"of_limit": 0.8}]).values()).count(False) == 1
 
 
 # --- the whole ---
@@ -153,7 +150,7 @@ def test_a_tiny_run_reports_every_cell() -> None:
     found = json.loads(ended.stdout.splitlines()[-1])
     cells = {(each["side"], each["writers"], each["readers"], each["weather"]) for each in found["cells"]}
     assert len(cells) == len(found["cells"]) == 2 * 6
-    assert {each["weather"] for each in found["cells"]} == set(contention.WEATHERS)
+    assert {each["weather"] for each in found["cells"]} == set(WEATHERS)
     assert {each["side"] for each in found["cells"]} == {BUDGIE, ENGINE}
     assert not [each["log_faults"] for each in found["cells"] if each["log_faults"]]
     assert len(found["of_limit"]) == 4
