@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
+from bench.contending.caller import Caller
 from bench.contending.shift import BUDGIE, Shift, Tally
 from bench.contending.tolled import TolledClient
-from bench.fleet import Container, Function, event
 from functions.fetch_messages.handler import app
 from shared import keys
 from shared.services import Services
 from shared.store import items
-from shared.web.app import current_services
 
 PAUSE_SECONDS: Final = 0.1
 """Between two polls of a reader: far more often than a client would, so that a few readers meet what many would."""
@@ -30,24 +30,18 @@ class Poller(Protocol):
 
 
 class BudgiePoller:
-    """Calls the function's handler with API Gateway's event."""
+    """Through the function's handler."""
 
     def __init__(self, services: Services, shift: Shift, tally: Tally) -> None:
-        self._function = Function(app, current_services, lambda: services)
-        self._container = Container(services)
-        self._path = f"/v1/channels/{shift.channel}/messages"
-        self._user = shift.user
-        self._tally = tally
+        self._caller = Caller(app, services, shift, tally)
 
     def poll(self, after: int) -> Page | None:
         """See ``Poller``."""
-        made = event("GET", self._path, self._user, f"after={after}&limit={LIMIT}")
-        answer = self._function.invoke(self._container, made)
-        if answer.status == 503:  # noqa: PLR2004 - the one that a client repeats
-            self._tally.refused += 1
+        answer = self._caller.call("GET", HTTPStatus.OK, f"after={after}&limit={LIMIT}")
+        if answer is None:
             return None
-        assert answer.status == 200, f"a poll was answered {answer.status}: {answer.body}"  # noqa: PLR2004 - OK
-        return answer.body["first_seq"], answer.body["last_seq"], answer.body["messages"]
+        page = answer.body
+        return page["first_seq"], page["last_seq"], page["messages"]
 
 
 class EnginePoller:

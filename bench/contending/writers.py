@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
+from bench.contending.caller import Caller
 from bench.contending.shift import BUDGIE, Shift, Tally
 from bench.contending.tolled import TolledClient
-from bench.fleet import Container, Function, event
 from functions.post_message.handler import app
 from shared.messages import Draft, encode, request_hash
 from shared.model import RECEIPT_SECONDS, Entry, Receipt
 from shared.services import Services
 from shared.store import items
-from shared.web.app import current_services
 
+RETRY_SECONDS: Final = 1.0
+"""What ``Retry-After`` says with each 503 of ours."""
 MAX_TRIES: Final = 20
 """Times a client sends a post that is answered 503."""
 FILLER: Final = (
@@ -31,27 +33,18 @@ class Poster(Protocol):
 
 
 class BudgiePoster:
-    """Calls the function's handler with API Gateway's event, again after ``Retry-After`` where it is told to."""
+    """Through the function's handler, again after a second where it is answered 503."""
 
     def __init__(self, services: Services, shift: Shift, tally: Tally) -> None:
-        self._function = Function(app, current_services, lambda: services)
-        self._container = Container(services)
-        self._path = f"/v1/channels/{shift.channel}/messages"
-        self._user = shift.user
-        self._tally = tally
+        self._caller = Caller(app, services, shift, tally)
 
     def post(self, text: str, key: str) -> int | None:
         """See ``Poster``."""
-        made = event("POST", self._path, self._user, body={"text": text})
-        made["headers"]["idempotency-key"] = key
         for _ in range(MAX_TRIES):
-            answer = self._function.invoke(self._container, made)
-            if answer.status == 201:  # noqa: PLR2004 - Created
+            answer = self._caller.call("POST", HTTPStatus.CREATED, body={"text": text}, key=key)
+            if answer:
                 return int(answer.body["seq"])
-            if answer.status != 503:  # noqa: PLR2004 - the one that a client repeats
-                raise AssertionError(f"a post was answered {answer.status}: {answer.body}")
-            self._tally.refused += 1
-            time.sleep(float(answer.headers.get("retry-after", 1)))
+            time.sleep(RETRY_SECONDS)
         return None
 
 

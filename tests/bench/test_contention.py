@@ -11,33 +11,26 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bench.contending.channel import open_channel
-from bench.contending.crew import settings
 from bench.contending.faults import Injector, Rates
-from bench.contending.shift import BUDGIE, WRITE, Shift, Tally
+from bench.contending.shift import Tally
 from bench.contending.tolled import TolledClient, holes
 from bench.contending.writers import BudgiePoster, EnginePoster
 from shared.errors import ContentionError, StoreThrottledError
-from shared.services import Services, compose
+from shared.services import Services
 from shared.store import items
 from shared.store.dynamodb import DynamoDBStore
 from shared.store.interface import Contended
-from shared.store.memory import MemoryStore
+from tests.bench.crowded import WRITER, services_in_memory, shift_in
 from tests.contract.fake_client import FakeClient
 from tests.contract.samples import commitment, entry
 
-WRITER = "writer-0"
 TABLE = "budgie"
 
 
 @pytest.fixture
 def crowded() -> Services:
-    """Services without rate limits over a storage in memory."""
-    return compose(settings(""), MemoryStore())
-
-
-def shift_in(channel: str, *, side: str = BUDGIE, does: str = WRITE, user: str = WRITER) -> Shift:
-    """Counts from the 3rd second to the 10th."""
-    return Shift(side, does, channel, user, 0, 3, 10, Rates(), "seed")
+    """As ``services_in_memory``."""
+    return services_in_memory()
 
 
 # --- the bare calls ---

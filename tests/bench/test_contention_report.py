@@ -13,17 +13,14 @@ import pytest
 
 from bench.contending.cell import Cell, Setup
 from bench.contending.channel import OWNER, open_channel
-from bench.contending.crew import settings
 from bench.contending.faults import FAIR, WEATHERS, Rates
 from bench.contending.judge import Verdict, judge
-from bench.contending.shift import BUDGIE, ENGINE, WRITE, Shift, Tally
+from bench.contending.shift import BUDGIE, ENGINE, Tally
 from bench.contending.targets import targets
 from bench.contending.writers import BudgiePoster, write
-from shared.services import Services, compose
-from shared.store.memory import MemoryStore
+from shared.services import Services
+from tests.bench.crowded import WRITER, services_in_memory, shift_in
 from tests.engines import skip_unless_runnable
-
-WRITER = "writer-0"
 
 
 class Clock:
@@ -40,13 +37,8 @@ class Clock:
 
 @pytest.fixture
 def crowded() -> Services:
-    """Services without rate limits over a storage in memory."""
-    return compose(settings(""), MemoryStore())
-
-
-def shift_in(channel: str, *, side: str = BUDGIE, does: str = WRITE, user: str = WRITER) -> Shift:
-    """Counts from the 3rd second to the 10th."""
-    return Shift(side, does, channel, user, 0, 3, 10, Rates(), "seed")
+    """As ``services_in_memory``."""
+    return services_in_memory()
 
 
 def written(services: Services, channel: str) -> Tally:
