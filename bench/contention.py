@@ -37,8 +37,10 @@ from shared.store.dynamodb.table import dynamodb_client
 WRITERS: Final = (1, 4, 16, 64)
 READERS: Final = 4
 SIDES: Final = (BUDGIE, ENGINE)
-WRITERS_A_WINDOW: Final = 32
-"""More of them have a longer window, so that each posts often enough in it to be held against the others."""
+POSTS_EACH: Final = 8
+"""That a writer is to commit within a window, so that writers can be held against each other."""
+LONGEST_SECONDS: Final = 20.0
+"""Of a window, on however slow a machine."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,10 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = report.parser("Posts to one channel by many writers, against the engine's own limit.")
     parser.add_argument("--rounds", type=int, default=5, help="of each cell; half as many with faults")
-    parser.add_argument(
-        "--seconds", type=float, default=3.0, help="of a round's window, twice as many for 64 writers"
-    )
-    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds before the window")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a round's window, at least")
+    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds before the window, at least")
     parser.add_argument("--writers", type=int, nargs="+", default=WRITERS)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
@@ -83,6 +83,8 @@ class Bench:
         self._crew = workers
         self._given = given
         self._random = random.Random(given.seed)
+        self._pace: dict[int, float] = {}
+        """Seconds that a post takes among so many writers, as the bare calls showed while all warmed up."""
 
     def run(self) -> list[Cell]:
         """Each round runs every cell once, Budgie and the bare calls one after the other, in changing order."""
@@ -103,7 +105,9 @@ class Bench:
         """Java compiles what it runs often, and a process loads much at its first post: neither is what is measured."""
         for setup in [] if self._given.tiny else [each for each in setups if each.weather == FAIR]:
             for side in SIDES:
-                self._round(Cell(setup, side), -1)
+                cell = Cell(setup, side)
+                self._round(cell, -1)
+                self._pace[setup.writers] = setup.writers / max(1.0, cell.rates[0])
         print("warm", file=sys.stderr)
 
     def _round(self, cell: Cell, turn: int) -> None:
@@ -111,10 +115,11 @@ class Bench:
         users = [f"writer-{i}" for i in range(setup.writers)]
         channel = open_channel(self._fresh().store, users)
         begins = time.monotonic() + 0.05
-        counts_from = begins + given.warm_up
-        common = {"side": cell.side, "channel": channel, "begins": begins, "counts_from": counts_from}
-        seconds = given.seconds * max(1, setup.writers / WRITERS_A_WINDOW)
-        common |= {"ends": counts_from + seconds, "rates": setup.rates}
+        pace = self._pace.get(setup.writers, 0.0)
+        counts_from = begins + max(given.warm_up, min(pace, LONGEST_SECONDS / 4))
+        common: dict[str, Any] = {"side": cell.side, "channel": channel, "begins": begins}
+        seconds = max(given.seconds, min(POSTS_EACH * pace, LONGEST_SECONDS))
+        common |= {"counts_from": counts_from, "ends": counts_from + seconds, "rates": setup.rates}
         common |= {"seed": f"{given.seed}-{turn}-{self._random.getrandbits(32):08x}"}
         shifts = [Shift(does=WRITE, user=user, **common) for user in users]
         shifts += [Shift(does=READ, user=OWNER, **common) for _ in range(setup.readers)]
