@@ -27,7 +27,7 @@ from local.template import load
 from shared.services import Services, compose
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
-from shared.store.dynamodb.table import dynamodb_client
+from shared.store.dynamodb.connect import dynamodb_client
 
 TABLE: Final = "budgie-hot-path"
 TEMPLATE: Final = Path(__file__).resolve().parent.parent / "template.yaml"

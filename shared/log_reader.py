@@ -20,10 +20,9 @@ from shared.store.interface import Log
 
 PATIENCE_SECONDS: Final = (0.005, 0.010, 0.020, 0.040)
 """How long a reader waits for the writer of a hole before it settles it."""
-OLD_MS: Final = 1_000
-"""A hole before an entry of this age is settled at once: its writer had its time."""
 DEAD_MS: Final = 15_000
-"""A hole at the end of the log after this time is settled too: its writer's function (10 s) has ended."""
+"""A hole before an entry of this age is settled at once, and one at the end of the log too: its writer's function
+(10 s) has ended. Not earlier: where the storage is slow, writers at work are older than a second."""
 PREVIEW_SEARCH: Final = 25
 PREVIEW_SEARCHES: Final = 10
 """A preview is looked for in at most so many queries of so many entries."""
@@ -98,7 +97,7 @@ class DirectLogReader:
             due = [seq for seq in holes if dead or (later and seq < later.seq)]
             if not due:
                 break
-            if wait is None or later is None or self._now() - later.at > OLD_MS:
+            if wait is None or later is None or self._now() - later.at > DEAD_MS:
                 for seq in due:
                     found[seq] = self._settle(head, seq, _next(found, seq) or later)
                 break

@@ -142,7 +142,8 @@ class _Post:
                     self._membership = membership
                     self._verdict = self._decide()
                 case Contended():
-                    self._services.sleep(backoff(attempt))
+                    if attempt + 1 < MAX_COMMITS:
+                        self._services.sleep(backoff(attempt))
                 case _:
                     return outcome
         raise ContentionError(retry_after=1)

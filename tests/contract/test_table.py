@@ -15,8 +15,8 @@ from shared.store import items
 from shared.store.dynamodb import DynamoDBStore
 from shared.store.dynamodb.client import THROTTLES
 from shared.store.dynamodb.log import CONFLICT_TRIES
-from shared.store.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, Table
-from shared.store.interface import Contended, MembershipChanged, PositionTaken
+from shared.store.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, THROTTLED_SECONDS, Table
+from shared.store.interface import Committed, Contended, MembershipChanged, PositionTaken
 from tests.contract.fake_client import Answer, FakeClient, cancelled, refusal
 from tests.contract.samples import NOW, commitment, entry
 
@@ -131,6 +131,7 @@ def test_a_write_that_always_conflicts_gives_up() -> None:
     with pytest.raises(ContentionError):
         played.store.void(HEAD.channel_id, entry(1, None))
     assert len(played.client.calls) == CONFLICT_TRIES
+    assert len(played.slept) == CONFLICT_TRIES - 1, "nobody waits for a try that does not come"
     assert sum(played.slept) < 1
 
 
@@ -172,6 +173,37 @@ def test_a_transaction_refused_for_another_reason() -> None:
         Played(refused).store.commit(commitment(HEAD.channel_id, "ada", entry(1)))
     with pytest.raises(ContentionError):
         Played(refused).store.add_member(MEMBERSHIP)
+
+
+def test_a_throttled_transaction_is_tried_again() -> None:
+    """As it is, after a wait: nothing was written, and botocore does not try it again."""
+    commit = commitment(HEAD.channel_id, "ada", entry(1))
+    throttled = cancelled("ThrottlingError", "TransactionConflict")
+    played = Played(throttled, cancelled("None", "ProvisionedThroughputExceeded"), {})
+    assert played.store.commit(commit) == Committed()
+    first, *others = [arguments for _, arguments in played.client.calls]
+    assert others == [first] * 2
+    assert played.slept == list(THROTTLED_SECONDS[:2])
+
+
+def test_a_transaction_that_stays_throttled_is_given_up() -> None:
+    """After the last wait, with a time to come back."""
+    played = Played(cancelled("None", "ThrottlingError"))
+    with pytest.raises(StoreThrottledError) as caught:
+        played.store.commit(commitment(HEAD.channel_id, "ada", entry(1)))
+    assert caught.value.retry_after == 1
+    assert played.slept == list(THROTTLED_SECONDS)
+
+
+def test_a_failed_condition_says_more_than_throttling() -> None:
+    """Trying again is no use."""
+    void = entry(1, None)
+    refused = cancelled(
+        "ConditionalCheckFailed", "ThrottlingError", item=items.entry_item(HEAD.channel_id, void)
+    )
+    played = Played(refused)
+    assert played.store.commit(commitment(HEAD.channel_id, "ada", entry(1))) == PositionTaken(void)
+    assert (len(played.client.calls), played.slept) == (1, [])
 
 
 # --- errors ---

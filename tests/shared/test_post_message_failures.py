@@ -80,6 +80,7 @@ def test_a_commit_that_always_meets_others_gives_up(chat: Chat) -> None:
     with pytest.raises(ContentionError):
         chat.post("hello")
     assert (chat.log(), chat.shown()) == ([None], None)
+    assert len(chat.clock.slept) == MAX_COMMITS - 1, "nobody waits for a try that does not come"
     assert sum(chat.clock.slept) < 2
 
 

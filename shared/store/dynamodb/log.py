@@ -181,11 +181,12 @@ def retry_conflicts(call: Callable[[], T], sleep: Callable[[float], None]) -> T:
         ContentionError: it met one every time.
     """
     for attempt in range(CONFLICT_TRIES):
+        if attempt:
+            sleep(backoff(attempt - 1))
         try:
             return call()
         except TransactionConflictError:
             meter().conflicts += 1
-            sleep(backoff(attempt))
     raise ContentionError(retry_after=1)
 
 

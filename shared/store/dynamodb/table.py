@@ -17,6 +17,9 @@ MAX_BATCH_KEYS: Final = 100
 """Keys of one BatchGetItem, by DynamoDB's limit."""
 BACKOFF_SECONDS: Final = (0.01, 0.03, 0.1, 0.3)
 """Waits before keys that DynamoDB left unprocessed are asked for again."""
+THROTTLED_SECONDS: Final = BACKOFF_SECONDS[:3]
+"""Waits before a transaction is tried again of which an item was throttled. botocore tries throttled calls again, but
+not these; whoever reads meanwhile waits for the writer of a hole about half as long (``log_reader``)."""
 
 
 class ConditionFailedError(Exception):
@@ -37,6 +40,12 @@ class TransactionCanceledError(Exception):
     def __init__(self, reasons: Sequence[dict[str, Any]]) -> None:
         super().__init__("transaction cancelled")
         self.reasons = reasons
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether some of its items were throttled and no condition failed: it may be tried as it is."""
+        codes = {reason.get("Code", "None") for reason in self.reasons}
+        return bool(codes & THROTTLES) and codes <= THROTTLES | {"None", "TransactionConflict"}
 
 
 class Table:
@@ -137,7 +146,15 @@ class Table:
             for arguments in write.values():
                 arguments["TableName"] = self._name
                 arguments["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        self._call("transact_write_items", TransactItems=list(writes))
+        for wait in (*THROTTLED_SECONDS, None):
+            try:
+                self._call("transact_write_items", TransactItems=list(writes))
+            except TransactionCanceledError as error:
+                if wait is None or not error.is_throttled:
+                    raise
+                self._sleep(wait)
+            else:
+                return
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as botocore takes it
         meter().charge(calls=1)

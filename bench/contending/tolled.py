@@ -1,0 +1,95 @@
+"""A botocore DynamoDB client that counts what goes through it, and fails as often as it is told to.
+
+Write units are AWS's, from the sizes of what is written: DynamoDB Local counts one item of a transaction alone. A call
+that a condition or a conflict refused is counted as well (a failed condition bills), one that was throttled is not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from bench import units
+from bench.contending.faults import TRANSACT, Call, Injector
+from shared import keys
+
+FREE: Final = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException"})
+_ENTRY: Final = "E#"
+
+
+class TolledClient:
+    """The operations that posting and reading use.
+
+    Args:
+        client: makes the calls.
+        injector: puts faults in their place.
+    """
+
+    def __init__(self, client: Any, injector: Injector) -> None:  # noqa: ANN401 - botocore's clients are made at run time
+        self._client = client
+        self._injector = injector
+        self.counts: Counter[str] = Counter()
+        """``takes``, ``commits``, ``voids`` (tried), ``corrections`` (of previews), ``write_units``, ``faults``."""
+        self.holes: set[int] = set()
+        """Positions that were missing before a committed entry in an answer to a Query."""
+
+    def __getattr__(self, operation: str) -> Callable[..., Call]:
+        """The client's operation of that name."""
+        return lambda **call: self._call(operation, call)
+
+    def _call(self, operation: str, call: Call) -> Call:
+        self._count(operation, call)
+        try:
+            answer: Call | None = self._injector.instead(operation, call)
+        except ClientError as error:
+            self.counts["faults"] += 1
+            if not _is_throttled(error.response):
+                self.counts["write_units"] += write_units(operation, call)
+            raise
+        if answer is not None:
+            self.counts["faults"] += 1
+            return answer
+        self.counts["write_units"] += write_units(operation, call)
+        answer = dict(getattr(self._client, operation)(**call))
+        if operation == "query":
+            self.holes |= holes(call, answer)
+        return answer
+
+    def _count(self, operation: str, call: Call) -> None:
+        self.counts["calls"] += 1
+        if operation == TRANSACT:
+            self.counts["commits"] += 1
+        elif operation == "put_item":
+            self.counts["voids"] += 1
+        elif operation == "update_item":
+            is_take = ":count" in call["ExpressionAttributeValues"]
+            self.counts["takes" if is_take else "corrections"] += 1
+
+
+def write_units(operation: str, call: Call) -> int:
+    """What the writes of a call cost; heads and memberships, which are updated, stay below 1 KB by their limits."""
+    if operation == TRANSACT:
+        sizes = [_size(next(iter(each.values()))) for each in call["TransactItems"]]
+        return units.write_units(sizes, transaction=True)
+    return units.write_units([_size(call)]) if operation in {"put_item", "update_item"} else 0
+
+
+def _size(write: Mapping[str, Any]) -> int:
+    return units.size(write["Item"]) if "Item" in write else 0
+
+
+def holes(call: Call, answer: Call) -> set[int]:
+    """Positions that a Query of a log from its first position on found open before an entry."""
+    first = call["ExpressionAttributeValues"].get(":first", {}).get("S", "")
+    found = {keys.seq_of(item["sk"]["S"]) for item in answer["Items"] if item["sk"]["S"].startswith(_ENTRY)}
+    if not found or not first.startswith(_ENTRY) or call.get("ScanIndexForward") is False or "Limit" in call:
+        return set()
+    return set(range(keys.seq_of(first), max(found))) - found
+
+
+def _is_throttled(response: Mapping[str, Any]) -> bool:
+    reasons = {reason.get("Code") for reason in response.get("CancellationReasons", ())}
+    return response["Error"]["Code"] in FREE or "ThrottlingError" in reasons
