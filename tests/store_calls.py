@@ -37,8 +37,8 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "commit": [lambda store: store.commit(COMMIT)],
     "void": [lambda store: store.void(CHANNEL, ENTRY)],
     "correct_preview": [
-        lambda store: store.correct_preview(CHANNEL, 1, PREVIEW),
-        lambda store: store.correct_preview(CHANNEL, 1, None),
+        lambda store: store.correct_preview(CHANNEL, 1, PREVIEW, 0),
+        lambda store: store.correct_preview(CHANNEL, 1, None, 0),
     ],
     "entries": [lambda store: store.entries(CHANNEL, 1, 2), lambda store: store.entries(CHANNEL, 1, 1)],
     "latest_entries": [lambda store: store.latest_entries(CHANNEL, 1, 1)],

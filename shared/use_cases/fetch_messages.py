@@ -70,13 +70,13 @@ def _page(
     reader: LogReader, head: Head, membership: Membership, window: Window, known_etags: frozenset[str]
 ) -> Page:
     first, last = positions(window, head, membership)
-    etag = etag_of(head.seq, window, membership)
+    etag = etag_of(head, head.seq, window, membership)
     if known_etags & {etag, "*"}:
         return Page(etag, None)
     span = reader.read(head, first, last)
     if span.last < last:
         # The end is still open: name the position it is complete to, which is never the channel's last.
-        etag = etag_of(span.last, window, membership)
+        etag = etag_of(head, span.last, window, membership)
     return Page(etag, page_json(head, span, has_more_after=span.last == last < head.seq))
 
 
@@ -90,12 +90,12 @@ def _stale_page(services: Services, user_id: str, channel_id: str, window: Windo
         first, last = positions(window, head, membership)
     except PositionOutOfRangeError:
         return None  # The caller knows of more than this container does.
-    span = services.reader.remembered(channel_id, first, last)
+    span = services.reader.remembered(head, first, last)
     if span is None:
         return None
     services.cache.metrics.read("pages", "stale")
     body = page_json(head, span, has_more_after=last < head.seq)
-    return Page(etag_of(head.seq, window, membership), body, stale=True)
+    return Page(etag_of(head, head.seq, window, membership), body, stale=True)
 
 
 def fetch_message(services: Services, user_id: str, channel_id: str, message_id: str) -> bytes:
@@ -150,10 +150,14 @@ def _around(position: int, limit: int, end: int) -> tuple[int, int]:
     return first, min(end, first + limit - 1)
 
 
-def etag_of(complete_to: int, window: Window, membership: Membership) -> str:
-    """The position up to which a page is complete; for ``first_unread`` also where that is."""
+def etag_of(head: Head, complete_to: int, window: Window, membership: Membership) -> str:
+    """The position up to which a page is complete; for ``first_unread`` also where that is.
+
+    And how often messages were redacted, where any were: a copy from before is not right any more.
+    """
+    erasures = f"-{head.erasures}" if head.erasures else ""
     read = f".{membership.read_seq}" if window.anchor == "first_unread" else ""
-    return f'W/"{FORMAT}.{complete_to}{read}"'
+    return f'W/"{FORMAT}{erasures}.{complete_to}{read}"'
 
 
 def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:

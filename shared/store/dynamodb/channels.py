@@ -66,8 +66,11 @@ class DynamoDBChannels:
         """One Query: about a read unit for each 25 channels."""
         found = self._table.query(
             ConsistentRead=True,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": items.s(keys.user_pk(user_id))},
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={
+                ":pk": items.s(keys.user_pk(user_id)),
+                ":sk": items.s(keys.MEMBERSHIPS),
+            },
         )
         return [items.membership_of(item) for item in found]
 
