@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.sim.fibers import DiedError
@@ -31,6 +32,8 @@ LIMITS: Final = (1, 2, 5, 10, 20, 50, 50, 50, 100)
 POLL: Final = 20
 MAX_ATTEMPTS: Final = 5
 OWNER: Final = "owner"
+AGAIN: Final = 40
+READERS: Final = 3
 Kept = dict[tuple[str, str, Window], tuple[str, bytes]]
 
 
@@ -55,8 +58,8 @@ class Clients:
         """One request of somebody's."""
         channel_id = self._rng.choice(self._world.channels)
         user_id = self._somebody(channel_id)
-        requests = (self.fetch, self.post, self.list, self.mark, self.one, self.member)
-        request = self._rng.choices(requests, (50, 30, 8, 4, 3, 5))[0]
+        requests = (self.fetch, self.post, self.list, self.mark, self.one, self.member, self.erase)
+        request = self._rng.choices(requests, (50, 30, 8, 4, 3, 5, 0.4))[0]
         request(user_id, channel_id)
 
     def _somebody(self, channel_id: str) -> str:
@@ -131,8 +134,8 @@ class Clients:
     def _attempt(self, writing: Writing, user_id: str, attempt: int) -> None:
         drafts = [Draft(text) for text in writing.texts]
 
-        def check(_asked: Asked, posted: Posted) -> str:
-            self._world.judge.posted(writing, posted)
+        def check(asked: Asked, posted: Posted) -> str:
+            self._world.judge.posted(asked, writing, posted)
             return "replayed" if posted.replayed else "posted"
 
         def call(services: Services) -> object:
@@ -208,7 +211,28 @@ class Clients:
 
         self._send(Request("member", actor, channel_id, call, lambda _, done: str(done)))
 
+    def erase(self, user_id: str, channel_id: str) -> None:  # noqa: ARG002 - as the others
+        """An operator erases somebody; the owner stays, who lets people in again."""
+        if user_id != OWNER:
+            self.launched += 1
+            self._world.erasures.begin(user_id)
+
     # --- when all is quiet ---
+
+    def gather(self, channel_id: str) -> None:
+        """Several people read a channel, and somebody posts, just when something of it is erased."""
+        for request in (*[self.fetch] * READERS, self.post):
+            user_id = self._somebody(channel_id)
+            work = partial(request, user_id, channel_id)
+            self._world.loop.spawn(work, self._rng.uniform(0, 30))
+
+    def read_again(self) -> None:
+        """Some of the pages that people have are asked for again, and everybody's channels."""
+        for user_id in self._world.users:
+            self.list(user_id, self._world.channels[0])
+        kept = list(self._kept)
+        for key in self._rng.sample(kept, min(AGAIN, len(kept))):
+            self._fetch(*key)
 
     def read_everything(self) -> None:
         """Everybody lists their channels and reads every log from its begin."""
