@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.sim.fibers import DiedError
@@ -32,8 +31,6 @@ LIMITS: Final = (1, 2, 5, 10, 20, 50, 50, 50, 100)
 POLL: Final = 20
 MAX_ATTEMPTS: Final = 5
 OWNER: Final = "owner"
-AGAIN: Final = 40
-READERS: Final = 3
 Kept = dict[tuple[str, str, Window], tuple[str, bytes]]
 
 
@@ -57,12 +54,13 @@ class Clients:
     def launch(self) -> None:
         """One request of somebody's."""
         channel_id = self._rng.choice(self._world.channels)
-        user_id = self._somebody(channel_id)
+        user_id = self.somebody(channel_id)
         requests = (self.fetch, self.post, self.list, self.mark, self.one, self.member, self.erase)
         request = self._rng.choices(requests, (50, 30, 8, 4, 3, 5, 0.4))[0]
         request(user_id, channel_id)
 
-    def _somebody(self, channel_id: str) -> str:
+    def somebody(self, channel_id: str) -> str:
+        """A member as a rule."""
         users = self._world.users
         members = [user for user in users if channel_id in self._world.ledger.members[user]]
         return self._rng.choice(members if members and self._world.chance(0.85) else users)
@@ -71,9 +69,10 @@ class Clients:
 
     def fetch(self, user_id: str, channel_id: str) -> None:
         """A page, from wherever people read."""
-        self._fetch(user_id, channel_id, self._window(user_id, channel_id))
+        self.ask(user_id, channel_id, self._window(user_id, channel_id))
 
-    def _fetch(self, user_id: str, channel_id: str, window: Window) -> None:
+    def ask(self, user_id: str, channel_id: str, window: Window) -> None:
+        """A page, by its ETag if they have it."""
         etag, body = self._kept.get((user_id, channel_id, window), ("", None))
         etags = frozenset({etag} if etag and self._world.chance(0.8) else ())
 
@@ -81,19 +80,19 @@ class Clients:
             self._world.judge.page(asked, window, page, body if page.etag in etags else None)
             if self._world.chance(0.2):
                 soon = self._rng.choice((5.0, 50.0, 500.0))
-                self._world.loop.spawn(lambda: self._fetch(user_id, channel_id, window), soon)
+                self._world.loop.spawn(lambda: self.ask(user_id, channel_id, window), soon)
             if page.body is None:
                 return "304"
             self._kept[user_id, channel_id, window] = (page.etag, page.body)
             if window.after is not None or window.anchor == "oldest":
-                self._cursors[user_id, channel_id] = _last_seq(page.body)
-            return "stale" if page.stale else _tier()
+                self._cursors[user_id, channel_id] = last_seq(page.body)
+            return "stale" if page.stale else tier()
 
         def call(services: Services) -> object:
             return self._world.code.fetch(services, user_id, channel_id, window, etags)
 
         position = (window.before or 0) - 1 if window.before else window.after or window.around or 0
-        self._send(Request("page", user_id, channel_id, call, check, position=position))
+        self.send(Request("page", user_id, channel_id, call, check, position=position))
 
     def _window(self, user_id: str, channel_id: str) -> Window:
         rng, limit = self._rng, self._rng.choice(LIMITS)
@@ -148,7 +147,7 @@ class Clients:
                 delay = self._rng.choice((0.0, 20.0, 500.0, 5_000.0))
                 self._world.loop.spawn(lambda: self._attempt(writing, user_id, attempt + 1), delay)
 
-        self._send(Request("post", user_id, writing.channel_id, call, check, failed))
+        self.send(Request("post", user_id, writing.channel_id, call, check, failed))
 
     def list(self, user_id: str, channel_id: str) -> None:
         """The caller's channels."""
@@ -160,7 +159,7 @@ class Clients:
         def call(services: Services) -> object:
             return self._world.code.listing(services, user_id, Listing(100))
 
-        self._send(Request("list", user_id, channel_id, call, check))
+        self.send(Request("list", user_id, channel_id, call, check))
 
     def mark(self, user_id: str, channel_id: str) -> None:
         """Marks as read, sometimes as unread."""
@@ -177,7 +176,7 @@ class Clients:
         def call(services: Services) -> object:
             return mark_read(services, user_id, channel_id, seq, force=force)
 
-        self._send(Request("mark", user_id, channel_id, call, check))
+        self.send(Request("mark", user_id, channel_id, call, check))
 
     def one(self, user_id: str, channel_id: str) -> None:
         """One message by its id."""
@@ -194,7 +193,7 @@ class Clients:
             except MessageNotFoundError:
                 return None
 
-        self._send(Request("one", user_id, channel_id, call, check))
+        self.send(Request("one", user_id, channel_id, call, check))
 
     def member(self, user_id: str, channel_id: str) -> None:
         """The owner lets somebody in or removes them; or they leave."""
@@ -209,7 +208,7 @@ class Clients:
             put_member(services, actor, channel_id, user_id, Role.MEMBER)
             return "joined"
 
-        self._send(Request("member", actor, channel_id, call, lambda _, done: str(done)))
+        self.send(Request("member", actor, channel_id, call, lambda _, done: str(done)))
 
     def erase(self, user_id: str, channel_id: str) -> None:  # noqa: ARG002 - as the others
         """An operator erases somebody; the owner stays, who lets people in again."""
@@ -217,58 +216,21 @@ class Clients:
             self.launched += 1
             self._world.erasures.begin(user_id)
 
-    # --- when all is quiet ---
-
-    def gather(self, channel_id: str) -> None:
-        """Several people read a channel, and somebody posts, just when something of it is erased."""
-        for request in (*[self.fetch] * READERS, self.post):
-            user_id = self._somebody(channel_id)
-            work = partial(request, user_id, channel_id)
-            self._world.loop.spawn(work, self._rng.uniform(0, 30))
-
-    def read_again(self) -> None:
-        """Some of the pages that people have are asked for again, and everybody's channels."""
-        for user_id in self._world.users:
-            self.list(user_id, self._world.channels[0])
-        kept = list(self._kept)
-        for key in self._rng.sample(kept, min(AGAIN, len(kept))):
-            self._fetch(*key)
-
-    def read_everything(self) -> None:
-        """Everybody lists their channels and reads every log from its begin."""
-        for user_id in self._world.users:
-            self.list(user_id, self._world.channels[0])
-            for channel_id in self._world.channels:
-                self._read_on(user_id, channel_id, 0)
-
-    def _read_on(self, user_id: str, channel_id: str, after: int) -> None:
-        window = Window(100, after=after)
-
-        def check(asked: Asked, page: Page) -> str:
-            self._world.judge.page(asked, window, page, None)
-            last = _last_seq(page.body or b"")
-            if last > after:
-                self._read_on(user_id, channel_id, last)
-            return _tier()
-
-        def call(services: Services) -> object:
-            return self._world.code.fetch(services, user_id, channel_id, window, frozenset())
-
-        self._send(Request("page", user_id, channel_id, call, check, position=after))
-
-    def _send(self, request: Request) -> None:
+    def send(self, request: Request) -> None:
+        """To any container."""
         self.launched += 1
         container = self._world.container()
         container.serving += 1
         container.start(lambda: serve(container, request), freezes=False)
 
 
-def _tier() -> str:
+def tier() -> str:
     """Which tier answered; an empty window needs none."""
     tier = meter().tier
     return "empty" if tier == "none" else tier
 
 
-def _last_seq(body: bytes) -> int:
+def last_seq(body: bytes) -> int:
+    """The last position that a page covers."""
     at = body.rfind(b'"last_seq":') + len(b'"last_seq":')
     return int(body[at:].split(b",")[0])

@@ -6,9 +6,10 @@ import random
 from collections import Counter
 from typing import Final
 
-from bench.sim.clients import OWNER, Clients
+from bench.sim.clients import OWNER
 from bench.sim.containers import Code, Container, Sizes
 from bench.sim.erasures import Erasures
+from bench.sim.everybody import Everybody
 from bench.sim.fibers import Loop
 from bench.sim.judge import Judge
 from bench.sim.ledger import Ledger
@@ -53,7 +54,7 @@ class World:
         self.judge = Judge(self.ledger)
         self.redis = SimRedis(self)
         self.weather = Phase(0, 0.0, *FINE)
-        self.clients = Clients(self)
+        self.clients = Everybody(self)
         self.erasures = Erasures(self)
         self.outcomes: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
@@ -150,6 +151,7 @@ class World:
         self.loop.now += QUIET_MS
         erased = self.rng.choice(self.users[1:])
         for weather, step in (
+            (FINE, lambda: self.clients.last_words(erased)),
             (FINE, self.clients.read_again),
             (FINE, lambda: self.erasures.begin(erased)),
             (OUTAGE, self.clients.read_again),
