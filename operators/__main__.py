@@ -10,7 +10,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from operators import table
@@ -24,15 +25,30 @@ from shared.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from shared.store.interface import Store
 
+Sleep = Callable[[float], None]
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status."""
+
+def main(
+    arguments: Sequence[str] | None = None,
+    state: Path = table.STATE,
+    sleep: Sleep = time.sleep,
+) -> int:
+    """Does what the command line asks for.
+
+    Args:
+        arguments: of the command line.
+        state: of the local stack that is meant where no table is named.
+        sleep: waits for a number of seconds.
+
+    Returns:
+        The exit status.
+    """
     from botocore.exceptions import BotoCoreError
 
     given = _parse(arguments)
     try:
-        store = table.deployed(given.table, given.region) if given.table else table.local()
-        return int(given.run(store, given))
+        store = table.deployed(given.table, given.region) if given.table else table.local(state)
+        return int(given.run(store, given, sleep))
     except BudgieError as error:
         return _fail(f"{error} {error.__cause__ or ''}")
     except (BotoCoreError, SettingsError, UnknownError, table.NoTableError) as error:
@@ -41,15 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _export_channel(store: Store, given: argparse.Namespace) -> int:
-    return _write(Exporter(store, time.sleep, now_ms).channel(given.id, given.after))
+def _export_channel(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
+    return _write(Exporter(store, sleep, now_ms).channel(given.id, given.after))
 
 
-def _export_user(store: Store, given: argparse.Namespace) -> int:
-    return _write(Exporter(store, time.sleep, now_ms).user(given.id, given.after))
+def _export_user(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
+    return _write(Exporter(store, sleep, now_ms).user(given.id, given.after))
 
 
-def _erase_user(store: Store, given: argparse.Namespace) -> int:
+def _erase_user(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
     if not given.yes:
         found = survey(store, given.id)
         _say(
@@ -58,7 +74,7 @@ def _erase_user(store: Store, given: argparse.Namespace) -> int:
         return _fail("nothing was changed; to erase, add --yes")
     settings = Settings.from_env(os.environ)
     stand_in = max(settings.cache_ttl_messages, settings.cache_ttl_channels)
-    erased = Eraser(store, time.sleep, now_ms, stand_in, _say).erase(given.id)
+    erased = Eraser(store, sleep, now_ms, stand_in, _say).erase(given.id)
     _say(f"redacted {erased.messages} messages; {erased.channels} channels have nothing more of this user")
     if erased.returned:
         return _fail(

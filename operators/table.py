@@ -32,7 +32,7 @@ def deployed(name: str, region: str | None) -> DynamoDBStore:
     config = Config(
         connect_timeout=2, read_timeout=20, retries={"mode": "standard", "total_max_attempts": ATTEMPTS}
     )
-    client: Any = boto3.client("dynamodb", region_name=region, config=config)
+    client: Any = boto3.Session(region_name=region).client("dynamodb", config=config)
     return DynamoDBStore(client, name)
 
 
