@@ -150,10 +150,10 @@ def decode(key: str, raw: bytes) -> Shareable:
 
 def _decode_block(key: str, raw: bytes) -> Block:
     first, count = _HEAD.unpack_from(raw)
-    channel_id, number, *erasures = key[1:].split(".")
-    start, end = block_range(int(number))
-    if key != block_key(channel_id, int(number), *map(int, erasures)):
+    channel_id, number, erasures = [*key[1:].split("."), "0"][:3]
+    if key != block_key(channel_id, int(number), int(erasures)):
         raise UnreadableError
+    start, end = block_range(int(number))
     if not (count and start <= first and first + count - 1 <= end):
         raise UnreadableError
     lengths = struct.unpack_from(f"<{count}I", raw, _HEAD.size)
