@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shared import keys
 from shared.model import ERASED, Former, Head
 from shared.store import items
+from shared.store.dynamodb.channels import below_user
 from shared.store.dynamodb.log import retry_conflicts
 from shared.store.dynamodb.table import ConditionFailedError
 
@@ -25,11 +26,7 @@ class DynamoDBErasures:
 
     def former_memberships(self, user_id: str) -> list[Former]:
         """One Query: about a read unit for each 50 channels."""
-        found = self._table.query(
-            ConsistentRead=True,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues={":pk": items.s(keys.user_pk(user_id)), ":sk": items.s(keys.FORMERS)},
-        )
+        found = below_user(self._table, user_id, keys.FORMERS)
         return [items.former_of(item) for item in found]
 
     def forget_former(self, user_id: str, former: Former) -> None:
