@@ -21,10 +21,14 @@ REQUIREMENTS := bootstrap runtime dev bench usual ministack sam artifact artifac
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
 TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
 export TOKEN_USER
+# The other tools have nobody that they take for meant.
+TOOL_USER := $(if $(filter command,$(origin USER)),$(USER))
+CHANNEL ?=
+export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run token demo usage capacity measure bench-report test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run token demo usage capacity export-channel export-user erase-user measure bench-report test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
 	template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -49,6 +53,15 @@ usage: .venv/.ready ## Redis commands, bytes and hit rate against the Upstash pl
 
 capacity: .venv/.ready ## What so many users need and cost a month: make capacity USERS=100 ARGS="--plot cost.svg"
 	@$(BIN)/python -m bench.capacity $(if $(USERS),--users $(USERS)) $(ARGS)
+
+export-channel: .venv/.ready ## A channel as JSON lines: make -s export-channel CHANNEL=id ARGS="--table NAME" >file
+	@$(BIN)/python -m operators export-channel "$$CHANNEL" $(ARGS)
+
+export-user: .venv/.ready ## What a user wrote, as JSON lines: make -s export-user USER=id ARGS="--table NAME" >file
+	@$(BIN)/python -m operators export-user "$$TOOL_USER" $(ARGS)
+
+erase-user: .venv/.ready ## Redact what a user wrote: make erase-user USER=id ARGS="--table NAME --yes"
+	@$(BIN)/python -m operators erase-user "$$TOOL_USER" $(ARGS)
 
 measure: .venv/.ready ## Measure anew what the planner counts with (bench/measured.json; some minutes)
 	@$(BIN)/python -m bench.measure $(ARGS)

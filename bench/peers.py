@@ -142,7 +142,7 @@ def _handler(store: Store, cached: Cached, model: type[BaseModel] | None) -> Man
     ) -> Any:  # noqa: ANN401 - FastAPI makes the answer of it
         head, membership = access.member(store.look(channel_id, caller))
         window = query.window()
-        tag = etag_of(head.seq, window, membership)
+        tag = etag_of(head, head.seq, window, membership)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if etags(if_none_match) & {tag, "*"}:
             return Response(None, 304, headers)

@@ -149,13 +149,14 @@ class Processes:
         write(record, {"name": name, "pid": popen.pid, "started": start_time(popen.pid)})
         return child
 
-    def announce(self, url: str) -> None:
-        """Let a second start say where the first one answers."""
+    def announce(self, url: str, **known: str) -> None:
+        """Let a second start say where the first one answers, and tools find what is behind it."""
         if self._lock is None:
             raise RuntimeError("Processes is not open")
         self._lock.seek(0)
         self._lock.truncate()
-        json.dump({"pid": os.getpid(), "started": start_time(os.getpid()), "url": url}, self._lock)
+        owner = {"pid": os.getpid(), "started": start_time(os.getpid()), "url": url}
+        json.dump(owner | known, self._lock)
         self._lock.flush()
 
     def close(self) -> None:

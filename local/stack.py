@@ -114,7 +114,7 @@ class Stack:
         gateway.start()
         opened.callback(gateway.close)
         self.url = gateway.url
-        processes.announce(self.url)
+        processes.announce(self.url, dynamodb=self.dynamodb_url, table=self._settings.table_name)
 
     def _launch_dynamodb(self, processes: Processes) -> dynamodb.Engine | None:
         settings = self._settings

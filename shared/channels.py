@@ -6,7 +6,7 @@ from typing import Any
 
 from shared import access, keys
 from shared.clock import rfc3339
-from shared.model import Head, Member, Membership
+from shared.model import ERASED, Head, Member, Membership, Preview
 
 
 def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
@@ -27,19 +27,23 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
         "version": head.version,
         "member_count": head.members,
         "last_seq": head.seq,
-        "last_message": last
-        and {
-            "id": keys.message_id(head.channel_id, last.seq),
-            "seq": last.seq,
-            "text": last.text,
-            "sender": last.sender,
-            "created_at": rfc3339(last.created_at),
-        },
+        "last_message": last and _preview_json(head.channel_id, last),
         "last_read_seq": membership.read_seq if membership else None,
         "unread_count": membership.unread(head) if membership else None,
         "role": membership.role if membership else None,
         "capabilities": access.capabilities(head, membership),
     }
+
+
+def _preview_json(channel_id: str, last: Preview) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": keys.message_id(channel_id, last.seq),
+        "seq": last.seq,
+        "text": last.text,
+        "sender": last.sender,
+        "created_at": rfc3339(last.created_at),
+    }
+    return shown | {"redacted": True} if last.sender == ERASED else shown
 
 
 def member_json(member: Member | Membership) -> dict[str, Any]:

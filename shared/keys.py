@@ -9,6 +9,7 @@ head        ``C#<channel>``   ``HEAD``                creating, posting, changin
 entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that settles a hole
 receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
 membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
+former      ``U#<user>``      ``L#<channel>``         leaving, being removed
 ==========  ================  ======================  ==========================================
 """
 
@@ -25,6 +26,9 @@ from urllib.parse import quote
 SEQ_DIGITS: Final = 12
 MAX_SEQ: Final = 10**SEQ_DIGITS - 1
 HEAD_SK: Final = "HEAD"
+MEMBERSHIPS: Final = "C#"
+FORMERS: Final = "L#"
+"""How the sort keys below a user begin."""
 ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 """Base 32 in ASCII order, so that ids sort as the numbers they stand for."""
 
@@ -48,7 +52,12 @@ def user_pk(user_id: str) -> str:
 
 def membership_sk(channel_id: str) -> str:
     """The sort key of a membership below its user."""
-    return f"C#{channel_id}"
+    return f"{MEMBERSHIPS}{channel_id}"
+
+
+def former_sk(channel_id: str) -> str:
+    """The sort key of a membership that ended, below its user."""
+    return f"{FORMERS}{channel_id}"
 
 
 def entry_sk(seq: int) -> str:
@@ -62,7 +71,7 @@ def receipt_sk(user_id: str, key: str) -> str:
 
 
 def channel_of(key: str) -> str:
-    """The channel id in a ``C#…`` key."""
+    """The channel id in a ``C#…`` or ``L#…`` key."""
     return key[2:]
 
 

@@ -54,8 +54,8 @@ class LogReader(Protocol):
     def begin(self) -> None:
         """A request begins: what can be done beside its vouching read is started."""
 
-    def remembered(self, channel_id: str, first: int, last: int) -> Span | None:
-        """The range if this process has all of it; for when the storage does not answer."""
+    def remembered(self, head: Head, first: int, last: int) -> Span | None:
+        """The range if this process has all of it as of that head; for when the storage does not answer."""
 
     def read(self, head: Head, first: int, last: int) -> Span:
         """Positions ``first`` to ``last``, ``last <= head.seq``, for a head read in this request."""
@@ -83,7 +83,7 @@ class DirectLogReader:
     def begin(self) -> None:
         """Nothing to start."""
 
-    def remembered(self, channel_id: str, first: int, last: int) -> Span | None:  # noqa: ARG002 - the interface
+    def remembered(self, head: Head, first: int, last: int) -> Span | None:  # noqa: ARG002 - the interface
         """Nothing is remembered."""
         return None
 
@@ -131,7 +131,7 @@ class DirectLogReader:
         if shown in found and found[shown].body is None:
             mend_preview(self._log, head.channel_id, shown)
         elif latest > shown:
-            self._log.correct_preview(head.channel_id, shown, preview_of(found[latest]))
+            self._log.correct_preview(head.channel_id, shown, preview_of(found[latest]), head.erasures)
 
     def _settle(self, head: Head, seq: int, later: Entry | None) -> Entry:
         counted = later.messages - (later.seq - seq) if later else head.messages - (head.seq - seq)
@@ -145,7 +145,10 @@ def _next(found: dict[int, Entry], seq: int) -> Entry | None:
 
 
 def mend_preview(log: Log, channel_id: str, voided: int) -> None:
-    """Shows the latest message before a void, where the head still shows the message that never came."""
+    """Shows the latest message before a void, where the head still shows the message that never came.
+
+    The head is read before the entries: a redaction in between is one that the correction then sees.
+    """
     head = log.head(channel_id)
     if head is None or head.last is None or head.last.seq != voided:
         return  # Somebody posted since: one read unit instead of a query and a write that fails.
@@ -156,4 +159,4 @@ def mend_preview(log: Log, channel_id: str, voided: int) -> None:
         if latest or not entries:
             break
         up_to = entries[-1].seq - 1
-    log.correct_preview(channel_id, voided, preview_of(latest) if latest else None)
+    log.correct_preview(channel_id, voided, preview_of(latest) if latest else None, head.erasures)

@@ -1,4 +1,4 @@
-"""A message's JSON: encoded once when it is posted, never parsed on the way out."""
+"""A message's JSON: encoded once when it is posted, never parsed on the way out; a redaction encodes it anew."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from shared import keys
 from shared.clock import from_rfc3339, rfc3339
-from shared.model import MAX_PREVIEW, MAX_PREVIEW_BYTES, Entry, Preview
+from shared.model import ERASED, MAX_PREVIEW, MAX_PREVIEW_BYTES, Entry, Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
 
 
 def encode(channel_id: str, seq: int, sender: str, created_at: int, draft: Draft) -> bytes:
-    """The message's JSON as every client gets it, for ever."""
+    """The message's JSON as every client gets it, until it is redacted."""
     message: dict[str, Any] = {
         "id": keys.message_id(channel_id, seq),
         "seq": seq,
@@ -42,6 +42,18 @@ def encode(channel_id: str, seq: int, sender: str, created_at: int, draft: Draft
     return dumps(message)
 
 
+def sender_of(body: bytes) -> str:
+    """Who sent a stored message."""
+    return str(json.loads(body)["sender"])
+
+
+def redacted(body: bytes) -> bytes:
+    """What is left of a message: that one was there, where and when. Of a redacted one the same again."""
+    message = json.loads(body)
+    kept = {"id": message["id"], "seq": message["seq"], "sender": ERASED, "text": ""}
+    return dumps(kept | {"created_at": message["created_at"], "redacted": True})
+
+
 def preview(seq: int, sender: str, text: str, created_at: int) -> Preview:
     """The start of a text, at most 100 characters and 140 bytes."""
     cut = text[:MAX_PREVIEW].encode()[:MAX_PREVIEW_BYTES].decode(errors="ignore")
@@ -49,7 +61,7 @@ def preview(seq: int, sender: str, text: str, created_at: int) -> Preview:
 
 
 def preview_of(entry: Entry) -> Preview:
-    """The preview of a stored message; the one place that parses a body, when a void put a preview wrong."""
+    """The preview of a stored message, for when a void or a redaction put a preview wrong."""
     message = json.loads(entry.body or b"{}")
     return preview(entry.seq, message["sender"], message["text"], from_rfc3339(message["created_at"]))
 

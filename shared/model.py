@@ -20,6 +20,8 @@ MAX_PREVIEW_BYTES: Final = 140
 (for user ids of up to 60 bytes; a UUID has 36)."""
 RECEIPT_SECONDS: Final = 24 * 3600
 """How long an ``Idempotency-Key`` is remembered."""
+ERASED: Final = "#erased"
+"""Who sent a redacted message, and made the channels of an erased user: no user's id can be this."""
 
 
 class Kind(StrEnum):
@@ -71,6 +73,8 @@ class Head:
     seq: int = 0
     messages: int = 0
     last: Preview | None = None
+    erasures: int = 0
+    """How often messages were redacted here. What was read under another number may show what is erased."""
     request_hash: bytes = b""
     """Of the request that created it, where that carried an ``Idempotency-Key``."""
 
@@ -107,8 +111,19 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """A membership that ended: where messages of a user stand though they are not there any more."""
+
+    channel_id: str
+    joined_at: int
+    """When the membership that ended last had begun."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One position of a log, settled for ever: a message's JSON as clients get it, or a void (``body`` None).
+
+    Only a redaction changes it, which leaves a message without sender and text.
 
     ``messages`` is how many positions up to this one were given to messages.
     """

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from shared.model import Entry, Head, Kind, Membership, Preview, Receipt, Role
+from shared.model import Entry, Former, Head, Kind, Membership, Preview, Receipt, Role
 from shared.store import items
 from shared.store.dynamodb import DynamoDBStore
 from shared.store.interface import Commit, Store
@@ -37,8 +37,8 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "commit": [lambda store: store.commit(COMMIT)],
     "void": [lambda store: store.void(CHANNEL, ENTRY)],
     "correct_preview": [
-        lambda store: store.correct_preview(CHANNEL, 1, PREVIEW),
-        lambda store: store.correct_preview(CHANNEL, 1, None),
+        lambda store: store.correct_preview(CHANNEL, 1, PREVIEW, 0),
+        lambda store: store.correct_preview(CHANNEL, 1, None, 0),
     ],
     "entries": [lambda store: store.entries(CHANNEL, 1, 2), lambda store: store.entries(CHANNEL, 1, 1)],
     "latest_entries": [lambda store: store.latest_entries(CHANNEL, 1, 1)],
@@ -60,8 +60,18 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "membership": [lambda store: store.membership(CHANNEL, "ada")],
     "add_member": [lambda store: store.add_member(MEMBER)],
     "change_role": [lambda store: store.change_role(MEMBER, Role.OWNER)],
-    "remove_member": [lambda store: store.remove_member(MEMBER)],
+    "remove_member": [
+        lambda store: store.remove_member(MEMBER),
+        lambda store: store.remove_member(MEMBER, even_last_owner=True),
+    ],
     "move_read_position": [lambda store: store.move_read_position(CHANNEL, "ada", 1, 1, force=False)],
+    "former_memberships": [lambda store: store.former_memberships("ada")],
+    "forget_former": [lambda store: store.forget_former("ada", Former(CHANNEL, 0))],
+    "redact": [lambda store: store.redact(CHANNEL, 1, b"{}")],
+    "count_erasure": [
+        lambda store: store.count_erasure(CHANNEL, "ada"),
+        lambda store: store.count_erasure(CHANNEL, "eve"),
+    ],
     "ping": [lambda store: store.ping()],
 }
 """How each method is called, in each way that makes it ask for something else."""
@@ -100,6 +110,11 @@ class NotingClient:
         self._note("PutItem", Item)
         if self._refuses:
             raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "PutItem")
+        return {}
+
+    def delete_item(self, *, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+        """Done."""
+        self._note("DeleteItem", Key)
         return {}
 
     def update_item(self, *, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above

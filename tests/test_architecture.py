@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = frozenset({"functions", "shared", "local", "bench", "tests"})
+OURS = frozenset({"functions", "shared", "operators", "local", "bench", "tests"})
 MAY_IMPORT = {
     "shared": frozenset({"shared"}),
     "functions": frozenset({"shared", "functions"}),
     "local": frozenset({"shared", "functions", "local"}),
-    "bench": frozenset({"shared", "functions", "local", "bench"}),
+    "operators": frozenset({"shared", "local", "operators"}),
+    "bench": frozenset({"shared", "functions", "operators", "local", "bench"}),
     "tests": OURS,
 }
 FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))

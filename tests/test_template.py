@@ -12,7 +12,9 @@ import pytest
 from local import template
 from local.intrinsics import Resolver, parse
 from shared.log_reader import DEAD_MS
+from shared.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
 from shared.settings import Settings
+from shared.store import items
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PATH: Final = ROOT / "template.yaml"
@@ -128,3 +130,20 @@ def test_each_exception_from_checkovs_rules_has_a_reason() -> None:
     lines = (ROOT / ".checkov.yaml").read_text(encoding="utf-8").split("skip-check:\n")[1].splitlines()
     for line in lines:
         assert re.fullmatch(r"  - CKV_AWS_\d+  # [A-Z].{20,}\.", line), line
+
+
+def test_what_dynamodb_deletes_by_itself() -> None:
+    """Idempotency items alone have the attribute of the table's time to live, in seconds, a day after their post."""
+    ttl = RESOURCES["Table"]["Properties"]["TimeToLiveSpecification"]
+    assert ttl["Enabled"] is True
+    membership = Membership("ada", "c" * 16, Role.MEMBER, 0)
+    receipt = items.receipt_item("c" * 16, "ada", Receipt("key", b"", 1, 1, 1_795_459_464))
+    others = [
+        items.head_item(Head("c" * 16, Kind.PUBLIC, "", "", "ada", 0)),
+        items.entry_item("c" * 16, Entry(1, 1, 0, b"{}")),
+        items.membership_item(membership),
+        items.former_item(membership),
+    ]
+    assert receipt[ttl["AttributeName"]] == {"N": "1795459464"}
+    assert not [each for each in others if ttl["AttributeName"] in each]
+    assert RECEIPT_SECONDS == 24 * 3600

@@ -50,12 +50,13 @@ class Clients:
     def launch(self) -> None:
         """One request of somebody's."""
         channel_id = self._rng.choice(self._world.channels)
-        user_id = self._somebody(channel_id)
-        requests = (self.fetch, self.post, self.list, self.mark, self.one, self.member)
-        request = self._rng.choices(requests, (50, 30, 8, 4, 3, 5))[0]
+        user_id = self.somebody(channel_id)
+        requests = (self.fetch, self.post, self.list, self.mark, self.one, self.member, self.erase)
+        request = self._rng.choices(requests, (50, 30, 8, 4, 3, 5, 0.4))[0]
         request(user_id, channel_id)
 
-    def _somebody(self, channel_id: str) -> str:
+    def somebody(self, channel_id: str) -> str:
+        """A member as a rule."""
         users = self._world.users
         members = [user for user in users if channel_id in self._world.ledger.members[user]]
         return self._rng.choice(members if members and self._world.chance(0.85) else users)
@@ -64,9 +65,10 @@ class Clients:
 
     def fetch(self, user_id: str, channel_id: str) -> None:
         """A page, from wherever people read."""
-        self._fetch(user_id, channel_id, self._window(user_id, channel_id))
+        self.ask(user_id, channel_id, self._window(user_id, channel_id))
 
-    def _fetch(self, user_id: str, channel_id: str, window: Window) -> None:
+    def ask(self, user_id: str, channel_id: str, window: Window) -> None:
+        """A page, by its ETag if they have it."""
         etag, body = self._kept.get((user_id, channel_id, window), ("", None))
         etags = frozenset({etag} if etag and self._world.chance(0.8) else ())
         accepted = self._rng.choice(CODINGS)
@@ -76,19 +78,19 @@ class Clients:
             self._world.judge.page(asked, window, page, body if page.etag in etags else None)
             if self._world.chance(0.2):
                 soon = self._rng.choice((5.0, 50.0, 500.0))
-                self._world.loop.spawn(lambda: self._fetch(user_id, channel_id, window), soon)
+                self._world.loop.spawn(lambda: self.ask(user_id, channel_id, window), soon)
             if page.body is None:
                 return "304"
             self._kept[user_id, channel_id, window] = (page.etag, page.body)
             if window.after is not None or window.anchor == "oldest":
-                self._cursors[user_id, channel_id] = _last_seq(page.body)
-            return "stale" if page.stale else _tier()
+                self._cursors[user_id, channel_id] = last_seq(page.body)
+            return "stale" if page.stale else tier()
 
         def call(services: Services) -> object:
             return self._world.code.fetch(services, user_id, channel_id, window, etags, accepted)
 
         position = (window.before or 0) - 1 if window.before else window.after or window.around or 0
-        self._send(Request("page", user_id, channel_id, call, check, position=position))
+        self.send(Request("page", user_id, channel_id, call, check, position=position))
 
     def _window(self, user_id: str, channel_id: str) -> Window:
         rng, limit = self._rng, self._rng.choice(LIMITS)
@@ -129,8 +131,8 @@ class Clients:
     def _attempt(self, writing: Writing, user_id: str, attempt: int) -> None:
         drafts = [Draft(text) for text in writing.texts]
 
-        def check(_asked: Asked, posted: Posted) -> str:
-            self._world.judge.posted(writing, posted)
+        def check(asked: Asked, posted: Posted) -> str:
+            self._world.judge.posted(asked, writing, posted)
             return "replayed" if posted.replayed else "posted"
 
         def call(services: Services) -> object:
@@ -143,7 +145,7 @@ class Clients:
                 delay = self._rng.choice((0.0, 20.0, 500.0, 5_000.0))
                 self._world.loop.spawn(lambda: self._attempt(writing, user_id, attempt + 1), delay)
 
-        self._send(Request("post", user_id, writing.channel_id, call, check, failed))
+        self.send(Request("post", user_id, writing.channel_id, call, check, failed))
 
     def list(self, user_id: str, channel_id: str) -> None:
         """The caller's channels."""
@@ -155,7 +157,7 @@ class Clients:
         def call(services: Services) -> object:
             return self._world.code.listing(services, user_id, Listing(100))
 
-        self._send(Request("list", user_id, channel_id, call, check))
+        self.send(Request("list", user_id, channel_id, call, check))
 
     def mark(self, user_id: str, channel_id: str) -> None:
         """Marks as read, sometimes as unread."""
@@ -172,7 +174,7 @@ class Clients:
         def call(services: Services) -> object:
             return mark_read(services, user_id, channel_id, seq, force=force)
 
-        self._send(Request("mark", user_id, channel_id, call, check))
+        self.send(Request("mark", user_id, channel_id, call, check))
 
     def one(self, user_id: str, channel_id: str) -> None:
         """One message by its id."""
@@ -189,7 +191,7 @@ class Clients:
             except MessageNotFoundError:
                 return None
 
-        self._send(Request("one", user_id, channel_id, call, check))
+        self.send(Request("one", user_id, channel_id, call, check))
 
     def member(self, user_id: str, channel_id: str) -> None:
         """The owner lets somebody in or removes them; or they leave."""
@@ -204,45 +206,29 @@ class Clients:
             put_member(services, actor, channel_id, user_id, Role.MEMBER)
             return "joined"
 
-        self._send(Request("member", actor, channel_id, call, lambda _, done: str(done)))
+        self.send(Request("member", actor, channel_id, call, lambda _, done: str(done)))
 
-    # --- when all is quiet ---
+    def erase(self, user_id: str, channel_id: str) -> None:  # noqa: ARG002 - as the others
+        """An operator erases somebody; the owner stays, who lets people in again."""
+        if user_id != OWNER:
+            self.launched += 1
+            self._world.erasures.begin(user_id)
 
-    def read_everything(self) -> None:
-        """Everybody lists their channels and reads every log from its begin."""
-        for user_id in self._world.users:
-            self.list(user_id, self._world.channels[0])
-            for channel_id in self._world.channels:
-                self._read_on(user_id, channel_id, 0)
-
-    def _read_on(self, user_id: str, channel_id: str, after: int) -> None:
-        window = Window(100, after=after)
-
-        def check(asked: Asked, page: Page) -> str:
-            self._world.judge.page(asked, window, page, None)
-            last = _last_seq(page.body or b"")
-            if last > after:
-                self._read_on(user_id, channel_id, last)
-            return _tier()
-
-        def call(services: Services) -> object:
-            return self._world.code.fetch(services, user_id, channel_id, window, frozenset())
-
-        self._send(Request("page", user_id, channel_id, call, check, position=after))
-
-    def _send(self, request: Request) -> None:
+    def send(self, request: Request) -> None:
+        """To any container."""
         self.launched += 1
         container = self._world.container()
         container.serving += 1
         container.start(lambda: serve(container, request), freezes=False)
 
 
-def _tier() -> str:
+def tier() -> str:
     """Which tier answered; an empty window needs none."""
     tier = meter().tier
     return "empty" if tier == "none" else tier
 
 
-def _last_seq(body: bytes) -> int:
+def last_seq(body: bytes) -> int:
+    """The last position that a page covers."""
     at = body.rfind(b'"last_seq":') + len(b'"last_seq":')
     return int(body[at:].split(b",")[0])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from bench.sim.fibers import Fiber, Host
 from bench.sim.redis import SimUpstash
 from bench.sim.store import SimStore
+from operators.erase_user import Eraser
 from shared.cache.build import Cache, memory_tiers
 from shared.cache.metrics import CacheMetrics
 from shared.cache.reader import CachedLogReader
@@ -42,6 +43,7 @@ class Code:
     fetch: Callable[..., object] = fetch_messages
     post: Callable[..., object] = post_message
     listing: Callable[..., object] = list_channels
+    eraser: type[Eraser] = Eraser
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,23 +27,29 @@ class Judge:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def posted(self, writing: Writing, posted: Posted) -> None:
+    def posted(self, asked: Asked, writing: Writing, posted: Posted) -> None:
         """An acknowledgement: from now on every reader must see it."""
-        if writing.answer is not None and writing.answer != posted.bodies:
-            raise WrongError("the same key was answered with two results")
-        writing.answer, writing.may_stand = posted.bodies, True
         log = self._ledger.logs[writing.channel_id]
         if not all(posted.bodies):
             raise WrongError("acknowledged a void")
-        messages = [json.loads(body) for body in posted.bodies]
+        begin = posted.last_seq - len(posted.bodies) + 1
+        bodies = [log.original(seq, body) for seq, body in enumerate(posted.bodies, begin)]
+        for seq, body in enumerate(posted.bodies, begin):
+            if log.is_erased(seq, asked) and body == log.redacted[seq][0]:
+                raise WrongError(f"answered message {seq} again, whose sender was erased before")
+        if writing.answer is not None and writing.answer != bodies:
+            raise WrongError("the same key was answered with two results")
+        writing.answer, writing.may_stand = bodies, True
+        messages = [json.loads(body) for body in bodies]
         if [message["text"] for message in messages] != writing.texts:
             raise WrongError("acknowledged another text")
         first = posted.last_seq - len(messages) + 1
         if [message["seq"] for message in messages] != list(range(first, posted.last_seq + 1)):
             raise WrongError("acknowledged positions that are not adjacent")
-        for seq, body in enumerate(posted.bodies, start=first):
+        for seq, body in enumerate(bodies, start=first):
             self._ledger.acknowledgements += 1
-            if log.acknowledged.setdefault(seq, (self._ledger.acknowledgements, body))[1] != body:
+            stands = log.redacted.get(seq, (body, body))[1]
+            if log.acknowledged.setdefault(seq, (self._ledger.acknowledgements, stands))[1] != stands:
                 raise WrongError(f"acknowledged two messages at {seq}")
         log.last_acknowledged = max(log.last_acknowledged, posted.last_seq)
 
@@ -107,6 +113,12 @@ class Judge:
             acknowledged = log.acknowledged.get(seq)
             if acknowledged and acknowledged[0] <= asked.acknowledgements and acknowledged[1] != body:
                 raise WrongError(f"the acknowledged message {seq} is gone")
+        for seq in range(first, last + 1):
+            before = log.redacted.get(seq, (b"", b""))[0]
+            if before and before in shown.messages:
+                if log.is_erased(seq, asked):
+                    raise WrongError(f"shows message {seq}, whose sender was erased before")
+                standing[seq] = before
         bodies = [body for body in standing.values() if body is not None]
         if b",".join(bodies) != shown.messages:
             raise WrongError(difference(standing, shown.messages))
@@ -137,6 +149,9 @@ class Judge:
                 raise WrongError(f"the list {'shows' if channel_id in shown else 'lacks'} {channel_id}")
         for channel_id, channel in shown.items():
             self._listed(channel_id, channel, oldest)
+            last = channel["last_message"]
+            if last and last["text"] and self._ledger.logs[channel_id].is_erased(last["seq"], asked):
+                raise WrongError(f"the list shows message {last['seq']}, whose sender was erased before")
 
     def _listed(self, channel_id: str, channel: dict[str, Any], oldest: float) -> None:
         last, read = channel["last_seq"], channel["last_read_seq"]
@@ -183,8 +198,8 @@ class Judge:
             for seq, (_, body) in log.acknowledged.items():
                 if bodies.get(seq) != body:
                     raise WrongError(f"the acknowledged message {seq} is gone")
-            for seq, text in [(seq, json.loads(body)["text"]) for seq, body in bodies.items() if body]:
-                places[channel_id, text].append(seq)
+            for seq, body in [(seq, body) for seq, body in bodies.items() if body]:
+                places[channel_id, json.loads(log.original(seq, body))["text"]].append(seq)
             self._preview(channel_id, max((seq for seq, body in bodies.items() if body), default=0))
         for writing in self._ledger.writings:
             self._stored(writing, [places[writing.channel_id, text] for text in writing.texts])
@@ -194,6 +209,8 @@ class Judge:
         shown = head.last.seq if head and head.last else 0
         if shown != latest:
             raise WrongError(f"{channel_id} shows message {shown} as its latest, which is {latest}")
+        if head and head.last and head.last.text and shown in self._ledger.logs[channel_id].erased:
+            raise WrongError(f"{channel_id} shows the text of message {shown}, whose sender was erased")
 
     def _stored(self, writing: Writing, places: Sequence[list[int]]) -> None:
         found = [place for each in places for place in each]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bench.sim.pages import WrongError
 from shared.model import Look
 from shared.store.interface import Taken
 
@@ -25,6 +27,19 @@ class Log:
     last_acknowledged: int = 0
     seen: dict[int, bytes | None] = field(default_factory=dict)
     """What any reader was shown at a position; None for a void."""
+    redacted: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+    """Position: the message as it was posted, and as it is since its redaction."""
+    erased: dict[int, int] = field(default_factory=dict)
+    """Position: the how-manieth erasure that was done with it."""
+
+    def original(self, seq: int, body: bytes) -> bytes:
+        """A message as it was posted."""
+        before, after = self.redacted.get(seq, (body, body))
+        return before if body == after else body
+
+    def is_erased(self, seq: int, asked: Asked) -> bool:
+        """Whether the message's erasure had been acknowledged when a request began."""
+        return self.erased.get(seq, asked.erasures + 1) <= asked.erasures
 
 
 @dataclass
@@ -48,6 +63,7 @@ class Asked:
     channel_id: str
     at: float
     acknowledgements: int
+    erasures: int
     last_acknowledged: int
     head_seq: int
     is_member: bool
@@ -67,6 +83,7 @@ class Ledger:
         self.truth = world.truth
         self.logs: defaultdict[str, Log] = defaultdict(Log)
         self.acknowledgements = 0
+        self.erasures = 0
         self.members: defaultdict[str, set[str]] = defaultdict(set)
         """The channels of each user."""
         self.changed_at: dict[tuple[str, str], float] = {}
@@ -74,6 +91,8 @@ class Ledger:
         self.vouched: dict[tuple[str, str, str], float] = {}
         """When a container, a channel and a user were last brought together by a look."""
         self.writings: list[Writing] = []
+        self.joins: Counter[tuple[str, str]] = Counter()
+        """How often a user, named after a channel, became a member of it."""
         self._changes: Counter[tuple[str, str]] = Counter()
 
     def taken(self, channel_id: str, taken: Taken) -> None:
@@ -85,12 +104,35 @@ class Ledger:
     def joined(self, channel_id: str, user_id: str) -> None:
         """A membership began."""
         self.members[user_id].add(channel_id)
+        self.joins[channel_id, user_id] += 1
         self._changed(channel_id, user_id)
 
     def left(self, channel_id: str, user_id: str) -> None:
         """A membership ended."""
         self.members[user_id].discard(channel_id)
         self._changed(channel_id, user_id)
+
+    def redacted(self, channel_id: str, seq: int, before: bytes, after: bytes) -> None:
+        """A message was written anew; whoever reads it again may see either, until the erasure is acknowledged."""
+        log = self.logs[channel_id]
+        log.redacted[seq] = (before, after)
+        if seq in log.seen:
+            log.seen[seq] = after
+        if seq in log.acknowledged:
+            log.acknowledged[seq] = (log.acknowledged[seq][0], after)
+
+    def erased(self, messages: Sequence[tuple[str, int]]) -> None:
+        """An erasure was acknowledged that had to redact at least these.
+
+        Raises:
+            WrongError: it did not.
+        """
+        self.erasures += 1
+        for channel_id, seq in messages:
+            log = self.logs[channel_id]
+            if seq not in log.redacted:
+                raise WrongError(f"erased, and message {seq} of {channel_id} still stands")
+            log.erased.setdefault(seq, self.erasures)
 
     def _changed(self, channel_id: str, user_id: str) -> None:
         self._changes[channel_id, user_id] += 1
@@ -111,6 +153,7 @@ class Ledger:
             channel_id=channel_id,
             at=self.world.loop.now,
             acknowledgements=self.acknowledgements,
+            erasures=self.erasures,
             last_acknowledged=log.last_acknowledged,
             head_seq=head.seq if head else 0,
             is_member=channel_id in self.members[user_id],

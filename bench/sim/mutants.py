@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bench.sim import planted, planted_pages
+from bench.sim import planted, planted_erasures, planted_pages
 from bench.sim.containers import Code
 
 
@@ -63,5 +63,30 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "list-from-memory": Mutant(
         "shows the list of channels of up to 300 s ago", Code(listing=planted.list_from_memory)
+    ),
+    "memory-unnumbered": Mutant(
+        "serves from memory what was read before a redaction", Code(reader=planted_erasures.MemoryUnnumbered)
+    ),
+    "redis-unnumbered": Mutant(
+        "serves from Redis what was read before a redaction", Code(reader=planted_erasures.RedisUnnumbered)
+    ),
+    "etag-unnumbered": Mutant(
+        "answers 304 though a message was redacted", Code(fetch=planted_erasures.etag_unnumbered)
+    ),
+    "count-first": Mutant(
+        "raises the number of redactions before it redacts", Code(eraser=planted_erasures.CountsFirst)
+    ),
+    "count-nothing": Mutant(
+        "redacts without raising the number", Code(eraser=planted_erasures.CountsNothing)
+    ),
+    "redact-before-leaving": Mutant(
+        "ends memberships after it has redacted", Code(eraser=planted_erasures.RedactsBeforeLeaving)
+    ),
+    "preview-stays": Mutant(
+        "leaves the erased text in the list of channels", Code(eraser=planted_erasures.LeavesPreviews)
+    ),
+    "acknowledge-early": Mutant(
+        "calls a user erased while pages from before may still stand in",
+        Code(eraser=planted_erasures.AcknowledgesEarly),
     ),
 }

@@ -117,7 +117,7 @@ class AcceptsWhatIsBehind(CachedLogReader):
     def read(self, head: Head, first: int, last: int) -> Span:
         """As far as memory goes."""
         for end in range(last, first, -1):
-            span = self.remembered(head.channel_id, first, end)
+            span = self.remembered(head, first, end)
             if span is not None:
                 return span
         return super().read(head, first, last)
@@ -130,8 +130,8 @@ class _Padded:
     def begin(self) -> None:
         self._direct.begin()
 
-    def remembered(self, channel_id: str, first: int, last: int) -> Span | None:
-        return self._direct.remembered(channel_id, first, last)
+    def remembered(self, head: Head, first: int, last: int) -> Span | None:
+        return self._direct.remembered(head, first, last)
 
     def read(self, head: Head, first: int, last: int) -> Span:
         span = self._direct.read(head, first, last)
@@ -180,11 +180,11 @@ def fetch_then_vouch(
         end = known.head.seq
         if max(window.before or 0, window.after or 0, window.around or 0) <= end:
             first, last = positions(window, known.head, known.membership)
-            span = services.reader.remembered(channel_id, first, last)
+            span = services.reader.remembered(known.head, first, last)
             if span is not None:
                 access.member(services.store.look(channel_id, user_id))
                 body = page_json(known.head, span, has_more_after=last < end)
-                return Page(etag_of(end, window, known.membership), body)
+                return Page(etag_of(known.head, end, window, known.membership), body)
     return fetch_messages(services, user_id, channel_id, window, etags, accepted)
 
 

@@ -14,11 +14,22 @@ if TYPE_CHECKING:
     from bench.sim.containers import Container
 
 T = TypeVar("T")
-WRITES: Final = frozenset(
-    {"take", "commit", "void", "correct_preview", "add_member", "remove_member", "move_read_position"}
+GATHER: Final = 0.1
+"""How often people come together where something is erased."""
+REPEATABLE: Final = frozenset(
+    {
+        "take",
+        "commit",
+        "void",
+        "correct_preview",
+        "move_read_position",
+        "redact",
+        "count_erasure",
+        "forget_former",
+    }
 )
-REPEATABLE: Final = frozenset({"take", "commit", "void", "correct_preview", "move_read_position"})
 """Writes that the SDK may send twice; a transaction's token protects the others, and the commit too as a rule."""
+WRITES: Final = REPEATABLE | {"add_member", "remove_member"}
 
 
 class SimStore:
@@ -125,15 +136,35 @@ class SimStore:
             self._world.ledger.joined(membership.channel_id, membership.user_id)
         return standing
 
-    def remove_member(self, membership: Membership) -> bool:
+    def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
         """See ``Members``."""
-        return self._call("remove_member", self._remove_member, membership)
+        return self._call("remove_member", self._remove_member, membership, even_last_owner)
 
-    def _remove_member(self, membership: Membership) -> bool:
-        removed = self._truth.remove_member(membership)
+    def _remove_member(self, membership: Membership, even_last_owner: bool) -> bool:  # noqa: FBT001 - passed on
+        removed = self._truth.remove_member(membership, even_last_owner=even_last_owner)
         if removed:
             self._world.ledger.left(membership.channel_id, membership.user_id)
         return removed
+
+    def redact(self, channel_id: str, seq: int, body: bytes) -> None:
+        """See ``Erasures``."""
+        self._call("redact", self._redact, channel_id, seq, body)
+
+    def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
+        """See ``Erasures``."""
+        self._gather(channel_id)
+        return self._call("count_erasure", self._truth.count_erasure, channel_id, user_id)
+
+    def _gather(self, channel_id: str) -> None:
+        if self._world.chance(GATHER):
+            self._world.clients.gather(channel_id)
+
+    def _redact(self, channel_id: str, seq: int, body: bytes) -> None:
+        self._gather(channel_id)
+        [before] = self._truth.entries(channel_id, seq, seq)
+        self._truth.redact(channel_id, seq, body)
+        if before.body is not None and before.body != body:
+            self._world.ledger.redacted(channel_id, seq, before.body, body)
 
     # --- what a call goes through ---
 

@@ -75,6 +75,8 @@ _REDIS: Final = (
 _GAPS_MS: Final = ((45, 3.0), (30, 30.0), (15, 500.0), (10, 6_000.0))
 FINE: Final = (StoreWeather(0, 0, 0, 0, 0, 0, 0), RedisWeather(0, 0, 0, 0, 0, 0, 0, 0))
 """For the end, when what is left is read once more."""
+OUTAGE: Final = (StoreWeather(1, 0, 0, 0, 0, 0, 0), FINE[1])
+"""And for what may stand in then."""
 
 
 def next_phase(rng: Random) -> Phase:

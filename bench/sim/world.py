@@ -6,15 +6,17 @@ import random
 from collections import Counter
 from typing import Final
 
-from bench.sim.clients import OWNER, Clients
+from bench.sim.clients import OWNER
 from bench.sim.containers import Code, Container, Sizes
+from bench.sim.erasures import Erasures
+from bench.sim.everybody import Everybody
 from bench.sim.fibers import Loop
 from bench.sim.judge import Judge
 from bench.sim.ledger import Ledger
 from bench.sim.pages import WrongError
 from bench.sim.redis import SimRedis
 from bench.sim.result import Result
-from bench.sim.weather import FINE, Phase, next_phase
+from bench.sim.weather import FINE, OUTAGE, Phase, next_phase
 from shared.cache.redis import BundlePolicy
 from shared.messages import Draft, encode, preview
 from shared.model import Entry, Head, Kind, Membership, Role
@@ -52,7 +54,8 @@ class World:
         self.judge = Judge(self.ledger)
         self.redis = SimRedis(self)
         self.weather = Phase(0, 0.0, *FINE)
-        self.clients = Clients(self)
+        self.clients = Everybody(self)
+        self.erasures = Erasures(self)
         self.outcomes: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.voids = 0
@@ -128,6 +131,11 @@ class World:
         self._containers.append(container)
         return container
 
+    def tool(self) -> Container:
+        """A process of an operator's, which serves nobody."""
+        self._born += 1
+        return Container(self, f"t{self._born}", self.rng.randint(-500, 500), self._sizes)
+
     # --- its course ---
 
     def _drive(self) -> None:
@@ -140,10 +148,19 @@ class World:
                 self.loop.wait(self.rng.expovariate(1 / self.weather.gap_ms))
 
     def _finish(self) -> None:
-        self.weather = Phase(0, 0.0, *FINE)
         self.loop.now += QUIET_MS
-        self.loop.spawn(self.clients.read_everything)
-        self.loop.run()
+        erased = self.rng.choice(self.users[1:])
+        for weather, step in (
+            (FINE, lambda: self.clients.last_words(erased)),
+            (FINE, self.clients.read_again),
+            (FINE, lambda: self.erasures.begin(erased)),
+            (OUTAGE, self.clients.read_again),
+            (FINE, self.clients.read_again),
+            (FINE, self.clients.read_everything),
+        ):
+            self.weather = Phase(0, 0.0, *weather)
+            self.loop.spawn(step)
+            self.loop.run()
         try:
             self.judge.audit()
         except WrongError as error:
@@ -160,9 +177,10 @@ class World:
         for user in members:
             self.ledger.joined(channel_id, user)
         for i in range(self.rng.choice((0, 0, 10, 45, 95))):
-            taken = self.truth.take(channel_id, 1, preview(0, OWNER, f"old {i}", now))
+            sender = self.rng.choice(members)
+            taken = self.truth.take(channel_id, 1, preview(0, sender, f"old {i}", now))
             assert isinstance(taken, Taken)
-            body = encode(channel_id, taken.seq, OWNER, now, Draft(f"old {i}"))
+            body = encode(channel_id, taken.seq, sender, now, Draft(f"old {i}"))
             self.truth.void(channel_id, Entry(taken.seq, taken.messages, now, body))
             self.ledger.taken(channel_id, taken)
 

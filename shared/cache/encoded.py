@@ -33,7 +33,7 @@ class EncodedPage:
 
 def state(head: Head, first: int, last: int) -> State:
     """What determines the bytes of a channel's page that is complete to ``last``."""
-    return first, last, head.seq
+    return first, last, head.seq, head.erasures
 
 
 def encoded_key(channel_id: str, first: int, last: int, coding: str) -> str:

@@ -1,8 +1,9 @@
 """Reading ranges of logs through the cache: blocks from memory, then Redis; what they lack from the storage.
 
 The head was read in this request, so its ``seq`` vouches for how far the log goes: a range is served only if it is
-there to its end. What stands at a settled position never changes, so a block needs no invalidation: it is complete, or
-it is a little behind and is caught up.
+there to its end. What stands at a settled position never changes but by a redaction, which raises the head's
+``erasures``: that number is part of each block's key, so a block needs no invalidation. It is complete, or it is a
+little behind and is caught up. See ``docs/adr/0009``.
 """
 
 from __future__ import annotations
@@ -39,22 +40,22 @@ class CachedLogReader:
 
     def read(self, head: Head, first: int, last: int) -> Span:
         """See ``LogReader``: nothing but memory where it has the whole range."""
-        span = self.remembered(head.channel_id, first, last)
+        span = self.remembered(head, first, last)
         if span is not None:
             if span.bodies:
                 self._metrics.read("pages", "memory")
             return span
-        blocks = self._remembered(head.channel_id, first, last)
-        blocks |= self._fetched(head.channel_id, blocks, first, last)
+        blocks = self._remembered(head, first, last)
+        blocks |= self._fetched(head, blocks, first, last)
         outcome = "redis"
         if not _covers(blocks, first, last):
             outcome = self._fill(head, blocks, first, last)
         self._metrics.read("pages", outcome)
         return _span(blocks, first, last)
 
-    def remembered(self, channel_id: str, first: int, last: int) -> Span | None:
+    def remembered(self, head: Head, first: int, last: int) -> Span | None:
         """The range if memory has all of it: the way that nearly every read goes, so it does little else."""
-        wanted = {block_key(channel_id, each): block_range(each)[1] for each in _blocks(first, last)}
+        wanted = {_key(head, each): block_range(each)[1] for each in _blocks(first, last)}
         found = self._memory.get(list(wanted))
         bodies: list[bytes | None] = []
         for key, end in wanted.items():
@@ -64,15 +65,15 @@ class CachedLogReader:
             bodies += block.slice(start, end_here)
         return Span(first, bodies)
 
-    def _remembered(self, channel_id: str, first: int, last: int) -> dict[int, Block]:
-        wanted = {block_key(channel_id, each): each for each in _blocks(first, last)}
+    def _remembered(self, head: Head, first: int, last: int) -> dict[int, Block]:
+        wanted = {_key(head, each): each for each in _blocks(first, last)}
         found = self._memory.get(list(wanted))
         return {wanted[key]: value for key, value in found.items() if isinstance(value, Block)}
 
-    def _fetched(self, channel_id: str, blocks: dict[int, Block], first: int, last: int) -> dict[int, Block]:
+    def _fetched(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> dict[int, Block]:
         """What the shared tier adds to blocks that do not reach."""
         wanted = {
-            block_key(channel_id, each): each
+            _key(head, each): each
             for each in _blocks(first, last)
             if each not in blocks or not _reaches(blocks[each], each, first, last)
         }
@@ -81,7 +82,7 @@ class CachedLogReader:
             if isinstance(value, Block):
                 mine = blocks.get(wanted[key])
                 better[wanted[key]] = mine.joined(value) if mine else value
-        self._memory.put({block_key(channel_id, each): block for each, block in better.items()})
+        self._memory.put({_key(head, each): block for each, block in better.items()})
         return better
 
     def _fill(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> str:
@@ -94,11 +95,15 @@ class CachedLogReader:
             start, end = max(start, low), min(end, span.last)
             run = Block.of(start, span.bodies[start - low : end - low + 1])
             blocks[each] = blocks[each].joined(run) if each in blocks else run
-            fresh[block_key(head.channel_id, each)] = blocks[each]
+            fresh[_key(head, each)] = blocks[each]
         self._memory.put(fresh)
         self._shared.put(fresh)
         held = (last - first + 1) - (high - low + 1)
         return "caught_up" if held >= high - low + 1 else "miss"
+
+
+def _key(head: Head, block: int) -> str:
+    return block_key(head.channel_id, block, head.erasures)
 
 
 def _blocks(first: int, last: int) -> range:

@@ -109,9 +109,12 @@ Shareable = Block | ChannelList
 """Values that containers share; others stay in the process that made them."""
 
 
-def block_key(channel_id: str, block: int) -> str:
-    """The key of block ``block``, which holds the positions from ``block * 50 + 1`` on."""
-    return f"b{channel_id}.{block}"
+def block_key(channel_id: str, block: int, erasures: int = 0) -> str:
+    """The key of block ``block``, which holds the positions from ``block * 50 + 1`` on.
+
+    ``erasures`` is the head's: what was read under another number is found by nobody any more.
+    """
+    return f"b{channel_id}.{block}.{erasures}" if erasures else f"b{channel_id}.{block}"
 
 
 def channels_key(user_id: str) -> str:
@@ -147,7 +150,9 @@ def decode(key: str, raw: bytes) -> Shareable:
 
 def _decode_block(key: str, raw: bytes) -> Block:
     first, count = _HEAD.unpack_from(raw)
-    channel_id, _, number = key[1:].rpartition(".")
+    channel_id, number, erasures = [*key[1:].split("."), "0"][:3]
+    if key != block_key(channel_id, int(number), int(erasures)):
+        raise UnreadableError
     start, end = block_range(int(number))
     if not (count and start <= first and first + count - 1 <= end):
         raise UnreadableError

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.model import Entry, Head, Look, Member, Membership, Preview, Receipt, Role
+from shared.model import Entry, Former, Head, Look, Member, Membership, Preview, Receipt, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,11 @@ class Log(Protocol):
     def void(self, channel_id: str, entry: Entry) -> Entry:
         """Settles a hole: the entry that stands there now, the void given or what was there before it."""
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None) -> None:
-        """Replaces the preview, if it is still that of position ``seq``; 0 where there was none."""
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> None:
+        """Replaces the preview, if it is still that of position ``seq``; 0 where there was none.
+
+        Not if messages were redacted since ``erasures``, under which the preview was made: it may show one of them.
+        """
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """The entries from ``first`` to ``last``, both included, in order; holes are left out."""
@@ -154,8 +157,11 @@ class Members(Protocol):
     def change_role(self, membership: Membership, role: Role) -> bool:
         """Gives a member another role; False where the role changed meanwhile or the last owner would be lost."""
 
-    def remove_member(self, membership: Membership) -> bool:
-        """Removes a member; False where the role changed meanwhile or the last owner would be lost."""
+    def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
+        """Removes a member and remembers that they were there.
+
+        False where the role changed meanwhile or, unless ``even_last_owner``, the last owner would be lost.
+        """
 
     def move_read_position(
         self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
@@ -166,5 +172,24 @@ class Members(Protocol):
         """Reaches the storage with its cheapest read."""
 
 
-class Store(Log, Channels, Members, Protocol):
+class Erasures(Protocol):
+    """What an operator's tool needs to erase a user; no function calls it."""
+
+    def former_memberships(self, user_id: str) -> list[Former]:
+        """Where a user was a member, and may be again."""
+
+    def forget_former(self, user_id: str, former: Former) -> None:
+        """Forgets that a user was there; not if another membership ended there meanwhile."""
+
+    def redact(self, channel_id: str, seq: int, body: bytes) -> None:
+        """Writes a message anew; nothing where no message stands."""
+
+    def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
+        """Raises ``erasures`` and takes the user's name from the channel: the head then.
+
+        To be called when the messages are redacted, never before: what is read under the new number is kept.
+        """
+
+
+class Store(Log, Channels, Members, Erasures, Protocol):
     """All of it."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared import keys
-from shared.model import Entry, Head, Kind, Member, Membership, Preview, Receipt, Role
+from shared.model import Entry, Former, Head, Kind, Member, Membership, Preview, Receipt, Role
 
 Item = Mapping[str, Mapping[str, Any]]
 MEMBERS_INDEX: Final = "members"
@@ -50,13 +50,18 @@ def membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
     return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.membership_sk(channel_id))}
 
 
+def former_key(channel_id: str, user_id: str) -> dict[str, Any]:
+    """The key of a membership that ended."""
+    return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.former_sk(channel_id))}
+
+
 def public_name(name: str, channel_id: str) -> str:
     """What the index of public channels sorts by: the name's start without case, then the id."""
     return f"{name.casefold()[:16]}#{channel_id}"
 
 
 def head_item(head: Head) -> dict[str, Any]:
-    """A head as it is stored; without a preview, as a new channel has none."""
+    """A head as it is stored; without a preview and redactions, as a new channel has none."""
     item = head_key(head.channel_id) | {
         "kind": s(head.kind),
         "name": s(head.name),
@@ -97,6 +102,7 @@ def head_of(item: Item) -> Head:
         seq=_n(item, "seq"),
         messages=_n(item, "messages"),
         last=last,
+        erasures=_n(item, "erasures") if "erasures" in item else 0,
         request_hash=_b(item, "request_hash"),
     )
 
@@ -143,6 +149,16 @@ def membership_of(item: Item) -> Membership:
 def member_of(item: Item) -> Member:
     """A member from the index, which has less than the membership."""
     return Member(keys.user_of(item["pk"]["S"]), Role(item["role"]["S"]), _n(item, "joined_at"))
+
+
+def former_item(membership: Membership) -> dict[str, Any]:
+    """A membership as it is remembered when it ends."""
+    return former_key(membership.channel_id, membership.user_id) | {"joined_at": n(membership.joined_at)}
+
+
+def former_of(item: Item) -> Former:
+    """A membership that ended, from its item."""
+    return Former(keys.channel_of(item["sk"]["S"]), _n(item, "joined_at"))
 
 
 def receipt_item(channel_id: str, user_id: str, receipt: Receipt) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.model import Entry, Head, Kind, Look, Member, Membership, Preview, Receipt, Role
+from shared.model import Entry, Former, Head, Kind, Look, Member, Membership, Preview, Receipt, Role
 from shared.store.interface import (
     Commit,
     Committed,
@@ -18,10 +18,11 @@ from shared.store.interface import (
     Taken,
 )
 from shared.store.items import public_name
+from shared.store.memory_erasures import MemoryErasures
 
 
 @dataclass
-class MemoryStore:
+class MemoryStore(MemoryErasures):
     """``shared.store.interface.Store``; a lock makes each method one step, as DynamoDB makes each call."""
 
     _heads: dict[str, Head] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class MemoryStore:
     _memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
     _channels_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By user, for the benches' many users."""
+    _formers: dict[tuple[str, str], Former] = field(default_factory=dict)
     _receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -94,11 +96,11 @@ class MemoryStore:
         with self._lock:
             return self._log(channel_id).setdefault(entry.seq, entry)
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None) -> None:
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> None:
         """See ``Log``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            if head and (head.last.seq if head.last else 0) == seq:
+            if head and head.erasures == erasures and (head.last.seq if head.last else 0) == seq:
                 self._heads[channel_id] = replace(head, last=preview)
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
@@ -220,14 +222,16 @@ class MemoryStore:
             self._memberships[key] = replace(self._memberships[key], role=role)
             return True
 
-    def remove_member(self, membership: Membership) -> bool:
+    def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
         """See ``Members``."""
+        key = (membership.channel_id, membership.user_id)
         with self._lock:
             owners = -1 if membership.role is Role.OWNER else 0
-            if not self._may_change(membership, owners):
+            if not self._may_change(membership, 0 if even_last_owner else owners):
                 return False
             self._count(self._heads[membership.channel_id], -1, owners)
-            del self._memberships[membership.channel_id, membership.user_id]
+            self._formers[key] = Former(membership.channel_id, membership.joined_at)
+            del self._memberships[key]
             self._channels_of[membership.user_id].discard(membership.channel_id)
             return True
 

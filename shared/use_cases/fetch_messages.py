@@ -84,7 +84,7 @@ def _page(
     accepted: Accepted,
 ) -> Page:
     first, last = positions(window, head, membership)
-    etag = etag_of(head.seq, window, membership)
+    etag = etag_of(head, head.seq, window, membership)
     if known_etags & {etag, "*"}:
         return Page(etag, None)
     remembered = _remembered(services, head, first, last, accepted)
@@ -93,7 +93,7 @@ def _page(
     span = services.reader.read(head, first, last)
     if span.last < last:
         # The end is still open: name the position it is complete to, which is never the channel's last.
-        page = Page(etag_of(span.last, window, membership), page_json(head, span, has_more_after=False))
+        page = Page(etag_of(head, span.last, window, membership), page_json(head, span, has_more_after=False))
         return _in_coding(page, accepted)
     page = _in_coding(Page(etag, page_json(head, span, has_more_after=last < head.seq)), accepted)
     if page.coding and page.body:
@@ -128,12 +128,12 @@ def _stale_page(
         first, last = positions(window, head, membership)
     except PositionOutOfRangeError:
         return None  # The caller knows of more than this container does.
-    span = services.reader.remembered(channel_id, first, last)
+    span = services.reader.remembered(head, first, last)
     if span is None:
         return None
     services.cache.metrics.read("pages", "stale")
     body = page_json(head, span, has_more_after=last < head.seq)
-    return _in_coding(Page(etag_of(head.seq, window, membership), body, stale=True), accepted)
+    return _in_coding(Page(etag_of(head, head.seq, window, membership), body, stale=True), accepted)
 
 
 def fetch_message(services: Services, user_id: str, channel_id: str, message_id: str) -> bytes:
@@ -188,10 +188,14 @@ def _around(position: int, limit: int, end: int) -> tuple[int, int]:
     return first, min(end, first + limit - 1)
 
 
-def etag_of(complete_to: int, window: Window, membership: Membership) -> str:
-    """The position up to which a page is complete; for ``first_unread`` also where that is."""
+def etag_of(head: Head, complete_to: int, window: Window, membership: Membership) -> str:
+    """The position up to which a page is complete; for ``first_unread`` also where that is.
+
+    And how often messages were redacted, where any were: a copy from before is not right any more.
+    """
+    erasures = f"-{head.erasures}" if head.erasures else ""
     read = f".{membership.read_seq}" if window.anchor == "first_unread" else ""
-    return f'W/"{FORMAT}.{complete_to}{read}"'
+    return f'W/"{FORMAT}{erasures}.{complete_to}{read}"'
 
 
 def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:

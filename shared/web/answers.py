@@ -6,7 +6,14 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.model import ERASED
+
 Role = Literal["owner", "moderator", "member"]
+SENDER: Final = f"A user's id; `{ERASED}`, which is none, where the message was redacted."
+REDACTED: Final = (
+    "True where the sender was erased: the message stays at its position, its text and sender are gone. "
+    "Absent otherwise. Replace what you kept of it."
+)
 
 
 MESSAGE: Final = {
@@ -49,15 +56,16 @@ class Answer(BaseModel):
 
 
 class Message(Answer):
-    """A message, the same bytes for every reader."""
+    """A message, the same bytes for every reader until its sender is erased."""
 
     id: str = Field(description="Opaque; sorts in commit order within a channel.")
     seq: int = Field(description="The message's position in the channel.")
-    sender: str
+    sender: str = Field(description=SENDER)
     text: str
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     client_message_id: str | None = None
     metadata: dict[str, Any] | None = None
+    redacted: bool | None = Field(default=None, description=REDACTED)
 
     model_config = _with_example(MESSAGE)
 
@@ -102,8 +110,9 @@ class Preview(Answer):
     id: str
     seq: int
     text: str = Field(description="At most 100 characters and 140 bytes.")
-    sender: str
+    sender: str = Field(description=SENDER)
     created_at: str = Field(json_schema_extra={"format": "date-time"})
+    redacted: bool | None = Field(default=None, description=REDACTED)
 
 
 class Channel(Answer):
@@ -113,7 +122,7 @@ class Channel(Answer):
     name: str
     topic: str
     kind: Literal["public", "private", "direct"]
-    creator: str
+    creator: str = Field(description=f"A user's id; `{ERASED}` where that user was erased.")
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     archived: bool
     slow_mode: int = Field(description="Seconds between a member's messages; 0 for the default rate.")

@@ -45,6 +45,8 @@ def test_the_worlds_are_as_hard_as_they_claim() -> None:
     assert outcomes <= {name.removeprefix("page: ") for name in total.outcomes}
     assert total.outcomes["post: replayed"] > 0
     assert total.outcomes["post: commit_unknown"] > 0
+    assert total.outcomes["erase: erased"] >= 8
+    assert total.outcomes["erase: tool died"] > 0
 
 
 def test_a_seed_decides_everything() -> None:

@@ -57,9 +57,10 @@ def largest_head(kind: Kind) -> Item:
         messages=keys.MAX_SEQ,
         request_hash=b"h" * 16,
     )
+    redacted = {"erasures": n(LARGE)}
     shown = preview(keys.MAX_SEQ, USER, WIDE * 9, NOW + 1)
     shows = {"lq": n(shown.seq), "lu": s(shown.sender), "lt": s(shown.text), "lc": n(shown.created_at)}
-    return items.head_item(head) | shows
+    return items.head_item(head) | shows | redacted
 
 
 def entry_with(text: str, *, channel: str = CHANNEL, seq: int = LARGE) -> Item:

@@ -51,9 +51,12 @@ class ScriptedStore(MemoryStore):
         """A step."""
         return self._step("void", lambda: MemoryStore.void(self, channel_id, entry))
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None) -> None:
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> None:
         """A step."""
-        self._step("correct_preview", lambda: MemoryStore.correct_preview(self, channel_id, seq, preview))
+        self._step(
+            "correct_preview",
+            lambda: MemoryStore.correct_preview(self, channel_id, seq, preview, erasures),
+        )
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """A step."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from shared import keys
@@ -45,6 +45,15 @@ def transact(
     return None
 
 
+def below_user(table: Table, user_id: str, start: str) -> Iterator[dict[str, Any]]:
+    """A user's items whose sort keys begin so: one Query."""
+    return table.query(
+        ConsistentRead=True,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+        ExpressionAttributeValues={":pk": items.s(keys.user_pk(user_id)), ":sk": items.s(start)},
+    )
+
+
 def _transact(table: Table, writes: Sequence[dict[str, Any]]) -> None:
     try:
         table.transact(*writes)
@@ -64,11 +73,7 @@ class DynamoDBChannels:
 
     def memberships(self, user_id: str) -> list[Membership]:
         """One Query: about a read unit for each 25 channels."""
-        found = self._table.query(
-            ConsistentRead=True,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": items.s(keys.user_pk(user_id))},
-        )
+        found = below_user(self._table, user_id, keys.MEMBERSHIPS)
         return [items.membership_of(item) for item in found]
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:

@@ -123,11 +123,18 @@ class DynamoDBLog:
         meter().voids += 1
         return entry
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None) -> None:
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> None:
         """One UpdateItem: 1 write unit, also where the preview has moved on."""
         condition, values = "lq = :seq", {":seq": items.n(seq)}
         if not seq:
             condition, values = "attribute_exists(pk) AND attribute_not_exists(lq)", {}
+        if erasures:
+            condition, values = (
+                condition + " AND erasures = :erasures",
+                values | {":erasures": items.n(erasures)},
+            )
+        else:
+            condition += " AND attribute_not_exists(erasures)"
         change = "REMOVE lq, lu, lt, lc"
         if preview:
             change = "SET lq = :lq, lu = :sender, lt = :text, lc = :at"

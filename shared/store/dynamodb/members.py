@@ -71,8 +71,8 @@ class DynamoDBMembers:
         count = _count(membership.channel_id, 0, owners, _keeps_an_owner(owners))
         return transact(self._table, self._sleep, update, count) is None
 
-    def remove_member(self, membership: Membership) -> bool:
-        """One transaction: 4 write units, and 1 for the index."""
+    def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
+        """One transaction: 6 write units, and 1 for the index."""
         owners = -1 if membership.role is Role.OWNER else 0
         delete = {
             "Delete": {
@@ -82,8 +82,10 @@ class DynamoDBMembers:
                 "ExpressionAttributeValues": {":role": items.s(membership.role)},
             }
         }
-        count = _count(membership.channel_id, -1, owners, _keeps_an_owner(owners))
-        return transact(self._table, self._sleep, delete, count) is None
+        condition = _keeps_an_owner(0 if even_last_owner else owners)
+        count = _count(membership.channel_id, -1, owners, condition)
+        remember = {"Put": {"Item": items.former_item(membership)}}
+        return transact(self._table, self._sleep, delete, count, remember) is None
 
     def move_read_position(
         self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool

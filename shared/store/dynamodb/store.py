@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.store.dynamodb.channels import DynamoDBChannels
+from shared.store.dynamodb.erasures import DynamoDBErasures
 from shared.store.dynamodb.log import DynamoDBLog
 from shared.store.dynamodb.members import DynamoDBMembers
 from shared.store.dynamodb.table import Table
 
 
-class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers):
+class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBErasures):
     """``shared.store.interface.Store`` on one table.
 
     Args:

@@ -136,6 +136,15 @@ class Table:
         item: dict[str, Any] = answer["Attributes"]
         return item
 
+    def delete(self, **arguments: Any) -> None:  # noqa: ANN401 - passed on to DeleteItem as it is
+        """DeleteItem.
+
+        Raises:
+            ConditionFailedError: with the item that stands there.
+            TransactionConflictError: try again.
+        """
+        self._call("delete_item", TableName=self._name, **arguments)
+
     def transact(self, *writes: dict[str, Any]) -> None:
         """All of the writes (``Put``, ``Update``, ``Delete``) or none.
 

@@ -1,0 +1,139 @@
+"""``python -m operators export-channel|export-user|erase-user``: see docs/operations.md.
+
+Exports go to standard output, what a person needs to know to standard error. Ends with 0 when all is done, 1 when it
+is not (running it again finishes or goes on), 2 for arguments that cannot be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from operators import table
+from operators.erase_user import Eraser, survey
+from operators.exports import Exporter, UnknownError
+from shared import keys
+from shared.clock import now_ms
+from shared.errors import BudgieError
+from shared.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from shared.store.interface import Store
+
+Sleep = Callable[[float], None]
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    state: Path = table.STATE,
+    sleep: Sleep = time.sleep,
+) -> int:
+    """Does what the command line asks for.
+
+    Args:
+        arguments: of the command line.
+        state: of the local stack that is meant where no table is named.
+        sleep: waits for a number of seconds.
+
+    Returns:
+        The exit status.
+    """
+    from botocore.exceptions import BotoCoreError
+
+    given = _parse(arguments)
+    try:
+        store = table.deployed(given.table, given.region) if given.table else table.local(state)
+        return int(given.run(store, given, sleep))
+    except BudgieError as error:
+        return _fail(f"{error} {error.__cause__ or ''}")
+    except (BotoCoreError, SettingsError, UnknownError, table.NoTableError) as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _export_channel(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
+    return _write(Exporter(store, sleep, now_ms).channel(given.id, given.after))
+
+
+def _export_user(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
+    return _write(Exporter(store, sleep, now_ms).user(given.id, given.after))
+
+
+def _erase_user(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
+    if not given.yes:
+        found = survey(store, given.id)
+        _say(
+            f"would redact {found.messages} messages in {found.channels} channels, and end the memberships there"
+        )
+        return _fail("nothing was changed; to erase, add --yes")
+    settings = Settings.from_env(os.environ)
+    stand_in = max(settings.cache_ttl_messages, settings.cache_ttl_channels)
+    erased = Eraser(store, sleep, now_ms, stand_in, _say).erase(given.id)
+    _say(f"redacted {erased.messages} messages; {erased.channels} channels have nothing more of this user")
+    if erased.returned:
+        return _fail(
+            "the user joined a channel meanwhile: end their account at the issuer, then run this again"
+        )
+    return 0
+
+
+def _write(lines: Iterable[bytes]) -> int:
+    count = 0
+    for line in lines:
+        sys.stdout.buffer.write(line + b"\n")
+        count += 1
+    sys.stdout.buffer.flush()
+    _say(f"{count} lines")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _fail(reason: str) -> int:
+    _say(f"operators: {reason.strip()}")
+    return 1
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m operators", description="What an operator does by hand.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    after = "go on behind this message, the id in the last line of an export that broke off"
+    for name, run, what, help_ in (
+        ("export-channel", _export_channel, _channel_id, "write a channel as JSON lines"),
+        ("export-user", _export_user, _user_id, "write what a user wrote, and where they are, as JSON lines"),
+        ("erase-user", _erase_user, _user_id, "redact what a user wrote and end their memberships"),
+    ):
+        command = commands.add_parser(name, help=help_, description=help_)
+        command.add_argument("id", type=what, help="the channel's or user's id")
+        command.add_argument("--table", help="a deployment's table; without it the running local stack's")
+        command.add_argument("--region", help="of that table, if the environment or profile does not say it")
+        if run is _erase_user:
+            command.add_argument("--yes", action="store_true", help="do it; without this it only counts")
+        else:
+            command.add_argument("--after", metavar="MESSAGE_ID", help=after)
+        command.set_defaults(run=run)
+    return parser.parse_args(arguments)
+
+
+def _channel_id(text: str) -> str:
+    if not keys.is_channel_id(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no channel's id")
+    return text
+
+
+def _user_id(text: str) -> str:
+    if not keys.is_user_id(text):
+        raise argparse.ArgumentTypeError(f"{text!r} can be no user's id")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Where somebody wrote, who is in a channel, and its log from one end to the other, a piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from shared.log_reader import DEAD_MS
+from shared.messages import sender_of
+from shared.model import Entry, Head, Member
+from shared.store.interface import Log, Members, Store
+
+PIECE: Final = 500
+"""Positions of one Query: at most 10 MB of the longest messages, usually one page of it."""
+MEMBERS: Final = 100
+"""Members of one Query of the index."""
+
+
+def settled(
+    log: Log, head: Head, after: int, sleep: Callable[[float], None], now: Callable[[], int]
+) -> Iterator[Entry]:
+    """The entries behind a position up to where the head's log ended, in order.
+
+    Writes nothing. A hole is waited for as long as its writer may live (15 s, once): what is a hole then stays one,
+    or becomes a void.
+    """
+    all_over = now() + DEAD_MS
+    for first, last in pieces(after + 1, head.seq):
+        entries = log.entries(head.channel_id, first, last)
+        if len(entries) <= last - first and now() < all_over:
+            sleep((all_over - now()) / 1000)
+            entries = log.entries(head.channel_id, first, last)
+        yield from entries
+
+
+def standing_of(log: Log, channel_id: str, user_id: str) -> Iterator[Entry]:
+    """The messages of one sender that stand in a log: a read unit for each 4 KB of all of it."""
+    head = log.head(channel_id)
+    for first, last in pieces(1, head.seq if head else 0):
+        for entry in log.entries(channel_id, first, last):
+            if entry.body is not None and sender_of(entry.body) == user_id:
+                yield entry
+
+
+def channels_of(store: Store, user_id: str) -> list[str]:
+    """Where a user is a member or was one, in order.
+
+    Memberships first: one that ends between the two reads is a former one by the second.
+    """
+    present = {each.channel_id for each in store.memberships(user_id)}
+    return sorted(present | {each.channel_id for each in store.former_memberships(user_id)})
+
+
+def all_members(store: Members, channel_id: str) -> Iterator[Member]:
+    """A channel's members by user id; who came or left within the last second may lag."""
+    after: str | None = None
+    while found := store.members(channel_id, MEMBERS, after):
+        yield from found
+        after = found[-1].user_id
+
+
+def pieces(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """A range of positions in pieces."""
+    for start in range(first, last + 1, PIECE):
+        yield start, min(start + PIECE - 1, last)

@@ -1,0 +1,53 @@
+"""The table that an operator works on: a deployment's, with their own credentials, or the running local stack's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from local import dynamodb, leftovers
+from local.settings import read_environment
+from shared.store.dynamodb import DynamoDBStore
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+STATE: Final = ROOT / ".local"
+ATTEMPTS: Final = 10
+"""Of one call, with growing waits between: a tool has time, and the table may be a small provisioned one."""
+
+
+class NoTableError(RuntimeError):
+    """There is no table to work on; the text says what to do."""
+
+
+def deployed(name: str, region: str | None) -> DynamoDBStore:
+    """A deployment's table; credentials, profile and region are where boto3 finds them.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: no region is set.
+    """
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=2, read_timeout=20, retries={"mode": "standard", "total_max_attempts": ATTEMPTS}
+    )
+    client: Any = boto3.Session(region_name=region).client("dynamodb", config=config)
+    return DynamoDBStore(client, name)
+
+
+def local(state: Path = STATE) -> DynamoDBStore:
+    """The table of the local stack that runs on a state directory.
+
+    Raises:
+        NoTableError: none runs there.
+    """
+    owner = leftovers.read(state / "lock")
+    if not (owner.get("dynamodb") and leftovers.still_runs(owner)):
+        raise NoTableError(
+            "no local stack runs here: start one (make run), or name a deployment's table (--table)"
+        )
+    environment = read_environment(ROOT, os.environ)
+    # As the stack does: an engine of the developer's is called with their own credentials.
+    credentials = environment if environment.get("DYNAMODB_ENDPOINT_URL") else dynamodb.CREDENTIALS
+    return DynamoDBStore(dynamodb.client(str(owner["dynamodb"]), credentials), str(owner["table"]))

@@ -1,0 +1,78 @@
+"""Erasing on DynamoDB: what an operator's tool calls, and no function may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from shared import keys
+from shared.model import ERASED, Former, Head
+from shared.store import items
+from shared.store.dynamodb.channels import below_user
+from shared.store.dynamodb.log import retry_conflicts
+from shared.store.dynamodb.table import ConditionFailedError
+
+if TYPE_CHECKING:
+    from shared.store.dynamodb.table import Table
+
+
+class DynamoDBErasures:
+    """See ``shared.store.interface.Erasures``."""
+
+    def __init__(self, table: Table, sleep: Callable[[float], None]) -> None:
+        self._table = table
+        self._sleep = sleep
+
+    def former_memberships(self, user_id: str) -> list[Former]:
+        """One Query: about a read unit for each 50 channels."""
+        found = below_user(self._table, user_id, keys.FORMERS)
+        return [items.former_of(item) for item in found]
+
+    def forget_former(self, user_id: str, former: Former) -> None:
+        """One DeleteItem: 1 write unit."""
+        with suppress(ConditionFailedError):
+            retry_conflicts(
+                lambda: self._table.delete(
+                    Key=items.former_key(former.channel_id, user_id),
+                    ConditionExpression="joined_at = :joined_at",
+                    ExpressionAttributeValues={":joined_at": items.n(former.joined_at)},
+                ),
+                self._sleep,
+            )
+
+    def redact(self, channel_id: str, seq: int, body: bytes) -> None:
+        """One UpdateItem: a write unit for each KB of the entry as it was."""
+        with suppress(ConditionFailedError):
+            retry_conflicts(
+                lambda: self._table.update(
+                    Key=items.entry_key(channel_id, seq),
+                    UpdateExpression="SET body = :body",
+                    ConditionExpression="attribute_exists(body)",
+                    ExpressionAttributeValues={":body": items.b(body)},
+                ),
+                self._sleep,
+            )
+
+    def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
+        """One UpdateItem: 1 write unit; another one in a channel that the user made."""
+        try:
+            head = self._change(channel_id, "ADD erasures :one", "attribute_exists(pk)", {":one": items.n(1)})
+            if head.creator == user_id:
+                values = {":erased": items.s(ERASED), ":user": items.s(user_id)}
+                return self._change(channel_id, "SET creator = :erased", "creator = :user", values)
+        except ConditionFailedError:
+            return None
+        return head
+
+    def _change(self, channel_id: str, change: str, condition: str, values: items.Item) -> Head:
+        item = retry_conflicts(
+            lambda: self._table.update(
+                Key=items.head_key(channel_id),
+                UpdateExpression=change,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+            ),
+            self._sleep,
+        )
+        return items.head_of(item)

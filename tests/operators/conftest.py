@@ -1,0 +1,37 @@
+"""What tests of the operators' tools may use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.functions.chat import Chat
+from tests.operators.erasing import SECRET
+from tests.shared.scripted_store import ScriptedStore
+
+if TYPE_CHECKING:
+    from tests.api import Api
+    from tests.conftest import FakeClock
+
+
+@pytest.fixture
+def chat(api: Api, clock: FakeClock) -> Chat:
+    """People who use the API."""
+    return Chat(api, clock)
+
+
+@pytest.fixture
+def store() -> ScriptedStore:
+    """A storage in memory that a test may step into."""
+    return ScriptedStore()
+
+
+@pytest.fixture
+def channel(chat: Chat) -> str:
+    """A private channel of ada's with eve and joe, in which eve spoke first and last."""
+    channel = chat.channel("eve", "joe", kind="private")
+    chat.post(channel, f"{SECRET} 1", "eve")
+    chat.post(channel, "hello", "ada")
+    chat.post(channel, f"{SECRET} 2", "eve")
+    return channel

@@ -1,0 +1,38 @@
+"""Erasing in one word, for the tests of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from operators.erase_user import Erased, Eraser
+from tests.functions.chat import Chat, messages
+
+if TYPE_CHECKING:
+    from shared.store.interface import Store
+    from shared.store.memory import MemoryStore
+    from tests.api import Answer
+    from tests.conftest import FakeClock
+
+STAND_IN: Final = 300.0
+SECRET: Final = "the secret of eve"
+
+
+def eraser(store: object, clock: FakeClock) -> Eraser:
+    """The tool over a storage."""
+    return Eraser(cast("Store", store), clock.sleep, clock.now, STAND_IN)
+
+
+def erase(chat: Chat, user: str = "eve") -> Erased:
+    """Erases somebody."""
+    return eraser(chat.api.services.store, cast("FakeClock", chat.clock)).erase(user)
+
+
+def fetch(chat: Chat, channel: str, **headers: str) -> Answer:
+    """Ada's answer to fetching messages."""
+    return chat.api("GET", messages(channel), headers=headers)
+
+
+def everything_of(store: MemoryStore) -> str:
+    """All that the storage has, as text."""
+    tables = (store._heads, store._entries, store._memberships, store._formers, store._receipts)
+    return repr(tables)

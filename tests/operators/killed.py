@@ -1,0 +1,52 @@
+"""A storage whose caller is killed at its n-th call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from shared.store.memory import MemoryStore
+
+
+class KilledError(BaseException):
+    """Nothing that code could catch."""
+
+
+class KillingStore:
+    """A storage in memory; the call named by its number does not come back.
+
+    Args:
+        store: the storage.
+        at: the number of the last call, from 1; 0 for none.
+        done: whether that call still has its effect.
+        watch: called after each call that came back.
+    """
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        at: int = 0,
+        *,
+        done: bool = False,
+        watch: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._at = at
+        self._done = done
+        self._watch = watch
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """The storage's own, counted."""
+        return partial(self._call, name, getattr(self._store, name))
+
+    def _call(self, name: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        self.calls.append(name)
+        if len(self.calls) == self._at:
+            if self._done:
+                call(*arguments, **named)
+            raise KilledError
+        answer = call(*arguments, **named)
+        self._watch()
+        return answer

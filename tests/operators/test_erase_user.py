@@ -1,0 +1,180 @@
+"""Erasing a user: what is gone, and what becomes of channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from operators.erase_user import Erased, Survey, survey
+from shared.model import ERASED, Role
+from tests.functions.chat import messages, texts
+from tests.operators.erasing import SECRET, erase, everything_of
+
+if TYPE_CHECKING:
+    from tests.conftest import FakeClock
+    from tests.functions.chat import Chat
+    from tests.shared.scripted_store import ScriptedStore
+
+
+# --- what is gone ---
+
+
+def test_a_redacted_message_keeps_its_place_alone(chat: Chat, channel: str) -> None:
+    """Id, position and time stay; sender, text, metadata and the client's own id are gone, and it says so."""
+    body = {"text": SECRET, "metadata": {"mood": "sad"}, "client_message_id": "eve-7"}
+    posted = chat.api("POST", messages(channel), user="eve", body=body).json
+    assert erase(chat) == Erased(1, 3, returned=False)
+    expected = {"sender": ERASED, "text": "", "redacted": True} | {
+        name: posted[name] for name in ("id", "seq", "created_at")
+    }
+    assert chat.page(channel)["messages"][-1] == expected
+    assert chat.api("GET", f"{messages(channel)}/{posted['id']}").json == expected
+
+
+def test_others_messages_stay(chat: Chat, channel: str) -> None:
+    """Byte for byte, and nothing is left out."""
+    before = chat.page(channel)["messages"]
+    erase(chat)
+    after_it = chat.page(channel)["messages"]
+    assert [each["seq"] for each in after_it] == [1, 2, 3]
+    assert after_it[1] == before[1]
+    assert chat.seen(channel, "joe")["unread_count"] == 3
+
+
+def test_the_list_shows_no_erased_text(chat: Chat, channel: str) -> None:
+    """The preview of the latest message is that of what is left of it."""
+    erase(chat)
+    shown = chat.listing()["channels"][0]["last_message"]
+    assert (shown["seq"], shown["sender"], shown["text"], shown["redacted"]) == (3, ERASED, "", True)
+    chat.post(channel, "next")
+    assert "redacted" not in chat.listing()["channels"][0]["last_message"]
+
+
+def test_the_user_is_nowhere_any_more(chat: Chat, channel: str, store: ScriptedStore) -> None:
+    """Neither what they wrote nor who they were stands anywhere in the table, but for keys used within a day."""
+    other = str(chat.create("eve", name="eves own", members=["ada"])["id"])
+    chat.post(other, SECRET, "eve")
+    left = chat.channel("eve")
+    chat.post(left, SECRET, "eve")
+    assert chat.remove(left, "me", "eve").status == 204
+    assert erase(chat).channels == 3
+    assert SECRET not in everything_of(store)
+    assert "'eve'" not in everything_of(store)
+    assert chat.seen(other)["creator"] == ERASED
+    assert chat.seen(channel)["member_count"] == 2
+    assert [
+        each["user_id"] for each in chat.api("GET", f"/v1/channels/{channel}/members").json["members"]
+    ] == [
+        "ada",
+        "joe",
+    ]
+    assert chat.listing("eve")["channels"] == []
+    assert chat.api("GET", messages(channel), user="eve").status == 404
+
+
+def test_messages_in_channels_that_were_left_are_erased(chat: Chat, channel: str) -> None:
+    """Left, removed, joined again and left again: what was written there is found."""
+    chat.remove(channel, "eve")
+    chat.put_member(channel, "eve")
+    chat.post(channel, SECRET, "eve")
+    chat.remove(channel, "eve")
+    assert erase(chat) == Erased(1, 3, returned=False)
+    assert texts(chat.page(channel)) == ["", "hello", "", ""]
+
+
+def test_an_archived_channel_is_redacted_too(chat: Chat, channel: str) -> None:
+    """Read-only is for its members, not for the law."""
+    chat.archive(channel)
+    assert erase(chat).messages == 2
+    assert texts(chat.page(channel)) == ["", "hello", ""]
+
+
+def test_a_long_log_is_redacted_whole(chat: Chat, clock: FakeClock) -> None:
+    """Beyond one query of the log."""
+    channel = chat.channel("eve")
+    for number in range(52):
+        clock.ms += 10_000
+        posts = [{"text": f"{number}.{each}"} for each in range(10)]
+        assert chat.api("POST", messages(channel), body={"messages": posts}, user="eve").status == 201
+    assert erase(chat).messages == 520
+    assert {each["text"] for each in chat.page(channel, limit=100)["messages"]} == {""}
+
+
+def test_nothing_of_an_unknown_user_is_no_work(chat: Chat, clock: FakeClock) -> None:
+    """And nothing is waited for."""
+    assert erase(chat, "nobody") == Erased(0, 0, returned=False)
+    assert clock.slept == []
+
+
+def test_a_survey_changes_nothing(chat: Chat, channel: str, store: ScriptedStore) -> None:
+    """It counts what an erasure would redact."""
+    before = everything_of(store)
+    assert survey(store, "eve") == Survey(1, 2)
+    assert everything_of(store) == before
+    chat.remove(channel, "eve")
+    assert survey(store, "eve") == Survey(1, 2)
+
+
+# --- memberships ---
+
+
+def test_the_last_owner_is_followed(chat: Chat, store: ScriptedStore) -> None:
+    """By the moderator who has been there longest, though members were there before."""
+    channel = chat.channel("eve", "joe")
+    for each in ("kim", "lea"):
+        chat.clock.ms += 1
+        chat.put_member(channel, each, role="moderator")
+    erase(chat, "ada")
+    roles = {each.user_id: each.role for each in store.members(channel, 9, None)}
+    assert roles == {"eve": Role.MEMBER, "joe": Role.MEMBER, "kim": Role.OWNER, "lea": Role.MODERATOR}
+    head = store.head(channel)
+    assert head is not None
+    assert (head.owners, head.members, head.archived_at) == (1, 4, None)
+
+
+def test_without_moderators_the_oldest_member_follows(chat: Chat, store: ScriptedStore) -> None:
+    """Who joined first, whatever their id."""
+    channel = chat.channel("zoe")
+    chat.clock.ms += 1
+    chat.put_member(channel, "bob")
+    erase(chat, "ada")
+    assert {each.user_id: each.role for each in store.members(channel, 9, None)} == {
+        "zoe": Role.OWNER,
+        "bob": Role.MEMBER,
+    }
+
+
+def test_one_of_two_owners_needs_no_follower(chat: Chat, store: ScriptedStore) -> None:
+    """Roles stay as they are."""
+    channel = chat.channel("eve", "joe")
+    chat.put_member(channel, "joe", role="owner")
+    erase(chat, "ada")
+    assert {each.user_id: each.role for each in store.members(channel, 9, None)} == {
+        "eve": Role.MEMBER,
+        "joe": Role.OWNER,
+    }
+
+
+def test_a_channel_without_anybody_is_archived(chat: Chat, store: ScriptedStore) -> None:
+    """Nobody finds it among the public ones, joins it or posts to it."""
+    channel = chat.channel()
+    erase(chat, "ada")
+    head = store.head(channel)
+    assert head is not None
+    assert (head.members, head.owners, head.archived_at) == (0, 0, chat.clock.ms - 315_000)
+    assert chat.listing("eve", scope="public")["channels"] == []
+    assert chat.put_member(channel, "me", "eve").code == "channel_archived"
+
+
+@pytest.mark.parametrize("erased", ["ada", "eve"])
+def test_a_direct_channel_is_over(chat: Chat, erased: str) -> None:
+    """The other one can read what they wrote themselves, and post no more."""
+    channel = chat.direct("ada", "eve")
+    stays = ({"ada", "eve"} - {erased}).pop()
+    chat.post(channel, SECRET, erased)
+    chat.post(channel, "mine", stays)
+    erase(chat, erased)
+    assert texts(chat.page(channel, stays)) == ["", "mine"]
+    assert chat.seen(channel, stays)["archived"]
+    assert chat.api("POST", messages(channel), user=stays, body={"text": "?"}).code == "channel_archived"

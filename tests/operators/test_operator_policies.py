@@ -1,0 +1,87 @@
+"""What operators' tools may do, as the runbook says it, held against the code."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.reachable import STORE_METHODS, STORES, Calls, _reached
+from tests.sources import tree_of
+from tests.store_calls import TABLE, Call, calls_of_method
+from tests.test_policies import findings
+
+if TYPE_CHECKING:
+    from tests.test_policies import Statement
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+NAMED: Final = "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME"
+OF_EXPORTS: Final = frozenset({"settled", "channels_of", "all_members"})
+"""What exports use of `operators/reading.py`."""
+
+
+def policies() -> list[list[Statement]]:
+    """The runbook's policies, exports' first."""
+    text = (ROOT / "docs/operations.md").read_text().replace(NAMED, TABLE)
+    return [json.loads(block)["Statement"] for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+
+
+def methods_of(name: str, only: frozenset[str] | None = None) -> set[str]:
+    """Methods of the storage that a file of `operators/` calls, or some of its functions."""
+    tree = tree_of(ROOT / "operators" / name)
+    parts: list[ast.AST] = [tree]
+    if only:
+        parts = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name in only]
+        assert len(parts) == len(only)
+    nodes = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Attribute)]
+    return {node.attr for node in nodes if node.attr in STORE_METHODS and receiver(node.value) in STORES}
+
+
+def receiver(node: ast.AST) -> str:
+    """The last name of what a method is called on."""
+    return str(getattr(node, "attr", None) or getattr(node, "id", ""))
+
+
+def needs(methods: set[str]) -> set[Call]:
+    """What these methods may ask of DynamoDB."""
+    return {call for method in methods for call in calls_of_method(method)}
+
+
+def of_exports() -> set[Call]:
+    """What exports need."""
+    return needs(methods_of("exports.py") | methods_of("reading.py", OF_EXPORTS))
+
+
+def of_erasure() -> set[Call]:
+    """What an erasure needs, the mending of previews with it."""
+    calls = Calls()
+    list(_reached("shared.log_reader", "mend_preview", calls))
+    assert "correct_preview" in calls.store
+    return needs(methods_of("erase_user.py") | methods_of("reading.py") | calls.store)
+
+
+def test_the_policy_of_exports_is_what_they_need() -> None:
+    """Nothing is missing, nothing is too much, and nothing of it writes."""
+    exports, _ = policies()
+    assert findings(exports, of_exports()) == []
+    assert not [each for each in of_exports() if re.search("Put|Update|Delete|Write", each.action)]
+
+
+def test_the_policy_of_erasure_is_what_it_needs() -> None:
+    """Nothing is missing, nothing is too much; in a channel's partition nothing is ever put or deleted."""
+    _, erasure = policies()
+    assert findings(erasure, of_erasure()) == []
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_policy_that_lacks_something_is_found(at: int) -> None:
+    """Each action that is taken away makes the tests above fail."""
+    wanted: Any = (of_exports, of_erasure)[at]()
+    for number in range(len(policies()[at])):
+        short = policies()[at]
+        del short[number]
+        assert any(each.startswith("lacks") for each in findings(short, wanted))
