@@ -16,7 +16,7 @@ SAM_VENV := .local/sam-venv
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/python -m samcli
 RIE_VENV := .local/rie-venv
 CHECKOV_VENV := .local/checkov-venv
-REQUIREMENTS := bootstrap runtime dev bench ministack sam artifact artifact-redis rie checkov
+REQUIREMENTS := bootstrap runtime dev bench ministack sam artifact artifact-redis artifact-sealed rie checkov
 
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
 TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
