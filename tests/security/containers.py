@@ -10,6 +10,8 @@ from shared.cache.reader import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.errors import BudgieError
 from shared.log_reader import DirectLogReader
+from shared.meter import meter
+from shared.model import Look
 from shared.services import Services, compose
 from shared.settings import Settings
 from shared.store.memory import MemoryStore
@@ -41,7 +43,11 @@ class WatchedStore:
             self.calls.append((name, *arguments, *named.items()))
             if self.failure:
                 raise self.failure
-            return method(*arguments, **named)
+            found = method(*arguments, **named)
+            if isinstance(found, Look):
+                # As DynamoDB Local counts: AWS charges for what is not there too.
+                meter().charge(read=(found.head is not None) + (found.membership is not None))
+            return found
 
         return call
 
