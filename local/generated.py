@@ -15,12 +15,11 @@ def replaced(text: str, parts: Mapping[str, str]) -> str:
         ValueError: it has no place for one of them, or two.
     """
     for name, part in parts.items():
-        place = re.compile(
-            rf"(<!-- begin {re.escape(name)} -->\n).*?(\n?<!-- end {re.escape(name)} -->)", re.DOTALL
-        )
-        text, count = place.subn(lambda match, part=part: f"{match[1]}{part}\n{match[2].lstrip()}", text)
-        if count != 1:
-            raise ValueError(f"{count} places for {name}")
+        begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+        found = re.findall(f"{re.escape(begin)}.*?{re.escape(end)}", text, re.DOTALL)
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} places for {name}")
+        text = text.replace(found[0], f"{begin}{part}\n{end}")
     return text
 
 
