@@ -7,6 +7,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
+from shared import keys
 from shared.errors import BudgieError, ChannelNotFoundError, PayloadTooLargeError
 from shared.meter import Ledger, Meter, start_meter
 from shared.telemetry import directive, is_detailed, logger, sample, values
@@ -92,7 +93,7 @@ class Observed:
         fields = {
             "function": self._function,
             "route": event.get("routeKey"),
-            "channel": (scope.get("path_params") or {}).get("channel_id"),
+            "channel": _channel_of(scope),
             "user": user_hash(user_of(event)),
             "status": status,
             "code": code,
@@ -106,6 +107,12 @@ class Observed:
         }
         logger().info("request", fields=fields, directive=directive(metrics))
         self._cold = False
+
+
+def _channel_of(scope: Scope) -> str | None:
+    """The channel's id; anything else that stands in its place is the client's own words."""
+    given = (scope.get("path_params") or {}).get("channel_id")
+    return given if given and keys.is_channel_id(given) else None
 
 
 def _costs(meter: Meter) -> dict[str, Any]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from shared.store.interface import Store
     from tests.conftest import FakeClock
 
-EAGER: Final = BundlePolicy(worth=1, patience_ms=0, rest_ms=0)
-"""Writes at each request whatever Redis lacks."""
+EAGER: Final = BundlePolicy(worth=1, patience_ms=0, rest_ms=10_000)
+"""Writes whatever Redis lacks, every ten seconds."""
 
 
 @dataclass
