@@ -5,7 +5,6 @@ Writes the tables of ``docs/security.md``; with ``--check`` says whether those t
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from local.generated import drifted, replaced
+from local.generated import replaced, run
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DECLARED: Final = ROOT / "docs/authorization.yaml"
@@ -109,16 +108,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the tables, or checks them."""
-    parser = argparse.ArgumentParser(prog="python -m local.authorization", description=main.__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 if the tables have drifted"
-    )
-    text = DOCUMENT.read_text(encoding="utf-8")
-    wanted = replaced(text, tables(load()))
-    if parser.parse_args(arguments).check:
-        return drifted(DOCUMENT, text, wanted, "make security-table")
-    DOCUMENT.write_text(wanted, encoding="utf-8")
-    return 0
+    return run(DOCUMENT, lambda text: replaced(text, tables(load())), "security-table", arguments)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 
@@ -23,9 +24,23 @@ def replaced(text: str, parts: Mapping[str, str]) -> str:
     return text
 
 
-def drifted(path: Path, text: str, wanted: str, command: str) -> int:
-    """0 where the document says what it must; else 1, and a line that says what to do."""
-    if text == wanted:
-        return 0
-    print(f"{path.name} does not say what is declared: run `{command}`", file=sys.stderr)
-    return 1
+def run(document: Path, write: Callable[[str], str], target: str, arguments: Sequence[str] | None) -> int:
+    """Writes a document anew, or with `--check` says whether the one that stands there is right.
+
+    Args:
+        document: where it is.
+        write: its text as it must be, from its text as it is.
+        target: what `make` calls this.
+        arguments: of the command line.
+    """
+    parser = argparse.ArgumentParser(description=f"Write the tables of {document.name} anew.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they have drifted")
+    check = parser.parse_args(arguments).check
+    text = document.read_text(encoding="utf-8")
+    wanted = write(text)
+    if not check:
+        document.write_text(wanted, encoding="utf-8")
+    elif text != wanted:
+        print(f"{document.name} does not say what it must: run `make {target}`", file=sys.stderr)
+        return 1
+    return 0

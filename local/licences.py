@@ -5,7 +5,6 @@ Writes the table of ``docs/licences.md``; with ``--check`` says whether the one 
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from local.authorization import table
-from local.generated import drifted, replaced
+from local.generated import replaced, run
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCUMENT: Final = ROOT / "docs/licences.md"
@@ -79,15 +78,8 @@ def written(text: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the table, or checks it."""
-    parser = argparse.ArgumentParser(prog="python -m local.licences", description=main.__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the table has drifted")
-    text = DOCUMENT.read_text(encoding="utf-8")
-    wanted = written(text)
-    if parser.parse_args(arguments).check:
-        return drifted(DOCUMENT, text, wanted, "make licences")
-    DOCUMENT.write_text(wanted, encoding="utf-8")
-    return 0
+    """Writes the tables, or checks them."""
+    return run(DOCUMENT, written, "licences", arguments)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 
 from local import authorization
 from tests.e2e.running import ROOT
-from tests.e2e.test_tokens_at_the_gateway import BODIES, ROUTES, TOKENS, Place
+from tests.e2e.test_tokens_at_the_gateway import BODIES, ROUTES, TOKENS, Place, place_of
 
 if TYPE_CHECKING:
     from local.client import Answer
@@ -36,11 +36,7 @@ OF_THE_MOMENT: Final = ("date", "apigw-requestid", "x-request-id", "content-leng
 @pytest.fixture(scope="module")
 def room(stack: RunningStack) -> Place:
     """A private channel of ada's with a message."""
-    body = {"kind": "private", "name": "den", "members": ["grace"]}
-    with stack.client() as client:
-        channel = client.call("POST", "/v1/channels", "ada", body=body).json["id"]
-        said = client.call("POST", f"/v1/channels/{channel}/messages", "ada", body={"text": "mine"})
-    return Place(stack, channel, said.json["id"])
+    return place_of(stack, "private")
 
 
 def operation(route: Route) -> str:

@@ -74,14 +74,18 @@ def variants(method: str) -> Iterator[Changes]:
     yield from ({"headers": headers} for headers in ODD_HEADERS)
 
 
-def observed(
-    attempt: Attempt, container: Container, store_calls: list[Any], where: str, user: str, change: Changes
-) -> Any:
-    """All that can be seen of a request from outside, and what it made the storage and Redis do."""
-    store_calls.clear()
-    container.upstash.commands.clear()
-    answer = attempt.by(container.chat, user, where, **change)
-    return seen(answer), [named(call, where) for call in store_calls], list(container.upstash.commands)
+def both(
+    attempt: Attempt, container: Container, deployment: Deployment, hidden: Hidden, change: Changes
+) -> list[Any]:
+    """All that can be seen of a request, and what it made the storage and Redis do: where there is one, and where not."""
+    found = []
+    for where in (hidden.channel, hidden.missing):
+        deployment.store.calls.clear()
+        container.upstash.commands.clear()
+        answer = attempt.by(container.chat, hidden.user, where, **change)
+        calls = [named(call, where) for call in deployment.store.calls]
+        found.append((seen(answer), calls, list(container.upstash.commands)))
+    return found
 
 
 def seen(answer: Answer) -> tuple[int, dict[str, str], str]:
@@ -121,10 +125,7 @@ def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock, name: str) -
     statuses = set()
     for what, each in hidden.items():
         for change in variants(attempt.method):
-            there, missing = (
-                observed(attempt, container, deployment.store.calls, where, each.user, change)
-                for where in (each.channel, each.missing)
-            )
+            there, missing = both(attempt, container, deployment, each, change)
             assert there == missing, (what, change)
             statuses.add(there[0][0])
             assert all("look" in call for call in there[1])
@@ -143,10 +144,7 @@ def test_nor_does_an_outage(clock: FakeClock, name: str) -> None:
     container.settle()
     deployment.store.fail(StoreUnavailableError(retry_after=1))
     for what, each in hidden.items():
-        there, missing = (
-            observed(attempt, container, deployment.store.calls, where, each.user, {})
-            for where in (each.channel, each.missing)
-        )
+        there, missing = both(attempt, container, deployment, each, {})
         assert there == missing, what
         assert there[0][0] == 503
 
@@ -156,10 +154,8 @@ def test_the_comparison_can_fail(clock: FakeClock) -> None:
     deployment = Deployment(clock)
     container = deployment.start()
     channel = channel_of(container.chat, "private")
-    there, missing = (
-        observed(IN_A_CHANNEL["read a page"], container, deployment.store.calls, where, MEMBER, {})
-        for where in (channel, MISSING)
-    )
+    member = Hidden(channel, MISSING, MEMBER)
+    there, missing = both(IN_A_CHANNEL["read a page"], container, deployment, member, {})
     assert there[0][0] != missing[0][0]
     assert there[0][2] != missing[0][2]
     assert there[1] != missing[1]
