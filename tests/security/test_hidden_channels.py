@@ -77,7 +77,7 @@ def variants(method: str) -> Iterator[Changes]:
 def both(
     attempt: Attempt, container: Container, deployment: Deployment, hidden: Hidden, change: Changes
 ) -> list[Any]:
-    """All that can be seen of a request, and what it made the storage and Redis do: where there is one, and where not."""
+    """All that can be seen of a request, and what it set off: where there is a channel, and where there is none."""
     found = []
     for where in (hidden.channel, hidden.missing):
         deployment.store.calls.clear()

@@ -218,8 +218,9 @@ def test_what_redis_says_is_not_repeated(
         chat = Chat(Api(services), clock)
         channel = chat.channel()
         chat.post(channel)
-        answers = [chat.api("GET", messages(channel)), chat.api("GET", "/v1/channels")]
-        for tier in (services.cache.pages, services.cache.lists):
+        answers = []
+        for path, tier in ((messages(channel), services.cache.pages), ("/v1/channels", services.cache.lists)):
+            answers.append(chat.api("GET", path))
             assert isinstance(tier, RedisTier)
             tier.settle()
         answers.append(chat.api("GET", "/v1/healthz", query={"deep": 1}))
