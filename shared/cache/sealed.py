@@ -98,7 +98,9 @@ def cipher_of(secret: str) -> AESGCM:
 
     if len(secret) < MIN_SECRET:
         raise SecretUnavailableError
-    return AESGCM(HKDF(SHA256(), KEY_BYTES, salt=None, info=PURPOSE).derive(secret.encode()))
+    return AESGCM(
+        HKDF(SHA256(), KEY_BYTES, salt=None, info=PURPOSE).derive(secret.encode("utf-8", "surrogatepass"))
+    )
 
 
 def seal(cipher: AESGCM, key: str, text: str) -> str:

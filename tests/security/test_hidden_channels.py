@@ -107,7 +107,6 @@ def hidden_ones(chat: Chat) -> dict[str, Hidden]:
         "private, outsider": Hidden(private, MISSING, OUTSIDER),
         "private, former member": Hidden(private, MISSING, FORMER),
         "archived, outsider": Hidden(archived, MISSING, OUTSIDER),
-        "archived, former member": Hidden(archived, MISSING, FORMER),
         "direct, outsider": Hidden(channel_of(chat, "direct"), MISSING_PAIR, OUTSIDER),
     }
 

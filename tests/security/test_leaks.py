@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.conftest import FakeClock
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-STEPS: Final = 500
+STEPS: Final = 300
 CONTAINERS: Final = 3
 GATEWAY: Final = Routes(load(ROOT / "template.yaml").routes)
 REDIS_FAILURES: Final = ("timeout", "disconnected", "garbled", "refused_token")
@@ -139,7 +139,7 @@ class MixedUp(WatchedStore):
 def test_a_mix_up_is_found(clock: FakeClock) -> None:
     """A storage, or a key, that gives one channel's messages for another's shows in answers, in memory and in Redis."""
     world = World(clock, store=MixedUp())
-    world.run(seeded(7), 300)
+    world.run(seeded(7), 150)
     assert in_answers(world.sent, world.tenants)
     assert any(in_values(values, world.tenants) for values in world.memory())
 
