@@ -19,6 +19,7 @@ from shared.cache.upstash import RedisError, Upstash
 from shared.cache.values import UnreadableError
 from shared.secrets import SecretUnavailableError
 from shared.settings import MIN_SECRET
+from shared.telemetry import logger
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -81,6 +82,7 @@ class SealedUpstash:
                 except (SecretUnavailableError, ImportError) as error:
                     kind = "no_cipher" if isinstance(error, ImportError) else "no_key"
                     self._upstash.give_up(kind, self._now() + AUTH_OPEN_MS)
+                    logger().error("cache", redis=kind)
                     raise RedisError(kind) from None
             return self._cipher
 

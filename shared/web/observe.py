@@ -27,7 +27,8 @@ SECURITY: Final = (
     (b"strict-transport-security", b"max-age=31536000"),
 )
 """On every answer; why these, says docs/security.md."""
-NOT_STORED: Final = (b"cache-control", b"no-store")
+CACHE_CONTROL: Final = b"cache-control"
+NOT_STORED: Final = (CACHE_CONTROL, b"no-store")
 """Where the route says nothing else: answers are their caller's alone."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{1,64}\Z")
 _TRACE_ROOT = re.compile(r"(?:\A|;)Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|\Z)")
@@ -162,7 +163,7 @@ def _headers(given: list[Header], state: dict[str, Any], meter: Meter, elapsed: 
     hidden = state.get("error_code") == ChannelNotFoundError.code
     timing = f"total;dur={elapsed:.1f}" if hidden else meter.server_timing(elapsed)
     added = [(b"x-request-id", state["request_id"].encode()), (b"server-timing", timing.encode()), *SECURITY]
-    return added if any(name == b"cache-control" for name, _ in given) else [*added, NOT_STORED]
+    return added if CACHE_CONTROL in dict(given) else [*added, NOT_STORED]
 
 
 def _log_crash(error: Exception, request_id: str) -> None:

@@ -103,7 +103,8 @@ def test_artifacts_hold_no_secret() -> None:
     """Of what is built: no file that is made to hold one, and none in what is ours or in any text of others."""
     files = [path for path in BUILT.rglob("*") if path.is_file() and path.suffix not in {".so", ".pyc"}]
     assert files
-    assert [path for path in files if NAMES.search(path.relative_to(BUILT).as_posix())] == []
+    named = [path for path in files if NAMES.search(path.relative_to(BUILT).as_posix())]
+    assert {path.name for path in named} <= {"cacert.pem"}  # certifi's certificates, which are everybody's
     hard = ("AWS access key", "private key")
     found = {}
     for path in files:
