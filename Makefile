@@ -16,7 +16,7 @@ SAM_VENV := .local/sam-venv
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/python -m samcli
 RIE_VENV := .local/rie-venv
 CHECKOV_VENV := .local/checkov-venv
-REQUIREMENTS := bootstrap runtime dev bench usual ministack sam artifact artifact-redis rie checkov
+REQUIREMENTS := bootstrap runtime dev bench usual ministack sam artifact artifact-redis artifact-sealed rie checkov
 
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
 TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
@@ -29,7 +29,7 @@ export TOOL_USER CHANNEL
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup bench-setup run token demo usage capacity export-channel export-user erase-user measure bench-report test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
-	template-check template-policies lock clean distclean
+	security-table licences tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -84,7 +84,7 @@ test-artifacts: setup $(SAM_VENV)/.ready $(RIE_VENV)/.ready ## Build the artifac
 build: $(SAM_VENV)/.ready ## Build what is deployed, as `sam build` does, into .aws-sam/ (needs Python 3.13)
 	@$(SAM) build
 
-check: lint types openapi-check template-check template-policies ## Lint, types, OpenAPI drift, SAM template and its rules
+check: lint types openapi-check tables-check template-check template-policies ## Lint, types, drift of what is generated, template
 
 lint: .venv/.ready
 	@$(BIN)/ruff check
@@ -98,6 +98,16 @@ openapi: .venv/.ready ## Write openapi.json anew
 
 openapi-check: .venv/.ready
 	@$(BIN)/python -m local.openapi --check
+
+security-table: .venv/.ready ## Write the authorization tables of docs/security.md anew
+	@$(BIN)/python -m local.authorization
+
+licences: .venv/.ready ## Write the table of docs/licences.md anew
+	@$(BIN)/python -m local.licences
+
+tables-check: .venv/.ready
+	@$(BIN)/python -m local.authorization --check
+	@$(BIN)/python -m local.licences --check
 
 # The region only names rules to check by; nothing is called.
 template-check: $(SAM_VENV)/.ready

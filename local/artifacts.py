@@ -4,7 +4,8 @@ An artifact holds its handler, `shared/` and only the dependencies it needs, all
 last bit whenever it is made from the same sources by the same Python. Needs nothing but the standard library and `uv`.
 
 Variables: `ARTIFACT_PLATFORM` is what it will run on: Lambda (the default) or `local`, this machine and this Python.
-`ARTIFACT_PYTHON` names the Python 3.13 whose bytecode Lambda's reads, if it is not found.
+`ARTIFACT_PYTHON` names the Python 3.13 whose bytecode Lambda's reads, if it is not found. `ARTIFACT_SEALED=1` adds the
+library that encrypts cached values, for a deployment that asks for it.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class Target:
     platform: str
     python: str
     """The interpreter that compiles."""
+    sealed: bool = False
+    """Whether it is to encrypt cached values."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Target:
@@ -69,7 +72,13 @@ class Target:
         python = environ.get("ARTIFACT_PYTHON", "")
         if not python:
             python = sys.executable if platform == LOCAL else find_python(environ)
-        return cls(platform, python)
+        return cls(platform, python, environ.get("ARTIFACT_SEALED", "") not in {"", "0"})
+
+    def requirements(self, function: str) -> str:
+        """The name of the file of what a function needs."""
+        if function not in USES_REDIS:
+            return "artifact"
+        return "artifact-sealed" if self.sealed and function != "check_health" else "artifact-redis"
 
     def install_arguments(self) -> list[str]:
         """What makes uv choose wheels of the target."""
@@ -124,9 +133,8 @@ def build(function: str, directory: Path, target: Target, cache: Path = CACHE) -
         target: what it will run on.
         cache: where installed dependencies are kept for the next function.
     """
-    libraries = "artifact-redis" if function in USES_REDIS else "artifact"
     ours = {path.relative_to(ROOT).as_posix(): path for path in sources(function)}
-    assemble(libraries, ours, directory, target, cache)
+    assemble(target.requirements(function), ours, directory, target, cache)
 
 
 def assemble(

@@ -107,6 +107,9 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
         headers["Server-Timing"] = _header(
             "Milliseconds, the tier that answered, DynamoDB's units, Redis commands."
         )
+        headers["Cache-Control"] = _header(
+            "`no-store`; of pages `private, no-cache`: kept, and asked for again."
+        )
         if status in {"429", "503"}:
             headers["Retry-After"] = _header("Seconds to wait.", "integer")
         if status == "304":

@@ -38,6 +38,8 @@ _MESSAGE_ID = re.compile(r"([0-9a-v]{16,26})-([0-9a-v]{8})\Z")
 _USER_ID = re.compile(r"[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z")
 SEQ_CHARS: Final = 8  # of a message id's end; 32**8 > MAX_SEQ
 MAX_USER_ID_BYTES: Final = 128
+ME: Final = "me"
+"""The caller's id in paths, and so nobody's own: others could not name them."""
 
 
 def channel_pk(channel_id: str) -> str:

@@ -19,6 +19,8 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
 }
 """Variables that take one of a few values."""
 UPSTASH_DOMAIN: Final = ".upstash.io"
+MIN_SECRET: Final = 32
+"""Characters of the secret that cached values are encrypted with: a short one could be guessed."""
 
 
 class SettingsError(ValueError):
@@ -27,6 +29,11 @@ class SettingsError(ValueError):
 
 def _setting(variable: str, default: Any) -> Any:  # noqa: ANN401 - a dataclass field takes the type of its default
     return field(default=default, metadata={"variable": variable})
+
+
+def _secret(variable: str) -> Any:  # noqa: ANN401 - as above
+    """A setting that no printed form of the settings shows."""
+    return field(default="", metadata={"variable": variable}, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +46,9 @@ class Settings:
     dynamodb_read_timeout_ms: int = _setting("DYNAMODB_READ_TIMEOUT_MS", 2_000)
     dynamodb_attempts: int = _setting("DYNAMODB_ATTEMPTS", 3)
     upstash_url: str = _setting("UPSTASH_REDIS_REST_URL", "")
-    upstash_token: str = _setting("UPSTASH_REDIS_REST_TOKEN", "")
+    upstash_token: str = _secret("UPSTASH_REDIS_REST_TOKEN")
     upstash_token_parameter: str = _setting("UPSTASH_TOKEN_PARAMETER", "")
-    redis_url: str = _setting("REDIS_URL", "")
+    redis_url: str = _secret("REDIS_URL")
     redis_connect_timeout_ms: int = _setting("REDIS_CONNECT_TIMEOUT_MS", 200)
     redis_read_timeout_ms: int = _setting("REDIS_READ_TIMEOUT_MS", 300)
     redis_wait_ms: int = _setting("REDIS_WAIT_MS", 50)
@@ -52,6 +59,8 @@ class Settings:
     cache_keep_seconds: int = _setting("CACHE_KEEP", 86_400)
     cache_memory_bytes: int = _setting("CACHE_MEMORY_BYTES", 32 * 1024 * 1024)
     cache_codec: str = _setting("CACHE_CODEC", "zstd")
+    cache_encryption_key: str = _secret("CACHE_ENCRYPTION_KEY")
+    cache_encryption_key_parameter: str = _setting("CACHE_ENCRYPTION_KEY_PARAMETER", "")
     upstash_plan: str = _setting("UPSTASH_PLAN", plans.DEFAULT)
     rate_per_second: float = _setting("RATE_LIMIT_PER_SECOND", 5.0)
     rate_burst: int = _setting("RATE_LIMIT_BURST", 20)
@@ -71,6 +80,8 @@ class Settings:
             if text:
                 given[each.name] = _parse(each.metadata["variable"], text, type(each.default))
         settings = cls(**given)
+        if 0 < len(settings.cache_encryption_key) < MIN_SECRET:
+            raise SettingsError(f"CACHE_ENCRYPTION_KEY: shorter than {MIN_SECRET} characters")
         if settings.redis_url and not settings.upstash_url:
             url, token = _rest_of(settings.redis_url)
             return replace(settings, upstash_url=url, upstash_token=token)
@@ -78,6 +89,11 @@ class Settings:
             msg = "UPSTASH_REDIS_REST_TOKEN: missing, while UPSTASH_REDIS_REST_URL is set"
             raise SettingsError(msg)
         return settings
+
+    @property
+    def encrypts_cache(self) -> bool:
+        """Whether values in Redis are encrypted."""
+        return bool(self.cache_encryption_key or self.cache_encryption_key_parameter)
 
     @classmethod
     def variables(cls) -> list[str]:

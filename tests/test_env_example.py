@@ -41,4 +41,6 @@ def test_its_values_are_the_defaults() -> None:
 
 def test_it_has_no_secret() -> None:
     """Tokens and addresses of databases are empty."""
-    assert {VALUES[name] for name in NAMES if "TOKEN" in name or name.endswith("_URL")} == {""}
+    assert {VALUES[name] for name in NAMES if "TOKEN" in name or "_KEY" in name or name.endswith("_URL")} == {
+        ""
+    }

@@ -28,24 +28,31 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parent.parent
 TEMPLATE: Final = parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
 TOKEN: Final = "arn:aws:ssm:us-east-1:123456789012:parameter/token"
-RESOLVER: Final = Resolver({"Table.Arn": TABLE, "UpstashTokenParameter": "/token"})
+CACHE_KEY: Final = "arn:aws:ssm:us-east-1:123456789012:parameter/cache-key"
+NAMES: Final = {"Table.Arn": TABLE, "UpstashTokenParameter": "/token"}
+RESOLVER: Final = Resolver(NAMES | {"CacheEncryptionKeyParameter": "/cache-key"}, TEMPLATE["Conditions"])
+PLAIN: Final = Resolver(NAMES | {"CacheEncryptionKeyParameter": ""}, TEMPLATE["Conditions"])
+SEALS: Final = frozenset({"list_channels", "fetch_messages"})
+"""Functions that read and write bundles; the health check only asks whether Redis is there."""
 LEADING_KEYS: Final = "dynamodb:LeadingKeys"
 
 Statement = dict[str, Any]
 
 
-def statements_of(function: str) -> list[Statement]:
+def statements_of(function: str, resolver: Resolver = RESOLVER) -> list[Statement]:
     """A function's statements, with its resources' names as this test knows them."""
     name = "".join(word.capitalize() for word in function.split("_")) + "Function"
     policies = TEMPLATE["Resources"][name]["Properties"]["Policies"]
-    return [RESOLVER.resolve(each) for policy in policies for each in _list(policy["Statement"])]
+    return [resolver.resolve(each) for policy in policies for each in _list(policy["Statement"])]
 
 
 def needs_of(function: str) -> set[Call]:
     """What a function's code can come to ask AWS for."""
     calls = calls_of(function)
     needs = {call for method in calls.store for call in calls_of_method(method)}
-    return needs | ({Call("ssm:GetParameter", TOKEN, "")} if calls.redis else set())
+    parameters = {TOKEN} if calls.redis else set()
+    parameters |= {CACHE_KEY} if function in SEALS else set()
+    return needs | {Call("ssm:GetParameter", each, "") for each in parameters}
 
 
 def findings(statements: list[Statement], needs: set[Call]) -> list[str]:
@@ -112,6 +119,13 @@ def _too_wide(statements: list[Statement], needs: set[Call]) -> Iterator[str]:
 def test_a_policy_is_what_the_code_needs(function: str) -> None:
     """No action, resource or partition is missing, unused or a wildcard."""
     assert findings(statements_of(function), needs_of(function)) == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_key_that_is_not_asked_for_may_not_be_read(function: str) -> None:
+    """Without the setting no function may read a parameter but the token's."""
+    needs = {need for need in needs_of(function) if need.resource != CACHE_KEY}
+    assert findings(statements_of(function, PLAIN), needs) == []
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

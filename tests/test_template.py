@@ -34,6 +34,13 @@ def test_without_an_issuer_a_user_pool_is_made() -> None:
     assert authorizer.audience == ("client",)
 
 
+def test_nobody_signs_themselves_up() -> None:
+    """The client's id is no secret, and a token shows public channels: so users of the pool are made, not born."""
+    pool = RESOURCES["UserPool"]["Properties"]
+    assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+    assert RESOURCES["UserPoolClient"]["Properties"]["PreventUserExistenceErrors"] == "ENABLED"
+
+
 def test_an_issuer_that_is_given_is_taken() -> None:
     """With its audiences, and without a pool."""
     given = {"JwtIssuer": "https://id.example.com", "JwtAudience": "web,phone"}

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from shared import keys
 from shared.use_cases import manage_members as use_case
 from shared.web.app import Use, answer
 from shared.web.direct import DirectRoute
@@ -41,4 +42,4 @@ async def remove_member(services: Use, caller: Caller, channel_id: ChannelId, us
 
 
 def _target(user_id: str, caller: str) -> str:
-    return caller if user_id == "me" else user_id
+    return caller if user_id == keys.ME else user_id

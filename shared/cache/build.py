@@ -10,6 +10,7 @@ from shared.cache.interface import NoTier, Tier
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
+from shared.cache.sealed import SealedUpstash
 from shared.cache.upstash import Upstash, UpstashOptions
 from shared.cache.vouched import Vouched
 from shared.secrets import parameter_reader
@@ -65,7 +66,14 @@ def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
     )
     upstash = Upstash(options, metrics, now)
     policy = BundlePolicy(keep_seconds=settings.cache_keep_seconds, codec=settings.cache_codec)
+    commands = _sealed(upstash, settings, now) if settings.encrypts_cache else upstash
     # The table's name is in the key: a table restored under a new name gives out positions anew.
-    pages = RedisTier(upstash, f"{settings.table_name}:p1", "pages", policy, metrics, now)
-    lists = RedisTier(upstash, f"{settings.table_name}:u1", "channels", policy, metrics, now)
+    pages = RedisTier(commands, f"{settings.table_name}:p1", "pages", policy, metrics, now)
+    lists = RedisTier(commands, f"{settings.table_name}:u1", "channels", policy, metrics, now)
     return Cache(memory, pages, lists, vouched, metrics, upstash)
+
+
+def _sealed(upstash: Upstash, settings: Settings, now: Callable[[], int]) -> SealedUpstash:
+    given = settings.cache_encryption_key
+    read = parameter_reader(settings.cache_encryption_key_parameter)
+    return SealedUpstash(upstash, (lambda: given) if given else read, now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,7 +48,7 @@ class UpstashOptions:
     """
 
     url: str
-    token: str
+    token: str = field(repr=False)
     connect_ms: int = 200
     read_ms: int = 300
     wait_ms: int = 50
@@ -103,6 +103,11 @@ class Upstash:
             self._metrics.count("redis_ms", round((time.perf_counter() - started) * 1000))
         self.breaker.succeeded()
         return result
+
+    def give_up(self, kind: str, until: int) -> None:
+        """Leaves the database alone until a time (ms since 1970), for a reason that lies outside of it."""
+        self._metrics.count(f"failure.{kind}")
+        self.breaker.failed(until)
 
     def _execute(self, reason: str, command: str, arguments: tuple[str | int, ...], started: float) -> Any:  # noqa: ANN401 - as above
         try:

@@ -10,7 +10,7 @@ from shared.cache import encoded
 from shared.codings import PLAIN, Accepted, encode
 from shared.errors import MessageNotFoundError, PositionOutOfRangeError, UnavailableError
 from shared.log_reader import Span
-from shared.model import Head, Membership
+from shared.model import Head, Look, Membership
 from shared.services import Services
 
 FORMAT: Final = 1
@@ -61,9 +61,7 @@ def fetch_messages(
     services.reader.begin()
     asked_at = services.now()
     try:
-        look = services.store.look(channel_id, user_id)
-        if look.membership is None:
-            services.cache.vouched.forget(channel_id, user_id)
+        look = _look(services, user_id, channel_id)
         head, membership = access.member(look)
         page = _page(services, head, membership, window, known_etags, accepted)
     except UnavailableError:
@@ -73,6 +71,14 @@ def fetch_messages(
         return stale
     services.cache.vouched.remember(channel_id, user_id, look, asked_at)
     return page
+
+
+def _look(services: Services, user_id: str, channel_id: str) -> Look:
+    """The vouching read; who is found to be out gets no stand-in from then on."""
+    look = services.store.look(channel_id, user_id)
+    if look.membership is None:
+        services.cache.vouched.forget(channel_id, user_id)
+    return look
 
 
 def _page(
@@ -144,7 +150,7 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
         MessageNotFoundError: there is no such message.
     """
     services.reader.begin()
-    head, _ = access.member(services.store.look(channel_id, user_id))
+    head, _ = access.member(_look(services, user_id, channel_id))
     seq = keys.seq_of_message(channel_id, message_id)
     if seq is None or seq > head.seq:
         raise MessageNotFoundError

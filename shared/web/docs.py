@@ -92,7 +92,8 @@ CREATE_CHANNEL: Final[Docs] = {
     "responses": {
         200: {"model": answers.Channel, "description": "The pair's direct channel, found again."},
         201: {"headers": {**VERSION, "Location": header("Where the channel is.")}},
-        **problems(*WRITING, errors.IdempotencyKeyReusedError),
+        # Hidden: one that was made under this key, by who has left it since.
+        **problems(*WRITING, HIDDEN, errors.IdempotencyKeyReusedError),
     },
     "tags": ["channels"],
 }

@@ -7,17 +7,29 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.errors import BudgieError, PayloadTooLargeError
+from shared import keys
+from shared.errors import BudgieError, ChannelNotFoundError, PayloadTooLargeError
 from shared.meter import Ledger, Meter, start_meter
 from shared.telemetry import directive, is_detailed, logger, sample, values
 from shared.web.identity import user_hash, user_of
 from shared.web.problems import problem
+
+Header = tuple[bytes, bytes]
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY: Final = 2_000_000
 """Characters of a body: above the largest batch, in which each character is escaped."""
+SECURITY: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"strict-transport-security", b"max-age=31536000"),
+)
+"""On every answer; why these, says docs/security.md."""
+CACHE_CONTROL: Final = b"cache-control"
+NOT_STORED: Final = (CACHE_CONTROL, b"no-store")
+"""Where the route says nothing else: answers are their caller's alone."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{1,64}\Z")
 _TRACE_ROOT = re.compile(r"(?:\A|;)Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|\Z)")
 
@@ -45,7 +57,10 @@ class Observed:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 elapsed = (time.perf_counter() - started) * 1000
-                message["headers"] = [*message["headers"], *_headers(state["request_id"], meter, elapsed)]
+                message["headers"] = [
+                    *message["headers"],
+                    *_headers(message["headers"], state, meter, elapsed),
+                ]
             await send(message)
 
         try:
@@ -79,7 +94,7 @@ class Observed:
         fields = {
             "function": self._function,
             "route": event.get("routeKey"),
-            "channel": (scope.get("path_params") or {}).get("channel_id"),
+            "channel": _channel_of(scope),
             "user": user_hash(user_of(event)),
             "status": status,
             "code": code,
@@ -93,6 +108,12 @@ class Observed:
         }
         logger().info("request", fields=fields, directive=directive(metrics))
         self._cold = False
+
+
+def _channel_of(scope: Scope) -> str | None:
+    """The channel's id; anything else that stands in its place is the client's own words."""
+    given = (scope.get("path_params") or {}).get("channel_id")
+    return given if given and keys.is_channel_id(given) else None
 
 
 def _costs(meter: Meter) -> dict[str, Any]:
@@ -137,12 +158,12 @@ def request_id(scope: Scope) -> str:
     return str(scope.get("aws.event", {}).get("requestContext", {}).get("requestId", "none"))
 
 
-def _headers(request_id: str, meter: Meter, elapsed: float) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"x-request-id", request_id.encode()),
-        (b"server-timing", meter.server_timing(elapsed).encode()),
-        (b"x-content-type-options", b"nosniff"),
-    ]
+def _headers(given: list[Header], state: dict[str, Any], meter: Meter, elapsed: float) -> list[Header]:
+    # An engine may not charge for what is not there: then the units would tell a hidden channel from none.
+    hidden = state.get("error_code") == ChannelNotFoundError.code
+    timing = f"total;dur={elapsed:.1f}" if hidden else meter.server_timing(elapsed)
+    added = [(b"x-request-id", state["request_id"].encode()), (b"server-timing", timing.encode()), *SECURITY]
+    return added if CACHE_CONTROL in dict(given) else [*added, NOT_STORED]
 
 
 def _log_crash(error: Exception, request_id: str) -> None:

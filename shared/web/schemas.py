@@ -171,6 +171,9 @@ class ChannelIn(Request):
         if self.kind == "direct" and (self.name is not None or self.topic or self.slow_mode):
             msg = "a direct channel has no name, topic or slow_mode"
             raise ValueError(msg)
+        if keys.ME in self.members:
+            msg = "members: the caller is one anyway, and nobody else is called `me`"
+            raise ValueError(msg)
         if self.kind == "direct" and len(set(self.members)) != 1:
             msg = "members: a direct channel has exactly one other member"
             raise ValueError(msg)

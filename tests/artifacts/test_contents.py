@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import marshal
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,32 @@ def artifact(function: str) -> Path:
 def test_the_redis_client_goes_where_it_is_used() -> None:
     """The list of functions that hold it is what the code says."""
     assert {function for function in FUNCTIONS if calls_of(function).redis} == artifacts.USES_REDIS
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_cipher_goes_where_it_is_asked_for(function: str) -> None:
+    """With `ARTIFACT_SEALED=1` those that read and write bundles hold it, and nobody does without."""
+    plain = Target.from_env({"ARTIFACT_PLATFORM": LOCAL})
+    sealed = Target.from_env({"ARTIFACT_PLATFORM": LOCAL, "ARTIFACT_SEALED": "1"})
+    seals = function in {"list_channels", "fetch_messages"}
+    assert sealed.requirements(function) == ("artifact-sealed" if seals else plain.requirements(function))
+    assert plain.requirements(function) == (
+        "artifact-redis" if function in artifacts.USES_REDIS else "artifact"
+    )
+
+
+def test_the_cipher_is_all_that_is_added() -> None:
+    """The same packages at the same versions, and the library with what it needs."""
+    redis, sealed = (
+        pinned((ROOT / f"requirements/artifact-{name}.txt").read_text()) for name in ("redis", "sealed")
+    )
+    assert redis < sealed
+    assert {each.partition("==")[0] for each in sealed - redis} == {"cryptography", "cffi", "pycparser"}
+
+
+def pinned(text: str) -> set[str]:
+    """Packages of a requirements file with their versions."""
+    return set(re.findall(r"^[a-z0-9._-]+==[^ ;]+", text, re.MULTILINE))
 
 
 @pytest.mark.artifacts

@@ -15,6 +15,7 @@ from shared.cache.interface import NoTier, Tier, get_one
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
+from shared.cache.sealed import SealedUpstash
 from shared.cache.upstash import Upstash, UpstashOptions
 from shared.cache.values import Block, Cached, ChannelList, block_key, channels_key
 from tests.blocks import CHANNEL, OTHER, block
@@ -75,11 +76,12 @@ class FakeContainers(MemoryContainers):
 
 
 class RedisContainers:
-    """They share a database, and write at each request."""
+    """They share a database, sealed or not, and write at each request."""
 
     shared = True
 
-    def __init__(self, endpoint: UpstashEndpoint, clock: FakeClock) -> None:
+    def __init__(self, endpoint: UpstashEndpoint, clock: FakeClock, *, sealed: bool = False) -> None:
+        self._sealed = sealed
         self._clock = clock
         self._endpoint = endpoint
         self._started: list[tuple[RedisTier, Upstash]] = []
@@ -89,7 +91,8 @@ class RedisContainers:
         metrics = CacheMetrics()
         upstash = Upstash(UpstashOptions(self._endpoint.url, TOKEN, 2_000, 2_000), metrics, self._clock.now)
         policy = BundlePolicy(KEEP_SECONDS, max_bytes, worth=0, patience_ms=0, rest_ms=0)
-        tier = RedisTier(upstash, "bundle", "pages", policy, metrics, self._clock.now)
+        commands = SealedUpstash(upstash, lambda: "s" * 32, self._clock.now) if self._sealed else upstash
+        tier = RedisTier(commands, "bundle", "pages", policy, metrics, self._clock.now)
         self._started.append((tier, upstash))
         tier.begin()
         tier.settle()
@@ -118,15 +121,18 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstashEndpoi
         yield endpoint
 
 
-@pytest.fixture(params=["memory", "fake", pytest.param("redis", marks=pytest.mark.stack)])
+REDIS: Final = [pytest.param(each, marks=pytest.mark.stack) for each in ("redis", "sealed")]
+
+
+@pytest.fixture(params=["memory", "fake", *REDIS])
 def containers(request: pytest.FixtureRequest, clock: FakeClock) -> Iterator[Containers]:
     """Containers with each kind of tier in turn."""
-    if request.param != "redis":
+    if request.param in {"memory", "fake"}:
         yield MemoryContainers(clock) if request.param == "memory" else FakeContainers(clock)
         return
     endpoint = request.getfixturevalue("endpoint")
     reset(endpoint)
-    redis = RedisContainers(endpoint, clock)
+    redis = RedisContainers(endpoint, clock, sealed=request.param == "sealed")
     yield redis
     redis.close()
 

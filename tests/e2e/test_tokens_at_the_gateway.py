@@ -64,7 +64,12 @@ class Place:
 @pytest.fixture(scope="module")
 def place(stack: RunningStack) -> Place:
     """A channel that there is something to do in."""
-    body = {"kind": "public", "name": "square", "members": ["grace"]}
+    return place_of(stack, "public")
+
+
+def place_of(stack: RunningStack, kind: str) -> Place:
+    """A new channel of ada's and grace's, with a message."""
+    body = {"kind": kind, "name": "square", "members": ["grace"]}
     with stack.client() as client:
         channel = client.call("POST", "/v1/channels", "ada", body=body).json["id"]
         said = client.call("POST", f"/v1/channels/{channel}/messages", "ada", body={"text": "mine"})

@@ -35,13 +35,23 @@ CANARY = "canary-7f3a"
 @pytest.mark.parametrize("route", ROUTES, ids=str)
 @pytest.mark.parametrize("user", ["ada", None, "eve"])
 def test_every_answer_has_the_common_headers(chat: Chat, route: Route, user: str | None) -> None:
-    """Granted or refused, an answer has an id, its cost, and forbids browsers to guess its type."""
+    """Granted or refused, an answer has an id, its cost, and what keeps browsers from doing anything with it."""
     channel = chat.channel("grace")
     chat.post(channel)
     answer = chat.api(route.method, route.path(channel), user=user, body=route.body)
     assert answer.headers["x-request-id"] == "request-1"
     assert SERVER_TIMING.fullmatch(answer.headers["server-timing"])
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+    kept = route.name == "fetch_messages" and answer.status == 200
+    assert answer.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
+
+
+def test_what_does_not_exist_has_no_cost(chat: Chat) -> None:
+    """Units could tell a channel that is hidden from one that is not there, so neither has any."""
+    answer = chat.api("GET", "/v1/channels/0000000000000000")
+    assert re.fullmatch(r"total;dur=\d+\.\d", answer.headers["server-timing"])
 
 
 def test_a_304_has_the_common_headers_too(chat: Chat) -> None:

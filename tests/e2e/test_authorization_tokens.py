@@ -1,0 +1,84 @@
+"""The token rows of ``docs/authorization.yaml`` through the local gateway, and hidden channels on the real engine."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from local import authorization
+from tests.e2e.running import ROOT
+from tests.e2e.test_tokens_at_the_gateway import BODIES, ROUTES, TOKENS, Place, place_of
+
+if TYPE_CHECKING:
+    from local.client import Answer
+    from local.template import Route
+    from tests.e2e.running import RunningStack
+
+pytestmark = pytest.mark.stack
+
+MATRIX: Final = authorization.load()
+DOCUMENT: Final[dict[str, Any]] = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))
+KINDS: Final = {
+    "other issuer": "another issuer",
+    "expired": "expired",
+    "tampered": "tampered subject",
+    "alg=none": "alg none",
+    "other audience": "another audience",
+}
+"""What each token of the table is called where it is made."""
+PASSING: Final = re.compile(r"total;dur=[\d.]+")
+OF_THE_MOMENT: Final = ("date", "apigw-requestid", "x-request-id", "content-length")
+
+
+@pytest.fixture(scope="module")
+def room(stack: RunningStack) -> Place:
+    """A private channel of ada's with a message."""
+    return place_of(stack, "private")
+
+
+def operation(route: Route) -> str:
+    """The operation of a route."""
+    return str(DOCUMENT["paths"][route.path][route.method.lower()]["operationId"])
+
+
+@pytest.mark.parametrize("token", MATRIX.tokens)
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)
+def test_a_token_gets_what_the_table_says(room: Place, route: Route, token: str) -> None:
+    """Real tokens, on each route: 401 before any function is called, but on what is open."""
+    headers = {}
+    if token in KINDS:
+        headers = {"Authorization": f"Bearer {TOKENS[KINDS[token]](room.stack.keys)}"}
+    answer = room.call(route, **headers)
+    refused = MATRIX.refuses(operation(route))
+    assert answer.status == (401 if refused else 200)
+    assert (answer.body == b'{"message":"Unauthorized"}') is refused
+
+
+def test_every_token_of_the_table_is_made() -> None:
+    """No row of the table is left untested."""
+    assert {"no token", *KINDS} == set(MATRIX.tokens)
+
+
+def seen(answer: Answer) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """All of an answer but what is of its moment."""
+    headers = {name: value for name, value in answer.headers.items() if name not in OF_THE_MOMENT}
+    headers["server-timing"] = PASSING.sub("", headers["server-timing"])
+    return answer.status, headers, answer.json | {"request_id": ""}
+
+
+@pytest.mark.parametrize(
+    "route", [each for each in ROUTES if "{channel_id}" in each.path], ids=lambda each: each.key
+)
+def test_a_hidden_channel_is_as_a_missing_one(room: Place, route: Route) -> None:
+    """Over a real engine: same status, headers and body."""
+    missing = room.channel_id[::-1]
+    answers = []
+    with room.stack.client() as client:
+        for channel in (room.channel_id, missing):
+            path = route.path.format(channel_id=channel, message_id=f"{channel}-00000001", user_id="me")
+            answers.append(client.call(route.method, path, "eve", body=BODIES.get(route.key)))
+    assert seen(answers[0]) == seen(answers[1])
+    assert answers[0].status == 404

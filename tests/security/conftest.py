@@ -1,0 +1,19 @@
+"""What tests of security may use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.functions.chat import Chat
+
+if TYPE_CHECKING:
+    from tests.api import Api
+    from tests.functions.chat import Clock
+
+
+@pytest.fixture
+def chat(api: Api, clock: Clock) -> Chat:
+    """People who use the API."""
+    return Chat(api, clock)

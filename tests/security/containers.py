@@ -1,0 +1,101 @@
+"""Containers over one storage and one Redis, whose calls can be seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from shared.cache.reader import CachedLogReader
+from shared.cache.redis import BundlePolicy, RedisTier
+from shared.errors import BudgieError
+from shared.log_reader import DirectLogReader
+from shared.meter import meter
+from shared.model import Look
+from shared.services import Services, compose
+from shared.settings import Settings
+from shared.store.memory import MemoryStore
+from tests.api import Api
+from tests.fakes import FakeUpstash
+from tests.functions.chat import Chat
+
+if TYPE_CHECKING:
+    from shared.store.interface import Store
+    from tests.conftest import FakeClock
+
+EAGER: Final = BundlePolicy(worth=1, patience_ms=0, rest_ms=10_000)
+"""Writes whatever Redis lacks, every ten seconds."""
+
+
+@dataclass
+class WatchedStore:
+    """A storage in memory that notes what it is asked, and can fail."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    failure: Exception | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """The storage's own method, noted."""
+        method = getattr(self.store, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.calls.append((name, *arguments, *named.items()))
+            if self.failure:
+                raise self.failure
+            found = method(*arguments, **named)
+            if isinstance(found, Look):
+                # As DynamoDB Local counts: AWS charges for what is not there too.
+                meter().charge(read=(found.head is not None) + (found.membership is not None))
+            return found
+
+        return call
+
+    def fail(self, error: BudgieError | None) -> None:
+        """From now on each call fails with this; None ends it."""
+        self.failure = error
+
+
+@dataclass
+class Deployment:
+    """What all containers share."""
+
+    clock: FakeClock
+    store: WatchedStore = field(default_factory=WatchedStore)
+    redis: dict[str, Any] = field(default_factory=dict)
+
+    def start(self, *, is_loaded: bool = True) -> Container:
+        """A fresh container of all functions, which has fetched what Redis has."""
+        built = compose(Settings(), cast("Store", self.store), self.clock.now, self.clock.sleep)
+        upstash = FakeUpstash(self.clock.now, self.redis)
+        metrics = built.cache.metrics
+        pages = RedisTier(upstash, "budgie:p1", "pages", EAGER, metrics, self.clock.now)
+        lists = RedisTier(upstash, "budgie:u1", "channels", EAGER, metrics, self.clock.now)
+        direct = DirectLogReader(cast("Store", self.store), self.clock.sleep, self.clock.now)
+        reader = CachedLogReader(direct, built.cache.memory, pages, metrics)
+        cache = replace(built.cache, pages=pages, lists=lists, upstash=upstash)
+        container = Container(replace(built, cache=cache, reader=reader), upstash, (pages, lists), self.clock)
+        if is_loaded:
+            container.settle()
+        return container
+
+
+@dataclass
+class Container:
+    """One container, with memory of its own."""
+
+    services: Services
+    upstash: FakeUpstash
+    tiers: tuple[RedisTier, RedisTier]
+    clock: FakeClock
+
+    @cached_property
+    def chat(self) -> Chat:
+        """People whose requests this container answers."""
+        return Chat(Api(self.services), self.clock)
+
+    def settle(self) -> None:
+        """Loads, or writes what Redis lacks, to its end."""
+        for tier in self.tiers:
+            tier.begin()
+            tier.settle()

@@ -1,0 +1,92 @@
+"""The search for what is where it does not belong: in answers, log lines, Redis and memory."""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.cache.codec import unpack
+from shared.cache.values import Block
+from shared.telemetry import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from shared.cache.values import Cached
+    from tests.security.tenants import Sent, Tenant
+
+ROOT: Final = logging.getLogger()
+
+
+def in_answers(sent: Iterable[Sent], tenants: Sequence[Tenant]) -> list[str]:
+    """Answers in which a stranger's marker stands."""
+    return [
+        f"{each.request['method']} {each.request['path']} shows {stranger.marker} to {each.tenant.marker}"
+        for each in sent
+        for stranger in tenants
+        if stranger is not each.tenant and stranger.marker in each.text
+    ]
+
+
+def in_text(text: str, tenants: Sequence[Tenant], *more: str) -> list[str]:
+    """Lines with any marker or other secret: as it is, or in base64 at any offset."""
+    wanted = [each.marker for each in tenants] + list(more)
+    forms = {form for each in wanted for form in (each, *_in_base64(each))}
+    return [line for line in text.splitlines() if any(form in line for form in forms)]
+
+
+def in_redis(values: Mapping[str, Any], tenants: Sequence[Tenant], *, sealed: bool = False) -> list[str]:
+    """Keys with a marker; values with one that another channel's people sent, or with any where they are sealed."""
+    found = in_text("\n".join(values), tenants)
+    for key, text in values.items():
+        if sealed:
+            raw = base64.b64decode(str(text)[3:]).decode("latin-1")
+            found += in_text(f"{text}\n{raw}", tenants)
+        else:
+            found += [f"{key}: {each}" for each in in_values(unpack(text), tenants)]
+    return found
+
+
+def in_values(values: Mapping[str, Cached], tenants: Sequence[Tenant]) -> list[str]:
+    """Blocks in which a marker stands that is not of the people of their channel."""
+    owners = {channel: each for each in tenants for channel in each.channels}
+    found = []
+    for key, value in values.items():
+        if isinstance(value, Block):
+            owner = owners[key[1:].partition(".")[0]]
+            said = b"".join(body or b"" for body in value.bodies).decode()
+            strangers = [each.marker for each in tenants if each is not owner and each.marker in said]
+            found += [f"{key} of {owner.marker} holds {marker}" for marker in strangers]
+    return found
+
+
+def _in_base64(text: str) -> Iterator[str]:
+    for offset in range(3):
+        encoded = base64.b64encode(bytes(offset) + text.encode()).decode().rstrip("=")
+        yield encoded[(0, 2, 3)[offset] + 1 : -1]
+
+
+@contextmanager
+def captured(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
+    """All that is logged by anybody, as Lambda's log gets it: ours from this level on, the libraries' warnings."""
+    stream = io.StringIO()
+    ours, theirs = logging.StreamHandler(stream), logging.StreamHandler(stream)
+    ours.setFormatter(logger().handlers[0].formatter)
+    theirs.addFilter(lambda record: record.name != "budgie")
+    theirs.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
+    budgie = logging.getLogger("budgie")
+    levels = ROOT.level, budgie.level
+    budgie.addHandler(ours)
+    ROOT.addHandler(theirs)
+    ROOT.setLevel(logging.WARNING)
+    budgie.setLevel(level)
+    try:
+        yield stream
+    finally:
+        budgie.removeHandler(ours)
+        ROOT.removeHandler(theirs)
+        ROOT.setLevel(levels[0])
+        budgie.setLevel(levels[1])

@@ -1,0 +1,106 @@
+"""A channel with one person in each part, and what each of them may try there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.functions.chat import Chat, messages
+
+if TYPE_CHECKING:
+    from tests.api import Answer
+
+OUTSIDER: Final = "eve"
+FORMER: Final = "frances"
+MEMBER: Final = "mary"
+MODERATOR: Final = "grace"
+OWNER: Final = "ada"
+OTHER_MEMBER: Final = "noor"
+OTHER_MODERATOR: Final = "linus"
+NEWCOMER: Final = "olga"
+PEOPLE: Final[dict[str, str]] = {
+    "outsider": OUTSIDER,
+    "former member": FORMER,
+    "member": MEMBER,
+    "moderator": MODERATOR,
+    "owner": OWNER,
+    "owner of an archived one": OWNER,
+}
+"""Who the callers of ``docs/authorization.yaml`` are."""
+KEY: Final = "a-key-that-was-used"
+TEXT: Final = "said while still in"
+
+
+def channel_of(chat: Chat, kind: str, *, archived: bool = False) -> str:
+    """A channel with everybody in their part, and a message of the former member's, where there can be one."""
+    if kind == "direct":
+        channel = chat.direct(OWNER, MEMBER)
+        chat.post(channel)
+        return channel
+    channel = chat.channel(MEMBER, OTHER_MEMBER, FORMER, kind=kind)
+    for moderator in (MODERATOR, OTHER_MODERATOR):
+        assert chat.put_member(channel, moderator, role="moderator").status == 201
+    posted = chat.api(
+        "POST", messages(channel), user=FORMER, body={"text": TEXT}, headers={"idempotency-key": KEY}
+    )
+    assert posted.status == 201
+    assert chat.remove(channel, FORMER).status == 204
+    if archived:
+        assert chat.archive(channel).status == 204
+    return channel
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The request of an act of ``docs/authorization.yaml``; ``{c}`` in the path is the channel."""
+
+    operation: str
+    method: str
+    path: str
+    body: Any = None
+    query: dict[str, Any] | None = None
+    lists: bool = False
+    """Whether what counts is what the answer lists."""
+
+    def by(self, chat: Chat, user: str, channel: str, **rest: Any) -> Answer:
+        """The answer that a user gets."""
+        path = self.path.replace("{c}", channel)
+        return chat.api(self.method, path, user=user, **{"body": self.body, "query": self.query} | rest)
+
+
+ATTEMPTS: Final[dict[str, Attempt]] = {
+    "list one's own": Attempt("list_channels", "GET", "/v1/channels", lists=True),
+    "list public ones to join": Attempt(
+        "list_channels", "GET", "/v1/channels", query={"scope": "public"}, lists=True
+    ),
+    "make another": Attempt("create_channel", "POST", "/v1/channels", {"kind": "private", "name": "den"}),
+    "look at it": Attempt("get_channel", "GET", "/v1/channels/{c}"),
+    "change its topic": Attempt("update_channel", "PATCH", "/v1/channels/{c}", {"topic": "new"}),
+    "archive it": Attempt("archive_channel", "DELETE", "/v1/channels/{c}"),
+    "read a page": Attempt("fetch_messages", "GET", "/v1/channels/{c}/messages"),
+    "read a message": Attempt("fetch_message", "GET", "/v1/channels/{c}/messages/{c}-00000001"),
+    "post": Attempt("post_message", "POST", "/v1/channels/{c}/messages", {"text": "Hello"}),
+    "mark as read": Attempt("mark_read", "PUT", "/v1/channels/{c}/read", {"last_read_seq": 1}),
+    "list members": Attempt("list_members", "GET", "/v1/channels/{c}/members"),
+    "join": Attempt("put_member", "PUT", "/v1/channels/{c}/members/me"),
+    "bring somebody in": Attempt("put_member", "PUT", f"/v1/channels/{{c}}/members/{NEWCOMER}"),
+    "make oneself an owner": Attempt("put_member", "PUT", "/v1/channels/{c}/members/me", {"role": "owner"}),
+    "make a member a moderator": Attempt(
+        "put_member", "PUT", f"/v1/channels/{{c}}/members/{OTHER_MEMBER}", {"role": "moderator"}
+    ),
+    "leave": Attempt("remove_member", "DELETE", "/v1/channels/{c}/members/me"),
+    "remove a member": Attempt("remove_member", "DELETE", f"/v1/channels/{{c}}/members/{OTHER_MEMBER}"),
+    "remove a moderator": Attempt("remove_member", "DELETE", f"/v1/channels/{{c}}/members/{OTHER_MODERATOR}"),
+    "ask whether all is well": Attempt("check_health", "GET", "/v1/healthz"),
+}
+IN_A_CHANNEL: Final = {name: each for name, each in ATTEMPTS.items() if "{c}" in each.path}
+
+
+def outcome(attempt: Attempt, answer: Answer, channel: str) -> str:
+    """An answer as a cell has it."""
+    if answer.status >= 400:
+        return f"{answer.status} {answer.code}"
+    if not attempt.lists:
+        return str(answer.status)
+    listed = channel in {each["id"] for each in answer.json["channels"]}
+    return f"{answer.status} {'with' if listed else 'without'} it"

@@ -1,0 +1,199 @@
+"""A channel that is not the caller's to see is as one that does not exist, by everything that can be observed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from shared import keys
+from shared.errors import StoreUnavailableError
+from tests.functions.chat import Chat, messages
+from tests.security.containers import Container, Deployment
+from tests.security.people import (
+    FORMER,
+    IN_A_CHANNEL,
+    KEY,
+    MEMBER,
+    OUTSIDER,
+    OWNER,
+    TEXT,
+    Attempt,
+    channel_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.api import Answer
+    from tests.conftest import FakeClock
+
+MISSING: Final = "0" * 16
+MISSING_PAIR: Final = "0" * 26
+DURATION: Final = re.compile(r"total;dur=\d+\.\d")
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A channel that there is, one of the same form that there is not, and who may see neither."""
+
+    channel: str
+    missing: str
+    user: str
+
+
+Changes = dict[str, Any]
+"""What of a request is another: its body, query or headers."""
+ODD_BODIES: Final[list[Any]] = [
+    None, "", "{", "[]", "null", "[" * 5_000, '{"text": "x", "text": "y"}', {"x": 1}, {"text": ""}, {"text": TEXT},
+    {"text": "x" * 4_001}, {"messages": []}, {"messages": [{"text": "a"}, {"text": "b"}]}, {"topic": 7}, {"name": "n"},
+    {"slow_mode": -1}, {"role": "king"}, {"role": None}, {"last_read_seq": 10**9}, {"last_read_seq": -1},
+    {"last_read_seq": 0, "force": True},
+]  # fmt: skip
+ODD_QUERIES: Final[list[dict[str, Any]]] = [
+    {"limit": 0}, {"limit": 1}, {"after": 0}, {"after": 10**9}, {"before": 1}, {"around": 10**11}, {"anchor": "oldest"},
+    {"anchor": "first_unread"}, {"before": 1, "after": 1}, {"cursor": "x"}, {"cursor": keys.encode_cursor("ada")},
+    {"unknown": 1},
+]  # fmt: skip
+ODD_HEADERS: Final[list[dict[str, str]]] = [
+    {"if-match": '"1"'}, {"if-match": '"999"'}, {"if-match": "*"}, {"if-match": "x"}, {"if-none-match": "*"},
+    {"if-none-match": 'W/"1.1"'}, {"idempotency-key": KEY}, {"idempotency-key": "new"}, {"idempotency-key": ""},
+    {"idempotency-key": "x" * 256}, {"content-type": "text/plain"}, {"x-request-id": "mine"},
+]  # fmt: skip
+
+
+def variants(method: str) -> Iterator[Changes]:
+    """The request as it is, then with each oddity that its method may look at."""
+    yield {}
+    if method in {"POST", "PUT", "PATCH"}:
+        yield from ({"body": body} for body in ODD_BODIES)
+    if method == "GET":
+        yield from ({"query": query} for query in ODD_QUERIES)
+    yield from ({"headers": headers} for headers in ODD_HEADERS)
+
+
+def both(
+    attempt: Attempt, container: Container, deployment: Deployment, hidden: Hidden, change: Changes
+) -> list[Any]:
+    """All that can be seen of a request, and what it set off: where there is a channel, and where there is none."""
+    found = []
+    for where in (hidden.channel, hidden.missing):
+        deployment.store.calls.clear()
+        container.upstash.commands.clear()
+        answer = attempt.by(container.chat, hidden.user, where, **change)
+        calls = [named(call, where) for call in deployment.store.calls]
+        found.append((seen(answer), calls, list(container.upstash.commands)))
+    return found
+
+
+def seen(answer: Answer) -> tuple[int, dict[str, str], str]:
+    """Status, headers and body, but for how long it took."""
+    headers = dict(answer.headers)
+    headers["server-timing"] = DURATION.sub("", headers["server-timing"])
+    return answer.status, headers, answer.body
+
+
+def named(call: tuple[Any, ...], channel: str) -> tuple[Any, ...]:
+    """A call without the channel's name."""
+    return tuple("the channel" if each == channel else each for each in call)
+
+
+def hidden_ones(chat: Chat) -> dict[str, Hidden]:
+    """Each kind of channel that is hidden, from each kind of person who may not see it."""
+    private, archived = channel_of(chat, "private"), channel_of(chat, "private", archived=True)
+    return {
+        "private, outsider": Hidden(private, MISSING, OUTSIDER),
+        "private, former member": Hidden(private, MISSING, FORMER),
+        "archived, outsider": Hidden(archived, MISSING, OUTSIDER),
+        "direct, outsider": Hidden(channel_of(chat, "direct"), MISSING_PAIR, OUTSIDER),
+    }
+
+
+@pytest.mark.parametrize("name", IN_A_CHANNEL)
+def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock, name: str) -> None:
+    """Same status, headers and body, and the same calls of storage and Redis, whatever the request is like."""
+    deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]
+    filled = deployment.start()
+    hidden = hidden_ones(filled.chat)
+    for each in hidden.values():
+        filled.chat.page(each.channel, OWNER)  # every tier knows it
+    filled.settle()
+    container = deployment.start()
+    statuses = set()
+    for what, each in hidden.items():
+        for change in variants(attempt.method):
+            there, missing = both(attempt, container, deployment, each, change)
+            assert there == missing, (what, change)
+            statuses.add(there[0][0])
+            assert all("look" in call for call in there[1])
+    assert 404 in statuses
+    assert statuses <= {400, 404, 422}
+
+
+@pytest.mark.parametrize("name", IN_A_CHANNEL)
+def test_nor_does_an_outage(clock: FakeClock, name: str) -> None:
+    """While the storage fails both are 503; no stand-in gives a channel away to who was not let in."""
+    deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]
+    container = deployment.start()
+    hidden = hidden_ones(container.chat)
+    for each in hidden.values():
+        container.chat.page(each.channel, OWNER)
+    container.settle()
+    deployment.store.fail(StoreUnavailableError(retry_after=1))
+    for what, each in hidden.items():
+        there, missing = both(attempt, container, deployment, each, {})
+        assert there == missing, what
+        assert there[0][0] == 503
+
+
+def test_the_comparison_can_fail(clock: FakeClock) -> None:
+    """A member sees a difference in each part of what is compared, so the tests above look at something."""
+    deployment = Deployment(clock)
+    container = deployment.start()
+    channel = channel_of(container.chat, "private")
+    member = Hidden(channel, MISSING, MEMBER)
+    there, missing = both(IN_A_CHANNEL["read a page"], container, deployment, member, {})
+    assert there[0][0] != missing[0][0]
+    assert there[0][2] != missing[0][2]
+    assert there[1] != missing[1]
+
+
+def test_public_refusals_tell_no_more_than_that_it_is_public(clock: FakeClock) -> None:
+    """Who is not in a public channel cannot tell from refusals who is, or what was said."""
+    chat = Deployment(clock).start().chat
+    channel = channel_of(chat, "public")
+    posted = f"{messages(channel)}/{keys.message_id(channel, 1)}"
+    never = f"{messages(channel)}/{keys.message_id(channel, 999)}"
+    for one, other in (
+        (f"/v1/channels/{channel}/members/{MEMBER}", f"/v1/channels/{channel}/members/nobody"),
+        (posted, never),
+    ):
+        method = "GET" if "messages" in one else "DELETE"
+        assert seen(chat.api(method, one, user=OUTSIDER)) == seen(chat.api(method, other, user=OUTSIDER))
+
+
+def test_an_id_that_could_be_guessed_opens_nothing(clock: FakeClock) -> None:
+    """A pair's direct channel, and one made under a key, have ids that anybody can work out; that is all it gives."""
+    chat = Deployment(clock).start().chat
+    made = chat.api(
+        "POST",
+        "/v1/channels",
+        user=OWNER,
+        body={"kind": "private", "name": "x"},
+        headers={"idempotency-key": "1"},
+    )
+    assert made.json["id"] == keys.derived_channel_id("key", OWNER, "1")
+    direct = keys.derived_channel_id("direct", OWNER, MEMBER)
+    assert chat.direct(OWNER, MEMBER) == direct
+    for channel in (made.json["id"], direct):
+        assert chat.api("GET", f"/v1/channels/{channel}", user=OUTSIDER).code == "channel_not_found"
+    again = chat.api(
+        "POST",
+        "/v1/channels",
+        user=OUTSIDER,
+        body={"kind": "private", "name": "x"},
+        headers={"idempotency-key": "1"},
+    )
+    assert (again.status, again.json["id"] == made.json["id"]) == (201, False)

@@ -1,0 +1,30 @@
+"""Names that could be taken for somebody else's, and channels that are no longer the caller's to see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.functions.refusals import assert_refused
+
+if TYPE_CHECKING:
+    from tests.functions.chat import Chat
+
+
+def test_nobody_is_called_me(chat: Chat) -> None:
+    """Who is called as the caller is in paths could be removed by nobody: a token for them is no identity."""
+    channel = chat.channel()
+    assert_refused(chat.put_member(channel, "me", user="me"), 401, "unauthenticated")
+    body = {"kind": "private", "name": "den", "members": ["me"]}
+    assert_refused(chat.api("POST", "/v1/channels", body=body), 422, "validation_failed")
+
+
+def test_who_has_left_what_they_made_does_not_find_it_again(chat: Chat) -> None:
+    """Repeating the creation under its key shows a private channel only to who is still in it."""
+    request = {
+        "body": {"kind": "private", "name": "den", "members": ["grace"]},
+        "headers": {"idempotency-key": "1"},
+    }
+    channel = chat.api("POST", "/v1/channels", **request).json["id"]
+    assert chat.put_member(channel, "grace", role="owner").status == 200
+    assert chat.remove(channel, "me").status == 204
+    assert_refused(chat.api("POST", "/v1/channels", **request), 404, "channel_not_found")

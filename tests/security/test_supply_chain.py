@@ -1,0 +1,147 @@
+"""What is installed is what was looked at: pinned, hashed, checked on every install, and of a known licence."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from local import licences
+from tests.sources import tree_of
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+LOCKED: Final = sorted(ROOT.glob("requirements/*.txt"))
+REQUIREMENT: Final = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z0-9,_-]+\])?==[^ ;]+( ; [^\\]+)?$")
+HASH: Final = re.compile(r"--hash=sha256:[0-9a-f]{64}$")
+PIPS: Final = re.compile(r"\bpip(3)?\s+(install|download|wheel)\b|\bpipx\b|\buvx\b|\buv\s+(sync|tool|add)\b")
+NPM: Final = re.compile(r"\bnpm\s+(install|i|ci|exec)\b|\bnpx\b")
+TOOLS: Final = frozenset({"pip", "install"})
+KNOWN: Final = frozenset(
+    {
+        "MIT", "MIT License", "MIT-0", "BSD-3-Clause", "Apache-2.0", "PSF-2.0", "MPL-2.0",
+        "Apache-2.0 OR BSD-3-Clause",
+    }
+)  # fmt: skip
+"""Licences under which what is deployed may be used and passed on by whoever deploys it; another needs a look."""
+
+
+def unpinned(text: str) -> list[str]:
+    """Lines of a requirements file that are no pinned requirement with hashes, and anything else that pip would do."""
+    logical = re.sub(r"\\\n\s*", " \\ ", re.sub(r"^\s*#.*\n?", "", text, flags=re.MULTILINE))
+    found = []
+    for line in filter(str.strip, logical.splitlines()):
+        requirement, *hashes = (part.strip() for part in line.split(" \\ "))
+        if not REQUIREMENT.match(requirement) or not hashes or not all(map(HASH.match, hashes)):
+            found.append(requirement)
+    return found
+
+
+def careless_lines(text: str) -> list[str]:
+    """Lines of a Makefile or script that install something without checking it."""
+    joined = text.replace("\\\n", " ")
+    return [
+        line.strip()
+        for line in joined.splitlines()
+        if (PIPS.search(line) and not line.lstrip().startswith("#") and "--require-hashes" not in line)
+        or NPM.search(line)
+    ]
+
+
+def careless_calls(tree: ast.AST) -> list[int]:
+    """Places in Python where an installer is called without checking: lists of arguments with `pip install`."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.List | ast.Tuple):
+            words = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
+            if set(words) >= TOOLS and not is_part_of_checked(tree, node):
+                found.append(node.lineno)
+    return found
+
+
+def is_part_of_checked(tree: ast.AST, node: ast.AST) -> bool:
+    """Whether this list of arguments, or one that it is a part of, asks for hashes."""
+    around = [each for each in ast.walk(tree) if isinstance(each, ast.List | ast.Tuple)]
+    around = [each for each in around if node in ast.walk(each)]
+    return any(
+        isinstance(word, ast.Constant) and word.value == "--require-hashes"
+        for each in around
+        for word in ast.walk(each)
+    )
+
+
+@pytest.mark.parametrize("path", LOCKED, ids=lambda path: path.name)
+def test_every_requirement_has_its_hashes(path: Path) -> None:
+    """One version each, by sha256, and nothing that names an index, a URL or a file."""
+    text = path.read_text(encoding="utf-8")
+    assert REQUIREMENT.search(text.partition(" \\")[0])
+    assert unpinned(text) == []
+    assert "://" not in text
+    assert "-index" not in text
+
+
+def test_every_requirements_file_is_locked() -> None:
+    """Each `.in` has its `.txt`, and `make lock` knows both."""
+    names = {path.stem for path in ROOT.glob("requirements/*.in")}
+    assert names == {path.stem for path in LOCKED}
+    locked = re.search(
+        r"^REQUIREMENTS := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert locked is not None
+    assert names == set(locked[1].split())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fastapi\n",
+        "fastapi==1.0\n",
+        "fastapi>=1.0 \\\n    --hash=sha256:" + "0" * 64,
+        "fastapi==1.0 \\\n    --hash=md5:" + "0" * 32,
+        "fastapi @ https://files.example.com/x.whl \\\n    --hash=sha256:" + "0" * 64,
+        "--extra-index-url https://pypi.example.com\n",
+        "-e .\n",
+        "-r other.txt\n",
+    ],
+)
+def test_a_requirement_that_is_not_pinned_is_found(line: str) -> None:
+    """By any other way to name a package."""
+    good = "mangum==0.22.0 ; python_version < '4' \\\n    --hash=sha256:" + "a" * 64 + "\n    # via x\n"
+    assert unpinned(good) == []
+    assert len(unpinned(good + line)) == 1
+
+
+def test_every_install_checks_hashes() -> None:
+    """In the Makefile, in CI and in our own programs."""
+    for path in (ROOT / "Makefile", *ROOT.glob(".ci/*")):
+        assert careless_lines(path.read_text(encoding="utf-8")) == [], path.name
+    installing = []
+    for path in [*ROOT.glob("local/**/*.py"), *ROOT.glob("bench/**/*.py"), *ROOT.glob("tests/**/*.py")]:
+        assert careless_calls(tree_of(path)) == [], path.name
+        installing += [path.name] * ("--require-hashes" in path.read_text(encoding="utf-8"))
+    assert "artifacts.py" in installing
+
+
+def test_a_careless_install_is_found() -> None:
+    """The search above finds one, however it is written."""
+    assert careless_lines("\t@pip install fastapi\n")
+    assert careless_lines("\t@$(UV) pip install --quiet \\\n\t\t-r x.txt\n")
+    assert careless_lines("\tnpx cowsay\n")
+    assert not careless_lines("\t@$(UV) pip install --quiet \\\n\t\t--require-hashes -r x.txt\n")
+    assert careless_calls(ast.parse("run([uv, 'pip', 'install', 'x'])"))
+    assert careless_calls(ast.parse("run([*(uv, 'pip', 'install'), *('-r', 'x')])"))
+    assert not careless_calls(ast.parse("run([*(uv, 'pip', 'install'), *('--require-hashes', '-r', 'x')])"))
+
+
+def test_the_licences_are_listed() -> None:
+    """`docs/licences.md` has every package that is deployed, with what it says of itself."""
+    assert licences.main(["--check"]) == 0
+
+
+def test_every_licence_is_one_that_was_looked_at() -> None:
+    """A package that comes with another licence is noticed."""
+    said = {licences.licence(package) for package in licences.deployed()} - {None}
+    assert len(licences.deployed()) > 15
+    assert said <= KNOWN
