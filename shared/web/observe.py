@@ -7,9 +7,11 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.errors import BudgieError, PayloadTooLargeError
+from shared import keys
+from shared.errors import BudgieError, MalformedRequestError, PayloadTooLargeError
 from shared.meter import Ledger, Meter, start_meter
 from shared.telemetry import directive, is_detailed, logger, sample, values
+from shared.web.events import NO_EVENT
 from shared.web.identity import user_hash, user_of
 from shared.web.problems import problem
 
@@ -57,12 +59,12 @@ class Observed:
         self._log(scope, status, meter, (time.perf_counter() - started) * 1000)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = scope.get("aws.event", {}).get("body")
-        if body is not None and len(body) > MAX_BODY:
-            scope["state"]["error_code"] = PayloadTooLargeError.code
-            await problem(PayloadTooLargeError(), scope["state"]["request_id"])(scope, receive, send)
+        refused = _refused(scope.get("aws.event", {}))
+        if refused is None:
+            await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        scope["state"]["error_code"] = refused.code
+        await problem(refused, scope["state"]["request_id"])(scope, receive, send)
 
     def _log(self, scope: Scope, status: int, meter: Meter, elapsed: float) -> None:
         event, code, ms = scope.get("aws.event", {}), scope["state"].get("error_code"), round(elapsed, 1)
@@ -79,7 +81,7 @@ class Observed:
         fields = {
             "function": self._function,
             "route": event.get("routeKey"),
-            "channel": (scope.get("path_params") or {}).get("channel_id"),
+            "channel": _channel(scope),
             "user": user_hash(user_of(event)),
             "status": status,
             "code": code,
@@ -93,6 +95,19 @@ class Observed:
         }
         logger().info("request", fields=fields, directive=directive(metrics))
         self._cold = False
+
+
+def _refused(event: dict[str, Any]) -> BudgieError | None:
+    """Why an event is not looked at any further."""
+    if event is NO_EVENT:
+        return MalformedRequestError("This is no event of an API Gateway HTTP API, payload format 2.0.")
+    return PayloadTooLargeError() if len(event.get("body") or "") > MAX_BODY else None
+
+
+def _channel(scope: Scope) -> str | None:
+    """The channel's id; None where the path has none, or something else in its place."""
+    found = scope.get("path_params", {}).get("channel_id", "")
+    return found if keys.is_channel_id(found) else None
 
 
 def _costs(meter: Meter) -> dict[str, Any]:
@@ -134,7 +149,8 @@ def request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.match(value.decode("latin-1")):
             return str(value.decode())
-    return str(scope.get("aws.event", {}).get("requestContext", {}).get("requestId", "none"))
+    given = scope.get("aws.event", {}).get("requestContext", {}).get("requestId")
+    return given if isinstance(given, str) and _REQUEST_ID.match(given) else "none"
 
 
 def _headers(request_id: str, meter: Meter, elapsed: float) -> list[tuple[bytes, bytes]]:
