@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
+from functions.manage_channels.app import app
 from shared.use_cases import manage_channels as use_case
 from shared.web import docs
 from shared.web.app import IdempotencyKey, Use, answer
@@ -12,10 +13,8 @@ from shared.web.identity import Caller
 from shared.web.respond import created_channel
 from shared.web.schemas import ChannelChange, ChannelId, ChannelIn
 
-router = APIRouter()
 
-
-@router.post("/v1/channels", **docs.CREATE_CHANNEL)
+@app.post("/v1/channels", **docs.CREATE_CHANNEL)
 async def create_channel(
     services: Use, caller: Caller, body: ChannelIn, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -24,14 +23,14 @@ async def create_channel(
     return created_channel(made)
 
 
-@router.get("/v1/channels/{channel_id}", **docs.GET_CHANNEL)
+@app.get("/v1/channels/{channel_id}", **docs.GET_CHANNEL)
 async def get_channel(services: Use, caller: Caller, channel_id: ChannelId) -> Response:
     """A channel, and the caller's part in it."""
     channel = use_case.get_channel(services, caller, channel_id)
     return answer(channel, 200, etag(channel["version"]))
 
 
-@router.patch("/v1/channels/{channel_id}", **docs.UPDATE_CHANNEL)
+@app.patch("/v1/channels/{channel_id}", **docs.UPDATE_CHANNEL)
 async def update_channel(
     services: Use, caller: Caller, channel_id: ChannelId, body: ChannelChange, if_match: IfMatch = None
 ) -> Response:
@@ -40,7 +39,7 @@ async def update_channel(
     return answer(channel, 200, etag(channel["version"]))
 
 
-@router.delete("/v1/channels/{channel_id}", **docs.ARCHIVE_CHANNEL)
+@app.delete("/v1/channels/{channel_id}", **docs.ARCHIVE_CHANNEL)
 async def archive_channel(services: Use, caller: Caller, channel_id: ChannelId) -> Response:
     """Archives the channel: its members can read it, nobody can change it."""
     use_case.archive_channel(services, caller, channel_id)

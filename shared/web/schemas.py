@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -79,6 +81,19 @@ def _user_id(text: str) -> str:
     return text
 
 
+def _written(pattern: str, form: str) -> BeforeValidator:
+    """In a query, a value in one form only: pydantic would take `1_0`, ` 5 ` and `on` too, as the document does not."""
+    check = re.compile(pattern)
+
+    def validate(value: Any) -> Any:  # noqa: ANN401 - text from a query, or a default
+        if isinstance(value, str) and not check.fullmatch(value):
+            msg = f"not {form}"
+            raise ValueError(msg)
+        return value
+
+    return BeforeValidator(validate)
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
 Name = Annotated[
     str,
@@ -97,8 +112,15 @@ UserId = Annotated[
     str, StringConstraints(min_length=1, max_length=keys.MAX_USER_ID_BYTES), AfterValidator(_user_id)
 ]
 IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
-Limit = Annotated[int, Field(ge=1, le=100)]
-Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ)]
+WHOLE: Final = _written(r"-?[0-9]{1,20}", "a whole number in decimal digits")
+Flag = Annotated[
+    bool,
+    _written("true|false|1|0", "true, false, 1 or 0"),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}]}),
+]
+Limit = Annotated[int, Field(ge=1, le=100), WHOLE]
+Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ), WHOLE]
+Reached = Annotated[int, Field(ge=0, le=keys.MAX_SEQ), WHOLE]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
@@ -232,7 +254,7 @@ class ListChannelsQuery(Parameters):
 
     limit: Limit = 50
     cursor: Cursor | None = None
-    unread_only: bool = False
+    unread_only: Flag = False
     kind: Kind | None = None
     scope: Literal["mine", "public"] = Field(
         default="mine", description="`public` lists channels that the caller may join, by name."
@@ -255,7 +277,7 @@ class FetchMessagesQuery(Parameters):
 
     limit: Limit = 50
     before: Position | None = None
-    after: int | None = Field(default=None, ge=0, le=keys.MAX_SEQ)
+    after: Reached | None = None
     around: Position | None = None
     anchor: Literal["first_unread", "latest", "oldest"] | None = None
 
@@ -275,4 +297,4 @@ class FetchMessagesQuery(Parameters):
 class HealthQuery(Parameters):
     """Of the health check."""
 
-    deep: bool = Field(default=False, description="Also reaches DynamoDB and Redis.")
+    deep: Flag = Field(default=False, description="Also reaches DynamoDB and Redis.")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared.telemetry import logger
+from shared.telemetry import SERVICE, logger
 from shared.web.observe import MAX_BODY
 from shared.web.problems import MAX_FIELD
 from tests.api import APPS, Answer, app_of, event
@@ -35,8 +35,8 @@ CHANNEL: Final = "0" * 16
 def answered(api: Api, app: FastAPI, made: Any) -> tuple[Answer, dict[str, Any]]:
     """What a function answers, which API Gateway takes and says nothing of the body, and its one log line."""
     stream = io.StringIO()
-    handler, budgie = logging.StreamHandler(stream), logger()
-    handler.setFormatter(budgie.handlers[0].formatter)
+    handler, budgie = logging.StreamHandler(stream), logging.getLogger(SERVICE)
+    handler.setFormatter(logger().handlers[0].formatter)
     budgie.addHandler(handler)
     try:
         result = api.result(app, made)
