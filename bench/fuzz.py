@@ -49,7 +49,7 @@ class Counted:
     statuses: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, line: str) -> None:
-        """Takes a line of the gateway's log: time, method, path, status, …"""
+        """Takes a line of the gateway's log: time, method, path, status and so on."""
         parts = line.split(" ")
         if len(parts) > 3 and parts[3].isdigit():  # noqa: PLR2004 - as described
             self.statuses[parts[3]] += 1
@@ -116,7 +116,11 @@ def _round(stack: Stack, folder: Path, seed: int, arguments: Any) -> str:  # noq
     command += ["--url", stack.url, "--seed", str(seed), "--no-color", "--continue-on-failure"]
     command += ["--max-examples", "2" if arguments.tiny else str(EXAMPLES)]
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    environment |= {"SCHEMATHESIS_HOOKS": "bench.fuzz_hooks", "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
+    environment |= {
+        "SCHEMATHESIS_HOOKS": "bench.fuzz_hooks",
+        "PYTHONPATH": str(ROOT),
+        "NO_PROXY": "127.0.0.1",
+    }
     done = subprocess.run(  # noqa: S603 - our own text
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -148,7 +152,10 @@ def _configuration(token: str, channels: list[str], messages: list[str]) -> str:
     }
     lines = [
         f"headers = {{ Authorization = {json.dumps('Bearer ' + token)} }}",
-        *(f"dictionaries.{name}.values = {json.dumps(values)}" for name, values in _values(channels, messages)),
+        *(
+            f"dictionaries.{name}.values = {json.dumps(values)}"
+            for name, values in _values(channels, messages)
+        ),
         *(
             f"parameters.{json.dumps(name)} = {{ dictionary = {json.dumps(values)}, probability = {share} }}"
             for name, (values, share) in chosen.items()

@@ -26,7 +26,7 @@ OF_THE_STATE: Final = frozenset(
 PRECONDITION, UNPROCESSABLE, NOT_FOUND = 412, 422, 404
 
 
-@schemathesis.check
+@schemathesis.check  # type: ignore[untyped-decorator]  # the project's environment lacks it
 def validity_is_documented(ctx, response, case) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, ARG001 - its signature
     """What the schema allows is refused only for a reason that the schema cannot say."""
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
@@ -37,11 +37,13 @@ def validity_is_documented(ctx, response, case) -> None:  # type: ignore[no-unty
     known = details and all(any(reason in detail for reason in UNSPEAKABLE) for detail in details)
     if problem["code"] not in OF_THE_STATE and not known:
         raise Failure(
-            operation=case.operation.label, title="Valid request refused", message=f"{problem['code']}: {details}"
+            operation=case.operation.label,
+            title="Valid request refused",
+            message=f"{problem['code']}: {details}",
         )
 
 
-@schemathesis.check
+@schemathesis.check  # type: ignore[untyped-decorator]  # the project's environment lacks it
 def unknown_method_is_404(ctx, response, case) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, ARG001 - its signature
     """API Gateway's own answer to a method that no route has."""
     declared = {each.upper() for each in case.operation.schema[case.operation.path]}

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from shared import errors
 from shared.web import answers
-from shared.web.documented import WRITING, header, problems, public_problems
+from shared.web.documented import ANYWHERE, WRITING, header, problems, public_problems
 
 Docs = dict[str, Any]
 HIDDEN: Final = errors.ChannelNotFoundError
@@ -121,7 +121,7 @@ CHECK_HEALTH: Final[Docs] = {
     "response_model": answers.Health,
     "responses": {
         503: {"model": answers.Health, "description": "DynamoDB does not answer."},
-        **public_problems(errors.ValidationFailedError, errors.BudgieError),
+        **public_problems(*ANYWHERE),
     },
     "tags": ["operations"],
 }
