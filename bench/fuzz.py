@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 SCHEMATHESIS: Final = ROOT / ".local/fuzz-venv/bin/schemathesis"
 USERS: Final = ("ada", "grace", "eve")
 """An owner, a member, and somebody who is in no channel. Their rounds follow each other."""
-EXAMPLES: Final = 60
+EXAMPLES: Final = 25
 """Cases of each operation in a round, beside those that follow from the document alone."""
 NOT_APPLIED: Final = {
     "unsupported_method": "HTTP APIs answer 404 where it wants 405; `unknown_method_is_404` takes its place",
@@ -53,6 +54,8 @@ class Counted:
         parts = line.split(" ")
         if len(parts) > 3 and parts[3].isdigit():  # noqa: PLR2004 - as described
             self.statuses[parts[3]] += 1
+            if self.requests % 500 == 0:
+                print(f"{self.requests} requests", file=sys.stderr)
         else:
             print(line, file=sys.stderr)
 
@@ -64,13 +67,15 @@ class Counted:
 
 def main() -> int:
     """Runs rounds until there were enough requests, and says what failed."""
+    # Terminated, it stops its engines too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     arguments = _arguments()
     counted, failures, seed = Counted(), list[str](), arguments.seed
     with tempfile.TemporaryDirectory() as folder, _stack(Path(folder), counted) as stack:
         while counted.requests < arguments.requests and not failures:
             said = _round(stack, Path(folder), seed, arguments)
             failures += [said] if said else []
-            print(f"seed {seed}: {counted.requests} requests so far", file=sys.stderr)
+            print(f"seed {seed} is done after {counted.requests} requests", file=sys.stderr)
             seed += 1
     server_errors = sum(count for status, count in counted.statuses.items() if status >= "5")
     targets = {
@@ -91,6 +96,9 @@ def _arguments() -> Any:  # noqa: ANN401 - argparse's
     parser = report.parser(__doc__ or "")
     parser.add_argument("--requests", type=int, default=10_000, help="at least so many (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the first round (%(default)s)")
+    parser.add_argument(
+        "--document", type=Path, default=ROOT / "openapi.json", help="another document than ours"
+    )
     arguments = parser.parse_args()
     if arguments.tiny:
         arguments.requests = 1
@@ -112,7 +120,13 @@ def _round(stack: Stack, folder: Path, seed: int, arguments: Any) -> str:  # noq
     channels, messages = _seeded(stack)
     configuration = folder / "schemathesis.toml"
     configuration.write_text(_configuration(stack.token_for(user), channels, messages))
-    command = [str(SCHEMATHESIS), "--config-file", str(configuration), "run", str(ROOT / "openapi.json")]
+    command = [
+        str(SCHEMATHESIS),
+        "--config-file",
+        str(configuration),
+        "run",
+        str(arguments.document.resolve()),
+    ]
     command += ["--url", stack.url, "--seed", str(seed), "--no-color", "--continue-on-failure"]
     command += ["--max-examples", "2" if arguments.tiny else str(EXAMPLES)]
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from functions.check_health.handler import app as check_health
 from functions.fetch_messages.handler import app as fetch_messages
 from functions.list_channels.handler import app as list_channels
-from functions.manage_channels.app import app as manage_channels
+from functions.manage_channels.handler import app as manage_channels
 from functions.mark_read.handler import app as mark_read
 from functions.post_message.handler import app as post_message
 from shared.services import Services

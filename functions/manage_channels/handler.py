@@ -6,7 +6,6 @@ from functions.manage_channels import channels, members
 from functions.manage_channels.app import app
 from shared.web.app import create_handler
 
-ROUTES = (channels, members)
-"""Imported, these have added their routes to the app."""
+__all__ = ["app", "channels", "handler", "members"]  # Imported, the two have added their routes to the app.
 
 handler = create_handler(app)

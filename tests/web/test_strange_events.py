@@ -19,7 +19,15 @@ from shared.web.observe import MAX_BODY
 from shared.web.problems import MAX_FIELD
 from tests.api import APPS, Answer, app_of, event
 from tests.functions.chat import messages
-from tests.functions.refusals import BODIES, ROUTES, Route, assert_problem, assert_refused, named
+from tests.functions.refusals import (
+    BODIES,
+    ROUTES,
+    WITH_CHANNEL,
+    Route,
+    assert_problem,
+    assert_refused,
+    named,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -204,6 +212,17 @@ def test_no_field_of_an_event_is_a_crash(
         changed(made, place, value)
     answer, line = answered(chat.api, app_of(route.method, route.path(CHANNEL)), made)
     assert line["status"] == answer.status
+
+
+@pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
+def test_a_path_that_names_no_channel_is_not_logged(chat: Chat, route: Route) -> None:
+    """What a client writes in an id's place stays out of the log; an id that could be one is in it."""
+    made = event(route.method, route.path(CHANNEL), body=route.body)
+    app = app_of(route.method, route.path(CHANNEL))
+    assert answered(chat.api, app, made)[1]["channel"] == CHANNEL
+    made["requestContext"]["http"]["path"] = route.path(CANARY)
+    answer, line = answered(chat.api, app, made)
+    assert (answer.status, "channel" in line) == (404, False)
 
 
 @pytest.mark.parametrize("name", ["Idempotency-Key", "IDEMPOTENCY-KEY", "idempotency-key"])
