@@ -76,8 +76,7 @@ def _without_query(app: ASGIApp) -> ASGIApp:
     """Refuses every query parameter, as a route that has some refuses those that it does not know."""
 
     async def without_query(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["query_string"]:
-            names = _query(Request(scope))
+        if scope["query_string"] and (names := _query(Request(scope))):
             raise RequestValidationError([_wrong(name, "extra_forbidden", UNKNOWN) for name in names])
         await app(scope, receive, send)
 

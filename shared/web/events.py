@@ -41,4 +41,4 @@ def _is_event(event: dict[str, Any]) -> bool:
 
 
 def _are_texts(*values: Any) -> bool:  # noqa: ANN401 - as above
-    return all(isinstance(value, str) for value in values)
+    return {str}.issuperset(map(type, values))  # In half the time of asking one by one: each request asks.

@@ -94,6 +94,11 @@ def _written(pattern: str, form: str) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def _without_fraction(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """JSON has one kind of number: to JSON Schema, and so to the document, 3.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
 Name = Annotated[
     str,
@@ -118,6 +123,7 @@ Flag = Annotated[
     _written("true|false|1|0", "true, false, 1 or 0"),
     WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}]}),
 ]
+SlowMode = Annotated[int, Field(ge=0, le=MAX_SLOW_MODE), BeforeValidator(_without_fraction)]
 Limit = Annotated[int, Field(ge=1, le=100), WHOLE]
 Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ), WHOLE]
 Reached = Annotated[int, Field(ge=0, le=keys.MAX_SEQ), WHOLE]
@@ -177,9 +183,7 @@ class ChannelIn(Request):
     kind: Literal["public", "private", "direct"]
     name: Name | None = Field(default=None, description="Required, but for direct channels, which have none.")
     topic: Topic = ""
-    slow_mode: int = Field(
-        default=0, ge=0, le=MAX_SLOW_MODE, description="Seconds between a member's messages."
-    )
+    slow_mode: SlowMode = Field(default=0, description="Seconds between a member's messages.")
     members: list[UserId] = Field(
         default=[], max_length=MAX_MEMBERS_AT_CREATION, description="Besides the caller."
     )
@@ -217,7 +221,7 @@ class ChannelChange(Request):
     # Made, not given: the document names no default, as none is ever used.
     name: Name = Field(default_factory=str)
     topic: Topic = Field(default_factory=str)
-    slow_mode: int = Field(default_factory=int, ge=0, le=MAX_SLOW_MODE)
+    slow_mode: SlowMode = Field(default_factory=int)
 
     def changes(self) -> dict[str, str | int]:
         """The fields that were sent."""
@@ -239,7 +243,7 @@ class ReadIn(Request):
     """How far the caller has read."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"last_read_seq": 42}]})
-    last_read_seq: int = Field(ge=0, le=keys.MAX_SEQ)
+    last_read_seq: Annotated[int, Field(ge=0, le=keys.MAX_SEQ), BeforeValidator(_without_fraction)]
     force: bool = Field(default=False, description="Moves the position back too, to mark messages as unread.")
 
 

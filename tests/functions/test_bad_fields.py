@@ -117,6 +117,19 @@ def test_fields_that_do_not_go_together_are_422(
     assert state(store) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("mark_read", "last_read_seq"), ("create_channel", "slow_mode"), ("update_channel", "slow_mode")],
+)
+def test_a_whole_number_may_be_written_with_a_point(chat: Chat, name: str, field: str) -> None:
+    """JSON does not tell 1.0 from 1, nor does the document's `integer`."""
+    route, channel = named(name), chat.channel("grace")
+    chat.post(channel)
+    answer = chat.api(route.method, route.path(channel), body=(route.body or {}) | {field: 1.0})
+    assert answer.status in {200, 201}, answer.body
+    assert (answer.json[field], type(answer.json[field])) == (1, int)
+
+
 # --- query parameters ---
 
 NO_LIMIT = ["0", "-1", "101", "x", "1.5", "1e1", "", "٣", "9" * 400, "NaN", "true", "0x10", "1\x00"]
