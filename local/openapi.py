@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +23,18 @@ OPEN_ROUTES: Final = ("/v1/healthz",)
 DESCRIPTION: Final = """Channels, members and messages. A channel is a log: each message has a position (`seq`),
 pages state the range of positions they cover, and every acknowledged message is in every later read.
 Failures are RFC 9457 problem documents; programs decide by `code`. Repeat a failed post with the same
-`Idempotency-Key`: it is never doubled."""
+`Idempotency-Key`: it is never doubled. A query parameter that a route does not know, or that is named twice, is
+refused.
+API Gateway answers some requests itself, as `{"message": "…"}`: a token that is no good (401), a body of over 10 MB
+(413), too many requests to a route (429), an address or a method that is not here (404)."""
+GATEWAY: Final = {
+    "401": "Unauthorized",
+    "413": "Request Entity Too Large",
+    "429": "Too Many Requests",
+    "500": "Internal Server Error",
+    "503": "Service Unavailable",
+}
+"""Statuses that API Gateway answers before a function is called, or in place of one that failed, in its own form."""
 TAGS: Final = [
     {"name": "channels", "description": "What there is to talk in."},
     {"name": "members", "description": "Who is in a channel, and as what."},
@@ -70,19 +80,11 @@ def apps() -> list[FastAPI]:
 def documented(app: FastAPI) -> FastAPI:
     """The same routes with all that ``shared.web.docs`` says of them, which no function has to load."""
     made = FastAPI(openapi_url=None)
-    for route in _routes(app):
+    for route in app.routes:
+        assert isinstance(route, APIRoute), route  # noqa: S101 - no function has another kind
         words: dict[str, Any] = getattr(docs, route.name.upper())
         made.add_api_route(route.path, route.endpoint, methods=sorted(route.methods or ()), **words)
     return made
-
-
-def _routes(app: FastAPI) -> Iterator[APIRoute]:
-    """Also those of included routers, which FastAPI keeps apart."""
-    for route in app.routes:
-        included = getattr(route, "original_router", None)
-        for each in included.routes if included else [route]:
-            assert isinstance(each, APIRoute), each  # noqa: S101 - no function has another kind
-            yield each
 
 
 def _problem_schemas() -> dict[str, Any]:
@@ -94,13 +96,11 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
     """What holds for every operation: its id, who may call it, and the headers of each answer."""
     operation["operationId"] = operation["operationId"].split("_v1_")[0]
     operation["security"] = [] if path in OPEN_ROUTES else [{"jwt": []}]
-    operation["responses"] = dict(sorted(operation["responses"].items()))
-    if "401" in operation["responses"]:
-        # API Gateway's authorizer answers before a function is called, in its own form.
-        operation["responses"]["401"]["content"]["application/json"] = {
-            "schema": {"type": "object", "properties": {"message": {"type": "string"}}},
-            "example": {"message": "Unauthorized"},
-        }
+    responses = operation["responses"]
+    responses.setdefault("429", {"description": "Too many requests to this route."})
+    for status in GATEWAY.keys() & responses.keys():
+        _add_gateway_form(responses[status], GATEWAY[status])
+    operation["responses"] = dict(sorted(responses.items()))
     for status, response in operation["responses"].items():
         headers = response.setdefault("headers", {})
         headers["X-Request-Id"] = _header("Names the request in the log; the caller's own if it sent one.")
@@ -114,6 +114,14 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
             headers["Retry-After"] = _header("Seconds to wait.", "integer")
         if status == "304":
             headers["ETag"] = _header("The tag that is still right.")
+
+
+def _add_gateway_form(response: dict[str, Any], message: str) -> None:
+    form = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
+    content = response.setdefault("content", {})
+    ours = content.get("application/json", {}).get("schema")
+    schema = {"anyOf": [ours, form]} if ours else form
+    content["application/json"] = {"schema": schema, "example": {"message": message}}
 
 
 def _header(description: str, kind: str = "string") -> dict[str, Any]:

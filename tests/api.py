@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from mangum import Mangum
+from fastapi import FastAPI
 
 from functions.check_health.handler import app as check_health
 from functions.fetch_messages.handler import app as fetch_messages
@@ -107,13 +107,12 @@ class Api:
     def raw(self, made: dict[str, Any]) -> dict[str, Any]:
         """What that function gives to Lambda."""
         context = made["requestContext"]["http"]
-        handler = self._handler(context["method"], context["path"])
-        return handler(made, None)  # type: ignore[arg-type]  # no function of ours looks at the context
+        return self.result(app_of(context["method"], context["path"]), made)
 
-    def _handler(self, method: str, path: str) -> Mangum:
-        app = app_of(method, path)
+    def result(self, app: FastAPI, made: Any) -> dict[str, Any]:
+        """What a function returns to whoever invokes it with anything at all."""
         app.dependency_overrides[current_services] = self._current
-        return self._handlers[app]
+        return self._handlers[app](made, None)  # type: ignore[arg-type]  # no function of ours looks at the context
 
     async def _current(self) -> Services:
         return self.services
@@ -128,7 +127,7 @@ def answer_of(result: dict[str, Any]) -> Answer:
     return Answer(result["statusCode"], result["headers"], body)
 
 
-def app_of(method: str, path: str) -> Any:
+def app_of(method: str, path: str) -> FastAPI:
     """The function that serves a route, as the template says it."""
     parts = path.strip("/").split("/")[1:]
     if parts == ["healthz"]:

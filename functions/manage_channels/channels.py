@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
+from functions.manage_channels.app import app
 from shared.use_cases import manage_channels as use_case
 from shared.web.app import IdempotencyKey, Use, answer
 from shared.web.conditional import IfMatch, etag, version
-from shared.web.direct import DirectRoute
 from shared.web.identity import Caller
 from shared.web.respond import created_channel
 from shared.web.schemas import ChannelChange, ChannelId, ChannelIn
 
-router = APIRouter(route_class=DirectRoute)
 
-
-@router.post("/v1/channels")
+@app.post("/v1/channels")
 async def create_channel(
     services: Use, caller: Caller, body: ChannelIn, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -24,14 +22,14 @@ async def create_channel(
     return created_channel(made)
 
 
-@router.get("/v1/channels/{channel_id}")
+@app.get("/v1/channels/{channel_id}")
 async def get_channel(services: Use, caller: Caller, channel_id: ChannelId) -> Response:
     """A channel, and the caller's part in it."""
     channel = use_case.get_channel(services, caller, channel_id)
     return answer(channel, 200, etag(channel["version"]))
 
 
-@router.patch("/v1/channels/{channel_id}")
+@app.patch("/v1/channels/{channel_id}")
 async def update_channel(
     services: Use, caller: Caller, channel_id: ChannelId, body: ChannelChange, if_match: IfMatch = None
 ) -> Response:
@@ -40,7 +38,7 @@ async def update_channel(
     return answer(channel, 200, etag(channel["version"]))
 
 
-@router.delete("/v1/channels/{channel_id}")
+@app.delete("/v1/channels/{channel_id}")
 async def archive_channel(services: Use, caller: Caller, channel_id: ChannelId) -> Response:
     """Archives the channel: its members can read it, nobody can change it."""
     use_case.archive_channel(services, caller, channel_id)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functions.manage_channels import channels, members
-from shared.web.app import create_app, create_handler
+from functions.manage_channels.app import app
+from shared.web.app import create_handler
 
-app = create_app("manage_channels")
-app.include_router(channels.router)
-app.include_router(members.router)
+__all__ = ["app", "channels", "handler", "members"]  # Imported, the two have added their routes to the app.
 
 handler = create_handler(app)

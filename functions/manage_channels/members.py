@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
+from functions.manage_channels.app import app
 from shared import keys
 from shared.use_cases import manage_members as use_case
 from shared.web.app import Use, answer
-from shared.web.direct import DirectRoute
 from shared.web.identity import Caller
 from shared.web.schemas import ChannelId, ListMembersQuery, MemberIn, UserId
 
-router = APIRouter(route_class=DirectRoute)
 
-
-@router.get("/v1/channels/{channel_id}/members")
+@app.get("/v1/channels/{channel_id}/members")
 async def list_members(
     services: Use, caller: Caller, channel_id: ChannelId, query: Annotated[ListMembersQuery, Query()]
 ) -> Response:
@@ -24,7 +22,7 @@ async def list_members(
     return answer(use_case.list_members(services, caller, channel_id, query.limit, query.cursor))
 
 
-@router.put("/v1/channels/{channel_id}/members/{user_id}")
+@app.put("/v1/channels/{channel_id}/members/{user_id}")
 async def put_member(
     services: Use, caller: Caller, channel_id: ChannelId, user_id: UserId, body: MemberIn | None = None
 ) -> Response:
@@ -34,7 +32,7 @@ async def put_member(
     return answer(joined.member, 201 if joined.new else 200)
 
 
-@router.delete("/v1/channels/{channel_id}/members/{user_id}")
+@app.delete("/v1/channels/{channel_id}/members/{user_id}")
 async def remove_member(services: Use, caller: Caller, channel_id: ChannelId, user_id: UserId) -> Response:
     """Leaves the channel (`me`), or removes somebody from it."""
     use_case.remove_member(services, caller, channel_id, _target(user_id, caller))

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI, Header, Response
 from fastapi.exceptions import RequestValidationError
 from mangum import Mangum
 from mangum.handlers import HTTPGateway
-from mangum.types import Scope
+from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, Scope
 from starlette.exceptions import HTTPException
 
 from shared import startup, telemetry
@@ -21,6 +21,7 @@ from shared.settings import SettingsError
 from shared.web import schemas
 from shared.web.direct import DirectRoute
 from shared.web.encoding import Compressible
+from shared.web.events import NO_EVENT, as_event
 from shared.web.observe import Observed
 from shared.web.problems import MEDIA_TYPE, on_budgie_error, on_http_exception, on_invalid
 
@@ -56,12 +57,24 @@ def create_app(function: str) -> FastAPI:
 
 
 class Gateway(HTTPGateway):
-    """An API Gateway event, whose body need not be what its base64 flag says."""
+    """An API Gateway event, or whatever else came: neither it nor its body need be what they should."""
+
+    def __init__(self, event: Any, context: LambdaContext, config: LambdaConfig) -> None:  # noqa: ANN401 - as it says
+        super().__init__(as_event(event), context, config)
+
+    @classmethod
+    def infer(cls, event: LambdaEvent, context: LambdaContext, config: LambdaConfig) -> bool:  # noqa: ARG003 - Mangum's
+        """Everything is answered here."""
+        return True
 
     @cached_property
     def scope(self) -> Scope:
         """The ASGI scope, made once: Mangum asks for it again when it hands over the answer."""
-        return super().scope
+        try:
+            return super().scope
+        except ValueError:  # A lone surrogate, or a Host whose port is none.
+            self.event = NO_EVENT
+            return super().scope
 
     @property
     def body(self) -> bytes:

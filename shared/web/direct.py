@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
@@ -20,6 +20,8 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+UNKNOWN: Final = "Extra inputs are not permitted"
+REPEATED: Final = "Given more than once"
 Endpoint = Callable[..., Awaitable[Response]]
 Source = Callable[[Request], Any]
 """Where a parameter's value comes from; None where the request does not have it."""
@@ -46,6 +48,8 @@ class DirectRoute(APIRoute):
         super().__init__(*arguments, **options)
         if self.body_field is None:
             self.app = _app(self.get_route_handler())
+        if not self.dependant.query_params:
+            self.app = _without_query(self.app)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's place for a route's own way of answering."""
@@ -66,6 +70,17 @@ def _app(answering: Callable[[Request], Coroutine[Any, Any, Response]]) -> ASGIA
         await response(scope, receive, send)
 
     return app
+
+
+def _without_query(app: ASGIApp) -> ASGIApp:
+    """Refuses every query parameter, as a route that has some refuses those that it does not know."""
+
+    async def without_query(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["query_string"] and (names := _query(Request(scope))):
+            raise RequestValidationError([_wrong(name, "extra_forbidden", UNKNOWN) for name in names])
+        await app(scope, receive, send)
+
+    return without_query
 
 
 def _answering(
@@ -118,5 +133,20 @@ def _given(parameter: Parameter, hint: Any) -> Given:  # noqa: ANN401 - a type
 
 
 def _query(request: Request) -> dict[str, str]:
-    """The parameters of the query; the last of those of one name."""
-    return dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    """The parameters of the query.
+
+    Raises:
+        RequestValidationError: one of them is named twice, so that nobody could tell which counts.
+    """
+    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = [name for name in found if names.count(name) > 1]
+        raise RequestValidationError([_wrong(name, "repeated", REPEATED) for name in twice])
+    return found
+
+
+def _wrong(name: str, kind: str, message: str) -> dict[str, Any]:
+    """A parameter of the query that is refused, as pydantic would say it."""
+    return {"type": kind, "loc": ("query", name), "msg": message}

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from shared import errors
 from shared.web import answers
-from shared.web.documented import WRITING, header, problems, public_problems
+from shared.web.documented import ANYWHERE, WRITING, header, problems, public_problems
 
 Docs = dict[str, Any]
 HIDDEN: Final = errors.ChannelNotFoundError
@@ -139,7 +139,7 @@ CHECK_HEALTH: Final[Docs] = {
     "responses": {
         200: {"headers": WIRE},
         503: {"model": answers.Health, "description": "DynamoDB does not answer.", "headers": WIRE},
-        **public_problems(errors.ValidationFailedError, errors.BudgieError),
+        **public_problems(*ANYWHERE),
     },
     "tags": ["operations"],
 }

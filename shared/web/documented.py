@@ -17,14 +17,15 @@ from shared.errors import (
 from shared.web.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
+ANYWHERE: Final = (MalformedRequestError, PayloadTooLargeError, ValidationFailedError, BudgieError)
+"""What every route may answer."""
 COMMON: Final = (
+    *ANYWHERE,
     UnauthenticatedError,
-    ValidationFailedError,
-    BudgieError,
     StoreUnavailableError,
     StoreThrottledError,
 )
-WRITING: Final = (MalformedRequestError, PayloadTooLargeError, ContentionError)
+WRITING: Final = (ContentionError,)
 
 
 def problems(*errors: type[BudgieError]) -> Responses:

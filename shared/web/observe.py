@@ -8,9 +8,10 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 from shared import keys
-from shared.errors import BudgieError, ChannelNotFoundError, PayloadTooLargeError
+from shared.errors import BudgieError, ChannelNotFoundError, MalformedRequestError, PayloadTooLargeError
 from shared.meter import Ledger, Meter, start_meter
 from shared.telemetry import directive, is_detailed, logger, sample, values
+from shared.web.events import NO_EVENT
 from shared.web.identity import user_hash, user_of
 from shared.web.problems import problem
 
@@ -72,12 +73,12 @@ class Observed:
         self._log(scope, status, meter, (time.perf_counter() - started) * 1000)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = scope.get("aws.event", {}).get("body")
-        if body is not None and len(body) > MAX_BODY:
-            scope["state"]["error_code"] = PayloadTooLargeError.code
-            await problem(PayloadTooLargeError(), scope["state"]["request_id"])(scope, receive, send)
+        refused = _refused(scope.get("aws.event", {}))
+        if refused is None:
+            await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        scope["state"]["error_code"] = refused.code
+        await problem(refused, scope["state"]["request_id"])(scope, receive, send)
 
     def _log(self, scope: Scope, status: int, meter: Meter, elapsed: float) -> None:
         event, code, ms = scope.get("aws.event", {}), scope["state"].get("error_code"), round(elapsed, 1)
@@ -108,6 +109,13 @@ class Observed:
         }
         logger().info("request", fields=fields, directive=directive(metrics))
         self._cold = False
+
+
+def _refused(event: dict[str, Any]) -> BudgieError | None:
+    """Why an event is not looked at any further."""
+    if event is NO_EVENT:
+        return MalformedRequestError("This is no event of an API Gateway HTTP API, payload format 2.0.")
+    return PayloadTooLargeError() if len(event.get("body") or "") > MAX_BODY else None
 
 
 def _channel_of(scope: Scope) -> str | None:
@@ -155,7 +163,8 @@ def request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.match(value.decode("latin-1")):
             return str(value.decode())
-    return str(scope.get("aws.event", {}).get("requestContext", {}).get("requestId", "none"))
+    given = scope.get("aws.event", {}).get("requestContext", {}).get("requestId")
+    return given if isinstance(given, str) and _REQUEST_ID.match(given) else "none"
 
 
 def _headers(given: list[Header], state: dict[str, Any], meter: Meter, elapsed: float) -> list[Header]:

@@ -21,6 +21,8 @@ from shared.messages import dumps
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_ERRORS: Final = 20
 """Fields named in one answer."""
+MAX_FIELD: Final = 200
+"""Characters of a field's path: an unknown field has whatever name the client gave it."""
 _FORMS: Final = frozenset({"message", "batch"})
 """Names of the forms of a body, which are no part of a field's path."""
 
@@ -69,4 +71,4 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 def _field(location: tuple[int | str, ...]) -> str:
     # A discriminated body puts its form's name behind "body".
     parts = [str(part) for i, part in enumerate(location) if not (i == 1 and part in _FORMS)]
-    return ".".join(parts)
+    return ".".join(parts)[:MAX_FIELD]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -80,6 +82,24 @@ def _user_id(text: str) -> str:
     return text
 
 
+def _written(pattern: str, form: str) -> BeforeValidator:
+    """In a query, a value in one form only: pydantic would take `1_0`, ` 5 ` and `on` too, as the document does not."""
+    check = re.compile(pattern)
+
+    def validate(value: Any) -> Any:  # noqa: ANN401 - text from a query, or a default
+        if isinstance(value, str) and not check.fullmatch(value):
+            msg = f"not {form}"
+            raise ValueError(msg)
+        return value
+
+    return BeforeValidator(validate)
+
+
+def _without_fraction(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """JSON has one kind of number: to JSON Schema, and so to the document, 3.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
 Name = Annotated[
     str,
@@ -98,8 +118,16 @@ UserId = Annotated[
     str, StringConstraints(min_length=1, max_length=keys.MAX_USER_ID_BYTES), AfterValidator(_user_id)
 ]
 IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
-Limit = Annotated[int, Field(ge=1, le=100)]
-Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ)]
+WHOLE: Final = _written(r"-?[0-9]{1,20}", "a whole number in decimal digits")
+Flag = Annotated[
+    bool,
+    _written("true|false|1|0", "true, false, 1 or 0"),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}]}),
+]
+SlowMode = Annotated[int, Field(ge=0, le=MAX_SLOW_MODE), BeforeValidator(_without_fraction)]
+Limit = Annotated[int, Field(ge=1, le=100), WHOLE]
+Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ), WHOLE]
+Reached = Annotated[int, Field(ge=0, le=keys.MAX_SEQ), WHOLE]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
@@ -156,9 +184,7 @@ class ChannelIn(Request):
     kind: Literal["public", "private", "direct"]
     name: Name | None = Field(default=None, description="Required, but for direct channels, which have none.")
     topic: Topic = ""
-    slow_mode: int = Field(
-        default=0, ge=0, le=MAX_SLOW_MODE, description="Seconds between a member's messages."
-    )
+    slow_mode: SlowMode = Field(default=0, description="Seconds between a member's messages.")
     members: list[UserId] = Field(
         default=[], max_length=MAX_MEMBERS_AT_CREATION, description="Besides the caller."
     )
@@ -199,7 +225,7 @@ class ChannelChange(Request):
     # Made, not given: the document names no default, as none is ever used.
     name: Name = Field(default_factory=str)
     topic: Topic = Field(default_factory=str)
-    slow_mode: int = Field(default_factory=int, ge=0, le=MAX_SLOW_MODE)
+    slow_mode: SlowMode = Field(default_factory=int)
 
     def changes(self) -> dict[str, str | int]:
         """The fields that were sent."""
@@ -221,7 +247,7 @@ class ReadIn(Request):
     """How far the caller has read."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"last_read_seq": 42}]})
-    last_read_seq: int = Field(ge=0, le=keys.MAX_SEQ)
+    last_read_seq: Annotated[int, Field(ge=0, le=keys.MAX_SEQ), BeforeValidator(_without_fraction)]
     force: bool = Field(default=False, description="Moves the position back too, to mark messages as unread.")
 
 
@@ -236,7 +262,7 @@ class ListChannelsQuery(Parameters):
 
     limit: Limit = 50
     cursor: Cursor | None = None
-    unread_only: bool = False
+    unread_only: Flag = False
     kind: Kind | None = None
     scope: Literal["mine", "public"] = Field(
         default="mine", description="`public` lists channels that the caller may join, by name."
@@ -259,7 +285,7 @@ class FetchMessagesQuery(Parameters):
 
     limit: Limit = 50
     before: Position | None = None
-    after: int | None = Field(default=None, ge=0, le=keys.MAX_SEQ)
+    after: Reached | None = None
     around: Position | None = None
     anchor: Literal["first_unread", "latest", "oldest"] | None = None
 
@@ -282,4 +308,4 @@ PageQuery = Annotated[FetchMessagesQuery, Query()]
 class HealthQuery(Parameters):
     """Of the health check."""
 
-    deep: bool = Field(default=False, description="Also reaches DynamoDB and Redis.")
+    deep: Flag = Field(default=False, description="Also reaches DynamoDB and Redis.")

@@ -291,6 +291,8 @@ def test_the_caller_alone_is_the_sender(chat: Chat) -> None:
     """No header, query or field says who the sender is."""
     channel = chat.channel("grace")
     headers = {"x-user-id": "grace", "authorization": "Bearer grace", "cookie": "user=grace"}
-    answer = chat.api("POST", messages(channel), body={"text": "x"}, headers=headers, query={"user": "grace"})
+    answer = chat.api("POST", messages(channel), body={"text": "x"}, headers=headers)
     assert answer.json["sender"] == "ada"
+    asked = chat.api("POST", messages(channel), body={"text": "x"}, query={"user": "grace"})
+    assert asked.status == 422
     assert post(chat, channel, {"text": "x", "sender": "grace"}).status == 422

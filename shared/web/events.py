@@ -1,0 +1,44 @@
+"""What invokes a function: an HTTP API's event, or something that is none and is answered all the same."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+NO_EVENT: Final[dict[str, Any]] = {
+    "version": "2.0",
+    "requestContext": {"http": {"method": "GET", "path": "/", "sourceIp": ""}},
+}
+"""Stands in for what is no event of an HTTP API: a warm-up ping, another payload format, a broken field."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""No line of the log can hold one."""
+
+
+def as_event(given: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever invoked the function
+    """The event, if it has payload format 2.0 and each field that is read has its type; else ``NO_EVENT``.
+
+    Claims are not looked at here, as ``identity`` takes nothing in them for granted.
+    """
+    return given if isinstance(given, dict) and _is_event(given) else NO_EVENT
+
+
+def _is_event(event: dict[str, Any]) -> bool:
+    context, headers, body = event.get("requestContext"), event.get("headers", {}), event.get("body")
+    http = context.get("http") if isinstance(context, dict) else None
+    return (
+        event.get("version") == "2.0"
+        and isinstance(http, dict)
+        and _are_texts(http.get("method"), http.get("path"), http.get("sourceIp"))
+        and _are_texts(
+            event.get("routeKey", ""), event.get("rawQueryString", ""), "" if body is None else body
+        )
+        and not _SURROGATE.search(event.get("routeKey", ""))
+        and isinstance(headers, dict)
+        and _are_texts(*headers, *headers.values())
+        and isinstance(event.get("cookies", []), list)
+        and _are_texts(*event.get("cookies", []))
+    )
+
+
+def _are_texts(*values: Any) -> bool:  # noqa: ANN401 - as above
+    return {str}.issuperset(map(type, values))  # In half the time of asking one by one: each request asks.

@@ -1,0 +1,111 @@
+"""Containers over one storage, one Redis and one clock, each with the project's own cache before the storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.cache.build import Cache, memory_tiers
+from shared.cache.metrics import CacheMetrics
+from shared.cache.reader import CachedLogReader
+from shared.cache.redis import BundlePolicy, RedisTier
+from shared.cache.vouched import Vouched
+from shared.errors import StoreUnavailableError
+from shared.log_reader import DirectLogReader
+from shared.parallel import Background, Task
+from shared.services import Services
+from shared.settings import Settings
+from shared.store.interface import Commit, Outcome
+from shared.store.memory import MemoryStore
+from tests.api import Answer, Api
+from tests.conftest import FakeClock
+from tests.fakes import FakeUpstash
+
+SETTINGS: Final = Settings(rate_per_second=1.0, rate_burst=5, cache_memory_bytes=60_000)
+"""A pace that is easily exceeded, and memory for a few blocks."""
+POLICY: Final = BundlePolicy(worth=4, patience_ms=5_000, rest_ms=1_000, max_bytes=20_000)
+"""Redis is written often, and has not place for everything."""
+
+
+@dataclass
+class FaultyStore(MemoryStore):
+    """A storage whose next commit fails, or succeeds without saying so."""
+
+    fate: str = ""
+
+    def commit(self, commit: Commit) -> Outcome:
+        """See ``Log``."""
+        fate, self.fate = self.fate, ""
+        if fate == "fails":
+            raise StoreUnavailableError(retry_after=1)
+        outcome = super().commit(commit)
+        if fate == "lost":
+            raise StoreUnavailableError(retry_after=1)
+        return outcome
+
+
+class _Done:
+    def is_alive(self) -> bool:
+        return False
+
+    def join(self, timeout: float | None = None) -> None:
+        """Nothing to wait for."""
+
+
+def _at_once(work: Callable[[], None]) -> Task:
+    work()
+    return _Done()
+
+
+@dataclass(frozen=True)
+class Code:
+    """The parts of the API's inside that planted bugs replace."""
+
+    store: type[FaultyStore] = FaultyStore
+    reader: type[CachedLogReader] = CachedLogReader
+    settings: Settings = SETTINGS
+
+
+@dataclass
+class Fleet:
+    """Three containers, any of which takes the next request."""
+
+    code: Code
+    make_api: Callable[[Services], Api]
+    clock: FakeClock = field(default_factory=FakeClock)
+    redis: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.store = self.code.store()
+        self._upstashes: dict[int, FakeUpstash] = {}
+        self._apis: dict[int, Api] = {}
+        for number in range(3):
+            self.replace(number)
+
+    def replace(self, number: int) -> None:
+        """A cold container takes the place of a warm one."""
+        self._upstashes[number] = FakeUpstash(self.clock.now, self.redis, budget=5.0)
+        self._apis[number] = self.make_api(self._services(self._upstashes[number]))
+
+    def fail_redis(self, kind: str | None) -> None:
+        """Each command to Redis fails from now on; None: no longer."""
+        for upstash in self._upstashes.values():
+            upstash.failure = kind
+
+    def call(self, number: int, event: dict[str, object]) -> Answer:
+        """What a container answers."""
+        return self._apis[number].invoke(event)
+
+    def _services(self, upstash: FakeUpstash) -> Services:
+        """As ``shared.services.compose`` and ``shared.cache.build`` do."""
+        settings, now, metrics = self.code.settings, self.clock.now, CacheMetrics()
+        background = Background(_at_once, lambda: self.clock.ms / 1000)
+        memory, vouched_memory = memory_tiers(settings, now)
+        vouched = Vouched(vouched_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, now)
+        pages = RedisTier(upstash, "p1", "pages", POLICY, metrics, now, background)
+        lists = RedisTier(upstash, "u1", "channels", POLICY, metrics, now, background)
+        cache = Cache(memory, pages, lists, vouched, metrics, upstash)
+        direct = DirectLogReader(self.store, self.clock.sleep, now)
+        reader = self.code.reader(direct, memory, pages, metrics)
+        return Services(settings, self.store, reader, cache, now, self.clock.sleep, background)

@@ -1,0 +1,10 @@
+"""The whole API as one machine of random requests."""
+
+from __future__ import annotations
+
+from tests.stateful.channels import Channels
+from tests.stateful.messages import Messages
+
+
+class Machine(Channels, Messages):
+    """Every route, in any order."""

@@ -1,0 +1,245 @@
+"""Chat as a few dictionaries and lists: what the API is held against."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.stateful.rules import Expected, Pace, RefusedError, window
+from tests.stateful.things import Channel, Member, Message, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PACE: Final = Pace(1_000, 5)
+"""Everybody's, but where a channel has slow mode."""
+KEY_SECONDS: Final = 24 * 3600
+Query = dict[str, Any]
+
+
+class Chat:
+    """All channels, by id. Each method is a request, and answers what the API must; it may raise `RefusedError`."""
+
+    def __init__(self) -> None:
+        self.channels: dict[str, Channel] = {}
+        self.made_under: dict[tuple[str, str], str] = {}
+
+    # --- who may ---
+
+    def seen(self, user: str, channel: str) -> Channel:
+        """A channel that somebody may know of."""
+        found = self.channels.get(channel)
+        if found is None or (user not in found.members and found.kind != "public"):
+            raise RefusedError("channel_not_found")
+        return found
+
+    def joined(self, user: str, channel: str) -> tuple[Channel, Member]:
+        """A channel that somebody is in."""
+        found = self.seen(user, channel)
+        if user not in found.members:
+            raise RefusedError("not_a_member")
+        return found, found.members[user]
+
+    def able(self, user: str, channel: str, what: str) -> tuple[Channel, Member]:
+        """A channel in which somebody may do something."""
+        found, member = self.joined(user, channel)
+        if found.kind == "direct" and what != "post":
+            raise RefusedError("direct_channel")
+        if what not in found.may(user):
+            raise RefusedError("channel_archived" if found.archived else "forbidden")
+        return found, member
+
+    # --- channels ---
+
+    def create(self, user: str, body: dict[str, Any], key: str | None, now: int, new_id: str) -> Expected:
+        """A new channel, or the one that was made before; `new_id` is what the API named it."""
+        wanted = json.dumps(
+            [user, {**body, "members": sorted(set(body["members"]) - {user})}], sort_keys=True
+        )
+        old = self._made_before(user, body, key)
+        if old is not None:
+            if old.kind != "direct" and old.wanted != wanted:
+                raise RefusedError("idempotency_key_reused")
+            shown = self.seen(user, old.id).json(user)
+            headers = {} if old.kind == "direct" else {"idempotency-replayed": "true"}
+            return Expected(200 if old.kind == "direct" else 201, shown, headers | _version(old))
+        settings = {"name": "", "topic": "", "slow_mode": 0} | {
+            name: body[name] for name in body if name != "members"
+        }
+        made = Channel(new_id, user, now, settings, wanted)
+        made.members = {each: Member(each, "member", now) for each in body["members"]}
+        made.members[user] = Member(user, "owner", now)
+        self.channels[new_id] = made
+        if key is not None and made.kind != "direct":
+            self.made_under[user, key] = new_id
+        return Expected(201, made.json(user), _version(made) | {"location": f"/v1/channels/{new_id}"})
+
+    def _made_before(self, user: str, body: dict[str, Any], key: str | None) -> Channel | None:
+        if body["kind"] == "direct":
+            pair = {user, *body["members"]}
+            pairs = (each for each in self.channels.values() if each.kind == "direct")
+            return next((each for each in pairs if set(each.members) == pair), None)
+        return self.channels.get(self.made_under.get((user, key or ""), ""))
+
+    def get(self, user: str, channel: str) -> Expected:
+        """A channel."""
+        found = self.seen(user, channel)
+        return Expected(200, found.json(user), _version(found))
+
+    def update(self, user: str, channel: str, changes: dict[str, Any], if_match: str | None) -> Expected:
+        """Other settings."""
+        found, _ = self.able(user, channel, "edit")
+        if if_match not in {None, "*", f'"{found.version}"'}:
+            raise RefusedError("version_mismatch")
+        if changes:
+            found.settings |= changes
+            found.version += 1
+        return self.get(user, channel)
+
+    def archive(self, user: str, channel: str) -> Expected:
+        """The end of a channel."""
+        found, _ = self.joined(user, channel)
+        if found.kind != "direct" and found.archived:
+            return Expected(204)
+        self.able(user, channel, "archive")
+        found.archived, found.version = True, found.version + 1
+        return Expected(204)
+
+    def mine(self, user: str, query: Query) -> list[Channel]:
+        """Somebody's channels, the latest first."""
+        found = [each for each in self.channels.values() if user in each.members]
+        if query.get("unread_only"):
+            found = [each for each in found if each.unread(user)]
+        found = [each for each in found if query.get("kind") in {None, each.kind}]
+        return sorted(found, key=lambda each: (-each.active, each.id))
+
+    def open_to(self, user: str) -> list[Channel]:
+        """Public channels that somebody may join."""
+        found = [each for each in self.channels.values() if each.kind == "public" and not each.archived]
+        return [each for each in found if user not in each.members]
+
+    # --- members ---
+
+    def members(self, user: str, channel: str) -> list[dict[str, Any]]:
+        """Who is in a channel, by name."""
+        found = self.seen(user, channel)
+        return [found.members[each].json() for each in sorted(found.members)]
+
+    def put_member(self, user: str, channel: str, target: str, role: str | None, now: int) -> Expected:
+        """Somebody joins, is invited, or gets another role."""
+        found = self.seen(user, channel)
+        if found.kind == "direct":
+            raise RefusedError("direct_channel")
+        if target != user:
+            self.able(user, channel, "invite")
+        if found.archived:
+            raise RefusedError("channel_archived")
+        old = found.members.get(target)
+        if role not in {None, old.role if old else "member"}:
+            if user not in found.members or "change_roles" not in found.may(user):
+                raise RefusedError("forbidden")
+            if old:
+                self._keep_an_owner(found, old, role)
+                old.role = str(role)
+        if old is None:
+            found.members[target] = Member(target, role or "member", now, read=len(found.log))
+        return Expected(200 if old else 201, found.members[target].json())
+
+    def remove(self, user: str, channel: str, target: str) -> Expected:
+        """Somebody leaves, or has to."""
+        found, me = self.joined(user, channel)
+        if found.kind == "direct":
+            raise RefusedError("direct_channel")
+        if target != user:
+            self.able(user, channel, "remove")
+        if target not in found.members:
+            raise RefusedError("member_not_found")
+        leaves = found.members[target]
+        if target != user and me.role == "moderator" and leaves.role != "member":
+            raise RefusedError("forbidden")
+        self._keep_an_owner(found, leaves, None)
+        del found.members[target]
+        return Expected(204)
+
+    def _keep_an_owner(self, channel: Channel, member: Member, role: str | None) -> None:
+        owners = [each for each in channel.members.values() if each.role == "owner"]
+        if owners == [member] and role != "owner":
+            raise RefusedError("last_owner")
+
+    # --- messages ---
+
+    def post(
+        self,
+        user: str,
+        channel: str,
+        said: list[dict[str, Any]],
+        key: str | None,
+        now: int,
+        ids: Sequence[str],
+    ) -> tuple[list[Message], dict[str, str]]:
+        """New messages, or those that the key was used for; `ids` are what the API named them."""
+        found, me = self.joined(user, channel)
+        old = found.receipts.get((user, key)) if key is not None else None
+        wanted = json.dumps(said, sort_keys=True)
+        if old is not None and now // 1000 <= old.until:
+            if old.wanted != wanted:
+                raise RefusedError("idempotency_key_reused")
+            return old.messages, {"idempotency-replayed": "true"}
+        owed, headers = self.pace(user, channel, len(said), now)
+        first, places = len(found.log) + 1, (*ids, *["?"] * len(said))
+        made = [Message(places[number], first + number, user, now, each) for number, each in enumerate(said)]
+        me.paid_until = now + owed
+        found.log += made
+        me.read = len(found.log)
+        if key is not None:
+            found.receipts[user, key] = Receipt(wanted, now // 1000 + KEY_SECONDS, made)
+        return made, headers
+
+    def pace(self, user: str, channel: str, count: int, now: int) -> tuple[int, dict[str, str]]:
+        """What somebody owes after so many messages more, in milliseconds, and what the API says of it."""
+        found, me = self.able(user, channel, "post")
+        slow = int(found.settings["slow_mode"]) if me.role == "member" else 0
+        pace = Pace(slow * 1000, 1) if slow else PACE
+        return pace.paid(max(0, me.paid_until - now), count)
+
+    def fail_to_post(self, channel: str, count: int) -> None:
+        """Positions that were taken, and given up."""
+        self.channels[channel].log += [None] * count
+
+    def page(self, user: str, channel: str, query: Query) -> Expected:
+        """A page of messages."""
+        found, me = self.joined(user, channel)
+        wanted = window(query, len(found.log), me.read)
+        last = wanted.stop - 1
+        messages = [each for each in found.log[wanted.start - 1 : last] if each]
+        body = {
+            "channel_id": channel,
+            "messages": [each.json() for each in messages],
+            "first_seq": wanted.start,
+            "last_seq": last,
+            "channel_last_seq": len(found.log),
+            "has_more_before": wanted.start > 1,
+            "has_more_after": last < len(found.log),
+        }
+        return Expected(200, body)
+
+    def message(self, user: str, channel: str, message: str) -> Expected:
+        """One message."""
+        found, _ = self.joined(user, channel)
+        hit = next((each for each in found.log if each and each.id == message), None)
+        if hit is None:
+            raise RefusedError("message_not_found")
+        return Expected(200, hit.json())
+
+    def mark_read(self, user: str, channel: str, position: int, *, force: bool) -> Expected:
+        """How far somebody has read."""
+        found, me = self.joined(user, channel)
+        if position > len(found.log):
+            raise RefusedError("position_out_of_range")
+        me.read = position if force else max(me.read, position)
+        body = {"channel_id": channel, "last_read_seq": me.read, "unread_count": found.unread(user)}
+        return Expected(200, body)
+
+
+def _version(channel: Channel) -> dict[str, str]:
+    return {"etag": f'"{channel.version}"'}

@@ -1,0 +1,185 @@
+"""Planted bugs: parts of the API, each wrong in one way, put in by override. The machine must find every one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.cache.reader import CachedLogReader
+from tests.api import Answer, Api
+from tests.stateful.fleet import SETTINGS, Code, FaultyStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from shared.log_reader import Span
+    from shared.model import Head, Look, Member, Membership, Preview
+    from shared.services import Services
+    from shared.store.interface import Commit, Outcome
+
+
+@dataclass
+class RemembersMembers(FaultyStore):
+    """Lets in whoever was in once."""
+
+    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+        """With the membership of old."""
+        look, known = super().look(channel_id, user_id, key), self.__dict__.setdefault("known", {})
+        known[channel_id, user_id] = look.membership or known.get((channel_id, user_id))
+        return replace(look, membership=known[channel_id, user_id])
+
+
+@dataclass
+class ForgetsKeys(FaultyStore):
+    """Posts a retry again."""
+
+    def commit(self, commit: Commit) -> Outcome:
+        """Without a receipt."""
+        return super().commit(replace(commit, receipt=None))
+
+
+@dataclass
+class KeepsKeysForEver(FaultyStore):
+    """Replays after more than a day."""
+
+    def commit(self, commit: Commit) -> Outcome:
+        """With a receipt that never expires."""
+        receipt = commit.receipt and replace(commit.receipt, expires=2**40)
+        return super().commit(replace(commit, receipt=receipt))
+
+
+@dataclass
+class OwnIsUnread(FaultyStore):
+    """Counts what somebody said as unread by them."""
+
+    def commit(self, commit: Commit) -> Outcome:
+        """Without moving the read position."""
+        return super().commit(replace(commit, move_read=False))
+
+
+@dataclass
+class NewcomersHaveAllUnread(FaultyStore):
+    """Counts what was said before somebody came."""
+
+    def add_member(self, membership: Membership) -> Membership | None:
+        """With a read position of 0."""
+        return super().add_member(replace(membership, read_seq=0, read_messages=0))
+
+
+@dataclass
+class ReadGoesBack(FaultyStore):
+    """Marks as unread what was marked as read, unasked."""
+
+    def move_read_position(
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
+    ) -> Membership | None:
+        """As if forced."""
+        return super().move_read_position(channel_id, user_id, seq, messages, force=force or seq > 0)
+
+
+@dataclass
+class LosesOwners(FaultyStore):
+    """Lets the last owner go."""
+
+    def _may_change(self, membership: Membership, owners: int) -> bool:
+        return super()._may_change(membership, max(0, owners))
+
+
+@dataclass
+class SkipsMembers(FaultyStore):
+    """Leaves out one member at each turn of the page."""
+
+    def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
+        """One too far."""
+        found = super().members(channel_id, limit + 1, after)
+        return found[1:] if after else found[:limit]
+
+
+@dataclass
+class OverwritesChanges(FaultyStore):
+    """Changes a channel without counting it."""
+
+    def update_channel(
+        self, channel_id: str, changes: Mapping[str, str | int], if_version: int | None
+    ) -> Head | None:
+        """At the old version."""
+        head = super().update_channel(channel_id, changes, if_version)
+        if head is not None:
+            head = self._heads[channel_id] = replace(head, version=max(1, head.version - 1))
+        return head
+
+
+@dataclass
+class ShowsWhatFailed(FaultyStore):
+    """Previews a message that was never posted."""
+
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> None:
+        """Nothing."""
+
+
+class ServesWhatIsBehind(CachedLogReader):
+    """Serves what memory has, whether it reaches the end or not."""
+
+    def read(self, head: Head, first: int, last: int) -> Span:
+        """As far as memory goes."""
+        spans = (self.remembered(head, first, end) for end in range(last, first, -1))
+        return next(filter(None, spans), None) or super().read(head, first, last)
+
+
+class MixesChannels(CachedLogReader):
+    """Keeps the pages of all channels in one place."""
+
+    def read(self, head: Head, first: int, last: int) -> Span:
+        """Of the channel that was read first."""
+        known = self.__dict__.setdefault("known", head)
+        return super().read(replace(head, channel_id=known.channel_id), first, last)
+
+
+class TrustsCopies(Api):
+    """Says of every copy that it is still right."""
+
+    def invoke(self, made: dict[str, Any]) -> Answer:
+        """304 to whoever has one."""
+        answer = super().invoke(made)
+        has_copy = "if-none-match" in made["headers"] and answer.status == 200
+        return Answer(304, answer.headers, "") if has_copy else answer
+
+
+class KeepsBatchesToItself(Api):
+    """Answers a batch with nothing."""
+
+    def invoke(self, made: dict[str, Any]) -> Answer:
+        """No message."""
+        answer = super().invoke(made)
+        return replace(answer, body='{"messages":[]}') if '{"messages":[' in answer.body[:13] else answer
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A part that is wrong."""
+
+    code: Code = field(default_factory=Code)
+    make_api: Callable[[Services], Api] = Api
+
+
+STORES: Final[Sequence[type[FaultyStore]]] = (
+    RemembersMembers,
+    ForgetsKeys,
+    KeepsKeysForEver,
+    OwnIsUnread,
+    NewcomersHaveAllUnread,
+    ReadGoesBack,
+    LosesOwners,
+    SkipsMembers,
+    OverwritesChanges,
+    ShowsWhatFailed,
+)
+READERS: Final = (ServesWhatIsBehind, MixesChannels)
+APIS: Final = (TrustsCopies, KeepsBatchesToItself)
+BUGS: Final = {
+    **{each.__name__: Bug(Code(store=each)) for each in STORES},
+    **{each.__name__: Bug(Code(reader=each)) for each in READERS},
+    **{each.__name__: Bug(make_api=each) for each in APIS},
+    "LargerBurst": Bug(Code(settings=replace(SETTINGS, rate_burst=6))),
+    "FasterRate": Bug(Code(settings=replace(SETTINGS, rate_per_second=1.25))),
+}

@@ -1,0 +1,128 @@
+"""What chat promises, said anew in a few words: who may do what, how fast, and which positions a page has.
+
+Nothing here is taken from `shared/`: where the two disagree, one of them is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+STATUS: Final = {
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "not_a_member": 403,
+    "channel_not_found": 404,
+    "message_not_found": 404,
+    "member_not_found": 404,
+    "channel_archived": 409,
+    "direct_channel": 409,
+    "last_owner": 409,
+    "version_mismatch": 412,
+    "idempotency_key_reused": 422,
+    "position_out_of_range": 422,
+    "rate_limited": 429,
+    "store_unavailable": 503,
+}
+MAY: Final = {
+    "member": ["read", "post", "leave"],
+    "moderator": ["read", "post", "leave", "edit", "invite", "remove"],
+    "owner": ["read", "post", "leave", "edit", "invite", "remove", "change_roles", "archive"],
+}
+LARGEST_BATCH: Final = 25
+
+
+class RefusedError(Exception):
+    """The model refuses a request with a code."""
+
+    def __init__(self, code: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the model says that the API must answer; a body of None is none."""
+
+    status: int
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def may(kind: str, role: str | None, *, archived: bool) -> list[str]:
+    """What somebody may do in a channel; a role of None is nobody's."""
+    if role is None:
+        return ["join"] if kind == "public" and not archived else []
+    given = ["read", "post"] if kind == "direct" else MAY[role]
+    return [each for each in given if each in {"read", "leave"}] if archived else given
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast somebody may post: one message every so many milliseconds, and so many at once."""
+
+    every_ms: int
+    burst: int
+
+    def paid(self, owed_ms: int, count: int) -> tuple[int, dict[str, str]]:
+        """What is owed after so many messages more, and the headers that say so.
+
+        Raises:
+            RefusedError: too much would be owed.
+        """
+        full = self.burst * self.every_ms
+        due = min(count, self.burst) * self.every_ms
+        if owed_ms > full + LARGEST_BATCH * self.every_ms:
+            owed_ms = full - due  # Owed at a slower pace, which is forgiven.
+        missing = owed_ms + due - full
+        if missing > 0:
+            raise RefusedError(
+                "rate_limited", self._told(owed_ms) | {"retry-after": str(max(1, _up(missing, 1000)))}
+            )
+        owed_ms += count * self.every_ms
+        return owed_ms, self._told(owed_ms)
+
+    def _told(self, owed_ms: int) -> dict[str, str]:
+        left = max(0, self.burst - _up(owed_ms, self.every_ms))
+        return {
+            "ratelimit-limit": str(self.burst),
+            "ratelimit-remaining": str(left),
+            "ratelimit-reset": str(_up(owed_ms, 1000)),
+        }
+
+
+def _up(number: int, unit: int) -> int:
+    return -(-number // unit)
+
+
+def window(query: dict[str, Any], end: int, read: int) -> range:
+    """The positions that a page has, for a channel whose last one is `end`.
+
+    Raises:
+        RefusedError: the place lies beyond the end.
+    """
+    limit = query.get("limit", 50)
+    furthest = {"before": end + 1, "after": end, "around": max(1, end)}
+    if any(query.get(name, 0) > position for name, position in furthest.items()):
+        raise RefusedError("position_out_of_range")
+    if "before" in query:
+        return range(max(1, query["before"] - limit), query["before"])
+    if "after" in query:
+        return range(query["after"] + 1, min(end, query["after"] + limit) + 1)
+    middle = query.get("around") or (read + 1 if query.get("anchor") == "first_unread" else None)
+    if middle is None:
+        first = 1 if query.get("anchor") == "oldest" else max(1, end - limit + 1)
+    else:
+        first = max(1, min(middle - limit // 2, end - limit + 1))
+    return range(first, min(end, first + limit - 1) + 1)
+
+
+def beginning(text: str) -> str:
+    """The start of a text that fits a preview: 100 characters, 140 bytes."""
+    kept = ""
+    for character in text[:100]:
+        if len((kept + character).encode()) > 140:
+            break
+        kept += character
+    return kept
