@@ -50,7 +50,7 @@ def fetch_messages(
         UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
     """
     services.reader.begin()
-    asked_at = services.now()
+    asked_at = services.cache.vouched.now()
     try:
         look = services.store.look(channel_id, user_id)
         if look.membership is None:

@@ -30,6 +30,14 @@ BACKOFF_SECONDS: Final = (0.01, 0.03, 0.1, 0.3)
 """Waits before keys that DynamoDB left unprocessed are asked for again."""
 
 
+Heard = Callable[[str | None, float], None]
+"""Is told the time that each answer says (HTTP ``Date``), and how many seconds the call took."""
+
+
+def unheard(said: str | None, seconds: float) -> None:
+    """For who needs no time of the storage."""
+
+
 class ConditionFailedError(Exception):
     """A condition was not met; ``item`` is what stands there."""
 
@@ -57,9 +65,17 @@ class Table:
         client: made by ``dynamodb_client``.
         name: the table's name.
         sleep: waits for a number of seconds.
+        heard: is told the storage's time, see ``Heard``.
     """
 
-    def __init__(self, client: Any, name: str, sleep: Callable[[float], None] = time.sleep) -> None:  # noqa: ANN401 - botocore's clients are made at run time
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - botocore's clients are made at run time
+        name: str,
+        sleep: Callable[[float], None] = time.sleep,
+        heard: Heard = unheard,
+    ) -> None:
+        self._heard = heard
         self._client = client
         self._name = name
         self._sleep = sleep
@@ -154,6 +170,7 @@ class Table:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - botocore loads when it is needed
 
         meter().charge(calls=1)
+        begun = time.monotonic()
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(
                 ReturnConsumedCapacity="TOTAL", **arguments
@@ -162,6 +179,8 @@ class Table:
             raise _ours(error.response) from error
         except BotoCoreError as error:
             raise StoreUnavailableError(retry_after=1) from error
+        said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        self._heard(said, time.monotonic() - begun)
         _charge(operation, answer.get("ConsumedCapacity"))
         return answer
 
