@@ -27,7 +27,12 @@ PROGRAM: Final = (
     "import sys; from pathlib import Path; from local.__main__ import run; run(*map(Path, sys.argv[1:]))"
 )
 PORTS: Final = ("PORT", "DYNAMODB_PORT", "REDIS_PORT", "UPSTASH_PORT")
-FAST: Final = {"RATE_LIMIT_PER_SECOND": "1000", "RATE_LIMIT_BURST": "100000", "LOG_LEVEL": "WARNING"}
+FAST: Final = {
+    "RATE_LIMIT_PER_SECOND": "1000",
+    "RATE_LIMIT_BURST": "100000",
+    "THROTTLE_RATE": "10000",
+    "LOG_LEVEL": "WARNING",
+}
 """Settings of handlers under which a test need not wait."""
 START_SECONDS: Final = 60.0
 
