@@ -115,7 +115,8 @@ class Attack:
             began = time.monotonic()
             writer.ask(post)
             answer = None
-            if rng.random() < ATTACKED and self.counts["writers killed"] < self._kills:
+            attacked = rng.random() < ATTACKED
+            if attacked and self.counts["writers killed"] < self._kills:
                 answer = writer.answer(rng.uniform(0, 1.2 * statistics.median(self._latencies)))
                 if answer is None:
                     writer.kill()
@@ -126,7 +127,8 @@ class Attack:
             if answer is None:
                 raise RuntimeError("a writer that nobody killed does not answer")
             if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                self._latencies.append(time.monotonic() - began)
+                if not attacked:  # Who survived was fast: no measure of the others.
+                    self._latencies.append(time.monotonic() - began)
                 self.counts["committed before the kill"] += answer.replayed
                 self._take(post, answer)
                 return writer
