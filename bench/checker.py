@@ -1,4 +1,4 @@
-"""What an onlooker knows who hears every acknowledgement: a page must hold all that was acknowledged, and nothing else."""
+"""What an onlooker knows who hears every acknowledgement: a page holds all that was acknowledged, and nothing else."""
 
 from __future__ import annotations
 

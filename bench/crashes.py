@@ -112,8 +112,8 @@ class Attack:
     def _post(self, rng: random.Random, writer: Writer, post: Post) -> Writer:
         """Until it is acknowledged; the writer that still lives then."""
         while True:
-            began = time.monotonic()
             writer.ask(post)
+            began = time.monotonic()
             answer = None
             attacked = rng.random() < ATTACKED
             if attacked and self.counts["writers killed"] < self._kills:

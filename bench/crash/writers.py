@@ -12,12 +12,13 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from local import events
-from local.template import load
+from local.template import Route, load
 from local.wire import Request
 from shared.errors import UnavailableError
 
@@ -29,7 +30,13 @@ START_SECONDS: Final = 60.0
 ANSWER_SECONDS: Final = 60.0
 """A function has 10 s; on a machine that does much else it may take longer here, where nobody ends it."""
 TEMPLATE: Final = Path(__file__).resolve().parents[2] / "template.yaml"
+ROUTE: Final = "POST /v1/channels/{channel_id}/messages"
 _STARTING: Final = threading.Lock()
+
+
+@cache
+def _route() -> Route:
+    return next(each for each in load(TEMPLATE).routes if each.key == ROUTE)
 
 
 @dataclass(frozen=True)
@@ -51,17 +58,13 @@ class Post:
             ("idempotency-key", self.key),
         )
         request = Request("POST", f"/v1/channels/{self.channel}/messages", headers=headers, body=body)
-        route = next(each for each in load(TEMPLATE).routes if each.key == ROUTE)
         return events.build(
             request,
-            route,
+            _route(),
             {"channel_id": self.channel},
             request_id=events.new_request_id(),
             claims={"sub": self.user},
         )
-
-
-ROUTE: Final = "POST /v1/channels/{channel_id}/messages"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def test_a_process_is_seen() -> None:
     assert seen.rss > 10_000_000
     assert seen.threads >= 1
     assert seen.files >= 3
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         sample(2**22 + 1)
 
 
