@@ -57,7 +57,6 @@ class FaultyDynamoDB:
         self._engine = (parts.hostname or HOST, parts.port or 80)
         self._random = random.Random(seed)  # noqa: S311  # repeatable faults, nothing secret
         self._lock = threading.Lock()
-        self._own = threading.local()
         self._server = Server(0, self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
@@ -116,19 +115,17 @@ class FaultyDynamoDB:
         return "", whole
 
     def _forward(self, request: Request) -> Answer:
-        connection = getattr(self._own, "connection", None) or http.client.HTTPConnection(
-            *self._engine, timeout=_TIMEOUT
-        )
-        self._own.connection = None
+        # A fresh one each time: engines end idle connections, and only faults that are meant are to be seen.
+        connection = http.client.HTTPConnection(*self._engine, timeout=_TIMEOUT)
         headers = {name: value for name, value in request.headers if name not in _NOT_FORWARDED}
         try:
             connection.request(request.method, request.target, request.body, headers)
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
             raise ConnectionResetError from error
-        self._own.connection = connection
+        finally:
+            connection.close()
         kept = [
             (name.lower(), value)
             for name, value in response.getheaders()
