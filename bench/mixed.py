@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ class Mixed:
 
     def __init__(self, stack: RunningStack, seed: int) -> None:
         self.checker = Checker()
+        self.stale = 0
+        """Pages that stood in while the storage did not answer."""
         self._stack = stack
         self._seed = seed
         self._users = [f"user-{number}" for number in range(USERS)]
@@ -63,7 +65,7 @@ class Mixed:
         """A message."""
         self.checker.sends(channel, text)
 
-        def heard(status: int, body: bytes) -> None:
+        def heard(status: int, body: bytes, _: Mapping[str, str]) -> None:
             if status == HTTPStatus.CREATED:
                 self.checker.posted(channel, text, json.loads(body))
 
@@ -71,21 +73,19 @@ class Mixed:
         body = json.dumps({"text": text}).encode()
         return Call("POST", f"/v1/channels/{channel}/messages", headers, body, heard)
 
-    def page(
-        self, channel: str, user: str, after: int, told: Callable[[dict[str, Any]], None] = lambda _: None
-    ) -> Call:
-        """A page after a position; what it says is told when it is right."""
+    def page(self, channel: str, user: str, after: int) -> Call:
+        """A page after a position."""
         end = self.checker.end(channel)
 
-        def heard(status: int, body: bytes) -> None:
-            if status == HTTPStatus.OK:
-                said = json.loads(body)
-                # What stood in while the storage did not answer may end earlier; the head of a page says which.
-                if said["channel_last_seq"] < end:
-                    self.checker.stale_page(channel, said)
-                else:
-                    self.checker.page(channel, after, LIMIT, said, end)
-                told(said)
+        def heard(status: int, body: bytes, headers: Mapping[str, str]) -> None:
+            if status != HTTPStatus.OK:
+                return
+            said = json.loads(body)
+            if headers.get("x-cache") == "stale":
+                self.stale += 1
+                self.checker.stale_page(channel, said)
+            else:
+                self.checker.page(channel, after, LIMIT, said, end)
 
         path = f"/v1/channels/{channel}/messages?after={after}&limit={LIMIT}"
         return Call("GET", path, self._headers(user), None, heard)

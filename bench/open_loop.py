@@ -23,8 +23,8 @@ class Call:
     path: str
     headers: Mapping[str, str]
     body: bytes | None
-    heard: Callable[[int, bytes], None]
-    """Is told status and body; status 0 where there was no answer."""
+    heard: Callable[[int, bytes, Mapping[str, str]], None]
+    """Is told status, body and headers (names in lower case); status 0 where there was no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,12 @@ class Caller:
             self._connection.request(call.method, call.path, call.body, dict(call.headers))
             response = self._connection.getresponse()
             body, status = response.read(), response.status
-            headers = {name.lower() for name, _ in response.getheaders()}
+            headers = {name.lower(): value for name, value in response.getheaders()}
         except (OSError, http.client.HTTPException):
             self._connection.close()
-            body, status, headers = b"", 0, set[str]()
+            body, status, headers = b"", 0, {}
         seconds = time.monotonic() - sent
-        call.heard(status, body)
+        call.heard(status, body, headers)
         ours = "x-request-id" in headers
         return Outcome(due, sent - began, seconds, status, "retry-after" in headers, ours, call.method)
 

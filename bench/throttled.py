@@ -88,7 +88,7 @@ class Team:
         """Everything that stands, against what was acknowledged."""
         head = self._services.store.head(self.channel)
         assert head is not None
-        entries = self._services.store.entries(self.channel, 1, head.seq)
+        entries = self._services.store.entries(self.channel, 1, max(head.seq, 2))
         self.checker.audit(self.channel, [_message(each.body) for each in entries if each.body])
 
     def _ask(self, request: Callable[[], object]) -> None:
