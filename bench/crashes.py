@@ -44,6 +44,7 @@ BATCHES: Final = 0.25
 ATTACKED: Final = 0.6
 """The share of requests whose writer is killed if it is not faster."""
 SEED: Final = 6
+NEAR_SECONDS: Final = 30.0
 PATIENCE_SECONDS: Final = 0.3
 """Before a post is sent again that was answered 503: less than `Retry-After`, so that the engine's return is met."""
 
@@ -71,6 +72,7 @@ class Attack:
         self._latencies: deque[float] = deque([0.05], maxlen=50)
         self._lock = threading.Lock()
         self.first: dict[Post, Answer] = {}
+        self.acknowledged_at: dict[Post, float] = {}
         self.counts: Counter[str] = Counter()
         self.notes: list[str] = []
 
@@ -89,6 +91,15 @@ class Attack:
             self._take(post, answer)
             self.counts["posts without a replay"] += not answer.replayed
         writer.kill()
+
+    def told_when(self, post: Post) -> str:
+        """When a post was acknowledged: just before the engine was killed, it is the engine that may have lost it."""
+        at = self.acknowledged_at[post]
+        seconds = [
+            f"{at - killed:+.2f}" for killed in self._engine.killed_at if abs(at - killed) < NEAR_SECONDS
+        ]
+        where = f"{', '.join(seconds)} s from the engine's end" if seconds else "far from the engine's end"
+        return f"{post.key}, acknowledged {where}, is not where it was said to stand"
 
     def _client(self, number: int) -> None:
         rng = random.Random(self._seed + number)
@@ -149,6 +160,7 @@ class Attack:
         with self._lock:
             self.counts["replays seen"] += answer.replayed
             first = self.first.setdefault(post, answer)
+            self.acknowledged_at.setdefault(post, time.monotonic())
             if answer.status != HTTPStatus.CREATED or answer.body != first.body:
                 self.counts["wrong answers"] += 1
                 self.notes.append(f"{post.key}: {answer.status} {answer.body[:200]}")
@@ -190,7 +202,7 @@ def measure(kills: int, engine_kills: int, seed: int) -> dict[str, Any]:
             "failed_500": counts["answers 500"],
             "messages": found.messages,
             "voids": found.voids,
-            "lost": found.lost,
+            "lost": max(found.lost, len(found.missing)),
             "doubled": found.doubled,
             "gaps": found.gaps,
             "wrong_pages": found.wrong_pages,
@@ -199,7 +211,7 @@ def measure(kills: int, engine_kills: int, seed: int) -> dict[str, Any]:
             "wrong_unread": found.wrong_unread,
             "engine_down_seconds": round(engine.down_seconds, 1),
             "seconds": round(time.monotonic() - began, 1),
-            "notes": [*attack.notes, *found.notes][:10],
+            "notes": [*attack.notes, *(attack.told_when(post) for post in found.missing)][:10],
         }
 
 

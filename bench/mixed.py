@@ -108,5 +108,5 @@ class Mixed:
             position, end = said["last_seq"], said["channel_last_seq"]
         self.checker.audit(channel, messages)
 
-    def _headers(self, user: str) -> Mapping[str, str]:
+    def _headers(self, user: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._tokens[user]}"}

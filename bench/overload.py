@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds, measured = (4.0, 2.0) if options.tiny else (options.seconds, 10.0)
     can, alone = capacity(options.engine, measured)
     print(f"can do {can:.0f} requests a second", file=sys.stderr, flush=True)
-    results = {"capacity_a_second": round(can, 1), "alone_ms": round(1000 * alone, 1)}
+    results: dict[str, Any] = {"capacity_a_second": round(can, 1), "alone_ms": round(1000 * alone, 1)}
     began = time.monotonic()
     results |= overload(options.engine, can, seconds)
     results["seconds"] = round(time.monotonic() - began, 1)

@@ -29,15 +29,15 @@ class Audit:
     doubled: int = 0
     gaps: int = 0
     wrong_pages: int = 0
-    wrong_replays: int = 0
     wrong_previews: int = 0
     wrong_unread: int = 0
-    notes: list[str] = field(default_factory=list)
+    missing: list[Post] = field(default_factory=list)
+    """Posts that do not stand where they were said to."""
 
     @property
     def violations(self) -> int:
         """All of them."""
-        found = (self.lost, self.doubled, self.gaps, self.wrong_pages, self.wrong_replays)
+        found = (self.lost, self.doubled, self.gaps, self.wrong_pages, len(self.missing))
         return sum(found) + self.wrong_previews + self.wrong_unread
 
 
@@ -90,8 +90,7 @@ def _audit_answer(found: Audit, store: Store, post: Post, answer: Answer) -> Non
     seqs = [message["seq"] for message in messages]
     standing = [each.body for each in store.entries(post.channel, seqs[0], seqs[-1])]
     if [json.loads(body or b"null") for body in standing] != messages:
-        found.lost += 1
-        found.notes.append(f"{post.key} was said to stand at {seqs}")
+        found.missing.append(post)
 
 
 def _pages(store: Store, channel: str, reader: str) -> list[bytes]:

@@ -36,7 +36,8 @@ class MortalEngine:
         self._lock = threading.Lock()
         self._engine = self._launch(0)
         self.url = self._engine.url
-        self.kills = 0
+        self.killed_at: list[float] = []
+        """By ``time.monotonic``."""
         self.down_seconds = 0.0
         ensure_table(client(self.url), TABLE, load(TEMPLATE))
 
@@ -45,7 +46,7 @@ class MortalEngine:
         with self._lock:
             began = time.monotonic()
             os.kill(self._engine.pid, signal.SIGKILL)
-            self.kills += 1
+            self.killed_at.append(began)
             port = int(self.url.rsplit(":", 1)[1])
             for _ in range(RESTARTS):
                 time.sleep(0.2)  # Until the system has let the port go.
@@ -56,6 +57,11 @@ class MortalEngine:
             if self._engine.url != self.url:
                 raise RuntimeError("the engine's port was taken by somebody else")
             self.down_seconds += time.monotonic() - began
+
+    @property
+    def kills(self) -> int:
+        """How often it was killed."""
+        return len(self.killed_at)
 
     def store(self) -> DynamoDBStore:
         """A storage on a fresh client: nothing is remembered from before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from local.running import RunningStack, running_stack
+from local.running import ROOT, RunningStack, running_stack
 
 FAST: Final = {
     "RATE_LIMIT_PER_SECOND": "1000",
@@ -14,4 +14,4 @@ FAST: Final = {
 }
 """Settings of handlers and gateway under which a test need not wait."""
 
-__all__ = ["FAST", "RunningStack", "running_stack"]
+__all__ = ["FAST", "ROOT", "RunningStack", "running_stack"]
