@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,7 @@ def test_a_tiny_soak() -> None:
 
 
 @pytest.mark.stack
+@pytest.mark.skipif("LONG_TESTS" not in os.environ, reason="takes half a minute: LONG_TESTS=1 runs it")
 def test_a_tiny_overload() -> None:
     """Some were served, the others refused as AWS or Budgie refuse, and no page was wrong."""
     found = printed("bench.overload")
