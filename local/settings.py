@@ -45,6 +45,8 @@ class LocalSettings:
     upstash_redis_rest_url: str = ""
     upstash_redis_rest_token: str = ""
     table_name: str = "budgie"
+    throttle_rate: int = 0
+    concurrency: int = 1000
 
     VARIABLES: ClassVar[Mapping[str, str]] = {
         "PORT": "port of the API",
@@ -56,6 +58,8 @@ class LocalSettings:
         "UPSTASH_REDIS_REST_URL": "address of an Upstash database of yours; no Redis is started then",
         "UPSTASH_REDIS_REST_TOKEN": "the token of that database",
         "TABLE_NAME": "the DynamoDB table",
+        "THROTTLE_RATE": "requests a second, and at once, to each route; 0: as template.yaml says",
+        "CONCURRENCY": "functions that run at once; 1000 is what AWS gives an account, 0 is no limit",
     }
     """Every variable that is read, and what it says."""
 
@@ -77,6 +81,8 @@ class LocalSettings:
             upstash_redis_rest_url=_address(given, "UPSTASH_REDIS_REST_URL"),
             upstash_redis_rest_token=given.get("UPSTASH_REDIS_REST_TOKEN", ""),
             table_name=_table(given, cls.table_name),
+            throttle_rate=_count(given, "THROTTLE_RATE", cls.throttle_rate),
+            concurrency=_count(given, "CONCURRENCY", cls.concurrency),
         )
         if settings.upstash_redis_rest_url and not settings.upstash_redis_rest_token:
             raise SettingError("UPSTASH_REDIS_REST_TOKEN is missing: UPSTASH_REDIS_REST_URL is set")
@@ -124,6 +130,13 @@ def _port(given: Mapping[str, str], name: str, default: int) -> int:
     text = given.get(name, str(default))
     if not (text.isascii() and text.isdigit() and int(text) <= _HIGHEST_PORT):
         raise SettingError(f"{name} must be a port, 0 to {_HIGHEST_PORT} (0: any free one), not {text!r}")
+    return int(text)
+
+
+def _count(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name, str(default))
+    if not (text.isascii() and text.isdigit()):
+        raise SettingError(f"{name} must be a number, 0 or more, not {text!r}")
     return int(text)
 
 

@@ -110,6 +110,7 @@ class Stack:
             verifier=verifier,
             port=ports.choose(self._settings.port),
             log=self._log,
+            concurrency=self._settings.concurrency,
         )
         gateway.start()
         opened.callback(gateway.close)
@@ -157,6 +158,8 @@ class Stack:
             "Table": self._settings.table_name,
             "UpstashRedisRestUrl": self.upstash_url,
         }
+        if self._settings.throttle_rate:
+            overrides["ThrottleRate"] = overrides["ThrottleBurst"] = str(self._settings.throttle_rate)
         return template.load(self._root / TEMPLATE, overrides)
 
     def _handler_variables(self, upstash_token: str) -> dict[str, str | None]:

@@ -61,12 +61,21 @@ class Authorizer:
 
 
 @dataclass(frozen=True)
+class Throttle:
+    """How many requests a second a route takes, and how many at once."""
+
+    rate: float
+    burst: float
+
+
+@dataclass(frozen=True)
 class Template:
     """What the local stack needs to know of a SAM template."""
 
     routes: tuple[Route, ...]
     cors: Cors | None
     authorizer: Authorizer | None
+    throttle: Throttle | None
     _environments: Mapping[str, Mapping[str, str]] = field(repr=False)
     _table: Mapping[str, Any] = field(repr=False)
 
@@ -131,6 +140,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
         routes=tuple(_routes(functions, auth.get("DefaultAuthorizer"))),
         cors=_cors(api.get("CorsConfiguration") or shared_api.get("CorsConfiguration")),
         authorizer=_authorizer(auth),
+        throttle=_throttle(api.get("DefaultRouteSettings") or shared_api.get("DefaultRouteSettings")),
         _environments={name: _variables(properties) for name, properties in functions.items()},
         _table=resolver.resolve(_first(resources, "AWS::DynamoDB::Table")),
     )
@@ -214,6 +224,12 @@ def _authorizer(auth: Mapping[str, Any]) -> Authorizer | None:
         else (audience,),
         identity_source=definition.get("IdentitySource", Authorizer.identity_source),
     )
+
+
+def _throttle(settings: Mapping[str, Any] | None) -> Throttle | None:
+    if not settings or "ThrottlingRateLimit" not in settings:
+        return None
+    return Throttle(float(settings["ThrottlingRateLimit"]), float(settings["ThrottlingBurstLimit"]))
 
 
 def _variables(properties: Mapping[str, Any]) -> dict[str, str]:

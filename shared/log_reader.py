@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol
 
-from shared.clock import now_ms
+from shared.clock import MAX_SKEW_MS, now_ms
 from shared.messages import preview_of
 from shared.model import Entry, Head
 from shared.store.interface import Log
 
 PATIENCE_SECONDS: Final = (0.005, 0.010, 0.020, 0.040)
 """How long a reader waits for the writer of a hole before it settles it."""
+OLD_MS: Final = MAX_SKEW_MS
+"""A hole before an entry of this age, or of a channel that was quiet for so long, is settled at once: its writer had
+its time whatever its clock said. Any other is waited for: a clock ahead must not cost a live writer its number."""
 DEAD_MS: Final = 15_000
-"""A hole before an entry of this age is settled at once, and one at the end of the log too: its writer's function
-(10 s) has ended. Not earlier: where the storage is slow, writers at work are older than a second."""
+"""A hole at the end of the log after this time is settled too: its writer's function (10 s) has ended."""
 PREVIEW_SEARCH: Final = 25
 PREVIEW_SEARCHES: Final = 10
 """A preview is looked for in at most so many queries of so many entries."""
@@ -97,7 +99,8 @@ class DirectLogReader:
             due = [seq for seq in holes if dead or (later and seq < later.seq)]
             if not due:
                 break
-            if wait is None or later is None or self._now() - later.at > DEAD_MS:
+            since = later.at if later and not dead else head.active_at
+            if wait is None or self._now() - since > OLD_MS:
                 for seq in due:
                     found[seq] = self._settle(head, seq, _next(found, seq) or later)
                 break

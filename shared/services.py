@@ -10,7 +10,7 @@ from functools import cache
 
 from shared.cache.build import Cache, build_cache
 from shared.cache.reader import CachedLogReader
-from shared.clock import now_ms
+from shared.clock import SharedClock, now_ms
 from shared.log_reader import DirectLogReader, LogReader
 from shared.parallel import THREADS, Background
 from shared.settings import Settings, SettingsError
@@ -44,10 +44,11 @@ def services() -> Services:
         logger().error("settings", detail=str(error))
         raise
     logger().setLevel(settings.log_level)
-    store = DynamoDBStore(dynamodb_client(settings), settings.table_name)
+    clock = SharedClock()
+    store = DynamoDBStore(dynamodb_client(settings), settings.table_name, heard=clock.heard)
     if not settings.upstash_url:
         logger().info("cache", redis="off", tiers=["memory"])
-    return compose(settings, store)
+    return compose(settings, store, clock.now, own=now_ms)
 
 
 def compose(
@@ -55,8 +56,17 @@ def compose(
     store: Store,
     now: Callable[[], int] = now_ms,
     sleep: Callable[[float], None] = time.sleep,
+    own: Callable[[], int] | None = None,
 ) -> Services:
-    """Services over a storage, with the cache in front of it."""
-    built = build_cache(settings, now)
+    """Services over a storage, with the cache in front of it.
+
+    Args:
+        settings: of the environment.
+        store: the storage.
+        now: milliseconds since 1970, as all containers have them.
+        sleep: waits for a number of seconds.
+        own: the clock that the cache counts its times by, which nothing puts right in between; ``now`` if None.
+    """
+    built = build_cache(settings, own or now)
     reader = CachedLogReader(DirectLogReader(store, sleep, now), built.memory, built.pages, built.metrics)
     return Services(settings, store, reader, built, now, sleep)

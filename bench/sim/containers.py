@@ -16,6 +16,7 @@ from shared.cache.reader import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.upstash import UpstashOptions
 from shared.cache.vouched import Vouched
+from shared.clock import SharedClock
 from shared.log_reader import DirectLogReader
 from shared.parallel import Background
 from shared.services import Services
@@ -71,6 +72,7 @@ class Container(Host):
         self.failures = 0
         """Calls to the storage that failed, so far."""
         self._skew_ms = skew_ms
+        self.clock = SharedClock(self.now)
         self.services = self._compose(world.code, sizes)
 
     def now(self) -> int:
@@ -115,5 +117,5 @@ class Container(Host):
         pages = RedisTier(upstash, "p1", "pages", sizes.policy, metrics, self.now, background)
         lists = RedisTier(upstash, "u1", "channels", sizes.policy, metrics, self.now, background)
         cache = Cache(memory, pages, lists, vouched, metrics, upstash)
-        reader = code.reader(code.direct(store, self._sleep, self.now), memory, pages, metrics)
-        return Services(settings, store, reader, cache, self.now, self._sleep, background)
+        reader = code.reader(code.direct(store, self._sleep, self.clock.now), memory, pages, metrics)
+        return Services(settings, store, reader, cache, self.clock.now, self._sleep, background)

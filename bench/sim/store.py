@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -173,6 +174,7 @@ class SimStore:
 
     def _call(self, name: str, effect: Callable[..., T], *arguments: Any, **named: Any) -> T:  # noqa: ANN401 - whatever the call takes
         world, weather = self._world, self._world.weather.store
+        begun = world.loop.now
         self._container.step(name)
         if world.trace is not None:
             world.note(f"{name} {_shown(arguments)}")
@@ -180,6 +182,7 @@ class SimStore:
             raise self._failure("before", name)
         result = effect(*arguments, **named)
         if name not in WRITES:
+            self._heard(begun)
             return result
         if name in REPEATABLE and world.chance(weather.again):
             world.count("write sent twice")
@@ -189,7 +192,12 @@ class SimStore:
             raise self._failure("after", name)
         if world.chance(0.3):
             self._container.step(f"answer to {name}")
+        self._heard(begun)
         return result
+
+    def _heard(self, begun: float) -> None:
+        now = self._world.loop.now
+        self._container.clock.heard(formatdate(int(now / 1000), usegmt=True), (now - begun) / 1000)
 
     def _failure(self, when: str, name: str) -> StoreThrottledError | StoreUnavailableError:
         self._container.failures += 1

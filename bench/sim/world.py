@@ -28,6 +28,8 @@ REAL: Final = Code()
 CROWDED: Final = 0.25
 MEMBERS: Final = 0.6
 """The share of users who are in a channel at first."""
+SKEW_MS: Final = 300_000
+"""How far a container's clock may be off, either way."""
 QUIET_MS: Final = 60_000
 """Longer than any writer lives; after it the log is read once more."""
 
@@ -127,7 +129,7 @@ class World:
         if idle and (len(self._containers) >= self._most or not self.chance(0.05)):
             return self.rng.choice(idle)
         self._born += 1
-        container = Container(self, f"c{self._born}", self.rng.randint(-500, 500), self._sizes)
+        container = Container(self, f"c{self._born}", self.rng.randint(-SKEW_MS, SKEW_MS), self._sizes)
         self._containers.append(container)
         return container
 

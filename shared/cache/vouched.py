@@ -75,6 +75,10 @@ class Vouched:
         """Bytes of all that is kept."""
         return self._memory.bytes_held
 
+    def now(self) -> int:
+        """Milliseconds by the clock that freshness is counted with."""
+        return self._now()
+
     def remember(self, channel_id: str, user_id: str, look: Look, asked_at: int) -> None:
         """After what a look vouched for was served; ``asked_at`` (ms) is when that look began."""
         if look.head is None or look.membership is None:

@@ -59,7 +59,7 @@ def fetch_messages(
         UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
     """
     services.reader.begin()
-    asked_at = services.now()
+    asked_at = services.cache.vouched.now()
     try:
         look = _look(services, user_id, channel_id)
         head, membership = access.member(look)

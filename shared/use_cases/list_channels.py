@@ -73,7 +73,7 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
 
 def _channels(services: Services, user_id: str) -> Channels:
     """Memberships and heads: in one round trip where the cache remembers which channels they are in."""
-    asked_at = services.now()
+    asked_at = services.cache.vouched.now()
     remembered, tier = _remembered(services, user_id)
     if remembered:
         found, heads = both(

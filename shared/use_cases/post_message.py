@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared import access
-from shared.clock import not_before
+from shared.clock import CLOCKS_APART_MS, not_before
 from shared.errors import (
     BudgieError,
     ChannelArchivedError,
@@ -152,7 +152,7 @@ class _Post:
         now, last = self._services.now(), entries[-1]
         receipt = None
         if self._key is not None:
-            expires = now // 1000 + RECEIPT_SECONDS
+            expires = now // 1000 + RECEIPT_SECONDS + CLOCKS_APART_MS // 1000
             receipt = Receipt(self._key, self._hash, last.seq, len(entries), expires)
         return Commit(
             channel_id=self._channel_id,

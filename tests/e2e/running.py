@@ -1,105 +1,17 @@
-"""The local stack as a process of its own, started as `make run` starts it, on ports and state of the test's."""
+"""The local stack as a process of its own, for the tests that break nothing in it and those that do."""
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from local import leftovers
-from local.client import Client
-from local.settings import LocalSettings
-from local.tokens import KeyPair
-from shared.settings import Settings
+from local.running import ROOT, RunningStack, running_stack
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+FAST: Final = {
+    "RATE_LIMIT_PER_SECOND": "1000",
+    "RATE_LIMIT_BURST": "100000",
+    "THROTTLE_RATE": "10000",
+    "LOG_LEVEL": "WARNING",
+}
+"""Settings of handlers and gateway under which a test need not wait."""
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-PROGRAM: Final = (
-    "import sys; from pathlib import Path; from local.__main__ import run; run(*map(Path, sys.argv[1:]))"
-)
-PORTS: Final = ("PORT", "DYNAMODB_PORT", "REDIS_PORT", "UPSTASH_PORT")
-FAST: Final = {"RATE_LIMIT_PER_SECOND": "1000", "RATE_LIMIT_BURST": "100000", "LOG_LEVEL": "WARNING"}
-"""Settings of handlers under which a test need not wait."""
-START_SECONDS: Final = 60.0
-
-
-class RunningStack:
-    """What a test needs to know of the stack, and what it may break in it."""
-
-    def __init__(self, directory: Path, said: str) -> None:
-        self.directory = directory
-        self.keys = KeyPair.load_or_create(directory)
-        self.token_for = cache(self.keys.issue)
-        self.url = _said(r"Budgie answers at (http://\S+)", said)
-        self.dynamodb_url = _said(r"DynamoDB: \S+ at (http://[^\s,]+)", said)
-        self.upstash_url = _said(r"Redis: .* at (http://\S+)", said)
-
-    @property
-    def upstash_token(self) -> str:
-        """What the Upstash endpoint asks for."""
-        return (self.directory / "upstash-token").read_text()
-
-    def client(self, tries: int = 1) -> Client:
-        """A client that sends a request `tries` times at most."""
-        return Client(self.url, self.token_for, tries=tries)
-
-    def kill_engine(self, name: str) -> None:
-        """End an engine at once, as a crash does."""
-        record = leftovers.read(self.directory / "run" / f"{name}.json")
-        pid = record["pid"]
-        assert isinstance(pid, int)
-        os.kill(pid, signal.SIGKILL)
-
-
-@contextmanager
-def running_stack(directory: Path, **variables: str) -> Iterator[RunningStack]:
-    """A stack with these variables; its output is in `stack.log` of the directory."""
-    # Empty: not set, whatever the developer's own environment or `.env` says.
-    defaults = dict.fromkeys([*LocalSettings.VARIABLES, *Settings.variables()], "")
-    log = directory / "stack.log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(  # noqa: S603  # our own text
-            [sys.executable, "-c", PROGRAM, str(ROOT), str(directory)],
-            cwd=ROOT,
-            env=os.environ | defaults | dict.fromkeys(PORTS, "0") | variables,
-            stdout=output,
-            stderr=output,
-        ) as process,
-    ):
-        try:
-            yield RunningStack(directory, _greeting(process, log))
-        finally:
-            process.terminate()
-            _end(process)
-
-
-def _greeting(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + START_SECONDS
-    while "Ctrl-C" not in (said := log.read_text()):
-        assert process.poll() is None, f"the stack did not start:\n{said}"
-        assert time.monotonic() < deadline, f"the stack is not ready:\n{said}"
-        time.sleep(0.05)
-    return said
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-
-
-def _said(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    assert match is not None, pattern
-    return match[1]
+__all__ = ["FAST", "ROOT", "RunningStack", "running_stack"]

@@ -158,8 +158,8 @@ class Project:
     def gateway(self, **options: Any) -> Gateway:
         """A gateway before these handlers."""
         verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE)
-        template = load(self.root / "template.yaml")
-        return Gateway(template=template, root=self.root, verifier=verifier, log=self.lines.append, **options)
+        options = {"template": load(self.root / "template.yaml")} | options
+        return Gateway(root=self.root, verifier=verifier, log=self.lines.append, **options)
 
 
 @contextmanager

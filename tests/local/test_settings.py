@@ -55,6 +55,8 @@ def test_every_variable_is_read_and_listed() -> None:
         "UPSTASH_REDIS_REST_URL": "https://example.upstash.io",
         "UPSTASH_REDIS_REST_TOKEN": "made-up",
         "TABLE_NAME": "chat.test-1",
+        "THROTTLE_RATE": "6",
+        "CONCURRENCY": "7",
     }
     recording = Recording(environment)
     settings = LocalSettings.from_env(recording)
@@ -71,6 +73,8 @@ def test_every_variable_is_read_and_listed() -> None:
         ("PORT", "٣"),
         ("DYNAMODB_PORT", "8000.0"),
         ("REDIS_PORT", "0x10"),
+        ("THROTTLE_RATE", "-1"),
+        ("CONCURRENCY", "many"),
         ("UPSTASH_PORT", "1e3"),
         ("DYNAMODB_ENGINE", "moto"),
         ("DYNAMODB_ENDPOINT_URL", "localhost:8000"),

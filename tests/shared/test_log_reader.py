@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from shared.log_reader import DEAD_MS, PATIENCE_SECONDS
+from shared.log_reader import DEAD_MS, OLD_MS, PATIENCE_SECONDS
 from tests.shared.holes import World, kinds
 from tests.shared.scripted_store import after, passes
 
@@ -84,9 +84,9 @@ def test_messages_that_come_while_it_waits_are_served_too(world: World) -> None:
     assert kinds(world.read()) == [True] * 4
 
 
-@pytest.mark.parametrize(("age", "waits"), [(DEAD_MS - 75, 4), (DEAD_MS, 1), (DEAD_MS + 1, 0)])
+@pytest.mark.parametrize(("age", "waits"), [(OLD_MS - 75, 4), (OLD_MS, 1), (OLD_MS + 1, 0)])
 def test_a_hole_before_an_old_message_is_voided_at_once(world: World, age: int, waits: int) -> None:
-    """Its writer's function has ended: after more than 15 s, which may also pass while it is waited for."""
+    """Its writer had its time by any clock: ten minutes, which may also pass while it is waited for."""
     world.take(2)
     world.commit(2)
     world.clock.ms += age
@@ -132,13 +132,33 @@ def test_a_range_of_holes_after_which_nothing_stands_is_left(world: World) -> No
 
 @pytest.mark.parametrize(("age", "voided"), [(DEAD_MS, False), (DEAD_MS + 1, True)])
 def test_a_hole_at_the_end_dies_after_a_while(world: World, age: int, voided: bool) -> None:  # noqa: FBT001 - a case
-    """After 15 s its writer's function has ended: it is voided at once, or its channel would look busy for ever."""
+    """After 15 s its writer's function has ended, if the clocks agree: so it is waited for once, then voided."""
     world.take(2)
     world.commit(1)
     world.clock.ms += age
     assert kinds(world.read()) == ([True, False] if voided else [True])
     assert world.standing() == ({1: True, 2: False} if voided else {1: True})
+    assert world.clock.slept == (list(PATIENCE_SECONDS) if voided else [])
+
+
+def test_a_hole_at_the_end_of_a_quiet_channel_is_voided_at_once(world: World) -> None:
+    """No clock is so far off."""
+    world.take(2)
+    world.commit(1)
+    world.clock.ms += OLD_MS + 1
+    assert kinds(world.read()) == [True, False]
     assert world.clock.slept == []
+
+
+@pytest.mark.parametrize("behind", [1, 2])
+def test_a_clock_ahead_costs_no_live_writer_its_number(world: World, behind: int) -> None:
+    """To a reader five minutes ahead each hole looks dead: a writer who comes within the wait keeps it all the same."""
+    world.take(2)
+    world.commit(3 - behind)
+    world.clock.ms += 300_000
+    world.store.plan("entries", passes, passes, after(partial(world.commit, behind)))
+    assert kinds(world.read()) == [True, True]
+    assert "void" not in world.store.calls
 
 
 def test_a_log_of_dead_holes_is_settled(world: World) -> None:

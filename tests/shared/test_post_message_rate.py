@@ -97,7 +97,7 @@ def test_slow_mode_holds_for_plain_members(chat: Chat) -> None:
 
 @pytest.mark.parametrize(("back", "kept"), [(1, True), (MAX_SKEW_MS, True), (MAX_SKEW_MS + 1, False)])
 def test_times_do_not_go_back_when_clocks_differ(chat: Chat, back: int, kept: bool) -> None:  # noqa: FBT001 - a case
-    """A container whose clock is up to five minutes behind keeps the time of the message before."""
+    """A container whose clock is up to ten minutes behind keeps the time of the message before."""
     [first] = messages(chat.post("one", user="ada"))
     chat.clock.ms -= back
     [second] = messages(chat.post("two"))

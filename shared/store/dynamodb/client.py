@@ -176,6 +176,8 @@ def _understood(response: HTTPResponse, raw: bytes) -> dict[str, Any]:
         raise NoAnswerError
     if response.status != HTTPStatus.OK:
         raise ServiceError(_refusal(response.status, found))
+    # As botocore shows it; the clock goes by it.
+    found["ResponseMetadata"] = {"HTTPHeaders": {"date": response.headers.get("date")}}
     return found
 
 

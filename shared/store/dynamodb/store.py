@@ -10,7 +10,7 @@ from shared.store.dynamodb.channels import DynamoDBChannels
 from shared.store.dynamodb.erasures import DynamoDBErasures
 from shared.store.dynamodb.log import DynamoDBLog
 from shared.store.dynamodb.members import DynamoDBMembers
-from shared.store.dynamodb.table import Table
+from shared.store.dynamodb.table import Heard, Table, unheard
 
 
 class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBErasures):
@@ -20,8 +20,15 @@ class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBEras
         client: a botocore DynamoDB client.
         table_name: the table of ``template.yaml``.
         sleep: waits for a number of seconds.
+        heard: see ``Table``.
     """
 
-    def __init__(self, client: Any, table_name: str, sleep: Callable[[float], None] = time.sleep) -> None:  # noqa: ANN401 - botocore's clients are made at run time
-        self._table = Table(client, table_name, sleep)
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - botocore's clients are made at run time
+        table_name: str,
+        sleep: Callable[[float], None] = time.sleep,
+        heard: Heard = unheard,
+    ) -> None:
+        self._table = Table(client, table_name, sleep, heard)
         self._sleep = sleep

@@ -22,6 +22,14 @@ THROTTLED_SECONDS: Final = BACKOFF_SECONDS[:3]
 not these; whoever reads meanwhile waits for the writer of a hole about half as long (``log_reader``)."""
 
 
+Heard = Callable[[str | None, float], None]
+"""Is told the time that each answer says (HTTP ``Date``), and how many seconds the call took."""
+
+
+def unheard(said: str | None, seconds: float) -> None:
+    """For who needs no time of the storage."""
+
+
 class ConditionFailedError(Exception):
     """A condition was not met; ``item`` is what stands there."""
 
@@ -55,9 +63,17 @@ class Table:
         client: made by ``dynamodb_client``, or any of botocore's.
         name: the table's name.
         sleep: waits for a number of seconds.
+        heard: is told the storage's time, see ``Heard``.
     """
 
-    def __init__(self, client: Any, name: str, sleep: Callable[[float], None] = time.sleep) -> None:  # noqa: ANN401 - botocore's clients are made at run time
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - botocore's clients are made at run time
+        name: str,
+        sleep: Callable[[float], None] = time.sleep,
+        heard: Heard = unheard,
+    ) -> None:
+        self._heard = heard
         self._client = client if isinstance(client, Client) else Botocore(client)
         self._name = name
         self._sleep = sleep
@@ -167,6 +183,7 @@ class Table:
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as botocore takes it
         meter().charge(calls=1)
+        begun = time.monotonic()
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(
                 ReturnConsumedCapacity="TOTAL", **arguments
@@ -175,6 +192,8 @@ class Table:
             raise _ours(error.response) from error
         except NoAnswerError as error:
             raise StoreUnavailableError(retry_after=1) from error
+        said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        self._heard(said, time.monotonic() - begun)
         _charge(operation, answer.get("ConsumedCapacity"))
         return answer
 

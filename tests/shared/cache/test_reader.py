@@ -13,7 +13,7 @@ from shared.cache.metrics import CacheMetrics
 from shared.cache.reader import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.values import Block, block_key
-from shared.log_reader import DEAD_MS, DirectLogReader
+from shared.log_reader import OLD_MS, DirectLogReader
 from tests.blocks import CHANNEL, CREATED, OTHER, block, body
 from tests.conftest import FakeClock
 from tests.fakes import DictTier, FakeUpstash, Shelf
@@ -173,7 +173,7 @@ def test_a_settled_hole_is_kept(start: Start, store: CountingStore, clock: FakeC
     fill(store, 2)
     take(store)
     fill(store, 2)
-    clock.ms = CREATED + DEAD_MS
+    clock.ms = CREATED + OLD_MS + 1
     reader = start()
     expected = [body(CHANNEL, 1), body(CHANNEL, 2), None, body(CHANNEL, 4), body(CHANNEL, 5)]
     for _ in range(2):

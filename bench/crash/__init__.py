@@ -1,0 +1,1 @@
+"""Writers and an engine that are killed at random moments, and the audit afterwards."""

@@ -1,0 +1,164 @@
+"""A post that is killed at any step, or hears nothing of one, and is then repeated: one message, one answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from shared.errors import UnavailableError
+from shared.log_reader import OLD_MS, DirectLogReader
+from shared.messages import Draft
+from shared.model import Entry
+from shared.services import compose
+from shared.settings import Settings
+from shared.store.interface import Store
+from shared.store.memory import MemoryStore
+from shared.use_cases.post_message import Posted, post_message
+from tests.conftest import FakeClock
+from tests.contract.faulty import DIES_AFTER, DIES_BEFORE, FAILS, KINDS, LOSES, DiedError, FaultyStore
+from tests.contract.samples import head_of, membership_of, open_channel, user
+
+SINGLE, BATCH = ["one"], ["one", "two", "three"]
+FASTEST = Settings(rate_per_second=1000, rate_burst=1000)
+STEPS = 16
+"""More calls than any post of these makes, with its repetitions."""
+NEXT = 6
+"""How many calls after the first fault a second one comes at most."""
+
+
+@dataclass
+class Crash:
+    """One post, what goes wrong with its calls, and what came of it."""
+
+    store: Store
+    texts: list[str]
+    key: str | None
+    faults: Mapping[int, str]
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock()
+        self.sender, self.reader = user(), user()
+        self.channel = open_channel(self.store, self.sender, self.reader)
+        self.faulty = FaultyStore(self.store, {})
+        self.post(self.reader, ["before"], None)
+        self.faulty = FaultyStore(self.store, self.faults)
+        self.answers: list[Posted] = []
+
+    def run(self) -> None:
+        """Posts, again under its key until it was answered three times; without a key once."""
+        for _ in range(len(self.faults) + 3 if self.key else 1):
+            try:
+                self.answers.append(self.post(self.sender, self.texts, self.key))
+            except (DiedError, UnavailableError):
+                self.clock.ms += 1_000
+        self.faulty.settle()
+
+    def post(self, sender: str, texts: list[str], key: str | None) -> Posted:
+        """In a container of its own, as a dead one serves nobody."""
+        services = compose(FASTEST, cast("Store", self.faulty), self.clock.now, self.clock.sleep)
+        return post_message(services, sender, self.channel, [Draft(text) for text in texts], key)
+
+    def read(self) -> list[Entry]:
+        """The whole log, after a reader has settled it."""
+        self.clock.ms += OLD_MS + 1
+        head = head_of(self.store, self.channel)
+        DirectLogReader(self.store, self.clock.sleep, self.clock.now).read(head, 1, head.seq)
+        return self.store.entries(self.channel, 1, head.seq)
+
+    def check(self) -> None:
+        """Everything that must be right, whatever went wrong."""
+        log = self.read()
+        head = head_of(self.store, self.channel)
+        assert [each.seq for each in log] == [each.messages for each in log] == list(range(1, head.seq + 1))
+        standing = [json.loads(each.body) for each in log if each.body is not None]
+        self._check_messages([each.body for each in log], [each["text"] for each in standing])
+        assert head.last is not None
+        assert (head.last.seq, head.last.text) == (standing[-1]["seq"], standing[-1]["text"])
+        self._check_unread(log)
+
+    def _check_messages(self, bodies: list[bytes | None], texts: list[str]) -> None:
+        once = ["before", *self.texts]
+        assert texts in ([once] if self.answers else [once, ["before"]])
+        for answer in self.answers:
+            first = answer.last_seq - len(self.texts)
+            assert bodies[first : answer.last_seq] == answer.bodies == self.answers[0].bodies
+        assert [each.replayed for each in self.answers].count(False) <= 1
+        if self.key:
+            assert len(self.answers) >= 3
+
+    def _check_unread(self, log: list[Entry]) -> None:
+        """The reader has none left at the end of the log, whatever voids there are; the sender no more than voids."""
+        head, last = head_of(self.store, self.channel), log[-1]
+        voids = sum(each.body is None for each in log)
+        if self.answers:
+            assert membership_of(self.store, self.channel, self.sender).unread(head) <= voids
+        moved = self.store.move_read_position(self.channel, self.reader, last.seq, last.messages, force=False)
+        assert moved is not None
+        assert moved.unread(head) == 0
+
+
+def single_faults(kinds: tuple[str, ...] = KINDS) -> Iterator[dict[int, str]]:
+    """Each kind at each call."""
+    yield from ({step: kind} for step in range(1, STEPS) for kind in kinds)
+
+
+def second_faults(first: dict[int, str]) -> Iterator[dict[int, str]]:
+    """Another one soon after the first: in what the post does about it, or in its repetition."""
+    [step] = first
+    yield from (first | {step + i: kind} for i in range(1, NEXT + 1) for kind in KINDS)
+
+
+def lived_through(store: Store, texts: list[str], key: str | None, faults: dict[int, str]) -> bool:
+    """Whether all of these faults struck; then everything was right in the end."""
+    crash = Crash(store, texts, key, faults)
+    crash.run()
+    if crash.faulty.calls < max(faults):
+        return False
+    crash.check()
+    return True
+
+
+@pytest.mark.parametrize("key", [None, "k1"])
+@pytest.mark.parametrize("texts", [SINGLE, BATCH], ids=["single", "batch"])
+def test_every_fault_and_every_two_faults(texts: list[str], key: str | None) -> None:
+    """Over the storage in memory: one message, the first answer replayed, positions dense, counts and preview right."""
+    struck = 0
+    for first in single_faults():
+        if lived_through(MemoryStore(), texts, key, first):
+            struck += 1 + sum(lived_through(MemoryStore(), texts, key, both) for both in second_faults(first))
+    assert struck > (1_000 if key else 100)
+
+
+@pytest.mark.parametrize(("texts", "key"), [(SINGLE, None), (BATCH, "k1")], ids=["single", "batch-with-key"])
+def test_every_fault_on_every_storage(store: Store, texts: list[str], key: str | None) -> None:
+    """The same over each engine: what a transaction promises is its own."""
+    cases = single_faults((DIES_BEFORE, DIES_AFTER, FAILS, LOSES, "comes 1 calls late"))
+    steps = range(1, 4)
+    struck = sum(lived_through(store, texts, key, faults) for faults in cases if min(faults) in steps)
+    assert struck == 15
+
+
+def test_a_second_post_that_is_not_repeated_would_be_seen() -> None:
+    """The checks are no formality: a post under two keys fails them."""
+    crash = Crash(MemoryStore(), SINGLE, "k1", {})
+    crash.run()
+    crash.key = "k2"
+    crash.run()
+    with pytest.raises(AssertionError):
+        crash.check()
+
+
+def test_faults_strike_where_they_are_planned(store: Store) -> None:
+    """A call that fails, one whose answer is lost, one that comes late, and a container that dies."""
+    faulty: Any = FaultyStore(store, {1: FAILS, 2: LOSES, 3: "comes 1 calls late", 5: DIES_BEFORE})
+    seen = []
+    for _ in range(5):
+        try:
+            seen.append(faulty.ping())
+        except (UnavailableError, DiedError) as error:
+            seen.append(type(error).__name__)
+    assert seen == ["StoreUnavailableError"] * 3 + [None, "DiedError"]

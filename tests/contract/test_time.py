@@ -1,0 +1,39 @@
+"""The storage's time: each answer of an engine says it, and a container goes by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
+from shared.clock import CLOCKS_APART_MS, SharedClock, now_ms
+from shared.store.dynamodb import DynamoDBStore
+from tests.contract.fake_client import FakeClient
+from tests.engines import TABLE, Engines
+
+ENGINES = [
+    pytest.param(MINISTACK, marks=pytest.mark.stack),
+    pytest.param(DYNAMODB_LOCAL, marks=[pytest.mark.stack, pytest.mark.dynamodb_local]),
+]
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_an_answer_puts_a_wrong_clock_right(engines: Engines, kind: str) -> None:
+    """A container five minutes ahead of the engine, after its first call: the client hands the answer's time on."""
+    clock = SharedClock(lambda: now_ms() + 300_000)
+    DynamoDBStore(engines.client(kind), TABLE, heard=clock.heard).ping()
+    assert abs(clock.now() - now_ms()) < CLOCKS_APART_MS
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [({}, None), ({"ResponseMetadata": {"HTTPHeaders": {"date": "then"}}}, "then")],
+)
+def test_what_an_answer_says_is_handed_on(answer: dict[str, Any], said: str | None) -> None:
+    """With the seconds that the call took; None where the answer says no time."""
+    heard: list[tuple[str | None, float]] = []
+    DynamoDBStore(FakeClient(answer), TABLE, heard=lambda *each: heard.append(each)).ping()
+    [(told, seconds)] = heard
+    assert told == said
+    assert 0 <= seconds < 60
