@@ -204,7 +204,7 @@ def opened(names: Sequence[str], plan: Plan, engine: str, accept_encoding: str) 
     """Engines with everything in them, and a gateway for each contender, until the end of the `with` block."""
     with contextlib.ExitStack() as stack:
         state = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        engines = stack.enter_context(start(["engines", str(state), engine], os.environ | FOR_ALL))
+        engines = stack.enter_context(start(["engines", str(state), engine], _as_on_lambda(os.environ)))
         environ = engines.hear()
         _fill(plan.scene, environ)
         gateways = {
@@ -212,6 +212,16 @@ def opened(names: Sequence[str], plan: Plan, engine: str, accept_encoding: str) 
             for name in names
         }
         yield Contest(gateways, plan, KeyPair.load_or_create(state), accept_encoding)
+
+
+def _as_on_lambda(environ: Mapping[str, str]) -> dict[str, str]:
+    """Without the developer's proxies and accounts, which would choose other ways through everybody's clients."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
+    }
+    return kept | FOR_ALL
 
 
 def _variables(name: str, environ: Mapping[str, str]) -> dict[str, str]:

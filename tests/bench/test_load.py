@@ -139,6 +139,12 @@ def test_every_contender_is_behind_the_same_routes() -> None:
         ]
 
 
+def test_what_a_developer_has_set_does_not_reach_the_contenders() -> None:
+    """Neither proxies nor accounts, which clients of DynamoDB and Redis would follow; the rest stays."""
+    theirs = {"HTTPS_PROXY": "x", "no_proxy": "x", "AWS_PROFILE": "x", "AWS_CA_BUNDLE": "x", "PATH": "kept"}
+    assert contest._as_on_lambda(theirs) == {"PATH": "kept", **contest.FOR_ALL}
+
+
 # --- what is counted ---
 
 
