@@ -85,7 +85,7 @@ class Messages(Sides):
             self._post(Post(self.user(9 + number, channel), channel, said, None, is_batch=True), "")
             self.fleet.clock.ms += wait
 
-    @rule(at=WHICH, number=st.integers(0, 2), late=st.sampled_from([0, 0, TOKEN_MS, TOKEN_MS + 1_000]))
+    @rule(at=WHICH, number=st.integers(0, 2), late=st.sampled_from([0, 0, TOKEN_MS, TOKEN_MS + 7_000]))
     def retry(self, at: int, number: int, late: int) -> None:
         """A client repeats a post that carried a key, perhaps a day later, and meets another container."""
         if self.sent:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 PACE: Final = Pace(1_000, 5)
 """Everybody's, but where a channel has slow mode."""
-KEY_SECONDS: Final = 24 * 3600
+KEY_SECONDS: Final = 24 * 3600 + 5
+"""A day, and as much as clocks may be apart."""
 Query = dict[str, Any]
 
 

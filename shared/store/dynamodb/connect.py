@@ -28,8 +28,9 @@ def dynamodb_client(settings: Settings, environ: Mapping[str, str] | None = None
     environ = os.environ if environ is None else environ
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
     url = settings.dynamodb_endpoint_url or _address(region)
-    is_plain = all(map(environ.get, CREDENTIALS)) and not any(map(environ.get, BOTO3_ONLY))
-    if not (is_plain and region and url):
+    # An engine next door is reached without certificates or proxies, whatever else is set.
+    is_plain = url.startswith("http://") or not any(map(environ.get, BOTO3_ONLY))
+    if not (is_plain and region and url and all(map(environ.get, CREDENTIALS))):
         return _boto3_client(settings)
     connections = Connections(
         url, settings.dynamodb_connect_timeout_ms / 1000, settings.dynamodb_read_timeout_ms / 1000
