@@ -51,7 +51,8 @@ class Control:
 
     def _from_kill(self, at: float) -> float:
         """When the nearest kill was: before 0 the answer was there first, after it was on its way meanwhile."""
-        return round(min((at - killed for killed in self._engine.killed_at), key=abs), 3)
+        nearest: float = min((at - killed for killed in self._engine.killed_at), key=abs)
+        return round(nearest, 3)
 
     def _write(self, writer: int) -> None:
         number = 0
