@@ -37,7 +37,8 @@ GROWTH: Final = 32 * MEGABYTE
 """By which memory may grow in the second half of the overload: what the cache may hold."""
 SEED: Final = 11
 REFUSALS: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-QUIET: Final = {"LOG_LEVEL": "ERROR", "RATE_LIMIT_BURST": "100"}
+QUIET: Final = {"LOG_LEVEL": "ERROR", "RATE_LIMIT_PER_SECOND": "0.2", "RATE_LIMIT_BURST": "5"}
+"""A user may post so little that some of the refusals are Budgie's own."""
 
 
 @contextmanager
