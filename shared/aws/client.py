@@ -1,4 +1,4 @@
-"""A client of DynamoDB's own protocol, with botocore's way of calling: ``client.get_item(TableName=…, Key=…)``.
+"""A client of AWS's JSON protocol, with botocore's way of calling: ``client.get_item(TableName=…, Key=…)``.
 
 It does what the one table needs and no more: it signs, keeps connections, retries as botocore's standard mode does, and
 knows that ``B`` is base64. botocore does far more, and loading it takes longer than all else that a cold container does
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 from shared.connections import DroppedError
 
 if TYPE_CHECKING:
+    from shared.aws.signing import Signer
     from shared.connections import Connections
-    from shared.store.dynamodb.signing import Signer
 
 THROTTLES: Final = frozenset(
     {
@@ -45,7 +45,7 @@ at 30 % throttled calls nothing is given up early (``python -m bench.throttled``
 
 
 class ServiceError(Exception):
-    """DynamoDB refused; ``response`` is as botocore's ``ClientError`` has it."""
+    """The service refused; ``response`` is as botocore's ``ClientError`` has it."""
 
     def __init__(self, response: dict[str, Any]) -> None:
         super().__init__(response["Error"]["Code"])
@@ -151,6 +151,10 @@ class Botocore:
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - botocore's clients are made at run time
         self._client = client
+
+    def close(self) -> None:
+        """Closes the connections, where botocore keeps any."""
+        getattr(self._client, "close", lambda: None)()
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
         """The operation of that name."""

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from shared import connections as connections_module
-from shared.connections import IDLE_SECONDS, Connections
-from shared.store.dynamodb.client import (
+from shared.aws.client import (
     EARNED,
     PASSING,
     RESERVE,
@@ -21,8 +20,9 @@ from shared.store.dynamodb.client import (
     NoAnswerError,
     ServiceError,
 )
-from shared.store.dynamodb.signing import Credentials, Signer
-from tests.shared.dynamodb.scripted_server import Server, hangs, refuses, resets, says, serving
+from shared.aws.signing import Credentials, Signer
+from shared.connections import IDLE_SECONDS, Connections
+from tests.shared.aws.scripted_server import Server, hangs, refuses, resets, says, serving
 
 pytestmark = pytest.mark.stack
 FINE = {"Item": {"sk": {"S": "HEAD"}, "hash": {"B": "AAH/"}}}
@@ -44,7 +44,7 @@ def client_of(slept: list[float]) -> Iterator[ClientOf]:
 
         def make(server: Server, attempts: int = 3, read_seconds: float = 5.0) -> Client:
             connections = Connections(server.url, 5.0, read_seconds)
-            signer = Signer(Credentials("key", "secret"), "us-east-1", connections.host)
+            signer = Signer(Credentials("key", "secret"), "dynamodb", "us-east-1", connections.host)
             made = Client(connections, signer, attempts, slept.append)
             stack.callback(made.close)
             return made
