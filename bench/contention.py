@@ -31,8 +31,8 @@ from bench.contending.shift import BUDGIE, ENGINE, READ, WRITE, Shift
 from bench.contending.targets import targets
 from local.dynamodb import Engine
 from local.dynamodb_local import UnavailableError
+from shared.aws.connect import dynamodb_client
 from shared.services import Services
-from shared.store.dynamodb.connect import dynamodb_client
 
 WRITERS: Final = (1, 4, 16, 64)
 READERS: Final = 4

@@ -14,10 +14,10 @@ from typing import Any, Final
 from local.dynamodb import CREDENTIALS, REGION, client, ensure_table, start_engine
 from local.processes import Processes
 from local.template import load
+from shared.aws.client import Client
+from shared.aws.connect import dynamodb_client
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
-from shared.store.dynamodb.client import Client
-from shared.store.dynamodb.connect import dynamodb_client
 
 TABLE: Final = "budgie-bench"
 TEMPLATE: Final = Path(__file__).resolve().parents[1] / "template.yaml"

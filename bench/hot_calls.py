@@ -24,10 +24,10 @@ from local import dynamodb, dynamodb_local
 from local.dynamodb import CREDENTIALS, DYNAMODB_LOCAL, INSTALLED, MINISTACK, REGION
 from local.processes import Processes
 from local.template import load
+from shared.aws.connect import dynamodb_client
 from shared.services import Services, compose
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
-from shared.store.dynamodb.connect import dynamodb_client
 
 TABLE: Final = "budgie-hot-path"
 TEMPLATE: Final = Path(__file__).resolve().parent.parent / "template.yaml"

@@ -24,6 +24,7 @@ from local.dynamodb_faults import Chances, FaultyDynamoDB
 from local.processes import Processes
 from local.template import load
 from shared import keys
+from shared.aws.connect import dynamodb_client
 from shared.clock import now_ms
 from shared.errors import UnavailableError
 from shared.messages import Draft
@@ -32,7 +33,6 @@ from shared.model import Head, Kind, Membership, Role
 from shared.services import Services, compose
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
-from shared.store.dynamodb.connect import dynamodb_client
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.list_channels import Listing, list_channels
 from shared.use_cases.mark_read import mark_read

@@ -23,6 +23,10 @@ class NotConnectedError(ConnectionError):
     """Nothing was sent: the server does not take connections, is not known, or its certificate is not right."""
 
 
+class DroppedError(ConnectionError):
+    """A kept connection had been closed at the other end, and nothing came back."""
+
+
 class Connections:
     """HTTP or HTTPS, as the address says.
 
@@ -47,13 +51,20 @@ class Connections:
 
         Raises:
             NotConnectedError: nothing was sent.
+            DroppedError: a kept connection is gone; on another the same request may go well.
             OSError, http.client.HTTPException: there is none; whether the request was carried out is not known.
         """
-        connection = self._kept() or self._connected()
+        kept = self._kept()
+        connection = kept or self._connected()
         try:
             connection.request("POST", path, body, headers)
             with connection.getresponse() as response:
                 answer = response.read()
+        except ConnectionError as error:
+            connection.close()
+            if kept:
+                raise DroppedError from error
+            raise
         except BaseException:
             connection.close()
             raise

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-CONNECT_SECONDS: Final = 0.5
-READ_SECONDS: Final = 1.0
-ATTEMPTS: Final = 2
+from shared.aws.client import Botocore, Client, NoAnswerError, ServiceError
+from shared.aws.connect import Patience, aws_client
+
+PATIENCE: Final = Patience(connect_ms=500, read_ms=1_000, attempts=2)
 
 
 class SecretUnavailableError(Exception):
@@ -19,31 +20,21 @@ def parameter_reader(name: str, make_client: Callable[[], Any] | None = None) ->
 
     Args:
         name: the parameter's name, with its path.
-        make_client: makes a botocore SSM client; for tests.
+        make_client: makes an SSM client, ours or botocore's; for tests.
 
     Raises:
         SecretUnavailableError: by the reader: not allowed, not there, or no answer within 3 s.
     """
 
     def read() -> str:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loads when it is needed
-
+        made = make_client() if make_client else aws_client("ssm", PATIENCE)
+        client = made if isinstance(made, Client) else Botocore(made)
         try:
-            answer = (make_client or _ssm_client)().get_parameter(Name=name, WithDecryption=True)
-        except (BotoCoreError, ClientError):
+            answer = client.get_parameter(Name=name, WithDecryption=True)
+        except (ServiceError, NoAnswerError):
             raise SecretUnavailableError from None
+        finally:
+            client.close()
         return str(answer["Parameter"]["Value"]).strip()
 
     return read
-
-
-def _ssm_client() -> Any:  # noqa: ANN401 - botocore's clients are made at run time
-    import boto3  # noqa: PLC0415 - as above
-    from botocore.config import Config  # noqa: PLC0415 - as above
-
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-    )
-    return boto3.client("ssm", config=config)

@@ -34,8 +34,8 @@ class Services:
 @cache
 def services() -> Services:
     """The services of this container, built at the first request from the environment."""
+    from shared.aws.connect import dynamodb_client  # noqa: PLC0415 - as above
     from shared.store.dynamodb import DynamoDBStore  # noqa: PLC0415 - loads boto3's part only where it is used
-    from shared.store.dynamodb.connect import dynamodb_client  # noqa: PLC0415 - as above
 
     try:
         settings = Settings.from_env(os.environ)

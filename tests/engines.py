@@ -22,10 +22,10 @@ from local.dynamodb import (
 )
 from local.processes import Processes
 from local.template import load
+from shared.aws.client import Client
+from shared.aws.connect import dynamodb_client
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
-from shared.store.dynamodb.client import Client
-from shared.store.dynamodb.connect import dynamodb_client
 from shared.store.interface import Store
 from shared.store.memory import MemoryStore
 

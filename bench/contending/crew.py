@@ -19,10 +19,10 @@ from bench.contending.faults import Injector
 from bench.contending.shift import WRITE, Shift, Tally
 from bench.contending.tolled import TolledClient
 from local.dynamodb import CREDENTIALS, REGION
+from shared.aws.connect import dynamodb_client
 from shared.services import Services, compose
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
-from shared.store.dynamodb.connect import dynamodb_client
 
 FASTEST: Final = 1_000
 """Messages a second that a writer may post, and at once: so many that no rate limit is met."""

@@ -102,7 +102,7 @@ def load(results: Mapping[str, Any]) -> Section:
 
 COMPARED: Final = {
     "times_requests_a_second": "times its requests/s",
-    "times_less_cpu_beside_floor": "times less CPU beside the floor",
+    "times_less_cpu_beside_the_floor": "times less CPU beside the floor",
 }
 
 

@@ -8,12 +8,12 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from botocore.session import get_session
 
+from shared.aws.client import THROTTLES
 from shared.errors import ContentionError, StoreThrottledError, StoreUnavailableError
 from shared.meter import Meter, start_meter
 from shared.model import Head, Kind, Membership, Preview, Role
 from shared.store import items
 from shared.store.dynamodb import DynamoDBStore
-from shared.store.dynamodb.client import THROTTLES
 from shared.store.dynamodb.log import CONFLICT_TRIES
 from shared.store.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, THROTTLED_SECONDS, Table
 from shared.store.interface import Committed, Contended, MembershipChanged, PositionTaken

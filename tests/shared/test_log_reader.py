@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
-from shared.log_reader import DEAD_MS, OLD_MS, PATIENCE_SECONDS
+from shared.log_reader import DEAD_MS, OLD_MS, PATIENCE_SECONDS, PROMPT_MS
 from tests.shared.holes import World, kinds
 from tests.shared.scripted_store import after, passes
 
@@ -102,6 +104,22 @@ def test_a_writer_on_a_slow_storage_is_waited_for(world: World) -> None:
     world.store.plan("entries", passes, after(partial(world.commit, 1)))
     assert kinds(world.read()) == [True, True]
     assert "void" not in world.store.calls
+
+
+@pytest.mark.parametrize(("ms", "times"), [(0, 1), (PROMPT_MS, 1), (10 * PROMPT_MS, 10), (60_000, 20)])
+def test_where_reading_is_slow_writers_are_waited_for_longer(world: World, ms: int, times: int) -> None:
+    """In proportion, as their calls take longer too; never more than 1.5 s in all."""
+
+    def slowly(call: Callable[[], Any]) -> Any:
+        world.clock.ms += ms
+        return call()
+
+    world.take(2)
+    world.commit(2)
+    world.store.plan("entries", slowly)
+    assert kinds(world.read()) == [False, True]
+    assert world.clock.slept == [times * each for each in PATIENCE_SECONDS]
+    assert sum(world.clock.slept) <= 1.5
 
 
 def test_every_hole_before_a_message_is_voided(world: World) -> None:

@@ -13,6 +13,7 @@ from shared.cache.refusals import AUTH_OPEN_MS
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
 from shared.secrets import SecretUnavailableError, parameter_reader
 from shared.settings import Settings, SettingsError
+from tests.artifacts.parameters import parameter_store
 from tests.endpoint import TOKEN, opened_endpoint
 
 if TYPE_CHECKING:
@@ -73,6 +74,20 @@ def test_without_a_token_redis_is_left_alone(clock: FakeClock) -> None:
             redis.execute("test", "PING")
         assert caught.value.kind == kind
     assert len(ssm.asked) == 3
+
+
+@pytest.mark.stack
+def test_lambda_asks_without_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By our own client, signed, with the parameter's name; one that is not there is unavailable."""
+    with parameter_store({"/budgie/token": "token\n"}) as (url, asked):
+        for name, value in {"AWS_ENDPOINT_URL_SSM": url, "AWS_REGION": "us-east-1"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        assert parameter_reader("/budgie/token")() == "token"
+        with pytest.raises(SecretUnavailableError):
+            parameter_reader("/another")()
+    assert asked == ["/budgie/token", "/another"]
 
 
 @pytest.mark.stack

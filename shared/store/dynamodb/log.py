@@ -8,12 +8,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared import keys
+from shared.aws.client import THROTTLES
 from shared.errors import ContentionError, StoreThrottledError
 from shared.meter import meter
 from shared.model import Entry, Head, Look, Preview
 from shared.store import items
 from shared.store.backoff import backoff
-from shared.store.dynamodb.client import THROTTLES
 from shared.store.dynamodb.table import (
     ConditionFailedError,
     TransactionCanceledError,

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from shared.aws.client import THROTTLES, Botocore, Client, NoAnswerError, ServiceError
 from shared.errors import StoreThrottledError, StoreUnavailableError
 from shared.meter import meter
-from shared.store.dynamodb.client import THROTTLES, Botocore, Client, NoAnswerError, ServiceError
 
 READS: Final = frozenset({"get_item", "batch_get_item", "query"})
 MAX_PAGES: Final = 20

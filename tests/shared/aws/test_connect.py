@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from shared.aws.client import Client
+from shared.aws.connect import BOTO3_ONLY, Patience, aws_client, dynamodb_client
 from shared.settings import Settings
-from shared.store.dynamodb.client import Client
-from shared.store.dynamodb.connect import BOTO3_ONLY, dynamodb_client
 
 LAMBDA = {
     "AWS_REGION": "eu-central-1",
@@ -62,3 +62,12 @@ def test_without_keys_boto3_looks_for_them(missing: str) -> None:
     """As with SnapStart, or a developer's own configuration."""
     environ = {name: value for name, value in LAMBDA.items() if name != missing}
     assert not isinstance(dynamodb_client(Settings(), environ), Client)
+
+
+def test_a_services_own_address_counts() -> None:
+    """As boto3 takes it: the variable of that service, and of no other."""
+    environ = LAMBDA | {"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:9"}
+    made = aws_client("ssm", Patience(500, 1_000, 2), environ)
+    assert isinstance(made, Client)
+    assert made._connections.host == "127.0.0.1:9"
+    assert dynamodb_client(Settings(), environ)._connections.host == "dynamodb.eu-central-1.amazonaws.com"

@@ -1,7 +1,7 @@
-"""AWS's Signature Version 4 for the one form of request that DynamoDB takes: ``POST /`` with a JSON body.
+"""AWS's Signature Version 4 for the one form of request that its JSON services take: ``POST /`` with a JSON body.
 
-botocore signs the same way, to the last byte (``tests/shared/test_signing.py``), but loading its part takes a tenth of
-a second at each cold start (``docs/adr/0011``).
+botocore signs the same way, to the last byte (``tests/shared/aws/test_signing.py``), but loading its part takes a tenth
+of a second at each cold start (``docs/adr/0011``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from hashlib import sha256
 from typing import Final
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
-SERVICE: Final = "dynamodb"
-CONTENT_TYPE: Final = "application/x-amz-json-1.0"
+SERVICES: Final = {"dynamodb": ("DynamoDB_20120810", "1.0"), "ssm": ("AmazonSSM", "1.1")}
+"""What each service's operations begin with, and its version of the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,13 @@ class Credentials:
 
 
 class Signer:
-    """Signs requests to one host in one region."""
+    """Signs requests to one of ``SERVICES`` at one host in one region."""
 
-    def __init__(self, credentials: Credentials, region: str, host: str) -> None:
+    def __init__(self, credentials: Credentials, service: str, region: str, host: str) -> None:
+        self._prefix, version = SERVICES[service]
+        self._content_type = f"application/x-amz-json-{version}"
         self._credentials = credentials
+        self._service = service
         self._region = region
         self._host = host
         self._key: tuple[str, bytes] = ("", b"")
@@ -39,15 +42,15 @@ class Signer:
         """All headers of a request that is made now.
 
         Args:
-            operation: DynamoDB's name of it, ``GetItem``.
+            operation: the service's name of it, ``GetItem``.
             body: as it will be sent.
-            seconds: since 1970; DynamoDB takes what is off by less than 5 minutes.
+            seconds: since 1970; AWS takes what is off by less than 5 minutes.
         """
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
-        found = {"content-type": CONTENT_TYPE, "host": self._host, "x-amz-date": stamp}
+        found = {"content-type": self._content_type, "host": self._host, "x-amz-date": stamp}
         if self._credentials.token:
             found["x-amz-security-token"] = self._credentials.token
-        found["x-amz-target"] = f"DynamoDB_20120810.{operation}"
+        found["x-amz-target"] = f"{self._prefix}.{operation}"
         found["authorization"] = self._authorization(found, body, stamp)
         return found
 
@@ -56,7 +59,7 @@ class Signer:
         names = ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
         request = f"POST\n/\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
-        scope = f"{stamp[:8]}/{self._region}/{SERVICE}/aws4_request"
+        scope = f"{stamp[:8]}/{self._region}/{self._service}/aws4_request"
         text = f"{ALGORITHM}\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
         signature = _mac(self._key_of(stamp[:8]), text).hex()
         return (
@@ -69,7 +72,7 @@ class Signer:
         known, key = self._key
         if known != day:
             key = f"AWS4{self._credentials.secret_key}".encode()
-            for part in (day, self._region, SERVICE, "aws4_request"):
+            for part in (day, self._region, self._service, "aws4_request"):
                 key = _mac(key, part)
             self._key = (day, key)
         return key

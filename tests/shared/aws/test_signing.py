@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from botocore import auth
 from botocore.awsrequest import AWSRequest
+from botocore.session import get_session
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.store.dynamodb.signing import CONTENT_TYPE, Credentials, Signer
+from shared.aws.signing import SERVICES, Credentials, Signer
 
 HOST = "dynamodb.eu-central-1.amazonaws.com"
 REGION = "eu-central-1"
@@ -21,14 +22,21 @@ TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, m
 SECONDS = st.integers(1_500_000_000, 4_000_000_000)
 
 
-def by_botocore(credentials: Credentials, operation: str, body: bytes, seconds: int) -> dict[str, str]:
+def by_botocore(
+    credentials: Credentials, operation: str, body: bytes, seconds: int, service: str = "dynamodb"
+) -> dict[str, str]:
     """The headers that botocore signs the same request with."""
-    headers = {"Content-Type": CONTENT_TYPE, "X-Amz-Target": f"DynamoDB_20120810.{operation}", "Host": HOST}
+    metadata = get_session().get_service_model(service).metadata
+    headers = {
+        "Content-Type": f"application/x-amz-json-{metadata['jsonVersion']}",
+        "X-Amz-Target": f"{metadata['targetPrefix']}.{operation}",
+        "Host": HOST,
+    }
     request = AWSRequest("POST", f"https://{HOST}/", headers, body)
     keys: Any = SimpleNamespace(
         access_key=credentials.access_key, secret_key=credentials.secret_key, token=credentials.token or None
     )
-    signer: Any = auth.SigV4Auth(keys, "dynamodb", REGION)
+    signer: Any = auth.SigV4Auth(keys, service, REGION)
     moment = datetime.fromtimestamp(seconds, UTC)
     with pytest.MonkeyPatch.context() as patch:  # botocore takes no clock
         patch.setattr(auth, "get_current_datetime", lambda *_, **__: moment, raising=False)
@@ -41,14 +49,22 @@ def by_botocore(credentials: Credentials, operation: str, body: bytes, seconds: 
 def test_botocore_signs_the_same(access: str, secret: str, token: str, body: bytes, seconds: int) -> None:
     """Any credentials, body and time: the same headers with the same values, to the last byte."""
     credentials = Credentials(access, secret, token)
-    signed = Signer(credentials, REGION, HOST).headers("TransactWriteItems", body, seconds)
+    signed = Signer(credentials, "dynamodb", REGION, HOST).headers("TransactWriteItems", body, seconds)
     assert signed == by_botocore(credentials, "TransactWriteItems", body, seconds)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_is_asked_as_botocore_asks_it(service: str) -> None:
+    """By its own prefix and version of the protocol."""
+    credentials = Credentials("AKIDEXAMPLE", "secret", "token")
+    signed = Signer(credentials, service, REGION, HOST).headers("GetSomething", b"{}", 1_795_478_400)
+    assert signed == by_botocore(credentials, "GetSomething", b"{}", 1_795_478_400, service)
 
 
 def test_the_key_of_a_day_is_made_anew_the_next() -> None:
     """A container that lives over midnight signs with the new day's key."""
     credentials = Credentials("AKIDEXAMPLE", "secret")
-    signer = Signer(credentials, REGION, HOST)
+    signer = Signer(credentials, "dynamodb", REGION, HOST)
     midnight = 1_795_478_400
     for seconds in (midnight - 1, midnight, midnight + 1):
         assert signer.headers("GetItem", b"{}", seconds) == by_botocore(

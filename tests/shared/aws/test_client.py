@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from shared import connections as connections_module
-from shared.connections import IDLE_SECONDS, Connections
-from shared.store.dynamodb.client import (
-    BUDGET,
+from shared.aws.client import (
+    EARNED,
     PASSING,
-    RETRY_COST,
+    RESERVE,
     Budget,
     Client,
     NoAnswerError,
     ServiceError,
 )
-from shared.store.dynamodb.signing import Credentials, Signer
-from tests.shared.dynamodb.scripted_server import Server, hangs, refuses, resets, says, serving
+from shared.aws.signing import Credentials, Signer
+from shared.connections import IDLE_SECONDS, Connections
+from tests.shared.aws.scripted_server import Server, hangs, refuses, resets, says, serving
 
 pytestmark = pytest.mark.stack
 FINE = {"Item": {"sk": {"S": "HEAD"}, "hash": {"B": "AAH/"}}}
@@ -44,7 +44,7 @@ def client_of(slept: list[float]) -> Iterator[ClientOf]:
 
         def make(server: Server, attempts: int = 3, read_seconds: float = 5.0) -> Client:
             connections = Connections(server.url, 5.0, read_seconds)
-            signer = Signer(Credentials("key", "secret"), "us-east-1", connections.host)
+            signer = Signer(Credentials("key", "secret"), "dynamodb", "us-east-1", connections.host)
             made = Client(connections, signer, attempts, slept.append)
             stack.callback(made.close)
             return made
@@ -177,23 +177,35 @@ def test_threads_share_what_is_kept(client_of: ClientOf) -> None:
     assert len(server.connections) <= 4
 
 
+def test_a_kept_connection_that_is_gone_costs_no_try(client_of: ClientOf, slept: list[float]) -> None:
+    """It breaks in the middle of the request: at once again on a new one; a new one that breaks is a failure."""
+    with serving(says(FINE), resets, says(FINE)) as server:
+        client = client_of(server, attempts=1)
+        client.get_item()
+        assert client.get_item()["Item"]["sk"] == {"S": "HEAD"}
+    assert (len(server.asked), len(server.connections), slept) == (3, 2, [])
+    with serving(resets) as server, pytest.raises(NoAnswerError):
+        client_of(server, attempts=1).get_item()
+
+
 def test_retries_have_a_budget() -> None:
-    """Twenty in a row, then one for every five calls that went well; it never grows beyond what it was."""
+    """Twenty in a row, then one for every two calls; it never grows beyond what it was."""
     budget = Budget()
     assert [budget.spend() for _ in range(21)] == [True] * 20 + [False]
-    for _ in range(round(RETRY_COST)):
-        budget.refund()
+    budget.earn()
+    assert not budget.spend()
+    budget.earn()
     assert [budget.spend(), budget.spend()] == [True, False]
-    for _ in range(round(BUDGET) + 50):
-        budget.refund()
-    assert sum(budget.spend() for _ in range(50)) == BUDGET / RETRY_COST
+    for _ in range(100):
+        budget.earn()
+    assert sum(budget.spend() for _ in range(50)) == RESERVE
 
 
-def test_without_budget_a_failure_is_final(client_of: ClientOf) -> None:
-    """A container whose calls keep failing repeats few of them."""
+def test_an_outage_costs_at_most_one_and_a_half_tries_a_call(client_of: ClientOf) -> None:
+    """However long it lasts, beyond what was in reserve."""
     with serving(refuses("ThrottlingException")) as server:
         client = client_of(server)
-        for _ in range(40):
+        for _ in range(100):
             with pytest.raises(ServiceError):
                 client.get_item()
-    assert len(server.asked) == 40 + BUDGET / RETRY_COST
+    assert len(server.asked) <= RESERVE + 100 * (1 + EARNED)

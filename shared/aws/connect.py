@@ -1,0 +1,87 @@
+"""Which client speaks to AWS: ours wherever Lambda sets all that it needs, else boto3's."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.aws.client import Client
+from shared.aws.signing import Credentials, Signer
+from shared.connections import Connections
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+CREDENTIALS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+BOTO3_ONLY: Final = (
+    *("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"),
+    *("AWS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy"),
+)
+"""Variables that ask for what only boto3 knows. So does SnapStart, whose credentials lie behind an address."""
+_REGION: Final = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us)(?:-gov)?-[a-z]+-\d\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a call may take: milliseconds for connecting and for each wait, and how often it is tried."""
+
+    connect_ms: int
+    read_ms: int
+    attempts: int
+
+
+def dynamodb_client(settings: Settings, environ: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - botocore's are made at run time
+    """A DynamoDB client whose worst case (attempts x read timeout, and the waits between) fits a function's 10 s."""
+    patience = Patience(
+        settings.dynamodb_connect_timeout_ms,
+        settings.dynamodb_read_timeout_ms,
+        settings.dynamodb_attempts,
+    )
+    return aws_client("dynamodb", patience, environ, settings.dynamodb_endpoint_url)
+
+
+def aws_client(
+    service: str, patience: Patience, environ: Mapping[str, str] | None = None, url: str = ""
+) -> Any:  # noqa: ANN401 - as above
+    """A client of one of ``signing.SERVICES``.
+
+    Args:
+        service: its name.
+        patience: of each call.
+        environ: AWS's variables; the process's if None.
+        url: where it is; as AWS's variables say if empty.
+    """
+    environ = os.environ if environ is None else environ
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
+    given = url or environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or ""
+    address = given or _address(service, region)
+    # An engine next door is reached without certificates or proxies, whatever else is set.
+    is_plain = address.startswith("http://") or not any(map(environ.get, BOTO3_ONLY))
+    if not (is_plain and region and address and all(map(environ.get, CREDENTIALS))):
+        return _boto3_client(service, patience, given)
+    connections = Connections(address, patience.connect_ms / 1000, patience.read_ms / 1000)
+    access_key, secret_key = map(environ.__getitem__, CREDENTIALS)
+    credentials = Credentials(access_key, secret_key, environ.get("AWS_SESSION_TOKEN", ""))
+    return Client(connections, Signer(credentials, service, region, connections.host), patience.attempts)
+
+
+def _address(service: str, region: str) -> str:
+    """A service's in a region; empty for a partition whose domain is another."""
+    return f"https://{service}.{region}.amazonaws.com" if _REGION.match(region) else ""
+
+
+def _boto3_client(service: str, patience: Patience, url: str) -> Any:  # noqa: ANN401 - as above
+    import boto3  # noqa: PLC0415 - a third of a second, where nothing less will do
+    from botocore.config import Config  # noqa: PLC0415 - as above
+
+    config = Config(
+        connect_timeout=patience.connect_ms / 1000,
+        read_timeout=patience.read_ms / 1000,
+        retries={"mode": "standard", "total_max_attempts": patience.attempts},
+        max_pool_connections=32,
+    )
+    make: Any = boto3.client
+    return make(service, endpoint_url=url or None, config=config)

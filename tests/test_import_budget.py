@@ -1,0 +1,81 @@
+"""Which modules each handler may load, by name: when Lambda starts it, until it waits for its first request.
+
+``tests/import_budget.json`` has the names. A module more is time at every cold start: `UPDATE=1 make test
+ARGS=tests/test_import_budget.py` writes the file anew, and whoever reads the change sees what it costs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+BUDGET: Final = Path(__file__).with_name("import_budget.json")
+FUNCTIONS: Final = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
+NEVER: Final = {
+    *("boto3", "botocore.session", "urllib3", "httpx", "opentelemetry", "pydantic.v1"),
+    *("upstash_redis", "backports", "cryptography", "shared.web.docs", "shared.web.answers"),
+}
+"""What is loaded when it is needed, if ever. Powertools loads botocore's outermost module, which is small."""
+LAMBDA: Final = {
+    "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1",
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "UPSTASH_REDIS_REST_URL": "https://name.upstash.io",
+    "UPSTASH_REDIS_REST_TOKEN": "token",
+}
+LOADED: Final = """
+import json, sys
+before = set(sys.modules)
+import functions.%s.handler
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+@cache
+def loaded(function: str) -> list[str]:
+    """The modules that a container of a function has loaded at the end of INIT."""
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-c", LOADED % function],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **LAMBDA},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def budget_of(names: list[str]) -> dict[str, list[str]]:
+    """Our modules, and the packages of others."""
+    ours = [name for name in names if name.split(".")[0] in {"functions", "shared"}]
+    others = {name.split(".")[0] for name in names} - {"functions", "shared"}
+    packages = [name for name in others - sys.stdlib_module_names if not name.startswith("_sysconfigdata")]
+    return {"ours": ours, "packages": sorted(packages)}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_handler_loads_what_its_budget_names(function: str) -> None:
+    """No module more, and none less: the file says what is so."""
+    found = budget_of(loaded(function))
+    if os.environ.get("UPDATE"):
+        known = json.loads(BUDGET.read_text()) if BUDGET.exists() else {}
+        BUDGET.write_text(json.dumps(known | {function: found}, indent=1, sort_keys=True) + "\n")
+    assert found == json.loads(BUDGET.read_text())[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_handler_loads_what_takes_long(function: str) -> None:
+    """Whatever the file says: no AWS client, no HTTP client, no Redis client, no codec, no document."""
+    assert not NEVER & set(loaded(function))
