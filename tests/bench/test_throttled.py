@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.stack
-@pytest.mark.skipif("LONG_TESTS" not in os.environ, reason="botocore waits long: LONG_TESTS=1 runs it")
 def test_a_tiny_run_counts_attempts() -> None:
     """On a calm day a call is an attempt; throttled, some are repeated, and nothing is lost or doubled."""
     command = [sys.executable, "-m", "bench.throttled", "--tiny", "--json"]

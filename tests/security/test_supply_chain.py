@@ -101,7 +101,7 @@ def test_every_requirements_file_is_locked() -> None:
         "fastapi>=1.0 \\\n    --hash=sha256:" + "0" * 64,
         "fastapi==1.0 \\\n    --hash=md5:" + "0" * 32,
         "fastapi @ https://files.example.com/x.whl \\\n    --hash=sha256:" + "0" * 64,
-        "--extra-index-url https://pypi.example.com\n",
+        "--extra-index-url https://index.example.com\n",
         "-e .\n",
         "-r other.txt\n",
     ],

@@ -17,7 +17,7 @@ class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBEras
     """``shared.store.interface.Store`` on one table.
 
     Args:
-        client: a botocore DynamoDB client.
+        client: made by ``dynamodb_client``, or any of botocore's.
         table_name: the table of ``template.yaml``.
         sleep: waits for a number of seconds.
         heard: see ``Table``.

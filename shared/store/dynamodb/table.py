@@ -18,7 +18,7 @@ MAX_BATCH_KEYS: Final = 100
 BACKOFF_SECONDS: Final = (0.01, 0.03, 0.1, 0.3)
 """Waits before keys that DynamoDB left unprocessed are asked for again."""
 THROTTLED_SECONDS: Final = BACKOFF_SECONDS[:3]
-"""Waits before a transaction is tried again of which an item was throttled. botocore tries throttled calls again, but
+"""Waits before a transaction is tried again of which an item was throttled. The client tries throttled calls again, but
 not these; whoever reads meanwhile waits for the writer of a hole about half as long (``log_reader``)."""
 
 
@@ -156,7 +156,7 @@ class Table:
         """DeleteItem.
 
         Raises:
-            ConditionFailedError: with the item that stands there.
+            ConditionFailedError: what stands there is not asked for.
             TransactionConflictError: try again.
         """
         self._call("delete_item", TableName=self._name, **arguments)
