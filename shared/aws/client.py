@@ -19,6 +19,7 @@ from http.client import HTTPException, HTTPResponse
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.clock import SharedClock
 from shared.connections import DroppedError
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ THROTTLES: Final = frozenset(
         "ProvisionedThroughputExceeded",
     }
 )
-PASSING: Final = THROTTLES | {"TransactionInProgressException"}
+UNTIMELY: Final = frozenset({"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed"})
+"""Refusals of a signature that is more than 5 minutes old or ahead; the next try is signed by the service's time."""
+PASSING: Final = THROTTLES | UNTIMELY | {"TransactionInProgressException"}
 """Refusals that a later try may not meet."""
 BACKOFF_SECONDS: Final = 0.05
 """The first wait is up to this, each further one up to twice the one before."""
@@ -81,6 +84,7 @@ class Client:
         self._attempts = attempts
         self._sleep = sleep
         self._budget = Budget()
+        self._clock = SharedClock()
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
         """The operation of that name in snake case."""
@@ -109,11 +113,14 @@ class Client:
         raise NoAnswerError  # attempts is 0
 
     def _once(self, operation: str, body: bytes) -> dict[str, Any]:
-        headers = self._signer.headers(operation, body, time.time())
+        headers = self._signer.headers(operation, body, self._clock.now() / 1000)
+        begun = time.monotonic()
         try:
             response, raw = self._sent(headers, body)
         except (OSError, HTTPException) as error:
             raise NoAnswerError from error
+        if response.status != HTTPStatus.OK:
+            self._clock.heard(response.headers.get("date"), time.monotonic() - begun)
         return _understood(response, raw)
 
     def _sent(self, headers: dict[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -65,6 +66,17 @@ def says(answer: object, status: int = 200, *, crc: int | None = None, close: bo
 def refuses(code: str, status: int = 400, **rest: Any) -> Play:
     """An error as DynamoDB writes it."""
     return says({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "made up", **rest}, status)
+
+
+def checks_the_time(answer: object) -> Play:
+    """As AWS does: a signature that is more than 5 minutes old or ahead is refused; the answer says the right time."""
+
+    def play(handler: Handler) -> None:
+        signed = datetime.strptime(handler.headers["x-amz-date"], "%Y%m%dT%H%M%S%z")
+        is_timely = abs((datetime.now(UTC) - signed).total_seconds()) <= 300
+        (says(answer) if is_timely else refuses("InvalidSignatureException"))(handler)
+
+    return play
 
 
 def resets(handler: Handler) -> None:

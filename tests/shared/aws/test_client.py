@@ -21,8 +21,9 @@ from shared.aws.client import (
     ServiceError,
 )
 from shared.aws.signing import Credentials, Signer
+from shared.clock import SharedClock, now_ms
 from shared.connections import IDLE_SECONDS, Connections
-from tests.shared.aws.scripted_server import Server, hangs, refuses, resets, says, serving
+from tests.shared.aws.scripted_server import Server, checks_the_time, hangs, refuses, resets, says, serving
 
 pytestmark = pytest.mark.stack
 FINE = {"Item": {"sk": {"S": "HEAD"}, "hash": {"B": "AAH/"}}}
@@ -112,6 +113,17 @@ def test_an_answer_that_is_none_is_tried_again(client_of: ClientOf, slept: list[
     with serving(play, says(FINE)) as server:
         assert client_of(server).get_item()["Item"]["sk"] == {"S": "HEAD"}
     assert (len(server.asked), len(slept)) == (2, 1)
+
+
+@pytest.mark.parametrize("minutes", [-400, -6, 6, 400])
+def test_a_clock_that_aws_does_not_take_is_put_right(client_of: ClientOf, minutes: int) -> None:
+    """One refusal tells the time; what follows is signed by it."""
+    with serving(checks_the_time(FINE)) as server:
+        client = client_of(server)
+        client._clock = SharedClock(lambda: now_ms() + minutes * 60_000)
+        client.get_item()
+        client.get_item()
+    assert len(server.asked) == 3
 
 
 def test_silence_ends(client_of: ClientOf) -> None:
