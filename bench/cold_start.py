@@ -31,7 +31,6 @@ from bench.cold.contenders import (
     lambda_python,
     runtime_python,
 )
-from bench.load.contest import default_engine
 from bench.load.scene import fill
 from bench.report import finish, parser, table
 from local import dynamodb
@@ -59,7 +58,7 @@ def main() -> int:
 
 def _measured(made: Lambda, python: str, state: Path, runs: int) -> Starts:
     settings = LocalSettings(
-        port=0, dynamodb_engine=default_engine(), dynamodb_port=0, redis_port=0, upstash_port=0
+        port=0, dynamodb_engine=dynamodb.default_engine(), dynamodb_port=0, redis_port=0, upstash_port=0
     )
     environ = dict(os.environ)
     with Stack(settings, ROOT, directory=state, environ=environ, log=lambda _line: None) as stack:

@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, and says whether the targets were met."""
     parser = report.parser("three times as much as the local stack can do")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of overload")
-    parser.add_argument("--engine", default=dynamodb.MINISTACK, choices=dynamodb.ENGINES)
+    parser.add_argument("--engine", default=dynamodb.default_engine(), choices=dynamodb.ENGINES)
     options = parser.parse_args(arguments)
     seconds, measured = (4.0, 2.0) if options.tiny else (options.seconds, 10.0)
     can, alone = capacity(options.engine, measured)

@@ -217,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Soaks, prints, and says whether the targets were met."""
     parser = report.parser("a long mixed load with faults")
     parser.add_argument("--minutes", type=float, default=MINUTES)
-    parser.add_argument("--engine", default=dynamodb.MINISTACK, choices=dynamodb.ENGINES)
+    parser.add_argument("--engine", default=dynamodb.default_engine(), choices=dynamodb.ENGINES)
     options = parser.parse_args(arguments)
     results = measure(options.engine, 5.0 if options.tiny else 60 * options.minutes)
     expected = {"200", "201", "429", "503"}

@@ -173,7 +173,7 @@ def measure(proxy: FaultyDynamoDB, share: float, rounds: int) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, and says whether the targets were met."""
     parser = report.parser("attempts at DynamoDB while it throttles")
-    parser.add_argument("--engine", default=dynamodb.MINISTACK, choices=dynamodb.ENGINES)
+    parser.add_argument("--engine", default=dynamodb.default_engine(), choices=dynamodb.ENGINES)
     options = parser.parse_args(arguments)
     rounds = 8 if options.tiny else ROUNDS
     with proxied(options.engine) as proxy:

@@ -70,6 +70,11 @@ class Engine:
         self._child.wait_ready(lambda: ports.is_open(self._port), timeout=_START_SECONDS)
 
 
+def default_engine() -> str:
+    """What benchmarks run on: DynamoDB Local if it has been fetched, as it is the faster one."""
+    return DYNAMODB_LOCAL if dynamodb_local.is_fetched(INSTALLED / "dynamodb-local") else MINISTACK
+
+
 def start_engine(
     kind: str, directory: Path, processes: Processes, *, port: int = 0, installed: Path = INSTALLED
 ) -> str:

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import sys
 
-from bench.load.contest import FULL, TINY, Turn, default_engine, installed, opened
+from bench.load.contest import FULL, TINY, Turn, installed, opened
 from bench.load.result import rate, summed_up, targets, text
 from bench.report import finish, parser
-from local.dynamodb import ENGINES
+from local.dynamodb import ENGINES, default_engine
 
 
 def main() -> int:

@@ -71,12 +71,6 @@ def installed() -> list[str]:
     return [BUDGIE, *([USUAL] if find_spec("aws_xray_sdk") else []), FLOOR]
 
 
-def default_engine() -> str:
-    """DynamoDB Local if it has been fetched: it is the faster one."""
-    fetched = (dynamodb.INSTALLED / "dynamodb-local" / "DynamoDBLocal.jar").exists()
-    return dynamodb.DYNAMODB_LOCAL if fetched else dynamodb.MINISTACK
-
-
 class Process:
     """One of ``bench.load.server``; it ends when its input does, also if we are killed."""
 
