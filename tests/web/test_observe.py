@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import re
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import Response
 
+from shared.model import Look
+from shared.web import observe
 from shared.web.app import create_app, create_handler
 from shared.web.observe import MAX_BODY
 from tests.api import event
@@ -52,6 +55,29 @@ def test_what_does_not_exist_has_no_cost(chat: Chat) -> None:
     """Units could tell a channel that is hidden from one that is not there, so neither has any."""
     answer = chat.api("GET", "/v1/channels/0000000000000000")
     assert re.fullmatch(r"total;dur=\d+\.\d", answer.headers["server-timing"])
+
+
+def test_nobody_hears_sooner_that_there_is_no_channel(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that is read takes longer than one that is not there, so both answers wait until the same moment."""
+    now, slept = [100.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    def look(*_: object) -> Look:
+        now[0] += 0.01
+        return Look(None, None)
+
+    hidden = chat.channel("grace", kind="private")
+    monkeypatch.setattr(observe, "HIDDEN_SECONDS", 0.03)
+    monkeypatch.setattr(observe, "time", SimpleNamespace(perf_counter=lambda: now[0], sleep=sleep))
+    assert chat.api("GET", f"/v1/channels/{hidden}").status == 200
+    answers = [chat.api("GET", f"/v1/channels/{hidden}", user="eve")]
+    monkeypatch.setattr(chat.api.services.store, "look", look)
+    answers.append(chat.api("GET", "/v1/channels/0000000000000000", user="eve"))
+    assert [round(each, 3) for each in slept] == [0.03, 0.02]
+    assert [each.headers["server-timing"] for each in answers] == ["total;dur=30.0"] * 2
 
 
 def test_a_304_has_the_common_headers_too(chat: Chat) -> None:
