@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any
@@ -90,6 +91,8 @@ def create_handler(app: FastAPI) -> Mangum:
     if startup.on_lambda():
         warm_up(app)
     startup.end()
+    # At INFO, which Lambda's JSON log format shows, it writes each request's path, and those name members.
+    logging.getLogger("mangum").setLevel(logging.WARNING)
     mime_types = ["application/json", MEDIA_TYPE]
     return Mangum(app, lifespan="off", custom_handlers=[Gateway], text_mime_types=mime_types)
 
