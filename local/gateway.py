@@ -42,7 +42,8 @@ class Gateway:
         verifier: checks the tokens.
         port: where to listen; 0 takes a free port.
         reload: import handlers again when their sources change.
-        log: takes a line for each request: never a token, a query string, a header or a body.
+        log: takes a line for each request: its route, as a path names members; never a token, a query string, a
+            header or a body.
         docs: serve `/docs` and `/openapi.json` too.
         integration_timeout: seconds that the API waits for a function.
         concurrency: invocations at once, of all functions together; 0 is no limit.
@@ -122,9 +123,9 @@ class Gateway:
         except Exception as error:  # noqa: BLE001  # a fault of this gateway costs one request, not the server
             self.fault(error)
             answer = Answer.message(HTTPStatus.INTERNAL_SERVER_ERROR)
-        self._log_request(
-            request.method, request.path, answer.status, time.perf_counter() - begin, request_id
-        )
+        matched = self._routes.match(request.method, request.path)
+        path = matched[0].path if matched else "-"
+        self._log_request(request.method, path, answer.status, time.perf_counter() - begin, request_id)
         return answer.with_headers(("apigw-requestid", request_id))
 
     def refuse(self, refused: RefusedError) -> Answer:
