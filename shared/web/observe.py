@@ -104,6 +104,7 @@ class Observed:
             **_costs(meter),
             "redis": commands or None,
             "request_id": scope["state"]["request_id"],
+            "api_request_id": _other_id(scope),
             "trace": trace_root(event),
             **metrics,
         }
@@ -163,8 +164,18 @@ def request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.match(value.decode("latin-1")):
             return str(value.decode())
+    return _api_request_id(scope)
+
+
+def _api_request_id(scope: Scope) -> str:
     given = scope.get("aws.event", {}).get("requestContext", {}).get("requestId")
     return given if isinstance(given, str) and _REQUEST_ID.match(given) else "none"
+
+
+def _other_id(scope: Scope) -> str | None:
+    """API Gateway's id, which its access log has, where the client gave one of its own."""
+    found = _api_request_id(scope)
+    return None if found == scope["state"]["request_id"] else found
 
 
 def _headers(given: list[Header], state: dict[str, Any], meter: Meter, elapsed: float) -> list[Header]:
