@@ -8,7 +8,13 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 from shared import keys
-from shared.errors import BudgieError, ChannelNotFoundError, MalformedRequestError, PayloadTooLargeError
+from shared.errors import (
+    BudgieError,
+    ChannelNotFoundError,
+    MalformedRequestError,
+    PayloadTooLargeError,
+    RouteNotFoundError,
+)
 from shared.meter import Ledger, Meter, start_meter
 from shared.telemetry import directive, is_detailed, logger, sample, values
 from shared.web.events import NO_EVENT
@@ -73,7 +79,7 @@ class Observed:
         self._log(scope, status, meter, (time.perf_counter() - started) * 1000)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = _refused(scope.get("aws.event", {}))
+        refused = _refused(scope)
         if refused is None:
             await self._app(scope, receive, send)
             return
@@ -112,10 +118,14 @@ class Observed:
         self._cold = False
 
 
-def _refused(event: dict[str, Any]) -> BudgieError | None:
+def _refused(scope: Scope) -> BudgieError | None:
     """Why an event is not looked at any further."""
+    event = scope.get("aws.event", {})
     if event is NO_EVENT:
         return MalformedRequestError("This is no event of an API Gateway HTTP API, payload format 2.0.")
+    if event.get("routeKey", "").count("/") not in {0, scope["path"].count("/")}:
+        # A slash that came percent-encoded: another route than the one that API Gateway chose, throttled and logged.
+        return RouteNotFoundError()
     return PayloadTooLargeError() if len(event.get("body") or "") > MAX_BODY else None
 
 

@@ -15,15 +15,26 @@ if TYPE_CHECKING:
     from tests.functions.chat import Chat
 
 
+class Collected(logging.Handler):
+    """Keeps what it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps it."""
+        self.records.append(record)
+
+
 @pytest.fixture
 def records() -> Iterator[list[logging.LogRecord]]:
     """What reaches the root logger at INFO, as Lambda's JSON log format sets it: our own lines do not go there."""
-    root, found = logging.getLogger(), list[logging.LogRecord]()
-    handler, level = logging.Handler(), root.level
-    handler.emit = found.append  # type: ignore[method-assign]
+    root, handler = logging.getLogger(), Collected()
+    level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    yield found
+    yield handler.records
     root.setLevel(level)
     root.removeHandler(handler)
 
