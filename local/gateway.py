@@ -10,7 +10,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import parse_qsl
 
 from local import cors, events
@@ -23,6 +23,8 @@ from local.template import Template
 from local.throttling import NO_CONTAINER, TOO_MANY, Buckets, Concurrency
 from local.tokens import TokenRefusedError
 from local.wire import Answer, RefusedError, Request
+
+NO_ROUTE: Final = "- -"
 
 
 class TokenVerifier(Protocol):
@@ -124,14 +126,14 @@ class Gateway:
             self.fault(error)
             answer = Answer.message(HTTPStatus.INTERNAL_SERVER_ERROR)
         matched = self._routes.match(request.method, request.path)
-        path = matched[0].path if matched else "-"
-        self._log_request(request.method, path, answer.status, time.perf_counter() - begin, request_id)
+        route = f"{request.method} {matched[0].path}" if matched else NO_ROUTE
+        self._log_request(route, answer.status, time.perf_counter() - begin, request_id)
         return answer.with_headers(("apigw-requestid", request_id))
 
     def refuse(self, refused: RefusedError) -> Answer:
         """Answer what is no readable request, and log it: of what it holds, nothing is repeated."""
         request_id = events.new_request_id()
-        self._log_request("-", "-", refused.answer.status, 0, request_id)
+        self._log_request(NO_ROUTE, refused.answer.status, 0, request_id)
         return refused.answer.with_headers(("apigw-requestid", request_id))
 
     def fault(self, error: BaseException) -> None:
@@ -182,9 +184,9 @@ class Gateway:
             raise TokenRefusedError("")
         return self._verifier.claims(token)
 
-    def _log_request(self, method: str, path: str, status: int, seconds: float, request_id: str) -> None:
+    def _log_request(self, route: str, status: int, seconds: float, request_id: str) -> None:
         now = time.strftime("%H:%M:%S")
-        self._log(f"{now} {method} {path} {status} {seconds * 1000:.0f} ms {request_id}")
+        self._log(f"{now} {route} {status} {seconds * 1000:.0f} ms {request_id}")
 
 
 def _identity(source: str, request: Request) -> str:

@@ -59,11 +59,12 @@ def test_log_has_one_line_a_request(client: httpx.Client, project: Project) -> N
     assert line.endswith(answer.headers["apigw-requestid"])
 
 
-def test_log_names_no_path_that_has_no_route(client: httpx.Client, project: Project) -> None:
-    """It may be a member's, asked for by a method that does not exist there."""
-    client.post("/v1/channels/x/members/hidden")
+@pytest.mark.parametrize("method", ["POST", "HIDDEN"])
+def test_log_names_nothing_that_has_no_route(client: httpx.Client, project: Project, method: str) -> None:
+    """The path may be a member's, asked for by a method that does not exist there."""
+    client.request(method, "/v1/channels/x/members/hidden")
     (line,) = project.lines
-    assert re.fullmatch(r"\d\d:\d\d:\d\d POST - 404 \d+ ms (\S+)", line)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d - - 404 \d+ ms (\S+)", line)
 
 
 def wait_for(check: Callable[[], bool]) -> None:
