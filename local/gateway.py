@@ -10,7 +10,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import parse_qsl
 
 from local import cors, events
@@ -23,6 +23,8 @@ from local.template import Template
 from local.throttling import NO_CONTAINER, TOO_MANY, Buckets, Concurrency
 from local.tokens import TokenRefusedError
 from local.wire import Answer, RefusedError, Request
+
+NO_ROUTE: Final = "- -"
 
 
 class TokenVerifier(Protocol):
@@ -42,7 +44,8 @@ class Gateway:
         verifier: checks the tokens.
         port: where to listen; 0 takes a free port.
         reload: import handlers again when their sources change.
-        log: takes a line for each request: never a token, a query string, a header or a body.
+        log: takes a line for each request: its route, as a path names members; never a token, a query string, a
+            header or a body.
         docs: serve `/docs` and `/openapi.json` too.
         integration_timeout: seconds that the API waits for a function.
         concurrency: invocations at once, of all functions together; 0 is no limit.
@@ -122,15 +125,15 @@ class Gateway:
         except Exception as error:  # noqa: BLE001  # a fault of this gateway costs one request, not the server
             self.fault(error)
             answer = Answer.message(HTTPStatus.INTERNAL_SERVER_ERROR)
-        self._log_request(
-            request.method, request.path, answer.status, time.perf_counter() - begin, request_id
-        )
+        matched = self._routes.match(request.method, request.path)
+        route = f"{request.method} {matched[0].path}" if matched else NO_ROUTE
+        self._log_request(route, answer.status, time.perf_counter() - begin, request_id)
         return answer.with_headers(("apigw-requestid", request_id))
 
     def refuse(self, refused: RefusedError) -> Answer:
         """Answer what is no readable request, and log it: of what it holds, nothing is repeated."""
         request_id = events.new_request_id()
-        self._log_request("-", "-", refused.answer.status, 0, request_id)
+        self._log_request(NO_ROUTE, refused.answer.status, 0, request_id)
         return refused.answer.with_headers(("apigw-requestid", request_id))
 
     def fault(self, error: BaseException) -> None:
@@ -181,9 +184,9 @@ class Gateway:
             raise TokenRefusedError("")
         return self._verifier.claims(token)
 
-    def _log_request(self, method: str, path: str, status: int, seconds: float, request_id: str) -> None:
+    def _log_request(self, route: str, status: int, seconds: float, request_id: str) -> None:
         now = time.strftime("%H:%M:%S")
-        self._log(f"{now} {method} {path} {status} {seconds * 1000:.0f} ms {request_id}")
+        self._log(f"{now} {route} {status} {seconds * 1000:.0f} ms {request_id}")
 
 
 def _identity(source: str, request: Request) -> str:

@@ -21,7 +21,7 @@ _MAX_HEAD_READ: Final = 4 * MAX_HEAD
 _MAX_CHUNK_LINE: Final = 1_024
 
 _REQUEST_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\x00-\x20\x7f]+) HTTP/(1\.[01])")
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*")
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
@@ -177,7 +177,7 @@ def _header(line: str) -> tuple[str, str]:
     hit = _HEADER.fullmatch(line)
     if hit is None or _CONTROL.search(line):
         raise RefusedError(HTTPStatus.BAD_REQUEST)
-    return hit[1].lower(), hit[2]
+    return hit[1].lower(), hit[2].strip(" \t")
 
 
 def _readable(headers: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str]]:

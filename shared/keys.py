@@ -34,8 +34,8 @@ ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 
 _CHANNEL_ID = re.compile(r"[0-9a-v]{16,26}\Z")
 _MESSAGE_ID = re.compile(r"([0-9a-v]{16,26})-([0-9a-v]{8})\Z")
-# Not what ends or divides a path once API Gateway and Mangum have each decoded it.
-_USER_ID = re.compile(r"[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z")
+# Not what ends or divides a path once API Gateway and Mangum have each decoded it, nor a step that clients resolve.
+_USER_ID = re.compile(r"(?!\.\.?\Z)[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z")
 SEQ_CHARS: Final = 8  # of a message id's end; 32**8 > MAX_SEQ
 MAX_USER_ID_BYTES: Final = 128
 ME: Final = "me"
@@ -93,7 +93,10 @@ def is_channel_id(text: str) -> bool:
 
 
 def is_user_id(text: str) -> bool:
-    """Whether the text may be a user id: 1 to 128 bytes, no backslash and none of ``/ ? # %``, no control character."""
+    """Whether the text may be a user id: 1 to 128 bytes, no backslash and none of ``/ ? # %``, no control character.
+
+    Nor a single or a double dot.
+    """
     return _USER_ID.match(text) is not None and len(text.encode()) <= MAX_USER_ID_BYTES
 
 

@@ -122,7 +122,10 @@ def _parse(variable: str, text: str, kind: type) -> str | int | float:
 
 def _rest_of(redis_url: str) -> tuple[str, str]:
     """The REST address and token that belong to an Upstash database's Redis URL."""
-    parts = urlsplit(redis_url)
+    try:
+        parts = urlsplit(redis_url)
+    except ValueError:
+        parts = urlsplit("")  # The error would quote the password.
     host = parts.hostname or ""
     if parts.scheme not in {"redis", "rediss"} or not host.endswith(UPSTASH_DOMAIN) or not parts.password:
         msg = (

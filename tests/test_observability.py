@@ -51,6 +51,7 @@ FIELDS: Final = frozenset(
             "read_units",
         ),
         *("write_units", "calls", "conflicts", "voids", "redis_commands", "redis", "request_id", "trace"),
+        "api_request_id",
     }
 )
 """Of a request's line, besides what every line has and the metrics; seen in `tests/web/test_telemetry.py`."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Header, Response
 from fastapi.exceptions import RequestValidationError
@@ -36,6 +37,7 @@ IdempotencyKey = Annotated[
     schemas.IdempotencyKey | None,
     Header(description="Repeating a request with its key within 24 hours is answered as the first time."),
 ]
+NO_JSON: Final = b"\xff"
 
 
 def create_app(function: str) -> FastAPI:
@@ -80,9 +82,11 @@ class Gateway(HTTPGateway):
     def body(self) -> bytes:
         """The body's bytes; some that are no JSON where they cannot be decoded, so that it is refused as such."""
         try:
-            return super().body
+            body = super().body
         except ValueError:
-            return b"\xff"
+            return NO_JSON
+        # No JSON in UTF-8 has a NUL, any in UTF-16 or UTF-32 does, which json.loads would read too.
+        return NO_JSON if b"\0" in body else body
 
 
 def create_handler(app: FastAPI) -> Mangum:
@@ -90,6 +94,8 @@ def create_handler(app: FastAPI) -> Mangum:
     if startup.on_lambda():
         warm_up(app)
     startup.end()
+    # At INFO, which Lambda's JSON log format shows, it writes each request's path, and those name members.
+    logging.getLogger("mangum").setLevel(logging.WARNING)
     mime_types = ["application/json", MEDIA_TYPE]
     return Mangum(app, lifespan="off", custom_handlers=[Gateway], text_mime_types=mime_types)
 

@@ -8,7 +8,13 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 from shared import keys
-from shared.errors import BudgieError, ChannelNotFoundError, MalformedRequestError, PayloadTooLargeError
+from shared.errors import (
+    BudgieError,
+    ChannelNotFoundError,
+    MalformedRequestError,
+    PayloadTooLargeError,
+    RouteNotFoundError,
+)
 from shared.meter import Ledger, Meter, start_meter
 from shared.telemetry import directive, is_detailed, logger, sample, values
 from shared.web.events import NO_EVENT
@@ -76,7 +82,7 @@ class Observed:
         self._log(scope, status, meter, (time.perf_counter() - started) * 1000)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = _refused(scope.get("aws.event", {}))
+        refused = _refused(scope)
         if refused is None:
             await self._app(scope, receive, send)
             return
@@ -107,6 +113,7 @@ class Observed:
             **_costs(meter),
             "redis": commands or None,
             "request_id": scope["state"]["request_id"],
+            "api_request_id": _other_id(scope),
             "trace": trace_root(event),
             **metrics,
         }
@@ -114,10 +121,14 @@ class Observed:
         self._cold = False
 
 
-def _refused(event: dict[str, Any]) -> BudgieError | None:
+def _refused(scope: Scope) -> BudgieError | None:
     """Why an event is not looked at any further."""
+    event = scope.get("aws.event", {})
     if event is NO_EVENT:
         return MalformedRequestError("This is no event of an API Gateway HTTP API, payload format 2.0.")
+    if event.get("routeKey", "").count("/") not in {0, scope["path"].count("/")}:
+        # A slash that came percent-encoded: another route than the one that API Gateway chose, throttled and logged.
+        return RouteNotFoundError()
     return PayloadTooLargeError() if len(event.get("body") or "") > MAX_BODY else None
 
 
@@ -166,6 +177,10 @@ def request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.match(value.decode("latin-1")):
             return str(value.decode())
+    return _api_request_id(scope)
+
+
+def _api_request_id(scope: Scope) -> str:
     given = scope.get("aws.event", {}).get("requestContext", {}).get("requestId")
     return given if isinstance(given, str) and _REQUEST_ID.match(given) else "none"
 
@@ -179,6 +194,12 @@ def _level(state: dict[str, Any], started: float) -> None:
     left = HIDDEN_SECONDS - (time.perf_counter() - started)
     if state.get("error_code") == ChannelNotFoundError.code and left > 0:
         time.sleep(left)
+
+
+def _other_id(scope: Scope) -> str | None:
+    """API Gateway's id, which its access log has, where the client gave one of its own."""
+    found = _api_request_id(scope)
+    return None if found == scope["state"]["request_id"] else found
 
 
 def _headers(given: list[Header], state: dict[str, Any], meter: Meter, elapsed: float) -> list[Header]:

@@ -70,6 +70,8 @@ def talk(stack: RunningStack, tenant: Tenant) -> None:
             client.call("GET", "/v1/channels" + query, SPEAKER)
         refused = client.call("GET", path, headers={"Authorization": f"Bearer {tenant.canary('token')}"})
         assert refused.status == 401
+        for method in ("PUT", "DELETE", "GET"):
+            client.call(method, f"/v1/channels/{channel}/members/{tenant.canary('member')}", SPEAKER)
         tampered = f"{token[:-4]}AAAA"
         assert client.call("GET", path, headers={"Authorization": f"Bearer {tampered}"}).status == 401
     canary = tenant.canary("raw")

@@ -7,6 +7,7 @@ The values for single fields, parameters and headers are in `test_bad_fields.py`
 from __future__ import annotations
 
 import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,6 +63,17 @@ def test_a_body_that_is_not_utf8_is_400(chat: Chat, store: MemoryStore, route: R
     channel = chat.channel("grace")
     before = state(store)
     body = base64.b64encode(raw).decode()
+    assert_refused(send(chat.api, route, channel, body, isBase64Encoded=True), 400, "malformed_request")
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("route", BODIES, ids=str)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"])
+def test_json_in_another_encoding_is_400(chat: Chat, store: MemoryStore, route: Route, encoding: str) -> None:
+    """JSON on the wire is UTF-8 (RFC 8259, 8.1): what inspects a request on its way reads it as the function does."""
+    channel = chat.channel("grace")
+    before = state(store)
+    body = base64.b64encode(json.dumps(route.body).encode(encoding)).decode()
     assert_refused(send(chat.api, route, channel, body, isBase64Encoded=True), 400, "malformed_request")
     assert state(store) == before
 

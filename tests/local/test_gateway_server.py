@@ -52,11 +52,19 @@ def exchange(gateway: Gateway, data: bytes, *, end: bool = True) -> bytes:
 
 
 def test_log_has_one_line_a_request(client: httpx.Client, project: Project) -> None:
-    """A line says time, method, path, status, duration and request id; never query, headers or body."""
-    answer = client.post("/open/1?token=hidden", content=b"hidden", headers={"X-A": "hidden"})
+    """A line says time, route, status, duration and request id; never path, query, headers or body."""
+    answer = client.post("/open/hidden?token=hidden", content=b"hidden", headers={"X-A": "hidden"})
     (line,) = project.lines
-    assert re.fullmatch(r"\d\d:\d\d:\d\d POST /open/1 200 \d+ ms (\S+)", line)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d POST /open/\{id\} 200 \d+ ms (\S+)", line)
     assert line.endswith(answer.headers["apigw-requestid"])
+
+
+@pytest.mark.parametrize("method", ["POST", "HIDDEN"])
+def test_log_names_nothing_that_has_no_route(client: httpx.Client, project: Project, method: str) -> None:
+    """The path may be a member's, asked for by a method that does not exist there."""
+    client.request(method, "/v1/channels/x/members/hidden")
+    (line,) = project.lines
+    assert re.fullmatch(r"\d\d:\d\d:\d\d - - 404 \d+ ms (\S+)", line)
 
 
 def wait_for(check: Callable[[], bool]) -> None:

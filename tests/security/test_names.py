@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.functions.refusals import assert_refused
 
 if TYPE_CHECKING:
@@ -16,6 +18,16 @@ def test_nobody_is_called_me(chat: Chat) -> None:
     assert_refused(chat.put_member(channel, "me", user="me"), 401, "unauthenticated")
     body = {"kind": "private", "name": "den", "members": ["me"]}
     assert_refused(chat.api("POST", "/v1/channels", body=body), 422, "validation_failed")
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_nobody_is_called_as_a_step_in_a_path(chat: Chat, name: str) -> None:
+    """Clients resolve it, also percent-encoded, before they send it: such a member could be removed by nobody."""
+    channel = chat.channel()
+    assert_refused(chat.put_member(channel, "me", user=name), 401, "unauthenticated")
+    body = {"kind": "private", "name": "den", "members": [name]}
+    assert_refused(chat.api("POST", "/v1/channels", body=body), 422, "validation_failed")
+    assert chat.put_member(channel, f"{name}x").status == 201
 
 
 def test_who_has_left_what_they_made_does_not_find_it_again(chat: Chat) -> None:

@@ -121,6 +121,10 @@ def test_no_error_says_what_it_was_given() -> None:
     secret = planted()["Upstash token"]
     for variables in (
         {"REDIS_URL": f"rediss://default:{secret}@example.com:1"},
+        # Of these, the standard library's own errors quote the password, or what stands between brackets in it.
+        {"REDIS_URL": f"rediss://default:{secret}@name℀.upstash.io:1"},
+        {"REDIS_URL": f"rediss://default:x[{secret}]x@name.upstash.io:1"},
+        {"REDIS_URL": f"rediss://default:x[{secret}@name.upstash.io:1"},
         {"CACHE_ENCRYPTION_KEY": secret[:31]},
         {"UPSTASH_REDIS_REST_TOKEN": secret, "LOG_LEVEL": "LOUD"},
         {"CACHE_ENCRYPTION_KEY": secret, "CACHE_KEEP": "-1"},

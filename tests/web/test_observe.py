@@ -152,6 +152,17 @@ def test_a_request_is_one_line(chat: Chat, log: Callable[[], list[dict[str, Any]
     assert all(line[name] >= 0 for name in numbers)
 
 
+def test_a_client_cannot_cut_its_line_off_from_the_access_log(
+    chat: Chat, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """Where the client gives an id of its own, the line has API Gateway's too, which the access log knows."""
+    before = len(log())
+    for headers in ({"x-request-id": "mine"}, {}):
+        chat.api("GET", "/v1/channels", headers=headers)
+    ids = [(line["request_id"], line.get("api_request_id")) for line in log()[before:]]
+    assert ids == [("mine", "request-1"), ("request-1", None)]
+
+
 def test_a_refusal_is_logged_with_its_code(chat: Chat, log: Callable[[], list[dict[str, Any]]]) -> None:
     """A refused request is one line too, which says why."""
     before = len(log())

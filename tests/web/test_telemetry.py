@@ -66,7 +66,7 @@ def test_a_line_has_the_fields_that_queries_and_runbook_name(chat: Chat, log: Lo
     """A refusal, a success and a crash together write all of them, and none that is not documented."""
     channel = chat.channel()
     chat.post(channel)
-    headers = {"x-amzn-trace-id": f"Root=1-{'0' * 8}-{'1' * 24}"}
+    headers = {"x-amzn-trace-id": f"Root=1-{'0' * 8}-{'1' * 24}", "x-request-id": "mine"}
     chat.api("GET", f"{messages(channel)}/nonesuch", headers=headers)
     chat.api("GET", messages(channel))
     app = create_app("tested")
