@@ -83,12 +83,12 @@ class SimRedis:
         choices: list[object] = [
             value[:at],
             value[:at] + chr(33 + (ord(value[at]) - 32) % 90) + value[at + 1 :],
-            "B2" + value[2:],
+            "B3" + value[2:],
             "hello",
             "",
             [value],
             42,
-            {"B1z": value},
+            {"B2z": value},
             rng.choice(others),
         ]
         return rng.choice(choices)
