@@ -114,12 +114,17 @@ def _in_turn(transform: Transform, inputs: Sequence[bytes]) -> Callable[[], obje
     return call
 
 
-def bundle(channels: int, rounds: int) -> dict[str, Any]:
-    """A bundle of one block a channel, packed as it is stored: base64 text with a checksum."""
+def blocks(channels: int) -> dict[str, Kept]:
+    """One block of real text for each of so many channels."""
     taken = turns()
     ids = [f"{CHANNEL[:-2]}{number:02d}" for number in range(channels)]
     used = STARTED_AT // 1000
-    values = {block_key(each, 0): Kept(Block.of(1, bodies(PAGE, (0,), taken, each)), used) for each in ids}
+    return {block_key(each, 0): Kept(Block.of(1, bodies(PAGE, (0,), taken, each)), used) for each in ids}
+
+
+def bundle(channels: int, rounds: int) -> dict[str, Any]:
+    """A bundle of one block a channel, packed as it is stored: base64 text with a checksum."""
+    values = blocks(channels)
     raw = sum(len(each.value.encode()) for each in values.values())
     texts = {name: codec.pack(values, name) for name in ("zstd", "gzip")}
     assert all(codec.unpack(text) == values for text in texts.values())
