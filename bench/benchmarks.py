@@ -93,6 +93,12 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
         simulation,
     ),
     "codec": Benchmark("Codecs", "What compressing a page and a bundle saves, and how long it takes."),
+    "sealing": Benchmark(
+        "Encrypted bundles",
+        "What the encryption of cached values adds to a fresh process, to packing and unpacking a bundle, to its bytes "
+        "and to the artifact that is deployed.",
+        arguments=("--artifacts",),
+    ),
     "memory": Benchmark(
         "The memory tier",
         "Whether what the cache holds in memory keeps to its bound, by its own count and by Python's.",

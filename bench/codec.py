@@ -17,11 +17,11 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
-from bench.conversations import CHANNEL, bodies, turns
+from bench.conversations import CHANNEL, STARTED_AT, bodies, turns
 from bench.report import finish, interleaved, parser, table
 from shared import codings
 from shared.cache import codec
-from shared.cache.values import Block, block_key
+from shared.cache.values import Block, Kept, block_key
 
 ZSTD: Final = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 PAGE: Final = 50
@@ -114,12 +114,18 @@ def _in_turn(transform: Transform, inputs: Sequence[bytes]) -> Callable[[], obje
     return call
 
 
-def bundle(channels: int, rounds: int) -> dict[str, Any]:
-    """A bundle of one block a channel, packed as it is stored: base64 text with a checksum."""
+def blocks(channels: int) -> dict[str, Kept]:
+    """One block of real text for each of so many channels."""
     taken = turns()
     ids = [f"{CHANNEL[:-2]}{number:02d}" for number in range(channels)]
-    values = {block_key(each, 0): Block.of(1, bodies(PAGE, (0,), taken, each)) for each in ids}
-    raw = sum(len(each.encode()) for each in values.values())
+    used = STARTED_AT // 1000
+    return {block_key(each, 0): Kept(Block.of(1, bodies(PAGE, (0,), taken, each)), used) for each in ids}
+
+
+def bundle(channels: int, rounds: int) -> dict[str, Any]:
+    """A bundle of one block a channel, packed as it is stored: base64 text with a checksum."""
+    values = blocks(channels)
+    raw = sum(len(each.value.encode()) for each in values.values())
     texts = {name: codec.pack(values, name) for name in ("zstd", "gzip")}
     assert all(codec.unpack(text) == values for text in texts.values())
     pack = interleaved({name: partial(codec.pack, values, name) for name in texts}, rounds)

@@ -31,12 +31,12 @@ from functions.fetch_messages.handler import app as our_fetch_app
 from functions.list_channels.handler import app as our_list_app
 from functions.post_message.handler import app as post_app
 from shared import keys
-from shared.cache.build import Cache, memory_tiers
+from shared.cache.build import Cache, bundle_policies, memory_tiers
 from shared.cache.interface import NoTier, Tier
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import HITS, CacheMetrics
 from shared.cache.reader import CachedLogReader
-from shared.cache.redis import BundlePolicy, RedisTier
+from shared.cache.redis import RedisTier
 from shared.cache.vouched import Vouched
 from shared.log_reader import DirectLogReader
 from shared.messages import Draft, encode, preview
@@ -210,7 +210,7 @@ class Day:
     def _vouched(self, kind: str) -> Callable[[], Services]:
         def build() -> Services:
             upstash = SimUpstash(self.database, self.clock.now, self.stopwatch)
-            policy = BundlePolicy(keep_seconds=SETTINGS.cache_keep_seconds)
+            policy = bundle_policies(SETTINGS)[kind == "lists"]
             reason = {"lists": "channels", "pages": "pages"}[kind]
             tier: RedisTier | PerKeyTier = PerKeyTier(upstash, reason)
             if self.strategy == "vouched":

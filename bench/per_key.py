@@ -11,7 +11,7 @@ from typing import Final
 from bench.sim_redis import SimUpstash
 from shared.cache.codec import pack, unpack
 from shared.cache.upstash import RedisError
-from shared.cache.values import Cached, Shareable, UnreadableError
+from shared.cache.values import Cached, Kept, Shareable, UnreadableError
 
 LAG: Final = 10
 """Entries that Redis must lack of a block for a SET."""
@@ -55,7 +55,7 @@ class PerKeyTier:
 
     def _read(self, key: str, text: str) -> dict[str, Shareable]:
         try:
-            found = unpack(text)
+            found = {key: kept.value for key, kept in unpack(text).items()}
         except UnreadableError:
             return {}
         self._weights[key] = found[key].weight
@@ -63,7 +63,9 @@ class PerKeyTier:
 
     def _put(self, key: str, value: Shareable) -> None:
         try:
-            self._upstash.execute(f"put_{self._reason}", "SET", key, pack({key: value}), "EX", KEEP_SECONDS)
+            self._upstash.execute(
+                f"put_{self._reason}", "SET", key, pack({key: Kept(value, 0)}), "EX", KEEP_SECONDS
+            )
         except RedisError:
             return
         self._weights[key] = value.weight

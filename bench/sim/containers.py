@@ -40,6 +40,7 @@ class Code:
     store: type[SimStore] = SimStore
     direct: type[DirectLogReader] = DirectLogReader
     reader: type[CachedLogReader] = CachedLogReader
+    tier: type[RedisTier] = RedisTier
     vouched: type[Vouched] = Vouched
     fetch: Callable[..., object] = fetch_messages
     post: Callable[..., object] = post_message
@@ -114,8 +115,8 @@ class Container(Host):
             vouched_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, self.now
         )
         upstash = SimUpstash(self, self.world.redis, OPTIONS, metrics)
-        pages = RedisTier(upstash, "p1", "pages", sizes.policy, metrics, self.now, background)
-        lists = RedisTier(upstash, "u1", "channels", sizes.policy, metrics, self.now, background)
+        pages = code.tier(upstash, "p1", "pages", sizes.policy, metrics, self.now, background)
+        lists = code.tier(upstash, "u1", "channels", sizes.policy, metrics, self.now, background)
         cache = Cache(memory, pages, lists, vouched, metrics, upstash)
         reader = code.reader(code.direct(store, self._sleep, self.clock.now), memory, pages, metrics)
         return Services(settings, store, reader, cache, self.clock.now, self._sleep, background)

@@ -9,12 +9,17 @@ from typing import Any, Final
 
 from bench.sim.ledger import Asked, Ledger, Writing
 from bench.sim.pages import Shown, WrongError, difference, expected
+from bench.sim.weather import QUIET_MS, SKEW_MS
+from shared.cache.codec import unpack
 from shared.use_cases.fetch_messages import Page, Window
 from shared.use_cases.list_channels import Listed
 from shared.use_cases.post_message import Posted
 
 ROUNDING_MS: Final = 1.0
 """Containers' clocks show whole milliseconds."""
+UNSEEN_MS: Final = QUIET_MS + 2 * SKEW_MS
+"""How long after a redaction was counted what was read before may seem to be used: by a request that had begun, by a
+container whose clock is ahead, to one whose clock is behind."""
 
 
 class Judge:
@@ -186,6 +191,18 @@ class Judge:
         """An answer that the log does not go so far."""
         if position <= asked.head_seq:
             raise WrongError(f"{position} is said to be beyond the end, {asked.head_seq} was given out")
+
+    def bundle(self, text: str, keep_seconds: int) -> None:
+        """What a container packs for Redis: of what was redacted, nothing that has had its time since."""
+        oldest = self._ledger.world.loop.now - keep_seconds * 1000 - UNSEEN_MS
+        if self._ledger.forged_until > oldest:
+            return  # by what a forger says, it was used when it was met
+        for key in unpack(text):
+            if not key.startswith("b"):
+                continue
+            channel_id, _, number = f"{key[1:]}.0".split(".")[:3]
+            if self._ledger.counted.get((channel_id, int(number) + 1), oldest) < oldest:
+                raise WrongError(f"{key}, which was read before a redaction of long ago")
 
     # --- the end ---
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.sim.pages import WrongError
-from shared.model import Look
+from shared.model import Head, Look
 from shared.store.interface import Taken
 
 if TYPE_CHECKING:
@@ -93,6 +93,10 @@ class Ledger:
         self.writings: list[Writing] = []
         self.joins: Counter[tuple[str, str]] = Counter()
         """How often a user, named after a channel, became a member of it."""
+        self.counted: dict[tuple[str, int], float] = {}
+        """When a channel's redactions were so many for the first time."""
+        self.forged_until = 0.0
+        """When what somebody put into Redis expires there, unless it was read before."""
         self._changes: Counter[tuple[str, str]] = Counter()
 
     def taken(self, channel_id: str, taken: Taken) -> None:
@@ -120,6 +124,14 @@ class Ledger:
             log.seen[seq] = after
         if seq in log.acknowledged:
             log.acknowledged[seq] = (log.acknowledged[seq][0], after)
+
+    def redactions(self, head: Head) -> None:
+        """A channel's number of redactions was raised."""
+        self.counted.setdefault((head.channel_id, head.erasures), self.world.loop.now)
+
+    def forged(self, until: float) -> None:
+        """Somebody put something into Redis that expires then."""
+        self.forged_until = max(self.forged_until, until)
 
     def erased(self, messages: Sequence[tuple[str, int]]) -> None:
         """An erasure was acknowledged that had to redact at least these.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bench.sim import planted, planted_erasures, planted_pages
+from bench.sim import planted, planted_bundles, planted_erasures, planted_pages
 from bench.sim.containers import Code
 
 
@@ -88,5 +88,15 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "acknowledge-early": Mutant(
         "calls a user erased while pages from before may still stand in",
         Code(eraser=planted_erasures.AcknowledgesEarly),
+    ),
+    "carry-for-ever": Mutant(
+        "writes to Redis whatever it ever learned", Code(tier=planted_bundles.CarriesForEver)
+    ),
+    "carrying-is-use": Mutant(
+        "takes what it carries from bundle to bundle for used",
+        Code(tier=planted_bundles.TakesCarryingForUse),
+    ),
+    "believe-times": Mutant(
+        "believes that a value in Redis will be used in the future", Code(tier=planted_bundles.BelievesTimes)
     ),
 }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import insort
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.cache.codec import pack, unpack
 from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
+from shared.cache.values import Kept
 
 if TYPE_CHECKING:
     from bench.sim.containers import Container
@@ -23,6 +25,8 @@ FAILURES: Final = (
     "daily_quota",
 )
 LATE_MS: Final = 5_000.0
+FUTURE: Final = 2**32 - 1
+"""Seconds: the latest time that a bundle has a number for."""
 
 
 class SimRedis:
@@ -66,6 +70,14 @@ class SimRedis:
             raise RedisError("timeout")
         return "OK"
 
+    def forge(self) -> None:
+        """Somebody puts back what is there, with a last use of each value that is yet to come."""
+        for versions in self._versions.values():
+            at, write, value, until = versions[-1]
+            versions[-1] = at, write, _of_the_future(value), until
+            self._world.ledger.forged(until)
+            self._world.count("Redis value forged")
+
     def _seen(self, key: str, lag_ms: float) -> str | None:
         latest = None
         versions = self._versions.get(key, ())
@@ -83,15 +95,19 @@ class SimRedis:
         choices: list[object] = [
             value[:at],
             value[:at] + chr(33 + (ord(value[at]) - 32) % 90) + value[at + 1 :],
-            "B2" + value[2:],
+            "B3" + value[2:],
             "hello",
             "",
             [value],
             42,
-            {"B1z": value},
+            {"B2z": value},
             rng.choice(others),
         ]
         return rng.choice(choices)
+
+
+def _of_the_future(text: str) -> str:
+    return pack({key: Kept(kept.value, FUTURE) for key, kept in unpack(text).items()})
 
 
 class SimUpstash(Upstash):
@@ -115,6 +131,8 @@ class SimUpstash(Upstash):
         world = self._container.world
         weather = world.weather.redis
         self._metrics.command(reason)
+        if command == "SET":
+            world.packed(str(arguments[1]))
         self._container.step(reason)
         world.note(f"Redis {reason}")
         if world.chance(weather.hang):

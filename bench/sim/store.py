@@ -154,7 +154,13 @@ class SimStore:
     def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
         """See ``Erasures``."""
         self._gather(channel_id)
-        return self._call("count_erasure", self._truth.count_erasure, channel_id, user_id)
+        return self._call("count_erasure", self._count_erasure, channel_id, user_id)
+
+    def _count_erasure(self, channel_id: str, user_id: str) -> Head | None:
+        head = self._truth.count_erasure(channel_id, user_id)
+        if head is not None:
+            self._world.ledger.redactions(head)
+        return head
 
     def _gather(self, channel_id: str) -> None:
         if self._world.chance(GATHER):

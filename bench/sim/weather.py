@@ -7,6 +7,10 @@ from random import Random
 from typing import Final, TypeVar
 
 T = TypeVar("T")
+SKEW_MS: Final = 300_000
+"""How far a container's clock may be off, either way."""
+QUIET_MS: Final = 60_000
+"""Longer than any request lives; after it the log is read once more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from bench.sim.ledger import Ledger
 from bench.sim.pages import WrongError
 from bench.sim.redis import SimRedis
 from bench.sim.result import Result
-from bench.sim.weather import FINE, OUTAGE, Phase, next_phase
+from bench.sim.weather import FINE, OUTAGE, QUIET_MS, SKEW_MS, Phase, next_phase
 from shared.cache.redis import BundlePolicy
 from shared.messages import Draft, encode, preview
 from shared.model import Entry, Head, Kind, Membership, Role
@@ -26,12 +26,10 @@ from shared.store.memory import MemoryStore
 
 REAL: Final = Code()
 CROWDED: Final = 0.25
+FORGED: Final = 0.5
+"""The share of worlds in which somebody tampers with Redis when all is done."""
 MEMBERS: Final = 0.6
 """The share of users who are in a channel at first."""
-SKEW_MS: Final = 300_000
-"""How far a container's clock may be off, either way."""
-QUIET_MS: Final = 60_000
-"""Longer than any writer lives; after it the log is read once more."""
 
 
 class World:
@@ -138,6 +136,13 @@ class World:
         self._born += 1
         return Container(self, f"t{self._born}", self.rng.randint(-500, 500), self._sizes)
 
+    def packed(self, text: str) -> None:
+        """A bundle is on its way to Redis."""
+        try:
+            self.judge.bundle(text, self._sizes.policy.keep_seconds)
+        except WrongError as error:
+            self.violate(f"to Redis: {error}")
+
     # --- its course ---
 
     def _drive(self) -> None:
@@ -159,6 +164,8 @@ class World:
             (OUTAGE, self.clients.read_again),
             (FINE, self.clients.read_again),
             (FINE, self.clients.read_everything),
+            *([(FINE, self.redis.forge)] if self.chance(FORGED) else []),
+            *[(FINE, self._half_of_keep)] * 6,
         ):
             self.weather = Phase(0, 0.0, *weather)
             self.loop.spawn(step)
@@ -167,6 +174,18 @@ class World:
             self.judge.audit()
         except WrongError as error:
             self.violate(f"at the end: {error}")
+
+    def _half_of_keep(self) -> None:
+        """Half of the time that anything is kept passes; new containers load, learn, and write what they hold."""
+        policy = self._sizes.policy
+        self.loop.now += policy.keep_seconds * 1000 / 2
+        for container in self._containers:
+            container.die()
+        for _ in range(3):
+            self.clients.last_words(OWNER)
+            for channel_id in self.channels:
+                self.clients.gather(channel_id)
+            self.loop.wait(policy.patience_ms + policy.rest_ms)
 
     def _found(self, channel_id: str) -> None:
         """A channel with members, and a log that begins anywhere in a block."""

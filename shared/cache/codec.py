@@ -1,7 +1,7 @@
 """A bundle of values as text for Redis: versioned, compressed, checked. What cannot be read is a miss.
 
-``B1z`` or ``B1g`` (form 1, zstd or gzip), then base64 of the compressed pack. A pack is, for each value: the length of
-its key, the length of its value, key, value; and at the end a CRC-32 of all of it.
+``B2z`` or ``B2g`` (form 2, zstd or gzip), then base64 of the compressed pack. A pack is, for each value: the length of
+its key, the length of its value, when it was last used, key, value; and at the end a CRC-32 of all of it.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from shared.cache.values import Shareable, UnreadableError, decode
+from shared.cache.values import Kept, UnreadableError, decode
 from shared.codings import GZIP_WBITS, zstd
 
-FORM: Final = "B1"
+FORM: Final = "B2"
 MAX_RAW_BYTES: Final = 4_000_000
 """Of a pack before it is compressed; what claims to be larger is not ours."""
 ZSTD_LEVEL: Final = 3
 WINDOW_LOG: Final = 23
 """A frame may ask for a window of 2**27 bytes before it has given one; ours never need more than ``MAX_RAW_BYTES``."""
 GZIP_LEVEL: Final = 6
-_LENGTHS: Final = struct.Struct("<HI")
+_HEAD: Final = struct.Struct("<HII")
 _CRC: Final = struct.Struct("<I")
 
 
-def pack(items: Mapping[str, Shareable], codec: str = "zstd") -> str:
+def pack(items: Mapping[str, Kept], codec: str = "zstd") -> str:
     """The values as text."""
     parts = []
-    for key, value in items.items():
-        raw_key, raw = key.encode(), value.encode()
-        parts += [_LENGTHS.pack(len(raw_key), len(raw)), raw_key, raw]
+    for key, kept in items.items():
+        raw_key, raw = key.encode(), kept.value.encode()
+        parts += [_HEAD.pack(len(raw_key), len(raw), kept.used), raw_key, raw]
     raw_pack = b"".join(parts)
     raw_pack += _CRC.pack(zlib.crc32(raw_pack))
     if codec == "gzip":
@@ -39,7 +39,7 @@ def pack(items: Mapping[str, Shareable], codec: str = "zstd") -> str:
     return f"{FORM}z{base64.b64encode(zstd().compress(raw_pack, ZSTD_LEVEL)).decode()}"
 
 
-def unpack(text: object) -> dict[str, Shareable]:
+def unpack(text: object) -> dict[str, Kept]:
     """The values in a text.
 
     Raises:
@@ -54,22 +54,22 @@ def unpack(text: object) -> dict[str, Shareable]:
     raw = _decompress(text[len(FORM) : len(FORM) + 1], compressed)
     if len(raw) < _CRC.size or zlib.crc32(raw[: -_CRC.size]) != _CRC.unpack(raw[-_CRC.size :])[0]:
         raise UnreadableError
-    return {key: decode(key, value) for key, value in _values(raw[: -_CRC.size])}
+    return {key: Kept(decode(key, value), used) for key, value, used in _values(raw[: -_CRC.size])}
 
 
-def _values(raw: bytes) -> Iterator[tuple[str, bytes]]:
+def _values(raw: bytes) -> Iterator[tuple[str, bytes, int]]:
     at = 0
     while at < len(raw):
         try:
-            key_length, length = _LENGTHS.unpack_from(raw, at)
-            at += _LENGTHS.size
+            key_length, length, used = _HEAD.unpack_from(raw, at)
+            at += _HEAD.size
             key = raw[at : at + key_length].decode()
         except (struct.error, UnicodeDecodeError) as error:
             raise UnreadableError from error
         at += key_length
         if at + length > len(raw):
             raise UnreadableError
-        yield key, raw[at : at + length]
+        yield key, raw[at : at + length], used
         at += length
 
 

@@ -63,6 +63,7 @@ class MemoryTier:
         """See ``Tier``. A value larger than the whole bound is not kept."""
         until = self._now() + self._keep_ms
         with self._lock:
+            self._drop_expired()
             for key, value in items.items():
                 if key in self._values:
                     self._drop(key)
@@ -78,6 +79,11 @@ class MemoryTier:
         with self._lock:
             if key in self._values:
                 self._drop(key)
+
+    def _drop_expired(self) -> None:
+        """What nobody asks for goes too, erased text among it: at the latest when it was not used for its time."""
+        while self._values and next(iter(self._values.values()))[1] < self._now():
+            self._drop(next(iter(self._values)))
 
     def _drop(self, key: str) -> None:
         value, _ = self._values.pop(key)

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from shared.cache.breaker import Breaker
+from shared.cache.bundle import Bundle
 from shared.cache.codec import pack, unpack
 from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError
-from shared.cache.values import Block, Cached, Shareable, UnreadableError
+from shared.cache.values import Cached, Kept, Shareable, UnreadableError
 from shared.meter import meter
 from shared.parallel import THREADS, Background, Task
 
@@ -32,6 +32,7 @@ class BundlePolicy:
     """When a bundle is written, and how large it may be. The times are what ``bench.day`` found best."""
 
     keep_seconds: int = 86_400
+    """A bundle stays for so long after it was written."""
     max_bytes: int = 1_000_000
     """Of the values before compression; the least recently used stay out."""
     worth: int = 200
@@ -41,6 +42,13 @@ class BundlePolicy:
     rest_ms: int = 600_000
     """Between two writes of one container."""
     codec: str = "zstd"
+    unused_factor: int = 1
+    """Of ``keep_seconds``: a value that was neither put nor found for so long is in no bundle that is written."""
+
+    @property
+    def unused_seconds(self) -> int:
+        """How long a value stays after its last use."""
+        return self.keep_seconds * self.unused_factor
 
 
 class Commands(Protocol):
@@ -89,8 +97,7 @@ class RedisTier:
         self._now = now
         self._background = background
         self._lock = threading.RLock()
-        self._values: OrderedDict[str, Shareable] = OrderedDict()
-        self._bytes = 0
+        self._bundle = Bundle(policy.max_bytes, policy.unused_seconds, now)
         self._lacking: dict[str, int] = {}
         """What Redis lacks of each value, in entries."""
         self._lacking_since: int | None = None
@@ -106,6 +113,7 @@ class RedisTier:
         if self._upstash.breaker.state != "closed":
             meter().breaker_open = True
         with self._lock:
+            self._bundle.forget_unused()
             if self._is_busy():
                 return
             if not self._loaded:
@@ -117,10 +125,7 @@ class RedisTier:
         """What the bundle has; a container's first load is waited for, within the budget."""
         self._wait_for_first()
         with self._lock:
-            found: dict[str, Cached] = {key: self._values[key] for key in keys if key in self._values}
-            for key in found:
-                self._values.move_to_end(key)
-            return found
+            return dict(self._bundle.find(keys))
 
     def put(self, items: Mapping[str, Cached]) -> None:
         """Adds to the bundle; when it is written is the policy's."""
@@ -128,10 +133,10 @@ class RedisTier:
             for key, value in items.items():
                 if not isinstance(value, Shareable):
                     continue
-                before = self._values.get(key)
+                before = self._bundle.put(key, value)
                 lacking = value.weight - (before.weight if before else 0)
                 self._lacking[key] = self._lacking.get(key, 0) + max(lacking, 0)
-                self._keep(key, value)
+            self._lacking = {key: lacking for key, lacking in self._lacking.items() if key in self._bundle}
             if self._lacking and self._lacking_since is None:
                 self._lacking_since = self._now()
 
@@ -139,19 +144,6 @@ class RedisTier:
         """Waits until nothing is under way; for tests and benchmarks."""
         if self._task is not None:
             self._task.join()
-
-    def _keep(self, key: str, value: Shareable) -> None:
-        if before := self._values.pop(key, None):
-            self._bytes -= before.size
-        if value.size > self._policy.max_bytes:
-            self._lacking.pop(key, None)
-            return
-        self._values[key] = value
-        self._bytes += value.size
-        while self._bytes > self._policy.max_bytes:
-            oldest, dropped = self._values.popitem(last=False)
-            self._bytes -= dropped.size
-            self._lacking.pop(oldest, None)
 
     def _is_due(self) -> bool:
         if self._lacking_since is None or self._now() < self._rest_until:
@@ -161,19 +153,17 @@ class RedisTier:
 
     def _load(self) -> None:
         try:
-            values = self._stored()
+            stored = self._stored()
         except RedisError:
             return
         except UnreadableError:
             self._metrics.count("unreadable")
-            values = {}
+            stored = {}
         with self._lock:
             self._loaded = True
-            mine = dict(self._values)
-            for key, value in (values | mine).items():
-                self._keep(key, _merged(value, values.get(key)))
+            self._bundle.take_over(stored)
 
-    def _stored(self) -> dict[str, Shareable]:
+    def _stored(self) -> dict[str, Kept]:
         try:
             text = self._upstash.execute(f"get_{self._reason}", "GET", self._key)
         except RedisError as error:
@@ -185,7 +175,7 @@ class RedisTier:
 
     def _save(self) -> None:
         with self._lock:
-            values, lacking = dict(self._values), self._lacking
+            values, lacking = self._bundle.in_use(), self._lacking
             self._lacking, self._lacking_since = {}, None
             self._rest_until = self._now() + self._policy.rest_ms
         text = pack(values, self._policy.codec)
@@ -199,7 +189,7 @@ class RedisTier:
                 self._lacking_since = self._lacking_since or self._now()
             return
         meter().ledger.stored(self._key, len(text))
-        self._metrics.count("bytes_raw", sum(value.size for value in values.values()))
+        self._metrics.count("bytes_raw", sum(each.value.size for each in values.values()))
         self._metrics.count("bytes_stored", len(text))
 
     def _start(self, work: Callable[[], None]) -> None:
@@ -217,8 +207,3 @@ class RedisTier:
         left = self._first_ends - self._background.clock()
         if self._first is not None and left > 0:
             self._first.join(left)
-
-
-def _merged(mine: Shareable, stored: Shareable | None) -> Shareable:
-    """A block with what Redis had of it beside; any other value as this container knows it."""
-    return mine.joined(stored) if isinstance(mine, Block) and isinstance(stored, Block) else mine

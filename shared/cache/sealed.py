@@ -1,8 +1,9 @@
 """Values in Redis that nobody else can read or write: what is stored is encrypted, and what was not is a miss.
 
-A text ``B1z…`` of ``codec`` becomes ``E1z``, then base64 of a random nonce of 96 bits, its bytes under AES-256-GCM, and
-the tag. Authenticated with them are form, codec and the Redis key, so that a value counts under its own key alone. The
-``1`` is the version of this form and of how the key is derived. See ``docs/adr/0010``.
+A text ``B2z…`` of ``codec`` becomes ``E2z``, then base64 of a random nonce of 96 bits, its bytes under AES-256-GCM, and
+the tag. Authenticated with them are both forms, codec and the Redis key: a value counts under its own key alone, and is
+never taken for another form of a bundle. The ``2`` of ``E2`` is the version of this form and of how the key is derived.
+See ``docs/adr/0010``.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from shared.telemetry import logger
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-SEALED: Final = "E1"
-PURPOSE: Final = b"budgie cache E1"
+SEALED: Final = "E2"
+PURPOSE: Final = b"budgie cache E2"
 """Keys of other purposes, or of later forms, that come from the same secret are others."""
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -94,7 +95,7 @@ def cipher_of(secret: str) -> AESGCM:
         SecretUnavailableError: it is too short to be one.
         ImportError: the artifact was built without the library (``ARTIFACT_SEALED``).
     """
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - 30 ms that only its users pay
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - 15 ms that only its users pay
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as above
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415 - as above
 
@@ -134,4 +135,4 @@ def unseal(cipher: AESGCM, key: str, text: object) -> str:
 
 def _bound(codec: str, key: str) -> bytes:
     """What a value is authenticated with. The codec is one character, so that no two pairs give the same."""
-    return f"{SEALED}{codec}{key}".encode("utf-8", "surrogatepass")
+    return f"{SEALED}{FORM}{codec}{key}".encode("utf-8", "surrogatepass")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from shared import keys
 
@@ -107,6 +107,13 @@ class ChannelList:
 
 Shareable = Block | ChannelList
 """Values that containers share; others stay in the process that made them."""
+
+
+class Kept(NamedTuple):
+    """A shared value, and when it was last put or found: seconds since 1970."""
+
+    value: Shareable
+    used: int
 
 
 def block_key(channel_id: str, block: int, erasures: int = 0) -> str:

@@ -105,8 +105,9 @@ class RedisContainers:
             tier.settle()
 
     def wait(self, seconds: float) -> None:
-        """The database's time is real."""
+        """The database's time is real, the containers' is the test's."""
         time.sleep(seconds)
+        self._clock.sleep(seconds)
 
     def close(self) -> None:
         """Ends their connections."""
@@ -244,8 +245,22 @@ def test_values_expire(containers: Containers) -> None:
     tier.put({KEY: VALUE})
     containers.settle()
     containers.wait(KEEP_SECONDS + 0.2)
-    finder = containers.start() if containers.shared else tier
-    assert finder.get([KEY]) == {}
+    assert tier.get([KEY]) == {}
+    assert containers.start().get([KEY]) == {}
+
+
+def test_a_value_expires_beside_others_that_are_put(containers: Containers) -> None:
+    """However often others are put meanwhile, and the tier shared anew, it is gone when its own time is up."""
+    tier, later = containers.start(), block_key(OTHER, 0)
+    tier.put({KEY: VALUE})
+    for _ in range(3):
+        containers.settle()
+        containers.wait(0.6)
+        tier.put({later: block(OTHER, 1, 2)})
+    containers.settle()
+    assert set(tier.get([KEY, later])) == {later}
+    if containers.shared:
+        assert set(containers.start().get([KEY, later])) == {later}
 
 
 def test_no_tier_keeps_nothing() -> None:

@@ -125,7 +125,7 @@ def test_what_lies_in_redis_is_sealed(stack: RunningStack) -> None:
             if found := command(stack, "GET", "budgie:p1"):
                 break
             time.sleep(0.1)
-    assert str(found).startswith("E1z")
+    assert str(found).startswith("E2z")
     assert in_text(f"{found} {command(stack, 'KEYS', '*')}", [tenant]) == []
 
 

@@ -8,9 +8,9 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.cache.codec import unpack
 from shared.cache.values import Block
 from shared.telemetry import logger
+from tests.blocks import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ def in_redis(values: Mapping[str, Any], tenants: Sequence[Tenant], *, sealed: bo
             raw = base64.b64decode(str(text)[3:]).decode("latin-1")
             found += in_text(f"{text}\n{raw}", tenants)
         else:
-            found += [f"{key}: {each}" for each in in_values(unpack(text), tenants)]
+            found += [f"{key}: {each}" for each in in_values(unpacked(text), tenants)]
     return found
 
 

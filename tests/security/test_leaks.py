@@ -202,7 +202,7 @@ def test_what_dynamodb_says_is_not_repeated(clock: FakeClock, code: str) -> None
     [
         (400, b'{"error":"ERR unknown command QZENQ, with args beginning with: QACMEQ"}'),
         (401, b'{"error":"WRONGPASS invalid token QACMEQ"}'),
-        (200, b'{"result":"B1zQACMEQ"}'),
+        (200, b'{"result":"B2zQACMEQ"}'),
         (502, b"<html>QACMEQ QZENQ</html>"),
         None,
     ],

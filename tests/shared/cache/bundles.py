@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from shared.cache.codec import unpack
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.values import Cached, Shareable, block_key
-from tests.blocks import CHANNEL, block
+from tests.blocks import CHANNEL, block, unpacked
 from tests.fakes import FakeUpstash
 
 KEY: Final = "budgie:p1"
@@ -27,7 +26,7 @@ def request(tier: RedisTier) -> None:
 
 def stored(upstash: FakeUpstash) -> dict[str, Shareable]:
     """The bundle in the database."""
-    return unpack(upstash.values[KEY])
+    return unpacked(upstash.values[KEY])
 
 
 def lacking(count: int, channel: str = CHANNEL) -> dict[str, Cached]:

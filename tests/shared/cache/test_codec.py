@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.cache.codec import FORM, MAX_RAW_BYTES, pack, unpack
-from shared.cache.values import Block, ChannelList, Shareable, UnreadableError, block_key, channels_key
+from shared.cache.values import Block, ChannelList, Kept, Shareable, UnreadableError, block_key, channels_key
 from shared.codings import GZIP_WBITS, zstd
 from shared.settings import CODECS
-from tests.blocks import CHANNEL, OTHER, block
+from tests.blocks import CHANNEL, OTHER, block, packed, unpacked
 
 ITEMS: dict[str, Shareable] = {
     block_key(CHANNEL, 0): block(CHANNEL, 1, 5),
@@ -43,11 +43,11 @@ def is_refused(text: object) -> bool:
 @pytest.mark.parametrize("codec", CODECS)
 def test_bundles_come_back(codec: str) -> None:
     """Values of both kinds, empty ones included, and the empty bundle, whole and in order; the text is ASCII."""
-    text = pack(ITEMS, codec)
+    text = packed(ITEMS, codec)
     assert text.isascii()
-    assert text.startswith(f"B1{codec[0]}")
-    assert list(unpack(text).items()) == list(ITEMS.items())
-    assert unpack(pack({}, codec)) == {}
+    assert text.startswith(f"B2{codec[0]}")
+    assert list(unpacked(text).items()) == list(ITEMS.items())
+    assert unpacked(packed({}, codec)) == {}
 
 
 @settings(deadline=None)
@@ -61,13 +61,26 @@ def test_bundles_come_back(codec: str) -> None:
 )
 def test_any_users_lists_come_back(items: dict[str, Shareable], codec: str) -> None:
     """Keys may hold any character."""
-    assert unpack(pack(items, codec)) == items
+    assert unpacked(packed(items, codec)) == items
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=len(ITEMS), max_size=len(ITEMS)))
+def test_the_times_of_use_come_back(used: list[int]) -> None:
+    """Each value's own, from 1970 to 2106."""
+    items = {key: Kept(ITEMS[key], each) for key, each in zip(ITEMS, used, strict=True)}
+    assert unpack(pack(items)) == items
+
+
+def test_a_value_takes_ten_bytes_beside_itself() -> None:
+    """Four of them for the time of its last use; a pack has four more."""
+    raw = zlib.decompress(base64.b64decode(packed(ITEMS, "gzip")[3:]), GZIP_WBITS)
+    assert len(raw) == 4 + sum(10 + len(key.encode()) + len(value.encode()) for key, value in ITEMS.items())
 
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_part_is_refused(codec: str) -> None:
     """A text that ends anywhere before its end."""
-    text = pack(ITEMS, codec)
+    text = packed(ITEMS, codec)
     assert all(is_refused(text[:length]) for length in range(len(text)))
     compressed = base64.b64decode(text[3:])
     for length in range(len(compressed)):
@@ -77,25 +90,25 @@ def test_a_part_is_refused(codec: str) -> None:
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_flipped_byte_never_changes_a_value(codec: str) -> None:
     """Whichever byte of what is stored is another, the bundle is refused or comes back as it was."""
-    text = pack(ITEMS, codec)
+    text = packed(ITEMS, codec)
     compressed = base64.b64decode(text[3:])
     for place in range(len(compressed)):
         for bit in (0x01, 0x10, 0x80, 0xFF):
             damaged = bytearray(compressed)
             damaged[place] ^= bit
             changed = text[:3] + base64.b64encode(damaged).decode()
-            assert is_refused(changed) or unpack(changed) == ITEMS
+            assert is_refused(changed) or unpacked(changed) == ITEMS
     for place in range(len(text)):
         changed = text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]
-        assert is_refused(changed) or unpack(changed) == ITEMS
+        assert is_refused(changed) or unpacked(changed) == ITEMS
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        None, 7, 1.5, True, [], ["B1z"], {"a": 1}, b"B1z",
-        "", "B", "B1", "B1z", "B1g", "B1x", "B1zé", "B1z!", "B1zAAA", "B1zAAAA", "B1g====",
-        "OK", "hello", "{}", "\ud800", "B1z\ud800", "B1\N{SNOWMAN}",
+        None, 7, 1.5, True, [], ["B2z"], {"a": 1}, b"B2z",
+        "", "B", "B2", "B2z", "B2g", "B2x", "B2zé", "B2z!", "B2zAAA", "B2zAAAA", "B2g====",
+        "OK", "hello", "{}", "\ud800", "B2z\ud800", "B2\N{SNOWMAN}",
     ],
 )  # fmt: skip
 def test_what_is_not_ours_is_refused(text: object) -> None:
@@ -105,15 +118,15 @@ def test_what_is_not_ours_is_refused(text: object) -> None:
 
 def test_another_form_is_refused() -> None:
     """A bundle of a newer or older form, or under another codec's letter, even when all else is right."""
-    text = pack(ITEMS)
-    for start in ("B2z", "B0z", "b1z", "B1g", "B1y", "C1z"):
+    text = packed(ITEMS)
+    for start in ("B1z", "B3z", "b2z", "B2g", "B2y", "C2z"):
         assert is_refused(start + text[3:])
 
 
 def test_trailing_bytes_are_refused() -> None:
     """A second frame, or anything else after the first."""
     for codec in CODECS:
-        text = pack(ITEMS, codec)
+        text = packed(ITEMS, codec)
         frame = base64.b64decode(text[3:])
         assert is_refused(text[:3] + base64.b64encode(frame + b"x").decode())
         assert is_refused(text[:3] + base64.b64encode(frame + frame).decode())
@@ -156,7 +169,7 @@ def test_a_frame_that_asks_for_a_large_window_is_refused() -> None:
     options = {module.CompressionParameter.window_log: 27, module.CompressionParameter.compression_level: 1}
     compressor = module.ZstdCompressor(options=options)
     frame = compressor.compress(b"") + compressor.compress(b"\x00" * 4) + compressor.flush()
-    assert is_refused(f"B1z{base64.b64encode(frame).decode()}")
+    assert is_refused(f"B2z{base64.b64encode(frame).decode()}")
 
 
 def test_the_largest_bundle_is_readable() -> None:
@@ -164,4 +177,4 @@ def test_the_largest_bundle_is_readable() -> None:
     items: dict[str, Shareable] = {
         block_key(CHANNEL, n): block(CHANNEL, n * 50 + 1, n * 50 + 50, "x" * 1_000) for n in range(60)
     }
-    assert unpack(pack(items)) == items
+    assert unpacked(packed(items)) == items

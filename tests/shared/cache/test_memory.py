@@ -44,6 +44,8 @@ class Model:
         elif step == "get":
             self.held.move_to_end(key)
         elif step == "put":
+            while self.held and next(iter(self.held.values()))[1] < self.clock.ms:
+                self.held.popitem(last=False)
             self.held.pop(key, None)
             if number + KEY_BYTES <= BOUND:
                 self.held[key] = number + KEY_BYTES, self.clock.ms + 10_000
@@ -106,3 +108,16 @@ def test_expiry_gives_its_bytes_back(clock: FakeClock) -> None:
     clock.ms += 1
     assert set(tier.get(["a", "b"])) == {"b"}
     assert tier.bytes_held == 100 + KEY_BYTES
+
+
+def test_what_nobody_asks_for_goes_in_time() -> None:
+    """A value that was not used for its time is gone with the next that is put, whatever was used since."""
+    clock = FakeClock()
+    tier = MemoryTier(BOUND, 10, clock.now)
+    tier.put({"erased": Sized(100)})
+    clock.sleep(6)
+    tier.put({"used": Sized(100)})
+    clock.sleep(4.001)
+    tier.get(["used"])
+    tier.put({"new": Sized(100)})
+    assert (len(tier), tier.bytes_held) == (2, 2 * (100 + KEY_BYTES))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from shared.cache.codec import pack
 from shared.cache.values import Cached, Shareable, block_key
-from tests.blocks import CHANNEL, OTHER, block
+from tests.blocks import CHANNEL, OTHER, block, packed
 from tests.fakes import FakeUpstash
 from tests.shared.cache.bundles import FIRST, KEY, Start, lacking, request, stored
 
@@ -19,8 +18,12 @@ def test_a_bundle_is_bounded(start: Start, upstash: FakeUpstash) -> None:
         number, count = random.randrange(30), random.randrange(1, 51)
         last = {block_key(CHANNEL, number): block(CHANNEL, number * 50 + 1, number * 50 + count)}
         tier.put(last)
-        assert tier._bytes == sum(value.size for value in tier._values.values()) <= 50_000
-        assert set(tier._lacking) <= set(tier._values)
+        assert (
+            tier._bundle.bytes_held
+            == sum(each.value.size for each in tier._bundle.in_use().values())
+            <= 50_000
+        )
+        assert set(tier._lacking) <= set(tier._bundle.in_use())
     request(tier)
     assert sum(value.size for value in stored(upstash).values()) <= 50_000
     assert stored(upstash).items() >= last.items()
@@ -41,10 +44,10 @@ def test_a_load_stays_within_the_bound(start: Start, upstash: FakeUpstash) -> No
     large: dict[str, Shareable] = {
         block_key(CHANNEL, n): block(CHANNEL, n * 50 + 1, n * 50 + 50) for n in range(20)
     }
-    upstash.values[KEY] = pack(large)
+    upstash.values[KEY] = packed(large)
     tier = start(max_bytes=40_000)
-    assert 0 < tier._bytes <= 40_000
-    assert list(tier.get(list(large))) == list(large)[-len(tier._values) :]
+    assert 0 < tier._bundle.bytes_held <= 40_000
+    assert list(tier.get(list(large))) == list(large)[-len(tier._bundle.in_use()) :]
 
 
 def test_containers_inherit(start: Start) -> None:

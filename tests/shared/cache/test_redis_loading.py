@@ -6,10 +6,9 @@ import time
 
 import pytest
 
-from shared.cache.codec import pack
 from shared.cache.redis import RedisTier
 from shared.cache.values import ChannelList, Shareable, block_key, channels_key
-from tests.blocks import CHANNEL, OTHER, block
+from tests.blocks import CHANNEL, OTHER, block, packed
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash
 from tests.shared.cache.bundles import FIRST, KEY, POLICY, SECOND, Start, lacking, request, stored
@@ -21,7 +20,7 @@ def test_a_container_loads_once(start: Start, upstash: FakeUpstash) -> None:
         FIRST: block(CHANNEL, 1, 50),
         channels_key("ada"): ChannelList((CHANNEL,)),
     }
-    upstash.values[KEY] = pack(bundle)
+    upstash.values[KEY] = packed(bundle)
     tier = start()
     for _ in range(3):
         request(tier)
@@ -40,7 +39,7 @@ def test_no_command_without_a_request(start: Start, upstash: FakeUpstash) -> Non
 
 def test_the_first_load_is_waited_for(start: Start, upstash: FakeUpstash) -> None:
     """Who asks while the first load is under way gets what it brings."""
-    upstash.values[KEY] = pack({FIRST: block(CHANNEL, 1, 50)})
+    upstash.values[KEY] = packed({FIRST: block(CHANNEL, 1, 50)})
     tier = start(load=False)
     tier.begin()
     assert tier.get([FIRST]) == lacking(50)
@@ -94,7 +93,7 @@ def test_an_open_breaker_is_not_knocked_at(start: Start, upstash: FakeUpstash, c
 
 def test_what_is_put_during_the_load_is_kept(start: Start, upstash: FakeUpstash) -> None:
     """Both what the load brings and what was learned meanwhile are there; of one block, all that either has."""
-    upstash.values[KEY] = pack({FIRST: block(CHANNEL, 1, 30), SECOND: block(CHANNEL, 51, 60)})
+    upstash.values[KEY] = packed({FIRST: block(CHANNEL, 1, 30), SECOND: block(CHANNEL, 51, 60)})
     upstash.gate.clear()
     tier = start(load=False)
     tier.begin()
@@ -110,7 +109,7 @@ def test_what_is_put_during_the_load_is_kept(start: Start, upstash: FakeUpstash)
 
 def test_a_list_that_changed_during_the_load_is_the_newer(start: Start, upstash: FakeUpstash) -> None:
     """What this container read of a user's channels goes before what Redis had."""
-    upstash.values[KEY] = pack({channels_key("ada"): ChannelList((CHANNEL,))})
+    upstash.values[KEY] = packed({channels_key("ada"): ChannelList((CHANNEL,))})
     tier = start(load=False)
     tier.put({channels_key("ada"): ChannelList((OTHER,))})
     request(tier)
@@ -118,7 +117,18 @@ def test_a_list_that_changed_during_the_load_is_the_newer(start: Start, upstash:
 
 
 @pytest.mark.parametrize(
-    "found", ["", "hello", "B2zAAAA", pack({FIRST: block(CHANNEL, 1, 50)})[:-9], 7, ["x"], "B1zé", "B1"]
+    "found",
+    [
+        "",
+        "hello",
+        "B3zAAAA",
+        packed({FIRST: block(CHANNEL, 1, 50)}).replace("B2", "B1"),
+        packed({FIRST: block(CHANNEL, 1, 50)})[:-9],
+        7,
+        ["x"],
+        "B2zé",
+        "B2",
+    ],
 )
 def test_an_unreadable_bundle_is_replaced(start: Start, upstash: FakeUpstash, found: object) -> None:
     """It counts once, is not asked for again, and goes at the next write."""

@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from shared.cache.codec import pack
 from shared.cache.values import ChannelList, block_key, channels_key
-from tests.blocks import CHANNEL, OTHER, block
+from tests.blocks import CHANNEL, OTHER, block, packed
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash
 from tests.shared.cache.bundles import FIRST, KEY, POLICY, SECOND, Start, lacking, request, stored
@@ -29,7 +28,7 @@ def test_enough_is_written_at_once(start: Start, upstash: FakeUpstash) -> None:
 
 def test_only_what_redis_lacks_counts(start: Start, upstash: FakeUpstash) -> None:
     """A block that grows by an entry is worth one entry, and one that Redis has is worth nothing."""
-    upstash.values[KEY] = pack({FIRST: block(CHANNEL, 1, 45)})
+    upstash.values[KEY] = packed({FIRST: block(CHANNEL, 1, 45)})
     tier = start()
     for last in (46, 47, 48):
         tier.put({FIRST: block(CHANNEL, 1, last)})
@@ -56,7 +55,7 @@ def test_patience_ends(start: Start, upstash: FakeUpstash, clock: FakeClock) -> 
 
 def test_a_changed_list_is_written_in_time(start: Start, upstash: FakeUpstash, clock: FakeClock) -> None:
     """A list of as many channels, but others, is written when patience ends."""
-    upstash.values[KEY] = pack({channels_key("ada"): ChannelList((CHANNEL,))})
+    upstash.values[KEY] = packed({channels_key("ada"): ChannelList((CHANNEL,))})
     tier = start()
     tier.put({channels_key("ada"): ChannelList((OTHER,))})
     clock.ms += POLICY.patience_ms
@@ -145,5 +144,5 @@ def test_the_codec_is_the_policys(start: Start, upstash: FakeUpstash, codec: str
     tier = start(codec=codec)
     tier.put(lacking(50))
     request(tier)
-    assert upstash.values[KEY][:3] == f"B1{codec[0]}"
+    assert upstash.values[KEY][:3] == f"B2{codec[0]}"
     assert start(codec="zstd").get([FIRST]) == lacking(50)

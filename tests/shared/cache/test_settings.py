@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.cache.build import build_cache
+from shared.cache.build import build_cache, bundle_policies
 from shared.cache.interface import NoTier
 from shared.cache.redis import RedisTier
 from shared.settings import Settings, SettingsError
@@ -107,3 +107,10 @@ def test_every_setting_arrives(clock: FakeClock) -> None:
     # An eighth, kept as long as anything in it may stand in.
     assert (cache.vouched._memory._max_bytes, cache.vouched._memory._keep_ms) == (972, 99_000)
     assert (cache.vouched._messages_ms, cache.vouched._channels_ms) == (88_000, 99_000)
+
+
+def test_unused_lists_stay_longer_than_unused_blocks() -> None:
+    """Texts of which nobody asks leave Redis after the time that is set; lists, which have none, after twice that."""
+    blocks, lists = bundle_policies(Settings(cache_keep_seconds=100, cache_codec="gzip"))
+    assert (blocks.keep_seconds, blocks.unused_seconds, blocks.codec) == (100, 100, "gzip")
+    assert (lists.keep_seconds, lists.unused_seconds, lists.codec) == (100, 200, "gzip")
