@@ -128,7 +128,8 @@ def list_public_channels(services: Services, user_id: str, listing: Listing) -> 
     """
     after = _position(listing.cursor, str, str)
     found = services.store.public_channels(listing.limit, (str(after[0]), str(after[1])) if after else None)
-    ids = [channel_id for _, channel_id in found]
+    # The index may have a channel twice while it is renamed.
+    ids = list(dict.fromkeys(channel_id for _, channel_id in found))
     heads = services.store.heads(ids)
     joined = services.store.roles(user_id, ids)
     open_ones = [
