@@ -77,12 +77,12 @@ def _channels(services: Services, user_id: str) -> Channels:
     remembered, tier = _remembered(services, user_id)
     if remembered:
         found, heads = both(
-            lambda: services.store.memberships(user_id),
+            lambda: _memberships(services, user_id),
             lambda: services.store.heads(remembered),
             services.background,
         )
     else:
-        found, heads = services.store.memberships(user_id), {}
+        found, heads = _memberships(services, user_id), {}
     memberships = {each.channel_id: each for each in found}
     lacking = [each for each in memberships if each not in heads]
     if lacking:
@@ -92,6 +92,13 @@ def _channels(services: Services, user_id: str) -> Channels:
     channels = tuple((heads[each], memberships[each]) for each in memberships if each in heads)
     services.cache.vouched.remember_list(user_id, channels, asked_at)
     return channels
+
+
+def _memberships(services: Services, user_id: str) -> list[Membership]:
+    """Read anew; a channel that the caller is found to be out of does not stand in from then on."""
+    found = services.store.memberships(user_id)
+    services.cache.vouched.narrow_list(user_id, {each.channel_id for each in found})
+    return found
 
 
 def _remembered(services: Services, user_id: str) -> tuple[tuple[str, ...], str]:
