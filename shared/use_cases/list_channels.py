@@ -16,6 +16,8 @@ from shared.services import Services
 
 MAX_TIME: Final = 10**14
 """Milliseconds; some time after the year 5000."""
+MAX_HINTED: Final = 500
+"""Heads that are read on a hint's word: five calls. Further ones are read when the memberships have named them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def _channels(services: Services, user_id: str) -> Channels:
     if remembered:
         found, heads = both(
             lambda: _memberships(services, user_id),
-            lambda: services.store.heads(remembered),
+            lambda: services.store.heads(remembered[:MAX_HINTED]),
             services.background,
         )
     else:

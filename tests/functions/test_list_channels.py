@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.services import compose
-from shared.settings import Settings
-from shared.store.memory import MemoryStore
-from tests.api import Api
-from tests.functions.chat import Chat
-
 if TYPE_CHECKING:
-    from tests.conftest import FakeClock
+    from tests.functions.chat import Chat
 
 MANY_PAGES = 20
 
@@ -194,22 +187,6 @@ def test_public_channels_come_by_name_on_pages_without_loss(chat: Chat, limit: i
         chat.create(name=name)
     chat.create(name="between", members=["grace"])
     assert walk(chat, "grace", scope="public", limit=limit) == ["alpha", "alpha", "Bravo", "charlie", "delta"]
-
-
-@dataclass
-class Renaming(MemoryStore):
-    """The index still has each channel under its old name, and already under the new one."""
-
-    def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
-        """Each twice."""
-        return [each for each in super().public_channels(limit, after) for _ in range(2)]
-
-
-def test_a_public_channel_is_listed_once_while_it_is_renamed(clock: FakeClock) -> None:
-    """Whatever the index says, which lags."""
-    chat = Chat(Api(compose(Settings(), Renaming(), clock.now, clock.sleep)), clock)
-    channel = chat.channel()
-    assert [each["id"] for each in chat.listing("grace", scope="public")["channels"]] == [channel]
 
 
 @pytest.mark.parametrize(("scope", "other"), [("mine", "public"), ("public", "mine")])
