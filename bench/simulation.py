@@ -1,9 +1,9 @@
 """A deterministic simulation of the chat under faults: ``python -m bench.simulation``.
 
-Many small worlds, each from a seed: containers that pause and die, a DynamoDB that throttles, loses answers and
-tears reads, a Redis that lags, loses, delays, garbles and refuses, and clients that retry. The code of ``shared/``
-runs as it is; every answer is judged. ``--seed N`` lives one world again and prints its steps; ``--mutants`` lists
-the planted bugs that the judge is tried on, ``--mutant NAME`` runs one.
+Many small worlds, each from a seed: containers that pause and die, a DynamoDB that throttles, loses answers, tears
+reads and shows transactions in part, a Redis that lags, loses, delays, garbles and refuses, and clients that retry.
+The code of ``shared/`` runs as it is; every answer is judged. ``--seed N`` lives one world again and prints its steps;
+``--mutants`` lists the planted bugs that the judge is tried on, ``--mutant NAME`` runs one.
 """
 
 from __future__ import annotations

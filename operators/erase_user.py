@@ -14,7 +14,7 @@ from typing import Final
 from operators.reading import all_members, channels_of, standing_of
 from shared.log_reader import DEAD_MS, mend_preview
 from shared.messages import preview_of, redacted
-from shared.model import Head, Kind, Member, Membership, Role
+from shared.model import Former, Head, Kind, Member, Membership, Role
 from shared.store.interface import Store
 
 TRIES: Final = 20
@@ -54,17 +54,28 @@ class Eraser:
         Costs a read unit for each 4 KB of the logs that they ever wrote in, and a write unit for each message (KB).
         """
         self.leave(user_id)
-        formers = self.store.former_memberships(user_id)
+        formers = self._settled_formers(user_id)
         if not formers:
-            return Erased(0, 0, returned=False)
-        self.say(f"waiting {DEAD_MS // 1000} s for posts under way to end")
-        self.sleep(DEAD_MS / 1000)
+            return Erased(0, 0, returned=bool(self.store.memberships(user_id)))
         messages = sum(self.redact(user_id, former.channel_id) for former in formers)
         self.say(f"waiting {self.stand_in_seconds:g} s, as long as pages and lists may stand in")
         self.sleep(self.stand_in_seconds)
         for former in formers:
             self.store.forget_former(user_id, former)
         return Erased(len(formers), messages, returned=bool(self.store.memberships(user_id)))
+
+    def _settled_formers(self, user_id: str) -> list[Former]:
+        """Where nothing of the user's is under way any more.
+
+        What somebody else ended just now may be seen in part, the membership gone and no former one yet: so they are
+        read again after the wait, and waited for where there is another one.
+        """
+        formers: list[Former] | None = None
+        while formers != (found := self.store.former_memberships(user_id)):
+            formers = found
+            self.say(f"waiting {DEAD_MS // 1000} s for posts under way to end")
+            self.sleep(DEAD_MS / 1000)
+        return found
 
     def leave(self, user_id: str) -> None:
         """Ends all memberships: a post that is not committed now never will be."""
@@ -103,8 +114,9 @@ class Eraser:
             self.store.archive_channel(head.channel_id, self.now())  # Nobody is left to talk to.
         current: Membership | None = membership
         while current is not None and not self.store.remove_member(current):
-            current = self.store.membership(membership.channel_id, membership.user_id)
-            if current is not None and current.role is Role.OWNER:
+            seen, current = current, self.store.membership(membership.channel_id, membership.user_id)
+            # Who was made an owner just now is removed as one first: there may be others.
+            if current is not None and seen.role is current.role is Role.OWNER:
                 self._hand_over(current)
 
     def _hand_over(self, owner: Membership) -> None:

@@ -6,6 +6,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Final
@@ -72,9 +73,10 @@ class Connections:
         return response, answer
 
     def close(self) -> None:
-        """Closes what rests."""
-        while self._idle:
-            self._idle.pop()[0].close()
+        """Closes what rests; another thread may do the same."""
+        with suppress(IndexError):
+            while True:
+                self._idle.pop()[0].close()
 
     def _kept(self) -> HTTPConnection | None:
         """The one used last, if the other end still holds it."""

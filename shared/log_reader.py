@@ -32,7 +32,8 @@ DEAD_MS: Final = 15_000
 """A hole at the end of the log after this time is settled too: its writer's function (10 s) has ended."""
 PREVIEW_SEARCH: Final = 25
 PREVIEW_SEARCHES: Final = 10
-"""A preview is looked for in at most so many queries of so many entries."""
+PREVIEW_MENDS: Final = 5
+"""A preview is looked for in at most so many queries of so many entries, while others move it so many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +156,28 @@ def _next(found: dict[int, Entry], seq: int) -> Entry | None:
 
 
 def mend_preview(log: Log, channel_id: str, voided: int) -> None:
-    """Shows the latest message before a void, where the head still shows the message that never came.
+    """Shows the latest message before a void, where the head shows the message that never came, or an earlier one.
 
-    The head is read before the entries: a redaction in between is one that the correction then sees.
+    An earlier one was put back by somebody who did not see the latest yet. The head is read before the entries: a
+    redaction in between is one that the correction then sees.
     """
-    head = log.head(channel_id)
-    if head is None or head.last is None or head.last.seq != voided:
-        return  # Somebody posted since: one read unit instead of a query and a write that fails.
-    up_to, latest = voided - 1, None
+    for _ in range(PREVIEW_MENDS):
+        head = log.head(channel_id)
+        shown = head.last.seq if head and head.last else 0
+        if head is None or shown > voided:
+            return  # Somebody posted since: one read unit instead of a query and a write that fails.
+        latest = _latest_message(log, channel_id, voided - 1)
+        if shown < voided and (latest is None or latest.seq <= shown):
+            return
+        if log.correct_preview(channel_id, shown, preview_of(latest) if latest else None, head.erasures):
+            return
+
+
+def _latest_message(log: Log, channel_id: str, up_to: int) -> Entry | None:
     for _ in range(PREVIEW_SEARCHES):
         entries = log.latest_entries(channel_id, up_to, PREVIEW_SEARCH)
         latest = next((entry for entry in entries if entry.body is not None), None)
         if latest or not entries:
-            break
+            return latest
         up_to = entries[-1].seq - 1
-    log.correct_preview(channel_id, voided, preview_of(latest) if latest else None, head.erasures)
+    return None

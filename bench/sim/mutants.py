@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bench.sim import planted, planted_bundles, planted_erasures, planted_pages
+from bench.sim import planted, planted_bundles, planted_erasures, planted_pages, planted_posts
 from bench.sim.containers import Code
 
 
@@ -48,6 +48,12 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "writes the receipt outside of the transaction", Code(store=planted.ReceiptApart)
     ),
     "batch-in-parts": Mutant("writes the entries of a batch one by one", Code(store=planted.CommitsInParts)),
+    "replay-in-part": Mutant(
+        "answers a repeated post with the messages that are seen yet", Code(post=planted_posts.replay_in_part)
+    ),
+    "acknowledge-in-part": Mutant(
+        "acknowledges a batch of which only the first is seen", Code(post=planted_posts.acknowledge_in_part)
+    ),
     "stale-for-ever": Mutant(
         "lets pages stand in beyond the freshness time", Code(vouched=planted.NeverTooOld)
     ),

@@ -7,9 +7,10 @@ from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from shared import keys
 from shared.errors import StoreThrottledError, StoreUnavailableError
 from shared.model import Entry, Head, Look, Membership, Preview
-from shared.store.interface import Commit, Contended, Outcome, Taken
+from shared.store.interface import Commit, Committed, Contended, Outcome, Taken
 
 if TYPE_CHECKING:
     from bench.sim.containers import Container
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GATHER: Final = 0.1
 """How often people come together where something is erased."""
+LOST_MEANWHILE: Final = 0.1
+"""How often the writer of a transaction that is seen in part hears no answer."""
 REPEATABLE: Final = frozenset(
     {
         "take",
@@ -78,11 +81,23 @@ class SimStore:
 
     def _entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         if last <= first or not self._is_torn():
-            return self._truth.entries(channel_id, first, last)
+            return self._seen(channel_id, first, last)
         middle = self._world.rng.randint(first, last - 1)
-        begin = self._truth.entries(channel_id, first, middle)
+        begin = self._seen(channel_id, first, middle)
         self._world.loop.wait(self._world.rng.uniform(0, 30))
-        return begin + self._truth.entries(channel_id, middle + 1, last)
+        return begin + self._seen(channel_id, middle + 1, last)
+
+    def latest_entries(self, channel_id: str, up_to: int, limit: int) -> list[Entry]:
+        """See ``Log``."""
+        return self._call("latest_entries", self._seen, channel_id, 0, up_to)[::-1][:limit]
+
+    def entry_after(self, channel_id: str, seq: int) -> Entry | None:
+        """See ``Log``."""
+        later = self._call("entry_after", self._seen, channel_id, seq + 1, keys.MAX_SEQ)
+        return later[0] if later else None
+
+    def _seen(self, channel_id: str, first: int, last: int) -> list[Entry]:
+        return self._world.unseen.seen(channel_id, self._truth.entries(channel_id, first, last))
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """See ``Channels``."""
@@ -115,13 +130,26 @@ class SimStore:
         return self._call("commit", self._commit, commit)
 
     def _commit(self, commit: Commit) -> Outcome:
-        return self._truth.commit(commit)
+        outcome = self._truth.commit(commit)
+        if isinstance(outcome, Committed) and self._is_torn():
+            self._apply_in_parts(commit)
+        return outcome
+
+    def _apply_in_parts(self, commit: Commit) -> None:
+        """DynamoDB answers when all is seen, unless its answer is lost."""
+        self._world.count("transaction seen in part")
+        self._world.unseen.hide(commit.channel_id, commit.entries)
+        if self._world.chance(LOST_MEANWHILE):
+            raise self._failure("after", "commit")
+        for entry in commit.entries:
+            self._world.unseen.wait_for(commit.channel_id, entry.seq)
 
     def void(self, channel_id: str, entry: Entry) -> Entry:
         """See ``Log``."""
         return self._call("void", self._void, channel_id, entry)
 
     def _void(self, channel_id: str, entry: Entry) -> Entry:
+        self._world.unseen.wait_for(channel_id, entry.seq)
         standing = self._truth.void(channel_id, entry)
         if standing is entry:
             self._world.voids += 1

@@ -16,6 +16,7 @@ from bench.sim.ledger import Ledger
 from bench.sim.pages import WrongError
 from bench.sim.redis import SimRedis
 from bench.sim.result import Result
+from bench.sim.unseen import Unseen
 from bench.sim.weather import FINE, OUTAGE, QUIET_MS, SKEW_MS, Phase, next_phase
 from shared.cache.redis import BundlePolicy
 from shared.messages import Draft, encode, preview
@@ -50,6 +51,7 @@ class World:
         self.loop = Loop()
         self.began = self.loop.now
         self.truth = MemoryStore()
+        self.unseen = Unseen(self.loop, self.rng)
         self.ledger = Ledger(self)
         self.judge = Judge(self.ledger)
         self.redis = SimRedis(self)

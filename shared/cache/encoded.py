@@ -45,7 +45,8 @@ def recall(memory: Tier, head: Head, first: int, last: int, coding: str) -> byte
     """The page, if it was encoded before and is still the same."""
     key = encoded_key(head.channel_id, first, last, coding)
     # Its blocks are asked for too, so that they count as used: the next post is caught up with from them.
-    blocks = (block_key(head.channel_id, each) for each in range(block_of(first), block_of(last) + 1))
+    numbers = range(block_of(first), block_of(last) + 1)
+    blocks = (block_key(head.channel_id, each, head.erasures) for each in numbers)
     page = memory.get([key, *blocks]).get(key)
     if isinstance(page, EncodedPage) and page.of == state(head, first, last):
         return page.body

@@ -6,7 +6,7 @@ served as it was vouched for, to a caller whose membership was vouched for as re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -109,6 +109,14 @@ class Vouched:
     ) -> None:
         """After a caller's channels were read; ``asked_at`` (ms) is when that began."""
         self._memory.put({f"l{user_id}": VouchedList(channels, asked_at)})
+
+    def narrow_list(self, user_id: str, channel_ids: Set[str]) -> None:
+        """After the caller's memberships were read: leaves these channels in their list, and no others."""
+        key = f"l{user_id}"
+        found = get_one(self._memory, key, VouchedList)
+        if found and not channel_ids >= {head.channel_id for head, _ in found.channels}:
+            kept = tuple(each for each in found.channels if each[0].channel_id in channel_ids)
+            self._memory.put({key: replace(found, channels=kept)})
 
     def recall_list(self, user_id: str) -> tuple[tuple[Head, Membership], ...] | None:
         """The caller's channels, if they are fresh."""

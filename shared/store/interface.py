@@ -93,8 +93,8 @@ class Log(Protocol):
     def void(self, channel_id: str, entry: Entry) -> Entry:
         """Settles a hole: the entry that stands there now, the void given or what was there before it."""
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> None:
-        """Replaces the preview, if it is still that of position ``seq``; 0 where there was none.
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
+        """Replaces the preview, if it is still that of position ``seq`` (0 where there was none); whether it was.
 
         Not if messages were redacted since ``erasures``, under which the preview was made: it may show one of them.
         """

@@ -96,12 +96,14 @@ class MemoryStore(MemoryErasures):
         with self._lock:
             return self._log(channel_id).setdefault(entry.seq, entry)
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> None:
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
         """See ``Log``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            if head and head.erasures == erasures and (head.last.seq if head.last else 0) == seq:
-                self._heads[channel_id] = replace(head, last=preview)
+            if head is None or head.erasures != erasures or (head.last.seq if head.last else 0) != seq:
+                return False
+            self._heads[channel_id] = replace(head, last=preview)
+            return True
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """See ``Log``."""

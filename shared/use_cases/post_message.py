@@ -19,7 +19,7 @@ from shared.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from shared.log_reader import mend_preview
+from shared.log_reader import PATIENCE_SECONDS, mend_preview
 from shared.messages import Draft, encode, preview, request_hash
 from shared.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
 from shared.rate_limit import Rate, Verdict, decide
@@ -102,12 +102,21 @@ class _Post:
         raise ContentionError(retry_after=1)
 
     def replay(self, receipt: Receipt) -> Posted:
-        """What the first request under this key was answered."""
+        """What the first request under this key was answered.
+
+        A receipt may be seen a moment before its messages: DynamoDB isolates a transaction from each read of one item,
+        not from reads of several.
+        """
         if receipt.request_hash != self._hash:
             raise IdempotencyKeyReusedError
         first = receipt.seq - receipt.count + 1
-        entries = self._store.entries(self._channel_id, first, receipt.seq)
-        return Posted([_body(entry) for entry in entries], receipt.seq, None)
+        for wait in (*PATIENCE_SECONDS, None):
+            entries = self._store.entries(self._channel_id, first, receipt.seq)
+            if len(entries) == receipt.count:
+                return Posted([_body(entry) for entry in entries], receipt.seq, None)
+            if wait is not None:
+                self._services.sleep(wait)
+        raise CommitUnknownError(retry_after=1)
 
     def _decide(self) -> Verdict:
         verdict = decide(self._rate, self._membership.tat, self._services.now(), len(self._drafts))
@@ -171,13 +180,14 @@ class _Post:
     def _void(self, entries: list[Entry]) -> bool:
         """Gives the positions up; False where the messages stand there after all, because an answer was lost.
 
-        Either the messages or the voids stand for ever, so this also finds out what came of a failed commit.
+        Either the messages or the voids stand for ever, so this also finds out what came of a failed commit. All are
+        asked for: a reader may see one message of a transaction before the others, a write waits until it is over.
         """
         try:
-            for entry in entries:
-                standing = self._store.void(self._channel_id, replace(entry, body=None))
-                if standing.body is not None:
-                    return False
+            voids = [replace(entry, body=None) for entry in entries]
+            standing = [self._store.void(self._channel_id, void) for void in voids]
+            if standing[0].body is not None:
+                return False
             mend_preview(self._store, self._channel_id, entries[-1].seq)
         except UnavailableError as error:
             raise CommitUnknownError(retry_after=1) from error

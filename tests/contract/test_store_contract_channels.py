@@ -67,6 +67,14 @@ def test_more_heads_than_one_call_gives(store: Store) -> None:
     assert store.heads([]) == {}
 
 
+def test_a_channel_that_is_asked_for_twice(store: Store) -> None:
+    """An index may name it twice while it is renamed: one answer, no refusal (DynamoDB refuses a key named twice)."""
+    ada = user()
+    channel, other = open_channel(store, ada), open_channel(store, ada)
+    assert set(store.heads([channel, other, channel])) == {channel, other}
+    assert set(store.roles(ada, [channel, channel])) == {channel}
+
+
 def test_a_users_roles_in_some_channels(store: Store) -> None:
     """Only memberships that exist, only in the channels asked about."""
     ada, eve = user(), user()

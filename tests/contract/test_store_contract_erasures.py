@@ -137,11 +137,11 @@ def test_a_preview_from_before_a_redaction_does_not_come_back(store: Store, befo
     old, new = Preview(1, "eve", "secret", NOW), Preview(1, ERASED, "", NOW)
     store.count_erasure(channel, user())
     standing = head_of(store, channel).last
-    store.correct_preview(channel, 2, old, before)
+    assert not store.correct_preview(channel, 2, old, before)
     assert head_of(store, channel).last == standing
-    store.correct_preview(channel, 2, new, before + 1)
+    assert store.correct_preview(channel, 2, new, before + 1)
     assert head_of(store, channel).last == new
-    store.correct_preview(channel, 0, old, before)
+    assert not store.correct_preview(channel, 0, old, before)
     assert head_of(store, channel).last == new
 
 

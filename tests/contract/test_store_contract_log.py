@@ -160,7 +160,7 @@ def test_a_preview_is_corrected_while_it_is_still_that_one(store: Store) -> None
     channel = open_channel(store, user())
     take(store, channel, 3)
     earlier = Preview(2, "eve", "earlier", NOW - 5)
-    store.correct_preview(channel, 3, earlier, 0)
+    assert store.correct_preview(channel, 3, earlier, 0)
     head = head_of(store, channel)
     assert (head.seq, head.last) == (3, earlier)
 
@@ -169,7 +169,7 @@ def test_a_preview_goes_where_no_message_is_left(store: Store) -> None:
     """None takes it away, as in a new channel; the next post shows its own."""
     channel = open_channel(store, user())
     take(store, channel)
-    store.correct_preview(channel, 1, None, 0)
+    assert store.correct_preview(channel, 1, None, 0)
     assert head_of(store, channel).last is None
     take(store, channel)
     assert head_of(store, channel).last == replace(SHOWN, seq=2)
@@ -179,11 +179,11 @@ def test_a_preview_comes_back_where_there_was_none(store: Store) -> None:
     """Position 0 stands for no preview, and for no channel either."""
     channel = open_channel(store, user())
     first, second = Preview(1, "eve", "first", NOW), Preview(2, "eve", "second", NOW)
-    store.correct_preview(channel, 0, first, 0)
-    store.correct_preview(channel, 0, second, 0)
+    assert store.correct_preview(channel, 0, first, 0)
+    assert not store.correct_preview(channel, 0, second, 0)
     assert head_of(store, channel).last == first
     unknown = keys.new_channel_id()
-    store.correct_preview(unknown, 0, first, 0)
+    assert not store.correct_preview(unknown, 0, first, 0)
     assert store.head(unknown) is None
 
 
@@ -193,10 +193,10 @@ def test_a_preview_that_moved_on_stays(store: Store, correction: Preview | None)
     channel = open_channel(store, user())
     take(store, channel)
     take(store, channel)
-    store.correct_preview(channel, 1, correction, 0)
+    assert not store.correct_preview(channel, 1, correction, 0)
     assert head_of(store, channel).last == replace(SHOWN, seq=2)
     unknown = keys.new_channel_id()
-    store.correct_preview(unknown, 1, correction, 0)
+    assert not store.correct_preview(unknown, 1, correction, 0)
     assert store.head(unknown) is None
 
 

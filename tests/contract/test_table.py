@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
-from botocore.session import get_session
 
 from shared.aws.client import THROTTLES
 from shared.errors import ContentionError, StoreThrottledError, StoreUnavailableError
@@ -166,6 +165,27 @@ def test_joining_is_repeated_after_a_conflict(meter: Meter) -> None:
     assert (played.client.operations, meter.conflicts) == (["transact_write_items"] * 2, 1)
 
 
+UNDER_WAY = refusal("TransactionInProgressException")
+
+
+def test_a_transaction_that_is_under_way_is_not_taken_for_somebody_elses() -> None:
+    """It is asked for by its token until it is over: under another one it would meet what it wrote itself."""
+    played = Played(UNDER_WAY, UNDER_WAY, {})
+    assert played.store.create_channel(HEAD, [MEMBERSHIP]) is None
+    first, *others = [arguments for _, arguments in played.client.calls]
+    assert others == [first] * 2
+    assert played.slept == list(THROTTLED_SECONDS[:2])
+    assert played.store.commit(commitment(HEAD.channel_id, "ada", entry(1))) == Committed()
+    assert played.client.calls[-1][1]["ClientRequestToken"] != first["ClientRequestToken"]
+
+
+def test_a_transaction_that_stays_under_way_is_contended() -> None:
+    """The caller tries again at the same position, and meets there what came of it."""
+    played = Played(UNDER_WAY)
+    assert played.store.commit(commitment(HEAD.channel_id, "ada", entry(1))) == Contended()
+    assert played.slept == list(THROTTLED_SECONDS)
+
+
 def test_a_transaction_refused_for_another_reason() -> None:
     """It is throttling when a post is refused, contention when a change of members is."""
     refused = cancelled("ThrottlingError", "None")
@@ -176,13 +196,14 @@ def test_a_transaction_refused_for_another_reason() -> None:
 
 
 def test_a_throttled_transaction_is_tried_again() -> None:
-    """As it is, after a wait: nothing was written, and botocore does not try it again."""
+    """As it is but under another token, after a wait: nothing was written, and botocore does not try it again."""
     commit = commitment(HEAD.channel_id, "ada", entry(1))
     throttled = cancelled("ThrottlingError", "TransactionConflict")
     played = Played(throttled, cancelled("None", "ProvisionedThroughputExceeded"), {})
     assert played.store.commit(commit) == Committed()
-    first, *others = [arguments for _, arguments in played.client.calls]
+    first, *others = [arguments["TransactItems"] for _, arguments in played.client.calls]
     assert others == [first] * 2
+    assert len({arguments["ClientRequestToken"] for _, arguments in played.client.calls}) == 3
     assert played.slept == list(THROTTLED_SECONDS[:2])
 
 
@@ -271,12 +292,3 @@ def test_every_call_asks_for_its_units() -> None:
     *single, (_, transaction) = played.client.calls
     writes = [arguments for write in transaction["TransactItems"] for arguments in write.values()]
     assert all(each["TableName"] == "table" for each in [*(arguments for _, arguments in single), *writes])
-
-
-def test_repeats_of_a_transaction_are_the_clients_to_tell() -> None:
-    """Its ``ClientRequestToken`` is left out, so that either client makes one and keeps it through its own retries."""
-    played = Played({})
-    played.table.transact({"Put": {}})
-    assert "ClientRequestToken" not in played.client.calls[0][1]
-    model = get_session().get_service_model("dynamodb").operation_model("TransactWriteItems")
-    assert model.idempotent_members == ["ClientRequestToken"]

@@ -27,6 +27,7 @@ class Outage(MemoryStore):
     """A storage whose vouching reads fail while it is down."""
 
     down: bool = False
+    heads_down: bool = False
     clock: Clock | None = None
     slow_ms: int = 0
     """What reading a log takes."""
@@ -48,8 +49,10 @@ class Outage(MemoryStore):
         return super().memberships(user_id)
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
-        """Fails while down."""
+        """Fails while down, or while these alone are."""
         self._check()
+        if self.heads_down:
+            raise StoreUnavailableError(retry_after=1)
         return super().heads(channel_ids)
 
     def _check(self) -> None:
@@ -131,6 +134,19 @@ def test_a_list_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outa
     assert chat.api("GET", "/v1/channels", user="grace").status == 503
     chat.clock.ms += 2_000
     assert chat.api("GET", "/v1/channels").status == 503
+
+
+def test_who_was_found_to_be_out_is_shown_no_stale_channel(chat: Chat, channel: str, store: Outage) -> None:
+    """The memberships were read and say so, the heads were not: the rest of the list stands in, without its preview."""
+    other = chat.channel("grace")
+    assert {each["id"] for each in chat.listing("grace")["channels"]} == {channel, other}
+    chat.remove(channel, "grace")
+    store.heads_down = True
+    for _ in range(2):
+        stale = chat.api("GET", "/v1/channels", user="grace")
+        assert (stale.status, stale.headers["x-cache"]) == (200, "stale")
+        assert [each["id"] for each in stale.json["channels"]] == [other]
+        store.down = True
 
 
 def test_after_an_outage_all_is_fresh_again(chat: Chat, channel: str, store: Outage) -> None:

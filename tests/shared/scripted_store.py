@@ -51,9 +51,9 @@ class ScriptedStore(MemoryStore):
         """A step."""
         return self._step("void", lambda: MemoryStore.void(self, channel_id, entry))
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> None:
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
         """A step."""
-        self._step(
+        return self._step(
             "correct_preview",
             lambda: MemoryStore.correct_preview(self, channel_id, seq, preview, erasures),
         )

@@ -1,15 +1,18 @@
-"""Kept connections over TLS: who is trusted, and that a connection is used again."""
+"""Kept connections: over TLS who is trusted, and that one is used again; and two threads that close them."""
 
 from __future__ import annotations
 
 import ipaddress
 import ssl
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -109,3 +112,20 @@ def test_a_server_that_nobody_vouches_for_is_not_asked(certificate: Path) -> Non
             Connections(url, 5, 5).post("/", {"authorization": "secret"}, b"secret")
         assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
     assert asked == []
+
+
+class Contended(deque[Any]):
+    """Another thread takes the last one as soon as somebody has seen that it is there."""
+
+    def __len__(self) -> int:
+        seen = super().__len__()
+        self.clear()
+        return seen
+
+
+def test_two_threads_may_close_the_same_connections() -> None:
+    """A container wakes, and both reads of its first request find that all that was kept is gone."""
+    connections = Connections("http://127.0.0.1:9", 5, 5)
+    connections._idle = Contended([(HTTPConnection("127.0.0.1:9"), 0.0)])
+    connections.close()
+    connections.close()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from shared.log_reader import DEAD_MS, mend_preview
+from functools import partial
+
+from shared.log_reader import DEAD_MS, PREVIEW_MENDS, DirectLogReader, mend_preview
 from shared.messages import preview_of
 from shared.model import Entry
-from tests.contract.samples import open_channel
+from shared.store.memory import MemoryStore
+from tests.contract.samples import head_of, open_channel
 from tests.shared.holes import World, kinds
-from tests.shared.scripted_store import after
+from tests.shared.scripted_store import after, answers
 
 
 def test_a_void_that_was_shown_gives_way_to_the_latest_message(world: World) -> None:
@@ -52,6 +55,42 @@ def test_a_first_message_committed_after_a_later_void_is_shown(world: World) -> 
     world.commit(1)
     world.read()
     assert world.shown() == preview_of(world.store.entries(world.channel, 1, 1)[0])
+
+
+def test_a_reader_whose_look_came_before_the_preview_was_put_back_puts_it_right(world: World) -> None:
+    """It remembers the message that came in between: nobody reads that from the storage again and sees it."""
+    world.take(3)
+    world.commit(1)
+    head = head_of(world.store, world.channel)
+    world.store.void(world.channel, Entry(3, 3, 0, None))
+    mend_preview(world.store, world.channel, 3)
+    world.commit(2)
+    reader = DirectLogReader(world.store, world.clock.sleep, world.clock.now)
+    assert kinds(reader.read(head, 1, 3)) == [True, True, False]
+    assert world.shown() == preview_of(world.store.entries(world.channel, 2, 2)[0])
+
+
+def test_of_two_who_put_a_preview_right_the_better_informed_wins(world: World) -> None:
+    """The other one's came first: it is looked at again."""
+    world.take(3)
+    world.commit(1)
+    [first] = world.store.entries(world.channel, 1, 1)
+    world.store.void(world.channel, Entry(3, 3, 0, None))
+    world.commit(2)
+    put_back = partial(MemoryStore.correct_preview, world.store, world.channel, 3, preview_of(first), 0)
+    world.store.plan("correct_preview", after(put_back))
+    mend_preview(world.store, world.channel, 3)
+    assert world.shown() == preview_of(world.store.entries(world.channel, 2, 2)[0])
+
+
+def test_a_preview_that_moves_all_the_time_is_let_be(world: World) -> None:
+    """Bounded tries: whoever moves it shows something later, or puts it right in their turn."""
+    world.take(2)
+    world.commit(1)
+    world.store.void(world.channel, Entry(2, 2, 0, None))
+    world.store.plan("correct_preview", *[answers(False)] * 20)  # noqa: FBT003 - what it answers
+    mend_preview(world.store, world.channel, 2)
+    assert world.store.calls.count("correct_preview") == PREVIEW_MENDS
 
 
 def test_a_void_that_was_not_shown_leaves_the_preview(world: World) -> None:

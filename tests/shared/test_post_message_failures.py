@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -12,10 +13,11 @@ from shared.errors import (
     StoreUnavailableError,
     UnavailableError,
 )
+from shared.log_reader import PATIENCE_SECONDS
 from shared.store.interface import Contended
 from shared.use_cases.post_message import MAX_COMMITS, MAX_TAKES
 from tests.shared.posting import Chat, messages, texts
-from tests.shared.scripted_store import Step, after, answers, fails, loses_its_answer
+from tests.shared.scripted_store import Step, after, answers, fails, loses_its_answer, passes
 
 KEYS = pytest.mark.parametrize("key", [None, "k1"])
 
@@ -177,6 +179,43 @@ def test_a_repeat_while_the_first_is_unknown_posts_once(chat: Chat) -> None:
     assert chat.post("hello", key="k1").bodies == repeats[0].bodies
     assert repeats[0].replayed
     assert chat.log() == ["hello"]
+
+
+# --- a transaction that is seen in part: what it wrote becomes visible one item after the other ---
+
+
+def test_a_replay_waits_for_the_rest_of_its_transaction(chat: Chat) -> None:
+    """The receipt is there, of the messages none or one: the answer is the first one's all the same."""
+    first = chat.post("one", "two", "three", key="k1")
+    [one, *_] = chat.store.entries(chat.channel, 1, 3)
+    chat.store.plan("entries", answers([]), answers([one]))
+    assert chat.post("one", "two", "three", key="k1").bodies == first.bodies
+    assert chat.clock.slept == list(PATIENCE_SECONDS[:2])
+
+
+def test_a_replay_without_its_messages_is_no_answer(chat: Chat) -> None:
+    """They do not come within the time of a request: 503, and the same key asks again."""
+    chat.post("one", key="k1")
+    chat.store.plan("entries", *[answers([])] * (len(PATIENCE_SECONDS) + 1))
+    with pytest.raises(CommitUnknownError) as caught:
+        chat.post("one", key="k1")
+    assert caught.value.retry_after == 1
+    assert texts(chat.post("one", key="k1")) == ["one"]
+
+
+def test_a_commit_whose_answer_was_lost_is_acknowledged_whole(chat: Chat) -> None:
+    """A write waits for the transaction at its item: each position is asked for, or a reader might lack the rest."""
+    log, rest = chat.store._log(chat.channel), {}
+
+    def seen_in_part(call: Callable[[], object]) -> None:
+        call()
+        rest.update({seq: log.pop(seq) for seq in (3, 2)})  # the second position comes to be seen first
+        raise StoreUnavailableError(retry_after=1)
+
+    chat.store.plan("commit", seen_in_part)
+    chat.store.plan("void", passes, *[after(lambda: log.update([rest.popitem()]))] * 2)
+    assert texts(chat.post("one", "two", "three")) == ["one", "two", "three"]
+    assert chat.log() == ["one", "two", "three"]
 
 
 def test_a_post_that_fails_leaves_a_later_ones_preview(chat: Chat) -> None:

@@ -78,12 +78,13 @@ class DynamoDBChannels:
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """BatchGetItem: a read unit each, a call for each 100."""
-        found = self._table.batch_get([items.head_key(channel_id) for channel_id in channel_ids])
+        # DynamoDB refuses a call that names a key twice, and an index may have a channel twice.
+        found = self._table.batch_get([items.head_key(each) for each in dict.fromkeys(channel_ids)])
         return {head.channel_id: head for head in map(items.head_of, found)}
 
     def roles(self, user_id: str, channel_ids: Iterable[str]) -> dict[str, Membership]:
         """BatchGetItem: a read unit each, a call for each 100."""
-        wanted = [items.membership_key(channel_id, user_id) for channel_id in channel_ids]
+        wanted = [items.membership_key(each, user_id) for each in dict.fromkeys(channel_ids)]
         found = map(items.membership_of, self._table.batch_get(wanted))
         return {membership.channel_id: membership for membership in found}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared import keys
@@ -123,7 +122,7 @@ class DynamoDBLog:
         meter().voids += 1
         return entry
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> None:
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
         """One UpdateItem: 1 write unit, also where the preview has moved on."""
         condition, values = "lq = :seq", {":seq": items.n(seq)}
         if not seq:
@@ -140,7 +139,7 @@ class DynamoDBLog:
             change = "SET lq = :lq, lu = :sender, lt = :text, lc = :at"
             values |= {":lq": items.n(preview.seq), ":sender": items.s(preview.sender)}
             values |= {":text": items.s(preview.text), ":at": items.n(preview.created_at)}
-        with suppress(ConditionFailedError):
+        try:
             retry_conflicts(
                 lambda: self._table.update(
                     Key=items.head_key(channel_id),
@@ -150,6 +149,9 @@ class DynamoDBLog:
                 ),
                 self._sleep,
             )
+        except ConditionFailedError:
+            return False
+        return True
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """One Query, or one GetItem for one entry: a read unit for each 4 KB of entries."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -18,8 +19,9 @@ MAX_BATCH_KEYS: Final = 100
 BACKOFF_SECONDS: Final = (0.01, 0.03, 0.1, 0.3)
 """Waits before keys that DynamoDB left unprocessed are asked for again."""
 THROTTLED_SECONDS: Final = BACKOFF_SECONDS[:3]
-"""Waits before a transaction is tried again of which an item was throttled. The client tries throttled calls again, but
-not these; whoever reads meanwhile waits for the writer of a hole about half as long (``log_reader``)."""
+"""Waits before a transaction is tried again that is under way, or of which an item was throttled. The client tries
+throttled calls again, but not these; whoever reads meanwhile waits for the writer of a hole about half as long
+(``log_reader``)."""
 
 
 Heard = Callable[[str | None, float], None]
@@ -40,6 +42,10 @@ class ConditionFailedError(Exception):
 
 class TransactionConflictError(Exception):
     """The item is part of another transaction just now; nothing was written."""
+
+
+class TransactionUnderWayError(TransactionConflictError):
+    """An earlier try of this very transaction is not over yet; whether it will be carried out is not known."""
 
 
 class TransactionCanceledError(Exception):
@@ -166,18 +172,25 @@ class Table:
 
         Raises:
             TransactionCanceledError: with a reason for each write.
+            TransactionUnderWayError: it took too long.
         """
         for write in writes:
             for arguments in write.values():
                 arguments["TableName"] = self._name
                 arguments["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        token = str(uuid.uuid4())
         for wait in (*THROTTLED_SECONDS, None):
             try:
-                self._call("transact_write_items", TransactItems=list(writes))
+                self._call("transact_write_items", TransactItems=list(writes), ClientRequestToken=token)
+            except TransactionUnderWayError:
+                if wait is None:
+                    raise
+                self._sleep(wait)  # and ask for it by its token: under another one it would meet itself
             except TransactionCanceledError as error:
                 if wait is None or not error.is_throttled:
                     raise
                 self._sleep(wait)
+                token = str(uuid.uuid4())
             else:
                 return
 
@@ -213,7 +226,9 @@ def _ours(response: Mapping[str, Any]) -> Exception:
         return ConditionFailedError(response.get("Item"))
     if code == "TransactionCanceledException":
         return TransactionCanceledError(response.get("CancellationReasons", []))
-    if code in {"TransactionConflictException", "TransactionInProgressException"}:
+    if code == "TransactionInProgressException":
+        return TransactionUnderWayError()
+    if code == "TransactionConflictException":
         return TransactionConflictError()
     if code in THROTTLES:
         return StoreThrottledError(retry_after=1)

@@ -46,3 +46,18 @@ def test_the_blocks_of_a_page_count_as_used(clock: FakeClock) -> None:
     assert recall(memory, HEAD, 1, 50, "zstd") == page.body
     memory.put({block_key(OTHER, 1): block})
     assert set(memory.get([block_key(CHANNEL, 0), block_key(OTHER, 0)])) == {block_key(CHANNEL, 0)}
+
+
+def test_after_a_redaction_the_blocks_of_now_count_as_used(clock: FakeClock) -> None:
+    """Not those of before, which nobody looks for any more and which have the erased text."""
+    block = Block.of(1, [b"x" * 100] * 50)
+    page = EncodedPage((1, 50, 60, 1), b"page")
+    memory = MemoryTier(2 * (block.size + KEY_BYTES) + page.size + KEY_BYTES, 10, clock.now)
+    head = replace(HEAD, erasures=1)
+    memory.put({block_key(CHANNEL, 0, 1): block})
+    remember(memory, head, 1, 50, "zstd", page.body)
+    memory.put({block_key(CHANNEL, 0): block})
+    assert recall(memory, head, 1, 50, "zstd") == page.body
+    memory.put({block_key(OTHER, 1): block})
+    before, now = block_key(CHANNEL, 0), block_key(CHANNEL, 0, 1)
+    assert set(memory.get([before, now])) == {now}
