@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from shared import access, keys
 from shared.channels import member_json
 from shared.errors import (
     ChannelArchivedError,
     ConflictError,
+    ContentionError,
     DirectChannelError,
     ForbiddenError,
     InvalidCursorError,
     LastOwnerError,
     MemberNotFoundError,
 )
-from shared.model import Head, Kind, Look, Membership, Role
+from shared.model import Former, Head, Kind, Look, Membership, Role
 from shared.services import Services
+
+JOIN_TRIES: Final = 4
+"""Times that one joins: the second because of what was posted before, others because they posted and left meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def _join(services: Services, look: Look, head: Head, target_id: str, role: Role
         if look.membership is None:
             raise ForbiddenError
         access.able(look, "change_roles")
-    membership = Membership(
+    wanted = Membership(
         user_id=target_id,
         channel_id=head.channel_id,
         role=role,
@@ -95,10 +99,16 @@ def _join(services: Services, look: Look, head: Head, target_id: str, role: Role
         read_seq=head.seq,
         read_messages=head.messages,
     )
-    standing = services.store.add_member(membership)
-    if standing is None:
-        raise ChannelArchivedError
-    return Joined(member_json(standing), new=standing == membership)
+    for _ in range(JOIN_TRIES):
+        standing = services.store.add_member(wanted)
+        match standing:
+            case None:
+                raise ChannelArchivedError
+            case Membership():
+                return Joined(member_json(standing), new=standing == wanted)
+            case Former():
+                wanted = replace(wanted, tat=standing.tat)
+    raise ContentionError(retry_after=1)
 
 
 def _change_role(services: Services, look: Look, current: Membership, role: Role | None) -> Joined:

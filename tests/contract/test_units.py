@@ -23,7 +23,7 @@ from shared.store import items
 from shared.store.items import Item, b, n, s
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.post_message import post_message
-from tests.contract.samples import NOW, head_of, open_channel
+from tests.contract.samples import NOW, head_of, open_channel, user
 from tests.engines import TABLE, Engines
 
 USER = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -159,6 +159,18 @@ def test_a_post_costs_what_was_computed(
         assert [each.write_units for each in costs] == [1 + 2 * 2] * 3
     else:
         assert [each.write_units for each in costs] == [1 + transactional] * 3
+
+
+@pytest.mark.stack
+def test_coming_and_going_cost_what_was_computed(engines: Engines) -> None:
+    """A membership, the head and the item of a former one are 2 each, the index 1; nothing is read for it."""
+    store = engines.store(MINISTACK)
+    channel, eve = open_channel(store, user()), Membership(user(), "", Role.MEMBER, NOW)
+    joins = replace(eve, channel_id=channel)
+    for call in (lambda: store.add_member(joins), lambda: store.remove_member(joins)):
+        meter = start_meter()
+        assert call()
+        assert (meter.read_units, meter.write_units, meter.calls) == (0, 7, 1)
 
 
 @pytest.mark.stack

@@ -85,6 +85,19 @@ class Messages(Sides):
             self._post(Post(self.user(9 + number, channel), channel, said, None, is_batch=True), "")
             self.fleet.clock.ms += wait
 
+    @rule(who=WHO, where=WHERE, count=st.integers(1, 8))
+    def come_back(self, who: int, where: int, count: int) -> None:
+        """Somebody says something, leaves, comes back at once and goes on."""
+        channel = self.channel(where)
+        user = self.user(who, channel)
+        post = Post(user, channel, ({"text": "more"},) * count, None, is_batch=True)
+        self._post(post, "")
+        path = f"/v1/channels/{channel}/members/me"
+        self.agree(self.call(user, "DELETE", path), user, lambda: self.chat.remove(user, channel, user))
+        back = self.call(user, "PUT", path)
+        self.agree(back, user, lambda: self.chat.put_member(user, channel, user, None, self.now))
+        self._post(post, "")
+
     @rule(at=WHICH, number=st.integers(0, 2), late=st.sampled_from([0, 0, TOKEN_MS, TOKEN_MS + 7_000]))
     def retry(self, at: int, number: int, late: int) -> None:
         """A client repeats a post that carried a key, perhaps a day later, and meets another container."""

@@ -143,7 +143,8 @@ class Chat:
                 self._keep_an_owner(found, old, role)
                 old.role = str(role)
         if old is None:
-            found.members[target] = Member(target, role or "member", now, read=len(found.log))
+            owed = found.left[target].paid_until if target in found.left else 0
+            found.members[target] = Member(target, role or "member", now, len(found.log), owed)
         return Expected(200 if old else 201, found.members[target].json())
 
     def remove(self, user: str, channel: str, target: str) -> Expected:
@@ -159,7 +160,7 @@ class Chat:
         if target != user and me.role == "moderator" and leaves.role != "member":
             raise RefusedError("forbidden")
         self._keep_an_owner(found, leaves, None)
-        del found.members[target]
+        found.left[target] = found.members.pop(target)
         return Expected(204)
 
     def _keep_an_owner(self, channel: Channel, member: Member, role: str | None) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from shared.log_reader import Span
-    from shared.model import Head, Look, Member, Membership, Preview
+    from shared.model import Former, Head, Look, Member, Membership, Preview
     from shared.services import Services
     from shared.store.interface import Commit, Outcome
 
@@ -61,9 +61,19 @@ class OwnIsUnread(FaultyStore):
 class NewcomersHaveAllUnread(FaultyStore):
     """Counts what was said before somebody came."""
 
-    def add_member(self, membership: Membership) -> Membership | None:
+    def add_member(self, membership: Membership) -> Membership | Former | None:
         """With a read position of 0."""
         return super().add_member(replace(membership, read_seq=0, read_messages=0))
+
+
+@dataclass
+class LeavingForgives(FaultyStore):
+    """Lets who leaves and comes back post as if they had not yet."""
+
+    def add_member(self, membership: Membership) -> Membership | Former | None:
+        """With nothing owed."""
+        self._formers.pop((membership.channel_id, membership.user_id), None)
+        return super().add_member(membership)
 
 
 @dataclass
@@ -168,6 +178,7 @@ STORES: Final[Sequence[type[FaultyStore]]] = (
     KeepsKeysForEver,
     OwnIsUnread,
     NewcomersHaveAllUnread,
+    LeavingForgives,
     ReadGoesBack,
     LosesOwners,
     SkipsMembers,

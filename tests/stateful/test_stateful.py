@@ -24,7 +24,8 @@ QUICK: Final = (
     "LosesOwners",
     "MixesChannels",
     "OwnIsUnread",
-    "ReadGoesBack",
+    "RemembersMembers",
+    "SkipsMembers",
     "TrustsCopies",
 )
 """Bugs that show within a second; the long form looks for all of them."""
