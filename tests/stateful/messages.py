@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -107,6 +107,13 @@ class Messages(Sides):
             self.sign_in()
             self._post(self.sent[-1 - at % len(self.sent)], "")
 
+    @rule(at=WHICH)
+    def retry_otherwise(self, at: int) -> None:
+        """A client repeats a message as a batch of one, or the other way round, under the same key."""
+        if self.sent:
+            post = self.sent[-1 - at % len(self.sent)]
+            self._post(replace(post, said=post.said[:1], is_batch=not post.is_batch), "")
+
     @rule(who=WHO, where=WHERE, place=PLACES, at=WHICH, limit=LIMITS)
     def fetch(self, who: int, where: int, place: str, at: int, limit: int) -> None:
         """A page is read."""
@@ -160,7 +167,7 @@ class Messages(Sides):
         ids = [each["id"] for each in (shown.get("messages", []) if post.is_batch else [shown]) if each]
 
         def expected() -> Expected:
-            made, told = self.chat.post(post.user, post.channel, list(post.said), post.key, self.now, ids)
+            made, told = self.chat.post(post.user, post.channel, post.body, post.key, self.now, ids)
             found = [each.json() for each in made]
             told["location"] = f"{post.path}?after={made[0].seq - 1}&limit={len(made)}"
             return Expected(201, {"messages": found} if post.is_batch else found[0], told)

@@ -174,22 +174,24 @@ class Chat:
         self,
         user: str,
         channel: str,
-        said: list[dict[str, Any]],
+        said: dict[str, Any],
         key: str | None,
         now: int,
         ids: Sequence[str],
     ) -> tuple[list[Message], dict[str, str]]:
-        """New messages, or those that the key was used for; `ids` are what the API named them."""
+        """New messages, or those that the key was used for; `said` is the body, `ids` what the API named them."""
         found, me = self.joined(user, channel)
         old = found.receipts.get((user, key)) if key is not None else None
-        wanted = json.dumps(said, sort_keys=True)
+        wanted, messages = json.dumps(said, sort_keys=True), said.get("messages", [said])
         if old is not None and now // 1000 <= old.until:
             if old.wanted != wanted:
                 raise RefusedError("idempotency_key_reused")
             return old.messages, {"idempotency-replayed": "true"}
-        owed, headers = self.pace(user, channel, len(said), now)
-        first, places = len(found.log) + 1, (*ids, *["?"] * len(said))
-        made = [Message(places[number], first + number, user, now, each) for number, each in enumerate(said)]
+        owed, headers = self.pace(user, channel, len(messages), now)
+        first, places = len(found.log) + 1, (*ids, *["?"] * len(messages))
+        made = [
+            Message(places[number], first + number, user, now, each) for number, each in enumerate(messages)
+        ]
         me.paid_until = now + owed
         found.log += made
         me.read = len(found.log)

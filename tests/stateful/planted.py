@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -155,6 +156,18 @@ class TrustsCopies(Api):
         return Answer(304, answer.headers, "") if has_copy else answer
 
 
+class MixesForms(Api):
+    """Takes a message for a batch of it, and answers as it was asked."""
+
+    def invoke(self, made: dict[str, Any]) -> Answer:
+        """As a batch."""
+        body = json.loads(made.get("body", "null"))
+        if made["routeKey"].endswith("/messages") and isinstance(body, dict) and "text" in body:
+            answer = super().invoke(made | {"body": json.dumps({"messages": [body]})})
+            return replace(answer, body=answer.body[13:-2]) if answer.status == 201 else answer
+        return super().invoke(made)
+
+
 class KeepsBatchesToItself(Api):
     """Answers a batch with nothing."""
 
@@ -186,7 +199,7 @@ STORES: Final[Sequence[type[FaultyStore]]] = (
     ShowsWhatFailed,
 )
 READERS: Final = (ServesWhatIsBehind, MixesChannels)
-APIS: Final = (TrustsCopies, KeepsBatchesToItself)
+APIS: Final = (TrustsCopies, MixesForms, KeepsBatchesToItself)
 BUGS: Final = {
     **{each.__name__: Bug(Code(store=each)) for each in STORES},
     **{each.__name__: Bug(Code(reader=each)) for each in READERS},

@@ -21,9 +21,11 @@ LONG: Final = STEPS > 2_000
 QUICK: Final = (
     "KeepsBatchesToItself",
     "LargerBurst",
+    "LeavingForgives",
     "LosesOwners",
     "MixesChannels",
     "OwnIsUnread",
+    "ReadGoesBack",
     "RemembersMembers",
     "SkipsMembers",
     "TrustsCopies",
