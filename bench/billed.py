@@ -69,9 +69,11 @@ class BilledClient:
         return answer
 
     def query(self, **arguments: Any) -> Any:  # noqa: ANN401 - as above
-        """Query; eventually consistent ones cost half."""
+        """Query; eventually consistent ones cost half. One that only counts is billed for what it counted."""
         answer = self._call("query", arguments)
-        found = units.query_units(units.sizes(*answer["Items"]))
+        whole = {name: value for name, value in arguments.items() if name != "Select"}
+        items = answer["Items"] if "Items" in answer else self._client.query(**whole)["Items"]
+        found = units.query_units(units.sizes(*items))
         self._bill.read += found * (1 if arguments.get("ConsistentRead") else 0.5)
         return answer
 

@@ -115,6 +115,9 @@ class Channels(Protocol):
     def memberships(self, user_id: str) -> list[Membership]:
         """All memberships of a user."""
 
+    def count_memberships(self, user_id: str, limit: int) -> int:
+        """How many channels a user is in; ``limit`` where it is as many or more."""
+
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """The heads of these channels; unknown ones are left out."""
 

@@ -132,6 +132,11 @@ class MemoryStore(MemoryMembers, MemoryErasures):
         with self._lock:
             return [self._memberships[channel, user_id] for channel in sorted(self._channels_of[user_id])]
 
+    def count_memberships(self, user_id: str, limit: int) -> int:
+        """See ``Channels``."""
+        with self._lock:
+            return min(len(self._channels_of[user_id]), limit)
+
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """See ``Channels``."""
         with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
@@ -14,41 +14,19 @@ from pydantic import (
     StringConstraints,
     Tag,
     WithJsonSchema,
-    model_validator,
 )
 
 from shared import keys
-from shared.errors import ChannelNotFoundError, ValidationFailedError
+from shared.errors import ChannelNotFoundError
 from shared.messages import Draft, dumps
 from shared.model import (
     MAX_BATCH,
     MAX_METADATA_BYTES,
-    MAX_NAME,
-    MAX_NAME_BYTES,
     MAX_TEXT,
-    MAX_TOPIC,
-    MAX_TOPIC_BYTES,
-    Kind,
-    Role,
 )
-from shared.use_cases.manage_channels import Plan
 
-MAX_MEMBERS_AT_CREATION: Final = 50
-MAX_SLOW_MODE: Final = 6 * 3600
-NO_CONTROL: Final = r"^[^\x00-\x1f\x7f]*$"
-SOMETHING_VISIBLE: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 TEXT: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 """Tabs and line ends may stand in a text, other control characters may not, and it is not blank."""
-
-
-def _at_most(limit: int) -> AfterValidator:
-    def check(text: str) -> str:
-        if len(text.encode()) > limit:
-            msg = f"longer than {limit} bytes in UTF-8"
-            raise ValueError(msg)
-        return text
-
-    return AfterValidator(check)
 
 
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
@@ -78,18 +56,12 @@ def _user_id(text: str) -> str:
     return text
 
 
-def _without_fraction(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def without_fraction(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """JSON has one kind of number: to JSON Schema, and so to the document, 3.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MAX_NAME, pattern=SOMETHING_VISIBLE),
-    _at_most(MAX_NAME_BYTES),
-]
-Topic = Annotated[str, StringConstraints(max_length=MAX_TOPIC, pattern=NO_CONTROL), _at_most(MAX_TOPIC_BYTES)]
 Metadata = Annotated[
     dict[str, Any],
     AfterValidator(_metadata),
@@ -101,7 +73,6 @@ UserId = Annotated[
     str, StringConstraints(min_length=1, max_length=keys.MAX_USER_ID_BYTES), AfterValidator(_user_id)
 ]
 IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
-SlowMode = Annotated[int, Field(ge=0, le=MAX_SLOW_MODE), BeforeValidator(_without_fraction)]
 
 
 class Request(BaseModel):
@@ -142,83 +113,9 @@ PostIn = Annotated[
 ]
 
 
-class ChannelIn(Request):
-    """A channel to make."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"kind": "public", "name": "lobby", "topic": "Say hello"},
-                {"kind": "private", "name": "crew", "members": ["grace"]},
-                {"kind": "direct", "members": ["grace"]},
-            ]
-        }
-    )
-    kind: Literal["public", "private", "direct"]
-    name: Name | None = Field(default=None, description="Required, but for direct channels, which have none.")
-    topic: Topic = ""
-    slow_mode: SlowMode = Field(default=0, description="Seconds between a member's messages.")
-    members: list[UserId] = Field(
-        default=[], max_length=MAX_MEMBERS_AT_CREATION, description="Besides the caller."
-    )
-
-    @model_validator(mode="after")
-    def _of_its_kind(self) -> ChannelIn:
-        if self.kind != "direct" and self.name is None:
-            msg = "name: a channel of this kind needs one"
-            raise ValueError(msg)
-        if self.kind == "direct" and (self.name is not None or self.topic or self.slow_mode):
-            msg = "a direct channel has no name, topic or slow_mode"
-            raise ValueError(msg)
-        if keys.ME in self.members:
-            msg = "members: the caller is one anyway, and nobody else is called `me`"
-            raise ValueError(msg)
-        if self.kind == "direct" and len(set(self.members)) != 1:
-            msg = "members: a direct channel has exactly one other member"
-            raise ValueError(msg)
-        return self
-
-    def plan(self, caller: str) -> Plan:
-        """What the use case takes; the caller is a member anyway.
-
-        Raises:
-            ValidationFailedError: a direct channel with oneself.
-        """
-        others = sorted(set(self.members) - {caller})
-        if self.kind == "direct" and not others:
-            detail = "A direct channel is with somebody else."
-            raise ValidationFailedError(detail, errors=[{"field": "body.members", "detail": detail}])
-        return Plan(Kind(self.kind), self.name or "", self.topic, self.slow_mode, others)
-
-
-class ChannelChange(Request):
-    """What to change of a channel; what is absent stays."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"topic": "Release on Friday"}]})
-    # Made, not given: the document names no default, as none is ever used.
-    name: Name = Field(default_factory=str)
-    topic: Topic = Field(default_factory=str)
-    slow_mode: SlowMode = Field(default_factory=int)
-
-    def changes(self) -> dict[str, str | int]:
-        """The fields that were sent."""
-        return self.model_dump(exclude_unset=True)
-
-
-class MemberIn(Request):
-    """How somebody is to be a member."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "moderator"}]})
-    role: Literal["owner", "moderator", "member"] | None = None
-
-    def wanted(self) -> Role | None:
-        """What the use case takes."""
-        return Role(self.role) if self.role else None
-
-
 class ReadIn(Request):
     """How far the caller has read."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"last_read_seq": 42}]})
-    last_read_seq: Annotated[int, Field(ge=0, le=keys.MAX_SEQ), BeforeValidator(_without_fraction)]
+    last_read_seq: Annotated[int, Field(ge=0, le=keys.MAX_SEQ), BeforeValidator(without_fraction)]
     force: bool = Field(default=False, description="Moves the position back too, to mark messages as unread.")

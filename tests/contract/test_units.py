@@ -175,6 +175,20 @@ def test_coming_and_going_cost_what_was_computed(engines: Engines) -> None:
 
 @pytest.mark.stack
 @pytest.mark.dynamodb_local
+def test_counting_channels_costs_what_was_computed(engines: Engines) -> None:
+    """One call, a unit for each 4 KB of memberships, however few bytes are sent: 5 for 60 channels."""
+    store, ada = engines.store(DYNAMODB_LOCAL), user()
+    for _ in range(60):
+        open_channel(store, ada)
+    stored = [items.membership_item(each) for each in store.memberships(ada)]
+    meter = start_meter()
+    assert store.count_memberships(ada, 1_000) == 60
+    assert (meter.read_units, meter.calls) == (query_units(sizes(*stored)), 1)
+    assert meter.read_units <= 60 / 25 + 1
+
+
+@pytest.mark.stack
+@pytest.mark.dynamodb_local
 def test_a_replay_costs_what_was_computed(engines: Engines) -> None:
     """The look that finds a receipt is 3, reading the message 1; nothing is written."""
     services = services_on(engines, DYNAMODB_LOCAL)

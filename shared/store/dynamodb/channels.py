@@ -45,11 +45,15 @@ def transact(
 
 def below_user(table: Table, user_id: str, start: str) -> Iterator[dict[str, Any]]:
     """A user's items whose sort keys begin so: one Query."""
-    return table.query(
-        ConsistentRead=True,
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-        ExpressionAttributeValues={":pk": items.s(keys.user_pk(user_id)), ":sk": items.s(start)},
-    )
+    return table.query(**_below_user(user_id, start))
+
+
+def _below_user(user_id: str, start: str) -> dict[str, Any]:
+    return {
+        "ConsistentRead": True,
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+        "ExpressionAttributeValues": {":pk": items.s(keys.user_pk(user_id)), ":sk": items.s(start)},
+    }
 
 
 def _transact(table: Table, writes: Sequence[dict[str, Any]]) -> None:
@@ -107,6 +111,10 @@ class DynamoDBChannels(HeadChanges):
         """One Query: about a read unit for each 25 channels."""
         found = below_user(self._table, user_id, keys.MEMBERSHIPS)
         return [items.membership_of(item) for item in found]
+
+    def count_memberships(self, user_id: str, limit: int) -> int:
+        """One Query that moves no item: about a read unit for each 25 channels."""
+        return self._table.count(limit, **_below_user(user_id, keys.MEMBERSHIPS))
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """BatchGetItem: a read unit each, a call for each 100."""
