@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Final
 
 from bench import units
@@ -46,6 +47,7 @@ class BilledClient:
         self._table = table
         self._indexes = _indexes(client.describe_table(TableName=table)["Table"])
         self._bill = Bill()
+        self._lock = Lock()  # Reads may come side by side.
 
     def take(self) -> Bill:
         """The bill so far; the next one begins."""
@@ -54,25 +56,30 @@ class BilledClient:
 
     def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as the client has it
         """GetItem."""
-        answer = self._call("get_item", arguments)
-        self._bill.read += units.read_units(units.sizes(answer.get("Item", {})))
+        with self._lock:
+            answer = self._call("get_item", arguments)
+            self._bill.read += units.read_units(units.sizes(answer.get("Item", {})))
         return answer
 
     def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as above
         """BatchGetItem."""
-        answer = self._call("batch_get_item", arguments)
-        left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
-        found = answer["Responses"].get(self._table, [])
-        missing = len(arguments["RequestItems"][self._table]["Keys"]) - len(left) - len(found)
-        self._bill.read += units.read_units(units.sizes(*found)) + missing
-        self._bill.missing += missing
+        with self._lock:
+            answer = self._call("batch_get_item", arguments)
+            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            found = answer["Responses"].get(self._table, [])
+            missing = len(arguments["RequestItems"][self._table]["Keys"]) - len(left) - len(found)
+            self._bill.read += units.read_units(units.sizes(*found)) + missing
+            self._bill.missing += missing
         return answer
 
     def query(self, **arguments: Any) -> Any:  # noqa: ANN401 - as above
-        """Query; eventually consistent ones cost half."""
-        answer = self._call("query", arguments)
-        found = units.query_units(units.sizes(*answer["Items"]))
-        self._bill.read += found * (1 if arguments.get("ConsistentRead") else 0.5)
+        """Query; eventually consistent ones cost half. One that only counts is billed for what it counted."""
+        with self._lock:
+            answer = self._call("query", arguments)
+            whole = {name: value for name, value in arguments.items() if name != "Select"}
+            items = answer["Items"] if "Items" in answer else self._client.query(**whole)["Items"]
+            found = units.query_units(units.sizes(*items))
+            self._bill.read += found * (1 if arguments.get("ConsistentRead") else 0.5)
         return answer
 
     def put_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as above

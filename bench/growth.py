@@ -1,6 +1,6 @@
 """What reads and posts cost as a chat grows: ``python -m bench.growth [--json] [--check]``.
 
-Three things grow: a channel's messages (100 to 100,000), a user's channels (1 to 500), a channel's members (1 to
+Three things grow: a channel's messages (100 to 100,000), a user's channels (1 to 1,000), a channel's members (1 to
 10,000). At each size the real handlers are asked over DynamoDB Local, which reads large partitions as DynamoDB does
 (the other engine scans them). Units are those of AWS's rules, weighed from the very items that were read and written
 (``bench.billed``) and held against the engine's where it is right; times are medians of calls made in turns, so that
@@ -29,7 +29,7 @@ from shared.store.interface import Store
 
 SIZES: Final = {
     "messages": (100, 1_000, 10_000, 100_000),
-    "channels": (1, 10, 50, 100, 500),
+    "channels": (1, 10, 50, 100, 500, 1_000),
     "members": (1, 10, 100, 1_000, 10_000),
 }
 TINY: Final = {"messages": (60, 120), "channels": (1, 5), "members": (1, 20)}

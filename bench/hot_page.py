@@ -28,8 +28,9 @@ from shared.use_cases.fetch_messages import Window, fetch_messages, page_json
 from shared.web.app import Use, answer, create_app, create_handler, current_services
 from shared.web.conditional import IfNoneMatch
 from shared.web.identity import Caller
+from shared.web.queries import FetchMessagesQuery
 from shared.web.respond import page_answer
-from shared.web.schemas import ChannelId, FetchMessagesQuery
+from shared.web.schemas import ChannelId
 
 OURS, FLOOR = "budgie", "floor"
 MAX_OF_FLOOR: Final = 2.0

@@ -28,7 +28,8 @@ from shared.web import answers
 from shared.web.app import create_app, create_handler
 from shared.web.conditional import IfNoneMatch, etags
 from shared.web.identity import Caller
-from shared.web.schemas import ChannelId, FetchMessagesQuery
+from shared.web.queries import FetchMessagesQuery
+from shared.web.schemas import ChannelId
 
 PATH: Final = "/v1/channels/{channel_id}/messages"
 TTL_SECONDS: Final = 120

@@ -26,7 +26,8 @@ from shared.model import Look
 from shared.use_cases.fetch_messages import page_json, positions
 from shared.web.app import answer, create_app
 from shared.web.identity import Caller
-from shared.web.schemas import ChannelId, FetchMessagesQuery
+from shared.web.queries import FetchMessagesQuery
+from shared.web.schemas import ChannelId
 
 TTL_MESSAGES: Final = 120
 TTL_CHANNELS: Final = 300

@@ -41,6 +41,7 @@ WRITERS: Final = 8
 FOR_HANDLERS: Final = {
     "RATE_LIMIT_PER_SECOND": "1000",
     "RATE_LIMIT_BURST": "100000",
+    "MAX_CHANNELS_PER_USER": "1000000",  # The reader is in all of them.
     "LOG_LEVEL": "WARNING",
 }
 """How handlers run in a stack of the demo's own: nobody has to wait, and nobody reads a log line a request."""

@@ -116,6 +116,12 @@ class DirectChannelError(ConflictError):
     code = "direct_channel"
 
 
+class TooManyChannelsError(ConflictError):
+    """A user would be in more channels than one may be; leaving one makes room."""
+
+    code = "too_many_channels"
+
+
 class VersionMismatchError(BudgieError):
     """The channel was changed since the version named in If-Match."""
 

@@ -9,7 +9,7 @@ head        ``C#<channel>``   ``HEAD``                creating, posting, changin
 entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that settles a hole
 receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
 membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
-former      ``U#<user>``      ``L#<channel>``         leaving, being removed
+former      ``U#<user>``      ``L#<channel>``         leaving, being removed (joining looks)
 ==========  ================  ======================  ==========================================
 """
 

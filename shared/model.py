@@ -117,6 +117,8 @@ class Former:
     channel_id: str
     joined_at: int
     """When the membership that ended last had begun."""
+    tat: int = 0
+    """The rate state that it ended with."""
 
 
 @dataclass(frozen=True, slots=True)

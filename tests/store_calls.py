@@ -44,6 +44,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "latest_entries": [lambda store: store.latest_entries(CHANNEL, 1, 1)],
     "entry_after": [lambda store: store.entry_after(CHANNEL, 1)],
     "memberships": [lambda store: store.memberships("ada")],
+    "count_memberships": [lambda store: store.count_memberships("ada", 1)],
     "heads": [lambda store: store.heads([CHANNEL])],
     "roles": [lambda store: store.roles("ada", [CHANNEL])],
     "public_channels": [
@@ -103,7 +104,7 @@ class NotingClient:
         key = arguments["ExpressionAttributeValues"][placeholder]["S"]
         index = arguments.get("IndexName")
         self.calls.add(Call("dynamodb:Query", f"{TABLE}/index/{index}" if index else TABLE, key))
-        return {"Items": []}
+        return {"Items": [], "Count": 0}
 
     def put_item(self, *, Item: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
         """Done, or refused without a word about what stands there."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared import keys
 from shared.errors import StoreThrottledError, StoreUnavailableError
-from shared.model import Entry, Head, Look, Membership, Preview
+from shared.model import Entry, Former, Head, Look, Membership, Preview
 from shared.store.interface import Commit, Committed, Contended, Outcome, Taken
 
 if TYPE_CHECKING:
@@ -155,11 +155,11 @@ class SimStore:
             self._world.voids += 1
         return standing
 
-    def add_member(self, membership: Membership) -> Membership | None:
+    def add_member(self, membership: Membership) -> Membership | Former | None:
         """See ``Members``."""
         return self._call("add_member", self._add_member, membership)
 
-    def _add_member(self, membership: Membership) -> Membership | None:
+    def _add_member(self, membership: Membership) -> Membership | Former | None:
         standing = self._truth.add_member(membership)
         if standing is membership:
             self._world.ledger.joined(membership.channel_id, membership.user_id)

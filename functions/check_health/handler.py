@@ -8,7 +8,7 @@ from fastapi import Query, Response
 
 from shared.use_cases import check_health as use_case
 from shared.web.app import Use, answer, create_app, create_handler
-from shared.web.schemas import HealthQuery
+from shared.web.queries import HealthQuery
 
 app = create_app("check_health")
 

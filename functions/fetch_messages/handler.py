@@ -9,8 +9,9 @@ from shared.web.app import Use, answer, create_app, create_handler
 from shared.web.conditional import IfNoneMatch, etags
 from shared.web.encoding import Codings
 from shared.web.identity import Caller
+from shared.web.queries import PageQuery
 from shared.web.respond import page_answer
-from shared.web.schemas import ChannelId, PageQuery
+from shared.web.schemas import ChannelId
 
 app = create_app("fetch_messages")
 

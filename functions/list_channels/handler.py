@@ -9,8 +9,8 @@ from fastapi import Query, Response
 from shared.use_cases import list_channels as use_case
 from shared.web.app import Use, create_app, create_handler
 from shared.web.identity import Caller
+from shared.web.queries import ListChannelsQuery
 from shared.web.respond import list_answer
-from shared.web.schemas import ListChannelsQuery
 
 app = create_app("list_channels")
 

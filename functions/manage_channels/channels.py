@@ -7,10 +7,11 @@ from fastapi import Response
 from functions.manage_channels.app import app
 from shared.use_cases import manage_channels as use_case
 from shared.web.app import IdempotencyKey, Use, answer
+from shared.web.channel_schemas import ChannelChange, ChannelIn
 from shared.web.conditional import IfMatch, etag, version
 from shared.web.identity import Caller
 from shared.web.respond import created_channel
-from shared.web.schemas import ChannelChange, ChannelId, ChannelIn
+from shared.web.schemas import ChannelId
 
 
 @app.post("/v1/channels")

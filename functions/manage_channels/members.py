@@ -10,8 +10,10 @@ from functions.manage_channels.app import app
 from shared import keys
 from shared.use_cases import manage_members as use_case
 from shared.web.app import Use, answer
+from shared.web.channel_schemas import MemberIn
 from shared.web.identity import Caller
-from shared.web.schemas import ChannelId, ListMembersQuery, MemberIn, UserId
+from shared.web.queries import ListMembersQuery
+from shared.web.schemas import ChannelId, UserId
 
 
 @app.get("/v1/channels/{channel_id}/members")

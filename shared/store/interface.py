@@ -115,6 +115,9 @@ class Channels(Protocol):
     def memberships(self, user_id: str) -> list[Membership]:
         """All memberships of a user."""
 
+    def count_memberships(self, user_id: str, limit: int) -> int:
+        """How many channels a user is in; ``limit`` where it is as many or more."""
+
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """The heads of these channels; unknown ones are left out."""
 
@@ -148,10 +151,11 @@ class Members(Protocol):
     def membership(self, channel_id: str, user_id: str) -> Membership | None:
         """One membership."""
 
-    def add_member(self, membership: Membership) -> Membership | None:
+    def add_member(self, membership: Membership) -> Membership | Former | None:
         """Adds a member and counts it: the membership, or None where the channel is archived or missing.
 
-        The one that stands there already, unchanged, where the user is a member.
+        The one that stands there already, unchanged, where the user is a member. The former one, and nothing was
+        written, where it ended with a later rate state than the given one has: leaving must not forgive a debt.
         """
 
     def change_role(self, membership: Membership, role: Role) -> bool:
@@ -160,7 +164,11 @@ class Members(Protocol):
     def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
         """Removes a member and remembers that they were there.
 
-        False where the role changed meanwhile or, unless ``even_last_owner``, the last owner would be lost.
+        False where the role changed meanwhile or, unless ``even_last_owner``, the last owner would be lost. The rate
+        state that is remembered is the last one, also of a post that came meanwhile.
+
+        Raises:
+            ContentionError: the member posted meanwhile, again and again.
         """
 
     def move_read_position(

@@ -153,12 +153,16 @@ def member_of(item: Item) -> Member:
 
 def former_item(membership: Membership) -> dict[str, Any]:
     """A membership as it is remembered when it ends."""
-    return former_key(membership.channel_id, membership.user_id) | {"joined_at": n(membership.joined_at)}
+    return former_key(membership.channel_id, membership.user_id) | {
+        "joined_at": n(membership.joined_at),
+        "tat": n(membership.tat),
+    }
 
 
 def former_of(item: Item) -> Former:
     """A membership that ended, from its item."""
-    return Former(keys.channel_of(item["sk"]["S"]), _n(item, "joined_at"))
+    tat = _n(item, "tat") if "tat" in item else 0  # none in those that were stored before it was kept
+    return Former(keys.channel_of(item["sk"]["S"]), _n(item, "joined_at"), tat)
 
 
 def receipt_item(channel_id: str, user_id: str, receipt: Receipt) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.model import Entry, Former, Head, Kind, Look, Member, Membership, Preview, Receipt, Role
+from shared.model import Entry, Former, Head, Kind, Look, Membership, Preview, Receipt
 from shared.store.interface import (
     Commit,
     Committed,
@@ -19,10 +19,11 @@ from shared.store.interface import (
 )
 from shared.store.items import public_name
 from shared.store.memory_erasures import MemoryErasures
+from shared.store.memory_members import MemoryMembers
 
 
 @dataclass
-class MemoryStore(MemoryErasures):
+class MemoryStore(MemoryMembers, MemoryErasures):
     """``shared.store.interface.Store``; a lock makes each method one step, as DynamoDB makes each call."""
 
     _heads: dict[str, Head] = field(default_factory=dict)
@@ -133,6 +134,11 @@ class MemoryStore(MemoryErasures):
         with self._lock:
             return [self._memberships[channel, user_id] for channel in sorted(self._channels_of[user_id])]
 
+    def count_memberships(self, user_id: str, limit: int) -> int:
+        """See ``Channels``."""
+        with self._lock:
+            return min(len(self._channels_of[user_id]), limit)
+
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """See ``Channels``."""
         with self._lock:
@@ -184,81 +190,3 @@ class MemoryStore(MemoryErasures):
             head = self._heads.get(channel_id)
             if head and head.archived_at is None:
                 self._heads[channel_id] = replace(head, archived_at=now, version=head.version + 1)
-
-    # --- members ---
-
-    def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
-        """See ``Members``."""
-        with self._lock:
-            users = sorted(user for channel, user in self._memberships if channel == channel_id)
-            found = [self._memberships[channel_id, user] for user in users if after is None or user > after]
-        return [Member(each.user_id, each.role, each.joined_at) for each in found[:limit]]
-
-    def membership(self, channel_id: str, user_id: str) -> Membership | None:
-        """See ``Members``."""
-        with self._lock:
-            return self._memberships.get((channel_id, user_id))
-
-    def add_member(self, membership: Membership) -> Membership | None:
-        """See ``Members``."""
-        key = (membership.channel_id, membership.user_id)
-        with self._lock:
-            if key in self._memberships:
-                return self._memberships[key]
-            head = self._heads.get(membership.channel_id)
-            if head is None or head.archived_at is not None:
-                return None
-            self._count(head, 1, membership.role is Role.OWNER)
-            self._memberships[key] = membership
-            self._channels_of[membership.user_id].add(membership.channel_id)
-            return membership
-
-    def change_role(self, membership: Membership, role: Role) -> bool:
-        """See ``Members``."""
-        with self._lock:
-            owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
-            if not self._may_change(membership, owners):
-                return False
-            key = (membership.channel_id, membership.user_id)
-            self._count(self._heads[membership.channel_id], 0, owners)
-            self._memberships[key] = replace(self._memberships[key], role=role)
-            return True
-
-    def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
-        """See ``Members``."""
-        key = (membership.channel_id, membership.user_id)
-        with self._lock:
-            owners = -1 if membership.role is Role.OWNER else 0
-            if not self._may_change(membership, 0 if even_last_owner else owners):
-                return False
-            self._count(self._heads[membership.channel_id], -1, owners)
-            self._formers[key] = Former(membership.channel_id, membership.joined_at)
-            del self._memberships[key]
-            self._channels_of[membership.user_id].discard(membership.channel_id)
-            return True
-
-    def _may_change(self, membership: Membership, owners: int) -> bool:
-        current = self._memberships.get((membership.channel_id, membership.user_id))
-        if current is None or current.role is not membership.role:
-            return False
-        return owners >= 0 or self._heads[membership.channel_id].owners > 1
-
-    def _count(self, head: Head, members: int, owners: int) -> None:
-        self._heads[head.channel_id] = replace(
-            head, members=head.members + members, owners=head.owners + owners
-        )
-
-    def move_read_position(
-        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
-    ) -> Membership | None:
-        """See ``Members``."""
-        with self._lock:
-            current = self._memberships.get((channel_id, user_id))
-            if current is None or (current.read_seq > seq and not force):
-                return current
-            moved = replace(current, read_seq=seq, read_messages=messages)
-            self._memberships[channel_id, user_id] = moved
-            return moved
-
-    def ping(self) -> None:
-        """See ``Members``."""

@@ -25,7 +25,8 @@ class MemoryErasures:
         """See ``Erasures``."""
         key = (former.channel_id, user_id)
         with self._lock:
-            if self._formers.get(key) == former:
+            found = self._formers.get(key)
+            if found and found.joined_at == former.joined_at:
                 del self._formers[key]
 
     def redact(self, channel_id: str, seq: int, body: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,13 +12,15 @@ from shared.cache.values import ChannelList, channels_key
 from shared.channels import channel_json
 from shared.errors import InvalidCursorError, UnavailableError
 from shared.model import MAX_NAME, Head, Kind, Membership
-from shared.parallel import both
+from shared.parallel import both, every
 from shared.services import Services
 
 MAX_TIME: Final = 10**14
 """Milliseconds; some time after the year 5000."""
 MAX_HINTED: Final = 500
 """Heads that are read on a hint's word: five calls. Further ones are read when the memberships have named them."""
+PART: Final = 100
+"""Heads of one call to the storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def _channels(services: Services, user_id: str) -> Channels:
     if remembered:
         found, heads = both(
             lambda: _memberships(services, user_id),
-            lambda: services.store.heads(remembered[:MAX_HINTED]),
+            lambda: _heads(services, remembered[:MAX_HINTED]),
             services.background,
         )
     else:
@@ -88,7 +91,7 @@ def _channels(services: Services, user_id: str) -> Channels:
     memberships = {each.channel_id: each for each in found}
     lacking = [each for each in memberships if each not in heads]
     if lacking:
-        heads |= services.store.heads(lacking)
+        heads |= _heads(services, lacking)
     _remember(services, user_id, remembered, tuple(memberships))
     services.cache.metrics.read("channels", _outcome(tier, remembered, lacking))
     channels = tuple((heads[each], memberships[each]) for each in memberships if each in heads)
@@ -101,6 +104,13 @@ def _memberships(services: Services, user_id: str) -> list[Membership]:
     found = services.store.memberships(user_id)
     services.cache.vouched.narrow_list(user_id, {each.channel_id for each in found})
     return found
+
+
+def _heads(services: Services, channel_ids: Sequence[str]) -> dict[str, Head]:
+    """As many as one call gives, and up to four such calls side by side."""
+    parts = [channel_ids[at : at + PART] for at in range(0, len(channel_ids), PART)]
+    found = every(services.store.heads, parts, services.background)
+    return {channel_id: head for heads in found for channel_id, head in heads.items()}
 
 
 def _remembered(services: Services, user_id: str) -> tuple[tuple[str, ...], str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import access, keys
+from shared.channel_limit import full_lists, refusal
 from shared.channels import channel_json
 from shared.errors import (
     ChannelArchivedError,
@@ -44,9 +45,24 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
 
     Raises:
         IdempotencyKeyReusedError: the key was used for a different channel.
+        TooManyChannelsError: somebody is in as many channels as one may be.
     """
-    now = services.now()
-    wanted = request_hash(plan.kind, plan.name, plan.topic, plan.slow_mode, sorted(plan.members))
+    head, memberships = _planned(user_id, plan, key, services.now())
+    full = full_lists(services, [each.user_id for each in memberships])
+    # A repeated request is answered as the first time, whose channel may be the one that filled a list.
+    standing = (
+        services.store.head(head.channel_id) if full else services.store.create_channel(head, memberships)
+    )
+    if standing is None and full:
+        raise refusal(user_id, full, "body.members")
+    if standing is None:
+        return Created(channel_json(head, memberships[0]), found=False)
+    if standing.kind is not Kind.DIRECT and standing.request_hash != _hash_of(plan):
+        raise IdempotencyKeyReusedError
+    return Created(get_channel(services, user_id, head.channel_id), found=True)
+
+
+def _planned(user_id: str, plan: Plan, key: str | None, now: int) -> tuple[Head, list[Membership]]:
     head = Head(
         channel_id=_channel_id(user_id, plan, key),
         kind=plan.kind,
@@ -57,16 +73,14 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
         slow_mode=plan.slow_mode,
         members=1 + len(plan.members),
         owners=1,
-        request_hash=wanted if key is not None else b"",
+        request_hash=_hash_of(plan) if key is not None else b"",
     )
     roles = {user_id: Role.OWNER} | dict.fromkeys(plan.members, Role.MEMBER)
-    memberships = [Membership(each, head.channel_id, role, now) for each, role in roles.items()]
-    standing = services.store.create_channel(head, memberships)
-    if standing is None:
-        return Created(channel_json(head, memberships[0]), found=False)
-    if standing.kind is not Kind.DIRECT and standing.request_hash != wanted:
-        raise IdempotencyKeyReusedError
-    return Created(get_channel(services, user_id, head.channel_id), found=True)
+    return head, [Membership(each, head.channel_id, role, now) for each, role in roles.items()]
+
+
+def _hash_of(plan: Plan) -> bytes:
+    return request_hash(plan.kind, plan.name, plan.topic, plan.slow_mode, sorted(plan.members))
 
 
 def _channel_id(user_id: str, plan: Plan, key: str | None) -> str:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from shared import access, keys
+from shared.channel_limit import full_lists, refusal
 from shared.channels import member_json
 from shared.errors import (
     ChannelArchivedError,
     ConflictError,
+    ContentionError,
     DirectChannelError,
     ForbiddenError,
     InvalidCursorError,
     LastOwnerError,
     MemberNotFoundError,
 )
-from shared.model import Head, Kind, Look, Membership, Role
+from shared.model import Former, Head, Kind, Look, Membership, Role
 from shared.services import Services
+
+JOIN_TRIES: Final = 4
+"""Times that one joins: the second because of what was posted before, others because they posted and left meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ def put_member(
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
         DirectChannelError: a direct channel has the members that it has.
         LastOwnerError: it would be left without an owner.
+        TooManyChannelsError: the target is in as many channels as one may be.
+        ContentionError: the target posted and left meanwhile, again and again.
     """
     look = services.store.look(channel_id, user_id)
     head = access.visible(look)
@@ -78,15 +85,19 @@ def put_member(
         raise ChannelArchivedError
     if current is not None:
         return _change_role(services, look, current, role)
-    return _join(services, look, head, target_id, role or Role.MEMBER)
+    wanted = _newcomer(services, look, head, target_id, role or Role.MEMBER)
+    full = full_lists(services, [target_id])
+    if full:
+        raise refusal(user_id, full, "path.user_id")
+    return _join(services, wanted)
 
 
-def _join(services: Services, look: Look, head: Head, target_id: str, role: Role) -> Joined:
+def _newcomer(services: Services, look: Look, head: Head, target_id: str, role: Role) -> Membership:
     if role is not Role.MEMBER:
         if look.membership is None:
             raise ForbiddenError
         access.able(look, "change_roles")
-    membership = Membership(
+    return Membership(
         user_id=target_id,
         channel_id=head.channel_id,
         role=role,
@@ -95,10 +106,19 @@ def _join(services: Services, look: Look, head: Head, target_id: str, role: Role
         read_seq=head.seq,
         read_messages=head.messages,
     )
-    standing = services.store.add_member(membership)
-    if standing is None:
-        raise ChannelArchivedError
-    return Joined(member_json(standing), new=standing == membership)
+
+
+def _join(services: Services, wanted: Membership) -> Joined:
+    for _ in range(JOIN_TRIES):
+        standing = services.store.add_member(wanted)
+        match standing:
+            case None:
+                raise ChannelArchivedError
+            case Membership():
+                return Joined(member_json(standing), new=standing == wanted)
+            case Former():
+                wanted = replace(wanted, tat=standing.tat)
+    raise ContentionError(retry_after=1)
 
 
 def _change_role(services: Services, look: Look, current: Membership, role: Role | None) -> Joined:

@@ -50,9 +50,17 @@ class Posted:
 
 
 def post_message(
-    services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    drafts: Sequence[Draft],
+    key: str | None,
+    *,
+    is_batch: bool = False,
 ) -> Posted:
     """Posts the drafts at adjacent positions, all or none.
+
+    ``is_batch`` is the form of the request: a batch of one is answered otherwise than a message, so it is another.
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ChannelArchivedError: the caller may not post here.
@@ -62,7 +70,7 @@ def post_message(
         CommitUnknownError: the storage failed in the middle, and could not be asked what came of it.
     """
     look = services.store.look(channel_id, user_id, key)
-    post = _Post(services, user_id, channel_id, drafts, key)
+    post = _Post(services, user_id, channel_id, drafts, key, is_batch=is_batch)
     access.member(look)
     if look.receipt and look.receipt.expires >= services.now() // 1000:
         return post.replay(look.receipt)
@@ -72,7 +80,14 @@ def post_message(
 
 class _Post:
     def __init__(
-        self, services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
+        self,
+        services: Services,
+        user_id: str,
+        channel_id: str,
+        drafts: Sequence[Draft],
+        key: str | None,
+        *,
+        is_batch: bool = False,
     ) -> None:
         self._services = services
         self._store = services.store
@@ -80,7 +95,8 @@ class _Post:
         self._channel_id = channel_id
         self._drafts = drafts
         self._key = key
-        self._hash = request_hash([[d.text, d.client_message_id, d.metadata] for d in drafts])
+        said = [[draft.text, draft.client_message_id, draft.metadata] for draft in drafts]
+        self._hash = request_hash("batch", said) if is_batch else request_hash(said)
 
     def run(self, head: Head, membership: Membership) -> Posted:
         self._head, self._membership = head, membership

@@ -35,7 +35,10 @@ async def current_services() -> Services:
 Use = Annotated[Services, Depends(current_services)]
 IdempotencyKey = Annotated[
     schemas.IdempotencyKey | None,
-    Header(description="Repeating a request with its key within 24 hours is answered as the first time."),
+    Header(
+        description="Repeating a request with its key is answered as the first time: "
+        "a post for 24 hours, making a channel for ever."
+    ),
 ]
 NO_JSON: Final = b"\xff"
 

@@ -93,7 +93,7 @@ CREATE_CHANNEL: Final[Docs] = {
         200: {"model": answers.Channel, "description": "The pair's direct channel, found again."},
         201: {"headers": {**VERSION, "Location": header("Where the channel is.")}},
         # Hidden: one that was made under this key, by who has left it since.
-        **problems(*WRITING, HIDDEN, errors.IdempotencyKeyReusedError),
+        **problems(*WRITING, HIDDEN, errors.IdempotencyKeyReusedError, errors.TooManyChannelsError),
     },
     "tags": ["channels"],
 }
@@ -125,7 +125,7 @@ PUT_MEMBER: Final[Docs] = {
     "responses": {
         200: {"headers": WIRE},
         201: {"model": answers.Member, "description": "A new member.", "headers": WIRE},
-        **problems(*WRITING, *REFUSED, *STATE),
+        **problems(*WRITING, *REFUSED, *STATE, errors.TooManyChannelsError),
     },
     "tags": ["members"],
 }

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastapi import Response
 
 from shared.messages import Draft
 from shared.meter import meter
 from shared.model import Kind
-from shared.use_cases.fetch_messages import Page
-from shared.use_cases.list_channels import Listed
-from shared.use_cases.manage_channels import Created
-from shared.use_cases.post_message import Posted
 from shared.web.app import answer
 from shared.web.conditional import etag
 from shared.web.encoding import VARY, encoded
 from shared.web.schemas import BatchIn, MessageIn
+
+if TYPE_CHECKING:
+    # Each function loads its own use case, and no other's.
+    from shared.use_cases.fetch_messages import Page
+    from shared.use_cases.list_channels import Listed
+    from shared.use_cases.manage_channels import Created
+    from shared.use_cases.post_message import Posted
 
 
 def drafts_of(body: MessageIn | BatchIn) -> list[Draft]:

@@ -1,11 +1,9 @@
-"""What requests must look like. Strict: no unknown field, nothing converted, hard limits, nothing truncated."""
+"""What paths, headers and bodies must look like. Strict: no unknown field, nothing converted, nothing truncated."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
-from fastapi import Query
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -16,43 +14,19 @@ from pydantic import (
     StringConstraints,
     Tag,
     WithJsonSchema,
-    model_validator,
 )
 
 from shared import keys
-from shared.errors import ChannelNotFoundError, ValidationFailedError
+from shared.errors import ChannelNotFoundError
 from shared.messages import Draft, dumps
 from shared.model import (
     MAX_BATCH,
     MAX_METADATA_BYTES,
-    MAX_NAME,
-    MAX_NAME_BYTES,
     MAX_TEXT,
-    MAX_TOPIC,
-    MAX_TOPIC_BYTES,
-    Kind,
-    Role,
 )
-from shared.use_cases.fetch_messages import Window
-from shared.use_cases.list_channels import Listing
-from shared.use_cases.manage_channels import Plan
 
-MAX_MEMBERS_AT_CREATION: Final = 50
-MAX_SLOW_MODE: Final = 6 * 3600
-NO_CONTROL: Final = r"^[^\x00-\x1f\x7f]*$"
-SOMETHING_VISIBLE: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 TEXT: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 """Tabs and line ends may stand in a text, other control characters may not, and it is not blank."""
-
-
-def _at_most(limit: int) -> AfterValidator:
-    def check(text: str) -> str:
-        if len(text.encode()) > limit:
-            msg = f"longer than {limit} bytes in UTF-8"
-            raise ValueError(msg)
-        return text
-
-    return AfterValidator(check)
 
 
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
@@ -82,31 +56,12 @@ def _user_id(text: str) -> str:
     return text
 
 
-def _written(pattern: str, form: str) -> BeforeValidator:
-    """In a query, a value in one form only: pydantic would take `1_0`, ` 5 ` and `on` too, as the document does not."""
-    check = re.compile(pattern)
-
-    def validate(value: Any) -> Any:  # noqa: ANN401 - text from a query, or a default
-        if isinstance(value, str) and not check.fullmatch(value):
-            msg = f"not {form}"
-            raise ValueError(msg)
-        return value
-
-    return BeforeValidator(validate)
-
-
-def _without_fraction(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def without_fraction(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """JSON has one kind of number: to JSON Schema, and so to the document, 3.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MAX_NAME, pattern=SOMETHING_VISIBLE),
-    _at_most(MAX_NAME_BYTES),
-]
-Topic = Annotated[str, StringConstraints(max_length=MAX_TOPIC, pattern=NO_CONTROL), _at_most(MAX_TOPIC_BYTES)]
 Metadata = Annotated[
     dict[str, Any],
     AfterValidator(_metadata),
@@ -118,17 +73,6 @@ UserId = Annotated[
     str, StringConstraints(min_length=1, max_length=keys.MAX_USER_ID_BYTES), AfterValidator(_user_id)
 ]
 IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
-WHOLE: Final = _written(r"-?[0-9]{1,20}", "a whole number in decimal digits")
-Flag = Annotated[
-    bool,
-    _written("true|false|1|0", "true, false, 1 or 0"),
-    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}]}),
-]
-SlowMode = Annotated[int, Field(ge=0, le=MAX_SLOW_MODE), BeforeValidator(_without_fraction)]
-Limit = Annotated[int, Field(ge=1, le=100), WHOLE]
-Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ), WHOLE]
-Reached = Annotated[int, Field(ge=0, le=keys.MAX_SEQ), WHOLE]
-Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
 class Request(BaseModel):
@@ -169,143 +113,9 @@ PostIn = Annotated[
 ]
 
 
-class ChannelIn(Request):
-    """A channel to make."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"kind": "public", "name": "lobby", "topic": "Say hello"},
-                {"kind": "private", "name": "crew", "members": ["grace"]},
-                {"kind": "direct", "members": ["grace"]},
-            ]
-        }
-    )
-    kind: Literal["public", "private", "direct"]
-    name: Name | None = Field(default=None, description="Required, but for direct channels, which have none.")
-    topic: Topic = ""
-    slow_mode: SlowMode = Field(default=0, description="Seconds between a member's messages.")
-    members: list[UserId] = Field(
-        default=[], max_length=MAX_MEMBERS_AT_CREATION, description="Besides the caller."
-    )
-
-    @model_validator(mode="after")
-    def _of_its_kind(self) -> ChannelIn:
-        if self.kind != "direct" and self.name is None:
-            msg = "name: a channel of this kind needs one"
-            raise ValueError(msg)
-        if self.kind == "direct" and (self.name is not None or self.topic or self.slow_mode):
-            msg = "a direct channel has no name, topic or slow_mode"
-            raise ValueError(msg)
-        if keys.ME in self.members:
-            msg = "members: the caller is one anyway, and nobody else is called `me`"
-            raise ValueError(msg)
-        if self.kind == "direct" and len(set(self.members)) != 1:
-            msg = "members: a direct channel has exactly one other member"
-            raise ValueError(msg)
-        return self
-
-    def plan(self, caller: str) -> Plan:
-        """What the use case takes; the caller is a member anyway.
-
-        Raises:
-            ValidationFailedError: a direct channel with oneself.
-        """
-        others = sorted(set(self.members) - {caller})
-        if self.kind == "direct" and not others:
-            detail = "A direct channel is with somebody else."
-            raise ValidationFailedError(detail, errors=[{"field": "body.members", "detail": detail}])
-        return Plan(Kind(self.kind), self.name or "", self.topic, self.slow_mode, others)
-
-
-class ChannelChange(Request):
-    """What to change of a channel; what is absent stays."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"topic": "Release on Friday"}]})
-    # Made, not given: the document names no default, as none is ever used.
-    name: Name = Field(default_factory=str)
-    topic: Topic = Field(default_factory=str)
-    slow_mode: SlowMode = Field(default_factory=int)
-
-    def changes(self) -> dict[str, str | int]:
-        """The fields that were sent."""
-        return self.model_dump(exclude_unset=True)
-
-
-class MemberIn(Request):
-    """How somebody is to be a member."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "moderator"}]})
-    role: Literal["owner", "moderator", "member"] | None = None
-
-    def wanted(self) -> Role | None:
-        """What the use case takes."""
-        return Role(self.role) if self.role else None
-
-
 class ReadIn(Request):
     """How far the caller has read."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"last_read_seq": 42}]})
-    last_read_seq: Annotated[int, Field(ge=0, le=keys.MAX_SEQ), BeforeValidator(_without_fraction)]
+    last_read_seq: Annotated[int, Field(ge=0, le=keys.MAX_SEQ), BeforeValidator(without_fraction)]
     force: bool = Field(default=False, description="Moves the position back too, to mark messages as unread.")
-
-
-class Parameters(BaseModel):
-    """A request's query parameters."""
-
-    model_config = ConfigDict(extra="forbid", defer_build=False)
-
-
-class ListChannelsQuery(Parameters):
-    """Of the list of channels."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
-    unread_only: Flag = False
-    kind: Kind | None = None
-    scope: Literal["mine", "public"] = Field(
-        default="mine", description="`public` lists channels that the caller may join, by name."
-    )
-
-    def listing(self) -> Listing:
-        """What the use case takes."""
-        return Listing(self.limit, self.cursor, self.unread_only, self.kind)
-
-
-class ListMembersQuery(Parameters):
-    """Of the list of members."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
-class FetchMessagesQuery(Parameters):
-    """Of a page of messages: at most one of ``before``, ``after``, ``around`` and ``anchor``."""
-
-    limit: Limit = 50
-    before: Position | None = None
-    after: Reached | None = None
-    around: Position | None = None
-    anchor: Literal["first_unread", "latest", "oldest"] | None = None
-
-    @model_validator(mode="after")
-    def _one_place(self) -> FetchMessagesQuery:
-        given = [each for each in (self.before, self.after, self.around, self.anchor) if each is not None]
-        if len(given) > 1:
-            msg = "at most one of before, after, around and anchor"
-            raise ValueError(msg)
-        return self
-
-    def window(self) -> Window:
-        """What the use case takes."""
-        return Window(self.limit, self.before, self.after, self.around, self.anchor or "latest")
-
-
-PageQuery = Annotated[FetchMessagesQuery, Query()]
-
-
-class HealthQuery(Parameters):
-    """Of the health check."""
-
-    deep: Flag = Field(default=False, description="Also reaches DynamoDB and Redis.")

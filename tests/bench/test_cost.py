@@ -141,7 +141,8 @@ def test_every_operation_is_priced() -> None:
     assert (units["post"], units["post with key"]) == ((2, 5), (3, 7))
     assert units["batch of 25 posts"] == (2, 1 + 2 * 26)
     assert units["list of 8 channels, remembered"] == (9, 0)
-    assert units["create channel"] == (0, 2 * 2 + 1)
+    assert units["create channel"] == (1, 2 * 2 + 1)
+    assert units["join"] == (2 + 1, 3 * 2 + 1)
     assert operations["page, Redis, container's first request"]["figures"]["redis_commands"] == 1
     assert operations["list of 8 channels, remembered"]["figures"]["calls_ms"] == 4
     assert operations["list of 8 channels, after a miss"]["figures"]["calls_ms"] == 8

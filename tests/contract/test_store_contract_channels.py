@@ -57,6 +57,16 @@ def test_a_users_memberships(store: Store) -> None:
     assert store.memberships(user()) == []
 
 
+def test_a_users_channels_are_counted(store: Store) -> None:
+    """Up to the limit that is asked for; not what one has left, nor what others are in."""
+    ada, eve = user(), user()
+    assert store.count_memberships(ada, 5) == 0
+    channels = [open_channel(store, eve, ada) for _ in range(4)]
+    assert [store.count_memberships(ada, limit) for limit in (1, 3, 4, 5)] == [1, 3, 4, 4]
+    assert store.remove_member(membership_of(store, channels[0], ada))
+    assert [store.count_memberships(each, 5) for each in (ada, eve)] == [3, 4]
+
+
 def test_more_heads_than_one_call_gives(store: Store) -> None:
     """120 heads take two calls; unknown channels are left out, none asked for is none."""
     ada = user()

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared import keys
-from shared.model import Member, Membership, Role
-from shared.store.interface import Store
-from tests.contract.samples import NOW, head_of, membership_of, open_channel, user
+from shared.model import Former, Member, Membership, Role
+from shared.store.interface import Committed, Store
+from tests.contract.samples import (
+    NOW,
+    commitment,
+    entry,
+    head_of,
+    membership_of,
+    open_channel,
+    take,
+    user,
+)
 
 
 def test_members_are_listed_by_user_id(store: Store) -> None:
@@ -118,6 +127,70 @@ def test_a_removed_member_is_gone(store: Store) -> None:
     assert store.memberships(eve) == []
     assert [each.user_id for each in store.members(channel, 9, None)] == [ada]
     assert _counts(store, channel) == (1, 1)
+
+
+def test_a_debt_outlives_the_membership(store: Store) -> None:
+    """Who comes back with an earlier rate state is told the later one, and is not in; with that or a later one is."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    commit = commitment(channel, eve, entry(take(store, channel).seq))
+    assert store.commit(commit) == Committed()
+    assert store.remove_member(membership_of(store, channel, eve))
+    again = Membership(eve, channel, Role.MEMBER, NOW + 7, tat=commit.tat - 1)
+    assert store.add_member(again) == Former(channel, NOW, commit.tat)
+    assert store.membership(channel, eve) is None
+    assert _counts(store, channel) == (1, 1)
+    for tat in (commit.tat, commit.tat + 1):
+        back = replace(again, tat=tat)
+        assert store.add_member(back) == back == membership_of(store, channel, eve)
+        assert store.remove_member(back)
+        assert store.former_memberships(eve) == [Former(channel, NOW + 7, tat)]
+
+
+def test_a_debt_of_another_channel_is_no_debt_here(store: Store) -> None:
+    """Nor is another user's."""
+    ada, eve = user(), user()
+    channel, other = open_channel(store, ada, eve), open_channel(store, ada)
+    assert store.commit(commitment(channel, eve, entry(take(store, channel).seq))) == Committed()
+    assert store.remove_member(membership_of(store, channel, eve))
+    for each in (Membership(eve, other, Role.MEMBER, NOW), Membership(user(), channel, Role.MEMBER, NOW)):
+        assert store.add_member(each) == each
+
+
+def test_an_archived_channel_is_closed_to_who_comes_back_too(store: Store) -> None:
+    """None, whatever they owe."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    assert store.commit(commitment(channel, eve, entry(take(store, channel).seq))) == Committed()
+    assert store.remove_member(membership_of(store, channel, eve))
+    store.archive_channel(channel, NOW)
+    assert store.add_member(Membership(eve, channel, Role.MEMBER, NOW)) is None
+
+
+def test_a_post_meanwhile_does_not_keep_a_member(store: Store) -> None:
+    """A rate state that moved since the member was looked at is remembered as it is at the end."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    seen = membership_of(store, channel, eve)
+    commit = commitment(channel, eve, entry(take(store, channel).seq))
+    assert store.commit(commit) == Committed()
+    assert store.remove_member(seen)
+    assert store.former_memberships(eve) == [Former(channel, NOW, commit.tat)]
+    assert _counts(store, channel) == (1, 1)
+
+
+def test_a_post_meanwhile_makes_nobody_else_go(store: Store) -> None:
+    """The last owner stays, and so does who has another role by then."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    for each in (ada, eve):
+        seen = membership_of(store, channel, each)
+        if each == eve:
+            assert store.change_role(seen, Role.MODERATOR)
+        assert store.commit(commitment(channel, each, entry(take(store, channel).seq))) == Committed()
+        assert not store.remove_member(seen)
+    assert _counts(store, channel) == (2, 1)
+    assert store.former_memberships(eve) == []
 
 
 def test_a_read_position_only_goes_forward(store: Store) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from shared import keys
-from shared.model import Entry, Membership, Role
+from shared.model import Entry, Former, Membership, Role
 from shared.store.interface import (
     Commit,
     Committed,
@@ -198,3 +198,41 @@ def test_a_channel_made_twice_at_once_is_one(store: Store) -> None:
         made = at_once(*[partial(store.create_channel, head, memberships)] * 3)
         assert made.count(None) == 1
         assert made.count(head) == 2
+
+
+def test_a_post_and_a_removal_keep_the_debt(store: Store) -> None:
+    """Either the post came first, and what it costs is remembered, or it finds its sender gone: nothing is forgiven."""
+    for _ in range(ROUNDS):
+        ada, eve = user(), user()
+        channel = open_channel(store, ada, eve)
+        commit = commitment(channel, eve, entry(take(store, channel).seq))
+        seen = membership_of(store, channel, eve)
+        calls: list[Callable[[], object]] = [
+            partial(_commit, store, commit),
+            partial(store.remove_member, seen),
+        ]
+        outcome, removed = at_once(*calls)
+        assert removed is True
+        assert outcome in (Committed(), MembershipChanged(None))
+        owed = commit.tat if outcome == Committed() else 0
+        assert store.former_memberships(eve) == [Former(channel, NOW, owed)]
+
+
+def test_nobody_joins_with_a_debt_forgiven(store: Store) -> None:
+    """Two joins at once, one followed by a post and the end: no later membership has an earlier state."""
+    for _ in range(ROUNDS):
+        channel, eve = open_channel(store, user()), user()
+        joins = Membership(eve, channel, Role.MEMBER, NOW)
+
+        def stay(joins: Membership = joins) -> object:
+            standing = store.add_member(joins)
+            if isinstance(standing, Membership):
+                seq = take(store, joins.channel_id).seq
+                _commit(store, commitment(joins.channel_id, joins.user_id, entry(seq), tat_seen=standing.tat))
+                store.remove_member(standing)
+            return standing
+
+        at_once(stay, partial(store.add_member, joins))
+        current = store.membership(channel, eve)
+        owed = [each.tat for each in store.former_memberships(eve)]
+        assert current is None or not owed or current.tat >= owed[0]

@@ -82,13 +82,17 @@ def test_a_call_asks_for_no_more_than_100_keys() -> None:
 # --- Query ---
 
 
+def _found(found: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
+    return {"Items": found, "Count": len(found), **rest}
+
+
 def test_a_query_follows_its_pages() -> None:
     """Each page starts where the last one ended, an empty one too."""
     last = KEYS[1]
     played = Played(
-        {"Items": KEYS[:2], "LastEvaluatedKey": last},
-        {"Items": [], "LastEvaluatedKey": last},
-        {"Items": KEYS[2:3]},
+        _found(KEYS[:2], LastEvaluatedKey=last),
+        _found([], LastEvaluatedKey=last),
+        _found(KEYS[2:3]),
     )
     assert list(played.table.query()) == KEYS[:3]
     assert [a.get("ExclusiveStartKey") for _, a in played.client.calls] == [None, last, last]
@@ -96,19 +100,27 @@ def test_a_query_follows_its_pages() -> None:
 
 def test_a_query_stops_at_its_limit() -> None:
     """Later pages ask for what is left, and none is read beyond."""
-    played = Played(
-        {"Items": KEYS[:2], "LastEvaluatedKey": KEYS[1]}, {"Items": KEYS[2:3], "LastEvaluatedKey": KEYS[2]}
-    )
+    played = Played(_found(KEYS[:2], LastEvaluatedKey=KEYS[1]), _found(KEYS[2:3], LastEvaluatedKey=KEYS[2]))
     assert list(played.table.query(limit=3)) == KEYS[:3]
     assert [a["Limit"] for _, a in played.client.calls] == [3, 1]
 
 
 def test_a_query_without_end_is_given_up() -> None:
     """After the most pages that any listing may have."""
-    played = Played({"Items": KEYS[:1], "LastEvaluatedKey": KEYS[0]})
+    played = Played(_found(KEYS[:1], LastEvaluatedKey=KEYS[0]))
     with pytest.raises(StoreUnavailableError):
         list(played.table.query())
     assert len(played.client.calls) == MAX_PAGES
+
+
+def test_a_count_moves_no_items() -> None:
+    """It follows pages up to its limit, as a listing does, and asks for numbers alone."""
+    last = KEYS[1]
+    played = Played({"Count": 2, "LastEvaluatedKey": last}, {"Count": 3, "LastEvaluatedKey": last})
+    assert played.table.count(5) == 5
+    asked = [arguments for _, arguments in played.client.calls]
+    assert [(each["Select"], each["Limit"]) for each in asked] == [("COUNT", 5), ("COUNT", 3)]
+    assert Played({"Count": 4}).table.count(5) == 4
 
 
 # --- conflicts with transactions ---
@@ -267,7 +279,7 @@ def test_units_are_summed_for_the_request(meter: Meter) -> None:
     several = {"ConsumedCapacity": [{"CapacityUnits": 3.0}, {"CapacityUnits": 0.5}]}
     Played(single).table.get(KEYS[0])
     Played(_batch() | several).table.batch_get(KEYS[:2])
-    list(Played({"Items": []} | single).table.query())
+    list(Played(_found([]) | single).table.query())
     Played(single).table.put(Item={})
     Played({"Attributes": {}} | single).table.update()
     Played(several).table.transact({"Put": {}})

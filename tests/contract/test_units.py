@@ -23,7 +23,7 @@ from shared.store import items
 from shared.store.items import Item, b, n, s
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.post_message import post_message
-from tests.contract.samples import NOW, head_of, open_channel
+from tests.contract.samples import NOW, head_of, open_channel, user
 from tests.engines import TABLE, Engines
 
 USER = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -159,6 +159,32 @@ def test_a_post_costs_what_was_computed(
         assert [each.write_units for each in costs] == [1 + 2 * 2] * 3
     else:
         assert [each.write_units for each in costs] == [1 + transactional] * 3
+
+
+@pytest.mark.stack
+def test_coming_and_going_cost_what_was_computed(engines: Engines) -> None:
+    """A membership, the head and the item of a former one are 2 each, the index 1; nothing is read for it."""
+    store = engines.store(MINISTACK)
+    channel, eve = open_channel(store, user()), Membership(user(), "", Role.MEMBER, NOW)
+    joins = replace(eve, channel_id=channel)
+    for call in (lambda: store.add_member(joins), lambda: store.remove_member(joins)):
+        meter = start_meter()
+        assert call()
+        assert (meter.read_units, meter.write_units, meter.calls) == (0, 7, 1)
+
+
+@pytest.mark.stack
+@pytest.mark.dynamodb_local
+def test_counting_channels_costs_what_was_computed(engines: Engines) -> None:
+    """One call, a unit for each 4 KB of memberships, however few bytes are sent: 5 for 60 channels."""
+    store, ada = engines.store(DYNAMODB_LOCAL), user()
+    for _ in range(60):
+        open_channel(store, ada)
+    stored = [items.membership_item(each) for each in store.memberships(ada)]
+    meter = start_meter()
+    assert store.count_memberships(ada, 1_000) == 60
+    assert (meter.read_units, meter.calls) == (query_units(sizes(*stored)), 1)
+    assert meter.read_units <= 60 / 25 + 1
 
 
 @pytest.mark.stack

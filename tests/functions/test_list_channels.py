@@ -198,3 +198,17 @@ def test_a_cursor_of_another_listing_is_refused(chat: Chat, scope: str, other: s
     cursor = chat.listing(scope=other, limit=1)["next_cursor"]
     answer = chat.api("GET", "/v1/channels", query={"scope": scope, "cursor": cursor})
     assert (answer.status, answer.code) == (422, "invalid_cursor")
+
+
+def test_hundreds_of_channels_are_all_listed(chat: Chat) -> None:
+    """More than one call to the storage gives, each once, whether they are remembered or not."""
+    made = [chat.channel() for _ in range(205)]
+    for _ in range(2):
+        found: list[str] = []
+        cursor: dict[str, str] = {}
+        while len(found) < len(made):
+            page = chat.listing(limit=100, **cursor)
+            found += [channel["id"] for channel in page["channels"]]
+            cursor = {"cursor": page["next_cursor"]}
+        assert sorted(found) == sorted(made)
+        assert not page["has_more"]

@@ -71,6 +71,15 @@ def test_a_repeated_key_finds_the_channel_again(chat: Chat) -> None:
     assert len(chat.listing()["channels"]) == 1
 
 
+def test_a_channels_key_is_remembered_for_ever(chat: Chat) -> None:
+    """A post's key is forgotten after a day, this one is not: the document says so."""
+    first = create(chat, key="key-1", kind="public", name="lobby")
+    chat.clock.ms += 400 * 24 * 3_600_000
+    again = create(chat, key="key-1", kind="public", name="lobby")
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json["id"] == first.json["id"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.model import Former
+from shared.store.memory import MemoryStore
 from tests.functions.chat import messages
 
 if TYPE_CHECKING:
+    from shared.model import Membership
     from tests.api import Answer
     from tests.functions.chat import Chat
 
@@ -212,6 +216,51 @@ def test_a_removed_member_is_out_at_once(chat: Chat) -> None:
     assert [said(answer) for answer in answers] == [(404, "channel_not_found")] * 6
     assert chat.listing("grace")["channels"] == []
     assert chat.seen(channel)["member_count"] == 1
+
+
+def test_leaving_does_not_escape_slow_mode(chat: Chat) -> None:
+    """Who comes back waits for as long as who stayed, also after being removed and invited again."""
+    channel = chat.channel("grace")
+    chat.api("PATCH", f"/v1/channels/{channel}", body={"slow_mode": 60})
+    for remover, inviter in (("grace", "grace"), ("ada", "ada")):
+        chat.post(channel, user="grace")
+        assert chat.remove(channel, "grace", remover).status == 204
+        assert chat.put_member(channel, "grace", inviter).status == 201
+        refused = chat.api("POST", messages(channel), user="grace", body={"text": "again"})
+        assert (*said(refused), refused.headers["retry-after"]) == (429, "rate_limited", "60")
+        chat.clock.ms += 60_000
+    chat.post(channel, user="grace")
+
+
+def test_leaving_does_not_refill_a_burst(chat: Chat) -> None:
+    """What is left of the burst is the same before and after; in another channel it is whole."""
+    channel, other = chat.channel(), chat.channel("grace")
+    chat.put_member(channel, "me", "grace")
+    batch = {"messages": [{"text": "x"}] * 15}
+    left = [chat.api("POST", messages(channel), user="grace", body=batch).headers["ratelimit-remaining"]]
+    chat.remove(channel, "me", "grace")
+    chat.put_member(channel, "me", "grace")
+    for place in (channel, other):
+        answer = chat.api("POST", messages(place), user="grace", body={"text": "x"})
+        left.append(answer.headers["ratelimit-remaining"])
+    assert left == ["5", "4", "19"]
+
+
+class AlwaysOwing(MemoryStore):
+    """Each time somebody joins they have just ended a later membership."""
+
+    def add_member(self, membership: Membership) -> Former:
+        """Later than whatever is offered."""
+        return Former(membership.channel_id, 0, membership.tat + 1)
+
+
+def test_a_join_that_never_comes_to_an_end_is_given_up(chat: Chat) -> None:
+    """503 with a time to come back."""
+    channel = chat.channel()
+    store = AlwaysOwing(**vars(chat.api.services.store))
+    chat.api.services = replace(chat.api.services, store=store)
+    answer = chat.put_member(channel, "me", "grace")
+    assert (*said(answer), answer.headers["retry-after"]) == (503, "contention", "1")
 
 
 def test_messages_outlive_their_senders_membership(chat: Chat) -> None:

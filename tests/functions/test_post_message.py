@@ -137,6 +137,19 @@ def test_another_body_under_the_same_key_is_refused(chat: Chat, body: dict[str, 
     assert texts(chat.page(channel)) == ["first"]
 
 
+@pytest.mark.parametrize("bodies", [({"text": "x"}, batch("x")), (batch("x"), {"text": "x"})])
+def test_a_message_and_a_batch_of_it_are_two_requests(chat: Chat, bodies: list[dict[str, Any]]) -> None:
+    """A key is not answered in a form that was not asked for; each form is replayed in its own."""
+    channel = chat.channel()
+    first, other = bodies
+    posted = post(chat, channel, first, key="key-1")
+    answer = post(chat, channel, other, key="key-1")
+    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    again = post(chat, channel, first, key="key-1")
+    assert (again.status, again.body) == (201, posted.body)
+    assert texts(chat.page(channel)) == ["x"]
+
+
 def test_the_order_of_metadata_does_not_make_another_body(chat: Chat) -> None:
     """Two spellings of the same JSON are the same request."""
     channel = chat.channel()

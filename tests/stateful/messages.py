@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -85,6 +85,19 @@ class Messages(Sides):
             self._post(Post(self.user(9 + number, channel), channel, said, None, is_batch=True), "")
             self.fleet.clock.ms += wait
 
+    @rule(who=WHO, where=WHERE, count=st.integers(1, 8))
+    def come_back(self, who: int, where: int, count: int) -> None:
+        """Somebody says something, leaves, comes back at once and goes on."""
+        channel = self.channel(where)
+        user = self.user(who, channel)
+        post = Post(user, channel, ({"text": "more"},) * count, None, is_batch=True)
+        self._post(post, "")
+        path = f"/v1/channels/{channel}/members/me"
+        self.agree(self.call(user, "DELETE", path), user, lambda: self.chat.remove(user, channel, user))
+        back = self.call(user, "PUT", path)
+        self.agree(back, user, lambda: self.chat.put_member(user, channel, user, None, self.now))
+        self._post(post, "")
+
     @rule(at=WHICH, number=st.integers(0, 2), late=st.sampled_from([0, 0, TOKEN_MS, TOKEN_MS + 7_000]))
     def retry(self, at: int, number: int, late: int) -> None:
         """A client repeats a post that carried a key, perhaps a day later, and meets another container."""
@@ -93,6 +106,13 @@ class Messages(Sides):
             self.fleet.clock.ms += late
             self.sign_in()
             self._post(self.sent[-1 - at % len(self.sent)], "")
+
+    @rule(at=WHICH)
+    def retry_otherwise(self, at: int) -> None:
+        """A client repeats a message as a batch of one, or the other way round, under the same key."""
+        if self.sent:
+            post = self.sent[-1 - at % len(self.sent)]
+            self._post(replace(post, said=post.said[:1], is_batch=not post.is_batch), "")
 
     @rule(who=WHO, where=WHERE, place=PLACES, at=WHICH, limit=LIMITS)
     def fetch(self, who: int, where: int, place: str, at: int, limit: int) -> None:
@@ -147,7 +167,7 @@ class Messages(Sides):
         ids = [each["id"] for each in (shown.get("messages", []) if post.is_batch else [shown]) if each]
 
         def expected() -> Expected:
-            made, told = self.chat.post(post.user, post.channel, list(post.said), post.key, self.now, ids)
+            made, told = self.chat.post(post.user, post.channel, post.body, post.key, self.now, ids)
             found = [each.json() for each in made]
             told["location"] = f"{post.path}?after={made[0].seq - 1}&limit={len(made)}"
             return Expected(201, {"messages": found} if post.is_batch else found[0], told)

@@ -143,7 +143,8 @@ class Chat:
                 self._keep_an_owner(found, old, role)
                 old.role = str(role)
         if old is None:
-            found.members[target] = Member(target, role or "member", now, read=len(found.log))
+            owed = found.left[target].paid_until if target in found.left else 0
+            found.members[target] = Member(target, role or "member", now, len(found.log), owed)
         return Expected(200 if old else 201, found.members[target].json())
 
     def remove(self, user: str, channel: str, target: str) -> Expected:
@@ -159,7 +160,7 @@ class Chat:
         if target != user and me.role == "moderator" and leaves.role != "member":
             raise RefusedError("forbidden")
         self._keep_an_owner(found, leaves, None)
-        del found.members[target]
+        found.left[target] = found.members.pop(target)
         return Expected(204)
 
     def _keep_an_owner(self, channel: Channel, member: Member, role: str | None) -> None:
@@ -173,22 +174,24 @@ class Chat:
         self,
         user: str,
         channel: str,
-        said: list[dict[str, Any]],
+        said: dict[str, Any],
         key: str | None,
         now: int,
         ids: Sequence[str],
     ) -> tuple[list[Message], dict[str, str]]:
-        """New messages, or those that the key was used for; `ids` are what the API named them."""
+        """New messages, or those that the key was used for; `said` is the body, `ids` what the API named them."""
         found, me = self.joined(user, channel)
         old = found.receipts.get((user, key)) if key is not None else None
-        wanted = json.dumps(said, sort_keys=True)
+        wanted, messages = json.dumps(said, sort_keys=True), said.get("messages", [said])
         if old is not None and now // 1000 <= old.until:
             if old.wanted != wanted:
                 raise RefusedError("idempotency_key_reused")
             return old.messages, {"idempotency-replayed": "true"}
-        owed, headers = self.pace(user, channel, len(said), now)
-        first, places = len(found.log) + 1, (*ids, *["?"] * len(said))
-        made = [Message(places[number], first + number, user, now, each) for number, each in enumerate(said)]
+        owed, headers = self.pace(user, channel, len(messages), now)
+        first, places = len(found.log) + 1, (*ids, *["?"] * len(messages))
+        made = [
+            Message(places[number], first + number, user, now, each) for number, each in enumerate(messages)
+        ]
         me.paid_until = now + owed
         found.log += made
         me.read = len(found.log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from shared.log_reader import Span
-    from shared.model import Head, Look, Member, Membership
+    from shared.model import Former, Head, Look, Member, Membership
     from shared.services import Services
     from shared.store.interface import Commit, Outcome
 
@@ -61,9 +62,19 @@ class OwnIsUnread(FaultyStore):
 class NewcomersHaveAllUnread(FaultyStore):
     """Counts what was said before somebody came."""
 
-    def add_member(self, membership: Membership) -> Membership | None:
+    def add_member(self, membership: Membership) -> Membership | Former | None:
         """With a read position of 0."""
         return super().add_member(replace(membership, read_seq=0, read_messages=0))
+
+
+@dataclass
+class LeavingForgives(FaultyStore):
+    """Lets who leaves and comes back post as if they had not yet."""
+
+    def add_member(self, membership: Membership) -> Membership | Former | None:
+        """With nothing owed."""
+        self._formers.pop((membership.channel_id, membership.user_id), None)
+        return super().add_member(membership)
 
 
 @dataclass
@@ -146,6 +157,18 @@ class TrustsCopies(Api):
         return Answer(304, answer.headers, "") if has_copy else answer
 
 
+class MixesForms(Api):
+    """Takes a message for a batch of it, and answers as it was asked."""
+
+    def invoke(self, made: dict[str, Any]) -> Answer:
+        """As a batch."""
+        body = json.loads(made.get("body", "null"))
+        if made["routeKey"].endswith("/messages") and isinstance(body, dict) and "text" in body:
+            answer = super().invoke(made | {"body": json.dumps({"messages": [body]})})
+            return replace(answer, body=answer.body[13:-2]) if answer.status == 201 else answer
+        return super().invoke(made)
+
+
 class KeepsBatchesToItself(Api):
     """Answers a batch with nothing."""
 
@@ -169,6 +192,7 @@ STORES: Final[Sequence[type[FaultyStore]]] = (
     KeepsKeysForEver,
     OwnIsUnread,
     NewcomersHaveAllUnread,
+    LeavingForgives,
     ReadGoesBack,
     LosesOwners,
     SkipsMembers,
@@ -176,7 +200,7 @@ STORES: Final[Sequence[type[FaultyStore]]] = (
     ShowsWhatFailed,
 )
 READERS: Final = (ServesWhatIsBehind, MixesChannels)
-APIS: Final = (TrustsCopies, KeepsBatchesToItself)
+APIS: Final = (TrustsCopies, MixesForms, KeepsBatchesToItself)
 BUGS: Final = {
     **{each.__name__: Bug(Code(store=each)) for each in STORES},
     **{each.__name__: Bug(Code(reader=each)) for each in READERS},

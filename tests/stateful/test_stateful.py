@@ -21,10 +21,13 @@ LONG: Final = STEPS > 2_000
 QUICK: Final = (
     "KeepsBatchesToItself",
     "LargerBurst",
+    "LeavingForgives",
     "LosesOwners",
     "MixesChannels",
     "OwnIsUnread",
     "ReadGoesBack",
+    "RemembersMembers",
+    "SkipsMembers",
     "TrustsCopies",
 )
 """Bugs that show within a second; the long form looks for all of them."""

@@ -74,6 +74,8 @@ class Channel:
     version: int = 1
     log: list[Message | None] = field(default_factory=list)
     members: dict[str, Member] = field(default_factory=dict)
+    left: dict[str, Member] = field(default_factory=dict)
+    """Who was here before, and what they still owe."""
     receipts: dict[tuple[str, str], Receipt] = field(default_factory=dict)
 
     @property

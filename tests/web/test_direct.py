@@ -15,7 +15,8 @@ from shared.web.app import Use, answer, create_app, create_handler, current_serv
 from shared.web.conditional import IfNoneMatch
 from shared.web.direct import DirectRoute
 from shared.web.identity import Caller
-from shared.web.schemas import ChannelId, FetchMessagesQuery, ListChannelsQuery, ReadIn
+from shared.web.queries import FetchMessagesQuery, ListChannelsQuery
+from shared.web.schemas import ChannelId, ReadIn
 from tests.api import APPS, event
 
 CHANNEL = "0123456789abcdef"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from shared import keys
 from shared.errors import ContentionError
@@ -17,11 +17,9 @@ from shared.store.dynamodb.table import (
     TransactionConflictError,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 ABSENT: Final = "attribute_not_exists(pk)"
 OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
+NO_NAMES: Final[Mapping[str, str]] = {}
 
 
 def transact(
@@ -47,11 +45,15 @@ def transact(
 
 def below_user(table: Table, user_id: str, start: str) -> Iterator[dict[str, Any]]:
     """A user's items whose sort keys begin so: one Query."""
-    return table.query(
-        ConsistentRead=True,
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-        ExpressionAttributeValues={":pk": items.s(keys.user_pk(user_id)), ":sk": items.s(start)},
-    )
+    return table.query(**_below_user(user_id, start))
+
+
+def _below_user(user_id: str, start: str) -> dict[str, Any]:
+    return {
+        "ConsistentRead": True,
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+        "ExpressionAttributeValues": {":pk": items.s(keys.user_pk(user_id)), ":sk": items.s(start)},
+    }
 
 
 def _transact(table: Table, writes: Sequence[dict[str, Any]]) -> None:
@@ -64,17 +66,55 @@ def _transact(table: Table, writes: Sequence[dict[str, Any]]) -> None:
         raise
 
 
-class DynamoDBChannels:
-    """See ``shared.store.interface.Channels``."""
+class HeadChanges:
+    """What changes heads apart from posts.
+
+    Args:
+        table: the table.
+        sleep: waits for a number of seconds.
+    """
 
     def __init__(self, table: Table, sleep: Callable[[float], None]) -> None:
         self._table = table
         self._sleep = sleep
 
+    def _change_head(
+        self,
+        channel_id: str,
+        change: str,
+        condition: str,
+        values: items.Item,
+        names: Mapping[str, str] = NO_NAMES,
+    ) -> Head | None:
+        """One UpdateItem: the new head, or None where the condition does not hold."""
+        arguments = {"ExpressionAttributeNames": names} if names else {}
+        try:
+            item = retry_conflicts(
+                lambda: self._table.update(
+                    Key=items.head_key(channel_id),
+                    UpdateExpression=change,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    **arguments,
+                ),
+                self._sleep,
+            )
+        except ConditionFailedError:
+            return None
+        return items.head_of(item)
+
+
+class DynamoDBChannels(HeadChanges):
+    """See ``shared.store.interface.Channels``."""
+
     def memberships(self, user_id: str) -> list[Membership]:
         """One Query: about a read unit for each 25 channels."""
         found = below_user(self._table, user_id, keys.MEMBERSHIPS)
         return [items.membership_of(item) for item in found]
+
+    def count_memberships(self, user_id: str, limit: int) -> int:
+        """One Query that moves no item: about a read unit for each 25 channels."""
+        return self._table.count(limit, **_below_user(user_id, keys.MEMBERSHIPS))
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """BatchGetItem: a read unit each, a call for each 100."""
@@ -130,14 +170,14 @@ class DynamoDBChannels:
             condition += " AND version = :if_version"
             values[":if_version"] = items.n(if_version)
         sets = ", ".join(["version = version + :one", *(f"#{name} = :{name}" for name in changes)])
-        head = self._update(channel_id, f"SET {sets}", condition, values, names)
+        head = self._change_head(channel_id, f"SET {sets}", condition, values, names)
         if head and "name" in changes and head.kind is Kind.PUBLIC:
             self._reindex(head)
         return head
 
     def _reindex(self, head: Head) -> None:
         """Sorts a renamed public channel anew; not if it was renamed again or archived meanwhile."""
-        self._update(
+        self._change_head(
             head.channel_id,
             "SET pubname = :pubname",
             "attribute_exists(pub) AND #name = :name",
@@ -150,32 +190,12 @@ class DynamoDBChannels:
 
     def archive_channel(self, channel_id: str, now: int) -> None:
         """One UpdateItem: 1 write unit, and 1 for the index."""
-        self._update(
+        self._change_head(
             channel_id,
             "SET archived_at = :now, version = version + :one REMOVE pub, pubname",
             OPEN,
             {":now": items.n(now), ":one": items.n(1)},
-            {},
         )
-
-    def _update(
-        self, channel_id: str, change: str, condition: str, values: dict[str, Any], names: dict[str, str]
-    ) -> Head | None:
-        arguments = {"ExpressionAttributeNames": names} if names else {}
-        try:
-            item = retry_conflicts(
-                lambda: self._table.update(
-                    Key=items.head_key(channel_id),
-                    UpdateExpression=change,
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=values,
-                    **arguments,
-                ),
-                self._sleep,
-            )
-        except ConditionFailedError:
-            return None
-        return items.head_of(item)
 
 
 def _put(item: dict[str, Any]) -> dict[str, Any]:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from shared import keys
 from shared.model import ERASED, Former, Head
 from shared.store import items
-from shared.store.dynamodb.channels import below_user
+from shared.store.dynamodb.channels import HeadChanges, below_user
 from shared.store.dynamodb.log import retry_conflicts
 from shared.store.dynamodb.table import ConditionFailedError
 
-if TYPE_CHECKING:
-    from shared.store.dynamodb.table import Table
 
-
-class DynamoDBErasures:
+class DynamoDBErasures(HeadChanges):
     """See ``shared.store.interface.Erasures``."""
-
-    def __init__(self, table: Table, sleep: Callable[[float], None]) -> None:
-        self._table = table
-        self._sleep = sleep
 
     def former_memberships(self, user_id: str) -> list[Former]:
         """One Query: about a read unit for each 50 channels."""
@@ -56,23 +47,9 @@ class DynamoDBErasures:
 
     def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
         """One UpdateItem: 1 write unit; another one in a channel that the user made."""
-        try:
-            head = self._change(channel_id, "ADD erasures :one", "attribute_exists(pk)", {":one": items.n(1)})
-            if head.creator == user_id:
-                values = {":erased": items.s(ERASED), ":user": items.s(user_id)}
-                return self._change(channel_id, "SET creator = :erased", "creator = :user", values)
-        except ConditionFailedError:
-            return None
-        return head
-
-    def _change(self, channel_id: str, change: str, condition: str, values: items.Item) -> Head:
-        item = retry_conflicts(
-            lambda: self._table.update(
-                Key=items.head_key(channel_id),
-                UpdateExpression=change,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-            ),
-            self._sleep,
-        )
-        return items.head_of(item)
+        one = {":one": items.n(1)}
+        head = self._change_head(channel_id, "ADD erasures :one", "attribute_exists(pk)", one)
+        if head is None or head.creator != user_id:
+            return head
+        values = {":erased": items.s(ERASED), ":user": items.s(user_id)}
+        return self._change_head(channel_id, "SET creator = :erased", "creator = :user", values)

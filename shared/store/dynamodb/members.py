@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from shared import keys
-from shared.model import Member, Membership, Role
+from shared.errors import ContentionError
+from shared.model import Former, Member, Membership, Role
 from shared.store import items
 from shared.store.dynamodb.channels import ABSENT, OPEN, transact
 from shared.store.dynamodb.log import retry_conflicts
@@ -15,7 +16,9 @@ from shared.store.dynamodb.table import ConditionFailedError
 if TYPE_CHECKING:
     from shared.store.dynamodb.table import Table
 
-SAME_ROLE = "attribute_exists(pk) AND #role = :role"
+SAME_ROLE: Final = "attribute_exists(pk) AND #role = :role"
+REMOVE_TRIES: Final = 10
+"""Times that a member is removed: each but the first because a post of theirs was committed meanwhile."""
 
 
 class DynamoDBMembers:
@@ -45,16 +48,18 @@ class DynamoDBMembers:
         item = self._table.get(items.membership_key(channel_id, user_id))
         return items.membership_of(item) if item else None
 
-    def add_member(self, membership: Membership) -> Membership | None:
-        """One transaction: 4 write units, and 1 for the index."""
+    def add_member(self, membership: Membership) -> Membership | Former | None:
+        """One transaction: 6 write units, and 1 for the index."""
         put = {"Put": {"Item": items.membership_item(membership), "ConditionExpression": ABSENT}}
         owners = 1 if membership.role is Role.OWNER else 0
-        failed = transact(self._table, self._sleep, put, _count(membership.channel_id, 1, owners, OPEN))
+        count = _count(membership.channel_id, 1, owners, OPEN)
+        failed = transact(self._table, self._sleep, put, count, _no_later_former(membership))
         if failed is None:
             return membership
-        if failed[0]:
-            return items.membership_of(failed[0])
-        return None
+        standing, closed, former = failed
+        if standing:
+            return items.membership_of(standing)
+        return items.former_of(former) if former and closed is None else None
 
     def change_role(self, membership: Membership, role: Role) -> bool:
         """One transaction: 4 write units, and 1 for the index."""
@@ -72,20 +77,23 @@ class DynamoDBMembers:
         return transact(self._table, self._sleep, update, count) is None
 
     def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
-        """One transaction: 6 write units, and 1 for the index."""
+        """One transaction: 6 write units, and 1 for the index; another one for each post that came meanwhile."""
         owners = -1 if membership.role is Role.OWNER else 0
-        delete = {
-            "Delete": {
-                "Key": items.membership_key(membership.channel_id, membership.user_id),
-                "ConditionExpression": SAME_ROLE,
-                "ExpressionAttributeNames": {"#role": "role"},
-                "ExpressionAttributeValues": {":role": items.s(membership.role)},
-            }
-        }
         condition = _keeps_an_owner(0 if even_last_owner else owners)
         count = _count(membership.channel_id, -1, owners, condition)
-        remember = {"Put": {"Item": items.former_item(membership)}}
-        return transact(self._table, self._sleep, delete, count, remember) is None
+        seen = membership
+        for _ in range(REMOVE_TRIES):
+            remember = {"Put": {"Item": items.former_item(seen)}}
+            failed = transact(self._table, self._sleep, _delete(seen), count, remember)
+            if failed is None:
+                return True
+            standing, is_last, _ = failed
+            if not standing or is_last is not None:
+                return False
+            seen = items.membership_of(standing)
+            if seen.role is not membership.role:
+                return False
+        raise ContentionError(retry_after=1)
 
     def move_read_position(
         self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
@@ -108,6 +116,28 @@ class DynamoDBMembers:
     def ping(self) -> None:
         """One GetItem of nothing: 1 read unit."""
         self._table.get({"pk": items.s(keys.user_pk("ping")), "sk": items.s("PING")})
+
+
+def _no_later_former(membership: Membership) -> dict[str, Any]:
+    """Also of who was never there, or whose rate state was not kept yet."""
+    return {
+        "ConditionCheck": {
+            "Key": items.former_key(membership.channel_id, membership.user_id),
+            "ConditionExpression": "attribute_not_exists(tat) OR tat <= :tat",
+            "ExpressionAttributeValues": {":tat": items.n(membership.tat)},
+        }
+    }
+
+
+def _delete(membership: Membership) -> dict[str, Any]:
+    return {
+        "Delete": {
+            "Key": items.membership_key(membership.channel_id, membership.user_id),
+            "ConditionExpression": f"{SAME_ROLE} AND tat = :tat",
+            "ExpressionAttributeNames": {"#role": "role"},
+            "ExpressionAttributeValues": {":role": items.s(membership.role), ":tat": items.n(membership.tat)},
+        }
+    }
 
 
 def _count(channel_id: str, members: int, owners: int, condition: str) -> dict[str, Any]:

@@ -116,14 +116,22 @@ class Table:
         Raises:
             StoreUnavailableError: it has more pages than any listing here may.
         """
+        for answer in self._pages(limit, arguments):
+            yield from answer["Items"]
+
+    def count(self, limit: int, **arguments: Any) -> int:  # noqa: ANN401 - as above
+        """How many items a Query has, up to ``limit``: reads them, and moves none."""
+        return sum(answer["Count"] for answer in self._pages(limit, arguments | {"Select": "COUNT"}))
+
+    def _pages(self, limit: int | None, arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
         left = limit
         for _ in range(MAX_PAGES):
             if left is not None:
                 arguments["Limit"] = left
             answer = self._call("query", TableName=self._name, **arguments)
-            yield from answer["Items"]
+            yield answer
             if left is not None:
-                left -= len(answer["Items"])
+                left -= answer["Count"]
             if "LastEvaluatedKey" not in answer or left == 0:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

@@ -1,0 +1,107 @@
+"""What requests' query parameters must look like: each in one form only, no unknown one, hard limits."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Query
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+
+from shared import keys
+from shared.model import Kind
+from shared.use_cases.fetch_messages import Window
+from shared.use_cases.list_channels import Listing
+
+
+def _written(pattern: str, form: str) -> BeforeValidator:
+    """In a query, a value in one form only: pydantic would take `1_0`, ` 5 ` and `on` too, as the document does not."""
+    check = re.compile(pattern)
+
+    def validate(value: Any) -> Any:  # noqa: ANN401 - text from a query, or a default
+        if isinstance(value, str) and not check.fullmatch(value):
+            msg = f"not {form}"
+            raise ValueError(msg)
+        return value
+
+    return BeforeValidator(validate)
+
+
+WHOLE: Final = _written(r"-?[0-9]{1,20}", "a whole number in decimal digits")
+Flag = Annotated[
+    bool,
+    _written("true|false|1|0", "true, false, 1 or 0"),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}]}),
+]
+Limit = Annotated[int, Field(ge=1, le=100), WHOLE]
+Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ), WHOLE]
+Reached = Annotated[int, Field(ge=0, le=keys.MAX_SEQ), WHOLE]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+
+class Parameters(BaseModel):
+    """A request's query parameters."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=False)
+
+
+class ListChannelsQuery(Parameters):
+    """Of the list of channels."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+    unread_only: Flag = False
+    kind: Kind | None = None
+    scope: Literal["mine", "public"] = Field(
+        default="mine", description="`public` lists channels that the caller may join, by name."
+    )
+
+    def listing(self) -> Listing:
+        """What the use case takes."""
+        return Listing(self.limit, self.cursor, self.unread_only, self.kind)
+
+
+class ListMembersQuery(Parameters):
+    """Of the list of members."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class FetchMessagesQuery(Parameters):
+    """Of a page of messages: at most one of ``before``, ``after``, ``around`` and ``anchor``."""
+
+    limit: Limit = 50
+    before: Position | None = None
+    after: Reached | None = None
+    around: Position | None = None
+    anchor: Literal["first_unread", "latest", "oldest"] | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> FetchMessagesQuery:
+        given = [each for each in (self.before, self.after, self.around, self.anchor) if each is not None]
+        if len(given) > 1:
+            msg = "at most one of before, after, around and anchor"
+            raise ValueError(msg)
+        return self
+
+    def window(self) -> Window:
+        """What the use case takes."""
+        return Window(self.limit, self.before, self.after, self.around, self.anchor or "latest")
+
+
+PageQuery = Annotated[FetchMessagesQuery, Query()]
+
+
+class HealthQuery(Parameters):
+    """Of the health check."""
+
+    deep: Flag = Field(default=False, description="Also reaches DynamoDB and Redis.")

@@ -1,0 +1,53 @@
+"""Members on DynamoDB, over answers that no local engine gives on request."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import ContentionError
+from shared.model import Former, Membership, Role
+from shared.store import items
+from shared.store.dynamodb import DynamoDBStore
+from shared.store.dynamodb.members import REMOVE_TRIES
+from tests.contract.fake_client import Answer, FakeClient, cancelled
+from tests.contract.samples import NOW
+
+MEMBERSHIP = Membership("eve", "0123456789abcdef", Role.MEMBER, NOW)
+POSTED = items.membership_item(Membership("eve", "0123456789abcdef", Role.MEMBER, NOW, tat=NOW + 200))
+MOVED = cancelled("ConditionalCheckFailed", "None", "None", item=POSTED)
+
+
+def played(*answers: Answer) -> tuple[DynamoDBStore, FakeClient]:
+    """A storage over a fake client."""
+    client = FakeClient(*answers)
+    return DynamoDBStore(client, "table", lambda _: None), client
+
+
+def test_a_member_who_posted_meanwhile_is_removed_with_that_debt() -> None:
+    """The second try goes by what stood there at the first, and remembers it."""
+    store, client = played(MOVED, {})
+    assert store.remove_member(MEMBERSHIP)
+    _, (_, second) = client.calls
+    delete, _, remember = second["TransactItems"]
+    assert delete["Delete"]["ExpressionAttributeValues"][":tat"] == items.n(NOW + 200)
+    assert remember["Put"]["Item"]["tat"] == items.n(NOW + 200)
+
+
+def test_a_member_who_posts_all_the_time_is_given_up() -> None:
+    """After so many tries, with the word that it may go better soon: nobody's role has changed."""
+    store, client = played(MOVED)
+    with pytest.raises(ContentionError) as caught:
+        store.remove_member(MEMBERSHIP)
+    assert caught.value.retry_after == 1
+    assert len(client.calls) == REMOVE_TRIES
+
+
+def test_a_former_item_without_a_rate_state_is_no_debt() -> None:
+    """As they were stored before it was kept."""
+    item = items.former_key("0123456789abcdef", "eve") | {"joined_at": items.n(NOW)}
+    assert items.former_of(item) == Former("0123456789abcdef", NOW, 0)
+    store, client = played({})
+    assert store.add_member(MEMBERSHIP) == MEMBERSHIP
+    [(_, asked)] = client.calls
+    check = asked["TransactItems"][2]["ConditionCheck"]
+    assert check["ConditionExpression"].startswith("attribute_not_exists(tat) OR ")

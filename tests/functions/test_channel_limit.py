@@ -1,0 +1,122 @@
+"""How many channels one user may be in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.api import Answer
+    from tests.functions.chat import Chat
+
+LIMIT = 3
+FULL = (409, "too_many_channels")
+
+
+@pytest.fixture
+def chat(chat: Chat) -> Chat:
+    """Who may each be in three channels."""
+    settings = replace(chat.api.services.settings, max_channels_per_user=LIMIT)
+    chat.api.services = replace(chat.api.services, settings=settings)
+    return chat
+
+
+def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Answer:
+    """The answer to making a channel."""
+    headers = {"idempotency-key": key} if key else None
+    body = {"kind": "public", "name": "lobby"} | body
+    return chat.api("POST", "/v1/channels", user=user, body=body, headers=headers)
+
+
+def fill(chat: Chat, user: str) -> list[str]:
+    """The user's channels, as many as they may be in."""
+    return [chat.channel(user) if user != "ada" else chat.channel() for _ in range(LIMIT)]
+
+
+def said(answer: Answer) -> tuple[int, str]:
+    """Status and code of a refusal."""
+    return answer.status, answer.code
+
+
+def test_nobody_joins_more_channels_than_one_may(chat: Chat) -> None:
+    """The last one is granted, the next refused; who leaves one may join again."""
+    channels = [str(chat.create(user)["id"]) for user in ("ada", "ada", "ada", "linus")]
+    joined = [chat.put_member(channel, "me", "grace") for channel in channels]
+    assert [answer.status for answer in joined] == [201, 201, 201, 409]
+    assert (said(joined[-1]), joined[-1].json["retryable"]) == (FULL, False)
+    assert joined[-1].json["detail"] == "You are in as many channels as one may be: leave one first."
+    assert "errors" not in joined[-1].json
+    assert chat.remove(channels[0], "me", "grace").status == 204
+    assert chat.put_member(channels[-1], "me", "grace").status == 201
+
+
+def test_who_is_in_a_channel_stays_in_it(chat: Chat) -> None:
+    """Joining again and changing a role make no new membership, and are not refused."""
+    channel, *_ = fill(chat, "grace")
+    assert chat.put_member(channel, "me", "grace").status == 200
+    assert chat.put_member(channel, "grace", role="moderator").status == 200
+
+
+def test_nobodys_list_is_flooded_by_others(chat: Chat) -> None:
+    """Who invites is told whom there is no place for; channels and members stay as they were."""
+    fill(chat, "grace")
+    channel = str(chat.create("linus")["id"])
+    answer = chat.put_member(channel, "grace", "linus")
+    assert said(answer) == FULL
+    wanted = {"field": "path.user_id", "detail": "grace is in as many channels as one may be."}
+    assert answer.json["errors"] == [wanted]
+    assert chat.seen(channel, "linus")["member_count"] == 1
+    assert len(chat.listing("grace")["channels"]) == LIMIT
+
+
+@pytest.mark.parametrize("kind", ["public", "private", "direct"])
+def test_nobody_is_made_a_member_of_a_new_channel_too_many(chat: Chat, kind: str) -> None:
+    """The channel is not made, and those with no place are named, nobody else."""
+    fill(chat, "grace")
+    others = [] if kind == "direct" else ["mary", "noor"]
+    body: dict[str, Any] = {"kind": kind, "members": ["grace", *others]}
+    answer = create(chat, "linus", **body) if kind != "direct" else _direct(chat, "linus", "grace")
+    assert said(answer) == FULL
+    wanted = {"field": "body.members", "detail": "grace is in as many channels as one may be."}
+    assert answer.json["errors"] == [wanted]
+    assert [chat.listing(user)["channels"] for user in ("linus", *others)] == [[]] * (1 + len(others))
+
+
+def test_nobody_makes_channels_without_end(chat: Chat) -> None:
+    """The maker is in them too."""
+    fill(chat, "ada")
+    answer = create(chat, members=["grace"])
+    assert said(answer) == FULL
+    assert answer.json["detail"].startswith("You are in as many channels")
+    assert "errors" not in answer.json
+    assert len(chat.listing("ada")["channels"]) == LIMIT
+
+
+def test_a_retry_finds_the_channel_that_filled_the_list(chat: Chat) -> None:
+    """What was made is answered again, under its key or for its pair, whoever's list is full by now."""
+    chat.create()
+    first, pair = create(chat, key="key-1"), _direct(chat, "ada", "grace")
+    assert (first.status, pair.status) == (201, 201)
+    assert said(create(chat)) == FULL
+    again = create(chat, key="key-1")
+    assert (again.status, again.body) == (201, first.body)
+    assert again.headers["idempotency-replayed"] == "true"
+    found = _direct(chat, "grace", "ada")
+    assert (found.status, found.json["id"]) == (200, pair.json["id"])
+    assert said(create(chat, key="key-1", name="other")) == (422, "idempotency_key_reused")
+
+
+def test_an_archived_channel_takes_a_place_until_it_is_left(chat: Chat) -> None:
+    """It is in the list, and read with it."""
+    channels = fill(chat, "grace")
+    chat.archive(channels[0])
+    channel = str(chat.create("linus")["id"])
+    assert said(chat.put_member(channel, "me", "grace")) == FULL
+    chat.remove(channels[0], "me", "grace")
+    assert chat.put_member(channel, "me", "grace").status == 201
+
+
+def _direct(chat: Chat, user: str, other: str) -> Answer:
+    return chat.api("POST", "/v1/channels", user=user, body={"kind": "direct", "members": [other]})
