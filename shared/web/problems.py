@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 
 from shared.errors import (
     BudgieError,
-    MalformedRequestError,
     MethodNotAllowedError,
     RouteNotFoundError,
     ValidationFailedError,
@@ -54,17 +53,14 @@ async def on_budgie_error(request: Request, error: Exception) -> Response:
 async def on_invalid(request: Request, error: Exception) -> Response:
     """A request that does not look as it must."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these
-    found = error.errors()
-    if any(each["type"] == "json_invalid" for each in found):
-        return await on_budgie_error(request, MalformedRequestError())
-    errors = [{"field": _field(each["loc"]), "detail": each["msg"]} for each in found[:MAX_ERRORS]]
+    errors = [{"field": _field(each["loc"]), "detail": each["msg"]} for each in error.errors()[:MAX_ERRORS]]
     return await on_budgie_error(request, ValidationFailedError(errors=errors))
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """What Starlette and FastAPI raise themselves: no route, another method, a body that cannot be read."""
+    """What Starlette raises itself: no route, another method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
-    ours = {404: RouteNotFoundError, 405: MethodNotAllowedError, 400: MalformedRequestError}
+    ours = {404: RouteNotFoundError, 405: MethodNotAllowedError}
     return await on_budgie_error(request, ours.get(error.status_code, BudgieError)())
 
 
