@@ -7,14 +7,11 @@ from functools import cached_property
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Response
-from fastapi.exceptions import RequestValidationError
 from mangum import Mangum
 from mangum.handlers import HTTPGateway
 from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, Scope
-from starlette.exceptions import HTTPException
 
 from shared import startup, telemetry
-from shared.errors import BudgieError
 from shared.messages import dumps
 from shared.services import Services, services
 from shared.settings import SettingsError
@@ -23,7 +20,7 @@ from shared.web.direct import DirectRoute
 from shared.web.encoding import Compressible
 from shared.web.events import NO_EVENT, as_event
 from shared.web.observe import Observed
-from shared.web.problems import MEDIA_TYPE, on_budgie_error, on_http_exception, on_invalid
+from shared.web.problems import MEDIA_TYPE
 
 
 async def current_services() -> Services:
@@ -45,14 +42,10 @@ def create_app(function: str) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in shared.telemetry
-        exception_handlers={
-            BudgieError: on_budgie_error,
-            RequestValidationError: on_invalid,
-            HTTPException: on_http_exception,
-        },
     )
     app.router.route_class = DirectRoute
-    app.add_middleware(Observed, function=function)
+    # All that stands around the routes: it answers errors, and they leave nothing open that would have to be closed.
+    app.middleware_stack = Observed(app.router, function)
     return app
 
 
@@ -88,15 +81,14 @@ class Gateway(HTTPGateway):
 def create_handler(app: FastAPI) -> Mangum:
     """The entry that Lambda calls; there, all that a request needs is made before the first one comes."""
     if startup.on_lambda():
-        warm_up(app)
+        warm_up()
     startup.end()
     mime_types = ["application/json", MEDIA_TYPE]
     return Mangum(app, lifespan="off", custom_handlers=[Gateway], text_mime_types=mime_types)
 
 
-def warm_up(app: FastAPI) -> None:
+def warm_up() -> None:
     """Builds what is built once. Settings that cannot be used are told by each request instead."""
-    app.middleware_stack = app.build_middleware_stack()
     telemetry.warm_up()
     with suppress(SettingsError):
         services()

@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi import Query, Response
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
 from mangum import Mangum
 
@@ -14,6 +15,7 @@ from shared.web.app import IdempotencyKey, Use, answer, create_app, create_handl
 from shared.web.conditional import IfNoneMatch
 from shared.web.direct import DirectRoute
 from shared.web.identity import Caller
+from shared.web.observe import Observed
 from shared.web.schemas import (
     ChannelId,
     FetchMessagesQuery,
@@ -31,6 +33,9 @@ def handler_of(route: type[APIRoute], services: Services) -> Mangum:
     """Routes that answer with what they were given."""
     app = create_app("test")
     app.router.route_class = route
+    app.middleware_stack = Observed(
+        AsyncExitStackMiddleware(app.router), "test"
+    )  # Which FastAPI's own routes ask for.
 
     @app.get("/v1/channels/{channel_id}/messages")
     async def fetch_messages(
