@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import cached_property
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Response
-from mangum import Mangum
-from mangum.handlers import HTTPGateway
-from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, Scope
 
 from shared import startup, telemetry
 from shared.messages import dumps
@@ -18,7 +14,7 @@ from shared.settings import SettingsError
 from shared.web import schemas
 from shared.web.direct import DirectRoute
 from shared.web.encoding import Compressible
-from shared.web.events import NO_EVENT, as_event
+from shared.web.gateway import Handler
 from shared.web.observe import Observed
 from shared.web.problems import MEDIA_TYPE
 
@@ -49,42 +45,12 @@ def create_app(function: str) -> FastAPI:
     return app
 
 
-class Gateway(HTTPGateway):
-    """An API Gateway event, or whatever else came: neither it nor its body need be what they should."""
-
-    def __init__(self, event: Any, context: LambdaContext, config: LambdaConfig) -> None:  # noqa: ANN401 - as it says
-        super().__init__(as_event(event), context, config)
-
-    @classmethod
-    def infer(cls, event: LambdaEvent, context: LambdaContext, config: LambdaConfig) -> bool:  # noqa: ARG003 - Mangum's
-        """Everything is answered here."""
-        return True
-
-    @cached_property
-    def scope(self) -> Scope:
-        """The ASGI scope, made once: Mangum asks for it again when it hands over the answer."""
-        try:
-            return super().scope
-        except ValueError:  # A lone surrogate, or a Host whose port is none.
-            self.event = NO_EVENT
-            return super().scope
-
-    @property
-    def body(self) -> bytes:
-        """The body's bytes; some that are no JSON where they cannot be decoded, so that it is refused as such."""
-        try:
-            return super().body
-        except ValueError:
-            return b"\xff"
-
-
-def create_handler(app: FastAPI) -> Mangum:
+def create_handler(app: FastAPI) -> Handler:
     """The entry that Lambda calls; there, all that a request needs is made before the first one comes."""
     if startup.on_lambda():
         warm_up()
     startup.end()
-    mime_types = ["application/json", MEDIA_TYPE]
-    return Mangum(app, lifespan="off", custom_handlers=[Gateway], text_mime_types=mime_types)
+    return Handler(app, lifespan="off", text_mime_types=["application/json", MEDIA_TYPE])
 
 
 def warm_up() -> None:
