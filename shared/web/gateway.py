@@ -1,7 +1,7 @@
-"""From what invokes a function to the app and back: Mangum, without an event loop.
+"""From what invokes a function to the app and back: by Mangum, but for its event loop.
 
-An event loop is for those who wait, and nothing here does: a route is ``async`` as FastAPI has it, but it calls a use
-case and returns. Starting one for each request took a fifth of a page from memory (``python -m bench.hot_path``).
+A loop is for those who wait, and no route does: it is ``async`` as FastAPI has it, calls a use case and returns. A loop
+and a queue for each request took a quarter of a page from memory (docs/adr/0006).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 from mangum import Mangum
 from mangum.handlers import HTTPGateway
-from mangum.protocols import HTTPCycle
-from mangum.types import ASGI, LambdaConfig, LambdaContext, LambdaEvent, Response, Scope
+from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, Message, Response, Scope
 
 from shared.web.events import NO_EVENT, as_event
+from shared.web.observe import log_crash
 
 
 class Gateway(HTTPGateway):
@@ -43,13 +43,23 @@ class Gateway(HTTPGateway):
             return b"\xff"
 
 
-class Cycle(HTTPCycle):
-    """A request and its answer."""
+class Exchange:
+    """A request's body, and what the app answers: all at once, as both of Lambda's ends have it."""
 
-    def __call__(self, app: ASGI) -> Response:
-        """The app's answer; in a context of its own, as a task of an event loop has one."""
-        copy_context().run(_run, self.run(app))
-        return {"status": self.status, "headers": self.headers, "body": self.body}
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.answer: Response = {"status": 500, "headers": [], "body": b""}  # Until another one is sent.
+
+    async def receive(self) -> Message:
+        """The whole body."""
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        """A part of the answer."""
+        if message["type"] == "http.response.start":
+            self.answer["status"], self.answer["headers"] = message["status"], message["headers"]
+        else:
+            self.answer["body"] += message["body"]
 
 
 class Handler(Mangum):
@@ -58,11 +68,17 @@ class Handler(Mangum):
     def __call__(self, event: LambdaEvent, context: LambdaContext) -> dict[str, Any]:
         """The answer as API Gateway takes it."""
         gateway = Gateway(event, context, self.config)
-        return gateway(Cycle(gateway.scope, gateway.body)(self.app))
+        exchange = Exchange(gateway.body)
+        call = self.app(gateway.scope, exchange.receive, exchange.send)
+        try:
+            copy_context().run(_run, call)  # A context of its own, as a task of an event loop has.
+        except Exception as error:  # noqa: BLE001 - ``Observed`` failed: what was answered by then still is
+            log_crash(error, gateway.scope["state"]["request_id"])
+        return gateway(exchange.answer)
 
 
 def _run(call: Coroutine[Any, Any, None]) -> None:
-    """Runs to the end what never waits; where it does, an error is raised that ``Observed`` makes a 500 of."""
+    """Runs to its end what never waits; one that does gets an error, of which ``Observed`` makes a 500."""
     try:
         call.send(None)
         call.throw(RuntimeError("there is no event loop here that a route could wait for"))

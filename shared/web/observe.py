@@ -70,7 +70,7 @@ class Observed:
         except Exception as error:  # noqa: BLE001 - the last resort: a crash is one JSON 500 and one log line
             known = told(error)
             if known is None:
-                _log_crash(error, state["request_id"])
+                log_crash(error, state["request_id"])
                 known = BudgieError()
             state["error_code"] = known.code
             await problem(known, state["request_id"])(scope, receive, observed_send)
@@ -173,8 +173,8 @@ def _headers(given: list[Header], state: dict[str, Any], meter: Meter, elapsed: 
     return added if CACHE_CONTROL in dict(given) else [*added, NOT_STORED]
 
 
-def _log_crash(error: Exception, request_id: str) -> None:
-    # Not the error's message: it may quote the request. The frames say where it happened.
+def log_crash(error: Exception, request_id: str) -> None:
+    """One line for an error that nobody foresaw: where it happened, not its message, which may quote the request."""
     frames: list[Any] = [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
     ]

@@ -68,14 +68,23 @@ def test_a_request_leaves_nothing_in_its_callers_context() -> None:
     assert meter().read_units == outside.read_units == 0.0
 
 
-def test_what_the_app_sent_is_answered_though_its_end_failed() -> None:
-    """An answer that stands, such as that of a post, is not lost to what fails after it."""
+@pytest.mark.parametrize(("sends", "status"), [(True, 201), (False, 500)])
+def test_an_answer_is_not_lost_to_what_fails_after_it(
+    log: Callable[[], list[dict[str, Any]]], *, sends: bool, status: int
+) -> None:
+    """Such as that of a post, whose line could not be made; the failure is a line of its own, without its text."""
 
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 201, "headers": []})
-        await send({"type": "http.response.body", "body": b"{}"})
-        raise OSError
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        scope["state"] = {"request_id": "request-1"}
+        if sends:
+            await send({"type": "http.response.start", "status": 201, "headers": []})
+            await send({"type": "http.response.body", "body": b"{"})
+            await send({"type": "http.response.body", "body": b"}"})
+        raise OSError("canary")
 
     handler = handler_of(lambda: None)
     handler.app = app  # type: ignore[assignment]  # any ASGI app
-    assert answered(handler) == (201, {})
+    given = handler(event("GET", "/v1/healthz"), None)  # type: ignore[arg-type]  # as above
+    assert (given["statusCode"], given["body"]) == (status, "{}" if sends else "")
+    assert (log()[-1]["error"], log()[-1]["request_id"]) == ("OSError", "request-1")
+    assert "canary" not in str(log())
