@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from email.message import Message
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Request
-from fastapi._compat import ModelField
 
 from shared.errors import MalformedRequestError
+
+if TYPE_CHECKING:
+    from fastapi._compat import ModelField
 
 ABSENT: Final = object()
 """Stands for a body that was not sent; ``null`` was."""

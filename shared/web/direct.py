@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
-from fastapi._compat import ModelField
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends, Header, Query
 from fastapi.routing import APIRoute
@@ -22,6 +21,9 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.web.body import read, validated
+
+if TYPE_CHECKING:
+    from fastapi._compat import ModelField
 
 UNKNOWN: Final = "Extra inputs are not permitted"
 REPEATED: Final = "Given more than once"
@@ -69,7 +71,7 @@ class DirectRoute(APIRoute):
 
 
 def _app(answering: Answering) -> ASGIApp:
-    """Without FastAPI's exit stacks, as no dependency has anything to close; errors go to the app's handlers."""
+    """Without FastAPI's exit stacks, as no dependency has anything to close; errors go to ``Observed``."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         response = await answering(Request(scope, receive))

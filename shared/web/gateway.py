@@ -57,7 +57,7 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """A part of the answer."""
         if message["type"] == "http.response.start":
-            self.answer["status"], self.answer["headers"] = message["status"], message["headers"]
+            self.answer = {"status": message["status"], "headers": message["headers"], "body": b""}
         else:
             self.answer["body"] += message["body"]
 
