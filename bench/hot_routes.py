@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from mangum import Mangum
 from starlette.routing import Match
 
-from bench.hot_page import bare_mangum
+from bench.hot_page import bare, checked, unobserved
 from bench.hot_spans import Spans, Work
 from bench.hot_world import Case, Event, World, generous
 from bench.report import interleaved, table
@@ -73,12 +73,12 @@ def _profile(case: Case, services: Services, rounds: int, batch: int) -> dict[st
 
 
 def _layers(case: Case, services: Services, work: list[Work]) -> dict[str, Call]:
-    """Mangum alone, FastAPI returning constant bytes, our middleware, all that the route declares, and all of it."""
+    """Mangum alone, FastAPI returning constant bytes, what observes it, all that the route declares, and all of it."""
     event = case.event()
     handler = handler_of(case, services)
     given = handler(event, None)  # type: ignore[arg-type]  # no function of ours looks at the context
     body, route, spans = str(given.get("body", "")).encode(), _route_of(case.app, event), Spans()
-    plain = Mangum(_constant(FastAPI(openapi_url=None, redirect_slashes=False), route, body), lifespan="off")
+    plain = unobserved(_constant(create_app("bench"), route, body))
     logged = create_handler(_constant(create_app("bench"), route, body))
     declared = create_handler(_declared(route, services, body))
     timed = spans.over(services)
@@ -88,12 +88,13 @@ def _layers(case: Case, services: Services, work: list[Work]) -> dict[str, Call]
         case.use(timed)
         work.append(spans.take())
 
+    bare_event = event | {"rawQueryString": ""}  # Which those that declare nothing would refuse.
     return {
         "event": case.event,
-        "mangum": _calling(bare_mangum(body), lambda: event),
-        "constant": _calling(plain, lambda: event),
-        "logged": _calling(logged, lambda: event),
-        "declared": _calling(declared, lambda: event),
+        "mangum": checked(bare(body), bare_event),
+        "constant": checked(plain, bare_event),
+        "logged": checked(logged, bare_event),
+        "declared": checked(declared, event),
         "use case": alone,
         "whole": _calling(handler, case.event),
     }

@@ -3,8 +3,8 @@
 Each answers the same requests with the same page, headers and log line. It looks in the same storage who may read and
 which position is the last, and keeps the page's messages in memory for 120 s under a key with the positions; so it too
 serves nothing stale. What differs is what a cache of objects leaves to do: the page is made into JSON for each request,
-by FastAPI, from parameters that FastAPI read. A peer whose package is not installed is left out (``make bench-setup``
-installs them).
+by FastAPI under Mangum, as anybody has them, from parameters that FastAPI read. A peer whose package is not installed
+is left out (``make bench-setup`` installs them).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.routing import APIRoute
 from mangum import Mangum
 from pydantic import BaseModel, TypeAdapter
 
@@ -25,9 +24,9 @@ from shared.model import Head
 from shared.store.interface import Store
 from shared.use_cases.fetch_messages import etag_of, positions
 from shared.web import answers
-from shared.web.app import create_app, create_handler
 from shared.web.conditional import IfNoneMatch, etags
 from shared.web.identity import Caller
+from shared.web.observe import Observed
 from shared.web.queries import FetchMessagesQuery
 from shared.web.schemas import ChannelId
 
@@ -130,8 +129,8 @@ def _page(head: Head, messages: list[Any], first: int, last: int) -> dict[str, A
 
 
 def _handler(store: Store, cached: Cached, model: type[BaseModel] | None) -> Mangum:
-    app = create_app("peer")
-    app.router.route_class = APIRoute
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.add_middleware(Observed, function="peer")
 
     @app.get(PATH, response_model=model, response_model_exclude_none=True)
     async def fetch_messages(
@@ -152,7 +151,7 @@ def _handler(store: Store, cached: Cached, model: type[BaseModel] | None) -> Man
         response.headers.update(headers)
         return page
 
-    return create_handler(app)
+    return Mangum(app, lifespan="off")
 
 
 def _bare_handler(store: Store, cached: Cached) -> Mangum:
@@ -165,4 +164,4 @@ def _bare_handler(store: Store, cached: Cached) -> Mangum:
         first = max(1, head.seq - limit + 1)
         return _page(head, await cached(channel_id, first, head.seq), first, head.seq)
 
-    return create_handler(app)
+    return Mangum(app, lifespan="off")

@@ -10,11 +10,12 @@ import logging
 from typing import Any, Final
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+from pydantic_core import to_json
 
 TOGETHER: Final = "fields"
-"""The attribute of a record that holds a line's fields together: half the time of handing over twenty one by one."""
+"""The attribute of a record that holds all of its fields: half the time of handing over twenty one by one."""
 DIRECTIVE: Final = "directive"
-"""The attribute with the line's ``_aws`` as JSON text."""
+"""The attribute of a request's record with the line's ``_aws`` as JSON text."""
 _OWN: Final = frozenset([*vars(logging.makeLogRecord({})), "message", "asctime", TOGETHER, DIRECTIVE])
 """Attributes that are no fields of the line; all others are."""
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
@@ -33,6 +34,8 @@ class LineFormatter(LambdaPowertoolsFormatter):
         """One JSON object on one line."""
         if record.exc_info or record.args:
             return super().format(record)
+        own = record.__dict__
+        together, directive = own.get(TOGETHER), own.get(DIRECTIVE)
         line: dict[str, Any] = {
             "level": record.levelname,
             "location": f"{record.funcName}:{record.lineno}",
@@ -40,11 +43,15 @@ class LineFormatter(LambdaPowertoolsFormatter):
             "timestamp": self.formatTime(record),
             "service": self.log_format["service"],
         }
-        own = record.__dict__
-        directive, together = own.get(DIRECTIVE), own.get(TOGETHER, {})
-        for fields in (own, together):
-            line |= {name: value for name, value in fields.items() if value is not None and name not in _OWN}
+        fields = _fields(own) if together is None else together
+        line |= {name: value for name, value in fields.items() if value is not None}
         if (trace := self._get_latest_trace_id()) is not None:
             line["xray_trace_id"] = trace
-        text = _ENCODE(line)
-        return text if directive is None else f'{text[:-1]},"_aws":{directive}}}'
+        if directive is None:
+            return _ENCODE(line)
+        # In a fifth of the time; it would write sets and bytes in another way, which no request has among its fields.
+        return f'{to_json(line).decode()[:-1]},"_aws":{directive}}}'
+
+
+def _fields(own: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in own.items() if name not in _OWN}

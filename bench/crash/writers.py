@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import multiprocessing
 import os
@@ -123,9 +122,7 @@ def fork_server() -> ForkServerContext:
 def _serve(pipe: Connection) -> None:
     from bench.crash.warm import handler, services  # noqa: PLC0415 - in the writer alone, where it is there already
 
-    # Of the fork server: its event loop, and its place in the sequence of random numbers.
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    random.seed()
+    random.seed()  # Not the fork server's place in the sequence.
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives
     with suppress(UnavailableError):  # The engine may be dead just now.
         services().store.ping()

@@ -2,15 +2,15 @@
 
 FastAPI looks at each field of each parameter anew for each request, which takes several times as long as serving a page
 from memory (``python -m bench.hot_path``). Here a route's parameters are looked at once. They are declared as always,
-the OpenAPI document and the errors are the same, and a route that reads a body is left to FastAPI.
+the OpenAPI document and the errors are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
@@ -20,9 +20,17 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.web.body import read, validated
+
+if TYPE_CHECKING:
+    from fastapi._compat import ModelField
+
 UNKNOWN: Final = "Extra inputs are not permitted"
 REPEATED: Final = "Given more than once"
 Endpoint = Callable[..., Awaitable[Response]]
+Answering = Callable[[Request], Awaitable[Response]]
+Needed = tuple[str, Callable[..., Any], bool]
+"""A dependency: the parameter's name, what to call, and whether it takes the request."""
 Source = Callable[[Request], Any]
 """Where a parameter's value comes from; None where the request does not have it."""
 
@@ -41,29 +49,29 @@ class Given:
 class DirectRoute(APIRoute):
     """A route for ``async`` endpoints that return a ``Response``.
 
-    A parameter is a dependency of at most the request, a model of the query, a header, or else part of the path.
+    A parameter is a dependency of at most the request, a model of the query, a header, the body's one model, or else
+    part of the path.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - FastAPI's
         super().__init__(*arguments, **options)
-        if self.body_field is None:
-            self.app = _app(self.get_route_handler())
+        self.app = _app(self._answering())
         if not self.dependant.query_params:
             self.app = _without_query(self.app)
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's place for a route's own way of answering."""
-        if self.body_field is not None:
-            return super().get_route_handler()
+    def _answering(self) -> Answering:
         hints = get_type_hints(self.endpoint, include_extras=True)
         parameters = [(each, hints[each.name]) for each in signature(self.endpoint).parameters.values()]
         needed = [(each.name, *_dependency(hint)) for each, hint in parameters if _mark(hint, Depends)]
-        given = [_given(each, hint) for each, hint in parameters if not _mark(hint, Depends)]
-        return _answering(self.endpoint, needed, given)
+        body = self.body_field.name if self.body_field else None
+        given = [
+            _given(each, hint) for each, hint in parameters if not _mark(hint, Depends) and each.name != body
+        ]
+        return _answering(self.endpoint, needed, given, self.body_field)
 
 
-def _app(answering: Callable[[Request], Coroutine[Any, Any, Response]]) -> ASGIApp:
-    """Without FastAPI's exit stacks, as no dependency has anything to close; errors go to the app's handlers."""
+def _app(answering: Answering) -> ASGIApp:
+    """Without FastAPI's exit stacks, as no dependency has anything to close; errors go to ``Observed``."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         response = await answering(Request(scope, receive))
@@ -84,30 +92,44 @@ def _without_query(app: ASGIApp) -> ASGIApp:
 
 
 def _answering(
-    endpoint: Endpoint, needed: list[tuple[str, Callable[..., Any], bool]], given: list[Given]
-) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    endpoint: Endpoint, needed: list[Needed], given: list[Given], body: ModelField | None
+) -> Answering:
     async def handle(request: Request) -> Response:
-        values: dict[str, Any] = {}
-        overrides = request.app.dependency_overrides
-        for name, call, of_request in needed:
-            call = overrides.get(call, call) if overrides else call  # noqa: PLW2901 - the one that stands in for it
-            values[name] = await (call(request) if of_request else call())
-        errors: list[Any] = []
-        for each in given:
-            value = each.source(request)
-            if value is None:
-                values[each.name] = each.default
-                continue
-            try:
-                values[each.name] = each.validate(value)
-            except ValidationError as error:
-                found = error.errors(include_url=False)
-                errors += [one | {"loc": (*each.location, *one["loc"])} for one in found]
+        # What is no JSON is refused before anything else is looked at.
+        sent = await read(request) if body else None
+        values = await _resolved(needed, request)
+        errors = _take(given, request, values)
+        if body:
+            values[body.name], found = validated(sent, body)
+            errors += found
         if errors:
             raise RequestValidationError(errors)
         return await endpoint(**values)
 
     return handle
+
+
+async def _resolved(needed: list[Needed], request: Request) -> dict[str, Any]:
+    """What the dependencies give, or what stands in for them."""
+    values: dict[str, Any] = {}
+    overrides = request.app.dependency_overrides
+    for name, call, of_request in needed:
+        call = overrides.get(call, call) if overrides else call  # noqa: PLW2901 - the one that stands in for it
+        values[name] = await (call(request) if of_request else call())
+    return values
+
+
+def _take(given: list[Given], request: Request, values: dict[str, Any]) -> list[Any]:
+    """Adds the parameters to the values; what is wrong with them."""
+    errors: list[Any] = []
+    for each in given:
+        value = each.source(request)
+        try:
+            values[each.name] = each.default if value is None else each.validate(value)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+            errors += [one | {"loc": (*each.location, *one["loc"])} for one in found]
+    return errors
 
 
 def _mark(hint: Any, kind: type) -> Any:  # noqa: ANN401 - what stands in an ``Annotated``
@@ -116,7 +138,6 @@ def _mark(hint: Any, kind: type) -> Any:  # noqa: ANN401 - what stands in an ``A
 
 
 def _dependency(hint: Any) -> tuple[Callable[..., Any], bool]:  # noqa: ANN401 - a type
-    """What to call, and whether it takes the request."""
     call = _mark(hint, Depends).dependency
     return call, bool(signature(call).parameters)
 

@@ -19,7 +19,7 @@ from shared.meter import Ledger, Meter, start_meter
 from shared.telemetry import directive, is_detailed, logger, sample, values
 from shared.web.events import NO_EVENT
 from shared.web.identity import user_hash, user_of
-from shared.web.problems import problem
+from shared.web.problems import problem, told
 
 Header = tuple[bytes, bytes]
 
@@ -44,11 +44,11 @@ _TRACE_ROOT = re.compile(r"(?:\A|;)Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|\Z)")
 
 
 class Observed:
-    """Middleware around everything that may fail."""
+    """Around all routes, and what answers where one raises an error."""
 
     def __init__(self, app: ASGIApp, function: str) -> None:
         self._app = app
-        self._function = function
+        self.function = function
         self._cold = True
         self._ledger = Ledger()
 
@@ -74,20 +74,16 @@ class Observed:
             await send(message)
 
         try:
-            await self._answer(scope, receive, observed_send)
+            _refuse(scope)
+            await self._app(scope, receive, observed_send)
         except Exception as error:  # noqa: BLE001 - the last resort: a crash is one JSON 500 and one log line
-            state["error_code"] = BudgieError.code
-            _log_crash(error, state["request_id"])
-            await problem(BudgieError(), state["request_id"])(scope, receive, observed_send)
+            known = told(error)
+            if known is None:
+                log_crash(error, state["request_id"])
+                known = BudgieError()
+            state["error_code"] = known.code
+            await problem(known, state["request_id"])(scope, receive, observed_send)
         self._log(scope, status, meter, (time.perf_counter() - started) * 1000)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = _refused(scope)
-        if refused is None:
-            await self._app(scope, receive, send)
-            return
-        scope["state"]["error_code"] = refused.code
-        await problem(refused, scope["state"]["request_id"])(scope, receive, send)
 
     def _log(self, scope: Scope, status: int, meter: Meter, elapsed: float) -> None:
         event, code, ms = scope.get("aws.event", {}), scope["state"].get("error_code"), round(elapsed, 1)
@@ -102,7 +98,7 @@ class Observed:
             detailed=is_detailed(),
         )
         fields = {
-            "function": self._function,
+            "function": self.function,
             "route": event.get("routeKey"),
             "channel": _channel_of(scope),
             "user": user_hash(user_of(event)),
@@ -121,15 +117,17 @@ class Observed:
         self._cold = False
 
 
-def _refused(scope: Scope) -> BudgieError | None:
-    """Why an event is not looked at any further."""
+def _refuse(scope: Scope) -> None:
+    """Raises an error for an event that is not looked at any further."""
     event = scope.get("aws.event", {})
     if event is NO_EVENT:
-        return MalformedRequestError("This is no event of an API Gateway HTTP API, payload format 2.0.")
+        detail = "This is no event of an API Gateway HTTP API, payload format 2.0."
+        raise MalformedRequestError(detail)
     if event.get("routeKey", "").count("/") not in {0, scope["path"].count("/")}:
         # A slash that came percent-encoded: another route than the one that API Gateway chose, throttled and logged.
-        return RouteNotFoundError()
-    return PayloadTooLargeError() if len(event.get("body") or "") > MAX_BODY else None
+        raise RouteNotFoundError
+    if len(event.get("body") or "") > MAX_BODY:
+        raise PayloadTooLargeError
 
 
 def _channel_of(scope: Scope) -> str | None:
@@ -210,8 +208,8 @@ def _headers(given: list[Header], state: dict[str, Any], meter: Meter, elapsed: 
     return added if CACHE_CONTROL in dict(given) else [*added, NOT_STORED]
 
 
-def _log_crash(error: Exception, request_id: str) -> None:
-    # Not the error's message: it may quote the request. The frames say where it happened.
+def log_crash(error: Exception, request_id: str) -> None:
+    """One line for an error that nobody foresaw: where it happened, not its message, which may quote the request."""
     frames: list[Any] = [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
     ]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from math import ceil
 from typing import Any, Final
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from shared.errors import (
     BudgieError,
-    MalformedRequestError,
     MethodNotAllowedError,
     RouteNotFoundError,
     ValidationFailedError,
@@ -44,28 +43,18 @@ def problem(error: BudgieError, request_id: str) -> Response:
     return Response(dumps(document), error.status, headers, MEDIA_TYPE)
 
 
-async def on_budgie_error(request: Request, error: Exception) -> Response:
-    """Our own errors."""
-    assert isinstance(error, BudgieError)  # noqa: S101 - registered for these
-    request.state.error_code = error.code
-    return problem(error, request.state.request_id)
-
-
-async def on_invalid(request: Request, error: Exception) -> Response:
-    """A request that does not look as it must."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these
-    found = error.errors()
-    if any(each["type"] == "json_invalid" for each in found):
-        return await on_budgie_error(request, MalformedRequestError())
-    errors = [{"field": _field(each["loc"]), "detail": each["msg"]} for each in found[:MAX_ERRORS]]
-    return await on_budgie_error(request, ValidationFailedError(errors=errors))
-
-
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """What Starlette and FastAPI raise themselves: no route, another method, a body that cannot be read."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
-    ours = {404: RouteNotFoundError, 405: MethodNotAllowedError, 400: MalformedRequestError}
-    return await on_budgie_error(request, ours.get(error.status_code, BudgieError)())
+def told(error: Exception) -> BudgieError | None:
+    """What the client is told of an error; None of one that nobody foresaw."""
+    if isinstance(error, BudgieError):
+        return error
+    if isinstance(error, RequestValidationError):
+        found = error.errors()[:MAX_ERRORS]
+        return ValidationFailedError(
+            errors=[{"field": _field(each["loc"]), "detail": each["msg"]} for each in found]
+        )
+    if isinstance(error, HTTPException):  # Starlette's own: no route, another method.
+        return {404: RouteNotFoundError, 405: MethodNotAllowedError}.get(error.status_code, BudgieError)()
+    return None
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI, Query, Response
-from fastapi.routing import APIRoute, iter_route_contexts
-from mangum import Mangum
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from shared.services import Services
-from shared.web.app import Use, answer, create_app, create_handler, current_services
-from shared.web.conditional import IfNoneMatch
+from shared.web.app import create_app
 from shared.web.direct import DirectRoute
-from shared.web.identity import Caller
-from shared.web.queries import FetchMessagesQuery, ListChannelsQuery
-from shared.web.schemas import ChannelId, ReadIn
 from tests.api import APPS, event
+from tests.web.beside_fastapi import CHANNEL, answers, handler_of
 
-CHANNEL = "0123456789abcdef"
 QUERIES = [
     "",
     "limit=7",
@@ -44,49 +38,6 @@ HEADERS: list[dict[str, str]] = [
     {"If-None-Match": ""},
     {"if_none_match": "x"},
 ]
-
-
-def handler_of(route: type[APIRoute], services: Services) -> Mangum:
-    """Routes that answer with what they were given."""
-    app = create_app("test")
-    app.router.route_class = route
-
-    @app.get("/v1/channels/{channel_id}/messages")
-    async def fetch_messages(
-        used: Use,
-        caller: Caller,
-        channel_id: ChannelId,
-        query: Annotated[FetchMessagesQuery, Query()],
-        if_none_match: IfNoneMatch = None,
-    ) -> Response:
-        return answer([used is services, caller, channel_id, query.model_dump(), if_none_match])
-
-    @app.get("/v1/channels")
-    async def list_channels(query: Annotated[ListChannelsQuery, Query()]) -> Response:
-        return answer(query.model_dump())
-
-    @app.put("/v1/channels/{channel_id}/read")
-    async def mark_read(channel_id: ChannelId, body: ReadIn) -> Response:
-        return answer([channel_id, body.last_read_seq])
-
-    app.dependency_overrides[current_services] = _giving(services)
-    return create_handler(app)
-
-
-def _giving(services: Services) -> Any:
-    async def current() -> Services:
-        return services
-
-    return current
-
-
-def answers(services: Services, made: dict[str, Any]) -> list[tuple[int, Any]]:
-    """What a direct route says, and what FastAPI's own says."""
-    found = []
-    for route in (DirectRoute, APIRoute):
-        given = handler_of(route, services)(made, None)  # type: ignore[arg-type]  # no context is looked at
-        found.append((given["statusCode"], json.loads(given["body"])))
-    return found
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -125,13 +76,6 @@ def test_dependencies_come_before_parameters(
     ours, theirs = answers(services, made)
     assert ours == theirs
     assert ours[0] == status
-
-
-@pytest.mark.parametrize("body", [{"last_read_seq": 3}, {"last_read_seq": "3"}, "{", None])
-def test_a_body_is_left_to_fastapi(services: Services, body: Any) -> None:
-    """A route with a body answers as ever."""
-    ours, theirs = answers(services, event("PUT", f"/v1/channels/{CHANNEL}/read", body=body))
-    assert ours == theirs
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])

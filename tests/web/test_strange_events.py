@@ -94,7 +94,7 @@ STRANGERS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("app", APPS, ids=lambda app: str(app.user_middleware[0].kwargs["function"]))
+@pytest.mark.parametrize("app", APPS, ids=lambda app: str(app.middleware_stack.function))
 @pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
 def test_what_is_no_event_of_ours_is_a_400_and_one_line(api: Api, app: FastAPI, stranger: Any) -> None:
     """A ping, another service's event, another payload format: a problem document, one log line, no exception."""
