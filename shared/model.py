@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -82,6 +83,12 @@ class Head:
     def active_at(self) -> int:
         """When something last happened here."""
         return self.last.created_at if self.last else self.created_at
+
+    def is_made_of(self, changes: Mapping[str, str | int], version: int | None) -> bool:
+        """Whether these very changes of that version led here, and nothing came after; not if archived since."""
+        if version is None or self.archived_at is not None or self.version != version + 1:
+            return False
+        return all(getattr(self, name) == value for name, value in changes.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,8 @@ class Channels(Protocol):
     ) -> Head | None:
         """Sets ``name``, ``topic``, ``slow_mode``: the new head.
 
-        None where the channel is archived or missing, or its version is not ``if_version``.
+        None where the channel is archived or missing, or its version is not ``if_version``. But the head as it is
+        where this very change was just made of that version: a write whose answer was lost is sent again.
         """
 
     def archive_channel(self, channel_id: str, now: int) -> None:

@@ -177,6 +177,8 @@ class MemoryStore(MemoryMembers, MemoryErasures):
         """See ``Channels``."""
         with self._lock:
             head = self._heads.get(channel_id)
+            if head and head.is_made_of(changes, if_version):
+                return head
             if head is None or head.archived_at is not None or if_version not in {None, head.version}:
                 return None
             # The fields' types are the interface's promise.

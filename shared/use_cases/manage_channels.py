@@ -106,6 +106,10 @@ def update_channel(
 ) -> dict[str, Any]:
     """Changes name, topic or slow mode; ``if_version`` refuses where somebody else changed it since.
 
+    A write whose answer was lost is sent again by the storage's client and then meets the version that it made itself.
+    So a head one version on that shows exactly the values asked for is this change, done: the storage answers it as
+    new. Where it was somebody else who asked for the same at the same moment, nobody loses anything by it.
+
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
         DirectChannelError: a direct channel has nothing to change.

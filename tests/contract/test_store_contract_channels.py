@@ -110,6 +110,24 @@ def test_a_change_of_another_version_is_refused(store: Store) -> None:
     assert head_of(store, channel).name == "birds"
 
 
+def test_a_change_that_is_sent_twice_is_made_once(store: Store) -> None:
+    """The second is answered with the head that the first made; not when anything came after, nor other values."""
+    channel, asked = open_channel(store, user()), {"name": "new", "slow_mode": 10}
+    made = store.update_channel(channel, asked, 1)
+    assert made == store.update_channel(channel, asked, 1) == store.head(channel)
+    assert head_of(store, channel).version == 2
+    assert store.update_channel(channel, asked | {"slow_mode": 11}, 1) is None
+    assert store.update_channel(channel, {"topic": "next"}, 2)
+    assert store.update_channel(channel, asked, 1) is None
+
+
+def test_a_change_is_not_taken_for_made_where_the_channel_was_archived(store: Store) -> None:
+    """Archiving is one version more too, and leaves the values: an equal change of before was not made."""
+    channel = open_channel(store, user())
+    store.archive_channel(channel, NOW)
+    assert store.update_channel(channel, {"name": "birds"}, 1) is None
+
+
 def test_nothing_changes_in_an_archived_or_unknown_channel(store: Store) -> None:
     """None, and an unknown channel does not come to be."""
     channel, unknown = open_channel(store, user()), keys.new_channel_id()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from shared import keys
@@ -20,6 +21,10 @@ from shared.store.dynamodb.table import (
 ABSENT: Final = "attribute_not_exists(pk)"
 OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
 NO_NAMES: Final[Mapping[str, str]] = {}
+
+
+def _never(_: Head) -> bool:
+    return False
 
 
 def transact(
@@ -85,8 +90,12 @@ class HeadChanges:
         condition: str,
         values: items.Item,
         names: Mapping[str, str] = NO_NAMES,
+        is_made: Callable[[Head], bool] = _never,
     ) -> Head | None:
-        """One UpdateItem: the new head, or None where the condition does not hold."""
+        """One UpdateItem: the new head, or None where the condition does not hold.
+
+        The head that refuses, which comes with the refusal, where ``is_made`` finds the change in it.
+        """
         arguments = {"ExpressionAttributeNames": names} if names else {}
         try:
             item = retry_conflicts(
@@ -99,8 +108,9 @@ class HeadChanges:
                 ),
                 self._sleep,
             )
-        except ConditionFailedError:
-            return None
+        except ConditionFailedError as error:
+            standing = items.head_of(error.item) if error.item else None
+            return standing if standing and is_made(standing) else None
         return items.head_of(item)
 
 
@@ -170,7 +180,9 @@ class DynamoDBChannels(HeadChanges):
             condition += " AND version = :if_version"
             values[":if_version"] = items.n(if_version)
         sets = ", ".join(["version = version + :one", *(f"#{name} = :{name}" for name in changes)])
-        head = self._change_head(channel_id, f"SET {sets}", condition, values, names)
+        is_made = partial(Head.is_made_of, changes=changes, version=if_version)
+        head = self._change_head(channel_id, f"SET {sets}", condition, values, names, is_made)
+        # Also of a change that was made before: what was lost with its answer is the index's turn.
         if head and "name" in changes and head.kind is Kind.PUBLIC:
             self._reindex(head)
         return head

@@ -1,0 +1,24 @@
+"""Channels on DynamoDB, over answers that no local engine gives on request."""
+
+from __future__ import annotations
+
+from shared.model import Head, Kind
+from shared.store import items
+from shared.store.dynamodb import DynamoDBStore
+from tests.contract.fake_client import FakeClient, refusal
+from tests.contract.samples import NOW
+
+MADE = Head("0123456789abcdef", Kind.PUBLIC, "hall", "", "ada", NOW, version=2)
+
+
+def test_a_rename_whose_answer_was_lost_is_sorted_anew_all_the_same() -> None:
+    """The first try wrote the name but never came to the index: the second, refused by it, does that part."""
+    client = FakeClient(
+        refusal("ConditionalCheckFailedException", Item=items.head_item(MADE)),
+        {"Attributes": items.head_item(MADE)},
+    )
+    store = DynamoDBStore(client, "table", lambda _: None)
+    assert store.update_channel(MADE.channel_id, {"name": "hall"}, 1) == MADE
+    _, (_, sorting) = client.calls
+    name = items.public_name("hall", MADE.channel_id)
+    assert sorting["ExpressionAttributeValues"][":pubname"] == items.s(name)
