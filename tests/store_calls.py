@@ -59,6 +59,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.members(CHANNEL, 1, "ada"),
     ],
     "membership": [lambda store: store.membership(CHANNEL, "ada")],
+    "former": [lambda store: store.former(CHANNEL, "ada")],
     "add_member": [lambda store: store.add_member(MEMBER)],
     "change_role": [lambda store: store.change_role(MEMBER, Role.OWNER)],
     "remove_member": [

@@ -152,6 +152,9 @@ class Members(Protocol):
     def membership(self, channel_id: str, user_id: str) -> Membership | None:
         """One membership."""
 
+    def former(self, channel_id: str, user_id: str) -> Former | None:
+        """The last membership that ended there, also of who is a member again; None once it is forgotten."""
+
     def add_member(self, membership: Membership) -> Membership | Former | None:
         """Adds a member and counts it: the membership, or None where the channel is archived or missing.
 

@@ -30,6 +30,11 @@ class MemoryMembers:
         with self._lock:
             return self._memberships.get((channel_id, user_id))
 
+    def former(self, channel_id: str, user_id: str) -> Former | None:
+        """See ``Members``."""
+        with self._lock:
+            return self._formers.get((channel_id, user_id))
+
     def add_member(self, membership: Membership) -> Membership | Former | None:
         """See ``Members``."""
         key = (membership.channel_id, membership.user_id)

@@ -12,12 +12,13 @@ from shared.channels import channel_json
 from shared.errors import (
     ChannelArchivedError,
     ChannelNotFoundError,
+    ContentionError,
     DirectChannelError,
     IdempotencyKeyReusedError,
     VersionMismatchError,
 )
 from shared.messages import request_hash
-from shared.model import Head, Kind, Membership, Role
+from shared.model import ERASED, Head, Kind, Membership, Role
 from shared.services import Services
 
 
@@ -46,6 +47,9 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
     Raises:
         IdempotencyKeyReusedError: the key was used for a different channel.
         TooManyChannelsError: somebody is in as many channels as one may be.
+        ChannelNotFoundError: the caller made it under this key and has left it since, or was erased; of a public one
+            they get what any stranger sees.
+        ContentionError: an earlier request has made it, and not all of it can be read yet.
     """
     head, memberships = _planned(user_id, plan, key, services.now())
     full = full_lists(services, [each.user_id for each in memberships])
@@ -59,7 +63,26 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
         return Created(channel_json(head, memberships[0]), found=False)
     if standing.kind is not Kind.DIRECT and standing.request_hash != _hash_of(plan):
         raise IdempotencyKeyReusedError
-    return Created(get_channel(services, user_id, head.channel_id), found=True)
+    return Created(_found(services, user_id, head.channel_id), found=True)
+
+
+def _found(services: Services, user_id: str, channel_id: str) -> dict[str, Any]:
+    look = services.store.look(channel_id, user_id)
+    if look.membership is None and not _ended(services, look.head, user_id):
+        raise ContentionError("An earlier request has just made this channel; try again.", retry_after=1)
+    return channel_json(access.visible(look), look.membership)
+
+
+def _ended(services: Services, head: Head | None, user_id: str) -> bool:
+    """Whether somebody who is in none of a channel that they made was: else it is seen only in part.
+
+    A look at several items may see a transaction's head before its membership. Who left has a former membership: 1 read
+    unit, only here. Of an erased user it is forgotten, but the channel has no creator any more, or is archived.
+    """
+    if head is None:
+        return False
+    erased = head.creator == ERASED or head.archived_at is not None
+    return erased or services.store.former(head.channel_id, user_id) is not None
 
 
 def _planned(user_id: str, plan: Plan, key: str | None, now: int) -> tuple[Head, list[Membership]]:

@@ -48,6 +48,19 @@ def test_an_unknown_membership_is_none(store: Store) -> None:
     assert store.membership(keys.new_channel_id(), user()) is None
 
 
+def test_a_former_membership_is_found_by_who_and_where(store: Store) -> None:
+    """None before it ended; it stays when they are back."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    assert store.former(channel, eve) is None
+    assert store.remove_member(membership_of(store, channel, eve))
+    assert store.former(channel, eve) == Former(channel, NOW)
+    assert store.former(channel, ada) is None
+    again = Membership(eve, channel, Role.MEMBER, NOW + 1)
+    assert store.add_member(again) == again
+    assert store.former(channel, eve) == Former(channel, NOW)
+
+
 def test_a_new_member_is_counted(store: Store) -> None:
     """The membership stands as given; owners are counted too."""
     channel = open_channel(store, user())

@@ -48,6 +48,11 @@ class DynamoDBMembers:
         item = self._table.get(items.membership_key(channel_id, user_id))
         return items.membership_of(item) if item else None
 
+    def former(self, channel_id: str, user_id: str) -> Former | None:
+        """One GetItem: 1 read unit."""
+        item = self._table.get(items.former_key(channel_id, user_id))
+        return items.former_of(item) if item else None
+
     def add_member(self, membership: Membership) -> Membership | Former | None:
         """One transaction: 6 write units, and 1 for the index."""
         put = {"Put": {"Item": items.membership_item(membership), "ConditionExpression": ABSENT}}
