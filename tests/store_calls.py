@@ -17,6 +17,7 @@ TABLE: Final = "table"
 CHANNEL: Final = "0123456789abcdef"
 HEAD: Final = Head(CHANNEL, Kind.PUBLIC, "lobby", "", "ada", 0)
 MEMBER: Final = Membership("ada", CHANNEL, Role.MEMBER, 0)
+BY: Final = Membership("eve", CHANNEL, Role.OWNER, 0)
 ENTRY: Final = Entry(1, 1, 0, None)
 PREVIEW: Final = Preview(1, "ada", "Hello", 0)
 COMMIT: Final = Commit(CHANNEL, "ada", [ENTRY], 0, 1, True, Receipt("key", b"hash", 1, 1, 2), 0)  # noqa: FBT003 - a sample
@@ -60,10 +61,14 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     ],
     "membership": [lambda store: store.membership(CHANNEL, "ada")],
     "former": [lambda store: store.former(CHANNEL, "ada")],
-    "add_member": [lambda store: store.add_member(MEMBER)],
-    "change_role": [lambda store: store.change_role(MEMBER, Role.OWNER)],
+    "add_member": [lambda store: store.add_member(MEMBER), lambda store: store.add_member(MEMBER, BY)],
+    "change_role": [
+        lambda store: store.change_role(MEMBER, Role.OWNER),
+        lambda store: store.change_role(MEMBER, Role.OWNER, BY),
+    ],
     "remove_member": [
         lambda store: store.remove_member(MEMBER),
+        lambda store: store.remove_member(MEMBER, BY),
         lambda store: store.remove_member(MEMBER, even_last_owner=True),
     ],
     "move_read_position": [lambda store: store.move_read_position(CHANNEL, "ada", 1, 1, force=False)],

@@ -155,22 +155,29 @@ class SimStore:
             self._world.voids += 1
         return standing
 
-    def add_member(self, membership: Membership) -> Membership | Former | None:
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
         """See ``Members``."""
-        return self._call("add_member", self._add_member, membership)
+        return self._call("add_member", self._add_member, membership, by)
 
-    def _add_member(self, membership: Membership) -> Membership | Former | None:
-        standing = self._truth.add_member(membership)
+    def _add_member(self, membership: Membership, by: Membership | None) -> Membership | Former | None:
+        standing = self._truth.add_member(membership, by)
         if standing is membership:
             self._world.ledger.joined(membership.channel_id, membership.user_id)
         return standing
 
-    def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
+    def remove_member(
+        self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
+    ) -> bool:
         """See ``Members``."""
-        return self._call("remove_member", self._remove_member, membership, even_last_owner)
+        return self._call("remove_member", self._remove_member, membership, by, even_last_owner)
 
-    def _remove_member(self, membership: Membership, even_last_owner: bool) -> bool:  # noqa: FBT001 - passed on
-        removed = self._truth.remove_member(membership, even_last_owner=even_last_owner)
+    def _remove_member(
+        self,
+        membership: Membership,
+        by: Membership | None,
+        even_last_owner: bool,  # noqa: FBT001 - passed on
+    ) -> bool:
+        removed = self._truth.remove_member(membership, by, even_last_owner=even_last_owner)
         if removed:
             self._world.ledger.left(membership.channel_id, membership.user_id)
         return removed

@@ -144,7 +144,11 @@ class Channels(Protocol):
 
 
 class Members(Protocol):
-    """Memberships."""
+    """Memberships.
+
+    Who changes those of others gives theirs as ``by``: nothing is written unless it still stands with the role that was
+    seen. None for who acts for themselves, and for an operator.
+    """
 
     def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
         """Members by user id, after a user id; may lag."""
@@ -155,21 +159,28 @@ class Members(Protocol):
     def former(self, channel_id: str, user_id: str) -> Former | None:
         """The last membership that ended there, also of who is a member again; None once it is forgotten."""
 
-    def add_member(self, membership: Membership) -> Membership | Former | None:
-        """Adds a member and counts it: the membership, or None where the channel is archived or missing.
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+        """Adds a member and counts it: the membership.
+
+        None where the channel is archived or missing, or ``by`` does not stand any more.
 
         The one that stands there already, unchanged, where the user is a member. The former one, and nothing was
         written, where it ended with a later rate state than the given one has: leaving must not forgive a debt.
         """
 
-    def change_role(self, membership: Membership, role: Role) -> bool:
-        """Gives a member another role; False where the role changed meanwhile or the last owner would be lost."""
+    def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
+        """Gives a member another role.
 
-    def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
+        False where the role, or ``by``, changed meanwhile or the last owner would be lost.
+        """
+
+    def remove_member(
+        self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
+    ) -> bool:
         """Removes a member and remembers that they were there.
 
-        False where the role changed meanwhile or, unless ``even_last_owner``, the last owner would be lost. The rate
-        state that is remembered is the last one, also of a post that came meanwhile.
+        False where the role, or ``by``, changed meanwhile or, unless ``even_last_owner``, the last owner would be
+        lost. The rate state that is remembered is the last one, also of a post that came meanwhile.
 
         Raises:
             ContentionError: the member posted meanwhile, again and again.

@@ -35,14 +35,14 @@ class MemoryMembers:
         with self._lock:
             return self._formers.get((channel_id, user_id))
 
-    def add_member(self, membership: Membership) -> Membership | Former | None:
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
         """See ``Members``."""
         key = (membership.channel_id, membership.user_id)
         with self._lock:
             if key in self._memberships:
                 return self._memberships[key]
             head = self._heads.get(membership.channel_id)
-            if head is None or head.archived_at is not None:
+            if head is None or head.archived_at is not None or not self._stands(by):
                 return None
             former = self._formers.get(key)
             if former and former.tat > membership.tat:
@@ -52,29 +52,35 @@ class MemoryMembers:
             self._channels_of[membership.user_id].add(membership.channel_id)
             return membership
 
-    def change_role(self, membership: Membership, role: Role) -> bool:
+    def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
         """See ``Members``."""
         with self._lock:
             owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
-            if not self._may_change(membership, owners):
+            if not self._stands(by) or not self._may_change(membership, owners):
                 return False
             key = (membership.channel_id, membership.user_id)
             self._count(self._heads[membership.channel_id], 0, owners)
             self._memberships[key] = replace(self._memberships[key], role=role)
             return True
 
-    def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
+    def remove_member(
+        self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
+    ) -> bool:
         """See ``Members``."""
         key = (membership.channel_id, membership.user_id)
         with self._lock:
             owners = -1 if membership.role is Role.OWNER else 0
-            if not self._may_change(membership, 0 if even_last_owner else owners):
+            if not self._stands(by) or not self._may_change(membership, 0 if even_last_owner else owners):
                 return False
             self._count(self._heads[membership.channel_id], -1, owners)
             ended = self._memberships.pop(key)
             self._formers[key] = Former(ended.channel_id, ended.joined_at, ended.tat)
             self._channels_of[membership.user_id].discard(membership.channel_id)
             return True
+
+    def _stands(self, by: Membership | None) -> bool:
+        current = self._memberships.get((by.channel_id, by.user_id)) if by else None
+        return by is None or (current is not None and current.role is by.role)
 
     def _may_change(self, membership: Membership, owners: int) -> bool:
         current = self._memberships.get((membership.channel_id, membership.user_id))

@@ -70,7 +70,7 @@ def put_member(
         DirectChannelError: a direct channel has the members that it has.
         LastOwnerError: it would be left without an owner.
         TooManyChannelsError: the target is in as many channels as one may be.
-        ContentionError: the target posted and left meanwhile, again and again.
+        ContentionError: the target posted and left meanwhile, again and again, or the caller's own role changed.
     """
     look = services.store.look(channel_id, user_id)
     head = access.visible(look)
@@ -89,7 +89,13 @@ def put_member(
     full = full_lists(services, [target_id])
     if full:
         raise refusal(user_id, full, "path.user_id")
-    return _join(services, wanted)
+    return _join(services, wanted, _by(look, target_id))
+
+
+def _by(look: Look, target_id: str) -> Membership | None:
+    """Whose right is a condition of the write: theirs who act for another, not for themselves."""
+    acting = look.membership
+    return acting if acting and acting.user_id != target_id else None
 
 
 def _newcomer(services: Services, look: Look, head: Head, target_id: str, role: Role) -> Membership:
@@ -108,11 +114,12 @@ def _newcomer(services: Services, look: Look, head: Head, target_id: str, role: 
     )
 
 
-def _join(services: Services, wanted: Membership) -> Joined:
+def _join(services: Services, wanted: Membership, by: Membership | None) -> Joined:
     for _ in range(JOIN_TRIES):
-        standing = services.store.add_member(wanted)
+        standing = services.store.add_member(wanted, by)
         match standing:
             case None:
+                _look_again(services, by, "invite" if wanted.role is Role.MEMBER else "change_roles")
                 raise ChannelArchivedError
             case Membership():
                 return Joined(member_json(standing), new=standing == wanted)
@@ -125,7 +132,9 @@ def _change_role(services: Services, look: Look, current: Membership, role: Role
     if role is None or role is current.role:
         return Joined(member_json(current), new=False)
     access.able(look, "change_roles")
-    if not services.store.change_role(current, role):
+    by = _by(look, current.user_id)
+    if not services.store.change_role(current, role, by):
+        _look_again(services, by, "change_roles")
         raise _refusal(services, current)
     changed = Membership(current.user_id, current.channel_id, role, current.joined_at)
     return Joined(member_json(changed), new=False)
@@ -139,6 +148,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
         MemberNotFoundError: the target is not in the channel.
         DirectChannelError: a direct channel keeps its members.
         LastOwnerError: it would be left without an owner.
+        ContentionError: the target posts all the time, or the caller's own role changed.
     """
     look = services.store.look(channel_id, user_id)
     head, membership = access.member(look)
@@ -152,8 +162,24 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
         raise MemberNotFoundError
     if target_id != user_id and membership.role is Role.MODERATOR and target.role is not Role.MEMBER:
         raise ForbiddenError("A moderator removes plain members only.")
-    if not services.store.remove_member(target):
+    by = _by(look, target_id)
+    if not services.store.remove_member(target, by):
+        _look_again(services, by, "remove")
         raise _refusal(services, target)
+
+
+def _look_again(services: Services, by: Membership | None, capability: str) -> None:
+    """After a refused write: refuses who lost their right meanwhile as if they asked only now.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: they may not any more.
+        ContentionError: their role is another, and may suffice: to be decided anew.
+    """
+    if by is None:
+        return
+    _, membership = access.able(services.store.look(by.channel_id, by.user_id), capability)
+    if membership.role is not by.role:
+        raise ContentionError("Your role changed meanwhile; try again.", retry_after=1)
 
 
 def _refusal(services: Services, seen: Membership) -> ConflictError:

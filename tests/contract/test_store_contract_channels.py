@@ -112,7 +112,8 @@ def test_a_change_of_another_version_is_refused(store: Store) -> None:
 
 def test_a_change_that_is_sent_twice_is_made_once(store: Store) -> None:
     """The second is answered with the head that the first made; not when anything came after, nor other values."""
-    channel, asked = open_channel(store, user()), {"name": "new", "slow_mode": 10}
+    channel = open_channel(store, user())
+    asked: dict[str, str | int] = {"name": "new", "slow_mode": 10}
     made = store.update_channel(channel, asked, 1)
     assert made == store.update_channel(channel, asked, 1) == store.head(channel)
     assert head_of(store, channel).version == 2

@@ -23,7 +23,7 @@ from shared.store import items
 from shared.store.items import Item, b, n, s
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.post_message import post_message
-from tests.contract.samples import NOW, head_of, open_channel, user
+from tests.contract.samples import NOW, head_of, membership_of, open_channel, user
 from tests.engines import TABLE, Engines
 
 USER = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -163,14 +163,18 @@ def test_a_post_costs_what_was_computed(
 
 @pytest.mark.stack
 def test_coming_and_going_cost_what_was_computed(engines: Engines) -> None:
-    """A membership, the head and the item of a former one are 2 each, the index 1; nothing is read for it."""
-    store = engines.store(MINISTACK)
-    channel, eve = open_channel(store, user()), Membership(user(), "", Role.MEMBER, NOW)
-    joins = replace(eve, channel_id=channel)
-    for call in (lambda: store.add_member(joins), lambda: store.remove_member(joins)):
-        meter = start_meter()
-        assert call()
-        assert (meter.read_units, meter.write_units, meter.calls) == (0, 7, 1)
+    """A membership, the head and the item of a former one are 2 each, the index 1; nothing is read for it.
+
+    The right of who does it to another is 2 more.
+    """
+    store, ada = engines.store(MINISTACK), user()
+    channel = open_channel(store, ada)
+    joins = Membership(user(), channel, Role.MEMBER, NOW)
+    for by, units in ((None, 7), (membership_of(store, channel, ada), 9)):
+        for call in (store.add_member, store.remove_member):
+            meter = start_meter()
+            assert call(joins, by)
+            assert (meter.read_units, meter.write_units, meter.calls) == (0, units, 1)
 
 
 @pytest.mark.stack

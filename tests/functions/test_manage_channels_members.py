@@ -249,7 +249,7 @@ def test_leaving_does_not_refill_a_burst(chat: Chat) -> None:
 class AlwaysOwing(MemoryStore):
     """Each time somebody joins they have just ended a later membership."""
 
-    def add_member(self, membership: Membership) -> Former:
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Former:  # noqa: ARG002 - the interface
         """Later than whatever is offered."""
         return Former(membership.channel_id, 0, membership.tat + 1)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.model import ERASED
+from shared.model import ERASED, Former, Membership, Role
 from shared.store.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -121,3 +121,113 @@ def test_an_erased_creator_is_not_asked_to_wait(chat: Chat) -> None:
     assert head.creator == ERASED
     store.forget_former("ada", former)
     assert create(chat, {"kind": "private", "name": "x"}).code == "channel_not_found"
+
+
+# --- rights taken away ---
+
+
+@dataclass
+class LosesTheRight(MemoryStore):
+    """Ada takes bob's role away, or makes it another, between his look and his write to others' memberships."""
+
+    to: Role | None = None
+
+    def _lose(self, by: Membership | None) -> None:
+        assert by is not None
+        standing = self.membership(by.channel_id, "bob")
+        if standing is not None and standing.role is by.role:
+            ada = self.membership(by.channel_id, "ada")
+            done = (
+                super().change_role(standing, self.to, ada)
+                if self.to
+                else super().remove_member(standing, ada)
+            )
+            assert done
+
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+        """After the loss."""
+        self._lose(by)
+        return super().add_member(membership, by)
+
+    def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
+        """After the loss."""
+        self._lose(by)
+        return super().change_role(membership, role, by)
+
+    def remove_member(
+        self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
+    ) -> bool:
+        """After the loss."""
+        self._lose(by)
+        return super().remove_member(membership, by, even_last_owner=even_last_owner)
+
+
+def losing(chat: Chat, kind: str, role: Role, to: Role | None = None) -> tuple[str, MemoryStore]:
+    """A channel of ada's with mary as a member and bob in a role, which he will lose."""
+    channel = chat.channel("mary", kind=kind)
+    assert chat.put_member(channel, "bob", role=role).status == 201
+    store = over(chat, LosesTheRight)
+    assert isinstance(store, LosesTheRight)
+    store.to = to
+    return channel, store
+
+
+OUT = [("public", 403, "not_a_member"), ("private", 404, "channel_not_found")]
+
+
+@pytest.mark.parametrize(("kind", "status", "code"), OUT)
+@pytest.mark.parametrize("role", [None, "moderator"])
+def test_who_is_removed_meanwhile_brings_nobody_in(
+    chat: Chat, kind: str, status: int, code: str, role: str | None
+) -> None:
+    """The answer is that of a stranger, and nobody came in, in whatever role."""
+    channel, store = losing(chat, kind, Role.OWNER)
+    answer = chat.put_member(channel, "eve", "bob", role)
+    assert (answer.status, answer.code) == (status, code)
+    assert store.membership(channel, "eve") is None
+    assert chat.seen(channel)["member_count"] == 2
+
+
+@pytest.mark.parametrize(("kind", "status", "code"), OUT)
+def test_who_is_removed_meanwhile_changes_no_role(chat: Chat, kind: str, status: int, code: str) -> None:
+    """The member keeps the role that they had."""
+    channel, store = losing(chat, kind, Role.OWNER)
+    answer = chat.put_member(channel, "mary", "bob", "owner")
+    assert (answer.status, answer.code) == (status, code)
+    assert store.membership(channel, "mary") == Membership("mary", channel, Role.MEMBER, chat.clock.ms)
+
+
+@pytest.mark.parametrize(("kind", "status", "code"), OUT)
+def test_who_is_removed_meanwhile_removes_nobody(chat: Chat, kind: str, status: int, code: str) -> None:
+    """The member stays."""
+    channel, store = losing(chat, kind, Role.MODERATOR)
+    answer = chat.remove(channel, "mary", "bob")
+    assert (answer.status, answer.code) == (status, code)
+    assert store.membership(channel, "mary") is not None
+
+
+def test_who_is_made_a_plain_member_meanwhile_may_not_any_more(chat: Chat) -> None:
+    """403 for all three, as if they asked only now."""
+    asked: list[Callable[[str], Answer]] = [
+        lambda channel: chat.put_member(channel, "eve", "bob"),
+        lambda channel: chat.put_member(channel, "mary", "bob", "moderator"),
+        lambda channel: chat.remove(channel, "mary", "bob"),
+    ]
+    whole = chat.api.services
+    for ask in asked:
+        chat.api.services = whole
+        channel, store = losing(chat, "public", Role.OWNER, Role.MEMBER)
+        answer = ask(channel)
+        assert (answer.status, answer.code) == (403, "forbidden")
+        assert [each.user_id for each in store.members(channel, 9, None)] == ["ada", "bob", "mary"]
+
+
+def test_whose_other_role_may_suffice_asks_again(chat: Chat) -> None:
+    """An owner who was made a moderator: 503 with a time to come back, and then the answer to what they are now."""
+    whole = chat.api.services
+    channel, store = losing(chat, "public", Role.OWNER, Role.MODERATOR)
+    refused = chat.put_member(channel, "eve", "bob")
+    assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "contention", "1")
+    assert store.membership(channel, "eve") is None
+    chat.api.services = whole
+    assert chat.put_member(channel, "eve", "bob").status == 201

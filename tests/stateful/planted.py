@@ -62,19 +62,19 @@ class OwnIsUnread(FaultyStore):
 class NewcomersHaveAllUnread(FaultyStore):
     """Counts what was said before somebody came."""
 
-    def add_member(self, membership: Membership) -> Membership | Former | None:
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
         """With a read position of 0."""
-        return super().add_member(replace(membership, read_seq=0, read_messages=0))
+        return super().add_member(replace(membership, read_seq=0, read_messages=0), by)
 
 
 @dataclass
 class LeavingForgives(FaultyStore):
     """Lets who leaves and comes back post as if they had not yet."""
 
-    def add_member(self, membership: Membership) -> Membership | Former | None:
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
         """With nothing owed."""
         self._formers.pop((membership.channel_id, membership.user_id), None)
-        return super().add_member(membership)
+        return super().add_member(membership, by)
 
 
 @dataclass

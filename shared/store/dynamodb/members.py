@@ -53,21 +53,22 @@ class DynamoDBMembers:
         item = self._table.get(items.former_key(channel_id, user_id))
         return items.former_of(item) if item else None
 
-    def add_member(self, membership: Membership) -> Membership | Former | None:
-        """One transaction: 6 write units, and 1 for the index."""
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+        """One transaction: 6 write units, 2 where somebody else adds, and 1 for the index."""
         put = {"Put": {"Item": items.membership_item(membership), "ConditionExpression": ABSENT}}
         owners = 1 if membership.role is Role.OWNER else 0
         count = _count(membership.channel_id, 1, owners, OPEN)
-        failed = transact(self._table, self._sleep, put, count, _no_later_former(membership))
+        failed = transact(self._table, self._sleep, put, count, _no_later_former(membership), *_stands(by))
         if failed is None:
             return membership
-        standing, closed, former = failed
+        standing, closed, former, *lost = failed
         if standing:
             return items.membership_of(standing)
-        return items.former_of(former) if former and closed is None else None
+        refused = any(each is not None for each in (closed, *lost))
+        return items.former_of(former) if former and not refused else None
 
-    def change_role(self, membership: Membership, role: Role) -> bool:
-        """One transaction: 4 write units, and 1 for the index."""
+    def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
+        """One transaction: 4 write units, 2 where somebody else changes it, and 1 for the index."""
         owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
         update = {
             "Update": {
@@ -79,20 +80,25 @@ class DynamoDBMembers:
             }
         }
         count = _count(membership.channel_id, 0, owners, _keeps_an_owner(owners))
-        return transact(self._table, self._sleep, update, count) is None
+        return transact(self._table, self._sleep, update, count, *_stands(by)) is None
 
-    def remove_member(self, membership: Membership, *, even_last_owner: bool = False) -> bool:
-        """One transaction: 6 write units, and 1 for the index; another one for each post that came meanwhile."""
+    def remove_member(
+        self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
+    ) -> bool:
+        """One transaction: 6 write units, 2 where somebody else removes, and 1 for the index.
+
+        Another one for each post that came meanwhile.
+        """
         owners = -1 if membership.role is Role.OWNER else 0
         condition = _keeps_an_owner(0 if even_last_owner else owners)
         count = _count(membership.channel_id, -1, owners, condition)
         seen = membership
         for _ in range(REMOVE_TRIES):
             remember = {"Put": {"Item": items.former_item(seen)}}
-            failed = transact(self._table, self._sleep, _delete(seen), count, remember)
+            failed = transact(self._table, self._sleep, _delete(seen), count, remember, *_stands(by))
             if failed is None:
                 return True
-            standing, is_last, _ = failed
+            standing, is_last, *_ = failed
             if not standing or is_last is not None:
                 return False
             seen = items.membership_of(standing)
@@ -132,6 +138,19 @@ def _no_later_former(membership: Membership) -> dict[str, Any]:
             "ExpressionAttributeValues": {":tat": items.n(membership.tat)},
         }
     }
+
+
+def _stands(by: Membership | None) -> list[dict[str, Any]]:
+    """That who changes others' memberships still may; comes last, so that the reasons before it keep their places."""
+    if by is None:
+        return []
+    check = {
+        "Key": items.membership_key(by.channel_id, by.user_id),
+        "ConditionExpression": SAME_ROLE,
+        "ExpressionAttributeNames": {"#role": "role"},
+        "ExpressionAttributeValues": {":role": items.s(by.role)},
+    }
+    return [{"ConditionCheck": check}]
 
 
 def _delete(membership: Membership) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""Memberships that others change: only while theirs stands as it was seen. Every storage alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from shared.model import Former, Membership, Role
+from shared.store.interface import Committed, Store
+from tests.contract.samples import (
+    NOW,
+    at_once,
+    commitment,
+    entry,
+    head_of,
+    membership_of,
+    open_channel,
+    user,
+)
+
+Loss = Callable[[Store, Membership], object]
+
+
+def _leaves(store: Store, by: Membership) -> None:
+    assert store.remove_member(by)
+
+
+def _is_demoted(store: Store, by: Membership) -> None:
+    assert store.change_role(by, Role.MEMBER)
+
+
+def staffed(store: Store) -> tuple[Membership, Membership, Membership]:
+    """A new channel's owner, another owner, and a member."""
+    ada, bob, mary = user(), user(), user()
+    channel = open_channel(store, ada, bob, mary)
+    assert store.change_role(membership_of(store, channel, bob), Role.OWNER)
+    owner, other, member = (membership_of(store, channel, each) for each in (ada, bob, mary))
+    return owner, other, member
+
+
+def test_who_stands_as_seen_changes_others(store: Store) -> None:
+    """Adds, gives another role, removes; what they posted meanwhile does not matter."""
+    _, bob, mary = staffed(store)
+    assert store.commit(commitment(bob.channel_id, bob.user_id, entry(1))) == Committed()
+    eve = Membership(user(), bob.channel_id, Role.MEMBER, NOW)
+    assert store.add_member(eve, bob) == eve
+    assert store.change_role(mary, Role.MODERATOR, bob)
+    assert store.remove_member(replace(mary, role=Role.MODERATOR), bob)
+    assert (head_of(store, bob.channel_id).members, head_of(store, bob.channel_id).owners) == (3, 2)
+
+
+@pytest.mark.parametrize("loss", [_leaves, _is_demoted])
+def test_who_does_not_stand_as_seen_changes_nothing(store: Store, loss: Loss) -> None:
+    """Neither members nor what is counted of them, whether they are gone or have another role."""
+    _, bob, mary = staffed(store)
+    loss(store, bob)
+    before = head_of(store, bob.channel_id)
+    eve = Membership(user(), bob.channel_id, Role.MEMBER, NOW)
+    assert store.add_member(eve, bob) is None
+    assert not store.change_role(mary, Role.MODERATOR, bob)
+    assert not store.remove_member(mary, bob)
+    assert store.membership(bob.channel_id, eve.user_id) is None
+    assert store.membership(bob.channel_id, mary.user_id) == mary
+    assert head_of(store, bob.channel_id) == before
+    assert store.former(bob.channel_id, mary.user_id) is None
+
+
+def test_a_debt_is_not_told_to_who_may_not_add(store: Store) -> None:
+    """Where both the newcomer left in debt and the right is gone, it is the right that counts."""
+    ada, bob, mary = staffed(store)
+    commit = commitment(mary.channel_id, mary.user_id, entry(1))
+    assert store.commit(commit) == Committed()
+    assert store.remove_member(membership_of(store, mary.channel_id, mary.user_id))
+    assert store.add_member(mary, ada) == Former(mary.channel_id, NOW, commit.tat)
+    _leaves(store, bob)
+    assert store.add_member(mary, bob) is None
+
+
+def test_a_member_is_found_whoever_asks(store: Store) -> None:
+    """Who is there already is answered as they are, also where the right is gone: nothing is written."""
+    _, bob, mary = staffed(store)
+    _leaves(store, bob)
+    assert store.add_member(replace(mary, role=Role.OWNER), bob) == mary
+
+
+def test_two_owners_who_remove_each_other(store: Store) -> None:
+    """One of them stays: who is removed first removes nobody any more."""
+    ada, bob, _ = staffed(store)
+    store.add_member(Membership(user(), ada.channel_id, Role.OWNER, NOW))
+    removals = [partial(store.remove_member, ada, bob), partial(store.remove_member, bob, ada)]
+    assert sorted(at_once(*removals)) == [False, True]
+    assert head_of(store, ada.channel_id).owners == 2
