@@ -12,7 +12,7 @@ import pytest
 
 from tests.reachable import STORE_METHODS, STORES, Calls, _reached
 from tests.sources import tree_of
-from tests.store_calls import TABLE, Call, calls_of_method
+from tests.store_calls import FOR_ANOTHER, TABLE, Call, calls_of_method
 from tests.test_policies import findings
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def receiver(node: ast.AST) -> str:
 
 
 def needs(methods: set[str]) -> set[Call]:
-    """What these methods may ask of DynamoDB."""
-    return {call for method in methods for call in calls_of_method(method)}
+    """What these methods may ask of DynamoDB; an operator acts by no member's right."""
+    return {call for method in methods for call in calls_of_method(method, for_another=False)}
 
 
 def of_exports() -> set[Call]:
@@ -75,6 +75,19 @@ def test_the_policy_of_erasure_is_what_it_needs() -> None:
     """Nothing is missing, nothing is too much; in a channel's partition nothing is ever put or deleted."""
     _, erasure = policies()
     assert findings(erasure, of_erasure()) == []
+
+
+def test_operators_act_by_no_members_right() -> None:
+    """Their tools never give a ``by``, whose check their policy does not allow."""
+    tools = [tree_of(path) for path in sorted((ROOT / "operators").glob("*.py"))]
+    calls = [node for tree in tools for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    changes = [each for each in calls if getattr(each.func, "attr", None) in FOR_ANOTHER]
+    assert changes
+    own = {"add_member": 1, "change_role": 2, "remove_member": 1}
+    for each in changes:
+        assert isinstance(each.func, ast.Attribute)
+        assert len(each.args) == own[each.func.attr]
+        assert not [keyword for keyword in each.keywords if keyword.arg == "by"]
 
 
 @pytest.mark.parametrize("at", [0, 1])
