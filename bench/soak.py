@@ -54,6 +54,8 @@ REDIS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "refuse", "seconds": 3},
 )
 """Faults that come and go. A wrong token and a used-up quota are not among them: they open the breaker for long."""
+CACHE_BYTES: Final = MEGABYTE
+"""Of each function's memory for pages: so little that it is full before the warm-up is over."""
 WARM_UP: Final = 1 / 3
 """The part of the time in which caches, threads and connections come to be; what follows must be flat."""
 MOST_GROWTH: Final = {"rss": 8.0 * MEGABYTE, "threads": 4.0, "files": 8.0}
@@ -148,6 +150,7 @@ def surroundings(engine: str) -> Iterator[tuple[RunningStack, FaultyDynamoDB]]:
                 RATE_LIMIT_PER_SECOND="1000",
                 RATE_LIMIT_BURST="1000",
                 LOG_LEVEL="CRITICAL",
+                CACHE_MEMORY_BYTES=str(CACHE_BYTES),
                 **dynamodb.CREDENTIALS,
             )
         )

@@ -18,6 +18,7 @@ from functions.mark_read.handler import app as mark_read
 from functions.post_message.handler import app as post_message
 from shared.services import Services
 from shared.web.app import create_handler, current_services
+from shared.web.observe import Observed
 from tests.decoding import decoded
 
 APPS = (check_health, fetch_messages, list_channels, manage_channels, mark_read, post_message)
@@ -90,10 +91,12 @@ def event(
 
 
 class Api:
-    """All functions over the same services."""
+    """All functions over the same services. That there is no such channel is told at once (``levelled`` keeps it)."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self.levelled: list[float] = []
+        """Seconds that such answers should have waited."""
         self._handlers = {app: create_handler(app) for app in APPS}
 
     def __call__(self, method: str, path: str, **rest: Any) -> Answer:
@@ -112,6 +115,8 @@ class Api:
     def result(self, app: FastAPI, made: Any) -> dict[str, Any]:
         """What a function returns to whoever invokes it with anything at all."""
         app.dependency_overrides[current_services] = self._current
+        assert isinstance(app.middleware_stack, Observed)
+        app.middleware_stack.sleep = self.levelled.append
         return self._handlers[app](made, None)  # type: ignore[arg-type]  # no function of ours looks at the context
 
     async def _current(self) -> Services:

@@ -11,7 +11,6 @@ import pytest
 from shared.services import Services, compose
 from shared.settings import Settings
 from shared.store.memory import MemoryStore
-from shared.web import observe
 from tests.api import Api
 
 
@@ -55,12 +54,6 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 def _current_loop(loop: asyncio.AbstractEventLoop) -> None:
     """Mangum asks for the thread's loop, which a test that used ``asyncio.run`` has left without one."""
     asyncio.set_event_loop(loop)
-
-
-@pytest.fixture(autouse=True)
-def _no_levelling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Missing channels are told of at once; ``tests/web/test_observe.py`` shows that they are not, else."""
-    monkeypatch.setattr(observe, "HIDDEN_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GATHER: Final = 0.1
 """How often people come together where something is erased."""
-LOST_MEANWHILE: Final = 0.1
+LOST_MEANWHILE: Final = 0.5
 """How often the writer of a transaction that is seen in part hears no answer."""
 REPEATABLE: Final = frozenset(
     {

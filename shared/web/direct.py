@@ -7,6 +7,7 @@ the OpenAPI document and the errors are the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import Parameter, signature
@@ -162,8 +163,8 @@ def _query(request: Request) -> dict[str, str]:
     pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = [name for name in found if names.count(name) > 1]
+        times = Counter(name for name, _ in pairs)
+        twice = [name for name in found if times[name] > 1]
         raise RequestValidationError([_wrong(name, "repeated", REPEATED) for name in twice])
     return found
 

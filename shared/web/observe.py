@@ -24,6 +24,8 @@ from shared.web.problems import problem, told
 Header = tuple[bytes, bytes]
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY: Final = 2_000_000
@@ -44,17 +46,32 @@ _TRACE_ROOT = re.compile(r"(?:\A|;)Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|\Z)")
 
 
 class Observed:
-    """Around all routes, and what answers where one raises an error."""
+    """Around all routes, and what answers where one raises an error.
 
-    def __init__(self, app: ASGIApp, function: str) -> None:
+    Args:
+        app: the routes.
+        function: the name that its log lines carry.
+        now: seconds that only go forward.
+        sleep: waits for a number of seconds.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        function: str,
+        now: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._app = app
         self.function = function
+        self._now = now
+        self.sleep = sleep
         self._cold = True
         self._ledger = Ledger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request, whatever happens, and logs one line."""
-        started, meter = time.perf_counter(), start_meter(self._ledger)
+        started, meter = self._now(), start_meter(self._ledger)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id(scope)
         status = 0
@@ -65,8 +82,8 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _level(state, started)
-                elapsed = (time.perf_counter() - started) * 1000
+                self._level(state, started)
+                elapsed = (self._now() - started) * 1000
                 message["headers"] = [
                     *message["headers"],
                     *_headers(message["headers"], state, meter, elapsed),
@@ -83,7 +100,17 @@ class Observed:
                 known = BudgieError()
             state["error_code"] = known.code
             await problem(known, state["request_id"])(scope, receive, observed_send)
-        self._log(scope, status, meter, (time.perf_counter() - started) * 1000)
+        self._log(scope, status, meter, (self._now() - started) * 1000)
+
+    def _level(self, state: dict[str, Any], started: float) -> None:
+        """Lets the time tell a hidden channel from none as little as the words do: a head is read, or none.
+
+        Blocks, as a container has one request at a time. An event loop would wake up on a millisecond counted from when
+        it was asked, and so tell the difference all the same.
+        """
+        left = HIDDEN_SECONDS - (self._now() - started)
+        if state.get("error_code") == ChannelNotFoundError.code and left > 0:
+            self.sleep(left)
 
     def _log(self, scope: Scope, status: int, meter: Meter, elapsed: float) -> None:
         event, code, ms = scope.get("aws.event", {}), scope["state"].get("error_code"), round(elapsed, 1)
@@ -181,17 +208,6 @@ def request_id(scope: Scope) -> str:
 def _api_request_id(scope: Scope) -> str:
     given = scope.get("aws.event", {}).get("requestContext", {}).get("requestId")
     return given if isinstance(given, str) and _REQUEST_ID.match(given) else "none"
-
-
-def _level(state: dict[str, Any], started: float) -> None:
-    """Lets the time tell a hidden channel from none as little as the words do: a head is read, or none.
-
-    Blocks, as a container has one request at a time: an event loop would wake up on its own millisecond, counted from
-    when it was asked, and so tell the difference all the same.
-    """
-    left = HIDDEN_SECONDS - (time.perf_counter() - started)
-    if state.get("error_code") == ChannelNotFoundError.code and left > 0:
-        time.sleep(left)
 
 
 def _other_id(scope: Scope) -> str | None:

@@ -14,6 +14,7 @@ from pydantic import (
     StringConstraints,
     Tag,
     WithJsonSchema,
+    model_validator,
 )
 
 from shared import keys
@@ -25,6 +26,12 @@ from shared.model import (
     MAX_TEXT,
 )
 
+MAX_FIELDS: Final = 100
+"""Of one object; no form has more than 5."""
+MAX_DEPTH: Final = 32
+"""Levels of metadata: some readers of JSON stop at 64."""
+MAX_NUMBER: Final = 2**1023
+"""Of metadata: larger whole numbers are none to readers that know doubles alone."""
 TEXT: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 """Tabs and line ends may stand in a text, other control characters may not, and it is not blank."""
 
@@ -38,7 +45,18 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     if size > MAX_METADATA_BYTES:
         msg = f"{size} bytes of JSON, at most {MAX_METADATA_BYTES} are allowed"
         raise ValueError(msg)
+    if not _is_readable(value):
+        msg = f"deeper than {MAX_DEPTH} levels, or a whole number that is no double"
+        raise ValueError(msg)
     return value
+
+
+def _is_readable(value: Any, depth: int = 1) -> bool:  # noqa: ANN401 - any JSON
+    """Whether every reader of JSON takes it."""
+    if isinstance(value, int):
+        return abs(value) <= MAX_NUMBER
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth <= MAX_DEPTH and all(_is_readable(each, depth + 1) for each in inner)
 
 
 def _channel_id(text: str) -> str:
@@ -65,7 +83,12 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, patte
 Metadata = Annotated[
     dict[str, Any],
     AfterValidator(_metadata),
-    WithJsonSchema({"type": "object", "description": "At most 1,024 bytes of JSON."}),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "At most 1,024 bytes of JSON, 32 levels, numbers that a double holds.",
+        }
+    ),
 ]
 ClientMessageId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
 ChannelId = Annotated[str, AfterValidator(_channel_id)]
@@ -79,6 +102,15 @@ class Request(BaseModel):
     """A request's body."""
 
     model_config = ConfigDict(extra="forbid", strict=True, defer_build=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_flooded(cls, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Before each unknown field becomes an error of half a kilobyte."""
+        if isinstance(value, dict) and len(value) > MAX_FIELDS:
+            msg = f"{len(value)} fields, at most {MAX_FIELDS} are looked at"
+            raise ValueError(msg)
+        return value
 
 
 class MessageIn(Request):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.api import event
+from tests.functions.chat import messages
 from tests.functions.refusals import BODIES, READING, ROUTES, WITH_CHANNEL, Route, assert_refused, state
 
 if TYPE_CHECKING:
@@ -282,3 +284,26 @@ def test_reading_writes_nothing(chat: Chat, store: MemoryStore, route: Route) ->
     before = state(store)
     assert chat.api(route.method, route.path(channel)).status == 200
     assert state(store) == before
+
+
+@pytest.mark.parametrize("route", BODIES, ids=str)
+def test_a_body_of_unknown_fields_takes_little_memory(chat: Chat, route: Route) -> None:
+    """An error for each of 190,000 fields would take 250 MB, of the 256 that a small function has."""
+    fields = ",".join(f'"{number:x}":0' for number in range(190_000))
+    made = event(route.method, route.path(chat.channel()), body=f"{{{fields}}}")
+    tracemalloc.start()
+    answer = chat.api.invoke(made)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_refused(answer, 422, "validation_failed")
+    assert peak < 64_000_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[" * 65 + "]" * 65, '{"a":' * 65 + "1" + "}" * 65, "1" + "0" * 309],
+)
+def test_metadata_that_clients_cannot_read_is_refused(chat: Chat, value: str) -> None:
+    """One member must not make a page unreadable: many readers of JSON stop at 64 levels, or at 1.8e308."""
+    body = f'{{"text":"x","metadata":{{"a":{value}}}}}'
+    assert_refused(chat.api("POST", messages(chat.channel()), body=body), 422, "validation_failed")

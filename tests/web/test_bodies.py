@@ -74,14 +74,12 @@ def test_a_body_is_json_where_fastapi_takes_it_for_json(
     assert ours[0] == 422
 
 
-@pytest.mark.parametrize(
-    "body", [b"{}", '{"text":"é"}'.encode(), '{"text":"é"}'.encode("utf-16"), b"\xef\xbb\xbf{}"]
-)
+@pytest.mark.parametrize("body", [b"{}", '{"text":"é"}'.encode(), b"\xef\xbb\xbf{}"])
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
 def test_a_body_in_base64_is_read_as_fastapi_reads_it(
     services: Services, method: str, path: str, body: bytes
 ) -> None:
-    """Also in the other encodings that JSON was once allowed, and behind a byte order mark."""
+    """Also behind a byte order mark."""
     made = event(method, f"/v1/channels/{CHANNEL}/{path}", body=b64encode(body).decode())
     ours, theirs = answers(services, made | {"isBase64Encoded": True})
     assert ours == theirs

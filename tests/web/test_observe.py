@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import re
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import Response
 
-from shared.model import Look
-from shared.web import observe
+from shared.errors import ChannelNotFoundError
 from shared.web.app import create_app, create_handler
-from shared.web.observe import MAX_BODY
-from tests.api import event
+from shared.web.observe import MAX_BODY, Observed
+from tests.api import answer_of, event
 from tests.functions.chat import messages
 from tests.functions.refusals import BODIES, ROUTES, Route, assert_refused, state
 
@@ -57,27 +55,41 @@ def test_what_does_not_exist_has_no_cost(chat: Chat) -> None:
     assert re.fullmatch(r"total;dur=\d+\.\d", answer.headers["server-timing"])
 
 
-def test_nobody_hears_sooner_that_there_is_no_channel(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A head that is read takes longer than one that is not there, so both answers wait until the same moment."""
+def test_nobody_hears_sooner_that_there_is_no_channel(chat: Chat) -> None:
+    """On every route, hidden or missing; whatever else is answered waits for nothing."""
+    hidden = chat.channel("grace", kind="private")
+    for route in ROUTES:
+        for channel in (hidden, "0000000000000000"):
+            chat.api.levelled.clear()
+            answer = chat.api(route.method, route.path(channel), user="eve", body=route.body)
+            assert len(chat.api.levelled) == (answer.status == 404)
+    chat.api.levelled.clear()
+    assert chat.api("GET", f"/v1/channels/{hidden}").status == 200
+    assert chat.api.levelled == []
+
+
+@pytest.mark.parametrize(("took", "waits"), [(0.0, 0.03), (0.02, 0.01), (0.04, None)])
+def test_what_such_an_answer_waits_for_is_a_moment_after_the_request(
+    took: float, waits: float | None
+) -> None:
+    """However long the storage took until then: all of them say the same time, unless it took longer."""
     now, slept = [100.0], list[float]()
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         now[0] += seconds
 
-    def look(*_: object) -> Look:
-        now[0] += 0.01
-        return Look(None, None)
+    app = create_app("test")
 
-    hidden = chat.channel("grace", kind="private")
-    monkeypatch.setattr(observe, "HIDDEN_SECONDS", 0.03)
-    monkeypatch.setattr(observe, "time", SimpleNamespace(perf_counter=lambda: now[0], sleep=sleep))
-    assert chat.api("GET", f"/v1/channels/{hidden}").status == 200
-    answers = [chat.api("GET", f"/v1/channels/{hidden}", user="eve")]
-    monkeypatch.setattr(chat.api.services.store, "look", look)
-    answers.append(chat.api("GET", "/v1/channels/0000000000000000", user="eve"))
-    assert [round(each, 3) for each in slept] == [0.03, 0.02]
-    assert [each.headers["server-timing"] for each in answers] == ["total;dur=30.0"] * 2
+    @app.get("/v1/healthz")
+    async def check_health() -> None:
+        now[0] += took
+        raise ChannelNotFoundError
+
+    app.middleware_stack = Observed(app.router, "test", lambda: now[0], sleep)
+    answer = answer_of(create_handler(app)(event("GET", "/v1/healthz"), None))  # type: ignore[arg-type]  # nothing looks at it
+    assert slept == ([] if waits is None else [pytest.approx(waits)])
+    assert answer.headers["server-timing"] == f"total;dur={max(took, 0.03) * 1000:.1f}"
 
 
 def test_a_304_has_the_common_headers_too(chat: Chat) -> None:
