@@ -54,7 +54,7 @@ class DynamoDBMembers:
         return items.former_of(item) if item else None
 
     def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
-        """One transaction: 6 write units, 2 where somebody else adds, and 1 for the index."""
+        """One transaction: 6 write units, 2 more where somebody else adds, and 1 for the index."""
         put = {"Put": {"Item": items.membership_item(membership), "ConditionExpression": ABSENT}}
         owners = 1 if membership.role is Role.OWNER else 0
         count = _count(membership.channel_id, 1, owners, OPEN)
@@ -68,7 +68,7 @@ class DynamoDBMembers:
         return items.former_of(former) if former and not refused else None
 
     def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
-        """One transaction: 4 write units, 2 where somebody else changes it, and 1 for the index."""
+        """One transaction: 4 write units, 2 more where somebody else changes it, and 1 for the index."""
         owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
         update = {
             "Update": {
@@ -85,7 +85,7 @@ class DynamoDBMembers:
     def remove_member(
         self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
     ) -> bool:
-        """One transaction: 6 write units, 2 where somebody else removes, and 1 for the index.
+        """One transaction: 6 write units, 2 more where somebody else removes, and 1 for the index.
 
         Another one for each post that came meanwhile.
         """
