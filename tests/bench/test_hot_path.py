@@ -60,7 +60,7 @@ def test_every_route_is_in_the_profile() -> None:
 def test_the_page_on_the_wire_is_of_50_messages_of_1_kb() -> None:
     """What the targets are held against has the size that they name, and is smaller by as much in both codings."""
     page = scene(hot_wire.PAGES[hot_wire.JUDGED]).body
-    assert len(page) == pytest.approx(50 * 1_024, rel=0.03)
+    assert len(page) == pytest.approx(50 * 1_024, rel=0.05)
     for coding in ("zstd", "gzip"):
         assert len(encode(page, coding)) <= hot_wire.MAX_SHARE * len(page)
 
