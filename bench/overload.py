@@ -120,9 +120,13 @@ def _memory(samples: Sequence[Sample]) -> dict[str, Any]:
 
 
 def recovered_after(after: Sequence[Outcome], median: float) -> float | None:
-    """Seconds until the requests of one second have at most this median; None if they never had."""
-    for begin in after:
-        window = [each for each in after if begin.sent <= each.sent < begin.sent + WINDOW_SECONDS]
+    """Seconds until a second begins whose median is at most this, and in which nothing is refused; None if none does.
+
+    Who posts faster than a user may is told so on any day: Budgie's 429 says nothing of the stack.
+    """
+    asked = [each for each in after if not (each.ours and each.status == HTTPStatus.TOO_MANY_REQUESTS)]
+    for begin in asked:
+        window = [each for each in asked if begin.sent <= each.sent < begin.sent + WINDOW_SECONDS]
         ok = all(each.status < HTTPStatus.BAD_REQUEST for each in window)
         if ok and statistics.median(each.seconds for each in window) <= median:
             return round(begin.sent, 2)

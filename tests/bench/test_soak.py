@@ -49,16 +49,22 @@ def test_a_tiny_overload() -> None:
     assert set(found["statuses"]) <= {"200", "201", "429", "503"}
 
 
-def outcomes(*each: tuple[float, float, int]) -> list[Outcome]:
+def outcomes(*each: tuple[float, float, int], ours: bool = True) -> list[Outcome]:
     """Sent at, seconds, status."""
-    return [Outcome(sent, sent, seconds, status, False, True) for sent, seconds, status in each]  # noqa: FBT003 - a sample
+    return [
+        Outcome(sent, sent, seconds, status, retry_after=False, ours=ours) for sent, seconds, status in each
+    ]
 
 
 def test_recovery_is_when_a_second_is_as_fast_as_it_should_be() -> None:
-    """Neither slow answers nor refusals count as well."""
+    """Neither slow answers nor refusals count as well; who is over their own limit says nothing of it."""
     slow = [(0.0, 0.9, 200), (0.9, 0.9, 200)]
     fast = [(2.0 + 0.1 * i, 0.1, 200) for i in range(20)]
     assert recovered_after(outcomes(*slow, *fast), 0.2) == 2.0
     assert recovered_after(outcomes(*slow), 0.2) is None
     refused = [(2.0, 0.01, 503), *fast[1:]]
     assert recovered_after(outcomes(*refused), 0.2) == 2.1
+    own_limit = [(2.05 + 0.1 * i, 0.001, 429) for i in range(20)]
+    assert recovered_after(outcomes(*fast, *own_limit), 0.2) == 2.0
+    assert recovered_after(outcomes(*fast) + outcomes(*own_limit[:1], ours=False), 0.2) == 2.1
+    assert recovered_after(outcomes(*slow, *own_limit), 0.2) is None
