@@ -29,6 +29,8 @@ TIMES: Final = 3
 WORKERS: Final = 48
 CONCURRENCY: Final = 4
 """Functions at once: twice the cores that serve them."""
+AFTERWARDS: Final = 0.2
+"""Of what the stack can do: an ordinary hour, within every limit, to see when it is well again."""
 RECOVERY_SECONDS: Final = 5.0
 RECOVERED: Final = 2.0
 """Times the unloaded median."""
@@ -62,7 +64,7 @@ def capacity(engine: str, seconds: float) -> tuple[float, float]:
 
 
 def overload(engine: str, can: float, seconds: float) -> dict[str, Any]:
-    """The crowd, then one client alone who asks how long it takes to be well again."""
+    """The crowd, then a few who ask how long it takes to be well again."""
     limits = {"THROTTLE_RATE": str(max(1, round(can * 0.6))), "CONCURRENCY": str(CONCURRENCY)}
     with stack(engine, **limits) as started:
         mixed = Mixed(started, SEED + 1)
@@ -71,7 +73,13 @@ def overload(engine: str, can: float, seconds: float) -> dict[str, Any]:
             crowd = offer(
                 started.url, lambda number: mixed.call(100_000 + number), TIMES * can, seconds, WORKERS
             )
-        after = repeat(started.url, mixed.call, RECOVERY_SECONDS + 2 * WINDOW_SECONDS, 1, 1_000_000_000)
+        after = offer(
+            started.url,
+            lambda number: mixed.call(1_000_000_000 + number),
+            AFTERWARDS * can,
+            RECOVERY_SECONDS + 2 * WINDOW_SECONDS,
+            CONCURRENCY,
+        )
         mixed.read_all()
     median = statistics.median(each.seconds for each in calm)
     return {
@@ -125,7 +133,7 @@ def recovered_after(after: Sequence[Outcome], median: float) -> float | None:
     Who posts faster than a user may is told so on any day: Budgie's 429 says nothing of the stack.
     """
     asked = [each for each in after if not (each.ours and each.status == HTTPStatus.TOO_MANY_REQUESTS)]
-    for begin in asked:
+    for begin in sorted(asked, key=lambda each: each.sent):
         window = [each for each in asked if begin.sent <= each.sent < begin.sent + WINDOW_SECONDS]
         ok = all(each.status < HTTPStatus.BAD_REQUEST for each in window)
         if ok and statistics.median(each.seconds for each in window) <= median:
