@@ -22,8 +22,8 @@ READS: Final = frozenset({"get_item", "batch_get_item", "query"})
 class Bill:
     """Units since the last one was taken, by AWS's rules and as the engine said.
 
-    ``missing`` are read units of batches for items that are not there, which DynamoDB Local leaves out. Writes of
-    indexes are among the ``write`` units.
+    ``missing`` are read units of batches for items that are not there, and of queries that find nothing, which DynamoDB
+    Local leaves out. Writes of indexes are among the ``write`` units.
     """
 
     read: float = 0.0
@@ -78,8 +78,9 @@ class BilledClient:
             answer = self._call("query", arguments)
             whole = {name: value for name, value in arguments.items() if name != "Select"}
             items = answer["Items"] if "Items" in answer else self._client.query(**whole)["Items"]
-            found = units.query_units(units.sizes(*items))
-            self._bill.read += found * (1 if arguments.get("ConsistentRead") else 0.5)
+            found = units.query_units(units.sizes(*items)) * (1 if arguments.get("ConsistentRead") else 0.5)
+            self._bill.read += found
+            self._bill.missing += 0 if items else found
         return answer
 
     def put_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as above
