@@ -82,12 +82,13 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._level(state, started)
+                is_hidden = state.get("error_code") == ChannelNotFoundError.code
+                if is_hidden:
+                    self._level(started)
                 elapsed = (self._now() - started) * 1000
-                message["headers"] = [
-                    *message["headers"],
-                    *_headers(message["headers"], state, meter, elapsed),
-                ]
+                # An engine may not charge for what is not there: the units would tell a hidden channel from none.
+                timing = f"total;dur={elapsed:.1f}" if is_hidden else meter.server_timing(elapsed)
+                message["headers"] = [*message["headers"], *_headers(message["headers"], state, timing)]
             await send(message)
 
         try:
@@ -102,14 +103,14 @@ class Observed:
             await problem(known, state["request_id"])(scope, receive, observed_send)
         self._log(scope, status, meter, (self._now() - started) * 1000)
 
-    def _level(self, state: dict[str, Any], started: float) -> None:
+    def _level(self, started: float) -> None:
         """Lets the time tell a hidden channel from none as little as the words do: a head is read, or none.
 
         Blocks, as a container has one request at a time. An event loop would wake up on a millisecond counted from when
         it was asked, and so tell the difference all the same.
         """
         left = HIDDEN_SECONDS - (self._now() - started)
-        if state.get("error_code") == ChannelNotFoundError.code and left > 0:
+        if left > 0:
             self.sleep(left)
 
     def _log(self, scope: Scope, status: int, meter: Meter, elapsed: float) -> None:
@@ -216,10 +217,7 @@ def _other_id(scope: Scope) -> str | None:
     return None if found == scope["state"]["request_id"] else found
 
 
-def _headers(given: list[Header], state: dict[str, Any], meter: Meter, elapsed: float) -> list[Header]:
-    # An engine may not charge for what is not there: then the units would tell a hidden channel from none.
-    hidden = state.get("error_code") == ChannelNotFoundError.code
-    timing = f"total;dur={elapsed:.1f}" if hidden else meter.server_timing(elapsed)
+def _headers(given: list[Header], state: dict[str, Any], timing: str) -> list[Header]:
     added = [(b"x-request-id", state["request_id"].encode()), (b"server-timing", timing.encode()), *SECURITY]
     return added if CACHE_CONTROL in dict(given) else [*added, NOT_STORED]
 
