@@ -7,13 +7,17 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
 from mangum import Mangum
 
+from local import template
+from local.routing import Routes
 from shared.web.app import create_handler
 
+ROUTES: Final = Routes(template.load(Path(__file__).resolve().parents[1] / "template.yaml").routes)
 LIFE_MS: Final = 10 * 60 * 1000
 """After its last request a container is gone."""
 
@@ -84,10 +88,14 @@ class Function:
 
 def event(method: str, path: str, user: str, query: str = "", body: object = None) -> dict[str, Any]:
     """An HTTP API event, payload format 2.0, as the authorizer lets it through."""
+    matched = ROUTES.match(method, path)
+    assert matched is not None, path
+    route, parameters = matched[0].path, matched[1]
     made: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": f"{method} {path}",
+        "routeKey": f"{method} {route}",
         "rawPath": path,
+        "pathParameters": parameters,
         "rawQueryString": query,
         "headers": {"content-type": "application/json", "host": "api.example.com"},
         "requestContext": {

@@ -54,6 +54,7 @@ def event() -> dict[str, Any]:
         "version": "2.0",
         "routeKey": "GET /v1/channels/{channel_id}/messages",
         "rawPath": path,
+        "pathParameters": {"channel_id": CHANNEL},
         "rawQueryString": f"limit={PAGE}",
         "headers": {
             "accept": "application/json",

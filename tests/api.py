@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,11 +17,17 @@ from functions.list_channels.handler import app as list_channels
 from functions.manage_channels.handler import app as manage_channels
 from functions.mark_read.handler import app as mark_read
 from functions.post_message.handler import app as post_message
+from local.routing import Routes
+from local.template import load
 from shared.services import Services
 from shared.web.app import create_handler, current_services
 from shared.web.observe import Observed
 from tests.decoding import decoded
 
+ROUTES = Routes(
+    replace(route, method="ANY")
+    for route in load(Path(__file__).resolve().parents[1] / "template.yaml").routes
+)
 APPS = (check_health, fetch_messages, list_channels, manage_channels, mark_read, post_message)
 
 
@@ -43,6 +50,12 @@ class Answer:
         return str(self.json["code"])
 
 
+def chosen(path: str) -> tuple[str, dict[str, str]]:
+    """The path of the route that a path belongs to, whatever the method, and its parameters; else the path itself."""
+    matched = ROUTES.match("ANY", path)
+    return (matched[0].path, matched[1]) if matched else (path, {})
+
+
 def event(
     method: str,
     path: str,
@@ -52,14 +65,21 @@ def event(
     query: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
     claims: dict[str, Any] | None = None,
+    stage: str = "$default",
 ) -> dict[str, Any]:
-    """An HTTP API event, payload format 2.0; a body that is no string is sent as JSON."""
+    """An HTTP API event, payload format 2.0; a body that is no string is sent as JSON.
+
+    The path is percent-encoded: a slash or a question mark stands in a parameter only so. A stage stands before it.
+    """
+    template, parameters = chosen(path)
+    sent = path if stage == "$default" else f"/{stage}{path}"
     raw_query = urlencode(query or {}, doseq=True)
     text = body if isinstance(body, str) or body is None else json.dumps(body)
     made: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": f"{method} {path}",
-        "rawPath": path,
+        "routeKey": f"{method} {template}",
+        "rawPath": sent,
+        "pathParameters": parameters,
         "rawQueryString": raw_query,
         "headers": {"host": "api.example.com", "content-type": "application/json"} | (headers or {}),
         "requestContext": {
@@ -68,18 +88,20 @@ def event(
             "domainName": "api.example.com",
             "http": {
                 "method": method,
-                "path": path,
+                "path": sent,
                 "protocol": "HTTP/1.1",
                 "sourceIp": "192.0.2.1",
                 "userAgent": "test",
             },
             "requestId": "request-1",
-            "stage": "$default",
+            "stage": stage,
             "time": "23/Nov/2026:18:44:24 +0000",
             "timeEpoch": 1795459464000,
         },
         "isBase64Encoded": False,
     }
+    if not parameters:
+        del made["pathParameters"]  # As API Gateway does.
     if text is not None:
         made["body"] = text
     if user is not None or claims is not None:
@@ -109,8 +131,9 @@ class Api:
 
     def raw(self, made: dict[str, Any]) -> dict[str, Any]:
         """What that function gives to Lambda."""
-        context = made["requestContext"]["http"]
-        return self.result(app_of(context["method"], context["path"]), made)
+        context = made["requestContext"]
+        path = context["http"]["path"].removeprefix(f"/{context['stage']}")
+        return self.result(app_of(context["http"]["method"], path), made)
 
     def result(self, app: FastAPI, made: Any) -> dict[str, Any]:
         """What a function returns to whoever invokes it with anything at all."""

@@ -11,16 +11,17 @@ from shared.web.channel_schemas import ChannelChange, ChannelIn
 from shared.web.conditional import IfMatch, etag, version
 from shared.web.identity import Caller
 from shared.web.respond import created_channel
+from shared.web.routing import BasePath
 from shared.web.schemas import ChannelId
 
 
 @app.post("/v1/channels")
 async def create_channel(
-    services: Use, caller: Caller, body: ChannelIn, idempotency_key: IdempotencyKey = None
+    services: Use, caller: Caller, base: BasePath, body: ChannelIn, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Makes a channel with the caller as its owner; a pair's direct channel is found again."""
     made = use_case.create_channel(services, caller, body.plan(caller), idempotency_key)
-    return created_channel(made)
+    return created_channel(base, made)
 
 
 @app.get("/v1/channels/{channel_id}")

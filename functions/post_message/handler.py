@@ -8,6 +8,7 @@ from shared.use_cases import post_message as use_case
 from shared.web.app import IdempotencyKey, Use, create_app, create_handler
 from shared.web.identity import Caller
 from shared.web.respond import created, drafts_of
+from shared.web.routing import BasePath
 from shared.web.schemas import BatchIn, ChannelId, PostIn
 
 app = create_app("post_message")
@@ -15,12 +16,17 @@ app = create_app("post_message")
 
 @app.post("/v1/channels/{channel_id}/messages")
 async def post_message(
-    services: Use, caller: Caller, channel_id: ChannelId, body: PostIn, idempotency_key: IdempotencyKey = None
+    services: Use,
+    caller: Caller,
+    base: BasePath,
+    channel_id: ChannelId,
+    body: PostIn,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Posts a message, or up to 25 at adjacent positions, all or none."""
     drafts, is_batch = drafts_of(body), isinstance(body, BatchIn)
     posted = use_case.post_message(services, caller, channel_id, drafts, idempotency_key, is_batch=is_batch)
-    return created(channel_id, body, posted)
+    return created(base, channel_id, body, posted)
 
 
 handler = create_handler(app)

@@ -19,9 +19,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends, Header, Query
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.web.body import read, validated
+from shared.web.routing import parameters_of, route_path
 
 if TYPE_CHECKING:
     from fastapi._compat import ModelField
@@ -59,6 +61,14 @@ class DirectRoute(APIRoute):
         self.app = _app(self._answering())
         if not self.dependant.query_params:
             self.app = _without_query(self.app)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether API Gateway chose this route; its parameters are those that it read from the path."""
+        event = scope["aws.event"]
+        if route_path(event) != self.path:
+            return Match.NONE, {}
+        found = {"endpoint": self.endpoint, "path_params": parameters_of(event), "route": self}
+        return (Match.FULL if scope["method"] in self.methods else Match.PARTIAL), found
 
     def _answering(self) -> Answering:
         hints = get_type_hints(self.endpoint, include_extras=True)

@@ -24,6 +24,7 @@ def as_event(given: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever invoked t
 
 def _is_event(event: dict[str, Any]) -> bool:
     context, headers, body = event.get("requestContext"), event.get("headers", {}), event.get("body")
+    parameters = event.get("pathParameters")
     http = context.get("http") if isinstance(context, dict) else None
     return (
         event.get("version") == "2.0"
@@ -33,6 +34,7 @@ def _is_event(event: dict[str, Any]) -> bool:
             event.get("routeKey", ""), event.get("rawQueryString", ""), "" if body is None else body
         )
         and not _SURROGATE.search(event.get("routeKey", ""))
+        and (parameters is None or (isinstance(parameters, dict) and _are_texts(*parameters.values())))
         and isinstance(headers, dict)
         and _are_texts(*headers, *headers.values())
         and isinstance(event.get("cookies", []), list)

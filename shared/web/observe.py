@@ -13,13 +13,13 @@ from shared.errors import (
     ChannelNotFoundError,
     MalformedRequestError,
     PayloadTooLargeError,
-    RouteNotFoundError,
 )
 from shared.meter import Ledger, Meter, start_meter
 from shared.telemetry import directive, is_detailed, logger, sample, values
 from shared.web.events import NO_EVENT
 from shared.web.identity import user_hash, user_of
 from shared.web.problems import problem, told
+from shared.web.routing import find_base
 
 Header = tuple[bytes, bytes]
 
@@ -151,9 +151,7 @@ def _refuse(scope: Scope) -> None:
     if event is NO_EVENT:
         detail = "This is no event of an API Gateway HTTP API, payload format 2.0."
         raise MalformedRequestError(detail)
-    if event.get("routeKey", "").count("/") not in {0, scope["path"].count("/")}:
-        # A slash that came percent-encoded: another route than the one that API Gateway chose, throttled and logged.
-        raise RouteNotFoundError
+    scope["state"]["base_path"] = find_base(event, scope["path"])
     if len(event.get("body") or "") > MAX_BODY:
         raise PayloadTooLargeError
 

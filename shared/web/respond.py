@@ -28,10 +28,10 @@ def drafts_of(body: MessageIn | BatchIn) -> list[Draft]:
     return [message.draft() for message in messages]
 
 
-def created(channel_id: str, body: MessageIn | BatchIn, posted: Posted) -> Response:
+def created(base: str, channel_id: str, body: MessageIn | BatchIn, posted: Posted) -> Response:
     """201 with the stored messages; the same for a replay but for one header."""
     count = len(posted.bodies)
-    place = f"/v1/channels/{channel_id}/messages?after={posted.last_seq - count}&limit={count}"
+    place = f"{base}/v1/channels/{channel_id}/messages?after={posted.last_seq - count}&limit={count}"
     headers = {"Location": place}
     if posted.rate is None:
         headers["Idempotency-Replayed"] = "true"
@@ -42,9 +42,9 @@ def created(channel_id: str, body: MessageIn | BatchIn, posted: Posted) -> Respo
     return answer(posted.bodies[0], 201, headers)
 
 
-def created_channel(made: Created) -> Response:
+def created_channel(base: str, made: Created) -> Response:
     """201 with the channel, also for a replay; 200 for a pair's direct channel that was there before."""
-    headers = {"Location": f"/v1/channels/{made.channel['id']}"} | etag(made.channel["version"])
+    headers = {"Location": f"{base}/v1/channels/{made.channel['id']}"} | etag(made.channel["version"])
     if not made.found:
         return answer(made.channel, 201, headers)
     if made.channel["kind"] == Kind.DIRECT:
