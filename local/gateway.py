@@ -155,7 +155,7 @@ class Gateway:
     def _route(self, request: Request, request_id: str) -> Answer:
         matched = self._routes.match(request.method, request.path)
         if matched is None:
-            # Also for HEAD, and for other methods of a path that has routes: HTTP APIs know no 405.
+            # Also for other methods of a path that has routes, such as HEAD: HTTP APIs know no 405.
             return Answer.message(HTTPStatus.NOT_FOUND)
         route, parameters = matched
         if not self._buckets.admits(route.key):

@@ -58,6 +58,9 @@ def document() -> dict[str, Any]:
     for path, operations in paths.items():
         for operation in operations.values():
             _finish(path, operation)
+    for operations in paths.values():
+        for response in operations.get("head", {}).get("responses", {}).values():
+            response.pop("content", None)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Budgie", "version": "1", "description": DESCRIPTION, "license": {"name": "MIT"}},

@@ -42,6 +42,7 @@ class Sample:
 
 SAMPLES: Final = (
     Sample("check_health", "GET", "/v1/healthz?deep=1", has_token=False),
+    Sample("probe_health", "HEAD", "/v1/healthz", has_token=False),
     Sample(
         "create_channel",
         "POST",

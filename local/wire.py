@@ -126,7 +126,8 @@ def write_answer(answer: Answer, *, head_only: bool, keep_alive: bool) -> bytes:
         reason = ""
     lines = [f"HTTP/1.1 {answer.status} {reason}", f"date: {formatdate(time.time(), usegmt=True)}"]
     lines += [f"{name}: {value}" for name, value in answer.headers]
-    if answer.status not in _BODILESS:
+    # A function answers HEAD without a body: its length says nothing of that which GET would get (RFC 9110, 8.6).
+    if answer.status not in _BODILESS and (answer.body or not head_only):
         lines.append(f"content-length: {len(answer.body)}")
     lines.append("connection: " + ("keep-alive" if keep_alive else "close"))
     if any(_CONTROL.search(line) for line in lines):

@@ -20,4 +20,10 @@ async def check_health(services: Use, query: Annotated[HealthQuery, Query()]) ->
     return answer(health, 503 if health["status"] == "down" else 200)
 
 
+@app.head("/v1/healthz")
+async def probe_health(services: Use, query: Annotated[HealthQuery, Query()]) -> Response:
+    """The same without a body, as uptime probes ask; no other address takes HEAD."""
+    return await check_health(services, query)
+
+
 handler = create_handler(app)

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.errors import MethodNotAllowedError
 from shared.web.body import read, validated
 from shared.web.routing import parameters_of, route_path
 
@@ -69,6 +70,18 @@ class DirectRoute(APIRoute):
             return Match.NONE, {}
         found = {"endpoint": self.endpoint, "path_params": parameters_of(event), "route": self}
         return (Match.FULL if scope["method"] in self.methods else Match.PARTIAL), found
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request whose path is this route's.
+
+        Raises:
+            MethodNotAllowedError: its method is none of this path's in this function.
+        """
+        if scope["method"] not in self.methods:
+            here = [route for route in scope["app"].routes if route.path == self.path]
+            allowed = sorted(method for route in here for method in route.methods)
+            raise MethodNotAllowedError(headers={"Allow": ", ".join(allowed)})
+        await self.app(scope, receive, send)
 
     def _answering(self) -> Answering:
         hints = get_type_hints(self.endpoint, include_extras=True)

@@ -143,3 +143,11 @@ CHECK_HEALTH: Final[Docs] = {
     },
     "tags": ["operations"],
 }
+PROBE_HEALTH: Final[Docs] = {
+    "responses": {
+        200: {"description": "It answers; of a deep check, DynamoDB does too."},
+        503: {"description": "DynamoDB does not answer."},
+        **public_problems(*ANYWHERE),
+    },
+    "tags": ["operations"],
+}

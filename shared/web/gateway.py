@@ -50,8 +50,9 @@ class Gateway(HTTPGateway):
 class Exchange:
     """A request's body, and what the app answers: all at once, as both of Lambda's ends have it."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, *, head_only: bool) -> None:
         self._body = body
+        self._head_only = head_only
         self.answer: Response = {"status": 500, "headers": [], "body": b""}  # Until another one is sent.
 
     async def receive(self) -> Message:
@@ -61,8 +62,11 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """A part of the answer."""
         if message["type"] == "http.response.start":
-            self.answer = {"status": message["status"], "headers": message["headers"], "body": b""}
-        else:
+            headers = message["headers"]
+            if self._head_only:
+                headers = [each for each in headers if each[0] != b"content-length"]
+            self.answer = {"status": message["status"], "headers": headers, "body": b""}
+        elif not self._head_only:
             self.answer["body"] += message["body"]
 
 
@@ -72,7 +76,7 @@ class Handler(Mangum):
     def __call__(self, event: LambdaEvent, context: LambdaContext) -> dict[str, Any]:
         """The answer as API Gateway takes it."""
         gateway = Gateway(event, context, self.config)
-        exchange = Exchange(gateway.body)
+        exchange = Exchange(gateway.body, head_only=gateway.scope["method"] == "HEAD")
         call = self.app(gateway.scope, exchange.receive, exchange.send)
         try:
             copy_context().run(_run, call)  # A context of its own, as a task of an event loop has.

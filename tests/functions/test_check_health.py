@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from local.routing import Routes
+from local.template import load
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
 from shared.errors import StoreUnavailableError
 from shared.store.memory import MemoryStore
-from tests.api import Api
+from tests.api import Api, answer_of, app_of, event
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -51,6 +56,38 @@ def test_a_shallow_check_needs_no_token_and_no_storage(services: Services) -> No
     """The shallow check says that the function runs, whatever DynamoDB does."""
     answer = Api(replace(services, store=SilentStore()))("GET", "/v1/healthz", user=None)
     assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("query", [{}, {"deep": "1"}, {"deeper": "1"}], ids=str)
+def test_head_is_answered_as_get_without_a_body(services: Services, query: dict[str, str]) -> None:
+    """Uptime probes ask so: the same status and type, no body, and no length that would not be GET's."""
+    for store in (services.store, SilentStore()):
+        api = Api(replace(services, store=store))
+        asked, probed = (api(method, "/v1/healthz", user=None, query=query) for method in ("GET", "HEAD"))
+        assert (probed.status, probed.headers["content-type"]) == (
+            asked.status,
+            asked.headers["content-type"],
+        )
+        assert (probed.body, "content-length" in probed.headers) == ("", False)
+
+
+def test_no_other_route_takes_head() -> None:
+    """API Gateway answers 404 there, as it does to any method that a path has no route for."""
+    routes = load(Path(__file__).resolve().parents[2] / "template.yaml").routes
+    assert [route.path for route in routes if route.method in {"HEAD", "ANY"}] == ["/v1/healthz"]
+    known = Routes(routes)
+    assert not [each.path for each in routes if known.match("HEAD", each.path) and each.path != "/v1/healthz"]
+
+
+@pytest.mark.parametrize(("path", "allowed"), [("/v1/healthz", "GET, HEAD"), ("/v1/channels", "GET")])
+def test_a_method_that_a_function_does_not_take_is_405_with_those_that_it_does(
+    services: Services, path: str, allowed: str
+) -> None:
+    """`Allow` names them (RFC 9110, 15.5.6), should API Gateway ever hand one on."""
+    api = Api(services)
+    app = app_of("GET", path)
+    answer = answer_of(api.result(app, event("OPTIONS", path)))
+    assert (answer.status, answer.headers["allow"], answer.code) == (405, allowed, "method_not_allowed")
 
 
 def test_a_deep_check_says_that_all_is_well(services: Services) -> None:

@@ -179,8 +179,9 @@ def test_writes_an_answer() -> None:
 
 
 def test_answers_without_a_body() -> None:
-    """HEAD is told the length only; 204 and 304 have neither body nor length."""
+    """HEAD is told the length only, where there is one to tell; 204 and 304 have neither body nor length."""
     assert write_answer(Answer(200, (), b"abc"), head_only=True, keep_alive=False).endswith(b"close\r\n\r\n")
+    assert b"content-length" not in write_answer(Answer(200), head_only=True, keep_alive=True)
     for status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
         data = write_answer(Answer(status, (), b"abc"), head_only=False, keep_alive=True)
         assert b"content-length" not in data

@@ -61,7 +61,8 @@ def test_what_api_gateway_answers_itself_is_documented(path: str, method: str) -
     """Each route names the answers that come in API Gateway's own form, of which a function knows nothing."""
     responses = DOCUMENT["paths"][path][method]["responses"]
     wanted = {"413", "429", "500", "503"} | (set() if path in openapi.OPEN_ROUTES else {"401"})
-    for status in wanted:
+    assert wanted <= set(responses)
+    for status in wanted if method != "head" else ():
         form = responses[status]["content"]["application/json"]
         schema = form["schema"] | {"components": DOCUMENT["components"]}
         Draft202012Validator(schema).validate({"message": "Anything"})

@@ -92,6 +92,7 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     "remove a member": Attempt("remove_member", "DELETE", f"/v1/channels/{{c}}/members/{OTHER_MEMBER}"),
     "remove a moderator": Attempt("remove_member", "DELETE", f"/v1/channels/{{c}}/members/{OTHER_MODERATOR}"),
     "ask whether all is well": Attempt("check_health", "GET", "/v1/healthz"),
+    "ask so without a body": Attempt("probe_health", "HEAD", "/v1/healthz"),
 }
 IN_A_CHANNEL: Final = {name: each for name, each in ATTEMPTS.items() if "{c}" in each.path}
 
