@@ -13,6 +13,7 @@ UNSPEAKABLE: Final = (
     "not valid JSON",
     "at most one of before, after, around and anchor",
     "a user id has 1 to 128 bytes",
+    "nothing in it is visible",
     "name: a channel of this kind needs one",
     "a direct channel has no name, topic or slow_mode",
     "members: a direct channel has exactly one other member",

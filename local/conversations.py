@@ -17,6 +17,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from shared.keys import MAX_USER_ID_BYTES, ME, is_user_id
+from shared.text import UNFIT_FOR_NAMES, beginning
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from importlib.resources.abc import Traversable
@@ -25,8 +28,7 @@ SLACK_LISTS: Final = ("channels.json", "groups.json", "mpims.json", "dms.json")
 _FOLDER_OF: Final = {"dms.json": "id"}
 _SAID: Final = frozenset({"", "bot_message", "file_comment", "file_share", "me_message", "thread_broadcast"})
 """Slack's subtypes that somebody said; the others tell of joins, topics and the like."""
-_NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f/\ud800-\udfff]+")
-_MAX_USER_BYTES: Final = 128
+_NOT_IN_IDS: Final = re.compile(rf"[{UNFIT_FOR_NAMES}/?#%\\\ud800-\udfff]+")
 _BAD_FILES: Final = (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, RuntimeError)
 
 
@@ -110,9 +112,10 @@ def _turn(speaker: Any, text: Any) -> Turn:  # noqa: ANN401  # any JSON
 
 
 def user_id(name: str) -> str:
-    """The name as a user id may be written: without slashes and control characters, at most 128 bytes."""
-    cleaned = _NOT_IN_NAMES.sub("-", name).strip()
-    return cleaned.encode()[:_MAX_USER_BYTES].decode(errors="ignore") or "nobody"
+    """The name as a user id may be written: without what the API refuses in one, at most 128 bytes."""
+    cleaned = _NOT_IN_IDS.sub("-", name).strip()
+    cut = beginning(cleaned, len(cleaned), MAX_USER_ID_BYTES)
+    return cut if is_user_id(cut) and cut != ME else "nobody"
 
 
 def _top(folder: Traversable) -> Traversable:

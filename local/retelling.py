@@ -9,6 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
+from shared.model import MAX_NAME, MAX_NAME_BYTES
+from shared.text import UNFIT_FOR_NAMES, beginning, is_visible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -25,9 +28,7 @@ PAGE: Final = 100
 FAULTS: Final = ("lost", "doubled", "out of order", "changed", "unknown", "gaps between pages")
 
 _MEMBERS_AT_CREATION: Final = 50
-_MAX_NAME: Final = 80
-_MAX_NAME_BYTES: Final = 160
-_NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
+_NOT_IN_NAMES: Final = re.compile(rf"[{UNFIT_FOR_NAMES}\ud800-\udfff]+")
 _CALLS: Final = re.compile(r"\bcalls=(\d+)")
 
 
@@ -134,9 +135,9 @@ def create_channel(api: Api, conversation: Conversation, key: str) -> str:
 
 
 def channel_name(name: str) -> str:
-    """The name within the API's limits: 80 characters, 160 bytes, no control characters, not blank."""
-    cleaned = _NOT_IN_NAMES.sub(" ", name).strip()[:_MAX_NAME]
-    return cleaned.encode()[:_MAX_NAME_BYTES].decode(errors="ignore").strip() or "conversation"
+    """The name within the API's limits: 80 characters, 160 bytes, nothing that it refuses in names, not blank."""
+    cut = beginning(_NOT_IN_NAMES.sub(" ", name).strip(), MAX_NAME, MAX_NAME_BYTES).strip()
+    return cut if is_visible(cut) else "conversation"
 
 
 def _post(api: Api, told: Told, turn: Turn, key: str) -> None:

@@ -130,7 +130,7 @@ def _channel_id(text: str) -> str:
 
 
 def _user_id(text: str) -> str:
-    if not keys.is_user_id(text):
+    if not keys.is_stored_user_id(text):
         raise argparse.ArgumentTypeError(f"{text!r} can be no user's id")
     return text
 

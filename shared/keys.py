@@ -23,6 +23,8 @@ import secrets
 from typing import Final
 from urllib.parse import quote
 
+from shared.text import UNFIT_FOR_NAMES, is_visible
+
 SEQ_DIGITS: Final = 12
 MAX_SEQ: Final = 10**SEQ_DIGITS - 1
 HEAD_SK: Final = "HEAD"
@@ -35,7 +37,8 @@ ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 _CHANNEL_ID = re.compile(r"[0-9a-v]{16,26}\Z")
 _MESSAGE_ID = re.compile(r"([0-9a-v]{16,26})-([0-9a-v]{8})\Z")
 # Not what ends or divides a path once API Gateway and Mangum have each decoded it, nor a step that clients resolve.
-_USER_ID = re.compile(r"(?!\.\.?\Z)[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z")
+_STORED_USER_ID = re.compile(r"(?!\.\.?\Z)[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z")
+_UNFIT = re.compile(f"[{UNFIT_FOR_NAMES}]")
 SEQ_CHARS: Final = 8  # of a message id's end; 32**8 > MAX_SEQ
 MAX_USER_ID_BYTES: Final = 128
 ME: Final = "me"
@@ -93,11 +96,19 @@ def is_channel_id(text: str) -> bool:
 
 
 def is_user_id(text: str) -> bool:
-    """Whether the text may be a user id: 1 to 128 bytes, no backslash and none of ``/ ? # %``, no control character.
+    """Whether the text may be a user id: 1 to 128 bytes, no backslash and none of ``/ ? # %``, nothing unfit for names.
 
-    Nor a single or a double dot.
+    Nor a single or a double dot, nor a text of which nothing is visible.
     """
-    return _USER_ID.match(text) is not None and len(text.encode()) <= MAX_USER_ID_BYTES
+    return is_stored_user_id(text) and not _UNFIT.search(text) and is_visible(text)
+
+
+def is_stored_user_id(text: str) -> bool:
+    """Whether the text may stand in the table as a user id: also those taken before all of ``is_user_id`` was asked.
+
+    For cursors, which name whoever a page ended with, and for operators, who export and erase whatever is stored.
+    """
+    return _STORED_USER_ID.match(text) is not None and len(text.encode()) <= MAX_USER_ID_BYTES
 
 
 def new_channel_id() -> str:

@@ -46,7 +46,7 @@ def list_members(
     after = None
     if cursor is not None:
         parts = keys.decode_cursor(cursor, str)
-        if parts is None or not keys.is_user_id(str(parts[0])):
+        if parts is None or not keys.is_stored_user_id(str(parts[0])):
             raise InvalidCursorError(
                 errors=[{"field": "query.cursor", "detail": "Not a cursor of this listing."}]
             )

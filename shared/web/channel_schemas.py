@@ -9,13 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 from shared import keys
 from shared.errors import ValidationFailedError
 from shared.model import MAX_NAME, MAX_NAME_BYTES, MAX_TOPIC, MAX_TOPIC_BYTES, Kind, Role
+from shared.text import UNFIT_FOR_NAMES
 from shared.use_cases.manage_channels import Plan
-from shared.web.schemas import Request, UserId, without_fraction
+from shared.web.schemas import VISIBLE, Request, UserId, without, without_fraction
 
 MAX_MEMBERS_AT_CREATION: Final = 50
 MAX_SLOW_MODE: Final = 6 * 3600
-NO_CONTROL: Final = r"^[^\x00-\x1f\x7f]*$"
-SOMETHING_VISIBLE: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 
 
 def _at_most(limit: int) -> AfterValidator:
@@ -30,10 +29,18 @@ def _at_most(limit: int) -> AfterValidator:
 
 Name = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=MAX_NAME, pattern=SOMETHING_VISIBLE),
+    StringConstraints(min_length=1, max_length=MAX_NAME),
     _at_most(MAX_NAME_BYTES),
+    *without(UNFIT_FOR_NAMES),
+    VISIBLE,
 ]
-Topic = Annotated[str, StringConstraints(max_length=MAX_TOPIC, pattern=NO_CONTROL), _at_most(MAX_TOPIC_BYTES)]
+Topic = Annotated[
+    str,
+    StringConstraints(max_length=MAX_TOPIC),
+    _at_most(MAX_TOPIC_BYTES),
+    *without(UNFIT_FOR_NAMES),
+    VISIBLE,
+]
 SlowMode = Annotated[int, Field(ge=0, le=MAX_SLOW_MODE), BeforeValidator(without_fraction)]
 
 

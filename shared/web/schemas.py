@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -25,6 +26,7 @@ from shared.model import (
     MAX_METADATA_BYTES,
     MAX_TEXT,
 )
+from shared.text import is_visible
 
 MAX_FIELDS: Final = 100
 """Of one object; no form has more than 5."""
@@ -32,8 +34,8 @@ MAX_DEPTH: Final = 32
 """Levels of metadata: some readers of JSON stop at 64."""
 MAX_NUMBER: Final = 2**1023
 """Of metadata: larger whole numbers are none to readers that know doubles alone."""
-TEXT: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
-"""Tabs and line ends may stand in a text, other control characters may not, and it is not blank."""
+UNFIT_FOR_TEXTS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"
+"""Tabs and line ends (U+0085 is one) may stand in a text, other control characters may not."""
 
 
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
@@ -68,10 +70,35 @@ def _channel_id(text: str) -> str:
 def _user_id(text: str) -> str:
     if not keys.is_user_id(text):
         msg = (
-            f"a user id has 1 to {keys.MAX_USER_ID_BYTES} bytes, none of / ? # % \\ and no control character"
+            f"a user id has 1 to {keys.MAX_USER_ID_BYTES} bytes, something visible, none of / ? # % \\ and"
+            " no control, line separator, bidirectional control or U+FFFD"
         )
         raise ValueError(msg)
     return text
+
+
+def without(unfit: str) -> tuple[AfterValidator, Any]:
+    """Refuses a text with characters of such a class by name; the schema has the class as a pattern."""
+    found = re.compile(f"[{unfit}]")
+
+    def check(text: str) -> str:
+        if match := found.search(text):
+            msg = f"U+{ord(match[0]):04X} may not stand in it"
+            raise ValueError(msg)
+        return text
+
+    return AfterValidator(check), Field(json_schema_extra={"pattern": f"^[^{unfit}]*$"})
+
+
+def _visible(text: str) -> str:
+    if text and not is_visible(text):
+        msg = "nothing in it is visible"
+        raise ValueError(msg)
+    return text
+
+
+VISIBLE: Final = AfterValidator(_visible)
+"""Refuses blanks, format characters and marks alone; whether a text may be empty is for its length to say."""
 
 
 def without_fraction(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -79,7 +106,13 @@ def without_fraction(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
+Text = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_TEXT),
+    *without(UNFIT_FOR_TEXTS),
+    VISIBLE,
+    Field(description="With something visible in it; tabs, line ends, joiners and isolates may stand in it."),
+]
 Metadata = Annotated[
     dict[str, Any],
     AfterValidator(_metadata),

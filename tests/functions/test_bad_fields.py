@@ -19,6 +19,22 @@ if TYPE_CHECKING:
 NO_TEXT: list[Any] = [None, 1, 1.5, True, [], ["x"], {}, {"x": 1}, math.nan]
 CONTROL = ["\x00", "a\x00b", "\x1f", "a\x7f", "\x1b[31m"]
 SURROGATES = ["\ud800", "a\udfff", "\udc00\ud800"]
+INVISIBLE = [
+    "\xa0",
+    "\u2003",
+    "\u200b",
+    "\u2800",
+    "\u3000",
+    "\u3164",
+    "\ufeff",
+    "\xad",
+    "\u200d\ufe0f",
+    "\u0301",
+]
+INVISIBLE += [" \u200b ", "\U000e0041", "\u2067\u2069"]
+"""Blanks, format characters, and marks alone."""
+UNFIT = ["a\x85b", "a\u2028b", "a\u2029", "\x9b31ma", "\u202eada", "a\u2067b\u2069", "a\ufffd"]
+"""In names and ids: C1 controls, separators of lines, what turns text around, what stands for undecodable bytes."""
 NO_NUMBER: list[Any] = [None, "1", "", 1.5, True, [], {}, math.nan, math.inf, -math.inf, 1e300, 10**400]
 LONG_JSON = {"a": "x" * 1_017}
 NO_METADATA: list[Any] = [
@@ -33,10 +49,24 @@ NO_METADATA: list[Any] = [
     {"a": [0] * 600},
     {"": "x" * 2_000},
 ]
-NO_CLIENT_ID = [*NO_TEXT[1:], *CONTROL, *SURROGATES, "", " ", "a b", "é", "x" * 65, "a\n"]
+NO_CLIENT_ID = [*NO_TEXT[1:], *CONTROL, *SURROGATES, *INVISIBLE, *UNFIT, "", " ", "a b", "é", "x" * 65, "a\n"]
 
 FIELDS: dict[tuple[str, str], list[Any]] = {
-    ("post_message", "text"): [*NO_TEXT, *CONTROL, *SURROGATES, "", " ", "\n\t ", "x" * 4_001, "😀" * 4_001],
+    ("post_message", "text"): [
+        *(
+            *NO_TEXT,
+            *CONTROL,
+            *SURROGATES,
+            *INVISIBLE,
+            "",
+            " ",
+            "\n\t ",
+            "a\x9b31m",
+            "\x80a",
+            "x" * 4_001,
+            "😀" * 4_001,
+        )
+    ],
     ("post_message", "client_message_id"): NO_CLIENT_ID,
     ("post_message", "metadata"): NO_METADATA,
     ("post_message", "messages"): [None, 1, "x", {}, [], [None], ["x"], [[]], [{}], [{"text": "a"}] * 26]
@@ -44,16 +74,38 @@ FIELDS: dict[tuple[str, str], list[Any]] = {
     + [[{"text": "a", "metadata": metadata}] for metadata in NO_METADATA]
     + [[{"messages": [{"text": "a"}]}], [{"text": "a", "x": 1}]],
     ("create_channel", "kind"): [*NO_TEXT, "", "Public", "secret", "public ", "\ud800"],
-    ("create_channel", "name"): [*NO_TEXT[1:], *CONTROL, *SURROGATES, "", " ", "a\nb", "x" * 81, "😀" * 41],
-    ("create_channel", "topic"): [*NO_TEXT, *CONTROL, *SURROGATES, "a\nb", "x" * 251, "😀" * 76],
+    ("create_channel", "name"): [
+        *(*NO_TEXT[1:], *CONTROL, *SURROGATES, *INVISIBLE, *UNFIT, "", " ", "a\nb", "x" * 81, "😀" * 41)
+    ],
+    ("create_channel", "topic"): [
+        *NO_TEXT,
+        *CONTROL,
+        *SURROGATES,
+        *INVISIBLE,
+        *UNFIT,
+        "a\nb",
+        "x" * 251,
+        "😀" * 76,
+    ],
     ("create_channel", "slow_mode"): [*NO_NUMBER, -1, 21_601],
     ("create_channel", "members"): [
         *(None, 1, 1.5, True, {"x": 1}, "grace", [None], [1], [["grace"]], [""], ["x" * 129], ["é" * 65]),
         *(["a/b"], ["a?b"], ["a#b"], ["a%2Fb"], ["a\\b"], ["a\nb"], ["\ud800"]),
+        *([each] for each in INVISIBLE + UNFIT),
         [f"user-{number}" for number in range(51)],
     ],
-    ("update_channel", "name"): [*NO_TEXT, *CONTROL, *SURROGATES, "", " ", "x" * 81, "😀" * 41],
-    ("update_channel", "topic"): [*NO_TEXT, *CONTROL, *SURROGATES, "x" * 251, "é" * 151],
+    ("update_channel", "name"): [
+        *NO_TEXT,
+        *CONTROL,
+        *SURROGATES,
+        *INVISIBLE,
+        *UNFIT,
+        "",
+        " ",
+        "x" * 81,
+        "😀" * 41,
+    ],
+    ("update_channel", "topic"): [*NO_TEXT, *CONTROL, *SURROGATES, *INVISIBLE, *UNFIT, "x" * 251, "é" * 151],
     ("update_channel", "slow_mode"): [*NO_NUMBER, -1, 21_601],
     ("update_channel", "kind"): ["private", None],
     ("update_channel", "archived"): [True, False],
@@ -286,7 +338,7 @@ def test_a_query_that_is_no_text_is_422(chat: Chat, route: Route, raw: str) -> N
 
 # --- headers and paths ---
 
-BAD_KEYS = ["", " ", "a b", "é", "x" * 256, "a\x00", "a\x7f", "\t"]
+BAD_KEYS = ["", " ", "a b", "é", "x" * 256, "a\x00", "a\x7f", "\t", *INVISIBLE, *UNFIT]
 
 
 @pytest.mark.parametrize("name", ["post_message", "create_channel"])
@@ -303,7 +355,9 @@ def test_a_bad_idempotency_key_is_422(chat: Chat, store: MemoryStore, name: str,
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize(
-    "user", ["a#b", "a?b", "a%b", "a\\b", "a\x00", "a\n", "x" * 129, "é" * 65, "\x7f"], ids=case_id
+    "user",
+    ["a#b", "a?b", "a%b", "a\\b", "a\x00", "a\n", "x" * 129, "é" * 65, "\x7f", *INVISIBLE, *UNFIT],
+    ids=case_id,
 )
 def test_what_cannot_be_a_user_id_is_422(chat: Chat, store: MemoryStore, method: str, user: str) -> None:
     """Nobody can be added, or looked for, under an id that no token could carry."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from shared import keys
+from shared.text import is_visible
 from tests.api import event
 from tests.functions.refusals import ROUTES, Route, assert_problem, named, state
 
@@ -112,3 +115,37 @@ def test_no_claims_are_a_crash(chat: Chat, claims: dict[str, Any]) -> None:
     """Whatever an authorizer says, the caller is a user or nobody."""
     answer = chat.api("GET", "/v1/channels", claims=claims)
     assert answer.status in {200, 401}
+
+
+VISIBLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
+@given(text=VISIBLE)
+@example(text="שלום \u2067Ada\u2069\r\n👨\u200d👩\u200d👧 \u2028 \x85 \ufffd")
+@example(text="\u3164")
+@example(text="a\x9b")
+def test_a_message_is_taken_exactly_if_it_shows_something(chat: Chat, text: str) -> None:
+    """And has no control character but tabs and line ends; what is taken comes back as it was."""
+    channel = chat.channel()
+    answer = chat.api("POST", f"/v1/channels/{channel}/messages", body={"text": text})
+    control = any(category(each) == "Cc" and each not in "\t\n\r\x85" for each in text)
+    assert answer.status == (201 if is_visible(text) and not control else 422), answer.body
+    assert answer.status == 422 or answer.json["text"] == text
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
+@given(name=VISIBLE)
+@example(name="\u200b")
+@example(name="a\u2028")
+@example(name="ada\u202e")
+@example(name="a\ufffd")
+def test_one_rule_for_user_ids_wherever_they_come_in(chat: Chat, name: str) -> None:
+    """A token's `sub`, a path and a body's `members` take the same ids, and refuse the same."""
+    channel = chat.channel()
+    taken = keys.is_user_id(name) and name != "me"
+    body = {"kind": "private", "name": "den", "members": [name]}
+    assert (chat.api("POST", "/v1/channels", body=body).status == 201) == taken
+    assert (chat.api("GET", "/v1/channels", user=name).status == 200) == taken
+    if "/" not in name and name not in {".", "..", "me"}:
+        assert (chat.put_member(channel, name).status < 300) == taken

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared import keys
+from shared.text import is_visible
 
 SEQS = st.integers(1, keys.MAX_SEQ)
 CHANNELS = st.text(keys.ID_ALPHABET, min_size=16, max_size=26)
@@ -139,10 +140,15 @@ def _assert_plausible(text: str, *kinds: type) -> None:
 @example("a" * 129)
 @example("ü" * 65)
 @example("a\n")
+@example("a\x9b")
+@example("\u200b")
 def test_user_ids_are_short_and_fit_into_a_path(text: str) -> None:
     """1 to 128 bytes of UTF-8, none that divides or ends a path, no control characters, no lone surrogates."""
     fits = text != "" and not re.search(r"[/?#%\\\x00-\x1f\x7f\ud800-\udfff]", text)
-    assert keys.is_user_id(text) == bool(fits and text not in {".", ".."} and len(text.encode()) <= 128)
+    stored = bool(fits and text not in {".", ".."} and len(text.encode()) <= 128)
+    assert keys.is_stored_user_id(text) == stored
+    unfit = re.search(r"[\x80-\x9f\u2028-\u202e\u2066-\u2069\ufffd]", text)
+    assert keys.is_user_id(text) == (stored and not unfit and is_visible(text))
 
 
 @given(CHANNELS, st.text())

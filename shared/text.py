@@ -1,0 +1,118 @@
+"""What is in a text, by Unicode's rules: what shows, what a name may not hold, how names sort, where a text may be cut.
+
+Pure: no I/O. Python's own tables of characters are used (``unicodedata``, half a millisecond to load); what they lack
+stands here as ranges of `Unicode 16 <https://www.unicode.org/Public/16.0.0/ucd/>`_.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from unicodedata import category, combining, normalize
+
+UNFIT_FOR_NAMES: Final = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffd"
+"""Of a class of characters in a regular expression: what no name, topic or user id holds.
+
+Control characters (C0, DEL and C1), the separators of lines and paragraphs, what turns the direction of the text around
+it (embeddings, overrides, isolates), and U+FFFD, which stands for bytes that were no text. What scripts and emoji need
+is fit for names: the marks of direction U+200E, U+200F and U+061C, both joiners, variation selectors.
+"""
+# Default_Ignorable_Code_Point, and the blank of Braille, which is a symbol to Unicode.
+_IGNORABLE: Final = re.compile(
+    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_BLANK: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs", "Mn", "Mc", "Me"})
+"""Categories that show nothing by themselves: controls, blanks, and marks that need a character to stand on."""
+# Prepend: these belong to the character after them. Those of Arabic and of Kaithi are of category Cf, but show.
+_PREPENDED: Final = re.compile(
+    "[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\u1cf5\u1cf6\U000110bd\U000110cd\U000111c2\U000111c3\U000113d1"
+    "\U0001193f\U00011941\U00011a3a\U00011a84-\U00011a89\U00011d46\U00011f02]"
+)
+# Belong to the character before them though they are no marks: joiners, forms of emoji, Thai and Lao AM, Hangul jamo.
+_APPENDED: Final = re.compile(
+    "[\u0e33\u0eb3\u1160-\u11ff\u200c\u200d\ud7b0-\ud7ff\uff9e\uff9f\U00016d63\U00016d67-\U00016d6a"
+    "\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+)
+_LEADING_JAMO: Final = re.compile("[\u1100-\u115f\ua960-\ua97f]")
+_HANGUL: Final = re.compile("[\u1100-\u115f\ua960-\ua97f\uac00-\ud7a3]")
+_MARKS: Final = frozenset({"Mn", "Mc", "Me"})
+_JOINER: Final = "\u200d"
+_VIRAMA: Final = 9
+"""The combining class of what joins two consonants of a script of India or South East Asia."""
+
+
+def is_visible(text: str) -> bool:
+    """Whether anything of the text shows: a character that is no blank, no control and no mark alone."""
+    return any(_shows(character) for character in text)
+
+
+def _shows(character: str) -> bool:
+    if category(character) in _BLANK:
+        return _PREPENDED.match(character) is not None
+    return _IGNORABLE.match(character) is None
+
+
+def folded(name: str) -> str:
+    """What names are sorted by: without case, and the same however its accents are encoded.
+
+    Unicode's canonical caseless form (NFC). Within three times the name's bytes.
+    """
+    return normalize("NFC", normalize("NFC", name).casefold())
+
+
+def beginning(text: str, characters: int, size: int) -> str:
+    """The longest start of a text within so many characters and bytes of UTF-8 that cuts nothing that shows as one.
+
+    The place is a boundary of grapheme clusters (UAX 29): no half flag, no emoji without its other half, no letter
+    without its accent. A text that begins with one cluster too long for the bounds is cut within it.
+    """
+    fitting = len(text[:characters].encode(errors="replace")[:size].decode(errors="ignore"))
+    at = fitting
+    while 0 < at < len(text) and not _is_boundary(text, at):
+        at -= 1
+    return text[: at or fitting]
+
+
+def _is_boundary(text: str, at: int) -> bool:
+    """Whether a grapheme cluster surely ends before this place, which is within the text.
+
+    Where Unicode's versions differ, or its tables are more than is held here, the answer is no: what is shown is a
+    cluster shorter then.
+    """
+    before, after = text[at - 1], text[at]
+    if before.isascii() and after.isascii():
+        return (before, after) != ("\r", "\n")
+    if before in "\r\n" or after in "\r\n":
+        return True
+    if _is_appended(after) or before == _JOINER or _PREPENDED.match(before):
+        return False
+    if _is_flag_letter(before) and _is_flag_letter(after):
+        return _flag_letters_before(text, at) % 2 == 0
+    if _LEADING_JAMO.match(before) and _HANGUL.match(after):
+        return False
+    return category(after) != "Lo" or not _joins_consonants(text, at)
+
+
+def _is_appended(character: str) -> bool:
+    return category(character) in _MARKS or _APPENDED.match(character) is not None
+
+
+def _is_flag_letter(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
+
+
+def _flag_letters_before(text: str, at: int) -> int:
+    first = at
+    while first > 0 and _is_flag_letter(text[first - 1]):
+        first -= 1
+    return at - first
+
+
+def _joins_consonants(text: str, at: int) -> bool:
+    """Whether the marks before this place hold one that joins the consonant before them to the one after."""
+    while at > 0 and _is_appended(text[at - 1]):
+        if combining(text[at - 1]) == _VIRAMA:
+            return True
+        at -= 1
+    return False
