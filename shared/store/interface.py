@@ -160,12 +160,13 @@ class Members(Protocol):
         """The last membership that ended there, also of who is a member again; None once it is forgotten."""
 
     def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
-        """Adds a member and counts it: the membership.
+        """Adds a member and counts it: the given membership itself (``is``).
 
         None where the channel is archived or missing, or ``by`` does not stand any more.
 
-        The one that stands there already, unchanged, where the user is a member. The former one, and nothing was
-        written, where it ended with a later rate state than the given one has: leaving must not forgive a debt.
+        The one that stands there already, another object though it may be equal, where the user is a member. The
+        former one, and nothing was written, where it ended with a later rate state than the given one has: leaving
+        must not forgive a debt.
         """
 
     def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
