@@ -18,6 +18,7 @@ from shared.errors import (
     LastOwnerError,
     MemberNotFoundError,
 )
+from shared.lost_rights import refuse_if_lost
 from shared.model import Former, Head, Kind, Look, Membership, Role
 from shared.services import Services
 
@@ -123,7 +124,7 @@ def _join(services: Services, wanted: Membership, by: Membership | None) -> Join
         standing = services.store.add_member(wanted, by)
         match standing:
             case None:
-                _look_again(services, by, "invite" if wanted.role is Role.MEMBER else "change_roles")
+                refuse_if_lost(services, by, "invite" if wanted.role is Role.MEMBER else "change_roles")
                 raise ChannelArchivedError
             case Membership():
                 # Equal ones may be made at once, in the same millisecond: only one of them is the given one itself.
@@ -137,7 +138,7 @@ def _change_role(services: Services, look: Look, current: Membership, role: Role
     access.able(look, "change_roles")
     by = _by(look, current.user_id)
     if not services.store.change_role(current, role, by):
-        _look_again(services, by, "change_roles")
+        refuse_if_lost(services, by, "change_roles")
         standing = services.store.membership(current.channel_id, current.user_id)
         # Another request for the same role was first, or this one was sent again after its answer was lost.
         if standing is None or standing.role is not role:
@@ -171,7 +172,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
         return
     by = _by(look, target_id)
     if not services.store.remove_member(target, by):
-        _look_again(services, by, "remove")
+        refuse_if_lost(services, by, "remove")
         standing = services.store.membership(channel_id, target_id)
         # Gone: another request was first, or this one was sent again after its answer was lost.
         if standing is not None:
@@ -190,20 +191,6 @@ def _removable(services: Services, look: Look, target_id: str) -> Membership | N
     if membership.role is Role.MODERATOR and target.role is not Role.MEMBER:
         raise ForbiddenError("A moderator removes plain members only.")
     return target
-
-
-def _look_again(services: Services, by: Membership | None, capability: str) -> None:
-    """After a refused write: refuses who lost their right meanwhile as if they asked only now.
-
-    Raises:
-        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: they may not any more.
-        ContentionError: their role is another, and may suffice: to be decided anew.
-    """
-    if by is None:
-        return
-    _, membership = access.able(services.store.look(by.channel_id, by.user_id), capability)
-    if membership.role is not by.role:
-        raise ContentionError("Your role changed meanwhile; try again.", retry_after=1)
 
 
 def _refusal(seen: Membership, standing: Membership | None) -> ConflictError:
