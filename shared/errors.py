@@ -158,6 +158,12 @@ class IdempotencyKeyReusedError(ValidationFailedError):
     code = "idempotency_key_reused"
 
 
+class BatchTooLargeError(ValidationFailedError):
+    """The batch has more messages than may be posted here at once; waiting does not help, smaller batches do."""
+
+    code = "batch_too_large"
+
+
 class RateLimitedError(BudgieError):
     """Too many messages in a short time; nothing was posted."""
 

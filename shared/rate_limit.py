@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from math import ceil
 
 from shared.clock import CLOCKS_APART_MS
-from shared.model import MAX_BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +41,18 @@ class Verdict:
 def decide(rate: Rate, tat: int, now: int, cost: int = 1) -> Verdict:
     """Whether ``cost`` messages may pass at ``now`` (ms), given the state ``tat`` (ms).
 
-    A batch larger than the burst passes on a full bucket and is paid off afterwards. A state further ahead than any
-    debt and any clock can be was written at a slower rate, or by a container that nobody told the time: then this
-    request passes as the last one of the burst, so that the state is a true one again. Below that the state is kept
-    to, as the limit would vanish for a user whom two containers with different clocks serve in turns.
+    ``cost`` is at most the burst: more could never pass, however long the wait, and is the caller's to refuse.
+
+    A state further ahead than a used burst and any clock can be was written at a slower rate, or by a container that
+    nobody told the time: then this request passes as the last one of the burst, so that the state is a true one again.
+    Below that the state is kept to, as the limit would vanish for a user whom two containers with different clocks
+    serve in turns.
     """
-    needed = min(cost, rate.burst)
-    largest_debt = (rate.burst + MAX_BATCH) * rate.interval_ms
-    if tat > now + largest_debt + CLOCKS_APART_MS:
-        tat = now + (rate.burst - needed) * rate.interval_ms
+    full = rate.burst * rate.interval_ms
+    if tat > now + full + CLOCKS_APART_MS:
+        tat = now + (rate.burst - cost) * rate.interval_ms
     tat = max(tat, now)
-    wait = tat + needed * rate.interval_ms - (now + rate.burst * rate.interval_ms)
+    wait = tat + cost * rate.interval_ms - (now + full)
     allowed = wait <= 0
     after = tat + cost * rate.interval_ms if allowed else tat
     remaining = max(0, rate.burst - ceil((after - now) / rate.interval_ms))

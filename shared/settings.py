@@ -63,7 +63,7 @@ class Settings:
     cache_encryption_key_parameter: str = _setting("CACHE_ENCRYPTION_KEY_PARAMETER", "")
     upstash_plan: str = _setting("UPSTASH_PLAN", plans.DEFAULT)
     rate_per_second: float = _setting("RATE_LIMIT_PER_SECOND", 5.0)
-    rate_burst: int = _setting("RATE_LIMIT_BURST", 20)
+    rate_burst: int = _setting("RATE_LIMIT_BURST", 25)
     max_channels_per_user: int = _setting("MAX_CHANNELS_PER_USER", 1_000)
     log_level: str = _setting("LOG_LEVEL", "INFO")
     metrics_detail: str = _setting("METRICS_DETAIL", "basic")

@@ -79,11 +79,13 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
 }
 """How each method is called, in each way that makes it ask for something else."""
 FOR_ANOTHER: Final[dict[str, list[Callable[[Store], Any]]]] = {
+    "update_channel": [lambda store: store.update_channel(CHANNEL, {"name": "hall"}, 1, BY)],
+    "archive_channel": [lambda store: store.archive_channel(CHANNEL, 0, BY)],
     "add_member": [lambda store: store.add_member(MEMBER, BY)],
     "change_role": [lambda store: store.change_role(MEMBER, Role.OWNER, BY)],
     "remove_member": [lambda store: store.remove_member(MEMBER, BY)],
 }
-"""How a user acts on another's membership, which an operator's tool does by nobody's right."""
+"""How a user acts on a channel or another's membership, which an operator's tool does by nobody's right."""
 REFUSED: Final = {"void": [lambda store: store.void(CHANNEL, ENTRY)]}
 """Those that ask further when a condition fails."""
 

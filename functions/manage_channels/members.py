@@ -28,7 +28,7 @@ async def list_members(
 async def put_member(
     services: Use, caller: Caller, channel_id: ChannelId, user_id: UserId, body: MemberIn | None = None
 ) -> Response:
-    """Joins a public channel (`me`), adds somebody, or changes a member's role."""
+    """Joins a public channel (`me`), adds somebody, or changes a member's role; 200 where it stands already."""
     role = body.wanted() if body else None
     joined = use_case.put_member(services, caller, channel_id, _target(user_id, caller), role)
     return answer(joined.member, 201 if joined.new else 200)
@@ -36,7 +36,7 @@ async def put_member(
 
 @app.delete("/v1/channels/{channel_id}/members/{user_id}")
 async def remove_member(services: Use, caller: Caller, channel_id: ChannelId, user_id: UserId) -> Response:
-    """Leaves the channel (`me`), or removes somebody from it."""
+    """Leaves the channel (`me`), or removes somebody from it; 204 again for who left or was removed before."""
     use_case.remove_member(services, caller, channel_id, _target(user_id, caller))
     return Response(status_code=204)
 

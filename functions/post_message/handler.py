@@ -23,7 +23,7 @@ async def post_message(
     body: PostIn,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Posts a message, or up to 25 at adjacent positions, all or none."""
+    """Posts a message, or up to 25 at adjacent positions, all or none; in slow mode one."""
     drafts, is_batch = drafts_of(body), isinstance(body, BatchIn)
     posted = use_case.post_message(services, caller, channel_id, drafts, idempotency_key, is_batch=is_batch)
     return created(base, channel_id, body, posted)

@@ -131,16 +131,24 @@ class Channels(Protocol):
         """Makes the channel and its memberships; the head that stands there already, if one does, else None."""
 
     def update_channel(
-        self, channel_id: str, changes: Mapping[str, str | int], if_version: int | None
+        self,
+        channel_id: str,
+        changes: Mapping[str, str | int],
+        if_version: int | None,
+        by: Membership | None = None,
     ) -> Head | None:
-        """Sets ``name``, ``topic``, ``slow_mode``: the new head.
+        """Sets ``name``, ``topic``, ``slow_mode``: the head with this change in it, and any that came since.
 
-        None where the channel is archived or missing, or its version is not ``if_version``. But the head as it is
-        where this very change was just made of that version: a write whose answer was lost is sent again.
+        None where the channel is archived or missing, its version is not ``if_version``, or ``by`` does not stand any
+        more (see ``Members``). But the head as it is where ``by`` stands and this very change was just made of that
+        version: a write whose answer was lost is sent again.
         """
 
-    def archive_channel(self, channel_id: str, now: int) -> None:
-        """Makes the channel read-only; once, whatever it is asked."""
+    def archive_channel(self, channel_id: str, now: int, by: Membership | None = None) -> bool:
+        """Makes the channel read-only; once, whatever it is asked.
+
+        Whether it is archived then: False where there is none, or ``by`` does not stand any more (see ``Members``).
+        """
 
 
 class Members(Protocol):
@@ -160,12 +168,13 @@ class Members(Protocol):
         """The last membership that ended there, also of who is a member again; None once it is forgotten."""
 
     def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
-        """Adds a member and counts it: the membership.
+        """Adds a member and counts it: the given membership itself (``is``).
 
         None where the channel is archived or missing, or ``by`` does not stand any more.
 
-        The one that stands there already, unchanged, where the user is a member. The former one, and nothing was
-        written, where it ended with a later rate state than the given one has: leaving must not forgive a debt.
+        The one that stands there already, another object though it may be equal, where the user is a member. The
+        former one, and nothing was written, where it ended with a later rate state than the given one has: leaving
+        must not forgive a debt.
         """
 
     def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:

@@ -172,23 +172,32 @@ class MemoryStore(MemoryMembers, MemoryErasures):
             return None
 
     def update_channel(
-        self, channel_id: str, changes: Mapping[str, str | int], if_version: int | None
+        self,
+        channel_id: str,
+        changes: Mapping[str, str | int],
+        if_version: int | None,
+        by: Membership | None = None,
     ) -> Head | None:
         """See ``Channels``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            if head and head.is_made_of(changes, if_version):
+            if head is None or not self._stands(by):
+                return None
+            if head.is_made_of(changes, if_version):
                 return head
-            if head is None or head.archived_at is not None or if_version not in {None, head.version}:
+            if head.archived_at is not None or if_version not in {None, head.version}:
                 return None
             # The fields' types are the interface's promise.
             changed = replace(head, version=head.version + 1, **changes)  # type: ignore[arg-type]
             self._heads[channel_id] = changed
             return changed
 
-    def archive_channel(self, channel_id: str, now: int) -> None:
+    def archive_channel(self, channel_id: str, now: int, by: Membership | None = None) -> bool:
         """See ``Channels``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            if head and head.archived_at is None:
+            if head is None or not self._stands(by):
+                return False
+            if head.archived_at is None:
                 self._heads[channel_id] = replace(head, archived_at=now, version=head.version + 1)
+            return True

@@ -40,7 +40,7 @@ class MemoryMembers:
         key = (membership.channel_id, membership.user_id)
         with self._lock:
             if key in self._memberships:
-                return self._memberships[key]
+                return replace(self._memberships[key])
             head = self._heads.get(membership.channel_id)
             if head is None or head.archived_at is not None or not self._stands(by):
                 return None

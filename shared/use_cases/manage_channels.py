@@ -11,12 +11,12 @@ from shared.channel_limit import full_lists, refusal
 from shared.channels import channel_json
 from shared.errors import (
     ChannelArchivedError,
-    ChannelNotFoundError,
     ContentionError,
     DirectChannelError,
     IdempotencyKeyReusedError,
     VersionMismatchError,
 )
+from shared.lost_rights import refuse_if_lost
 from shared.messages import request_hash
 from shared.model import ERASED, Head, Kind, Membership, Role
 from shared.services import Services
@@ -137,18 +137,18 @@ def update_channel(
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
         DirectChannelError: a direct channel has nothing to change.
         VersionMismatchError: the channel has another version now.
+        ContentionError: the caller's role changed meanwhile.
     """
     head, membership = _able(services, user_id, channel_id, "edit")
     if if_version not in {None, head.version}:
         raise VersionMismatchError
     if not changes:
         return channel_json(head, membership)
-    changed = services.store.update_channel(channel_id, changes, if_version)
+    changed = services.store.update_channel(channel_id, changes, if_version, membership)
     if changed is None:
-        current = services.store.head(channel_id)
-        if current is None:
-            raise ChannelNotFoundError
-        raise ChannelArchivedError if current.archived_at is not None else VersionMismatchError
+        # Not archived, and the right stands: it was the version.
+        refuse_if_lost(services, membership, "edit")
+        raise VersionMismatchError if if_version is not None else ContentionError(retry_after=1)
     return channel_json(changed, membership)
 
 
@@ -158,12 +158,15 @@ def archive_channel(services: Services, user_id: str, channel_id: str) -> None:
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError: the caller may not.
         DirectChannelError: direct channels stay.
+        ContentionError: the caller's role changed meanwhile.
     """
     try:
-        _able(services, user_id, channel_id, "archive")
+        _, membership = _able(services, user_id, channel_id, "archive")
+        if not services.store.archive_channel(channel_id, services.now(), membership):
+            refuse_if_lost(services, membership, "archive")
+            raise ContentionError(retry_after=1)
     except ChannelArchivedError:
         return
-    services.store.archive_channel(channel_id, services.now())
 
 
 def _able(services: Services, user_id: str, channel_id: str, capability: str) -> tuple[Head, Membership]:

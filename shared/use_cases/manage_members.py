@@ -18,6 +18,7 @@ from shared.errors import (
     LastOwnerError,
     MemberNotFoundError,
 )
+from shared.lost_rights import refuse_if_lost
 from shared.model import Former, Head, Kind, Look, Membership, Role
 from shared.services import Services
 
@@ -65,6 +66,8 @@ def put_member(
 ) -> Joined:
     """Makes the target a member, or gives a member another role; None leaves the role, or is a plain member's.
 
+    A repeated request finds what it asks for and writes nothing, also where the channel was archived in between.
+
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
         DirectChannelError: a direct channel has the members that it has.
@@ -79,11 +82,13 @@ def put_member(
     if target_id == user_id:
         current = look.membership
     else:
-        access.able(look, "invite")
+        access.entitled(look, "invite")
         current = services.store.membership(channel_id, target_id)
+    if current is not None and role in {None, current.role}:
+        return Joined(member_json(current), new=False)
     if head.archived_at is not None:
         raise ChannelArchivedError
-    if current is not None:
+    if current is not None and role is not None:
         return _change_role(services, look, current, role)
     wanted = _newcomer(services, look, head, target_id, role or Role.MEMBER)
     full = full_lists(services, [target_id])
@@ -119,23 +124,25 @@ def _join(services: Services, wanted: Membership, by: Membership | None) -> Join
         standing = services.store.add_member(wanted, by)
         match standing:
             case None:
-                _look_again(services, by, "invite" if wanted.role is Role.MEMBER else "change_roles")
+                refuse_if_lost(services, by, "invite" if wanted.role is Role.MEMBER else "change_roles")
                 raise ChannelArchivedError
             case Membership():
-                return Joined(member_json(standing), new=standing == wanted)
+                # Equal ones may be made at once, in the same millisecond: only one of them is the given one itself.
+                return Joined(member_json(standing), new=standing is wanted)
             case Former():
                 wanted = replace(wanted, tat=standing.tat)
     raise ContentionError(retry_after=1)
 
 
-def _change_role(services: Services, look: Look, current: Membership, role: Role | None) -> Joined:
-    if role is None or role is current.role:
-        return Joined(member_json(current), new=False)
+def _change_role(services: Services, look: Look, current: Membership, role: Role) -> Joined:
     access.able(look, "change_roles")
     by = _by(look, current.user_id)
     if not services.store.change_role(current, role, by):
-        _look_again(services, by, "change_roles")
-        raise _refusal(services, current)
+        refuse_if_lost(services, by, "change_roles")
+        standing = services.store.membership(current.channel_id, current.user_id)
+        # Another request for the same role was first, or this one was sent again after its answer was lost.
+        if standing is None or standing.role is not role:
+            raise _refusal(current, standing)
     changed = Membership(current.user_id, current.channel_id, role, current.joined_at)
     return Joined(member_json(changed), new=False)
 
@@ -143,48 +150,51 @@ def _change_role(services: Services, look: Look, current: Membership, role: Role
 def remove_member(services: Services, user_id: str, channel_id: str, target_id: str) -> None:
     """The caller leaves, or removes somebody. From the next request on the target sees nothing more.
 
+    A repeated request is answered as the first: the past membership tells that there is nothing left to do. It tells
+    so of hidden channels too, to whoever left them or was removed, and to nobody else.
+
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
-        MemberNotFoundError: the target is not in the channel.
+        MemberNotFoundError: the target never was in the channel.
         DirectChannelError: a direct channel keeps its members.
         LastOwnerError: it would be left without an owner.
         ContentionError: the target posts all the time, or the caller's own role changed.
     """
     look = services.store.look(channel_id, user_id)
+    # Read whether there is such a channel or not, so that the calls tell nothing.
+    if target_id == user_id and look.membership is None and services.store.former(channel_id, user_id):
+        return
     head, membership = access.member(look)
     if head.kind is Kind.DIRECT:
         raise DirectChannelError
-    target: Membership | None = membership
-    if target_id != user_id:
-        access.able(look, "remove")
-        target = services.store.membership(channel_id, target_id)
+    target = membership if target_id == user_id else _removable(services, look, target_id)
     if target is None:
-        raise MemberNotFoundError
-    if target_id != user_id and membership.role is Role.MODERATOR and target.role is not Role.MEMBER:
-        raise ForbiddenError("A moderator removes plain members only.")
+        return
     by = _by(look, target_id)
     if not services.store.remove_member(target, by):
-        _look_again(services, by, "remove")
-        raise _refusal(services, target)
+        refuse_if_lost(services, by, "remove")
+        standing = services.store.membership(channel_id, target_id)
+        # Gone: another request was first, or this one was sent again after its answer was lost.
+        if standing is not None:
+            raise _refusal(target, standing)
 
 
-def _look_again(services: Services, by: Membership | None, capability: str) -> None:
-    """After a refused write: refuses who lost their right meanwhile as if they asked only now.
+def _removable(services: Services, look: Look, target_id: str) -> Membership | None:
+    """The membership that somebody else may end; None where it has ended."""
+    head, membership = access.entitled(look, "remove")
+    target = services.store.membership(head.channel_id, target_id)
+    if target is None and services.store.former(head.channel_id, target_id):
+        return None
+    access.able(look, "remove")
+    if target is None:
+        raise MemberNotFoundError
+    if membership.role is Role.MODERATOR and target.role is not Role.MEMBER:
+        raise ForbiddenError("A moderator removes plain members only.")
+    return target
 
-    Raises:
-        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: they may not any more.
-        ContentionError: their role is another, and may suffice: to be decided anew.
-    """
-    if by is None:
-        return
-    _, membership = access.able(services.store.look(by.channel_id, by.user_id), capability)
-    if membership.role is not by.role:
-        raise ContentionError("Your role changed meanwhile; try again.", retry_after=1)
 
-
-def _refusal(services: Services, seen: Membership) -> ConflictError:
+def _refusal(seen: Membership, standing: Membership | None) -> ConflictError:
     """Why a role could not be changed: the role was another by then, or it was the last owner's."""
-    current = services.store.membership(seen.channel_id, seen.user_id)
-    if current and current.role is seen.role is Role.OWNER:
+    if standing and standing.role is seen.role is Role.OWNER:
         return LastOwnerError()
     return ConflictError("The member's role changed meanwhile; look again.")

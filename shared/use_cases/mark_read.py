@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from shared import access
-from shared.errors import NotAMemberError, PositionOutOfRangeError
+from shared.errors import ChannelNotFoundError, NotAMemberError, PositionOutOfRangeError
+from shared.model import Kind
 from shared.services import Services
 
 
@@ -24,8 +25,8 @@ def mark_read(
         raise PositionOutOfRangeError(detail, errors=[{"field": "body.last_read_seq", "detail": detail}])
     seq, messages = _settled(services, channel_id, last_read_seq)
     moved = services.store.move_read_position(channel_id, user_id, seq, messages, force=force)
-    if moved is None:
-        raise NotAMemberError
+    if moved is None:  # Removed meanwhile: answered as if they asked only now.
+        raise NotAMemberError if head.kind is Kind.PUBLIC else ChannelNotFoundError
     return {
         "channel_id": channel_id,
         "last_read_seq": moved.read_seq,

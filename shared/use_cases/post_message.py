@@ -9,6 +9,7 @@ from typing import Final
 from shared import access
 from shared.clock import CLOCKS_APART_MS, not_before
 from shared.errors import (
+    BatchTooLargeError,
     BudgieError,
     ChannelArchivedError,
     ChannelNotFoundError,
@@ -65,6 +66,7 @@ def post_message(
     Raises:
         ChannelNotFoundError, NotAMemberError, ChannelArchivedError: the caller may not post here.
         IdempotencyKeyReusedError: the key was used for something else.
+        BatchTooLargeError: more messages than the caller may ever post here at once; nothing was posted.
         RateLimitedError: nothing was posted.
         ContentionError: nothing was posted.
         CommitUnknownError: the storage failed in the middle, and could not be asked what came of it.
@@ -101,6 +103,7 @@ class _Post:
     def run(self, head: Head, membership: Membership) -> Posted:
         self._head, self._membership = head, membership
         self._rate = rate_of(self._services.settings, head, membership)
+        self._refuse_what_never_passes()
         self._verdict = self._decide()
         now = not_before(self._services.now(), head.active_at)
         for _ in range(MAX_TAKES):
@@ -133,6 +136,15 @@ class _Post:
             if wait is not None:
                 self._services.sleep(wait)
         raise CommitUnknownError(retry_after=1)
+
+    def _refuse_what_never_passes(self) -> None:
+        """A batch above the burst: after a wait it would be above the burst again."""
+        most = self._rate.burst
+        if len(self._drafts) > most:
+            detail = f"At most {most} message{'s' if most > 1 else ''} at once may be posted here by you."
+            raise BatchTooLargeError(
+                errors=[{"field": "body.messages", "detail": detail}], headers={"RateLimit-Limit": str(most)}
+            )
 
     def _decide(self) -> Verdict:
         verdict = decide(self._rate, self._membership.tat, self._services.now(), len(self._drafts))

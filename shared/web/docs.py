@@ -15,7 +15,7 @@ REFUSED: Final = (*MEMBERS_ONLY, errors.ForbiddenError, errors.DirectChannelErro
 STATE: Final = (errors.ChannelArchivedError, errors.ConflictError, errors.LastOwnerError)
 VERSION: Final = {"ETag": header("The channel's version, for `If-Match`.")}
 RATE: Final = {
-    "RateLimit-Limit": header("Messages at once.", "integer"),
+    "RateLimit-Limit": header("Messages at once; a larger batch is 422 `batch_too_large`.", "integer"),
     "RateLimit-Remaining": header("Messages that may still be posted at once.", "integer"),
     "RateLimit-Reset": header("Seconds until all of them may be posted again.", "integer"),
 }
@@ -72,6 +72,7 @@ POST_MESSAGE: Final[Docs] = {
             *MEMBERS_ONLY,
             errors.ChannelArchivedError,
             errors.IdempotencyKeyReusedError,
+            errors.BatchTooLargeError,
             errors.RateLimitedError,
             errors.CommitUnknownError,
         ),

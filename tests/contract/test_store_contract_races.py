@@ -166,6 +166,17 @@ def test_a_member_added_twice_at_once_is_counted_once(store: Store) -> None:
         assert head_of(store, channel).members == 2
 
 
+def test_of_equal_joins_at_once_one_is_told_that_it_is_its_own(store: Store) -> None:
+    """The given membership itself; the others get an equal one, which is another object."""
+    for _ in range(ROUNDS):
+        channel, eve = open_channel(store, user()), user()
+        wanted = [Membership(eve, channel, Role.MEMBER, NOW) for _ in range(4)]
+        added = at_once(*[partial(store.add_member, each) for each in wanted])
+        assert added == wanted
+        assert sum(found is given for found, given in zip(added, wanted, strict=True)) == 1
+        assert store.add_member(wanted[0]) is not wanted[0]
+
+
 def test_two_owners_who_leave_at_once(store: Store) -> None:
     """One of them stays."""
     for _ in range(ROUNDS):

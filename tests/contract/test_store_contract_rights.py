@@ -1,4 +1,4 @@
-"""Memberships that others change: only while theirs stands as it was seen. Every storage alike."""
+"""What members do to others and to the channel: only while their role is the one that was seen. Every storage alike."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def test_who_stands_as_seen_changes_others(store: Store) -> None:
     assert store.change_role(mary, Role.MODERATOR, bob)
     assert store.remove_member(replace(mary, role=Role.MODERATOR), bob)
     assert (head_of(store, bob.channel_id).members, head_of(store, bob.channel_id).owners) == (3, 2)
+    changed = store.update_channel(bob.channel_id, {"topic": "new", "slow_mode": 5}, 1, bob)
+    assert changed == head_of(store, bob.channel_id)
+    assert (changed.topic, changed.slow_mode, changed.version) == ("new", 5, 2)
+    assert store.archive_channel(bob.channel_id, NOW, bob)
+    assert head_of(store, bob.channel_id).archived_at == NOW
 
 
 @pytest.mark.parametrize("loss", [_leaves, _is_demoted])
@@ -62,6 +67,9 @@ def test_who_does_not_stand_as_seen_changes_nothing(store: Store, loss: Loss) ->
     assert store.add_member(eve, bob) is None
     assert not store.change_role(mary, Role.MODERATOR, bob)
     assert not store.remove_member(mary, bob)
+    for version in (None, 1):
+        assert store.update_channel(bob.channel_id, {"topic": "new"}, version, bob) is None
+    assert not store.archive_channel(bob.channel_id, NOW, bob)
     assert store.membership(bob.channel_id, eve.user_id) is None
     assert store.membership(bob.channel_id, mary.user_id) == mary
     assert head_of(store, bob.channel_id) == before
@@ -84,6 +92,32 @@ def test_a_member_is_found_whoever_asks(store: Store) -> None:
     _, bob, mary = staffed(store)
     _leaves(store, bob)
     assert store.add_member(replace(mary, role=Role.OWNER), bob) == mary
+
+
+def test_what_is_archived_or_changed_already_is_found_only_by_who_stands(store: Store) -> None:
+    """Who has lost the right is refused, though nothing would be left to do."""
+    ada, bob, _ = staffed(store)
+    assert store.update_channel(ada.channel_id, {"topic": "new"}, 1, ada)
+    assert store.update_channel(ada.channel_id, {"topic": "new"}, 1, bob)
+    _leaves(store, bob)
+    assert store.update_channel(ada.channel_id, {"topic": "new"}, 1, bob) is None
+    assert store.archive_channel(ada.channel_id, NOW, ada)
+    assert store.archive_channel(ada.channel_id, NOW + 1, ada)
+    assert not store.archive_channel(ada.channel_id, NOW + 1, bob)
+    assert (head_of(store, ada.channel_id).archived_at, head_of(store, ada.channel_id).version) == (NOW, 3)
+
+
+def test_a_removal_and_a_change_at_once(store: Store) -> None:
+    """Either the change came first, or it finds its author gone and is not made."""
+    for _ in range(4):
+        ada, bob, _ = staffed(store)
+        calls: list[Callable[[], object]] = [
+            partial(store.remove_member, bob, ada),
+            partial(store.archive_channel, ada.channel_id, NOW, bob),
+        ]
+        removed, archived = at_once(*calls)
+        assert removed is True
+        assert (head_of(store, ada.channel_id).archived_at is not None) == archived
 
 
 def test_two_owners_who_remove_each_other(store: Store) -> None:

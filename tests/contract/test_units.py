@@ -178,6 +178,20 @@ def test_coming_and_going_cost_what_was_computed(engines: Engines) -> None:
 
 
 @pytest.mark.stack
+def test_changing_a_channel_costs_what_was_computed(engines: Engines) -> None:
+    """The head and the right to it are 2 write units each, showing the result 1 read unit; the index is 1 more."""
+    store, ada = engines.store(MINISTACK), user()
+    channel = open_channel(store, ada, kind=Kind.PUBLIC)
+    owner = membership_of(store, channel, ada)
+    meter = start_meter()
+    assert store.update_channel(channel, {"topic": "new"}, 1, owner)
+    assert (meter.read_units, meter.write_units, meter.calls) == (1, 4, 2)
+    meter = start_meter()
+    assert store.archive_channel(channel, NOW, owner)
+    assert (meter.read_units, meter.write_units, meter.calls) == (0, 5, 1)
+
+
+@pytest.mark.stack
 @pytest.mark.dynamodb_local
 def test_counting_channels_costs_what_was_computed(engines: Engines) -> None:
     """One call, a unit for each 4 KB of memberships, however few bytes are sent: 5 for 60 channels."""

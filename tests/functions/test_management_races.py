@@ -32,11 +32,20 @@ class SentTwice(MemoryStore):
     """Its client repeats each change, as when the first answer was lost."""
 
     def update_channel(
-        self, channel_id: str, changes: Mapping[str, str | int], if_version: int | None
+        self,
+        channel_id: str,
+        changes: Mapping[str, str | int],
+        if_version: int | None,
+        by: Membership | None = None,
     ) -> Head | None:
         """Twice."""
-        super().update_channel(channel_id, changes, if_version)
-        return super().update_channel(channel_id, changes, if_version)
+        super().update_channel(channel_id, changes, if_version, by)
+        return super().update_channel(channel_id, changes, if_version, by)
+
+    def archive_channel(self, channel_id: str, now: int, by: Membership | None = None) -> bool:
+        """Twice."""
+        super().archive_channel(channel_id, now, by)
+        return super().archive_channel(channel_id, now, by)
 
 
 def test_a_change_whose_first_answer_was_lost_is_done(chat: Chat) -> None:
@@ -46,6 +55,14 @@ def test_a_change_whose_first_answer_was_lost_is_done(chat: Chat) -> None:
     answer = chat.api("PATCH", f"/v1/channels/{channel}", body={"name": "new"}, headers={"if-match": '"1"'})
     assert (answer.status, answer.headers["etag"]) == (200, '"2"')
     assert answer.json == chat.seen(channel)
+
+
+def test_an_archiving_whose_first_answer_was_lost_is_done(chat: Chat) -> None:
+    """204, and once."""
+    channel = chat.channel()
+    over(chat, SentTwice)
+    assert chat.archive(channel).status == 204
+    assert chat.seen(channel)["version"] == 2
 
 
 # --- views in part ---
@@ -128,7 +145,7 @@ def test_an_erased_creator_is_not_asked_to_wait(chat: Chat) -> None:
 
 @dataclass
 class LosesTheRight(MemoryStore):
-    """Ada takes bob's role away, or makes it another, between his look and his write to others' memberships."""
+    """Ada takes bob's role away, or makes it another, between his look and his write."""
 
     to: Role | None = None
 
@@ -161,6 +178,22 @@ class LosesTheRight(MemoryStore):
         self._lose(by)
         return super().remove_member(membership, by, even_last_owner=even_last_owner)
 
+    def update_channel(
+        self,
+        channel_id: str,
+        changes: Mapping[str, str | int],
+        if_version: int | None,
+        by: Membership | None = None,
+    ) -> Head | None:
+        """After the loss."""
+        self._lose(by)
+        return super().update_channel(channel_id, changes, if_version, by)
+
+    def archive_channel(self, channel_id: str, now: int, by: Membership | None = None) -> bool:
+        """After the loss."""
+        self._lose(by)
+        return super().archive_channel(channel_id, now, by)
+
 
 def losing(chat: Chat, kind: str, role: Role, to: Role | None = None) -> tuple[str, MemoryStore]:
     """A channel of ada's with mary as a member and bob in a role, which he will lose."""
@@ -170,6 +203,12 @@ def losing(chat: Chat, kind: str, role: Role, to: Role | None = None) -> tuple[s
     assert isinstance(store, LosesTheRight)
     store.to = to
     return channel, store
+
+
+def change(chat: Chat, channel: str, user: str, if_match: str | None) -> Answer:
+    """The answer to giving the channel a name."""
+    headers = {"if-match": if_match} if if_match else None
+    return chat.api("PATCH", f"/v1/channels/{channel}", user=user, body={"name": "new"}, headers=headers)
 
 
 OUT = [("public", 403, "not_a_member"), ("private", 404, "channel_not_found")]
@@ -206,12 +245,72 @@ def test_who_is_removed_meanwhile_removes_nobody(chat: Chat, kind: str, status: 
     assert store.membership(channel, "mary") is not None
 
 
+@pytest.mark.parametrize(("kind", "status", "code"), OUT)
+@pytest.mark.parametrize("if_match", [None, '"1"'])
+def test_who_is_removed_meanwhile_changes_no_channel(
+    chat: Chat, kind: str, status: int, code: str, if_match: str | None
+) -> None:
+    """Neither its settings nor its version, with a precondition or without."""
+    channel, _ = losing(chat, kind, Role.MODERATOR)
+    answer = change(chat, channel, "bob", if_match)
+    assert (answer.status, answer.code) == (status, code)
+    assert (chat.seen(channel)["name"], chat.seen(channel)["version"]) == ("lobby", 1)
+
+
+@pytest.mark.parametrize(("kind", "status", "code"), OUT)
+def test_who_is_removed_meanwhile_archives_nothing(chat: Chat, kind: str, status: int, code: str) -> None:
+    """What cannot be undone is not done by who is no owner any more."""
+    channel, _ = losing(chat, kind, Role.OWNER)
+    answer = chat.archive(channel, "bob")
+    assert (answer.status, answer.code) == (status, code)
+    assert not chat.seen(channel)["archived"]
+
+
+@dataclass
+class ArchivedMeanwhile(MemoryStore):
+    """An operator archives the channel between look and write."""
+
+    def update_channel(
+        self,
+        channel_id: str,
+        changes: Mapping[str, str | int],
+        if_version: int | None,
+        by: Membership | None = None,
+    ) -> Head | None:
+        """After it."""
+        assert super().archive_channel(channel_id, 0)
+        return super().update_channel(channel_id, changes, if_version, by)
+
+    def archive_channel(self, channel_id: str, now: int, by: Membership | None = None) -> bool:
+        """After it."""
+        assert super().archive_channel(channel_id, 0)
+        return super().archive_channel(channel_id, now, by)
+
+
+def test_a_channel_archived_meanwhile_is_not_changed(chat: Chat) -> None:
+    """A change is 409 as ever, whatever version it names; archiving it again 204."""
+    whole = chat.api.services
+    for ask, wanted in (
+        (lambda channel: change(chat, channel, "ada", None), (409, "channel_archived")),
+        (lambda channel: change(chat, channel, "ada", '"1"'), (409, "channel_archived")),
+        (chat.archive, (204, None)),
+    ):
+        chat.api.services = whole
+        channel = chat.channel()
+        over(chat, ArchivedMeanwhile)
+        answer = ask(channel)
+        assert (answer.status, answer.code if answer.body else None) == wanted
+        assert chat.seen(channel)["version"] == 2
+
+
 def test_who_is_made_a_plain_member_meanwhile_may_not_any_more(chat: Chat) -> None:
-    """403 for all three, as if they asked only now."""
+    """403 for all five, as if they asked only now."""
     asked: list[Callable[[str], Answer]] = [
         lambda channel: chat.put_member(channel, "eve", "bob"),
         lambda channel: chat.put_member(channel, "mary", "bob", "moderator"),
         lambda channel: chat.remove(channel, "mary", "bob"),
+        lambda channel: change(chat, channel, "bob", None),
+        lambda channel: chat.archive(channel, "bob"),
     ]
     whole = chat.api.services
     for ask in asked:
@@ -231,3 +330,8 @@ def test_whose_other_role_may_suffice_asks_again(chat: Chat) -> None:
     assert store.membership(channel, "eve") is None
     chat.api.services = whole
     assert chat.put_member(channel, "eve", "bob").status == 201
+    channel, _ = losing(chat, "public", Role.OWNER, Role.MODERATOR)
+    refused = change(chat, channel, "bob", None)
+    assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "contention", "1")
+    chat.api.services = whole
+    assert change(chat, channel, "bob", None).status == 200

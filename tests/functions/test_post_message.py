@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -211,22 +212,22 @@ def rate(answer: Answer) -> tuple[int, int, int]:
 def test_the_answer_says_what_remains(chat: Chat) -> None:
     """Each message takes one of the burst; a fifth of a second gives one back."""
     channel = chat.channel()
-    assert rate(post(chat, channel)) == (20, 19, 1)
-    assert rate(post(chat, channel)) == (20, 18, 1)
+    assert rate(post(chat, channel)) == (25, 24, 1)
+    assert rate(post(chat, channel)) == (25, 23, 1)
     chat.clock.ms += 200
-    assert rate(post(chat, channel)) == (20, 18, 1)
-    assert rate(post(chat, channel, batch("a", "b", "c"))) == (20, 15, 1)
+    assert rate(post(chat, channel)) == (25, 23, 1)
+    assert rate(post(chat, channel, batch("a", "b", "c"))) == (25, 20, 1)
 
 
 def test_too_many_messages_are_refused_until_the_time_named(chat: Chat) -> None:
-    """The 21st message at once is 429, posts nothing, and passes after `Retry-After`."""
+    """The 26th message at once is 429, posts nothing, and passes after `Retry-After`."""
     channel = chat.channel()
-    for _ in range(20):
+    for _ in range(25):
         assert post(chat, channel).status == 201
     refused = post(chat, channel)
     assert (refused.status, refused.code, refused.json["retryable"]) == (429, "rate_limited", True)
-    assert rate(refused) == (20, 0, 4)
-    assert chat.seen(channel)["last_seq"] == 20
+    assert rate(refused) == (25, 0, 5)
+    assert chat.seen(channel)["last_seq"] == 25
     chat.clock.ms += 1_000 * int(refused.headers["retry-after"])
     assert post(chat, channel).status == 201
 
@@ -234,7 +235,7 @@ def test_too_many_messages_are_refused_until_the_time_named(chat: Chat) -> None:
 def test_a_refused_message_costs_nothing(chat: Chat) -> None:
     """Trying again and again does not prolong the wait."""
     channel = chat.channel()
-    post(chat, channel, batch(*"x" * 20))
+    post(chat, channel, batch(*"x" * 25))
     for _ in range(5):
         assert post(chat, channel).headers["retry-after"] == "1"
     chat.clock.ms += 200
@@ -245,26 +246,70 @@ def test_a_replay_costs_nothing(chat: Chat) -> None:
     """A client that repeats its request is not slowed down, and not told of a rate."""
     channel = chat.channel()
     post(chat, channel, key="key-1")
-    post(chat, channel, batch(*"x" * 19))
+    post(chat, channel, batch(*"x" * 24))
     again = post(chat, channel, key="key-1")
     assert again.status == 201
     assert "ratelimit-limit" not in again.headers
 
 
-def test_a_batch_above_the_burst_is_paid_off_afterwards(chat: Chat) -> None:
-    """25 messages pass where nothing was posted before; the next waits for more than the burst."""
+def test_the_largest_batch_passes_at_once_by_default(chat: Chat) -> None:
+    """25 messages, as the document says; then the burst is used."""
     channel = chat.channel()
-    assert rate(post(chat, channel, batch(*"x" * 25))) == (20, 0, 5)
-    chat.clock.ms += 1_000
+    assert rate(post(chat, channel, batch(*"x" * 25))) == (25, 0, 5)
     assert post(chat, channel).status == 429
-    chat.clock.ms += 200
-    assert post(chat, channel).status == 201
+    chat.clock.ms += 5_000
+    assert post(chat, channel, batch(*"x" * 25)).status == 201
+
+
+def assert_too_large(answer: Answer, most: int) -> None:
+    """A refusal that says how many are possible, and not to wait."""
+    assert (answer.status, answer.code, answer.json["retryable"]) == (422, "batch_too_large", False)
+    assert "retry-after" not in answer.headers
+    assert answer.headers["ratelimit-limit"] == str(most)
+    [error] = answer.json["errors"]
+    assert error["field"] == "body.messages"
+    assert error["detail"].startswith(f"At most {most} message")
+
+
+def test_a_batch_above_the_burst_is_refused_for_good(chat: Chat) -> None:
+    """422 rather than 429, as waiting does not help; it posts and costs nothing, and a smaller one passes."""
+    settings = replace(chat.api.services.settings, rate_burst=3)
+    chat.api.services = replace(chat.api.services, settings=settings)
+    channel = chat.channel()
+    for _ in range(2):
+        assert_too_large(post(chat, channel, batch(*"x" * 4)), 3)
+        chat.clock.ms += 60_000
+    assert chat.seen(channel)["last_seq"] == 0
+    assert rate(post(chat, channel, batch(*"x" * 3))) == (3, 0, 1)
+
+
+def test_slow_mode_is_not_escaped_by_a_batch(chat: Chat) -> None:
+    """A member posts one message at once, a batch of one is such; owners and moderators are not bound."""
+    channel = str(chat.create(slow_mode=30, members=["grace", "linus"])["id"])
+    chat.put_member(channel, "linus", role="moderator")
+    for count in (2, 25):
+        assert_too_large(post(chat, channel, batch(*"x" * count), user="grace"), 1)
+    assert chat.seen(channel)["last_seq"] == 0
+    assert post(chat, channel, batch("x"), user="grace").status == 201
+    assert post(chat, channel, user="grace").headers["retry-after"] == "30"
+    for user in ("ada", "linus"):
+        assert post(chat, channel, batch(*"x" * 25), user=user).status == 201
+
+
+def test_a_batch_posted_before_slow_mode_is_answered_again(chat: Chat) -> None:
+    """A replay posts nothing, so that no limit of now refuses it; a new batch is refused under the same limit."""
+    channel = chat.channel("grace")
+    first = post(chat, channel, batch("a", "b"), user="grace", key="key-1")
+    assert chat.api("PATCH", f"/v1/channels/{channel}", body={"slow_mode": 30}).status == 200
+    again = post(chat, channel, batch("a", "b"), user="grace", key="key-1")
+    assert (again.status, again.body) == (201, first.body)
+    assert_too_large(post(chat, channel, batch("a", "b"), user="grace", key="key-2"), 1)
 
 
 def test_each_user_and_channel_has_a_rate_of_its_own(chat: Chat) -> None:
     """One user in one channel slows down nobody else, and themselves nowhere else."""
     first, second = chat.channel("grace"), chat.channel("grace")
-    post(chat, first, batch(*"x" * 20))
+    post(chat, first, batch(*"x" * 25))
     assert post(chat, first).status == 429
     assert post(chat, first, user="grace").status == 201
     assert post(chat, second).status == 201

@@ -122,14 +122,30 @@ def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock, name: str) -
     filled.settle()
     container = deployment.start()
     statuses = set()
+    if name == "leave":  # Who was there may be told so: the test below.
+        del hidden["private, former member"]
     for what, each in hidden.items():
         for change in variants(attempt.method):
             there, missing = both(attempt, container, deployment, each, change)
             assert there == missing, (what, change)
             statuses.add(there[0][0])
-            assert all("look" in call for call in there[1])
+            assert [call[0] for call in there[1]] in ([], ["look"], ["look", "former"])
     assert 404 in statuses
     assert statuses <= {400, 404, 422}
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_who_left_a_hidden_channel_may_leave_it_again(clock: FakeClock, archived: bool) -> None:  # noqa: FBT001 - a parameter
+    """204 for who was in it, left or removed; that tells nobody else anything, nor them what became of it."""
+    chat = Deployment(clock).start().chat
+    channel = channel_of(chat, "private", archived=archived)
+    assert chat.remove(channel, "me", MEMBER).status == 204
+    said = [chat.remove(channel, who, user) for user in (MEMBER, FORMER) for who in ("me", user)]
+    assert [(answer.status, answer.body) for answer in said] == [(204, "")] * 4
+    for user, whom in ((OUTSIDER, "me"), (OUTSIDER, FORMER), (FORMER, MEMBER)):
+        hidden, missing = chat.remove(channel, whom, user), chat.remove(MISSING, whom, user)
+        assert seen(hidden) == seen(missing)
+        assert hidden.status == 404
 
 
 @pytest.mark.parametrize("name", IN_A_CHANNEL)

@@ -58,7 +58,7 @@ def test_a_post_that_met_another_of_its_user_stands_too(chat: Chat) -> None:
     posted = chat.post("outer")
     assert chat.log() == ["outer", "inner"]
     assert posted.rate
-    assert posted.rate.remaining == 18
+    assert posted.rate.remaining == 23
     assert chat.membership().tat == posted.rate.tat
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.stateful.rules import Expected, Pace, RefusedError, window
+from tests.stateful.rules import Expected, Pace, RefusedError, may, window
 from tests.stateful.things import Channel, Member, Message, Receipt
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class Chat:
         if what not in found.may(user):
             raise RefusedError("channel_archived" if found.archived else "forbidden")
         return found, member
+
+    def _entitled(self, user: str, channel: str, what: str) -> bool:
+        """Whether somebody's role has a right, archived or not."""
+        found, me = self.joined(user, channel)
+        return what in may(found.kind, me.role, archived=False)
 
     # --- channels ---
 
@@ -131,11 +136,13 @@ class Chat:
         found = self.seen(user, channel)
         if found.kind == "direct":
             raise RefusedError("direct_channel")
-        if target != user:
+        if target != user and not (found.archived and self._entitled(user, channel, "invite")):
             self.able(user, channel, "invite")
+        old = found.members.get(target)
+        if old and role in {None, old.role}:
+            return Expected(200, old.json())
         if found.archived:
             raise RefusedError("channel_archived")
-        old = found.members.get(target)
         if role not in {None, old.role if old else "member"}:
             if user not in found.members or "change_roles" not in found.may(user):
                 raise RefusedError("forbidden")
@@ -148,10 +155,15 @@ class Chat:
         return Expected(200 if old else 201, found.members[target].json())
 
     def remove(self, user: str, channel: str, target: str) -> Expected:
-        """Somebody leaves, or has to."""
+        """Somebody leaves, or has to; who was there and is not any more may be told to go again."""
+        known = self.channels.get(channel)
+        if target == user and known and user not in known.members and user in known.left:
+            return Expected(204)
         found, me = self.joined(user, channel)
         if found.kind == "direct":
             raise RefusedError("direct_channel")
+        if target not in found.members and target in found.left and self._entitled(user, channel, "remove"):
+            return Expected(204)
         if target != user:
             self.able(user, channel, "remove")
         if target not in found.members:

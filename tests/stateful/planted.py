@@ -111,10 +111,14 @@ class OverwritesChanges(FaultyStore):
     """Changes a channel without counting it."""
 
     def update_channel(
-        self, channel_id: str, changes: Mapping[str, str | int], if_version: int | None
+        self,
+        channel_id: str,
+        changes: Mapping[str, str | int],
+        if_version: int | None,
+        by: Membership | None = None,
     ) -> Head | None:
         """At the old version."""
-        head = super().update_channel(channel_id, changes, if_version)
+        head = super().update_channel(channel_id, changes, if_version, by)
         if head is not None:
             head = self._heads[channel_id] = replace(head, version=max(1, head.version - 1))
         return head

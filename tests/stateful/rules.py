@@ -20,6 +20,7 @@ STATUS: Final = {
     "last_owner": 409,
     "version_mismatch": 412,
     "idempotency_key_reused": 422,
+    "batch_too_large": 422,
     "position_out_of_range": 422,
     "rate_limited": 429,
     "store_unavailable": 503,
@@ -29,7 +30,8 @@ MAY: Final = {
     "moderator": ["read", "post", "leave", "edit", "invite", "remove"],
     "owner": ["read", "post", "leave", "edit", "invite", "remove", "change_roles", "archive"],
 }
-LARGEST_BATCH: Final = 25
+CLOCKS_APART: Final = 5_000
+"""Milliseconds that may be owed beyond a used burst, as another container's clock may be ahead by as much."""
 
 
 class RefusedError(Exception):
@@ -69,18 +71,20 @@ class Pace:
         """What is owed after so many messages more, and the headers that say so.
 
         Raises:
-            RefusedError: too much would be owed.
+            RefusedError: too much would be owed, now or ever.
         """
+        if count > self.burst:
+            raise RefusedError("batch_too_large", {"ratelimit-limit": str(self.burst)})
         full = self.burst * self.every_ms
-        due = min(count, self.burst) * self.every_ms
-        if owed_ms > full + LARGEST_BATCH * self.every_ms:
+        due = count * self.every_ms
+        if owed_ms > full + CLOCKS_APART:
             owed_ms = full - due  # Owed at a slower pace, which is forgiven.
         missing = owed_ms + due - full
         if missing > 0:
             raise RefusedError(
                 "rate_limited", self._told(owed_ms) | {"retry-after": str(max(1, _up(missing, 1000)))}
             )
-        owed_ms += count * self.every_ms
+        owed_ms += due
         return owed_ms, self._told(owed_ms)
 
     def _told(self, owed_ms: int) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from shared import keys
@@ -20,11 +19,8 @@ from shared.store.dynamodb.table import (
 
 ABSENT: Final = "attribute_not_exists(pk)"
 OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
+SAME_ROLE: Final = "attribute_exists(pk) AND #role = :role"
 NO_NAMES: Final[Mapping[str, str]] = {}
-
-
-def _never(_: Head) -> bool:
-    return False
 
 
 def transact(
@@ -46,6 +42,22 @@ def transact(
             reason.get("Item", {}) if bad else None for reason, bad in zip(error.reasons, failed, strict=True)
         ]
     return None
+
+
+def stands(by: Membership | None) -> list[dict[str, Any]]:
+    """The condition that the acting member still has the role that was seen; none where ``by`` is None.
+
+    Comes last in a transaction, so that the reasons before it keep their places.
+    """
+    if by is None:
+        return []
+    check = {
+        "Key": items.membership_key(by.channel_id, by.user_id),
+        "ConditionExpression": SAME_ROLE,
+        "ExpressionAttributeNames": {"#role": "role"},
+        "ExpressionAttributeValues": {":role": items.s(by.role)},
+    }
+    return [{"ConditionCheck": check}]
 
 
 def below_user(table: Table, user_id: str, start: str) -> Iterator[dict[str, Any]]:
@@ -90,27 +102,13 @@ class HeadChanges:
         condition: str,
         values: items.Item,
         names: Mapping[str, str] = NO_NAMES,
-        is_made: Callable[[Head], bool] = _never,
     ) -> Head | None:
-        """One UpdateItem: the new head, or None where the condition does not hold.
-
-        The head that refuses, which comes with the refusal, where ``is_made`` finds the change in it.
-        """
-        arguments = {"ExpressionAttributeNames": names} if names else {}
+        """One UpdateItem: the new head, or None where the condition does not hold."""
+        update = _update_head(channel_id, change, condition, values, names)["Update"]
         try:
-            item = retry_conflicts(
-                lambda: self._table.update(
-                    Key=items.head_key(channel_id),
-                    UpdateExpression=change,
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=values,
-                    **arguments,
-                ),
-                self._sleep,
-            )
-        except ConditionFailedError as error:
-            standing = items.head_of(error.item) if error.item else None
-            return standing if standing and is_made(standing) else None
+            item = retry_conflicts(lambda: self._table.update(**update), self._sleep)
+        except ConditionFailedError:
+            return None
         return items.head_of(item)
 
 
@@ -168,9 +166,16 @@ class DynamoDBChannels(HeadChanges):
         raise ContentionError(retry_after=1)
 
     def update_channel(
-        self, channel_id: str, changes: Mapping[str, str | int], if_version: int | None
+        self,
+        channel_id: str,
+        changes: Mapping[str, str | int],
+        if_version: int | None,
+        by: Membership | None = None,
     ) -> Head | None:
-        """One UpdateItem: 1 write unit, and 2 for the index where a public channel is renamed."""
+        """One transaction and a GetItem: 4 write units and 1 read unit.
+
+        Where a public channel is renamed one UpdateItem more: 1 write unit, and 2 for the index.
+        """
         values = {":one": items.n(1)}
         names = {f"#{name}": name for name in changes}
         for name, value in changes.items():
@@ -180,8 +185,11 @@ class DynamoDBChannels(HeadChanges):
             condition += " AND version = :if_version"
             values[":if_version"] = items.n(if_version)
         sets = ", ".join(["version = version + :one", *(f"#{name} = :{name}" for name in changes)])
-        is_made = partial(Head.is_made_of, changes=changes, version=if_version)
-        head = self._change_head(channel_id, f"SET {sets}", condition, values, names, is_made)
+        update = _update_head(channel_id, f"SET {sets}", condition, values, names)
+        failed = transact(self._table, self._sleep, update, *stands(by))
+        head = self._head(channel_id, failed)
+        if failed is not None and not (head and _is_right(failed) and head.is_made_of(changes, if_version)):
+            return None
         # Also of a change that was made before: what was lost with its answer is the index's turn.
         if head and "name" in changes and head.kind is Kind.PUBLIC:
             self._reindex(head)
@@ -200,14 +208,38 @@ class DynamoDBChannels(HeadChanges):
             {"#name": "name"},
         )
 
-    def archive_channel(self, channel_id: str, now: int) -> None:
-        """One UpdateItem: 1 write unit, and 1 for the index."""
-        self._change_head(
+    def archive_channel(self, channel_id: str, now: int, by: Membership | None = None) -> bool:
+        """One transaction: 4 write units, 2 for whom no right is asked, and 1 for the index."""
+        update = _update_head(
             channel_id,
             "SET archived_at = :now, version = version + :one REMOVE pub, pubname",
             OPEN,
             {":now": items.n(now), ":one": items.n(1)},
         )
+        failed = transact(self._table, self._sleep, update, *stands(by))
+        return failed is None or (_is_right(failed) and bool(failed[0]))
+
+    def _head(self, channel_id: str, failed: Sequence[dict[str, Any] | None] | None) -> Head | None:
+        """The head after a transaction, which does not return it; if it was refused, as it came with the refusal."""
+        item = self._table.get(items.head_key(channel_id)) if failed is None else failed[0]
+        return items.head_of(item) if item else None
+
+
+def _is_right(failed: Sequence[dict[str, Any] | None]) -> bool:
+    """Whether a refused transaction that changes a head was not refused for want of a right."""
+    return all(each is None for each in failed[1:])
+
+
+def _update_head(
+    channel_id: str, change: str, condition: str, values: items.Item, names: Mapping[str, str] = NO_NAMES
+) -> dict[str, Any]:
+    update: dict[str, Any] = {
+        "Key": items.head_key(channel_id),
+        "UpdateExpression": change,
+        "ConditionExpression": condition,
+        "ExpressionAttributeValues": values,
+    }
+    return {"Update": update | ({"ExpressionAttributeNames": names} if names else {})}
 
 
 def _put(item: dict[str, Any]) -> dict[str, Any]:

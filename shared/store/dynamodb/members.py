@@ -9,14 +9,13 @@ from shared import keys
 from shared.errors import ContentionError
 from shared.model import Former, Member, Membership, Role
 from shared.store import items
-from shared.store.dynamodb.channels import ABSENT, OPEN, transact
+from shared.store.dynamodb.channels import ABSENT, OPEN, SAME_ROLE, stands, transact
 from shared.store.dynamodb.log import retry_conflicts
 from shared.store.dynamodb.table import ConditionFailedError
 
 if TYPE_CHECKING:
     from shared.store.dynamodb.table import Table
 
-SAME_ROLE: Final = "attribute_exists(pk) AND #role = :role"
 REMOVE_TRIES: Final = 10
 """Times that a member is removed: each but the first because a post of theirs was committed meanwhile."""
 
@@ -58,7 +57,7 @@ class DynamoDBMembers:
         put = {"Put": {"Item": items.membership_item(membership), "ConditionExpression": ABSENT}}
         owners = 1 if membership.role is Role.OWNER else 0
         count = _count(membership.channel_id, 1, owners, OPEN)
-        failed = transact(self._table, self._sleep, put, count, _no_later_former(membership), *_stands(by))
+        failed = transact(self._table, self._sleep, put, count, _no_later_former(membership), *stands(by))
         if failed is None:
             return membership
         standing, closed, former, *lost = failed
@@ -80,7 +79,7 @@ class DynamoDBMembers:
             }
         }
         count = _count(membership.channel_id, 0, owners, _keeps_an_owner(owners))
-        return transact(self._table, self._sleep, update, count, *_stands(by)) is None
+        return transact(self._table, self._sleep, update, count, *stands(by)) is None
 
     def remove_member(
         self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
@@ -95,7 +94,7 @@ class DynamoDBMembers:
         seen = membership
         for _ in range(REMOVE_TRIES):
             remember = {"Put": {"Item": items.former_item(seen)}}
-            failed = transact(self._table, self._sleep, _delete(seen), count, remember, *_stands(by))
+            failed = transact(self._table, self._sleep, _delete(seen), count, remember, *stands(by))
             if failed is None:
                 return True
             standing, is_last, *_ = failed
@@ -138,19 +137,6 @@ def _no_later_former(membership: Membership) -> dict[str, Any]:
             "ExpressionAttributeValues": {":tat": items.n(membership.tat)},
         }
     }
-
-
-def _stands(by: Membership | None) -> list[dict[str, Any]]:
-    """That who changes others' memberships still may; comes last, so that the reasons before it keep their places."""
-    if by is None:
-        return []
-    check = {
-        "Key": items.membership_key(by.channel_id, by.user_id),
-        "ConditionExpression": SAME_ROLE,
-        "ExpressionAttributeNames": {"#role": "role"},
-        "ExpressionAttributeValues": {":role": items.s(by.role)},
-    }
-    return [{"ConditionCheck": check}]
 
 
 def _delete(membership: Membership) -> dict[str, Any]:
