@@ -49,7 +49,7 @@ token: setup ## Print a token for the local API: make token USER=ada
 demo: setup ## Post real conversations to a running stack and read them back: make demo SOURCE=file-or-folder
 	@$(BIN)/python -m local.demo $(if $(SOURCE),"$$SOURCE")
 
-usage: .venv/.ready ## Redis commands, bytes and hit rate against the Upstash plan (ARGS=--cloudwatch: of a deployment)
+usage: .venv/.ready ## Redis commands, bytes and hit rate against the Upstash plan (ARGS="--cloudwatch --stack NAME": of a deployment)
 	@$(BIN)/python -m local.usage $(ARGS)
 
 capacity: .venv/.ready ## What so many users need and cost a month: make capacity USERS=100 ARGS="--plot cost.svg"
