@@ -20,7 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.clock import SharedClock
-from shared.connections import DroppedError
+from shared.connections import DroppedError, NotConnectedError
 from shared.meter import meter
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ class NoAnswerError(Exception):
     @property
     def code(self) -> str:
         """What stands in the log for the cause: the kind of exception, as its text may quote the request."""
-        return "NoAnswer" if self.__cause__ is None else type(self.__cause__).__name__
+        cause = self.__cause__
+        while isinstance(cause, NotConnectedError | DroppedError) and cause.__cause__:
+            cause = cause.__cause__
+        return "NoAnswer" if cause is None else type(cause).__name__
 
 
 class Client:

@@ -62,13 +62,13 @@ def aws_client(
     environ = os.environ if environ is None else environ
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
     given = url or environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or ""
+    if given and not _is_url(given):
+        raise SettingsError(f"{service}: {given!r} is no address, such as http://127.0.0.1:8000")
     address = given or _address(service, region)
     # An engine next door is reached without certificates or proxies, whatever else is set.
     is_plain = address.startswith("http://") or not any(map(environ.get, BOTO3_ONLY))
     if not (is_plain and region and address and all(map(environ.get, CREDENTIALS))):
         return _boto3_client(service, patience, given)
-    if not _is_url(address):
-        raise SettingsError(f"{service}: {address!r} is no address, such as http://127.0.0.1:8000")
     connections = Connections(address, patience.connect_ms / 1000, patience.read_ms / 1000)
     access_key, secret_key = map(environ.__getitem__, CREDENTIALS)
     credentials = Credentials(access_key, secret_key, environ.get("AWS_SESSION_TOKEN", ""))
