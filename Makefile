@@ -22,6 +22,8 @@ REQUIREMENTS := bootstrap runtime dev bench usual ministack sam artifact artifac
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
 TOKEN_USER := $(if $(filter command,$(origin USER)),$(USER),ada)
 export TOKEN_USER
+# So does STACK: a variable of the shell does not turn a local token into one of a deployment.
+TOKEN_STACK := $(if $(filter command,$(origin STACK)),$(STACK))
 # The other tools have nobody that they take for meant.
 TOOL_USER := $(if $(filter command,$(origin USER)),$(USER))
 CHANNEL ?=
@@ -43,13 +45,13 @@ bench-setup: .venv/.bench ## Install what the benchmarks compare with
 run: setup ## Start the local stack: DynamoDB, Redis, API; Ctrl-C stops it
 	@$(BIN)/python -m local --end-with-parent
 
-token: setup ## Print a token for the local API: make token USER=ada
-	@$(BIN)/python -m local.tokens "$$TOKEN_USER"
+token: $(if $(TOKEN_STACK),.venv/.ready,setup) ## Print a token: make token USER=ada; of a deployment's user pool with STACK=budgie
+	@$(BIN)/python -m $(if $(TOKEN_STACK),operators.token "$$TOKEN_USER" --stack "$(TOKEN_STACK)" $(ARGS),local.tokens "$$TOKEN_USER")
 
 demo: setup ## Post real conversations to a running stack and read them back: make demo SOURCE=file-or-folder
 	@$(BIN)/python -m local.demo $(if $(SOURCE),"$$SOURCE")
 
-usage: .venv/.ready ## Redis commands, bytes and hit rate against the Upstash plan (ARGS=--cloudwatch: of a deployment)
+usage: .venv/.ready ## Redis commands, bytes and hit rate against the Upstash plan (ARGS="--cloudwatch --stack NAME": of a deployment)
 	@$(BIN)/python -m local.usage $(ARGS)
 
 capacity: .venv/.ready ## What so many users need and cost a month: make capacity USERS=100 ARGS="--plot cost.svg"

@@ -13,12 +13,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Final
 
 from bench.capacity_chart import chart
 from bench.capacity_plan import Report, guide, of_trace, plan
 from bench.costs import Measured, measured
 from bench.report import table
-from bench.workload import Workload
+from bench.workload import BILLINGS, Workload
 from shared.plans import DAYS, GB, MIB, PLANS
 
 __all__ = ["Report", "Workload", "guide", "measured", "plan"]
@@ -28,41 +29,99 @@ def text(report: Report) -> str:
     """For a terminal."""
     daily = sum(report.requests.values()) / DAYS
     use, theirs = report.redis, guide(report.workload.users)
-    about = "measured" if report.is_measured else "beyond what was measured"
+    about = "measured" if report.is_measured else "beyond what was measured: at best to at worst"
+    units = [_span(report, lambda each, name=name: each.amounts[name], "{:,.0f}") for name in _UNITS]
     rows = [
         ("requests a day", f"{daily:,.0f}"),
         (
             "  of them " + ", ".join(report.requests),
             ", ".join(f"{n / DAYS:,.0f}" for n in report.requests.values()),
         ),
-        ("Redis commands a day", f"{use.commands_today:,} (the guide: {theirs['redis_commands_a_day']:,})"),
+        (
+            "Redis commands a day",
+            _span(report, lambda each: each.redis.commands_today, "{:,}")
+            + f" (the guide: {theirs['redis_commands_a_day']:,})",
+        ),
         (
             "Redis stored",
             f"{(use.stored_bytes or 0) / MIB:.1f} MB (the guide: {theirs['stored_bytes'] / 1e6:.0f} MB)",
         ),
-        ("Redis moved a month", f"{use.moved_bytes / GB:.2f} GB"),
+        ("Redis moved a month", _span(report, lambda each: each.redis.moved_bytes / GB, "{:.2f}") + " GB"),
         ("hit rate", f"{_percent(use.hit_rate)} (the guide: 80 to 90 %)"),
         (
             "DynamoDB units a month",
-            f"{report.amounts['read_units']:,.0f} read, {report.amounts['write_units']:,.0f} write",
+            f"{units[0]} read, {units[1]} write",
         ),
         (
             "Lambda GB-s a month",
-            f"{report.amounts['gb_seconds']:,.0f}, {report.amounts['cold_starts']:,.0f} cold starts",
+            f"{units[2]}, {units[3]} cold starts",
         ),
     ]
-    bill = [(name, f"{cost:.2f}") for name, cost in report.dollars.items()]
+    bill = [
+        (name, _span(report, lambda each, name=name: each.dollars[name], "{:.2f}")) for name in report.dollars
+    ]
+    whole = _span(report, lambda each: sum(each.dollars.values()), "{:.2f}")
     offers = [(name, _offer(report, name)) for name in PLANS]
-    shares = [(name, f"{used:.1%}", "" if used <= 1 else "exceeded") for name, used in report.quotas.items()]
+    shares = [
+        (
+            name,
+            _span(report, lambda each, name=name: each.quotas[name] * 100, "{:.1f}") + " %",
+            "" if used <= 1 else "exceeded",
+        )
+        for name, used in report.quotas.items()
+    ]
     return "\n\n".join(
         [
             table([f"{report.workload.users:,} users", about], rows),
-            table(["$ a month, AWS", ""], [*bill, ("all of AWS", f"{sum(report.dollars.values()):.2f}")])
-            + f"\n(DynamoDB's units on demand: {report.on_demand:.2f})",
+            table(["$ a month, AWS", ""], [*bill, ("all of AWS", whole)]) + f"\n({_billing(report)})",
             table(["$ a month, Redis on the plan", ""], offers),
             table(["of what is free", "used", ""], shares),
-            f"All of it, with the cheapest plan of today: ${report.least:,.2f} a month",
+            "All of it, with the cheapest plan of today: $"
+            + _span(report, lambda each: each.least, "{:,.2f}").replace(" to ", " to $")
+            + " a month",
+            _reading(report.workload),
         ]
+    )
+
+
+_UNITS: Final = ("read_units", "write_units", "gb_seconds", "cold_starts")
+
+
+def _span(report: Report, figure: Callable[[Report], float], form: str) -> str:
+    """A figure; beyond what was measured what it is at best and at worst, to two digits, as no more is known of it."""
+    if report.bounds is None:
+        return form.format(figure(report))
+    low, high = (_two_digits(figure(each)) for each in report.bounds)
+    return f"about {low}" if low == high else f"{low} to {high}"
+
+
+def _two_digits(number: float) -> str:
+    rounded = float(f"{number:.1e}")
+    return f"{rounded:,.0f}" if rounded >= 10 or rounded == 0 else f"{rounded:g}"  # noqa: PLR2004 - two digits
+
+
+def _billing(report: Report) -> str:
+    """How DynamoDB's units are paid for here, and what the other way would be."""
+    is_enough = report.quotas["DynamoDB 25/25"] <= 1
+    on_demand = _span(report, lambda each: each.on_demand, "{:.2f}")
+    if report.workload.table_billing == "on-demand":
+        other = "0.00" if is_enough else "too little: it would throttle"
+        return f"DynamoDB on demand, as the template deploys it: its units are {on_demand}; with TableBilling=always-free {other}"
+    if is_enough:
+        return f"DynamoDB with TableBilling=always-free; its units on demand, as the template deploys it, would be {on_demand}"
+    return "DynamoDB on demand: TableBilling=always-free is too little for this, and would throttle"
+
+
+def _reading(workload: Workload) -> str:
+    """How clients get news, which decides what a chat costs more than anything else."""
+    if workload.poll_seconds is None:
+        return (
+            f"Each session reads {workload.lists:g} lists and {workload.pages:g} pages, when something is opened, and does "
+            "not poll.\nWhat polling costs: --poll-seconds 3"
+        )
+    return (
+        f"Each session polls every {workload.poll_seconds:g} s for {workload.session_minutes:g} minutes; "
+        "without that: --push"
     )
 
 
@@ -116,8 +175,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m bench.capacity", description=main.__doc__)
     for name, default in asdict(Workload()).items():
+        if isinstance(default, str):
+            continue
         kind = int if isinstance(default, int) and name in {"users", "months_kept"} else float
         made.add_argument(f"--{name.replace('_', '-')}", type=_positive(kind), help=f"default: {default}")
+    made.add_argument(
+        "--table-billing", choices=BILLINGS, help=f"as the template's TableBilling; default: {BILLINGS[0]}"
+    )
     made.add_argument(
         "--push", dest="poll_seconds", action="store_const", const=None, help="no polling (the default)"
     )

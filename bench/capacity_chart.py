@@ -38,6 +38,11 @@ def _marks(found: Mapping[str, int]) -> dict[str, tuple[float, str]]:
 def costs(reports: Sequence[Report]) -> dict[str, list[Point]]:
     """AWS alone, and Redis by plan as far as the plan reaches."""
     found = {"AWS": [(float(each.workload.users), sum(each.dollars.values())) for each in reports]}
+    best = [
+        (float(each.workload.users), sum(each.bounds[0].dollars.values())) for each in reports if each.bounds
+    ]
+    if best:
+        found["AWS at best"] = best
     for name in PLANS:
         priced = [
             (float(each.workload.users), price) for each in reports if (price := each.plans[name]) is not None

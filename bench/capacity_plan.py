@@ -1,13 +1,14 @@
 """The arithmetic of ``bench.capacity``: a workload's requests, units, bytes, Redis commands, and dollars a month.
 
 Beyond what was measured, requests, units and bytes grow in proportion and every page and list is read uncached: an
-upper bound. Redis commands and cold starts follow containers, not requests: they go on growing as they did last.
+upper bound. Redis commands and cold starts follow containers, not requests: they go on growing as they did last. What
+it may come to at best and at worst stands in ``Report.bounds``: nobody can say that to the cent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final
 
@@ -40,12 +41,15 @@ class Report:
         requests: By kind.
         redis: What Redis is used for.
         amounts: What is priced, by name.
-        dollars: By service, Redis apart; DynamoDB at its always-free 25 units where they are enough, else on demand.
+        dollars: By service, Redis apart; DynamoDB on demand, or nothing where the workload says that the table has the
+            always-free 25 units and these are enough.
         on_demand: Dollars for DynamoDB's units if the table is on demand.
         plans: Dollars for Redis by Upstash plan; None where the plan does not allow it or has no public price.
         exceeded: Limits that are exceeded, by plan.
         quotas: Share of each free quota that is used; above 1 it is not enough.
         is_measured: Whether it lies within what was measured; else see this module.
+        bounds: Beyond that, the same at best (pages and lists are cached as well as at the most users that were
+            measured) and at worst (none is, and containers grow as the users do); None within.
     """
 
     workload: Workload
@@ -58,6 +62,7 @@ class Report:
     exceeded: dict[str, list[str]]
     quotas: dict[str, float]
     is_measured: bool
+    bounds: tuple[Report, Report] | None = None
 
     @property
     def least(self) -> float:
@@ -68,14 +73,19 @@ class Report:
 
 def plan(workload: Workload, known: Measured | None = None) -> Report:
     """What this workload needs and costs."""
-    return _Plan(workload, known or measured()).report()
+    known = known or measured()
+    report = _Plan(workload, known).report()
+    if report.is_measured:
+        return report
+    best, worst = (_Plan(workload, known, at).report() for at in ("best", "worst"))
+    return replace(report, bounds=(best, worst))
 
 
 class _Plan:
-    """One workload's arithmetic."""
+    """One workload's arithmetic; ``at`` its best or its worst beyond what was measured, or between."""
 
-    def __init__(self, workload: Workload, known: Measured) -> None:
-        self.workload, self.known = workload, known
+    def __init__(self, workload: Workload, known: Measured, at: str = "") -> None:
+        self.workload, self.known, self.at = workload, known, at
         # Users of the trace who would come as often: containers and Redis feel sessions, not accounts.
         self.users = round(workload.sessions_a_day / TRACE_SESSIONS, 6)
         self.heavier = (workload.message_bytes or known.message_bytes) / known.message_bytes
@@ -91,7 +101,7 @@ class _Plan:
             requests={kind: count * DAYS for kind, count in self.daily.items()},
             redis=redis,
             amounts=amounts,
-            dollars=_dollars(amounts, 0.0 if quotas["DynamoDB 25/25"] <= 1 else on_demand),
+            dollars=_dollars(amounts, 0.0 if self._is_table_free(quotas) else on_demand),
             on_demand=on_demand,
             plans={name: each.price(redis) for name, each in PLANS.items()},
             exceeded={name: list(each.exceeded(redis)) for name, each in PLANS.items()},
@@ -99,11 +109,14 @@ class _Plan:
             is_measured=self.is_measured,
         )
 
+    def _is_table_free(self, quotas: Mapping[str, float]) -> bool:
+        return self.workload.table_billing == "always-free" and quotas["DynamoDB 25/25"] <= 1
+
     def _each(self, kind: str, name: str, *, cached: bool = False) -> float:
         def figure(scale: Scale) -> float:
             return float(scale["kinds"][kind][name])
 
-        return self.known.averages(self.users, figure, figure if cached else None)
+        return self.known.averages(self.users, figure, figure if cached and self.at != "best" else None)
 
     def _read_units(self, kind: str) -> float:
         found = self._each(kind, "read_units", cached=True)
@@ -167,7 +180,8 @@ class _Plan:
         )
 
     def _day(self, name: str) -> float:
-        return self.known.grows(self.users, lambda scale: float(scale[name]))
+        grows = self.known.busiest if self.at == "worst" else self.known.grows
+        return grows(self.users, lambda scale: float(scale[name]))
 
     def _hit_rate(self) -> float | None:
         if not self.is_measured:
@@ -245,4 +259,11 @@ def of_trace(known: Measured) -> Workload:
     scale = known.scales[0]
     sessions = scale["users"] * TRACE_SESSIONS
     each = {kind: scale["kinds"][kind]["requests"] / sessions for kind in ("list", "page", "post")}
-    return Workload(scale["users"], lists=each["list"], pages=each["page"], posts=each["post"], months_kept=1)
+    return Workload(
+        scale["users"],
+        lists=each["list"],
+        pages=each["page"],
+        posts=each["post"],
+        months_kept=1,
+        table_billing="always-free",
+    )

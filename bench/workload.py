@@ -9,6 +9,8 @@ TRACE_MEMBERSHIPS: Final = 7.5
 """Channels of a user in ``bench.trace``: 5 to 10."""
 TRACE_SESSIONS: Final = 0.7 * 3
 """Sessions of a user a day in ``bench.trace``."""
+BILLINGS: Final = ("on-demand", "always-free")
+"""What ``TableBilling`` of the template may be, its default first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Workload:
         poll_seconds: Between two questions for news in an open session; None where news is pushed, or not awaited.
         session_minutes: How long a session that polls is open.
         months_kept: For how many months messages are stored.
+        table_billing: As the template's parameter ``TableBilling``, which is on demand unless somebody changes it.
     """
 
     users: int = 100
@@ -39,6 +42,7 @@ class Workload:
     poll_seconds: float | None = None
     session_minutes: float = 10
     months_kept: int = 12
+    table_billing: str = BILLINGS[0]
 
     @property
     def sessions_a_day(self) -> float:

@@ -22,6 +22,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from shared.machine import FILE as MACHINE_FILE
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 CACHE: Final = ROOT / ".local/artifacts"
 LAMBDA: Final = "aarch64-manylinux2014"
@@ -75,6 +77,12 @@ class Target:
         if not python:
             python = sys.executable if platform == LOCAL else find_python(environ)
         return cls(platform, python, environ.get("ARTIFACT_SEALED", "") not in {"", "0"})
+
+    @property
+    def machine(self) -> str:
+        """What the kernel there calls its kind of processor: `aarch64` or `x86_64`."""
+        name = os.uname().machine if self.platform == LOCAL else self.platform.partition("-")[0]
+        return {"linux": "x86_64"}.get(name, name)  # uv's name for that
 
     def requirements(self, function: str) -> str:
         """The name of the file of what a function needs."""
@@ -168,6 +176,7 @@ def assemble(
         copy = directory / place
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
+    (directory / MACHINE_FILE).write_text(f"{target.machine}\n", encoding="ascii")
     _compile(directory, sorted({place.split("/")[0] for place in files}), target)
     _settle(directory)
 

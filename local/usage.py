@@ -24,7 +24,8 @@ from shared.plans import DEFAULT, MIB, PLANS, Advice, Plan, Usage, advise, store
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 STATE: Final = ROOT / ".local"
-DIMENSIONS: Final = [{"Name": "service", "Value": "budgie"}]
+STACK: Final = "budgie"
+"""The stack whose metrics are asked for, as `samconfig.toml` calls it; --stack names another."""
 METRICS: Final = {
     "RedisCommands": "Sum",
     "RedisStoredBytes": "Maximum",
@@ -56,13 +57,13 @@ class Figures:
     usage: Usage
 
 
-def from_cloudwatch(client: CloudWatch, now: datetime) -> Figures:
+def from_cloudwatch(client: CloudWatch, now: datetime, stack: str = STACK) -> Figures:
     """The figures of a deployment: days begin at midnight UTC, as Upstash's do.
 
     The stored bytes are the functions' estimate: what they last read or wrote of the bundles.
     """
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    days = _by_day(client, today.replace(day=1), today + timedelta(days=1))
+    days = _by_day(client, stack, today.replace(day=1), today + timedelta(days=1))
     reads, hits = days["CacheReads"].get(today, 0), days["CacheHits"].get(today, 0)
     stored = days["RedisStoredBytes"]
     usage = Usage(
@@ -72,16 +73,19 @@ def from_cloudwatch(client: CloudWatch, now: datetime) -> Figures:
         hit_rate=hits / reads if reads else None,
         day_of_month=(now - today.replace(day=1)) / timedelta(days=1),
     )
-    return Figures("CloudWatch", usage)
+    return Figures(f"CloudWatch, stack {stack}", usage)
 
 
-def _by_day(client: CloudWatch, begin: datetime, end: datetime) -> dict[str, dict[datetime, float]]:
+def _by_day(
+    client: CloudWatch, stack: str, begin: datetime, end: datetime
+) -> dict[str, dict[datetime, float]]:
+    dimensions = [{"Name": "service", "Value": stack}]
     queries = [
         {
             "Id": name.lower(),
             "Label": name,
             "MetricStat": {
-                "Metric": {"Namespace": NAMESPACE, "MetricName": name, "Dimensions": DIMENSIONS},
+                "Metric": {"Namespace": NAMESPACE, "MetricName": name, "Dimensions": dimensions},
                 "Period": DAY_SECONDS,
                 "Stat": statistic,
             },
@@ -207,13 +211,13 @@ def _local(environ: Mapping[str, str], state: Path, url: str | None) -> Figures:
             raise NoUsageError(msg) from None
 
 
-def _cloudwatch(region: str | None) -> Figures:
+def _cloudwatch(region: str | None, stack: str) -> Figures:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         client = boto3.client("cloudwatch", region_name=region)
-        return from_cloudwatch(client, datetime.now(UTC))
+        return from_cloudwatch(client, datetime.now(UTC), stack)
     except (BotoCoreError, ClientError) as error:
         raise NoUsageError(f"CloudWatch: {error}") from None
 
@@ -227,7 +231,7 @@ def main(
         merged = read_environment(root, environ)
         plan = PLANS[options.plan or merged.get("UPSTASH_PLAN", "").strip() or DEFAULT]
         figures = (
-            _cloudwatch(options.region)
+            _cloudwatch(options.region, options.stack)
             if options.cloudwatch
             else _local(merged, root / STATE.name, options.url)
         )
@@ -251,6 +255,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--cloudwatch", action="store_true", help="of a deployment, with your AWS credentials"
     )
     parser.add_argument("--region", help="of the deployment, instead of your default one")
+    parser.add_argument("--stack", default=STACK, help=f"the deployment's stack (default: {STACK})")
     parser.add_argument("--url", help="the local Upstash endpoint, if `make run` had to take another port")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--check", action="store_true", help="end with 1 where it is time to act")

@@ -38,6 +38,12 @@ class BudgieError(Exception):
         return {"errors": self.errors} if self.errors else {}
 
 
+class MisconfiguredError(BudgieError):
+    """The service is not set up correctly; until its operators have corrected that, trying again does not help."""
+
+    code, status, retryable = "misconfigured", 500, False
+
+
 class MalformedRequestError(BudgieError):
     """The request's body is not the JSON that was announced."""
 

@@ -20,6 +20,18 @@ class Ledger:
         self._commands: Counter[str] = Counter()
         self._stored: dict[str, int] = {}
         self._is_news = False
+        self._misconfigured = False
+
+    def misconfigured(self) -> None:
+        """Notes that AWS refused something for a cause that lasts, such as a missing right."""
+        with self._lock:
+            self._misconfigured = True
+
+    def take_misconfigured(self) -> bool:
+        """Whether that was so since the last call."""
+        with self._lock:
+            found, self._misconfigured = self._misconfigured, False
+        return found
 
     def command(self, reason: str) -> None:
         """Notes a Redis command that is billed."""
@@ -52,6 +64,10 @@ class Meter:
     calls: int = 0
     conflicts: int = 0
     voids: int = 0
+    throttles: int = 0
+    """Calls, or parts of them, that DynamoDB throttled, of the table or an index, also those that were tried again."""
+    aws_error: str | None = None
+    """The code of the last call to AWS that failed; of one without an answer, the kind of exception."""
     redis_commands: int = 0
     tier: str = "none"
     hit_rate: float | None = None
@@ -62,18 +78,27 @@ class Meter:
     """Whether the request found Redis' circuit breaker open."""
     _lock: Lock = field(default_factory=Lock)
 
-    def charge(self, *, read: float = 0.0, write: float = 0.0, calls: int = 0, redis: int = 0) -> None:
-        """Adds units, calls and Redis commands; two threads may work on one request."""
+    def charge(
+        self, *, read: float = 0.0, write: float = 0.0, calls: int = 0, redis: int = 0, throttles: int = 0
+    ) -> None:
+        """Adds units, calls, Redis commands and throttles; two threads may work on one request."""
         with self._lock:
             self.read_units += read
             self.write_units += write
             self.calls += calls
             self.redis_commands += redis
+            self.throttles += throttles
 
     def command(self, reason: str) -> None:
         """A Redis command, charged to this request and entered in its container's ledger."""
         self.charge(redis=1)
         self.ledger.command(reason)
+
+    def failed(self, code: str, *, is_permanent: bool) -> None:
+        """A call to AWS failed, with this code; ``is_permanent`` if it will until somebody changes something."""
+        self.aws_error = code
+        if is_permanent:
+            self.ledger.misconfigured()
 
     def server_timing(self, milliseconds: float) -> str:
         """The ``Server-Timing`` header: ``total``, the tier, DynamoDB's units and Redis commands."""

@@ -7,12 +7,17 @@ from typing import Any, Final
 
 from shared.aws.client import Botocore, Client, NoAnswerError, ServiceError
 from shared.aws.connect import Patience, aws_client
+from shared.meter import meter
+from shared.telemetry import logger
 
 PATIENCE: Final = Patience(connect_ms=500, read_ms=1_000, attempts=2)
 
 
 class SecretUnavailableError(Exception):
-    """The secret could not be read. Says no more: AWS's own errors name accounts, roles and the parameter."""
+    """The secret could not be read. Says no more: AWS's own errors name accounts, roles and the parameter.
+
+    AWS's code stands in the log, in a line ``secret``.
+    """
 
 
 def parameter_reader(name: str, make_client: Callable[[], Any] | None = None) -> Callable[[], str]:
@@ -31,7 +36,10 @@ def parameter_reader(name: str, make_client: Callable[[], Any] | None = None) ->
         client = made if isinstance(made, Client) else Botocore(made)
         try:
             answer = client.get_parameter(Name=name, WithDecryption=True)
-        except (ServiceError, NoAnswerError):
+        except (ServiceError, NoAnswerError) as error:
+            is_permanent = isinstance(error, ServiceError) and error.is_permanent
+            meter().failed(error.code, is_permanent=is_permanent)
+            logger().error("secret", aws_error=error.code, is_permanent=is_permanent)
             raise SecretUnavailableError from None
         finally:
             client.close()

@@ -39,13 +39,14 @@ def services() -> Services:
 
     try:
         settings = Settings.from_env(os.environ)
+        client = dynamodb_client(settings)
     except SettingsError as error:
         # Every request fails until it is mended, and says only that something is wrong.
         logger().error("settings", detail=str(error))
         raise
     logger().setLevel(settings.log_level)
     clock = SharedClock()
-    store = DynamoDBStore(dynamodb_client(settings), settings.table_name, heard=clock.heard)
+    store = DynamoDBStore(client, settings.table_name, heard=clock.heard)
     if not settings.upstash_url:
         logger().info("cache", redis="off", tiers=["memory"])
     return compose(settings, store, clock.now, own=now_ms)

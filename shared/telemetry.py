@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 from shared.cache.metrics import HITS, OUTCOMES
-from shared.errors import BudgieError, ContentionError, RateLimitedError, every_error
+from shared.errors import BudgieError, ContentionError, MisconfiguredError, RateLimitedError, every_error
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from shared.meter import Meter
 
 SERVICE: Final = "budgie"
-"""The metrics' one dimension, ``service``."""
+"""The metrics' one dimension, ``service``, where ``POWERTOOLS_SERVICE_NAME`` does not say it: the template has the
+stack's name there, so that two stacks in a region have metrics of their own."""
 NAMESPACE: Final = "Budgie"
 BASIC: Final[Mapping[str, str]] = {
     "Latency": "Milliseconds",
@@ -37,8 +38,15 @@ BASIC: Final[Mapping[str, str]] = {
     "BreakerOpen": "Count",
     "Contention": "Count",
     "RateLimited": "Count",
+    "Misconfigured": "Count",
+    "Throttles": "Count",
 }
-"""Names and units: the ten that CloudWatch gives for nothing. API Gateway, Lambda and DynamoDB count the rest."""
+"""Names and units. API Gateway, Lambda and DynamoDB count the rest."""
+TROUBLE: Final = frozenset(
+    {"Crashes", "BreakerOpen", "Contention", "RateLimited", "Misconfigured", "Throttles"}
+)
+"""Those that only requests in trouble write. CloudWatch gives ten metrics for nothing and bills each further one by the
+hours that it had a value in, so that an ordinary month has six."""
 REASONS: Final = ("get_pages", "get_channels", "put_pages", "put_channels")
 """Why a Redis command is sent."""
 
@@ -59,6 +67,12 @@ FULL: Final[Mapping[str, str]] = {
 
 
 @cache
+def service() -> str:
+    """This deployment's name: of its metrics, and in each line."""
+    return os.environ.get("POWERTOOLS_SERVICE_NAME", "").strip() or SERVICE
+
+
+@cache
 def logger() -> Logger:
     """The log: one JSON object a line."""
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - reads the environment when it is made
@@ -67,7 +81,7 @@ def logger() -> Logger:
 
     # As Powertools would choose, which does not take an empty variable for none.
     level = os.environ.get("POWERTOOLS_LOG_LEVEL") or os.environ.get("LOG_LEVEL") or "INFO"
-    return Logger(service=SERVICE, level=level, logger_formatter=LineFormatter())
+    return Logger(service=service(), level=level, logger_formatter=LineFormatter())
 
 
 def warm_up() -> None:
@@ -98,6 +112,7 @@ def values(
     code: str | None,
     commands: Mapping[str, int],
     stored: int | None,
+    misconfigured: bool = False,
     detailed: bool,
 ) -> dict[str, float]:
     """A request's metrics; what is 0 is left out, for CloudWatch takes what is missing as that.
@@ -109,6 +124,7 @@ def values(
         code: its error's.
         commands: Redis commands by reason that no request has reported yet.
         stored: bytes in Redis, where something new is known of them.
+        misconfigured: whether AWS refused something for a cause that lasts, which no request has reported yet.
         detailed: all of ``FULL``, not only ``BASIC``.
     """
     found: dict[str, float] = {
@@ -121,6 +137,9 @@ def values(
         "BreakerOpen": meter.breaker_open,
         "Contention": code == ContentionError.code,
         "RateLimited": code == RateLimitedError.code,
+        # A setting that cannot be used is found before AWS is asked for anything.
+        "Misconfigured": misconfigured or code == MisconfiguredError.code,
+        "Throttles": meter.throttles,
     }
     if detailed:
         found |= _details(meter, code, commands)
@@ -149,7 +168,7 @@ def directive(found: Mapping[str, float]) -> str:
 def _directives(names: tuple[str, ...]) -> str:
     """As Powertools writes it; once, as few sets of names ever come up."""
     metrics = {name: {"Unit": FULL[name], "Value": 1} for name in names}
-    made = _serializer().serialize_metric_set(metrics, {"service": SERVICE}, {})
+    made = _serializer().serialize_metric_set(metrics, {"service": service()}, {})
     return json.dumps(made["_aws"]["CloudWatchMetrics"], separators=(",", ":"))
 
 
@@ -160,4 +179,4 @@ def _serializer() -> AmazonCloudWatchEMFProvider:
     )
 
     # It is given all that it writes: requests at the same time (locally) share nothing in it.
-    return AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=SERVICE)
+    return AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=service())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -24,11 +24,21 @@ COMMIT: Final = Commit(CHANNEL, "ada", [ENTRY], 0, 1, True, Receipt("key", b"has
 
 
 class Call(NamedTuple):
-    """One thing that DynamoDB must allow: an IAM action on the table or an index, for one partition key."""
+    """One thing that DynamoDB must allow: an IAM action on the table or an index, for one partition key.
+
+    ``together`` has the partition keys of all items of the same request, of a batch or a transaction. AWS does not say
+    whether ``dynamodb:LeadingKeys`` holds these or the one item's, so a policy must be right either way.
+    """
 
     action: str
     resource: str
     key: str
+    together: frozenset[str] = frozenset()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Everything that ``dynamodb:LeadingKeys`` may come to hold."""
+        return self.together | {self.key}
 
 
 SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
@@ -104,8 +114,9 @@ class NotingClient:
 
     def batch_get_item(self, *, RequestItems: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
         """Nothing is there."""
-        for key in RequestItems[TABLE]["Keys"]:
-            self._note("BatchGetItem", key)
+        wanted = RequestItems[TABLE]["Keys"]
+        for key in wanted:
+            self._note("BatchGetItem", key, wanted)
         return {"Responses": {}}
 
     def query(self, **arguments: Any) -> dict[str, Any]:
@@ -136,14 +147,16 @@ class NotingClient:
 
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
         """IAM asks for the right to each part: there is no action for the whole."""
-        for write in TransactItems:
-            ((kind, arguments),) = write.items()
+        parts = [part for write in TransactItems for part in write.items()]
+        touched = [arguments.get("Key") or arguments["Item"] for _, arguments in parts]
+        for (kind, _), key in zip(parts, touched, strict=True):
             action = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
-            self._note(action, arguments.get("Key") or arguments["Item"])
+            self._note(action, key, touched)
         return {}
 
-    def _note(self, action: str, key: dict[str, Any]) -> None:
-        self.calls.add(Call(f"dynamodb:{action}", TABLE, key["pk"]["S"]))
+    def _note(self, action: str, key: dict[str, Any], together: Sequence[dict[str, Any]] = ()) -> None:
+        keys = frozenset(each["pk"]["S"] for each in together)
+        self.calls.add(Call(f"dynamodb:{action}", TABLE, key["pk"]["S"], keys))
 
 
 @cache

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,7 +54,7 @@ FIELDS: Final = frozenset(
             "read_units",
         ),
         *("write_units", "calls", "conflicts", "voids", "redis_commands", "redis", "request_id", "trace"),
-        "api_request_id",
+        *("api_request_id", "aws_error"),
     }
 )
 """Of a request's line, besides what every line has and the metrics; seen in `tests/web/test_telemetry.py`."""
@@ -104,18 +107,19 @@ def alarm_metrics(alarm: Document) -> Iterator[tuple[Metric, list[Document]]]:
             yield (metric["Namespace"], metric["MetricName"]), metric.get("Dimensions", [])
 
 
-def dashboard(document: Document) -> Document:
+def dashboard(document: Document, stack: str = "budgie") -> Document:
     """The dashboard's body, with names for what only a deployment knows."""
     (properties,) = resources(document, "AWS::CloudWatch::Dashboard").values()
     text, values = properties["DashboardBody"]["Fn::Sub"]
     names = dict.fromkeys(values, "1") | {"HttpApi": "api", "Table": "table", "UpstashPlan": "free"}
+    names["AWS::StackName"] = stack
     body: Document = json.loads(str(Resolver(names).resolve({"Fn::Sub": text})))
     return body
 
 
-def dashboard_metrics(document: Document) -> list[tuple[Metric, list[str]]]:
+def dashboard_metrics(document: Document, stack: str = "budgie") -> list[tuple[Metric, list[str]]]:
     """What the dashboard shows, with its dimensions."""
-    rows = [row for widget in dashboard(document)["widgets"] for row in widget["properties"]["metrics"]]
+    rows = [row for widget in dashboard(document, stack)["widgets"] for row in widget["properties"]["metrics"]]
     plain = [[each for each in row if isinstance(each, str)] for row in rows]
     return [((row[0], row[1]), row[2:]) for row in plain if row]
 
@@ -239,11 +243,72 @@ def test_our_metrics_are_asked_for_as_they_are_emitted() -> None:
     for alarm in alarms(TEMPLATE).values():
         for (namespace, _), dimensions in alarm_metrics(alarm):
             if namespace == telemetry.NAMESPACE:
-                assert dimensions == [{"Name": "service", "Value": telemetry.SERVICE}]
-    for (namespace, _), names in dashboard_metrics(TEMPLATE):
+                assert dimensions == [{"Name": "service", "Value": {"Ref": "AWS::StackName"}}]
+    for (namespace, _), names in dashboard_metrics(TEMPLATE, "of-a-team"):
         if namespace == telemetry.NAMESPACE:
-            assert names == ["service", telemetry.SERVICE]
+            assert names == ["service", "of-a-team"]
     assert telemetry.NAMESPACE == NAMESPACE
+
+
+def test_two_stacks_in_a_region_have_metrics_of_their_own() -> None:
+    """Functions emit under the name of their stack, which alarms, dashboard and `make usage` ask for."""
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
+    code = (
+        "from shared.telemetry import directive, logger; import json\n"
+        "logger().info('request', fields={'Latency': 1}, directive=directive({'Latency': 1}))"
+    )
+    for given, name in (("of-a-team", "of-a-team"), ("", telemetry.SERVICE)):
+        ended = subprocess.run(  # noqa: S603 - our own interpreter and code
+            [sys.executable, "-c", code],
+            env=os.environ | {"POWERTOOLS_SERVICE_NAME": given},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        line = json.loads(ended.stdout)
+        assert line["service"] == name
+        assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+
+
+def test_no_name_of_a_stack_is_written_into_the_template() -> None:
+    """What has a name of its own begins with its stack's, so that another stack can stand beside it."""
+    for name, each in TEMPLATE["Resources"].items():
+        for key in ("LogGroupName", "DashboardName", "Name"):
+            if key in each["Properties"]:
+                assert "${AWS::StackName}" in str(each["Properties"][key]), name
+
+
+def test_slow_answers_are_seen_however_few_there_are() -> None:
+    """CloudWatch takes a p99 of less than 1,000 requests a period for too few to judge, unless it is told otherwise."""
+    percentiles = [each for each in alarms(TEMPLATE).values() if "ExtendedStatistic" in each]
+    assert percentiles
+    assert {each["EvaluateLowSampleCountPercentile"] for each in percentiles} == {"evaluate"}
+
+
+def test_throttles_of_an_index_are_seen() -> None:
+    """By the functions' own metric always; with `full` by DynamoDB's, which has them under the index's name alone."""
+    assert ("Budgie", "Throttles") in watched_metrics("TableThrottlesAlarm")
+    table = TEMPLATE["Resources"]["Table"]["Properties"]
+    indexes = {each["IndexName"] for each in table["GlobalSecondaryIndexes"]}
+    dimensions = [
+        ({each["Name"]: each["Value"] for each in found}, metric)
+        for metric, found in alarm_metrics(alarms(TEMPLATE)["IndexThrottlesAlarm"])
+    ]
+    wanted = [
+        ({"TableName": {"Ref": "Table"}, "GlobalSecondaryIndexName": index}, ("AWS/DynamoDB", name))
+        for index in sorted(indexes)
+        for name in ("ReadThrottleEvents", "WriteThrottleEvents")
+    ]
+    assert dimensions == wanted
+    shown = {tuple(names) for (_, name), names in dashboard_metrics(TEMPLATE) if "ThrottleEvents" in name}
+    of_indexes = {("TableName", "table", "GlobalSecondaryIndexName", index) for index in indexes}
+    assert shown == {("TableName", "table")} | of_indexes
+
+
+def watched_metrics(name: str) -> list[Metric]:
+    """The metrics of an alarm."""
+    return [metric for metric, _ in alarm_metrics(alarms(TEMPLATE)[name])]
 
 
 def test_alarms_and_dashboard_need_no_detail() -> None:
@@ -256,10 +321,14 @@ def test_alarms_and_dashboard_need_no_detail() -> None:
 
 
 def test_it_is_free() -> None:
-    """Ten alarm metrics, ten metrics, a dashboard of at most 50."""
-    watched = [metric for each in alarms(TEMPLATE).values() for metric, _ in alarm_metrics(each)]
-    assert len(watched) <= FREE
-    assert len(telemetry.BASIC) <= FREE
+    """Ten alarm metrics, ten metrics while nothing is wrong, a dashboard of at most 50, unless more is asked for."""
+    always = [
+        name for name in alarms(TEMPLATE) if TEMPLATE["Resources"][name].get("Condition") != "WatchesIndexes"
+    ]
+    assert len([metric for name in always for metric in watched_metrics(name)]) <= FREE
+    assert TEMPLATE["Conditions"]["WatchesIndexes"] == {"Fn::Equals": [{"Ref": "MetricsDetail"}, "full"]}
+    assert TEMPLATE["Parameters"]["MetricsDetail"]["Default"] == "basic"
+    assert len(set(telemetry.BASIC) - telemetry.TROUBLE) <= FREE
     assert len(dashboard_metrics(TEMPLATE)) <= FREE_DASHBOARD_METRICS
 
 

@@ -92,7 +92,7 @@ def _allows(statement: Statement, need: Call) -> bool:
     return (
         need.action in _list(statement["Action"])
         and need.resource in _list(statement["Resource"])
-        and any(fnmatchcase(need.key, pattern) for pattern in _patterns(statement))
+        and all(any(fnmatchcase(key, pattern) for pattern in _patterns(statement)) for key in need.keys)
     )
 
 
@@ -110,7 +110,8 @@ def _too_wide(statements: list[Statement], needs: set[Call]) -> Iterator[str]:
     """What is done in one kind of partition alone must say so."""
     for each in statements:
         for action in _list(each["Action"]):
-            kinds = {need.key[:2] for need in needs if _allows(each, need) and need.action == action}
+            allowed = [need for need in needs if _allows(each, need) and need.action == action]
+            kinds = {key[:2] for need in allowed for key in need.keys}
             if _patterns(each) == ["*"] and kinds in ({"C#"}, {"U#"}):
                 yield f"{action} for {kinds} without a condition"
 
@@ -169,6 +170,25 @@ def test_a_condition_that_is_gone_or_wrong_is_found(function: str) -> None:
             mutant = statements_of(function)
             mutant[at]["Condition"]["ForAllValues:StringLike"][LEADING_KEYS] = ["X#*"]
             assert "lacks" in "\n".join(_found(function, mutant))
+
+
+def test_a_condition_that_holds_for_a_part_of_a_transaction_alone_is_found() -> None:
+    """Where `dynamodb:LeadingKeys` has the keys of all its items, a post would be refused."""
+    mutant = statements_of("post_message")
+    entries_alone = {"ForAllValues:StringLike": {LEADING_KEYS: ["C#*"]}}
+    for each in mutant:
+        if "dynamodb:PutItem" in _list(each["Action"]):
+            each["Condition"] = entries_alone
+    assert any(each.startswith("lacks") and "PutItem" in each for each in _found("post_message", mutant))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_policies_name_their_version(function: str) -> None:
+    """Without one IAM takes them for those of 2008, in which later additions to the language do not exist."""
+    name = "".join(word.capitalize() for word in function.split("_")) + "Function"
+    for policy in TEMPLATE["Resources"][name]["Properties"]["Policies"]:
+        assert list(policy) == ["Version", "Statement"]
+        assert policy["Version"] == "2012-10-17"
 
 
 def _found(function: str, statements: list[Statement]) -> list[str]:

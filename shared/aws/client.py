@@ -20,7 +20,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.clock import SharedClock
-from shared.connections import DroppedError
+from shared.connections import DroppedError, NotConnectedError
+from shared.meter import meter
 
 if TYPE_CHECKING:
     from shared.aws.signing import Signer
@@ -39,6 +40,13 @@ UNTIMELY: Final = frozenset({"InvalidSignatureException", "RequestExpired", "Req
 """Refusals of a signature that is more than 5 minutes old or ahead; the next try is signed by the service's time."""
 PASSING: Final = THROTTLES | UNTIMELY | {"TransactionInProgressException"}
 """Refusals that a later try may not meet."""
+TEMPORARY: Final = PASSING - {"InvalidSignatureException"} | {
+    *("ExpiredTokenException", "ReplicatedWriteConflictException", "RequestTimeoutException"),
+    *("InternalServerError", "InternalFailure", "InternalServerException", "ServiceUnavailable"),
+}
+"""Refusals that do not mean that something is set up wrongly, where this try was the last one. A signature that is
+refused although it was made by the service's own time was made with a wrong key; credentials that have expired are
+this container's alone."""
 BACKOFF_SECONDS: Final = 0.05
 """The first wait is up to this, each further one up to twice the one before."""
 RESERVE: Final = 20.0
@@ -51,12 +59,35 @@ class ServiceError(Exception):
     """The service refused; ``response`` is as botocore's ``ClientError`` has it."""
 
     def __init__(self, response: dict[str, Any]) -> None:
-        super().__init__(response["Error"]["Code"])
+        self.code: str = response["Error"]["Code"]
+        super().__init__(self.code)
         self.response = response
+
+    @property
+    def status(self) -> int:
+        """The HTTP status; 400 where a test's double of botocore says none."""
+        return int(self.response.get("ResponseMetadata", {}).get("HTTPStatusCode", HTTPStatus.BAD_REQUEST))
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether every later request would meet it too, until somebody corrects rights, names or settings.
+
+        AWS refuses with 4xx what it would refuse again: no such table or parameter, no right to it or to its key, unknown
+        credentials, a request that is not valid. Only what is listed in ``TEMPORARY`` passes by itself.
+        """
+        return self.status < HTTPStatus.INTERNAL_SERVER_ERROR and self.code not in TEMPORARY
 
 
 class NoAnswerError(Exception):
     """Nothing came back that could be understood; whether it was done is not known."""
+
+    @property
+    def code(self) -> str:
+        """What stands in the log for the cause: the kind of exception, as its text may quote the request."""
+        cause = self.__cause__
+        while isinstance(cause, NotConnectedError | DroppedError) and cause.__cause__:
+            cause = cause.__cause__
+        return "NoAnswer" if cause is None else type(cause).__name__
 
 
 class Client:
@@ -105,6 +136,7 @@ class Client:
             try:
                 answer = self._once(operation, body)
             except (ServiceError, NoAnswerError) as error:
+                _count(error)
                 if not _may_pass(error) or attempt == self._attempts or not self._budget.spend():
                     raise
                 self._sleep(random.uniform(0, BACKOFF_SECONDS * 2 ** (attempt - 1)))  # noqa: S311 - spreads retries
@@ -165,15 +197,28 @@ class Botocore:
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
         """The operation of that name."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only where it is used
+        from botocore import exceptions  # noqa: PLC0415 - only where it is used
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415 - as above
+
+        # What the network or the service's answer is to blame for. All else that botocore raises was found out before
+        # anything was sent: no credentials, no region, a parameter that cannot be.
+        unanswered = (
+            *(exceptions.HTTPClientError, exceptions.ConnectionError, exceptions.IncompleteReadError),
+            *(exceptions.CredentialRetrievalError, exceptions.MetadataRetrievalError),
+            *(exceptions.ChecksumError, ResponseParserError),
+        )
 
         def call(**arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as botocore takes it
             try:
                 answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
-            except ClientError as error:
-                raise ServiceError(dict(error.response)) from error
-            except BotoCoreError as error:
+            except exceptions.ClientError as error:
+                refused = ServiceError(dict(error.response))
+                _count(refused)
+                raise refused from error
+            except unanswered as error:
                 raise NoAnswerError from error
+            except exceptions.BotoCoreError as error:
+                raise ServiceError({"Error": {"Code": type(error).__name__, "Message": ""}}) from error
             return answer
 
         return call
@@ -183,8 +228,13 @@ def _may_pass(error: ServiceError | NoAnswerError) -> bool:
     """Whether another try may go better: as botocore's standard mode has it."""
     if isinstance(error, NoAnswerError):
         return True
-    status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return error.response["Error"]["Code"] in PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return error.code in PASSING or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _count(error: ServiceError | NoAnswerError) -> None:
+    """Charges the request with a call that was throttled, also where the next try goes well."""
+    if isinstance(error, ServiceError) and error.code in THROTTLES:
+        meter().charge(throttles=1)
 
 
 def _understood(response: HTTPResponse, raw: bytes) -> dict[str, Any]:

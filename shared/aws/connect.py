@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from shared.aws.client import Client
 from shared.aws.signing import Credentials, Signer
 from shared.connections import Connections
+from shared.settings import SettingsError
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -53,10 +55,15 @@ def aws_client(
         patience: of each call.
         environ: AWS's variables; the process's if None.
         url: where it is; as AWS's variables say if empty.
+
+    Raises:
+        SettingsError: no client can be made of these.
     """
     environ = os.environ if environ is None else environ
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
     given = url or environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or ""
+    if given and not _is_url(given):
+        raise SettingsError(f"{service}: {given!r} is no address, such as http://127.0.0.1:8000")
     address = given or _address(service, region)
     # An engine next door is reached without certificates or proxies, whatever else is set.
     is_plain = address.startswith("http://") or not any(map(environ.get, BOTO3_ONLY))
@@ -73,9 +80,17 @@ def _address(service: str, region: str) -> str:
     return f"https://{service}.{region}.amazonaws.com" if _REGION.match(region) else ""
 
 
+def _is_url(address: str) -> bool:
+    try:
+        return bool(urlsplit(address).hostname) and urlsplit(address).scheme in {"http", "https"}
+    except ValueError:
+        return False
+
+
 def _boto3_client(service: str, patience: Patience, url: str) -> Any:  # noqa: ANN401 - as above
     import boto3  # noqa: PLC0415 - a third of a second, where nothing less will do
     from botocore.config import Config  # noqa: PLC0415 - as above
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
 
     config = Config(
         connect_timeout=patience.connect_ms / 1000,
@@ -84,4 +99,7 @@ def _boto3_client(service: str, patience: Patience, url: str) -> Any:  # noqa: A
         max_pool_connections=32,
     )
     make: Any = boto3.client
-    return make(service, endpoint_url=url or None, config=config)
+    try:
+        return make(service, endpoint_url=url or None, config=config)
+    except (BotoCoreError, ValueError) as error:  # no region, no such profile, an address that is none
+        raise SettingsError(f"AWS's own variables: {error}") from error

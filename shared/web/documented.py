@@ -8,6 +8,7 @@ from shared.errors import (
     BudgieError,
     ContentionError,
     MalformedRequestError,
+    MisconfiguredError,
     PayloadTooLargeError,
     StoreThrottledError,
     StoreUnavailableError,
@@ -22,6 +23,7 @@ ANYWHERE: Final = (MalformedRequestError, PayloadTooLargeError, ValidationFailed
 COMMON: Final = (
     *ANYWHERE,
     UnauthenticatedError,
+    MisconfiguredError,
     StoreUnavailableError,
     StoreThrottledError,
 )

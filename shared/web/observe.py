@@ -123,6 +123,7 @@ class Observed:
             code=code,
             commands=commands,
             stored=stored,
+            misconfigured=self._ledger.take_misconfigured(),
             detailed=is_detailed(),
         )
         fields = {
@@ -132,6 +133,7 @@ class Observed:
             "user": user_hash(user_of(event)),
             "status": status,
             "code": code,
+            "aws_error": meter.aws_error,
             "ms": ms,
             "cold": self._cold,
             **_costs(meter),

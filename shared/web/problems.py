@@ -12,10 +12,12 @@ from starlette.exceptions import HTTPException
 from shared.errors import (
     BudgieError,
     MethodNotAllowedError,
+    MisconfiguredError,
     RouteNotFoundError,
     ValidationFailedError,
 )
 from shared.messages import dumps
+from shared.settings import SettingsError
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_ERRORS: Final = 20
@@ -52,6 +54,8 @@ def told(error: Exception) -> BudgieError | None:
         return ValidationFailedError(
             errors=[{"field": _field(each["loc"]), "detail": each["msg"]} for each in found]
         )
+    if isinstance(error, SettingsError):  # Which one, ``services`` has logged: clients have no use for it.
+        return MisconfiguredError()
     if isinstance(error, HTTPException):  # Starlette's own: no route, another method.
         return {404: RouteNotFoundError, 405: MethodNotAllowedError}.get(error.status_code, BudgieError)()
     return None

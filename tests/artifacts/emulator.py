@@ -40,10 +40,13 @@ class Emulator:
         route: any route of the function.
         variables: its environment.
         processes: what it is stopped by.
+        task: the artifact's folder, if not the one that was built.
     """
 
-    def __init__(self, route: Route, variables: Mapping[str, str], processes: Processes) -> None:
-        self._task = BUILT / route.function
+    def __init__(
+        self, route: Route, variables: Mapping[str, str], processes: Processes, task: Path | None = None
+    ) -> None:
+        self._task = task or BUILT / route.function
         self._port = ports.choose(0)
         addresses = [
             *("--runtime-interface-emulator-address", f"{ports.LOOPBACK}:{self._port}"),
@@ -64,19 +67,23 @@ class Emulator:
         return self._child.log.read_text(errors="replace")
 
     def invoke(self, made: dict[str, Any]) -> dict[str, Any]:
-        """The function's result. One at a time: two at once crash the emulator."""
-        connection = HTTPConnection(ports.LOOPBACK, self._port, timeout=30)
-        try:
-            connection.request("POST", INVOCATIONS, json.dumps(made))
-            text = connection.getresponse().read().decode()
-        finally:
-            connection.close()
+        """The function's result."""
+        text = self.send(made)
         try:
             result: dict[str, Any] = json.loads(text)
         except ValueError:  # its own errors are no JSON
             raise AssertionError(f"{text}\n{self.log}") from None
         assert "statusCode" in result, f"{text}\n{self.log}"
         return result
+
+    def send(self, made: dict[str, Any]) -> str:
+        """What comes back, a result or an error. One at a time: two at once crash the emulator."""
+        connection = HTTPConnection(ports.LOOPBACK, self._port, timeout=30)
+        try:
+            connection.request("POST", INVOCATIONS, json.dumps(made))
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
 
 
 def _environment(route: Route, task: Path) -> dict[str, str]:

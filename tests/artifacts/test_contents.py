@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import marshal
+import os
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from local import artifacts
 from local.artifacts import FIXED_TIME, LOCAL, NOISE, TASK_ROOT, Target
+from shared.machine import FILE as MACHINE_FILE
 from tests.artifacts.emulator import BUILT, ROOT
 from tests.reachable import FUNCTIONS, calls_of
 
@@ -74,6 +76,13 @@ def test_it_holds_its_own_handler_and_what_all_share(function: str) -> None:
     assert ours == {path.relative_to(ROOT).as_posix() for path in artifacts.sources(function)}
     assert f"functions/{function}/handler.py" in ours
     assert not [each for each in ours if each.startswith("shared/store/memory")]
+
+
+@pytest.mark.artifacts
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_it_says_what_it_was_built_for(function: str) -> None:
+    """As the kernel there calls it, for the function to compare when it starts."""
+    assert (artifact(function) / MACHINE_FILE).read_text().strip() == os.uname().machine
 
 
 @pytest.mark.artifacts

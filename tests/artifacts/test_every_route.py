@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -10,12 +11,17 @@ import pytest
 
 from local import template
 from local.artifacts import USES_REDIS
+from local.processes import Processes
 from local.routing import Routes
-from tests.artifacts.emulator import ROOT
+from shared.machine import FILE as MACHINE_FILE
+from tests.api import event
+from tests.artifacts.emulator import BUILT, ROOT, Emulator
 from tests.artifacts.tour import SECRET, Tour
 from tests.endpoint import TOKEN
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.api import Api
     from tests.artifacts.conftest import GatewayApi
     from tests.artifacts.emulator import EmulatedApi
@@ -53,6 +59,22 @@ def test_as_built_artifacts(emulated: EmulatedApi) -> None:
         assert lines, name
         assert TOKEN not in emulator.log
         assert SECRET not in emulator.log
+
+
+@pytest.mark.stack
+@pytest.mark.artifacts
+@pytest.mark.skipif(sys.platform != "linux", reason="the emulator is a program for Linux")
+def test_an_artifact_for_another_machine_says_so(tmp_path: Path) -> None:
+    """Its function does not start, and the log has the sentence that says what to do."""
+    route = next(route for route in ROUTES if route.path == "/v1/healthz")
+    shutil.copytree(BUILT / route.function, tmp_path / "artifact")
+    (tmp_path / "artifact" / MACHINE_FILE).write_text("m68k\n")
+    with Processes(tmp_path / "run") as processes:
+        emulator = Emulator(route, {}, processes, tmp_path / "artifact")
+        answer = emulator.send(event("GET", "/v1/healthz"))
+        assert "statusCode" not in answer
+        assert "built for m68k" in emulator.log
+        assert "manylinux2014 sam build" in emulator.log
 
 
 def _lines(log: str) -> list[dict[str, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from bench import allowances, capacity_chart, prices
 from bench.capacity import Workload, free_tier, guide, main, measured, plan
 from bench.capacity_plan import MOST_STORED
 from bench.costs import MEASURED, Measured
+from bench.workload import BILLINGS
+from local.intrinsics import parse
 from shared.plans import DAYS, PLANS
 
 HUNDRED = Workload(users=100)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def scale(users: int, commands: int, page_units: float) -> dict[str, Any]:
@@ -156,11 +160,66 @@ def test_more_channels_make_lists_dearer() -> None:
 
 def test_the_table_is_free_until_its_busiest_minutes_are_too_busy() -> None:
     """Below 15 units a second over 300 s the always-free table serves; above, it is priced on demand."""
-    free, paid = plan(HUNDRED, KNOWN), plan(Workload(users=10_000), KNOWN)
+    free, paid = (
+        plan(Workload(users=users, table_billing="always-free"), KNOWN) for users in (100, 10_000)
+    )
     assert free.quotas["DynamoDB 25/25"] <= 1
     assert free.dollars["DynamoDB"] == 0
     assert paid.quotas["DynamoDB 25/25"] > 1
     assert paid.dollars["DynamoDB"] >= paid.on_demand > 0
+
+
+def test_the_table_is_priced_as_the_template_deploys_it() -> None:
+    """On demand, unless the always-free units are asked for."""
+    parameter = parse((ROOT / "template.yaml").read_text())["Parameters"]["TableBilling"]
+    assert Workload().table_billing == parameter["Default"]
+    assert list(BILLINGS) == parameter["AllowedValues"]
+    report = plan(HUNDRED, KNOWN)
+    assert report.dollars["DynamoDB"] == pytest.approx(report.on_demand)
+    assert report.on_demand > 0
+
+
+def test_within_what_was_measured_there_is_one_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    """To the cent, with how clients read, which decides it."""
+    assert plan(HUNDRED).bounds is None
+    assert main(["--users", "100"]) == 0
+    said = capsys.readouterr().out
+    assert "All of it, with the cheapest plan of today: $0.22 a month" in said
+    assert "does not poll" in said
+    assert main(["--users", "100", "--poll-seconds", "3"]) == 0
+    assert "Each session polls every 3 s for 10 minutes" in capsys.readouterr().out
+
+
+def test_beyond_what_was_measured_there_is_a_range(capsys: pytest.CaptureFixture[str]) -> None:
+    """From all cached as at the most users that were measured to nothing cached, in two digits and without cents."""
+    report = plan(Workload(users=1_000_000))
+    assert report.bounds is not None
+    best, worst = report.bounds
+    for name, cost in report.dollars.items():
+        assert best.dollars[name] <= cost * 1.000001
+        assert cost <= worst.dollars[name] * 1.000001
+    assert best.least < worst.least
+    assert best.redis.commands_today < worst.redis.commands_today
+    assert main(["--users", "1000000"]) == 0
+    said = capsys.readouterr().out
+    total = re.search(r"cheapest plan of today: \$([\d,]+) to \$([\d,]+) a month", said)
+    assert total
+    for figure in total.groups():
+        assert re.fullmatch(r"[1-9]\d0*", figure.replace(",", ""))
+    bill = said.partition("$ a month, AWS")[2].partition("$ a month, Redis")[0]
+    assert not re.search(r"\d\.\d\d\b", bill), "no cents"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/deploying.md", "docs/operations.md"])
+def test_what_a_hundred_users_cost_is_said_as_the_planner_says_it(page: str) -> None:
+    """With how they read, and how the table is billed."""
+    text = " ".join((ROOT / page).read_text().split())
+    for polls, words in ((None, "when something is opened"), (3.0, "poll every 3 s")):
+        for billing in BILLINGS:
+            report = plan(Workload(users=100, poll_seconds=polls, table_billing=billing))
+            assert f"${report.least:.2f}" in text, (polls, billing)
+        assert words in text
+    assert "cost it nothing" not in text
 
 
 def test_every_plan_has_a_price_or_a_reason() -> None:

@@ -5,10 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+from botocore.parsers import ResponseParserError
 
 from shared.aws.client import THROTTLES
-from shared.errors import ContentionError, StoreThrottledError, StoreUnavailableError
+from shared.errors import (
+    ContentionError,
+    MisconfiguredError,
+    StoreThrottledError,
+    StoreUnavailableError,
+    UnavailableError,
+)
 from shared.meter import Meter, start_meter
 from shared.model import Head, Kind, Membership, Preview, Role
 from shared.store import items
@@ -257,17 +271,77 @@ def test_throttling_is_told_apart(code: str) -> None:
         ConnectTimeoutError(**ENDPOINT),
         ReadTimeoutError(**ENDPOINT),
         refusal("InternalServerError"),
-        refusal("AccessDeniedException"),
-        refusal("ResourceNotFoundException"),
+        refusal("ExpiredTokenException"),
+        ResponseParserError(),
     ],
 )
-def test_whatever_else_fails_is_unavailable(error: Exception) -> None:
+def test_what_may_pass_is_unavailable(error: Exception) -> None:
     """No botocore exception leaves the table, and each is kept as the cause."""
     with pytest.raises(StoreUnavailableError) as caught:
         Played(error).store.ping()
     assert caught.value.__cause__ is not None
     assert caught.value.__cause__.__cause__ is error
     assert caught.value.retry_after == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        *(
+            (refusal(code), code)
+            for code in (
+                *("AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException"),
+                *("ValidationException", "InvalidSignatureException", "IncompleteSignatureException"),
+                *("MissingAuthenticationTokenException", "SerializationException", "KMSAccessDeniedException"),
+                *("InaccessibleEncryptionKeyException", "NotHeardOfException"),
+            )
+        ),
+        (NoCredentialsError(), "NoCredentialsError"),
+        (NoRegionError(), "NoRegionError"),
+        (ParamValidationError(report="TableName"), "ParamValidationError"),
+    ],
+)
+def test_what_lasts_is_misconfigured(meter: Meter, error: Exception, code: str) -> None:
+    """Not to be tried again, and the request's line has AWS's code, which the client is not told."""
+    with pytest.raises(MisconfiguredError) as caught:
+        Played(error).store.ping()
+    assert (caught.value.status, caught.value.retryable) == (500, False)
+    assert code not in caught.value.detail
+    assert (meter.aws_error, meter.ledger.take_misconfigured()) == (code, True)
+
+
+@pytest.mark.parametrize(
+    "error", [refusal("ThrottlingException"), refusal("InternalServerError"), ReadTimeoutError(**ENDPOINT)]
+)
+def test_what_passes_has_its_cause_in_the_line_too(meter: Meter, error: Exception) -> None:
+    """A refusal's code or the kind of exception; no metric of what is set up wrongly."""
+    with pytest.raises(UnavailableError):
+        Played(error).store.ping()
+    assert meter.aws_error in {"ThrottlingException", "InternalServerError", "ReadTimeoutError"}
+    assert not meter.ledger.take_misconfigured()
+
+
+@pytest.mark.parametrize("code", ["ValidationError", "AccessDenied", "ItemCollectionSizeLimitExceeded"])
+def test_a_transaction_that_is_refused_for_good_is_misconfigured(meter: Meter, code: str) -> None:
+    """Whoever asked for it; a failed condition beside it says more."""
+    with pytest.raises(MisconfiguredError):
+        Played(cancelled("None", code)).store.commit(commitment(HEAD.channel_id, "ada", entry(1)))
+    with pytest.raises(MisconfiguredError):
+        Played(cancelled(code, "None")).store.add_member(MEMBERSHIP)
+    assert (meter.aws_error, meter.ledger.take_misconfigured()) == (code, True)
+    void = entry(1, None)
+    refused = cancelled("ConditionalCheckFailed", code, item=items.entry_item(HEAD.channel_id, void))
+    assert Played(refused).store.commit(commitment(HEAD.channel_id, "ada", entry(1))) == PositionTaken(void)
+
+
+def test_throttles_are_counted_wherever_they_are_met(meter: Meter) -> None:
+    """A call, keys left unprocessed, an item of a transaction: also where a later try goes well."""
+    with pytest.raises(StoreThrottledError):
+        Played(refusal("ThrottlingException")).store.head(HEAD.channel_id)
+    Played(_batch(left=KEYS[:1]), _batch(KEYS[0])).table.batch_get(KEYS[:1])
+    played = Played(cancelled("None", "ProvisionedThroughputExceeded"), {})
+    assert played.store.commit(commitment(HEAD.channel_id, "ada", entry(1))) == Committed()
+    assert meter.throttles == 3
 
 
 # --- units ---

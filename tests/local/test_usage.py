@@ -72,13 +72,16 @@ def test_cloudwatch_gives_today_and_the_month() -> None:
 def test_cloudwatch_is_asked_for_whole_days_of_this_month() -> None:
     """From midnight UTC of the first to the end of today, by the day, in our namespace."""
     client = FakeCloudWatch({})
-    from_cloudwatch(client, NOON)
+    from_cloudwatch(client, NOON, "of-a-team")
     (asked,) = client.asked
     assert (asked["StartTime"], asked["EndTime"]) == (TODAY.replace(day=1), TODAY + timedelta(days=1))
     metrics = [each["MetricStat"] for each in asked["MetricDataQueries"]]
     assert {each["Period"] for each in metrics} == {86_400}
     assert {each["Metric"]["Namespace"] for each in metrics} == {NAMESPACE} == {"Budgie"}
     assert {each["Metric"]["MetricName"]: each["Stat"] for each in metrics} == METRICS
+    assert all(
+        each["Metric"]["Dimensions"] == [{"Name": "service", "Value": "of-a-team"}] for each in metrics
+    )
 
 
 def test_a_deployment_without_requests_has_no_figures_but_zero() -> None:

@@ -75,6 +75,8 @@ def test_the_policy_of_erasure_is_what_it_needs() -> None:
     """Nothing is missing, nothing is too much; in a channel's partition nothing is ever put or deleted."""
     _, erasure = policies()
     assert findings(erasure, of_erasure()) == []
+    changes = {each for each in of_erasure() if re.search("Put|Delete", each.action)}
+    assert not [each for each in changes if each.key.startswith("C#")]
 
 
 def test_operators_act_by_no_members_right() -> None:

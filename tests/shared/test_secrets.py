@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from shared.cache.metrics import CacheMetrics
 from shared.cache.refusals import AUTH_OPEN_MS
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
+from shared.meter import start_meter
 from shared.secrets import SecretUnavailableError, parameter_reader
 from shared.settings import Settings, SettingsError
 from tests.artifacts.parameters import parameter_store
@@ -63,6 +64,22 @@ def test_what_aws_says_is_not_passed_on(failure: Exception) -> None:
         parameter_reader("/budgie/token", lambda: FakeSsm(failure))()
     assert str(caught.value) == ""
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "lasts"),
+    [
+        (FAILURES[0], "ParameterNotFound", True),
+        (FAILURES[1], "AccessDeniedException", True),
+        (FAILURES[2], "EndpointConnectionError", False),
+    ],
+)
+def test_what_aws_says_is_in_the_log(failure: Exception, code: str, lasts: object) -> None:
+    """The code alone, and a metric where it lasts: no name of a parameter, role or account."""
+    made = start_meter()
+    with pytest.raises(SecretUnavailableError):
+        parameter_reader("/budgie/token", lambda: FakeSsm(failure))()
+    assert (made.aws_error, made.ledger.take_misconfigured()) == (code, lasts)
 
 
 def test_without_a_token_redis_is_left_alone(clock: FakeClock) -> None:

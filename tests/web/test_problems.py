@@ -12,6 +12,7 @@ from shared.errors import (
     BudgieError,
     CommitUnknownError,
     ContentionError,
+    MisconfiguredError,
     StoreThrottledError,
     StoreUnavailableError,
     every_error,
@@ -163,7 +164,8 @@ def test_codes_are_unique_and_stable_words() -> None:
 def test_retryable_says_whether_repeating_may_help() -> None:
     """What is the caller's to change is not retryable; what passes by itself is."""
     for error in every_error():
-        assert error.retryable == (error.status in {429, 500, 503}), error
+        passes = error.status in {429, 500, 503} and error is not MisconfiguredError
+        assert error.retryable == passes, error
 
 
 def test_retry_after_is_in_whole_seconds() -> None:

@@ -16,9 +16,10 @@ from fastapi import Response
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.values import ChannelList
-from shared.errors import BudgieError, ContentionError, RateLimitedError
+from shared.errors import BudgieError, ContentionError, MisconfiguredError, RateLimitedError
 from shared.meter import Ledger, Meter, meter, start_meter
-from shared.telemetry import BASIC, FULL, NAMESPACE, directive, values
+from shared.settings import SettingsError
+from shared.telemetry import BASIC, FULL, NAMESPACE, TROUBLE, directive, values
 from shared.web.app import create_app, create_handler
 from shared.web.observe import trace_root
 from tests.api import event
@@ -74,6 +75,8 @@ def test_a_line_has_the_fields_that_queries_and_runbook_name(chat: Chat, log: Lo
     @app.get("/v1/healthz")
     async def crashes() -> Response:
         meter().command("get_pages")
+        meter().charge(throttles=1)
+        meter().failed("ThrottlingException", is_permanent=False)
         raise RuntimeError
 
     create_handler(app)(event("GET", "/v1/healthz"), None)  # type: ignore[arg-type]  # nothing looks at the context
@@ -119,10 +122,16 @@ def test_a_read_is_counted_and_so_is_a_hit(chat: Chat, log: Log) -> None:
 
 @pytest.mark.parametrize(
     ("error", "metric"),
-    [(RuntimeError("x"), "Crashes"), (ContentionError(), "Contention"), (RateLimitedError(), "RateLimited")],
+    [
+        (RuntimeError("x"), "Crashes"),
+        (ContentionError(), "Contention"),
+        (RateLimitedError(), "RateLimited"),
+        (MisconfiguredError(), "Misconfigured"),
+        (SettingsError("TABLE_NAME: wrong"), "Misconfigured"),
+    ],
 )
 def test_failures_that_alarms_watch_are_metrics(log: Log, error: Exception, metric: str) -> None:
-    """A crash, which Mangum hides from Lambda, a post that gave up, a user who was slowed down."""
+    """A crash, which Mangum hides from Lambda, a post that gave up, a user who was slowed down, a wrong setting."""
     app = create_app("tested")
 
     @app.get("/v1/healthz")
@@ -132,7 +141,33 @@ def test_failures_that_alarms_watch_are_metrics(log: Log, error: Exception, metr
     create_handler(app)(event("GET", "/v1/healthz"), None)  # type: ignore[arg-type]  # nothing looks at the context
     counted = metrics_of(log()[-1])
     assert counted[metric] == 1
-    assert not ({"Crashes", "Contention", "RateLimited"} - {metric}) & set(counted)
+    assert not (TROUBLE - {metric}) & set(counted)
+
+
+def test_a_permanent_refusal_is_a_metric_whoever_noticed_it(log: Log) -> None:
+    """Also where the request went well without, as one whose Redis token could not be read: with the next line."""
+    app = create_app("tested")
+    late: list[Meter] = []
+
+    @app.get("/v1/healthz")
+    async def answers() -> Response:
+        late.append(meter())
+        return Response()
+
+    handler, before = create_handler(app), len(log())
+    for _ in range(3):
+        handler(event("GET", "/v1/healthz"), None)  # type: ignore[arg-type]  # nothing looks at the context
+        if len(late) == 1:
+            late[0].failed("ParameterNotFound", is_permanent=True)
+            late[0].failed("AccessDeniedException", is_permanent=True)
+    assert [metrics_of(line).get("Misconfigured") for line in log()[before:]] == [None, 1, None]
+
+
+def test_throttles_are_a_metric_also_where_the_next_try_went_well() -> None:
+    """The alarm counts what DynamoDB refused, not what users noticed."""
+    made = start_meter(Ledger())
+    made.charge(throttles=2)
+    assert values(made, **NOTHING, detailed=False) == {"Latency": 3.5, "Throttles": 2}
 
 
 def test_a_cold_start_is_counted_once(log: Log) -> None:
@@ -214,9 +249,21 @@ def test_only_a_trace_is_taken_for_one(header: str, root: str | None) -> None:
 
 
 def test_basic_metrics_are_free() -> None:
-    """CloudWatch gives ten, and bills $0.30 a month for each more."""
-    assert len(BASIC) <= FREE_METRICS
+    """CloudWatch gives ten, and bills $0.30 a month for each more, by the hour: what only trouble writes comes on top."""
+    assert len(set(BASIC) - TROUBLE) <= FREE_METRICS
     assert set(BASIC) < set(FULL)
+
+
+def test_metrics_of_trouble_are_written_in_trouble_alone() -> None:
+    """A request that went well writes none of them, whatever else it did: an hour without trouble pays for none."""
+    made = start_meter(Ledger())
+    CacheMetrics().read("pages", "memory")
+    made.command("get_pages")
+    made.ledger.stored("pages", 100)
+    made.conflicts, made.voids = 1, 1
+    commands, stored = made.ledger.take()
+    found = values(made, **NOTHING | {"is_cold": True, "commands": commands, "stored": stored}, detailed=False)
+    assert set(found) == set(BASIC) - TROUBLE
 
 
 def test_units_are_cloudwatchs() -> None:

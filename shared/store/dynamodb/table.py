@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from shared.aws.client import THROTTLES, Botocore, Client, NoAnswerError, ServiceError
-from shared.errors import StoreThrottledError, StoreUnavailableError
+from shared.errors import MisconfiguredError, StoreThrottledError, StoreUnavailableError
 from shared.meter import meter
 
 READS: Final = frozenset({"get_item", "batch_get_item", "query"})
@@ -56,10 +56,21 @@ class TransactionCanceledError(Exception):
         self.reasons = reasons
 
     @property
+    def codes(self) -> set[str]:
+        """Of its reasons."""
+        return {reason.get("Code", "None") for reason in self.reasons}
+
+    @property
     def is_throttled(self) -> bool:
         """Whether some of its items were throttled and no condition failed: it may be tried as it is."""
-        codes = {reason.get("Code", "None") for reason in self.reasons}
-        return bool(codes & THROTTLES) and codes <= THROTTLES | {"None", "TransactionConflict"}
+        return bool(self.codes & THROTTLES) and self.codes <= THROTTLES | {"None", "TransactionConflict"}
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether no condition failed and some item was refused for what would be refused again."""
+        return "ConditionalCheckFailed" not in self.codes and not self.codes <= THROTTLES | {
+            *("None", "TransactionConflict", "DuplicateItem")
+        }
 
 
 class Table:
@@ -106,6 +117,7 @@ class Table:
             request = answer.get("UnprocessedKeys") or {}
             if not request:
                 return found
+            meter().charge(throttles=1)
             if wait is not None:
                 self._sleep(wait)
         raise StoreThrottledError(retry_after=1)
@@ -210,8 +222,9 @@ class Table:
                 ReturnConsumedCapacity="TOTAL", **arguments
             )
         except ServiceError as error:
-            raise _ours(error.response) from error
+            raise _ours(error) from error
         except NoAnswerError as error:
+            meter().failed(error.code, is_permanent=False)
             raise StoreUnavailableError(retry_after=1) from error
         said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         self._heard(said, time.monotonic() - begun)
@@ -228,16 +241,25 @@ def _charge(operation: str, consumed: Any) -> None:  # noqa: ANN401 - one dictio
         meter().charge(write=units)
 
 
-def _ours(response: Mapping[str, Any]) -> Exception:
-    code = response["Error"]["Code"]
+def _ours(error: ServiceError) -> Exception:
+    response, code = error.response, error.code
     if code == "ConditionalCheckFailedException":
         return ConditionFailedError(response.get("Item"))
     if code == "TransactionCanceledException":
-        return TransactionCanceledError(response.get("CancellationReasons", []))
+        canceled = TransactionCanceledError(response.get("CancellationReasons", []))
+        if canceled.is_permanent:
+            meter().failed(",".join(sorted(canceled.codes - {"None"})), is_permanent=True)
+            return MisconfiguredError()
+        if canceled.codes & THROTTLES:
+            meter().charge(throttles=1)
+        return canceled
     if code == "TransactionInProgressException":
         return TransactionUnderWayError()
     if code == "TransactionConflictException":
         return TransactionConflictError()
+    meter().failed(code, is_permanent=error.is_permanent)
+    if error.is_permanent:
+        return MisconfiguredError()
     if code in THROTTLES:
         return StoreThrottledError(retry_after=1)
     return StoreUnavailableError(retry_after=1)

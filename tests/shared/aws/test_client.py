@@ -23,6 +23,7 @@ from shared.aws.client import (
 from shared.aws.signing import Credentials, Signer
 from shared.clock import SharedClock, now_ms
 from shared.connections import IDLE_SECONDS, Connections
+from shared.meter import start_meter
 from tests.shared.aws.scripted_server import Server, checks_the_time, hangs, refuses, resets, says, serving
 
 pytestmark = pytest.mark.stack
@@ -88,6 +89,48 @@ def test_what_may_pass_is_tried_again(client_of: ClientOf, slept: list[float], c
     assert len(server.asked) == 3
     assert 0 <= slept[0] <= 0.05
     assert 0 <= slept[1] <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "is_permanent", "tries"),
+    [
+        ("AccessDeniedException", 400, True, 1),
+        ("ResourceNotFoundException", 400, True, 1),
+        ("UnrecognizedClientException", 400, True, 1),
+        ("ValidationException", 400, True, 1),
+        ("InvalidSignatureException", 400, True, 3),  # signed anew by the service's time, and refused all the same
+        ("ExpiredTokenException", 400, False, 1),
+        ("ThrottlingException", 400, False, 3),
+        ("InternalServerError", 500, False, 3),
+        ("NotHeardOfException", 500, False, 3),
+    ],
+)
+def test_a_refusal_says_whether_it_lasts(
+    client_of: ClientOf, code: str, status: int, is_permanent: object, tries: int
+) -> None:
+    """What AWS would refuse again is not tried again, but a signature; the rest passes by itself."""
+    with serving(refuses(code, status)) as server, pytest.raises(ServiceError) as caught:
+        client_of(server).get_item()
+    assert (caught.value.code, caught.value.is_permanent, len(server.asked)) == (code, is_permanent, tries)
+
+
+def test_no_answer_says_of_which_kind(client_of: ClientOf) -> None:
+    """The exception's name, for the log: its text may quote the request."""
+    with serving(resets) as server, pytest.raises(NoAnswerError) as caught:
+        client_of(server).get_item()
+    assert caught.value.code == "ConnectionResetError"
+    with serving(says(b"[]")) as server, pytest.raises(NoAnswerError) as caught:
+        client_of(server).get_item()
+    assert caught.value.code == "NoAnswer"
+
+
+def test_throttled_tries_are_charged_to_the_request(client_of: ClientOf) -> None:
+    """Each of them, also where the last one goes well."""
+    made = start_meter()
+    throttled = refuses("ThrottlingException")
+    with serving(throttled, throttled, says(FINE)) as server:
+        client_of(server).get_item()
+    assert made.throttles == 2
 
 
 def test_it_gives_up_after_its_attempts(client_of: ClientOf, slept: list[float]) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from shared.aws.client import Client
 from shared.aws.connect import BOTO3_ONLY, Patience, aws_client, dynamodb_client
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError
 
 LAMBDA = {
     "AWS_REGION": "eu-central-1",
@@ -49,6 +49,22 @@ def test_what_only_boto3_knows_is_left_to_it(variable: str, monkeypatch: pytest.
     monkeypatch.delenv(variable, raising=False)
     made = dynamodb_client(Settings(), LAMBDA | {variable: "something"})
     assert made.meta.service_model.service_name == "dynamodb"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "127.0.0.1:8000", "ftp://somewhere", "http://[", "http://"])
+def test_an_address_that_is_none_is_a_setting_that_cannot_be_used(url: str) -> None:
+    """Found when the client is made, by name, and not taken for a service that is down."""
+    with pytest.raises(SettingsError, match="dynamodb"):
+        dynamodb_client(Settings(dynamodb_endpoint_url=url), LAMBDA)
+
+
+def test_what_boto3_cannot_be_made_of_is_a_setting_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A profile that there is not."""
+    monkeypatch.setenv("AWS_PROFILE", "nonesuch")
+    with pytest.raises(SettingsError, match="nonesuch"):
+        dynamodb_client(Settings(), LAMBDA | {"AWS_PROFILE": "nonesuch"})
 
 
 @pytest.mark.parametrize("region", ["cn-north-1", "us-iso-east-1", "nowhere", ""])
