@@ -30,7 +30,8 @@ CREDENTIALS: Final[Mapping[str, str]] = {
 }
 """What our engines are called with."""
 
-INSTALLED: Final = Path(__file__).resolve().parents[1] / ".local"
+_ROOT: Final = Path(__file__).resolve().parents[1]
+INSTALLED: Final = _ROOT / ".local"
 # The first start of DynamoDB Local takes up to 8 s on an idle machine.
 _START_SECONDS: Final = 60.0
 
@@ -82,7 +83,7 @@ def start_engine(
 
     Args:
         kind: one of `ENGINES`.
-        directory: where it keeps its tables; ministack writes them only at a clean stop.
+        directory: where it keeps its tables.
         processes: what the engine is stopped by.
         port: the preferred one; another is taken if it is not free.
         installed: where the engines themselves lie.
@@ -178,6 +179,8 @@ def _ministack(state: Path, port: int, installed: Path) -> tuple[list[str], dict
     scratch = state / "tmp"
     scratch.mkdir(exist_ok=True)
     environment = {
+        # Where `local.ministack` is, which serves it.
+        "PYTHONPATH": str(_ROOT),
         "BIND_HOST": ports.LOOPBACK,
         "GATEWAY_PORT": str(port),
         "SERVICES": "dynamodb",
@@ -191,7 +194,7 @@ def _ministack(state: Path, port: int, installed: Path) -> tuple[list[str], dict
         "TMPDIR": str(scratch),
         "LOG_LEVEL": "WARNING",
     }
-    return [str(python), "-m", "ministack.app"], environment
+    return [str(python), "-m", "local.ministack"], environment
 
 
 def _dynamodb_local(state: Path, port: int, installed: Path) -> tuple[list[str], dict[str, str]]:
