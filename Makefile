@@ -29,7 +29,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run token demo usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build check lint types openapi openapi-check \
 	security-table licences tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -42,6 +42,9 @@ bench-setup: .venv/.bench ## Install what the benchmarks compare with
 
 run: setup ## Start the local stack: DynamoDB, Redis, API; Ctrl-C stops it
 	@$(BIN)/python -m local --end-with-parent
+
+url: .venv/.ready ## Print the address of the stack that runs here: URL=$$(make -s url)
+	@$(BIN)/python -m local url
 
 token: setup ## Print a token for the local API: make token USER=ada
 	@$(BIN)/python -m local.tokens "$$TOKEN_USER"

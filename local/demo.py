@@ -24,13 +24,14 @@ from local.__main__ import ROOT, STATE, clean
 from local.client import Client, UnreachableError
 from local.conversations import Conversations, SourceError, read
 from local.crowd import Crowd
-from local.dynamodb import EngineMissingError
+from local.dynamodb import EndpointUnusableError, EngineMissingError
 from local.dynamodb_local import UnavailableError
 from local.processes import AlreadyRunningError, ChildFailedError
 from local.progress import Progress
 from local.retelling import FAULTS, READER, Api, ApiError, ReadBack, Told, compare, read_back, tell
 from local.settings import LocalSettings, SettingError, read_environment
 from local.tokens import KeyPair
+from shared.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,8 +51,10 @@ _REASONS_TO_GIVE_UP: Final = (
     AlreadyRunningError,
     ApiError,
     ChildFailedError,
+    EndpointUnusableError,
     EngineMissingError,
     SettingError,
+    SettingsError,
     SourceError,
     UnavailableError,
     UnreachableError,
