@@ -23,7 +23,7 @@ from shared.store.dynamodb import DynamoDBStore
 TABLE: Final = "budgie-bench"
 TEMPLATE: Final = Path(__file__).resolve().parents[1] / "template.yaml"
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory with a random name is made in it
-"""Files in memory, where Linux has them and lets us write: DynamoDB Local waits for the disk at each write, DynamoDB does not."""
+"""Files in memory, where they can be written: DynamoDB Local waits for the disk at each write, DynamoDB does not."""
 BATCH: Final = 25
 """Items of one BatchWriteItem, by DynamoDB's limit."""
 LOADERS: Final = 8

@@ -1,4 +1,4 @@
-"""What README and docs tell to type can be typed: targets, benchmarks and options are there, and nothing is half a command."""
+"""What README and docs tell to type can be typed: targets, benchmarks and options are there."""
 
 from __future__ import annotations
 
