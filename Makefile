@@ -5,6 +5,12 @@
 
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
+# One that somebody names is used, or nothing is done: another in its place would be a surprise.
+ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
+ifneq ($(shell "$(PYTHON)" -c 'import sys, venv; print(sys.version_info >= (3, 11))' 2>/dev/null),True)
+$(error PYTHON=$(PYTHON) is no Python 3.11 or later with its venv module: name another, or leave it out)
+endif
+endif
 ARGS ?=
 SOURCE ?=
 export SOURCE
@@ -17,6 +23,7 @@ SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/python -m samcli
 RIE_VENV := .local/rie-venv
 CHECKOV_VENV := .local/checkov-venv
 FUZZ_VENV := .local/fuzz-venv
+BENCHMARKS = $(subst $() ,|,$(sort load $(notdir $(basename $(shell grep -l '^if __name__' bench/*.py)))))
 REQUIREMENTS := bootstrap runtime dev bench usual ministack sam artifact artifact-redis artifact-sealed rie checkov fuzz
 
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
@@ -31,7 +38,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run token demo usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build check lint types openapi openapi-check \
 	security-table licences tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -44,6 +51,9 @@ bench-setup: .venv/.bench ## Install what the benchmarks compare with
 
 run: setup ## Start the local stack: DynamoDB, Redis, API; Ctrl-C stops it
 	@$(BIN)/python -m local --end-with-parent
+
+url: .venv/.ready ## Print the address of the stack that runs here (with make -s)
+	@$(BIN)/python -m local url
 
 token: $(if $(TOKEN_STACK),.venv/.ready,setup) ## Print a token: make token USER=ada; of a deployment's user pool with STACK=budgie
 	@$(BIN)/python -m $(if $(TOKEN_STACK),operators.token "$$TOKEN_USER" --stack "$(TOKEN_STACK)" $(ARGS),local.tokens "$$TOKEN_USER")
@@ -65,6 +75,9 @@ export-user: .venv/.ready ## What a user wrote, as JSON lines: make -s export-us
 
 erase-user: .venv/.ready ## Redact what a user wrote: make erase-user USER=id ARGS="--table NAME --yes"
 	@$(BIN)/python -m operators erase-user "$$TOOL_USER" $(ARGS)
+
+bench: setup .venv/.bench ## Run one benchmark: make bench NAME=day ARGS="--users 1000"
+	@$(if $(NAME),$(BIN)/python -m bench.$(NAME) $(ARGS),echo "name one: make bench NAME=$(BENCHMARKS)" >&2; exit 2)
 
 measure: .venv/.ready ## Measure anew what the planner counts with (bench/measured.json; some minutes)
 	@$(BIN)/python -m bench.measure $(ARGS)
@@ -148,6 +161,15 @@ distclean: clean ## As clean, and remove what is installed
 build-%Function: .venv/.bootstrap
 	@$(BIN)/python -m local.artifacts "$*Function" "$(ARTIFACTS_DIR)"
 
+# uv trusts what the machine does, as pip does. What pip alone is told of (PIP_CERT, an index in pip.conf) it does not
+# know: then pip installs the same files, checked by the same hashes.
+export UV_SYSTEM_CERTS ?= 1
+define install
+@$(UV) pip install --quiet --python $(1) --require-hashes -r $(2) || { \
+	echo "uv could not install $(2), as it says above; pip tries, with certificates and index of its own" >&2; \
+	$(BIN)/python -m pip --python $(1) install --quiet --disable-pip-version-check --require-hashes -r $(2); }
+endef
+
 # --- Set-up: each stamp is newer than the requirements that were installed ---------------
 
 .venv/.bootstrap: requirements/bootstrap.txt
@@ -164,39 +186,39 @@ build-%Function: .venv/.bootstrap
 
 .venv/.ready: requirements/dev.txt .venv/.bootstrap
 	@echo "installing what the stack, the tests and the checks need" >&2
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $<
+	$(call install,$(BIN)/python,$<)
 	@touch $@
 
 .venv/.bench: requirements/bench.txt .venv/.ready
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $<
+	$(call install,$(BIN)/python,$<)
 	@touch $@
 
 .local/ministack-venv/.ready: requirements/ministack.txt .venv/.bootstrap
 	@echo "installing ministack, the DynamoDB engine" >&2
 	@$(UV) venv --quiet --clear --python $(BIN)/python .local/ministack-venv
-	@$(UV) pip install --quiet --python .local/ministack-venv/bin/python --require-hashes -r $<
+	$(call install,.local/ministack-venv/bin/python,$<)
 	@touch $@
 
 $(SAM_VENV)/.ready: requirements/sam.txt .venv/.bootstrap
 	@echo "installing SAM CLI and cfn-lint" >&2
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(SAM_VENV)
-	@$(UV) pip install --quiet --python $(SAM_VENV)/bin/python --require-hashes -r $<
+	$(call install,$(SAM_VENV)/bin/python,$<)
 	@touch $@
 
 $(RIE_VENV)/.ready: requirements/rie.txt .venv/.bootstrap
 	@echo "installing the client of Lambda's runtime interface" >&2
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(RIE_VENV)
-	@$(UV) pip install --quiet --python $(RIE_VENV)/bin/python --require-hashes -r $<
+	$(call install,$(RIE_VENV)/bin/python,$<)
 	@touch $@
 
 $(CHECKOV_VENV)/.ready: requirements/checkov.txt .venv/.bootstrap
 	@echo "installing checkov" >&2
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(CHECKOV_VENV)
-	@$(UV) pip install --quiet --python $(CHECKOV_VENV)/bin/python --require-hashes -r $<
+	$(call install,$(CHECKOV_VENV)/bin/python,$<)
 	@touch $@
 
 $(FUZZ_VENV)/.ready: requirements/fuzz.txt .venv/.bootstrap
 	@echo "installing schemathesis" >&2
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(FUZZ_VENV)
-	@$(UV) pip install --quiet --python $(FUZZ_VENV)/bin/python --require-hashes -r $<
+	$(call install,$(FUZZ_VENV)/bin/python,$<)
 	@touch $@

@@ -165,7 +165,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {name: value for name in Workload.__slots__ if (value := getattr(options, name)) is not None}
     workload = replace(Workload(), **given)
     if options.plot:
-        options.plot.write_text(chart(workload, known), encoding="utf-8")
+        try:
+            options.plot.write_text(chart(workload, known), encoding="utf-8")
+        except OSError as error:
+            print(f"capacity: {options.plot} cannot be written: {error.strerror}", file=sys.stderr)
+            return 2
         print(f"wrote {options.plot}", file=sys.stderr)
     report = plan(workload, known)
     print(json.dumps(asdict(report) | {"least": report.least}) if options.json else text(report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +23,7 @@ from shared.store.dynamodb import DynamoDBStore
 TABLE: Final = "budgie-bench"
 TEMPLATE: Final = Path(__file__).resolve().parents[1] / "template.yaml"
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory with a random name is made in it
-"""Files in memory, where Linux has them: DynamoDB Local waits for the disk at each write, DynamoDB does not."""
+"""Files in memory, where they can be written: DynamoDB Local waits for the disk at each write, DynamoDB does not."""
 BATCH: Final = 25
 """Items of one BatchWriteItem, by DynamoDB's limit."""
 LOADERS: Final = 8
@@ -35,7 +36,9 @@ def running(kind: str) -> Iterator[Client]:
     """Budgie's own client of an engine of ``local.dynamodb.ENGINES`` with an empty table; both end with the context."""
     with ExitStack() as stack:
         directory = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None))
+            stack.enter_context(
+                tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
+            )
         )
         url = start_engine(kind, directory, stack.enter_context(Processes(directory)))
         with closing(client(url)) as admin:

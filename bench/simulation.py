@@ -81,8 +81,13 @@ def _all(given: argparse.Namespace) -> Result:
     one = partial(live, operations=given.each)
     if given.processes == 1:
         return _sum(map(one, range(given.seeds)), given.seeds)
-    # Spawned, not forked: what a world does depends on its seed and the code alone.
-    with ProcessPoolExecutor(given.processes, get_context("spawn")) as pool:
+    try:
+        # Spawned, not forked: what a world does depends on its seed and the code alone.
+        pool = ProcessPoolExecutor(given.processes, get_context("spawn"))
+    except OSError as error:
+        print(f"one process only: {given.processes} need a /dev/shm to write to ({error})", file=sys.stderr)
+        return _sum(map(one, range(given.seeds)), given.seeds)
+    with pool:
         return _sum(pool.map(one, range(given.seeds), chunksize=5), given.seeds)
 
 

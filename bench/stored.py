@@ -47,7 +47,8 @@ class Run:
     @property
     def command(self) -> str:
         """What to type to run it."""
-        return " ".join(["python -m", f"bench.{self.name}", *self.arguments])
+        given = f' ARGS="{" ".join(self.arguments)}"' if self.arguments else ""
+        return f"make bench NAME={self.name}{given}"
 
     @property
     def missed(self) -> list[str]:

@@ -1,24 +1,30 @@
-"""`python -m local` runs the local stack until Ctrl-C; `python -m local clean` forgets its state."""
+"""`python -m local` runs the local stack until Ctrl-C.
+
+`python -m local clean` forgets its state, `python -m local url` prints the address of the one that runs.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from local.dynamodb import EndpointUnusableError, EngineMissingError, TableDiffersError
 from local.dynamodb_local import UnavailableError
+from local.leftovers import read, still_runs
 from local.processes import AlreadyRunningError, ChildFailedError, Processes
 from local.settings import LocalSettings, SettingError, read_environment
+from local.terminal import Terminal
+from shared.settings import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from local.stack import Stack
@@ -28,24 +34,33 @@ STATE: Final = ROOT / ".local"
 # Installed, not made by running: these outlive `clean`.
 _INSTALLED: Final = ("ministack-venv", "sam-venv", "dynamodb-local", "lock")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class NotRunningError(RuntimeError):
+    """No stack runs here, or it cannot go on; the text says which."""
+
+
 _REASONS_TO_GIVE_UP: Final = (
     AlreadyRunningError,
     ChildFailedError,
     EndpointUnusableError,
     EngineMissingError,
+    NotRunningError,
     SettingError,
+    SettingsError,
     TableDiffersError,
     UnavailableError,
 )
-_EXAMPLE_USER: Final = "ada"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0 after a stop by signal, 1 if the stack could not start."""
+    """Return the exit status: 0 after a stop by signal, 1 if the stack could not start or go on."""
     options = _parse(arguments)
     try:
         if options.command == "clean":
             clean(STATE)
+        elif options.command == "url":
+            print(url(STATE))
         else:
             run(ROOT, STATE, end_with_parent=options.end_with_parent)
     except _REASONS_TO_GIVE_UP as error:
@@ -55,7 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(root: Path, state: Path, *, end_with_parent: bool = False) -> None:
-    """Run the stack of `root` on `state` until a signal ends it, or until the process that started us is gone."""
+    """Run the stack of `root` on `state` until a signal ends it, or until the process that started us is gone.
+
+    Raises:
+        NotRunningError: an engine ended again and again.
+    """
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     began = time.monotonic()
@@ -65,13 +84,27 @@ def run(root: Path, state: Path, *, end_with_parent: bool = False) -> None:
         settings = LocalSettings.from_env(os.environ)
         from local.stack import Stack
 
-        with Stack(settings, root, directory=state, log=_say) as stack:
+        with _log(settings, state) as log, Stack(settings, root, directory=state, log=log) as stack:
             _say(_greeting(stack, settings, time.monotonic() - began))
-            _wait(parent if end_with_parent else None)
+            _wait(stack, parent if end_with_parent else None)
+            if stack.failed.is_set():
+                raise NotRunningError("an engine cannot be kept running")
             _say("The process that started the stack is gone.")
     except KeyboardInterrupt:
         pass
     _say("\nStopped.")
+
+
+def url(state: Path) -> str:
+    """Return the address of the stack that runs on `state`.
+
+    Raises:
+        NotRunningError: none does.
+    """
+    owner = read(state / "lock")
+    if not (owner.get("url") and still_runs(owner)):
+        raise NotRunningError("no local stack runs here: start one with `make run`")
+    return str(owner["url"])
 
 
 def clean(state: Path) -> None:
@@ -93,7 +126,7 @@ def clean(state: Path) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local", description="The local stack.")
-    parser.add_argument("command", nargs="?", choices=["run", "clean"], default="run")
+    parser.add_argument("command", nargs="?", choices=["run", "clean", "url"], default="run")
     parser.add_argument(
         "--end-with-parent",
         action="store_true",
@@ -109,24 +142,35 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _wait(parent: int | None) -> None:
-    forever = threading.Event()
-    while parent is None or os.getppid() == parent:
-        forever.wait(1.0)
+def _wait(stack: Stack, parent: int | None) -> None:
+    while (parent is None or os.getppid() == parent) and not stack.failed.wait(1.0):
+        pass
+
+
+@contextlib.contextmanager
+def _log(settings: LocalSettings, state: Path) -> Iterator[Callable[[str], None]]:
+    """What takes a gateway's lines; while it is open, the functions' own go where the settings say."""
+    if settings.log == "json":
+        yield _say
+        return
+    (state / "log").mkdir(parents=True, exist_ok=True)
+    with (state / "log" / "functions.log").open("w", encoding="utf-8") as whole:
+        terminal = Terminal(sys.stdout, whole)
+        with contextlib.redirect_stdout(terminal):
+            yield terminal.request
 
 
 def _greeting(stack: Stack, settings: LocalSettings, seconds: float) -> str:
     engine = "given" if settings.dynamodb_endpoint_url else settings.dynamodb_engine
     redis = "Upstash, yours" if settings.upstash_redis_rest_url else "valkey behind an Upstash REST endpoint"
     return f"""
-Budgie answers at {stack.url} after {seconds:.1f} s.
+Budgie answers at {stack.url} after {seconds:.1f} s. Its API is described at {stack.url}/docs
 
-  Try it  curl -H 'Authorization: Bearer {stack.token_for(_EXAMPLE_USER)}' {stack.url}/v1/channels
-  Docs    {stack.url}/docs
-  Tokens  make token USER=bob
-  Data    DynamoDB: {engine} at {stack.dynamodb_url}, table {settings.table_name}
-          Redis: {redis} at {stack.upstash_url}
+  TOKEN=$(make -s token USER=ada)
+  curl {stack.url}/v1/channels -H "Authorization: Bearer $TOKEN"
 
+DynamoDB: {engine} at {stack.dynamodb_url}, table {settings.table_name}
+Redis: {redis} at {stack.upstash_url}
 Ctrl-C stops everything.
 """
 

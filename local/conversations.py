@@ -1,6 +1,6 @@
 """Conversations from files: JSON lines, or a Slack export as a folder or a zip file.
 
-Everything is read in order and as it stands; what is no message of somebody's is counted, not silently dropped.
+Everything is read in order. What cannot be posted, or not as it stands, is named, never silently dropped.
 """
 
 from __future__ import annotations
@@ -10,24 +10,17 @@ import json
 import re
 import zipfile
 import zlib
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from shared.keys import MAX_USER_ID_BYTES, ME, is_user_id
 from shared.text import UNFIT_FOR_NAMES, beginning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from importlib.resources.abc import Traversable
+    from collections.abc import Iterator
 
-SLACK_LISTS: Final = ("channels.json", "groups.json", "mpims.json", "dms.json")
-_FOLDER_OF: Final = {"dms.json": "id"}
-_SAID: Final = frozenset({"", "bot_message", "file_comment", "file_share", "me_message", "thread_broadcast"})
-"""Slack's subtypes that somebody said; the others tell of joins, topics and the like."""
 _NOT_IN_IDS: Final = re.compile(rf"[{UNFIT_FOR_NAMES}/?#%\\\ud800-\udfff]+")
 _BAD_FILES: Final = (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, RuntimeError)
 
@@ -36,19 +29,28 @@ class SourceError(ValueError):
     """The conversations cannot be read; the text says where."""
 
 
-class Turn(NamedTuple):
-    """Something that somebody said."""
+Kind: TypeAlias = Literal["public", "private"]
+Losses: TypeAlias = dict[str, list[str]]
+"""By kind, what is not posted or not as it was, and where in the source that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Something that somebody said; `ts` is its place in the source, if it has one there."""
 
     speaker: str
     text: str
+    ts: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What was said, in order."""
+    """What was said, in order, in a channel of a kind and with a topic."""
 
     name: str
     turns: list[Turn]
+    kind: Kind = "private"
+    topic: str = ""
 
     @property
     def speakers(self) -> list[str]:
@@ -58,10 +60,10 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """What a source holds, and how many of its records were left out, by reason."""
+    """What a source holds, and what of it is left out."""
 
     all: list[Conversation]
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: Losses = field(default_factory=dict)
 
     @property
     def turns(self) -> int:
@@ -75,12 +77,14 @@ def read(source: Path) -> Conversations:
     Raises:
         SourceError: it is none of these, or damaged.
     """
+    from local.slack import read_export
+
     try:
         with ExitStack() as opened:
             if source.is_dir():
-                return _slack(source)
+                return read_export(source)
             if zipfile.is_zipfile(source):
-                return _slack(_top(zipfile.Path(opened.enter_context(zipfile.ZipFile(source)))))
+                return read_export(zipfile.Path(opened.enter_context(zipfile.ZipFile(source))))
             return Conversations([each for each in _json_lines(source) if each.turns])
     except _BAD_FILES as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
@@ -112,87 +116,9 @@ def _turn(speaker: Any, text: Any) -> Turn:  # noqa: ANN401  # any JSON
 
 
 def user_id(name: str) -> str:
-    """The name as a user id may be written: without what the API refuses in one, at most 128 bytes."""
+    """The name as a user id may be written: without what the API refuses in one, at most 128 bytes, not `me`."""
     cleaned = _NOT_IN_IDS.sub("-", name).strip()
     cut = beginning(cleaned, len(cleaned), MAX_USER_ID_BYTES)
-    return cut if is_user_id(cut) and cut != ME else "nobody"
-
-
-def _top(folder: Traversable) -> Traversable:
-    """The folder itself, or the only one inside of it: archives of a folder begin with its name."""
-    inside = [each for each in folder.iterdir() if not each.name.startswith(("__MACOSX", "."))]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
-
-
-def _slack(folder: Traversable) -> Conversations:
-    names = _user_names(folder)
-    listed = {
-        str(each[_FOLDER_OF.get(name, "name")])
-        for name in SLACK_LISTS
-        for each in _records(folder.joinpath(name), _FOLDER_OF.get(name, "name"))
-    }
-    if not listed:
-        raise SourceError(f"{folder}: neither JSON lines nor a Slack export: it lists no channel")
-    left_out: Counter[str] = Counter()
-    # Folders are looked for among what is there: a list cannot name one outside of the export.
-    channels = sorted((each for each in folder.iterdir() if each.name in listed), key=lambda each: each.name)
-    found = [Conversation(each.name, _said(each, names, left_out)) for each in channels if each.is_dir()]
-    return Conversations([each for each in found if each.turns], left_out)
-
-
-def _user_names(folder: Traversable) -> dict[str, str]:
-    """User ids by Slack's ids: names, told apart where two people have the same."""
-    names: dict[str, str] = {}
-    for user in _records(folder.joinpath("users.json"), "id"):
-        name = user_id(str(user.get("name") or user["id"]))
-        names[str(user["id"])] = name if name not in names.values() else user_id(str(user["id"]))
-    return names
-
-
-def _said(channel: Traversable, names: dict[str, str], left_out: Counter[str]) -> list[Turn]:
-    days = [each for each in channel.iterdir() if each.name.endswith(".json")]
-    records = [record for day in days for record in _records(day, "ts")]
-    return list(_turns(sorted(records, key=_time), names, left_out))
-
-
-def _turns(
-    records: Iterable[dict[str, Any]], names: dict[str, str], left_out: Counter[str]
-) -> Iterator[Turn]:
-    for record in records:
-        subtype = str(record.get("subtype") or "")
-        if record.get("type", "message") != "message" or subtype not in _SAID:
-            left_out[subtype or str(record["type"])] += 1
-        elif not record.get("text"):
-            left_out["without text"] += 1
-        else:
-            speaker = record.get("user") or record.get("username") or record.get("bot_id") or "nobody"
-            yield Turn(names.get(str(speaker), user_id(str(speaker))), str(record["text"]))
-
-
-def _time(record: dict[str, Any]) -> Decimal:
-    try:
-        seconds = Decimal(str(record["ts"]))
-    except InvalidOperation:
-        seconds = Decimal("NaN")
-    if not seconds.is_finite():
-        raise SourceError(f"a message's ts is {record['ts']!r}, expected seconds")
-    return seconds
-
-
-def _records(file: Traversable, needed: str) -> list[dict[str, Any]]:
-    """The objects of a file's array; none where there is no such file.
-
-    Raises:
-        SourceError: it holds anything else, or an object lacks the field.
-    """
-    if not file.is_file():
-        return []
-    try:
-        records = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{file}: no JSON") from error
-    if not isinstance(records, list) or not all(
-        isinstance(each, dict) and needed in each for each in records
-    ):
-        raise SourceError(f"{file}: expected an array of objects with {needed!r}")
-    return records
+    if cut == ME:
+        return f"{ME}-"
+    return cut if is_user_id(cut) else "nobody"

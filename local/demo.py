@@ -14,23 +14,25 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from local import leftovers
 from local.__main__ import ROOT, STATE, clean
 from local.client import Client, UnreachableError
-from local.conversations import Conversations, SourceError, read
+from local.conversations import Conversations, Losses, SourceError, read
 from local.crowd import Crowd
-from local.dynamodb import EngineMissingError
+from local.dynamodb import EndpointUnusableError, EngineMissingError
 from local.dynamodb_local import UnavailableError
 from local.processes import AlreadyRunningError, ChildFailedError
 from local.progress import Progress
 from local.retelling import FAULTS, READER, Api, ApiError, ReadBack, Told, compare, read_back, tell
 from local.settings import LocalSettings, SettingError, read_environment
 from local.tokens import KeyPair
+from shared.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,13 +47,18 @@ FOR_HANDLERS: Final = {
     "LOG_LEVEL": "WARNING",
 }
 """How handlers run in a stack of the demo's own: nobody has to wait, and nobody reads a log line a request."""
-REFUSALS_SHOWN: Final = 20
+PLACES_SHOWN: Final = 20
+"""Of each kind of what is left out."""
+THROTTLE: Final = 100_000
+"""Requests a second to each route in a stack of the demo's own, which is to show what it can do."""
 _REASONS_TO_GIVE_UP: Final = (
     AlreadyRunningError,
     ApiError,
     ChildFailedError,
+    EndpointUnusableError,
     EngineMissingError,
     SettingError,
+    SettingsError,
     SourceError,
     UnavailableError,
     UnreachableError,
@@ -70,6 +77,7 @@ class Result:
     found: list[ReadBack]
     posted_in: float
     read_in: float
+    left_out: Losses = field(default_factory=dict)
 
     @property
     def faults(self) -> Counter[str]:
@@ -78,6 +86,14 @@ class Result:
         for told, found in zip(self.told, self.found, strict=True):
             total.update(compare(told.sent, found))
         return total
+
+    @property
+    def losses(self) -> Losses:
+        """What of the source is not there, or not as it was, by kind."""
+        refused = [reason for each in self.told for reason in each.refused]
+        cut = [place for each in self.told for place in each.cut]
+        ours = {"messages that the API does not accept": refused, "names and topics that were cut": cut}
+        return self.left_out | {kind: places for kind, places in ours.items() if places}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +127,7 @@ def run(conversations: Conversations, crowd: Crowd[A]) -> Result:
     posted = time.perf_counter()
     with Progress("channels read back", len(told), sys.stdout) as progress:
         found = crowd.work(lambda api, each: read_back(api, each.channel_id, progress.step), told)
-    return Result(told, found, posted - began, time.perf_counter() - posted)
+    return Result(told, found, posted - began, time.perf_counter() - posted, conversations.left_out)
 
 
 def conclude(result: Result) -> int:
@@ -133,13 +149,25 @@ def report(result: Result) -> Iterator[str]:
     yield f"voids      {sum(each.voids for each in result.found):,} positions without a message"
     there = sum(len(each.messages) for each in result.found)
     yield f"read back  {there:,} messages in {result.read_in:.1f} s, page by page, by {READER}"
-    refused = [reason for each in told for reason in each.refused]
-    yield f"refused    {len(refused):,} messages that the API does not accept"
-    yield from (f"           {reason}" for reason in refused[:REFUSALS_SHOWN])
-    if len(refused) > REFUSALS_SHOWN:
-        yield f"           and {len(refused) - REFUSALS_SHOWN:,} more"
+    if retries[HTTPStatus.TOO_MANY_REQUESTS]:
+        yield "slowed     by the stack's limits (RATE_LIMIT_*, THROTTLE_RATE): these times are no measure of its speed"
     yield f"compared   {', '.join(f'{name} {faults[name]:,}' for name in FAULTS)}"
-    yield "Something is wrong." if faults.total() else "Nothing is lost, doubled or out of order."
+    losses = result.losses
+    for kind, places in losses.items():
+        yield f"left out   {kind}: {len(places):,}"
+        yield from (f"           {place}" for place in places[:PLACES_SHOWN])
+        if len(places) > PLACES_SHOWN:
+            yield f"           and {len(places) - PLACES_SHOWN:,} more"
+    if faults.total():
+        yield "Something is wrong."
+    elif losses:
+        yield f"What was posted is all there, in order. Left out: {', '.join(_short(losses))}."
+    else:
+        yield "Nothing is lost, doubled or out of order."
+
+
+def _short(losses: Losses) -> Iterator[str]:
+    return (f"{kind.partition(':')[0]} ({len(places):,})" for kind, places in losses.items())
 
 
 @contextlib.contextmanager
@@ -169,7 +197,8 @@ def _own_stack(state: Path) -> Iterator[str]:
 
     environment = read_environment(ROOT, os.environ)
     engine = LocalSettings.from_env(environment).dynamodb_engine
-    settings = LocalSettings(port=0, dynamodb_engine=engine, dynamodb_port=0, redis_port=0, upstash_port=0)
+    ports = {"port": 0, "dynamodb_port": 0, "redis_port": 0, "upstash_port": 0}
+    settings = LocalSettings(dynamodb_engine=engine, throttle_rate=THROTTLE, **ports)
     print("no stack runs here: starting one for the demo", flush=True)
     state.mkdir(parents=True, exist_ok=True)
     clean(state)
@@ -207,11 +236,14 @@ def _count(text: str) -> int:
 
 
 def _contents(source: Path, conversations: Conversations) -> str:
-    left_out = f"; left out: {_counts(conversations.left_out)}" if conversations.left_out else ""
-    return f"{source.name}: {conversations.turns:,} messages in {len(conversations.all):,} conversations{left_out}"
+    left_out = sum(map(len, conversations.left_out.values()))
+    noted = f"; {left_out:,} notes on what is left out follow at the end" if left_out else ""
+    return (
+        f"{source.name}: {conversations.turns:,} messages in {len(conversations.all):,} conversations{noted}"
+    )
 
 
-def _counts(counter: Counter[str] | Counter[int]) -> str:
+def _counts(counter: Counter[int]) -> str:
     return ", ".join(f"{name or 'broken connection'}: {times:,}" for name, times in counter.items()) or "none"
 
 

@@ -30,9 +30,10 @@ CREDENTIALS: Final[Mapping[str, str]] = {
 }
 """What our engines are called with."""
 
-INSTALLED: Final = Path(__file__).resolve().parents[1] / ".local"
-# The first start of DynamoDB Local takes up to 8 s on an idle machine.
-_START_SECONDS: Final = 60.0
+_ROOT: Final = Path(__file__).resolve().parents[1]
+INSTALLED: Final = _ROOT / ".local"
+# The first start of DynamoDB Local takes up to 8 s on an idle machine; ministack repeats 3,000 changes a second.
+_START_SECONDS: Final[Mapping[str, float]] = {MINISTACK: 600.0, DYNAMODB_LOCAL: 60.0}
 
 
 class EngineMissingError(RuntimeError):
@@ -53,21 +54,27 @@ class Engine:
 
     kind: str
     url: str
+    child: Child
+    """Its process."""
     _port: int
-    _child: Child
 
     @property
     def pid(self) -> int:
         """The id of its process."""
-        return self._child.pid
+        return self.child.pid
+
+    def is_ready(self) -> bool:
+        """Whether it accepts connections."""
+        return ports.is_open(self._port)
 
     def wait_ready(self) -> None:
         """Return once the engine accepts connections.
 
         Raises:
-            ChildFailedError: it ended, or did not within 60 s.
+            ChildFailedError: it ended, or did not within its time: a minute, ministack ten, as it may have changes
+                to repeat that an earlier run had not written.
         """
-        self._child.wait_ready(lambda: ports.is_open(self._port), timeout=_START_SECONDS)
+        self.child.wait_ready(self.is_ready, timeout=_START_SECONDS[self.kind])
 
 
 def default_engine() -> str:
@@ -82,7 +89,7 @@ def start_engine(
 
     Args:
         kind: one of `ENGINES`.
-        directory: where it keeps its tables; ministack writes them only at a clean stop.
+        directory: where it keeps its tables.
         processes: what the engine is stopped by.
         port: the preferred one; another is taken if it is not free.
         installed: where the engines themselves lie.
@@ -108,7 +115,7 @@ def launch_engine(
     # What it inherits is chosen: no credentials of the user's, and no AWS_* that would change its ways.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "JAVA_HOME") if name in os.environ}
     child = processes.start(kind, argv, env=kept | env, cwd=state)
-    return Engine(kind, f"http://{ports.LOOPBACK}:{chosen}", chosen, child)
+    return Engine(kind, f"http://{ports.LOOPBACK}:{chosen}", child, chosen)
 
 
 def client(endpoint_url: str, environ: Mapping[str, str] = CREDENTIALS) -> DynamoDBClient:
@@ -178,6 +185,8 @@ def _ministack(state: Path, port: int, installed: Path) -> tuple[list[str], dict
     scratch = state / "tmp"
     scratch.mkdir(exist_ok=True)
     environment = {
+        # Where `local.ministack` is, which serves it.
+        "PYTHONPATH": str(_ROOT),
         "BIND_HOST": ports.LOOPBACK,
         "GATEWAY_PORT": str(port),
         "SERVICES": "dynamodb",
@@ -191,7 +200,7 @@ def _ministack(state: Path, port: int, installed: Path) -> tuple[list[str], dict
         "TMPDIR": str(scratch),
         "LOG_LEVEL": "WARNING",
     }
-    return [str(python), "-m", "ministack.app"], environment
+    return [str(python), "-m", "local.ministack"], environment
 
 
 def _dynamodb_local(state: Path, port: int, installed: Path) -> tuple[list[str], dict[str, str]]:

@@ -1,7 +1,8 @@
 """The local API gateway: it treats functions as an API Gateway HTTP API would.
 
 It reads routes, authorizer and CORS from the template, turns requests into events of payload format 2.0 and
-functions' results into answers. What AWS does without documenting it is named where it is done.
+functions' results into answers. What AWS does without documenting it is named where it is done. Beyond AWS it refuses
+web pages from elsewhere (`local.guard`), unless the template's CORS configuration names their origin.
 """
 
 import threading
@@ -15,6 +16,7 @@ from urllib.parse import parse_qsl
 
 from local import cors, events
 from local.docs import Docs
+from local.guard import refusal
 from local.invoke import INTEGRATION_TIMEOUT, Invoker
 from local.loading import Functions
 from local.routing import Routes
@@ -71,6 +73,8 @@ class Gateway:
         self._verifier = verifier
         self._log = log
         self._docs = Docs(root) if docs else None
+        # `*` is what a deployment may say, whose names are its own. Here it would let in every page that is open.
+        self._named_origins = frozenset(template.cors.allow_origins if template.cors else ()) - {"*"}
         self._routes = Routes(template.routes)
         self._buckets = Buckets(template.throttle)
         self._concurrency = Concurrency(concurrency)
@@ -141,6 +145,8 @@ class Gateway:
         self._log(f"gateway: {type(error).__name__}")
 
     def _answer(self, request: Request, request_id: str) -> Answer:
+        if reason := refusal(request.header("host"), request.header("origin"), self._named_origins):
+            return Answer.message(HTTPStatus.FORBIDDEN, reason)
         if self._docs and (page := self._docs.answer(request.method, request.path)):
             return page
         configuration = self._template.cors

@@ -7,6 +7,8 @@ Three lines of defence:
    closing, even by SIGKILL, the pipe ends and the guard stops what is recorded in `run/`.
 3. When the guard was killed too, the next start stops what is recorded.
 
+A child that ends while we go on is told of and started again, by `Keeper`.
+
 The lock is held by us and by the guard: whoever holds it owns `run/`, so a live stack is never mistaken
 for leftovers.
 """
@@ -20,9 +22,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from local import leftovers
 from local.leftovers import GRACE_SECONDS, POLL_SECONDS, read, reap, start_time, still_runs, write
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+MAX_DEATHS: Final = 3
+"""How often a child is started again within `DEATHS_WITHIN`; one that ends more often cannot be helped."""
+DEATHS_WITHIN: Final = 60.0  # seconds
 _LOG_LINES_SHOWN = 15
 
 
@@ -42,15 +49,55 @@ class ChildFailedError(RuntimeError):
     """A child ended, or was not ready in time; the text ends with the last lines of its log."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """How a child is started."""
+
+    argv: list[str]
+    env: dict[str, str] | None
+    cwd: Path | None
+
+    def start(self, log: Path, mode: str) -> subprocess.Popen[bytes]:
+        with log.open(mode) as output:
+            # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop children in order.
+            return subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.env,
+                cwd=self.cwd,
+                start_new_session=True,
+            )
+
+
 class Child:
     """One server that we started."""
 
-    def __init__(self, name: str, popen: subprocess.Popen[bytes], log: Path, record: Path) -> None:
+    def __init__(self, name: str, launch: _Launch, log: Path, record: Path) -> None:
         self.name = name
-        self.pid = popen.pid
         self.log = log
-        self._popen = popen
+        self._launch = launch
         self._record = record
+        self._begin("wb")
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._popen.pid
+
+    @property
+    def status(self) -> int | None:
+        """What it ended with, a signal as a negative number; None while it runs."""
+        return self._popen.poll()
+
+    def restart(self) -> None:
+        """Start it again as it was, once it has ended; its log goes on."""
+        self._begin("ab")
+
+    def _begin(self, mode: str) -> None:
+        self._popen = self._launch.start(self.log, mode)
+        write(self._record, {"name": self.name, "pid": self.pid, "started": start_time(self.pid)})
 
     def wait_ready(self, is_ready: Callable[[], bool], *, timeout: float = 30.0) -> None:
         """Return once `is_ready()` is true.
@@ -131,22 +178,9 @@ class Processes:
         """
         if self._lock is None:
             raise RuntimeError("Processes is not open")
-        log = self._log / f"{name}.log"
-        with log.open("wb") as output:
-            # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop children in order.
-            popen = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=None if env is None else dict(env),
-                cwd=cwd,
-                start_new_session=True,
-            )
-        record = self._run / f"{name}.json"
-        child = Child(name, popen, log, record)
+        launch = _Launch(list(argv), None if env is None else dict(env), cwd)
+        child = Child(name, launch, self._log / f"{name}.log", self._run / f"{name}.json")
         self._children.append(child)
-        write(record, {"name": name, "pid": popen.pid, "started": start_time(popen.pid)})
         return child
 
     def announce(self, url: str, **known: str) -> None:
@@ -168,8 +202,74 @@ class Processes:
             self._guard.wait()
             self._guard = None
         if self._lock is not None:
+            self._lock.truncate(0)
             self._lock.close()
             self._lock = None
+
+
+class Keeper:
+    """Starts children again that have ended, and says so; used as a context, and left before they are stopped.
+
+    Args:
+        say: takes a line for a person.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.failed = threading.Event()
+        """Set once a child cannot be kept running: what needs it is to end."""
+        self._say = say
+        self._kept: list[tuple[Child, Callable[[], bool]]] = []
+        self._deaths: dict[str, list[float]] = {}
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="keeper", daemon=True)
+
+    def keep(self, child: Child, is_ready: Callable[[], bool]) -> None:
+        """Keep a child that is ready; `is_ready()` tells whether it is ready again."""
+        self._kept.append((child, is_ready))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._closing.wait(POLL_SECONDS) and not self.failed.is_set():
+            for child, is_ready in self._kept:
+                if child.status is not None:
+                    self._revive(child, is_ready)
+
+    def _revive(self, child: Child, is_ready: Callable[[], bool]) -> None:
+        now = time.monotonic()
+        deaths = self._deaths[child.name] = [
+            *(each for each in self._deaths.get(child.name, ()) if now - each < DEATHS_WITHIN),
+            now,
+        ]
+        if len(deaths) > MAX_DEATHS:
+            self._say(
+                f"{child.name} ended {len(deaths)} times within {DEATHS_WITHIN:g} s; its log: {child.log}"
+            )
+            self.failed.set()
+            return
+        self._say(f"{child.name} ended ({_ending(child.status)}), and is started again; its log: {child.log}")
+        child.restart()
+        while not self._closing.wait(POLL_SECONDS) and child.status is None:
+            if is_ready():
+                self._say(f"{child.name} answers again after {time.monotonic() - now:.1f} s.")
+                return
+
+
+def _ending(status: int | None) -> str:
+    if status is None or status >= 0:
+        return f"status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
 
 
 def _take_lock(path: Path) -> IO[str]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
-from shared.model import MAX_NAME, MAX_NAME_BYTES
+from shared.model import MAX_NAME, MAX_NAME_BYTES, MAX_TOPIC, MAX_TOPIC_BYTES
 from shared.text import UNFIT_FOR_NAMES, beginning, is_visible
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Told:
         channel_id: Where it was posted.
         sent: The messages that were acknowledged, in order.
         refused: What was not accepted, and why; in words.
+        cut: Names and topics that did not fit.
         seconds: How long each post took, without the tries before it.
         conflicts: Posts that took more calls of DynamoDB than an undisturbed one.
         retries: Answers after which a post was sent again, by status; 0 for a broken connection.
@@ -79,6 +80,7 @@ class Told:
     channel_id: str
     sent: list[Sent] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     conflicts: int = 0
     retries: Counter[int] = field(default_factory=Counter)
@@ -106,6 +108,10 @@ def tell(api: Api, conversation: Conversation, key: str, on_turn: Callable[[], N
         ApiError: an answer was neither an acknowledgement nor a refusal of the text.
     """
     told = Told(conversation.name, create_channel(api, conversation, key))
+    if channel_topic(conversation.topic) != conversation.topic:
+        told.cut.append(f"{conversation.name}, its topic")
+    if channel_name(conversation.name) != conversation.name:
+        told.cut.append(f"{conversation.name}, its name")
     for number, turn in enumerate(conversation.turns, 1):
         _post(api, told, turn, f"{key}-{number}")
         on_turn()
@@ -113,7 +119,7 @@ def tell(api: Api, conversation: Conversation, key: str, on_turn: Callable[[], N
 
 
 def create_channel(api: Api, conversation: Conversation, key: str) -> str:
-    """Make a private channel of the conversation's speakers and the reader; its id.
+    """Make a channel of the conversation's speakers and the reader, of its kind and with its topic; its id.
 
     Raises:
         ApiError: it was not made.
@@ -121,8 +127,9 @@ def create_channel(api: Api, conversation: Conversation, key: str) -> str:
     owner, *others = conversation.speakers
     members = list(dict.fromkeys([READER, *others]))
     body = {
-        "kind": "private",
+        "kind": conversation.kind,
         "name": channel_name(conversation.name),
+        "topic": channel_topic(conversation.topic),
         "members": members[:_MEMBERS_AT_CREATION],
     }
     answer = api.call("POST", "/v1/channels", owner, body=body, headers={"Idempotency-Key": key})
@@ -140,6 +147,11 @@ def channel_name(name: str) -> str:
     return cut if is_visible(cut) else "conversation"
 
 
+def channel_topic(topic: str) -> str:
+    """The topic within the API's limits: 250 characters, 300 bytes, nothing that it refuses in names."""
+    return beginning(_NOT_IN_NAMES.sub(" ", topic), MAX_TOPIC, MAX_TOPIC_BYTES)
+
+
 def _post(api: Api, told: Told, turn: Turn, key: str) -> None:
     answer = api.call(
         "POST",
@@ -150,7 +162,8 @@ def _post(api: Api, told: Told, turn: Turn, key: str) -> None:
     )
     told.retries.update(answer.retries)
     if answer.status in REFUSALS:
-        told.refused.append(f"{told.conversation}, message {key.rpartition('-')[2]}: {_reason(answer)}")
+        place = turn.ts or f"message {key.rpartition('-')[2]}"
+        told.refused.append(f"{told.conversation}, {place}: {_reason(answer)}")
         return
     message = _demanded(answer, 201).json
     told.sent.append(Sent(key, message["seq"], turn))

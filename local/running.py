@@ -77,7 +77,7 @@ def running_stack(directory: Path, **variables: str) -> Iterator[RunningStack]:
         subprocess.Popen(  # our own text
             [sys.executable, "-c", PROGRAM, str(ROOT), str(directory)],
             cwd=ROOT,
-            env=os.environ | defaults | dict.fromkeys(PORTS, "0") | variables,
+            env=os.environ | defaults | dict.fromkeys(PORTS, "0") | {"LOG": "json"} | variables,
             stdout=output,
             stderr=output,
         ) as process,

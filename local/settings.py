@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from local.dynamodb import ENGINES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _HIGHEST_PORT: Final = 65535
 # DynamoDB's own rule for table names.
@@ -19,6 +19,7 @@ _TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _ASSIGNMENT: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII)
 _UNQUOTED_COMMENT: Final = re.compile(r"(^|\s)#.*")
 _QUOTED: Final = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
+LOGS: Final = ("line", "json")
 _FILES: Final = (".env.local", ".env")
 
 
@@ -47,6 +48,7 @@ class LocalSettings:
     table_name: str = "budgie"
     throttle_rate: int = 0
     concurrency: int = 1000
+    log: str = "line"
 
     VARIABLES: ClassVar[Mapping[str, str]] = {
         "PORT": "port of the API",
@@ -60,6 +62,7 @@ class LocalSettings:
         "TABLE_NAME": "the DynamoDB table",
         "THROTTLE_RATE": "requests a second, and at once, to each route; 0: as template.yaml says",
         "CONCURRENCY": "functions that run at once; 1000 is what AWS gives an account, 0 is no limit",
+        "LOG": "what is shown of a request: line, or json for all that a function logs",
     }
     """Every variable that is read, and what it says."""
 
@@ -73,7 +76,7 @@ class LocalSettings:
         given = {name: environ[name].strip() for name in cls.VARIABLES if environ.get(name, "").strip()}
         settings = cls(
             port=_port(given, "PORT", cls.port),
-            dynamodb_engine=_engine(given, cls.dynamodb_engine),
+            dynamodb_engine=_one_of(given, "DYNAMODB_ENGINE", cls.dynamodb_engine, ENGINES),
             dynamodb_endpoint_url=_address(given, "DYNAMODB_ENDPOINT_URL"),
             dynamodb_port=_port(given, "DYNAMODB_PORT", cls.dynamodb_port),
             redis_port=_port(given, "REDIS_PORT", cls.redis_port),
@@ -83,6 +86,7 @@ class LocalSettings:
             table_name=_table(given, cls.table_name),
             throttle_rate=_count(given, "THROTTLE_RATE", cls.throttle_rate),
             concurrency=_count(given, "CONCURRENCY", cls.concurrency),
+            log=_one_of(given, "LOG", cls.log, LOGS),
         )
         if settings.upstash_redis_rest_url and not settings.upstash_redis_rest_token:
             raise SettingError("UPSTASH_REDIS_REST_TOKEN is missing: UPSTASH_REDIS_REST_URL is set")
@@ -140,11 +144,11 @@ def _count(given: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _engine(given: Mapping[str, str], default: str) -> str:
-    name = given.get("DYNAMODB_ENGINE", default)
-    if name not in ENGINES:
-        raise SettingError(f"DYNAMODB_ENGINE must be {' or '.join(ENGINES)}, not {name!r}")
-    return name
+def _one_of(given: Mapping[str, str], name: str, default: str, choices: Sequence[str]) -> str:
+    text = given.get(name, default)
+    if text not in choices:
+        raise SettingError(f"{name} must be {' or '.join(choices)}, not {text!r}")
+    return text
 
 
 def _address(given: Mapping[str, str], name: str) -> str:

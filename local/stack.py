@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import threading
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 from local import dynamodb, ports, template, tokens, valkey
-from local.processes import Child, Processes
+from local.processes import Child, Keeper, Processes
+from shared.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
@@ -33,7 +35,7 @@ class Stack:
         root: the project: `template.yaml`, `functions/`, `shared/`.
         directory: where state, logs and records are kept; one stack at a time. `.local` in `root` by default.
         environ: where the variables that handlers read are set, and put back at the end.
-        log: gets one line a request.
+        log: gets one line a request, and what else a person should know.
     """
 
     url: str
@@ -56,7 +58,13 @@ class Stack:
         self._environ = environ
         self._log = log
         self._keys: tokens.KeyPair | None = None
+        self._keeper = Keeper(log)
         self._open = contextlib.ExitStack()
+
+    @property
+    def failed(self) -> threading.Event:
+        """Set when an engine cannot be kept running: nothing will work any more."""
+        return self._keeper.failed
 
     def __enter__(self) -> Self:
         """Start everything.
@@ -65,9 +73,12 @@ class Stack:
             AlreadyRunningError: a stack of the same directory runs.
             ChildFailedError: an engine did not start; its log's end is in the text.
             EndpointUnusableError: the DynamoDB engine refuses us or is not there.
-        EngineMissingError: an engine is not installed.
+            EngineMissingError: an engine is not installed.
+            SettingsError: a variable that functions read cannot be used.
             TableDiffersError: the table of an earlier run does not fit `template.yaml`.
         """
+        # A function would refuse it at each request.
+        Settings.from_env(self._environ)
         # Whatever fails in between, or is interrupted, what was started until then is stopped.
         with contextlib.ExitStack() as opened:
             processes = opened.enter_context(Processes(self._directory))
@@ -102,36 +113,49 @@ class Stack:
         opened.enter_context(_variables(self._environ, self._handler_variables(upstash_token)))
         if engine is not None:
             engine.wait_ready()
+            self._keeper.keep(engine.child, engine.is_ready)
         dynamodb.set_up(self.dynamodb_url, self._environ, self._settings.table_name, loaded)
         verifier = tokens.Verifier(self._keys.public_key, tokens.ISSUER, tokens.AUDIENCE)
         gateway = Gateway(
             template=loaded,
             root=self._root,
             verifier=verifier,
-            port=ports.choose(self._settings.port),
+            port=self._port("PORT", self._settings.port, "the API"),
             log=self._log,
             concurrency=self._settings.concurrency,
         )
         gateway.start()
         opened.callback(gateway.close)
         self.url = gateway.url
-        processes.announce(self.url, dynamodb=self.dynamodb_url, table=self._settings.table_name)
+        opened.enter_context(self._keeper)
+        known = {
+            "dynamodb": self.dynamodb_url,
+            "upstash": self.upstash_url,
+            "table": self._settings.table_name,
+        }
+        processes.announce(self.url, **known)
+
+    def _port(self, variable: str, preferred: int, server: str) -> int:
+        """The preferred port, or another where it is taken, which is said."""
+        chosen = ports.choose(preferred)
+        if preferred and chosen != preferred:
+            self._log(f"{variable}={preferred} is taken: {server} listens on {chosen} instead.")
+        return chosen
 
     def _launch_dynamodb(self, processes: Processes) -> dynamodb.Engine | None:
         settings = self._settings
         if settings.dynamodb_endpoint_url:
             self.dynamodb_url = settings.dynamodb_endpoint_url
             return None
-        engine = dynamodb.launch_engine(
-            settings.dynamodb_engine, self._directory, processes, port=settings.dynamodb_port
-        )
+        port = self._port("DYNAMODB_PORT", settings.dynamodb_port, "the DynamoDB engine")
+        engine = dynamodb.launch_engine(settings.dynamodb_engine, self._directory, processes, port=port)
         self.dynamodb_url = engine.url
         return engine
 
     def _launch_redis(self, processes: Processes) -> tuple[Child | None, int]:
         if self._settings.upstash_redis_rest_url:
             return None, 0
-        port = ports.choose(self._settings.redis_port)
+        port = self._port("REDIS_PORT", self._settings.redis_port, "Redis")
         argv = valkey.command(port, self._directory / "valkey-state")
         return processes.start("valkey", argv), port
 
@@ -144,7 +168,8 @@ class Stack:
 
         token = _kept_token(self._directory / _TOKEN_FILE)
         redis.wait_ready(lambda: _answers(redis_port))
-        port = ports.choose(self._settings.upstash_port)
+        self._keeper.keep(redis, lambda: _answers(redis_port))
+        port = self._port("UPSTASH_PORT", self._settings.upstash_port, "the Upstash REST endpoint")
         endpoint = UpstashEndpoint(redis_port=redis_port, token=token, port=port)
         endpoint.start()
         opened.callback(endpoint.close)

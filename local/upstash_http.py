@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from local.faults import Fault, Faults
+from local.guard import refusal
 from local.resp import Connection, Reply
 from local.upstash_service import METHODS, UNAUTHORIZED, Service
 from local.upstash_usage import UsageCounter
@@ -103,6 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _exchange(self, request: Request) -> None:
         backend = self.server.backend
+        if reason := refusal(request.headers.get("host"), request.headers.get("origin")):
+            self._send(error_answer(f"ERR {reason}", HTTPStatus.FORBIDDEN))
+            return
         if request.path.startswith("/-/"):
             self._send(backend.control(request))
             return

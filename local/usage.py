@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from local.client import Client, UnreachableError
-from local.leftovers import read
+from local.leftovers import read, still_runs
 from local.settings import LocalSettings, SettingError, read_environment
 from shared.plans import DEFAULT, MIB, PLANS, Advice, Plan, Usage, advise, stored_bytes
 
@@ -194,21 +194,22 @@ def _local(environ: Mapping[str, str], state: Path, url: str | None) -> Figures:
         raise NoUsageError(
             "the local stack uses a database of yours (UPSTASH_REDIS_REST_URL): its console shows the commands"
         )
+    owner = read(state / "lock")
+    runs = bool(owner.get("url")) and still_runs(owner)
     token_file = state / "upstash-token"
-    if not token_file.exists():
-        raise NoUsageError("no local stack has run here: `make run` first, or --cloudwatch for a deployment")
-    address = url or f"http://127.0.0.1:{settings.upstash_port}"
-    announced = read(state / "lock").get("url")
+    if not (url or runs) or not token_file.exists():
+        raise NoUsageError("no local stack runs here: `make run` first, or --cloudwatch for a deployment")
     token = token_file.read_text()
     with (
-        Client(address, lambda _: token, tries=1) as upstash,
-        Client(str(announced or ""), str, tries=1) as api,
+        Client(url or str(owner["upstash"]), lambda _: token, tries=1) as upstash,
+        Client(str(owner.get("url") or ""), str, tries=1) as api,
     ):
         try:
-            return from_endpoint(upstash, api if announced else None)
+            return from_endpoint(upstash, api if runs else None)
         except UnreachableError as error:
-            msg = f"{error}: is `make run` running? It prints Redis' address; give it as --url"
-            raise NoUsageError(msg) from None
+            raise NoUsageError(
+                f"{error}: is `make run` running? Another endpoint is given as --url"
+            ) from None
 
 
 def _cloudwatch(region: str | None, stack: str) -> Figures:
@@ -256,7 +257,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--region", help="of the deployment, instead of your default one")
     parser.add_argument("--stack", default=STACK, help=f"the deployment's stack (default: {STACK})")
-    parser.add_argument("--url", help="the local Upstash endpoint, if `make run` had to take another port")
+    parser.add_argument("--url", help="another local Upstash endpoint than that of `make run`")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--check", action="store_true", help="end with 1 where it is time to act")
     return parser.parse_args(arguments)

@@ -80,7 +80,7 @@ def test_the_report_says_where_figures_come_from(runs: dict[str, Run], report: s
     """Machine, command, date, commit and seconds; no name of the machine."""
     assert "2 cores of Feather 9000, Linux 6.1, Python 3.13.0" in report
     found = runs["growth"]
-    origin = f"*`python -m bench.growth`, 2026-11-24 21:00 UTC, commit abc1234, {found.seconds:,} s.*"
+    origin = f"*`make bench NAME=growth`, 2026-11-24 21:00 UTC, commit abc1234, {found.seconds:,} s.*"
     assert origin in section_of("growth", report)
     assert set(stored.machine()) == set(MACHINE)
 
@@ -140,7 +140,7 @@ def test_a_benchmark_is_run_and_stored(tmp_path: Path) -> None:
     found = stored.run("codec", ["--tiny"])
     stored.store(found, tmp_path)
     assert found.results["targets"]
-    assert found.command == "python -m bench.codec --tiny"
+    assert found.command == 'make bench NAME=codec ARGS="--tiny"'
     assert json.loads((tmp_path / "codec.json").read_text())["machine"] == stored.machine()
 
 

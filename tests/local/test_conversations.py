@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +60,7 @@ TOLD = [
     Conversation(
         "general",
         [Turn("ada", "first"), Turn("U3", "second"), Turn("ci-cd", "green"), Turn("grace", "third")],
+        "public",
     ),
 ]
 
@@ -86,7 +86,7 @@ def test_json_lines_are_read(tmp_path: Path, packed: bool) -> None:  # noqa: FBT
     path = tmp_path / ("a.jsonl.gz" if packed else "a.jsonl")
     path.write_bytes(gzip.compress(LINES.encode()) if packed else LINES.encode())
     found = read(path)
-    assert (found.all, found.turns, found.left_out) == ([HELLO], 2, Counter())
+    assert (found.all, found.turns, found.left_out) == ([HELLO], 2, {})
     assert HELLO.speakers == ["ada", "grace"]
 
 
@@ -128,7 +128,108 @@ def test_a_slack_export_is_read(tmp_path: Path) -> None:
     """Messages in order of time, under their senders' names; what nobody said is counted."""
     found = read(_folder(tmp_path))
     assert found.all == TOLD
-    assert found.left_out == Counter({"channel_join": 1, "without text": 1})
+    assert found.left_out == {
+        "events: channel_join": ["general 1767312000.000100"],
+        "messages without text": ["general 1767225600.000003"],
+        "files": ["general 1767225600.000003"],
+        "folders that no list names": ["not-listed"],
+        "names of users, which are told apart or hold other characters": ["U3"],
+        "members who said nothing": ["D1 ada", "D1 grace"],
+        "times: a message has the time of the demo": [
+            "D1 1767225600.1",
+            "general 1767225600.000002",
+            "general 1767225600.000010",
+            "general 1767225700",
+            "general 1767312000.000200",
+        ],
+    }
+
+
+def _export(message: dict[str, Any], **channel: Any) -> dict[str, Any]:
+    """One message of a channel."""
+    spoken = {"type": "message", "user": "U1", "text": "hi", "ts": "12.5"}
+    return {
+        "users.json": EXPORT["users.json"],
+        "channels.json": [{"id": "C1", "name": "general", **channel}],
+        "general/2026-01-01.json": [spoken | message],
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ({"reactions": [{"name": "+1"}]}, "reactions"),
+        ({"edited": {"user": "U1"}}, "that it was edited"),
+        ({"files": [{}]}, "files"),
+        ({"attachments": [{}]}, "attachments"),
+        ({"thread_ts": "11.0"}, "that it replies in a thread"),
+        ({"pinned_to": ["C1"]}, "that it was pinned"),
+    ],
+)
+def test_what_a_message_loses_is_named_with_its_ts(
+    tmp_path: Path, message: dict[str, Any], kind: str
+) -> None:
+    """The text is posted; what cannot be posted with it is counted by kind."""
+    found = read(_folder(tmp_path, _export(message)))
+    assert found.turns == 1
+    assert found.left_out[kind] == ["general 12.5"]
+
+
+def test_the_first_message_of_a_thread_is_no_reply(tmp_path: Path) -> None:
+    """Slack gives it its own ts as its thread's."""
+    assert (
+        "that it replies in a thread" not in read(_folder(tmp_path, _export({"thread_ts": "12.5"}))).left_out
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("<@U2>: a &amp; b &lt;c&gt;", "@grace: a & b <c>"),
+        ("<@U9> <@U1|ada>", "@U9 @ada"),
+        ("<#C1> <#C1|general> <#C9>", "#general #general #C9"),
+        ("<!here> <!subteam^S1|@team> <!date^1^{date}|today>", "@here @team today"),
+        (
+            "<https://x.example> <https://x.example/?a=1&amp;b=2|here>",
+            "https://x.example here (https://x.example/?a=1&b=2)",
+        ),
+        ("<mailto:a@x.example|a@x.example>", "a@x.example"),
+        ("&amp;lt; is not &lt;", "&lt; is not <"),
+        ("1 &copy; 2", "1 &copy; 2"),
+    ],
+)
+def test_slacks_markup_is_read_as_a_person_sees_it(tmp_path: Path, written: str, seen: str) -> None:
+    """Names instead of ids, addresses without brackets, and the three entities that Slack writes."""
+    (conversation,) = read(_folder(tmp_path, _export({"text": written}, topic={"value": written}))).all
+    assert [turn.text for turn in conversation.turns] == [seen]
+    assert conversation.topic == seen
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("channels.json", "public"),
+        ("groups.json", "private"),
+        ("mpims.json", "private"),
+        ("dms.json", "private"),
+    ],
+)
+def test_a_channel_is_as_private_as_it_was(tmp_path: Path, name: str, kind: str) -> None:
+    """What anybody could find anybody can find, and nothing else."""
+    export = _export({})
+    export[name] = [{"id": "general", "name": "general"}]
+    if name != "channels.json":
+        del export["channels.json"]
+    (conversation,) = read(_folder(tmp_path, export)).all
+    assert conversation.kind == kind
+
+
+def test_what_a_channel_loses_is_named(tmp_path: Path) -> None:
+    """Its purpose, that it was archived, members who never spoke."""
+    export = _export({}, purpose={"value": "x"}, is_archived=True, members=["U1", "U2"])
+    lost = read(_folder(tmp_path, export)).left_out
+    assert lost["purposes of channels"] == lost["that a channel was archived"] == ["general"]
+    assert lost["members who said nothing"] == ["general grace"]
 
 
 @pytest.mark.parametrize("inside", [".", ".."])
@@ -164,7 +265,15 @@ def test_a_damaged_export_is_an_error(tmp_path: Path, name: str, content: Any) -
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("ada", "ada"), ("a/b\n", "a-b-"), ("", "nobody"), ("\ud800", "-"), ("ä" * 100, "ä" * 64)],
+    [
+        ("ada", "ada"),
+        ("a/b\n", "a-b-"),
+        ("", "nobody"),
+        ("\ud800", "-"),
+        ("a?b#c%d\\e", "a-b-c-d-e"),
+        ("me", "me-"),
+        ("ä" * 100, "ä" * 64),
+    ],
 )
 def test_any_name_becomes_a_user_id(name: str, expected: str) -> None:
     """Slashes and control characters are replaced, and 128 bytes are the limit."""

@@ -136,6 +136,32 @@ def test_what_the_api_refuses_is_reported(functions: Functions, text: str, reaso
     assert refusal in "\n".join(report(result)).replace(" " * 11, "")
 
 
+def test_what_was_left_out_is_said_at_the_end(functions: Functions) -> None:
+    """By kind and place; then nobody says that nothing was lost."""
+    talk = Conversation(
+        "talk", [Turn("ada", "hi", "12.5"), Turn("ada", "x" * 4001, "13.5")], "public", "t" * 900
+    )
+    result = run(Conversations([talk], {"reactions": ["talk 12.5"]}), Alone(InProcess(functions)))
+    said = "\n".join(report(result))
+    assert "left out   reactions: 1\n           talk 12.5\n" in said
+    assert "talk, 13.5: " in said
+    assert "talk, its topic" in said
+    assert "Nothing is lost" not in said
+    assert said.endswith(
+        "Left out: reactions (1), messages that the API does not accept (1), names and topics that were cut (1)."
+    )
+    assert conclude(result) == 0
+
+
+def test_kind_and_topic_of_a_channel_are_kept(functions: Functions) -> None:
+    """A public conversation can be found by anybody, a private one by its members alone."""
+    api = InProcess(functions)
+    for kind in ("public", "private"):
+        _told_to(api, Conversation(kind, [Turn("ada", "hi")], kind, "Say hello"))  # type: ignore[arg-type]
+    found = api.call("GET", "/v1/channels?scope=public", "stranger").json["channels"]
+    assert [(each["name"], each["topic"]) for each in found] == [("public", "Say hello")]
+
+
 def test_an_api_that_forgets_is_found_out(functions: Functions, capsys: pytest.CaptureFixture[str]) -> None:
     """A message that was acknowledged and is not there: reported, status 1."""
     result = _told_to(Careless(functions), _conversation("a", "drop me", "b"))
@@ -214,6 +240,7 @@ def test_the_demo_uses_the_stack_that_runs(tmp_path: Path) -> None:
         done = _demo("--state", str(tmp_path), str(source))
         assert f"telling them to {stack.url}" in done.stdout
         assert "429: " in done.stdout
+        assert "slowed     by the stack's limits" in done.stdout
         assert done.returncode == 0, done.stderr
         with stack.client() as client:
             (channel,) = client.call("GET", "/v1/channels", READER).json["channels"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from local.template import Template, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from email.message import Message
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -133,3 +136,27 @@ def test_a_missing_engine_says_how_to_install_it(tmp_path: Path) -> None:
     """Without ministack's environment the error names the command."""
     with Processes(tmp_path) as processes, pytest.raises(dynamodb.EngineMissingError, match="make setup"):
         start_engine(dynamodb.MINISTACK, tmp_path, processes, installed=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_an_engine_answers_no_web_page(kind: str, tmp_path: Path) -> None:
+    """A foreign name that leads here gets nothing, and a page elsewhere is not allowed what its preflight asks for."""
+    call = {
+        "X-Amz-Target": "DynamoDB_20120810.ListTables",
+        "Authorization": "AWS4 Credential=1/1/us-east-1/dynamodb/",
+    }
+    with Processes(tmp_path) as processes:
+        url = start_engine(kind, tmp_path, processes)
+        assert _sent(url, "POST", call)[0] != 404
+        assert _sent(url, "POST", call | {"Host": "evil.example:8000"})[0] in {403, 404}
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-amz-target"}
+        _, headers = _sent(url, "OPTIONS", asked | {"Origin": "https://evil.example"})
+        assert headers.get("Access-Control-Allow-Origin") not in {"*", "https://evil.example"}
+
+
+def _sent(url: str, method: str, headers: dict[str, str]) -> tuple[int, Message]:
+    connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
+    with contextlib.closing(connection):
+        connection.request(method, "/", b"{}", {"Content-Type": "application/x-amz-json-1.0"} | headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers

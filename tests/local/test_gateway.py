@@ -111,7 +111,7 @@ def test_unknown_routes_are_not_found(client: httpx.Client, method: str, path: s
 
 def test_answer_is_the_functions_own(client: httpx.Client) -> None:
     """Status, headers, cookies and a decoded body come through; CORS headers only from the configuration."""
-    answer = client.get("/answer", headers={"Origin": "https://evil.example"})
+    answer = client.get("/answer", headers={"Origin": "http://localhost:5173"})
     assert (answer.status_code, answer.content, answer.headers["etag"]) == (201, b"\x00\xff", "x")
     assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
     assert "access-control-allow-origin" not in answer.headers
@@ -120,6 +120,18 @@ def test_answer_is_the_functions_own(client: httpx.Client) -> None:
     assert allowed.headers["access-control-expose-headers"] == "ETag"
     head = client.head("/answer")
     assert (head.status_code, head.content, head.headers["content-length"]) == (201, b"", "2")
+
+
+@pytest.mark.parametrize("path", ["/answer", "/closed", "/unknown", "/docs"])
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
+def test_a_web_page_from_elsewhere_is_refused(
+    client: httpx.Client, path: str, headers: dict[str, str]
+) -> None:
+    """A foreign origin, or a foreign name that leads here, is 403 on every path, with no CORS header."""
+    for method in ("GET", "OPTIONS"):
+        answer = client.request(method, path, headers=headers | {"Access-Control-Request-Method": "GET"})
+        assert answer.status_code == 403
+        assert not any(name.startswith("access-control") for name in answer.headers)
 
 
 def test_preflight_is_answered_by_the_gateway(client: httpx.Client) -> None:

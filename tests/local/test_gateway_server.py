@@ -119,9 +119,9 @@ def test_reload_leaves_other_projects_alone(client: httpx.Client, project: Proje
     [
         b"\x16\x03\x01\x02\x00\x01\x00",
         b"GET / HTTP/9.9\r\n\r\n",
-        b"POST /answer HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
-        b"POST /answer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /answer HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n" + b"y" * 300_000,
+        b"POST /answer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc",
+        b"POST /answer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /answer HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n" + b"y" * 300_000,
     ],
 )
 def test_garbage_is_refused(gateway: Gateway, client: httpx.Client, data: bytes) -> None:
@@ -135,14 +135,14 @@ def test_garbage_is_refused(gateway: Gateway, client: httpx.Client, data: bytes)
 
 def test_leftovers_are_the_next_request(gateway: Gateway) -> None:
     """A body longer than announced is taken for a next request, and refused; pipelined ones are answered."""
-    post = b"POST /answer HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
+    post = b"POST /answer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n"
     assert re.findall(rb"HTTP/1.1 (\d+)", exchange(gateway, post + b"abc")) == [b"201", b"400"]
     assert re.findall(rb"HTTP/1.1 (\d+)", exchange(gateway, (post + b"a") * 3)) == [b"201"] * 3
 
 
 def test_clients_that_leave_do_no_harm(gateway: Gateway, client: httpx.Client, project: Project) -> None:
     """Clients that connect and say nothing, or go before the answer, leave nothing in the log but requests."""
-    for data in (b"", b"GET /slow?s=0.2 HTTP/1.1\r\nHost: x\r\n\r\n"):
+    for data in (b"", b"GET /slow?s=0.2 HTTP/1.1\r\nHost: localhost\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
             connection.sendall(data)
     assert client.get("/slow?s=0.3").status_code in {200, 500}
@@ -153,7 +153,7 @@ def test_old_clients_get_an_end(gateway: Gateway) -> None:
     """A request of HTTP/1.0, or with Connection: close, is answered and the connection ended."""
     for head in (
         b"GET /answer HTTP/1.0\r\n\r\n",
-        b"GET /answer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /answer HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     ):
         assert b"connection: close" in exchange(gateway, head, end=False)
 

@@ -16,7 +16,7 @@ import pytest
 
 from local import leftovers, ports
 from local.leftovers import reap, start_time
-from local.processes import AlreadyRunningError, ChildFailedError, Processes
+from local.processes import MAX_DEATHS, AlreadyRunningError, ChildFailedError, Keeper, Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +110,37 @@ def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
         child = processes.start("slow", SLEEPER)
         with pytest.raises(ChildFailedError, match=r"slow was not ready within 0\.1 s"):
             child.wait_ready(lambda: False, timeout=0.1)
+
+
+def test_a_child_that_ends_is_told_of_and_started_again(tmp_path: Path) -> None:
+    """With its log going on, under a record of its own; what was started again is stopped at the end."""
+    said: list[str] = []
+    with Processes(tmp_path) as processes, Keeper(said.append) as keeper:
+        child = processes.start(
+            "child", [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"]
+        )
+        keeper.keep(child, lambda: child.log.read_text().count("1") > 1)
+        first = child.pid
+        assert _eventually(lambda: bool(child.log.read_text()))
+        os.kill(first, signal.SIGKILL)
+        assert _eventually(lambda: len(said) > 1)
+        second = child.pid
+        assert json.loads((tmp_path / "run" / "child.json").read_text())["pid"] == second != first
+        assert not keeper.failed.is_set()
+    assert "child ended (SIGKILL), and is started again" in said[0]
+    assert str(child.log) in said[0]
+    assert "child answers again" in said[1]
+    assert _gone(second)
+
+
+def test_a_child_that_ends_again_and_again_is_given_up(tmp_path: Path) -> None:
+    """It is said, and who waits for it is told to end."""
+    said: list[str] = []
+    with Processes(tmp_path) as processes, Keeper(said.append) as keeper:
+        keeper.keep(processes.start("broken", [sys.executable, "-c", ""]), lambda: False)
+        assert keeper.failed.wait(60)
+    assert len(said) == MAX_DEATHS + 1
+    assert f"broken ended {MAX_DEATHS + 1} times" in said[-1]
 
 
 def test_children_have_a_session_of_their_own(tmp_path: Path) -> None:

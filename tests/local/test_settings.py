@@ -57,6 +57,7 @@ def test_every_variable_is_read_and_listed() -> None:
         "TABLE_NAME": "chat.test-1",
         "THROTTLE_RATE": "6",
         "CONCURRENCY": "7",
+        "LOG": "json",
     }
     recording = Recording(environment)
     settings = LocalSettings.from_env(recording)

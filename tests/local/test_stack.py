@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local import dynamodb, ports
-from local.__main__ import clean
+from local import dynamodb, ports, usage
+from local.__main__ import NotRunningError, clean, url
 from local.leftovers import start_time
 from local.processes import AlreadyRunningError, Processes
+from local.running import running_stack
 from local.settings import LocalSettings
 from local.stack import Stack
 from local.template import load
+from shared.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
@@ -42,10 +44,9 @@ def _stack(
     settings: LocalSettings = ANY_PORTS,
     *,
     environ: MutableMapping[str, str] | None = None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Stack:
-    return Stack(
-        settings, ROOT, directory=directory, environ={} if environ is None else environ, log=lambda _: None
-    )
+    return Stack(settings, ROOT, directory=directory, environ={} if environ is None else environ, log=log)
 
 
 def _status(url: str, token: str | None = None) -> int:
@@ -180,10 +181,14 @@ def test_a_local_engine_of_the_developer_needs_no_credentials(tmp_path: Path) ->
 
 
 def test_two_stacks_that_prefer_the_same_ports_live_side_by_side(tmp_path: Path) -> None:
-    """A port that is taken is no reason not to start."""
+    """A port that is taken is no reason not to start; it is named, with the one that is used instead."""
+    said: list[str] = []
     with _stack(tmp_path / "one") as one:
         taken = int(one.url.rpartition(":")[2])
-        with _stack(tmp_path / "two", replace(ANY_PORTS, port=taken)) as two:
+        with _stack(tmp_path / "two", replace(ANY_PORTS, port=taken), log=said.append) as two:
+            assert (
+                said[0] == f"PORT={taken} is taken: the API listens on {two.url.rpartition(':')[2]} instead."
+            )
             assert _status(f"{one.url}/nowhere") == _status(f"{two.url}/nowhere") == 404
             assert one.url != two.url
 
@@ -234,6 +239,43 @@ def test_nothing_outlives_a_stack_that_is_killed(program: subprocess.Popen[str],
     program.kill()
     assert _eventually(lambda: all(start_time(pid) is None for pid in pids))
     assert (tmp_path / "ministack-state" / "dynamodb.json").exists()
+
+
+@pytest.mark.parametrize("variable", ["CACHE_MEMORY_BYTES", "RATE_LIMIT_BURST"])
+def test_a_setting_that_functions_cannot_use_is_refused_at_the_start(tmp_path: Path, variable: str) -> None:
+    """It names the variable, and starts nothing: no request would be answered."""
+    with pytest.raises(SettingsError, match=variable):
+        _stack(tmp_path, environ={variable: "0"}).__enter__()
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_address_of_the_running_stack_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make -s url` and `make usage` follow it wherever it listens; where none runs they say so."""
+    state = tmp_path / ".local"
+    state.mkdir()
+    with running_stack(state) as stack:
+        assert url(state) == stack.url
+        assert usage.main([], {}, tmp_path) == 0
+        assert "commands today" in capsys.readouterr().out
+    with pytest.raises(NotRunningError, match="make run"):
+        url(state)
+    assert usage.main([], {}, tmp_path) == 2
+    assert "make run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["ministack", "valkey"])
+def test_an_engine_that_is_killed_is_started_again(tmp_path: Path, name: str) -> None:
+    """The terminal tells it, and a message that was acknowledged before is there after it."""
+    with running_stack(tmp_path) as stack, stack.client(tries=30) as client:
+        body = {"kind": "private", "name": "crew"}
+        made = client.call("POST", "/v1/channels", "ada", body=body).json["id"]
+        stack.kill_engine(name)
+        assert _eventually(lambda: f"{name} answers again" in (tmp_path / "stack.log").read_text(), within=60)
+        (channel,) = client.call("GET", "/v1/channels", "ada").json["channels"]
+        assert channel["id"] == made
+    assert f"{name} ended (SIGKILL)" in (tmp_path / "stack.log").read_text()
 
 
 def test_clean_forgets_state_and_keeps_what_is_installed(tmp_path: Path) -> None:

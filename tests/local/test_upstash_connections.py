@@ -44,7 +44,7 @@ def test_a_subscription_streams_events(endpoint: UpstashEndpoint, caller: http.c
     _get(caller, "/ping")  # its connection is kept, and open before the count
     before = endpoint.usage.open_connections
     with socket.create_connection((host, int(port)), timeout=5) as listener:
-        listener.sendall(f"GET /subscribe/chat?_token={TOKEN} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        listener.sendall(f"GET /subscribe/chat?_token={TOKEN} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         with listener.makefile("rb") as stream:
             lines = iter(stream.readline, b"data: message,chat,hello\n")
             assert b"data: subscribe,chat,1\n" in lines

@@ -51,6 +51,13 @@ def caller(endpoint: UpstashEndpoint) -> Iterator[Caller]:
     one.connection.close()
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
+@pytest.mark.parametrize("path", ["/", "/pipeline", "/-/usage", "/-/faults"])
+def test_a_web_page_from_elsewhere_is_refused(caller: Caller, path: str, headers: dict[str, str]) -> None:
+    """A foreign origin, or a foreign name that leads here, is 403 even with the token, on every path."""
+    assert caller.send("POST", path, ["PING"], **headers)[0] == 403
+
+
 def test_a_command_in_the_body(caller: Caller) -> None:
     """POST / takes a JSON array; strings, numbers and booleans are arguments, numbers keep their digits."""
     assert caller.json("POST", "/", ["SET", "key", "v", "EX", 100]) == (200, {"result": "OK"})

@@ -1,0 +1,64 @@
+"""Who may call what listens on 127.0.0.1: programs of this machine and pages that it serves, no other web page.
+
+Any page that a developer opens may send requests to 127.0.0.1. Two headers, which a page cannot choose, tell:
+`Origin` says where the page is from, and `Host` by which name it calls. A page whose own name was made to resolve to
+127.0.0.1 (DNS rebinding) has that name as its host.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import urlsplit
+
+NAMES: Final = frozenset({"localhost", "host.docker.internal"})
+"""Names that mean this machine; the second to containers on it. No page can be served under them from elsewhere."""
+
+
+def is_own_host(host: str | None) -> bool:
+    """Whether a `Host` header names this machine: by address, or by a name that nobody else can have."""
+    name = _name(f"//{host}") if host else ""
+    return _is_address(name) or name in NAMES or name.endswith(".localhost")
+
+
+def is_own_origin(origin: str | None) -> bool:
+    """Whether an `Origin` header names a page that this machine serves; true where there is none, as from programs."""
+    if origin is None:
+        return True
+    name = _name(origin)
+    return name in NAMES or name.endswith(".localhost") or (_is_address(name) and _is_loopback(name))
+
+
+def refusal(host: str | None, origin: str | None, allowed: Collection[str] = ()) -> str:
+    """Say why a request is refused; empty if it is not.
+
+    Args:
+        host: its `Host` header.
+        origin: its `Origin` header.
+        allowed: origins elsewhere that may call too, as they stand in the header.
+    """
+    if not is_own_host(host):
+        return "This server is called by an address, as localhost, or not at all."
+    if not is_own_origin(origin) and origin not in allowed:
+        return "This server answers no web page from elsewhere."
+    return ""
+
+
+def _name(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(name: str) -> bool:
+    return ipaddress.ip_address(name).is_loopback
