@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 from shared.cache.metrics import HITS, OUTCOMES
-from shared.errors import BudgieError, ContentionError, RateLimitedError, every_error
+from shared.errors import BudgieError, ContentionError, RateLimitedError, ReadBudgetError, every_error
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -39,6 +39,8 @@ BASIC: Final[Mapping[str, str]] = {
     "RateLimited": "Count",
 }
 """Names and units: the ten that CloudWatch gives for nothing. API Gateway, Lambda and DynamoDB count the rest."""
+LIMITS: Final = frozenset({RateLimitedError.code, ReadBudgetError.code})
+"""Why we answer 429; API Gateway's own are not seen here."""
 REASONS: Final = ("get_pages", "get_channels", "put_pages", "put_channels")
 """Why a Redis command is sent."""
 
@@ -120,7 +122,7 @@ def values(
         "RedisStoredBytes": stored or 0,
         "BreakerOpen": meter.breaker_open,
         "Contention": code == ContentionError.code,
-        "RateLimited": code == RateLimitedError.code,
+        "RateLimited": code in LIMITS,
     }
     if detailed:
         found |= _details(meter, code, commands)
