@@ -7,6 +7,7 @@ transaction it counts one item alone, doubled twice; and nothing for reading wha
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -211,7 +212,7 @@ def test_counting_channels_costs_what_was_computed(engines: Engines) -> None:
 def member_of_many(engines: Engines, count: int) -> str:
     """A user in so many channels, written as they are stored."""
     who, client = user(), engines.client(DYNAMODB_LOCAL)
-    puts = []
+    puts: list[Any] = []
     for _ in range(count):
         channel = keys.new_channel_id()
         head = Head(channel, Kind.PRIVATE, "birds", "", "ada", NOW)
