@@ -176,6 +176,12 @@ class RateLimitedError(BudgieError):
     code, status, retryable = "rate_limited", 429, True
 
 
+class ReadBudgetError(BudgieError):
+    """Too many long lists of channels were read or counted for you in this minute; wait as long as Retry-After says."""
+
+    code, status, retryable = "read_budget_used", 429, True
+
+
 class UnavailableError(BudgieError):
     """The service cannot answer just now; try again, with the same Idempotency-Key where one was sent."""
 

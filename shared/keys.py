@@ -10,6 +10,7 @@ entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that set
 receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
 membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
 former      ``U#<user>``      ``L#<channel>``         leaving, being removed (joining looks)
+spent       ``B#<user>``      ``M#<minute>``          reading a long list; deleted by TTL
 ==========  ================  ======================  ==========================================
 """
 
@@ -63,6 +64,16 @@ def membership_sk(channel_id: str) -> str:
 def former_sk(channel_id: str) -> str:
     """The sort key of a membership that ended, below its user."""
     return f"{FORMERS}{channel_id}"
+
+
+def budget_pk(user_id: str) -> str:
+    """The partition of what a user's expensive reads have cost: apart from what a function that lists may not write."""
+    return f"B#{user_id}"
+
+
+def minute_sk(minute: int) -> str:
+    """The sort key of what was spent in a minute, counted since 1970."""
+    return f"M#{minute}"
 
 
 def entry_sk(seq: int) -> str:

@@ -15,7 +15,14 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 from shared.cache.metrics import HITS, OUTCOMES
-from shared.errors import BudgieError, ContentionError, MisconfiguredError, RateLimitedError, every_error
+from shared.errors import (
+    BudgieError,
+    ContentionError,
+    MisconfiguredError,
+    RateLimitedError,
+    ReadBudgetError,
+    every_error,
+)
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -47,6 +54,8 @@ TROUBLE: Final = frozenset(
 )
 """Those that only requests in trouble write. CloudWatch gives ten metrics for nothing and bills each further one by the
 hours that it had a value in, so that an ordinary month has six."""
+LIMITS: Final = frozenset({RateLimitedError.code, ReadBudgetError.code})
+"""Why we answer 429; API Gateway's own are not seen here."""
 REASONS: Final = ("get_pages", "get_channels", "put_pages", "put_channels")
 """Why a Redis command is sent."""
 
@@ -136,7 +145,7 @@ def values(
         "RedisStoredBytes": stored or 0,
         "BreakerOpen": meter.breaker_open,
         "Contention": code == ContentionError.code,
-        "RateLimited": code == RateLimitedError.code,
+        "RateLimited": code in LIMITS,
         # A setting that cannot be used is found before AWS is asked for anything.
         "Misconfigured": misconfigured or code == MisconfiguredError.code,
         "Throttles": meter.throttles,

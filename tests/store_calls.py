@@ -56,6 +56,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "entry_after": [lambda store: store.entry_after(CHANNEL, 1)],
     "memberships": [lambda store: store.memberships("ada")],
     "count_memberships": [lambda store: store.count_memberships("ada", 1)],
+    "spend": [lambda store: store.spend("ada", 1, 1, 1)],
     "heads": [lambda store: store.heads([CHANNEL])],
     "roles": [lambda store: store.roles("ada", [CHANNEL])],
     "public_channels": [

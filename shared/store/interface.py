@@ -118,6 +118,13 @@ class Channels(Protocol):
     def count_memberships(self, user_id: str, limit: int) -> int:
         """How many channels a user is in; ``limit`` where it is as many or more."""
 
+    def spend(self, user_id: str, minute: int, units: int, limit: int) -> bool:
+        """Adds read units to what a user's expensive reads have cost in a minute, counted since 1970.
+
+        False, and nothing is added, where that is ``limit`` or more already. So the last request that passes may
+        exceed it, and no request is too expensive to pass ever. A write that is sent again may count twice.
+        """
+
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """The heads of these channels; unknown ones are left out."""
 

@@ -55,6 +55,11 @@ def former_key(channel_id: str, user_id: str) -> dict[str, Any]:
     return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.former_sk(channel_id))}
 
 
+def spent_key(user_id: str, minute: int) -> dict[str, Any]:
+    """The key of the read units that a user has spent in a minute."""
+    return {"pk": s(keys.budget_pk(user_id)), "sk": s(keys.minute_sk(minute))}
+
+
 def public_name(name: str, channel_id: str) -> str:
     """What the index of public channels sorts by: the name's start without case, then the id."""
     return f"{name.casefold()[:16]}#{channel_id}"

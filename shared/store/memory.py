@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -33,6 +33,7 @@ class MemoryStore(MemoryMembers, MemoryErasures):
     """By user, for the benches' many users."""
     _formers: dict[tuple[str, str], Former] = field(default_factory=dict)
     _receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
+    _spent: Counter[tuple[str, int]] = field(default_factory=Counter)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # --- the log ---
@@ -138,6 +139,14 @@ class MemoryStore(MemoryMembers, MemoryErasures):
         """See ``Channels``."""
         with self._lock:
             return min(len(self._channels_of[user_id]), limit)
+
+    def spend(self, user_id: str, minute: int, units: int, limit: int) -> bool:
+        """See ``Channels``."""
+        with self._lock:
+            if self._spent[user_id, minute] >= limit:
+                return False
+            self._spent[user_id, minute] += units
+            return True
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """See ``Channels``."""

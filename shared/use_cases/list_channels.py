@@ -13,12 +13,13 @@ from shared.channels import channel_json
 from shared.errors import InvalidCursorError, UnavailableError
 from shared.model import MAX_NAME, Head, Kind, Membership
 from shared.parallel import both, every
+from shared.read_budget import ReadBudget, list_units
 from shared.services import Services
 
 MAX_TIME: Final = 10**14
 """Milliseconds; some time after the year 5000."""
-MAX_HINTED: Final = 500
-"""Heads that are read on a hint's word: five calls. Further ones are read when the memberships have named them."""
+MAX_HINTED: Final = 200
+"""Heads that are read on a hint's word: two calls. A longer list is read, and paid for, as the memberships name it."""
 PART: Final = 100
 """Heads of one call to the storage."""
 
@@ -52,6 +53,7 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
 
     Raises:
         InvalidCursorError: the cursor is not of this listing.
+        ReadBudgetError: it is a long list, and too many of them were read in this minute.
         UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
     """
     after = _position(listing.cursor, int, str)
@@ -77,23 +79,25 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
 
 
 def _channels(services: Services, user_id: str) -> Channels:
-    """Memberships and heads: in one round trip where the cache remembers which channels they are in."""
+    """Memberships and heads: in one round trip where the cache remembers which channels they are in, and few enough."""
     asked_at = services.cache.vouched.now()
     remembered, tier = _remembered(services, user_id)
-    if remembered:
+    hinted = remembered if len(remembered) <= MAX_HINTED else ()
+    if hinted:
         found, heads = both(
             lambda: _memberships(services, user_id),
-            lambda: _heads(services, remembered[:MAX_HINTED]),
+            lambda: _heads(services, hinted),
             services.background,
         )
     else:
         found, heads = _memberships(services, user_id), {}
     memberships = {each.channel_id: each for each in found}
     lacking = [each for each in memberships if each not in heads]
+    ReadBudget(services, user_id).spend(list_units(len(memberships)) + len(hinted) + len(lacking))
     if lacking:
         heads |= _heads(services, lacking)
     _remember(services, user_id, remembered, tuple(memberships))
-    services.cache.metrics.read("channels", _outcome(tier, remembered, lacking))
+    services.cache.metrics.read("channels", _outcome(tier, hinted, lacking))
     channels = tuple((heads[each], memberships[each]) for each in memberships if each in heads)
     services.cache.vouched.remember_list(user_id, channels, asked_at)
     return channels
@@ -131,12 +135,12 @@ def _remember(services: Services, user_id: str, before: tuple[str, ...], now: tu
         services.cache.lists.put(hint)
 
 
-def _outcome(tier: str, remembered: tuple[str, ...], lacking: list[str]) -> str:
+def _outcome(tier: str, hinted: tuple[str, ...], lacking: list[str]) -> str:
     if not tier:
         return "miss"
     if not lacking:
         return tier
-    return "caught_up" if len(lacking) <= len(remembered) else "miss"
+    return "caught_up" if len(lacking) <= len(hinted) else "miss"
 
 
 def list_public_channels(services: Services, user_id: str, listing: Listing) -> Listed:

@@ -19,6 +19,8 @@ from shared.errors import (
 from shared.lost_rights import refuse_if_lost
 from shared.messages import request_hash
 from shared.model import ERASED, Head, Kind, Membership, Role
+from shared.parallel import both
+from shared.read_budget import ReadBudget
 from shared.services import Services
 
 
@@ -47,16 +49,18 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
     Raises:
         IdempotencyKeyReusedError: the key was used for a different channel.
         TooManyChannelsError: somebody is in as many channels as one may be.
+        ReadBudgetError: the caller has had too many long lists counted.
         ChannelNotFoundError: the caller made it under this key and has left it since, or was erased; of a public one
             they get what any stranger sees.
         ContentionError: an earlier request has made it, and not all of it can be read yet.
     """
     head, memberships = _planned(user_id, plan, key, services.now())
-    full = full_lists(services, [each.user_id for each in memberships])
-    # A repeated request is answered as the first time, whose channel may be the one that filled a list.
-    standing = (
-        services.store.head(head.channel_id) if full else services.store.create_channel(head, memberships)
-    )
+    standing, full = _standing_or_full(services, head, [each.user_id for each in memberships])
+    if standing is None:
+        # A repeated request is answered as the first time, whose channel may be the one that filled a list.
+        standing = (
+            services.store.head(head.channel_id) if full else services.store.create_channel(head, memberships)
+        )
     if standing is None and full:
         raise refusal(user_id, full, "body.members")
     if standing is None:
@@ -64,6 +68,27 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
     if standing.kind is not Kind.DIRECT and standing.request_hash != _hash_of(plan):
         raise IdempotencyKeyReusedError
     return Created(_found(services, user_id, head.channel_id), found=True)
+
+
+def _standing_or_full(
+    services: Services, head: Head, user_ids: Sequence[str]
+) -> tuple[Head | None, list[str]]:
+    """The channel that an earlier request made, or those of its members whose lists are full.
+
+    The caller, the first, is counted before anybody else; the others are not for a repeated request, which 1 read unit
+    finds out.
+    """
+    budget, caller, others = ReadBudget(services, user_ids[0]), user_ids[:1], user_ids[1:]
+    # Any other has an id that nothing can stand under.
+    is_repeatable = head.kind is Kind.DIRECT or bool(head.request_hash)
+    standing, full = both(
+        lambda: services.store.head(head.channel_id) if is_repeatable else None,
+        lambda: full_lists(services, budget, caller),
+        services.background,
+    )
+    if standing is None and not full:
+        full = full_lists(services, budget, others)
+    return standing, full
 
 
 def _found(services: Services, user_id: str, channel_id: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from shared.errors import (
 )
 from shared.lost_rights import refuse_if_lost
 from shared.model import Former, Head, Kind, Look, Membership, Role
+from shared.read_budget import ReadBudget
 from shared.services import Services
 
 JOIN_TRIES: Final = 4
@@ -73,6 +74,7 @@ def put_member(
         DirectChannelError: a direct channel has the members that it has.
         LastOwnerError: it would be left without an owner.
         TooManyChannelsError: the target is in as many channels as one may be.
+        ReadBudgetError: the caller has had too many long lists counted.
         ContentionError: the target posted and left meanwhile, again and again, or the caller's own role changed.
     """
     look = services.store.look(channel_id, user_id)
@@ -91,7 +93,7 @@ def put_member(
     if current is not None and role is not None:
         return _change_role(services, look, current, role)
     wanted = _newcomer(services, look, head, target_id, role or Role.MEMBER)
-    full = full_lists(services, [target_id])
+    full = full_lists(services, ReadBudget(services, user_id), [target_id])
     if full:
         raise refusal(user_id, full, "path.user_id")
     return _join(services, wanted, _by(look, target_id))

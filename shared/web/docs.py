@@ -31,7 +31,10 @@ CACHE: Final = {
 
 LIST_CHANNELS: Final[Docs] = {
     "response_model": answers.ChannelPage,
-    "responses": {200: {"headers": CACHE | WIRE}, **problems(errors.InvalidCursorError)},
+    "responses": {
+        200: {"headers": CACHE | WIRE},
+        **problems(errors.InvalidCursorError, errors.ReadBudgetError),
+    },
     "tags": ["channels"],
 }
 FETCH_MESSAGES: Final[Docs] = {
@@ -94,7 +97,13 @@ CREATE_CHANNEL: Final[Docs] = {
         200: {"model": answers.Channel, "description": "The pair's direct channel, found again."},
         201: {"headers": {**VERSION, "Location": header("Where the channel is.")}},
         # Hidden: one that was made under this key, by who has left it since.
-        **problems(*WRITING, HIDDEN, errors.IdempotencyKeyReusedError, errors.TooManyChannelsError),
+        **problems(
+            *WRITING,
+            HIDDEN,
+            errors.IdempotencyKeyReusedError,
+            errors.TooManyChannelsError,
+            errors.ReadBudgetError,
+        ),
     },
     "tags": ["channels"],
 }
@@ -126,7 +135,7 @@ PUT_MEMBER: Final[Docs] = {
     "responses": {
         200: {"headers": WIRE},
         201: {"model": answers.Member, "description": "A new member.", "headers": WIRE},
-        **problems(*WRITING, *REFUSED, *STATE, errors.TooManyChannelsError),
+        **problems(*WRITING, *REFUSED, *STATE, errors.TooManyChannelsError, errors.ReadBudgetError),
     },
     "tags": ["members"],
 }

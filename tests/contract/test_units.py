@@ -7,21 +7,25 @@ transaction it counts one item alone, doubled twice; and nothing for reading wha
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bench.units import WRITE_BYTES, query_units, read_units, size, sizes, write_units
 from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
 from shared import keys, model
+from shared.errors import ReadBudgetError
 from shared.log_reader import DirectLogReader
 from shared.messages import Draft, encode, preview
 from shared.meter import Meter, start_meter
 from shared.model import Entry, Head, Kind, Membership, Receipt, Role
+from shared.read_budget import list_units
 from shared.services import Services, compose
 from shared.settings import Settings
 from shared.store import items
 from shared.store.items import Item, b, n, s
 from shared.use_cases.fetch_messages import Window, fetch_messages
+from shared.use_cases.list_channels import Listing, list_channels
 from shared.use_cases.post_message import post_message
 from tests.contract.samples import NOW, head_of, membership_of, open_channel, user
 from tests.engines import TABLE, Engines
@@ -203,6 +207,51 @@ def test_counting_channels_costs_what_was_computed(engines: Engines) -> None:
     assert store.count_memberships(ada, 1_000) == 60
     assert (meter.read_units, meter.calls) == (query_units(sizes(*stored)), 1)
     assert meter.read_units <= 60 / 25 + 1
+
+
+def member_of_many(engines: Engines, count: int) -> str:
+    """A user in so many channels, written as they are stored."""
+    who, client = user(), engines.client(DYNAMODB_LOCAL)
+    puts: list[Any] = []
+    for _ in range(count):
+        channel = keys.new_channel_id()
+        head = Head(channel, Kind.PRIVATE, "birds", "", "ada", NOW)
+        membership = Membership(who, channel, Role.MEMBER, NOW, tat=NOW)
+        puts += [{"PutRequest": {"Item": items.head_item(head)}}]
+        puts += [{"PutRequest": {"Item": items.membership_item(membership)}}]
+    for at in range(0, len(puts), 24):
+        client.batch_write_item(RequestItems={TABLE: puts[at : at + 24]})
+    return who
+
+
+@pytest.mark.stack
+@pytest.mark.dynamodb_local
+@pytest.mark.parametrize(("channels", "writes"), [(200, 0), (260, 1)])
+def test_a_list_of_channels_costs_what_was_computed(engines: Engines, channels: int, writes: int) -> None:
+    """About 1.04 units a channel, as its budget counts them; a long one writes 1 unit, an ordinary one nothing."""
+    services = services_on(engines, DYNAMODB_LOCAL)
+    who = member_of_many(engines, channels)
+    meter = start_meter()
+    assert list_channels(services, who, Listing(50)).body["has_more"]
+    assert meter.write_units == writes
+    assert meter.read_units <= channels + list_units(channels) <= meter.read_units * 1.05
+
+
+@pytest.mark.stack
+@pytest.mark.dynamodb_local
+def test_an_exhausted_budget_costs_what_was_computed(engines: Engines) -> None:
+    """The memberships, which say how long the list is, and the write that is refused."""
+    services = services_on(engines, DYNAMODB_LOCAL)
+    services = replace(
+        services, settings=replace(services.settings, read_units_per_minute=1), now=lambda: NOW
+    )
+    who = member_of_many(engines, 260)
+    list_channels(services, who, Listing(50))
+    meter = start_meter()
+    with pytest.raises(ReadBudgetError):
+        list_channels(services, who, Listing(50))
+    assert meter.write_units <= 1  # This engine does not count a refused write; AWS bills it.
+    assert meter.read_units <= list_units(260) + 1
 
 
 @pytest.mark.stack

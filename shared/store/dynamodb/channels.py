@@ -20,6 +20,8 @@ from shared.store.dynamodb.table import (
 ABSENT: Final = "attribute_not_exists(pk)"
 OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
 SAME_ROLE: Final = "attribute_exists(pk) AND #role = :role"
+KEPT_MINUTES: Final = 10
+"""What was spent in a minute is kept a little longer than any two clocks are apart."""
 NO_NAMES: Final[Mapping[str, str]] = {}
 
 
@@ -123,6 +125,23 @@ class DynamoDBChannels(HeadChanges):
     def count_memberships(self, user_id: str, limit: int) -> int:
         """One Query that moves no item: about a read unit for each 25 channels."""
         return self._table.count(limit, **_below_user(user_id, keys.MEMBERSHIPS))
+
+    def spend(self, user_id: str, minute: int, units: int, limit: int) -> bool:
+        """One UpdateItem: 1 write unit, also where it is refused. DynamoDB deletes the item after the minute."""
+        try:
+            self._table.update(
+                Key=items.spent_key(user_id, minute),
+                UpdateExpression="ADD units :units SET expires = :expires",
+                ConditionExpression="attribute_not_exists(units) OR units < :limit",
+                ExpressionAttributeValues={
+                    ":units": items.n(units),
+                    ":limit": items.n(limit),
+                    ":expires": items.n((minute + KEPT_MINUTES) * 60),
+                },
+            )
+        except ConditionFailedError:
+            return False
+        return True
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """BatchGetItem: a read unit each, a call for each 100."""
