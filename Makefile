@@ -38,7 +38,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check \
 	security-table licences tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -108,6 +108,12 @@ fuzz: setup $(FUZZ_VENV)/.ready ## Hold a local stack against openapi.json with 
 
 build: $(SAM_VENV)/.ready ## Build what is deployed, as `sam build` does, into .aws-sam/ (needs Python 3.13)
 	@$(SAM) build
+
+# The answers go to a file of their own, which git ignores: samconfig.toml is the project's.
+deploy: build ## Deploy what is built; the first time it asks, and notes the answers in samconfig.local.toml (ARGS=--guided: again)
+	@test -e samconfig.local.toml || cp samconfig.toml samconfig.local.toml
+	@$(SAM) deploy --config-file samconfig.local.toml \
+		$$(grep -q parameter_overrides samconfig.local.toml || echo --guided) $(ARGS)
 
 check: lint types openapi-check tables-check template-check template-policies ## Lint, types, drift of what is generated, template
 

@@ -30,7 +30,7 @@ def text(report: Report) -> str:
     daily = sum(report.requests.values()) / DAYS
     use, theirs = report.redis, guide(report.workload.users)
     about = "measured" if report.is_measured else "beyond what was measured: at best to at worst"
-    units = [_span(report, lambda each, name=name: each.amounts[name], "{:,.0f}") for name in _UNITS]
+    units = [_span(report, _of("amounts", name), "{:,.0f}") for name in _UNITS]
     rows = [
         ("requests a day", f"{daily:,.0f}"),
         (
@@ -57,15 +57,13 @@ def text(report: Report) -> str:
             f"{units[2]}, {units[3]} cold starts",
         ),
     ]
-    bill = [
-        (name, _span(report, lambda each, name=name: each.dollars[name], "{:.2f}")) for name in report.dollars
-    ]
+    bill = [(name, _span(report, _of("dollars", name), "{:.2f}")) for name in report.dollars]
     whole = _span(report, lambda each: sum(each.dollars.values()), "{:.2f}")
     offers = [(name, _offer(report, name)) for name in PLANS]
     shares = [
         (
             name,
-            _span(report, lambda each, name=name: each.quotas[name] * 100, "{:.1f}") + " %",
+            _span(report, _of("quotas", name, 100), "{:.1f}") + " %",
             "" if used <= 1 else "exceeded",
         )
         for name, used in report.quotas.items()
@@ -95,6 +93,11 @@ def _span(report: Report, figure: Callable[[Report], float], form: str) -> str:
     return f"about {low}" if low == high else f"{low} to {high}"
 
 
+def _of(part: str, name: str, times: float = 1) -> Callable[[Report], float]:
+    """One of a report's amounts, dollars or quotas."""
+    return lambda report: float(getattr(report, part)[name]) * times
+
+
 def _two_digits(number: float) -> str:
     rounded = float(f"{number:.1e}")
     return f"{rounded:,.0f}" if rounded >= 10 or rounded == 0 else f"{rounded:g}"  # noqa: PLR2004 - two digits
@@ -106,9 +109,15 @@ def _billing(report: Report) -> str:
     on_demand = _span(report, lambda each: each.on_demand, "{:.2f}")
     if report.workload.table_billing == "on-demand":
         other = "0.00" if is_enough else "too little: it would throttle"
-        return f"DynamoDB on demand, as the template deploys it: its units are {on_demand}; with TableBilling=always-free {other}"
+        return (
+            f"DynamoDB on demand, as the template deploys it: its units are {on_demand}; "
+            f"with TableBilling=always-free {other}"
+        )
     if is_enough:
-        return f"DynamoDB with TableBilling=always-free; its units on demand, as the template deploys it, would be {on_demand}"
+        return (
+            "DynamoDB with TableBilling=always-free; "
+            f"its units on demand, as the template deploys it, would be {on_demand}"
+        )
     return "DynamoDB on demand: TableBilling=always-free is too little for this, and would throttle"
 
 
@@ -116,8 +125,8 @@ def _reading(workload: Workload) -> str:
     """How clients get news, which decides what a chat costs more than anything else."""
     if workload.poll_seconds is None:
         return (
-            f"Each session reads {workload.lists:g} lists and {workload.pages:g} pages, when something is opened, and does "
-            "not poll.\nWhat polling costs: --poll-seconds 3"
+            f"Each session reads {workload.lists:g} lists and {workload.pages:g} pages, when something is opened, and "
+            "does not poll.\nWhat polling costs: --poll-seconds 3"
         )
     return (
         f"Each session polls every {workload.poll_seconds:g} s for {workload.session_minutes:g} minutes; "

@@ -1,4 +1,4 @@
-"""``python -m operators.token ada --stack budgie``: a token of the user pool that a deployment has made, to try it with.
+"""``python -m operators.token ada --stack budgie``: a token of a deployment's user pool, to try it with.
 
 It asks the stack for its pool, makes the user if there is none, gives them a password that nobody is told, and signs
 them in as an administrator may (`ADMIN_USER_PASSWORD_AUTH`), with your own AWS credentials. The access token goes to
@@ -72,7 +72,8 @@ def token_of(cognito: Any, pool: str, client: str, address: str, *, reset: bool 
     is_new = _make(cognito, pool, address)
     if not (is_new or reset or address.endswith(f"@{TEST_DOMAIN}")):
         raise NoTokenError(
-            f"{address} is there already. Their present password ends with a new one: if that is meant, add --reset-password"
+            f"{address} is there already. A token takes a new password, which ends their present one: "
+            "if that is meant, add --reset-password"
         )
     # Of each kind of character that a pool may ask for, and nobody will ever type it.
     password = f"aA1!{secrets.token_urlsafe(32)}"
@@ -158,7 +159,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stack", default="budgie", help="the deployment's stack (default: budgie)")
     parser.add_argument("--region", help="of the stack, instead of your default one")
     parser.add_argument(
-        "--reset-password", action="store_true", help="also of a user who is there already and may be a person"
+        "--reset-password",
+        action="store_true",
+        help="also of a user who is there already and may be a person",
     )
     return parser.parse_args(arguments)
 

@@ -1,7 +1,7 @@
 """Whether a function runs on the kind of processor that its artifact was built for.
 
-`sam build` tells the Makefile nothing of the template's `Architecture`, so the build cannot see that the two differ. The
-artifact says what it was built for, and the function compares before it loads the first library: else Lambda would
+`sam build` tells the Makefile nothing of the template's `Architecture`, so the build cannot see that the two differ.
+The artifact says what it was built for, and the function compares before it loads the first library: else Lambda would
 report that some module of a library is missing, which names neither the cause nor what to do.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -45,5 +46,6 @@ def check(root: Path = Path(__file__).parents[1], running_on: str | None = None)
         f"Architecture={ARCHITECTURES.get(built_for, built_for)}."
     )
     # No library is loaded yet, the logger's neither.
-    print(json.dumps({"level": "ERROR", "message": "machine", "detail": text}), flush=True)
+    sys.stdout.write(json.dumps({"level": "ERROR", "message": "machine", "detail": text}) + "\n")
+    sys.stdout.flush()
     raise WrongMachineError(text)

@@ -76,6 +76,8 @@ class Meter:
     """How each read of something that is cached was served."""
     breaker_open: bool = False
     """Whether the request found Redis' circuit breaker open."""
+    misconfigured: bool = False
+    """Whether AWS refused something for a cause that lasts, for this request or beside those before it."""
     _lock: Lock = field(default_factory=Lock)
 
     def charge(

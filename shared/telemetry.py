@@ -121,7 +121,6 @@ def values(
     code: str | None,
     commands: Mapping[str, int],
     stored: int | None,
-    misconfigured: bool = False,
     detailed: bool,
 ) -> dict[str, float]:
     """A request's metrics; what is 0 is left out, for CloudWatch takes what is missing as that.
@@ -133,7 +132,6 @@ def values(
         code: its error's.
         commands: Redis commands by reason that no request has reported yet.
         stored: bytes in Redis, where something new is known of them.
-        misconfigured: whether AWS refused something for a cause that lasts, which no request has reported yet.
         detailed: all of ``FULL``, not only ``BASIC``.
     """
     found: dict[str, float] = {
@@ -147,7 +145,7 @@ def values(
         "Contention": code == ContentionError.code,
         "RateLimited": code in LIMITS,
         # A setting that cannot be used is found before AWS is asked for anything.
-        "Misconfigured": misconfigured or code == MisconfiguredError.code,
+        "Misconfigured": meter.misconfigured or code == MisconfiguredError.code,
         "Throttles": meter.throttles,
     }
     if detailed:

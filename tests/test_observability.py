@@ -119,7 +119,9 @@ def dashboard(document: Document, stack: str = "budgie") -> Document:
 
 def dashboard_metrics(document: Document, stack: str = "budgie") -> list[tuple[Metric, list[str]]]:
     """What the dashboard shows, with its dimensions."""
-    rows = [row for widget in dashboard(document, stack)["widgets"] for row in widget["properties"]["metrics"]]
+    rows = [
+        row for widget in dashboard(document, stack)["widgets"] for row in widget["properties"]["metrics"]
+    ]
     plain = [[each for each in row if isinstance(each, str)] for row in rows]
     return [((row[0], row[1]), row[2:]) for row in plain if row]
 

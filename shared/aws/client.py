@@ -72,8 +72,8 @@ class ServiceError(Exception):
     def is_permanent(self) -> bool:
         """Whether every later request would meet it too, until somebody corrects rights, names or settings.
 
-        AWS refuses with 4xx what it would refuse again: no such table or parameter, no right to it or to its key, unknown
-        credentials, a request that is not valid. Only what is listed in ``TEMPORARY`` passes by itself.
+        AWS refuses with 4xx what it would refuse again: no such table or parameter, no right to it or to its key,
+        unknown credentials, a request that is not valid. Only what is listed in ``TEMPORARY`` passes by itself.
         """
         return self.status < HTTPStatus.INTERNAL_SERVER_ERROR and self.code not in TEMPORARY
 

@@ -116,6 +116,7 @@ class Observed:
     def _log(self, scope: Scope, status: int, meter: Meter, elapsed: float) -> None:
         event, code, ms = scope.get("aws.event", {}), scope["state"].get("error_code"), round(elapsed, 1)
         commands, stored = self._ledger.take()
+        meter.misconfigured = self._ledger.take_misconfigured()
         metrics = values(
             meter,
             ms=ms,
@@ -123,7 +124,6 @@ class Observed:
             code=code,
             commands=commands,
             stored=stored,
-            misconfigured=self._ledger.take_misconfigured(),
             detailed=is_detailed(),
         )
         fields = {

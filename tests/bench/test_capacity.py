@@ -160,9 +160,7 @@ def test_more_channels_make_lists_dearer() -> None:
 
 def test_the_table_is_free_until_its_busiest_minutes_are_too_busy() -> None:
     """Below 15 units a second over 300 s the always-free table serves; above, it is priced on demand."""
-    free, paid = (
-        plan(Workload(users=users, table_billing="always-free"), KNOWN) for users in (100, 10_000)
-    )
+    free, paid = (plan(Workload(users=users, table_billing="always-free"), KNOWN) for users in (100, 10_000))
     assert free.quotas["DynamoDB 25/25"] <= 1
     assert free.dollars["DynamoDB"] == 0
     assert paid.quotas["DynamoDB 25/25"] > 1

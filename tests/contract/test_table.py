@@ -292,7 +292,11 @@ def test_what_may_pass_is_unavailable(error: Exception) -> None:
             for code in (
                 *("AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException"),
                 *("ValidationException", "InvalidSignatureException", "IncompleteSignatureException"),
-                *("MissingAuthenticationTokenException", "SerializationException", "KMSAccessDeniedException"),
+                *(
+                    "MissingAuthenticationTokenException",
+                    "SerializationException",
+                    "KMSAccessDeniedException",
+                ),
                 *("InaccessibleEncryptionKeyException", "NotHeardOfException"),
             )
         ),

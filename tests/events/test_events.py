@@ -48,6 +48,27 @@ def test_in_their_order_all_succeed(api: Api) -> None:
         assert answer.status == STATUSES.get(sample.name, 200), f"{sample.name}: {answer.body}"
 
 
+def test_the_documentation_has_them_in_this_order() -> None:
+    """Each with its function, as `sam local start-lambda` knows it, on a port that `make run` does not take."""
+    section = (ROOT / "docs/deploying.md").read_text().partition("## `sam local`")[2]
+    functions = {route.key: route.function for route in template.load(ROOT / "template.yaml").routes}
+    said = [tuple(line.split()) for line in section.splitlines() if re.fullmatch(r"\w+ \w+Function", line)]
+    events = {sample.name: json.loads(rendered()[f"{sample.name}.json"]) for sample in SAMPLES}
+    assert said == [(name, functions[each["routeKey"]]) for name, each in events.items()]
+    assert "sam local start-lambda --port 3001" in section
+    assert "127.0.0.1:3001/2015-03-31/functions/" in section
+
+
+def test_deploying_writes_into_no_file_of_the_project() -> None:
+    """Answers go to a copy that git ignores; asked for once."""
+    for text in ("README.md", "docs/deploying.md"):
+        for command in re.findall(r"sam deploy [^`]*--guided[^`]*", (ROOT / text).read_text()):
+            assert "--config-file samconfig.local.toml" in " ".join(command.split())
+    rules = (ROOT / "Makefile").read_text().partition("\ndeploy: build")[2].partition("\n\n")[0]
+    assert "deploy --config-file samconfig.local.toml" in rules
+    assert "/samconfig.local.toml" in (ROOT / ".gitignore").read_text().splitlines()
+
+
 def _sam_can_run_containers() -> bool:
     command = ["docker", "image", "inspect", IMAGE]
     try:

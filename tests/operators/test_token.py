@@ -36,7 +36,7 @@ class Aws:
         self._clients = {}
         self.stubs = {}
         for service in ("cloudformation", "cognito-idp"):
-            made: Any = boto3.client(  # type: ignore[call-overload]  # a name that is chosen at run time
+            made: Any = boto3.client(
                 service, region_name="us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
             )
             self._clients[service] = made

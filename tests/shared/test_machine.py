@@ -48,7 +48,12 @@ def test_sources_run_anywhere(tmp_path: Path) -> None:
     ],
 )
 def test_a_mismatch_is_refused_with_what_to_do(
-    tmp_path: Path, built: str, runs: str, platform: str, architecture: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    built: str,
+    runs: str,
+    platform: str,
+    architecture: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The two ways out, in the words of the build and of the template; in the log as well."""
     with pytest.raises(WrongMachineError) as caught:

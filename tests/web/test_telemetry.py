@@ -249,7 +249,7 @@ def test_only_a_trace_is_taken_for_one(header: str, root: str | None) -> None:
 
 
 def test_basic_metrics_are_free() -> None:
-    """CloudWatch gives ten, and bills $0.30 a month for each more, by the hour: what only trouble writes comes on top."""
+    """CloudWatch gives ten, and bills $0.30 a month for each more, by the hour; trouble alone writes more."""
     assert len(set(BASIC) - TROUBLE) <= FREE_METRICS
     assert set(BASIC) < set(FULL)
 
@@ -262,7 +262,9 @@ def test_metrics_of_trouble_are_written_in_trouble_alone() -> None:
     made.ledger.stored("pages", 100)
     made.conflicts, made.voids = 1, 1
     commands, stored = made.ledger.take()
-    found = values(made, **NOTHING | {"is_cold": True, "commands": commands, "stored": stored}, detailed=False)
+    found = values(
+        made, **NOTHING | {"is_cold": True, "commands": commands, "stored": stored}, detailed=False
+    )
     assert set(found) == set(BASIC) - TROUBLE
 
 

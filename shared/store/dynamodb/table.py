@@ -242,24 +242,27 @@ def _charge(operation: str, consumed: Any) -> None:  # noqa: ANN401 - one dictio
 
 
 def _ours(error: ServiceError) -> Exception:
-    response, code = error.response, error.code
-    if code == "ConditionalCheckFailedException":
-        return ConditionFailedError(response.get("Item"))
-    if code == "TransactionCanceledException":
-        canceled = TransactionCanceledError(response.get("CancellationReasons", []))
-        if canceled.is_permanent:
-            meter().failed(",".join(sorted(canceled.codes - {"None"})), is_permanent=True)
-            return MisconfiguredError()
-        if canceled.codes & THROTTLES:
-            meter().charge(throttles=1)
-        return canceled
-    if code == "TransactionInProgressException":
-        return TransactionUnderWayError()
-    if code == "TransactionConflictException":
-        return TransactionConflictError()
-    meter().failed(code, is_permanent=error.is_permanent)
+    """What a refusal means to the storage: some outcome of a write, or a failure."""
+    match error.code:
+        case "ConditionalCheckFailedException":
+            return ConditionFailedError(error.response.get("Item"))
+        case "TransactionCanceledException":
+            return _canceled(error.response.get("CancellationReasons", []))
+        case "TransactionInProgressException":
+            return TransactionUnderWayError()
+        case "TransactionConflictException":
+            return TransactionConflictError()
+    meter().failed(error.code, is_permanent=error.is_permanent)
     if error.is_permanent:
         return MisconfiguredError()
-    if code in THROTTLES:
-        return StoreThrottledError(retry_after=1)
-    return StoreUnavailableError(retry_after=1)
+    return (StoreThrottledError if error.code in THROTTLES else StoreUnavailableError)(retry_after=1)
+
+
+def _canceled(reasons: Sequence[dict[str, Any]]) -> Exception:
+    canceled = TransactionCanceledError(reasons)
+    if canceled.is_permanent:
+        meter().failed(",".join(sorted(canceled.codes - {"None"})), is_permanent=True)
+        return MisconfiguredError()
+    if canceled.codes & THROTTLES:
+        meter().charge(throttles=1)
+    return canceled

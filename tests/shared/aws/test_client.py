@@ -98,7 +98,12 @@ def test_what_may_pass_is_tried_again(client_of: ClientOf, slept: list[float], c
         ("ResourceNotFoundException", 400, True, 1),
         ("UnrecognizedClientException", 400, True, 1),
         ("ValidationException", 400, True, 1),
-        ("InvalidSignatureException", 400, True, 3),  # signed anew by the service's time, and refused all the same
+        (
+            "InvalidSignatureException",
+            400,
+            True,
+            3,
+        ),  # signed anew by the service's time, and refused all the same
         ("ExpiredTokenException", 400, False, 1),
         ("ThrottlingException", 400, False, 3),
         ("InternalServerError", 500, False, 3),
