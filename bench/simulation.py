@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from typing import Any, Final
 
 from bench import report
@@ -81,14 +82,21 @@ def _all(given: argparse.Namespace) -> Result:
     one = partial(live, operations=given.each)
     if given.processes == 1:
         return _sum(map(one, range(given.seeds)), given.seeds)
-    try:
-        # Spawned, not forked: what a world does depends on its seed and the code alone.
-        pool = ProcessPoolExecutor(given.processes, get_context("spawn"))
-    except OSError as error:
-        print(f"one process only: {given.processes} need a /dev/shm to write to ({error})", file=sys.stderr)
+    pool = pool_of(given.processes)
+    if pool is None:
         return _sum(map(one, range(given.seeds)), given.seeds)
     with pool:
         return _sum(pool.map(one, range(given.seeds), chunksize=5), given.seeds)
+
+
+def pool_of(processes: int, context: BaseContext | None = None) -> ProcessPoolExecutor | None:
+    """So many processes; None, and a line that says why, where they cannot share a lock."""
+    try:
+        # Spawned, not forked: what a world does depends on its seed and the code alone.
+        return ProcessPoolExecutor(processes, context or get_context("spawn"))
+    except OSError as error:
+        print(f"one process only: {processes} need a /dev/shm that can be written ({error})", file=sys.stderr)
+        return None
 
 
 def _found(given: argparse.Namespace) -> Result:

@@ -197,8 +197,9 @@ def _own_stack(state: Path) -> Iterator[str]:
 
     environment = read_environment(ROOT, os.environ)
     engine = LocalSettings.from_env(environment).dynamodb_engine
-    ports = {"port": 0, "dynamodb_port": 0, "redis_port": 0, "upstash_port": 0}
-    settings = LocalSettings(dynamodb_engine=engine, throttle_rate=THROTTLE, **ports)
+    settings = LocalSettings(
+        port=0, dynamodb_engine=engine, dynamodb_port=0, redis_port=0, upstash_port=0, throttle_rate=THROTTLE
+    )
     print("no stack runs here: starting one for the demo", flush=True)
     state.mkdir(parents=True, exist_ok=True)
     clean(state)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from multiprocessing.context import SpawnContext
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from bench.engine import fastest
 from bench.sim.mutants import MUTANTS
 from bench.sim.result import Result
 from bench.sim.world import World
-from bench.simulation import live, main
+from bench.simulation import live, main, pool_of
 
 SEEDS = range(25)
 MUTANT_SEEDS = range(40)
@@ -88,3 +94,23 @@ def test_the_planted_bugs_are_listed(capsys: pytest.CaptureFixture[str]) -> None
     """``--mutants`` says what each does."""
     assert main(["--mutants"]) == 0
     assert all(name in capsys.readouterr().out for name in list(MUTANTS)[:1])
+
+
+class NoLocks(SpawnContext):
+    """A machine whose /dev/shm cannot be written."""
+
+    def Lock(self) -> NoReturn:  # noqa: N802  # as multiprocessing names it
+        """As the system says it."""
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def test_without_shared_locks_one_process_does_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A /dev/shm that cannot be written is named, and ends nothing."""
+    assert pool_of(2, NoLocks()) is None
+    assert "/dev/shm" in capsys.readouterr().err  # noqa: S108  # only named
+
+
+def test_an_engines_files_are_where_they_can_be_written(tmp_path: Path) -> None:
+    """In memory, or in the usual place."""
+    assert fastest(tmp_path) == tmp_path
+    assert fastest(tmp_path / "nowhere") is None

@@ -157,7 +157,7 @@ def test_kind_and_topic_of_a_channel_are_kept(functions: Functions) -> None:
     """A public conversation can be found by anybody, a private one by its members alone."""
     api = InProcess(functions)
     for kind in ("public", "private"):
-        _told_to(api, Conversation(kind, [Turn("ada", "hi")], kind, "Say hello"))  # type: ignore[arg-type]
+        _told_to(api, Conversation(kind, [Turn("ada", "hi")], kind, "Say hello"))
     found = api.call("GET", "/v1/channels?scope=public", "stranger").json["channels"]
     assert [(each["name"], each["topic"]) for each in found] == [("public", "Say hello")]
 

@@ -1,0 +1,64 @@
+"""The client that docs/clients.md builds up works as it stands there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.running import ROOT
+
+if TYPE_CHECKING:
+    from tests.e2e.running import RunningStack
+
+pytestmark = pytest.mark.stack
+
+
+def _client(stack: RunningStack, user: str) -> dict[str, Any]:
+    """What the guide's examples define, for a user."""
+    text = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 5
+    names: dict[str, Any] = {"URL": stack.url, "TOKEN": stack.token_for(user)}
+    exec("\n".join(blocks), names)  # noqa: S102  # our own documentation
+    return names
+
+
+def test_the_guides_client_misses_nothing_and_doubles_nothing(stack: RunningStack) -> None:
+    """Posts under a key, pages that meet, a 304 when nothing is new, news of the list, and the read position."""
+    hedy, ida = _client(stack, "hedy"), _client(stack, "ida")
+    status, _, made = hedy["call"](
+        "POST", "/v1/channels", {"kind": "private", "name": "guide", "members": ["ida"]}
+    )
+    assert status == 201
+    channel = made["id"]
+    assert ida["news"]({}) == []
+
+    first = hedy["post"](channel, "one", key="k")
+    assert hedy["post"](channel, "one", key="k") == first
+    assert ida["news"]({}) == [channel]
+    for start in range(0, 125, 25):
+        batch = {"messages": [{"text": f"text {start + n}"} for n in range(25)]}
+        assert hedy["call"]("POST", f"/v1/channels/{channel}/messages", batch)[0] == 201
+
+    followed = ida["Channel"](channel)
+    assert [each["text"] for each in followed.poll()] == ["one", *(f"text {n}" for n in range(125))]
+    assert followed.poll() == followed.poll() == []
+    assert ida["news"]({channel: followed.position}) == []
+    hedy["post"](channel, "late")
+    assert [each["text"] for each in followed.poll()] == ["late"]
+    assert sorted(followed.messages) == list(range(1, 128))
+
+    ida["mark_read"](channel, followed.position)
+    _, _, page = ida["call"]("GET", "/v1/channels?unread_only=true")
+    assert page["channels"] == []
+
+
+def test_the_guides_client_tells_a_refusal(stack: RunningStack) -> None:
+    """What stands is not tried again, and raised with its problem document."""
+    client = _client(stack, "hedy")
+    with pytest.raises(ValueError, match="not_found"):
+        client["post"]("0123456789abcdef", "anybody?")
+    with pytest.raises(ValueError, match="not_found"):
+        client["Channel"]("0123456789abcdef").poll()
