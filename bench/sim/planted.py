@@ -62,17 +62,17 @@ class LetsAnybodyIn(SimStore):
 class VoidsAnyway(SimStore):
     """Writes a void without the condition that nothing stands there."""
 
-    def _void(self, channel_id: str, entry: Entry) -> Entry:
-        self._truth._log(channel_id)[entry.seq] = entry  # noqa: SLF001 - the bug is to write past the condition
-        return entry
+    def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        self._truth._log(channel_id).update({each.seq: each for each in voids})  # noqa: SLF001 - the bug is to write past the condition
+        return list(voids)
 
 
 class VoidsBlindly(SimStore):
     """Believes that its void stands, whoever was there before."""
 
-    def _void(self, channel_id: str, entry: Entry) -> Entry:
-        super()._void(channel_id, entry)
-        return entry
+    def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        super()._void(channel_id, voids)
+        return list(voids)
 
 
 class ReceiptApart(SimStore):
@@ -96,7 +96,7 @@ class CommitsInParts(SimStore):
         outcome = super()._commit(replace(commit, entries=commit.entries[-1:]))
         for entry in commit.entries[:-1]:
             self._container.step("putting an entry")
-            standing = self._truth.void(commit.channel_id, entry)
+            standing = self._truth.void(commit.channel_id, [entry])[0]
             if standing is not entry:
                 return PositionTaken(standing)
         return outcome
