@@ -227,11 +227,21 @@ def list_from_memory(services: Services, user_id: str, listing: Listing) -> List
     known = services.cache.vouched.recall_list(user_id)
     if known is None:
         return list_channels(services, user_id, listing)
-    return list_channels(replace(services, store=cast("Store", _Frozen(known))), user_id, listing)
+    frozen = cast("Store", _Frozen(services.store, known))
+    return list_channels(replace(services, store=frozen), user_id, listing)
 
 
-class _Frozen:
-    def __init__(self, known: tuple[tuple[Head, Membership], ...]) -> None:
+class _Behind:
+    def __init__(self, store: Store) -> None:
+        self._behind = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._behind, name)
+
+
+class _Frozen(_Behind):
+    def __init__(self, store: Store, known: tuple[tuple[Head, Membership], ...]) -> None:
+        super().__init__(store)
         self._known = known
 
     def memberships(self, _user_id: str) -> list[Membership]:

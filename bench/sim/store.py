@@ -111,6 +111,19 @@ class SimStore:
         self._world.loop.wait(self._world.rng.uniform(0, 8))
         return found | self._truth.heads(channel_ids[1::2])
 
+    def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """See ``Log``."""
+        return self._call("standing", self._standing, positions)
+
+    def _standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """Eventually consistent: the last moments may be missing."""
+        found = self._truth.standing([each for each in positions if not self._is_torn()])
+        return {
+            (channel_id, seq): stands
+            for (channel_id, seq), stands in found.items()
+            if self._world.unseen.seen(channel_id, self._truth.entries(channel_id, seq, seq))
+        }
+
     # --- writes that the judge hears of at the moment of their effect ---
 
     def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
