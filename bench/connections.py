@@ -64,7 +64,7 @@ class Chat:
         taken = self.store.take(channel, 1, Preview(0, "ada", "Hello", at))
         assert taken is not None
         body = encode(channel, taken.seq, "ada", at, Draft("Hello " * 20))
-        self.store.void(channel, Entry(taken.seq, taken.seq, at, body))
+        self.store.void(channel, [Entry(taken.seq, taken.seq, at, body)])
 
 
 @dataclass

@@ -32,6 +32,8 @@ def _value_size(value: object) -> int:
             return _number_size(number)
         case {"B": bytes(raw)}:
             return len(raw)
+        case {"NS": list(numbers)}:
+            return sum(map(_number_size, numbers))
         case {"BOOL": bool()} | {"NULL": bool()}:
             return 1
     raise TypeError(f"an attribute of a kind that the table does not have: {value!r}")

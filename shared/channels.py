@@ -13,6 +13,8 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
     """The channel for one caller; ``role``, ``last_read_seq`` and ``unread_count`` null for who is not in it.
 
     Who is not in a public channel sees what it is, not what is said there.
+
+    Head and membership are read side by side, so the head may be the older one: then the caller has read all of it.
     """
     last = head.last if membership else None
     return {
@@ -28,7 +30,7 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
         "member_count": head.members,
         "last_seq": head.seq,
         "last_message": last and _preview_json(head.channel_id, last),
-        "last_read_seq": membership.read_seq if membership else None,
+        "last_read_seq": min(membership.read_seq, head.seq) if membership else None,
         "unread_count": membership.unread(head) if membership else None,
         "role": membership.role if membership else None,
         "capabilities": access.capabilities(head, membership),

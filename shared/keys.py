@@ -7,6 +7,7 @@ item        pk                sk                      written by
 ==========  ================  ======================  ==========================================
 head        ``C#<channel>``   ``HEAD``                creating, posting, changing a channel
 entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that settles a hole
+gap         ``C#<channel>``   ``G#<seq, 12 digits>``  whoever settles a hole with a void
 receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
 membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
 former      ``U#<user>``      ``L#<channel>``         leaving, being removed (joining looks)
@@ -79,6 +80,11 @@ def minute_sk(minute: int) -> str:
 def entry_sk(seq: int) -> str:
     """The sort key of a log entry: sorts as its position does, for ``0 <= seq <= MAX_SEQ``."""
     return f"E#{seq:0{SEQ_DIGITS}d}"
+
+
+def gap_sk(seq: int) -> str:
+    """The sort key of a gap's item: sorts as its position does."""
+    return f"G#{seq:0{SEQ_DIGITS}d}"
 
 
 def receipt_sk(user_id: str, key: str) -> str:

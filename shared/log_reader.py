@@ -8,14 +8,14 @@ would never see the earlier.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol
 
 from shared.clock import MAX_SKEW_MS, now_ms
 from shared.messages import preview_of
-from shared.model import Entry, Head
+from shared.model import MAX_GAPS, Entry, Head
 from shared.store.interface import Log
 
 PATIENCE_SECONDS: Final = (0.005, 0.010, 0.020, 0.040)
@@ -109,8 +109,8 @@ class DirectLogReader:
                 break
             since = later.at if later and not dead else head.active_at
             if wait is None or self._now() - since > OLD_MS:
-                for seq in due:
-                    found[seq] = self._settle(head, seq, _next(found, seq) or later)
+                voids = [self._void(head, seq, _next(found, seq) or later) for seq in due]
+                found |= {entry.seq: entry for entry in settle(self._log, head, voids)}
                 break
             self._sleep(wait * slowness)
             found |= self._entries(head.channel_id, holes[0], holes[-1])
@@ -144,15 +144,29 @@ class DirectLogReader:
         elif latest > shown:
             self._log.correct_preview(head.channel_id, shown, preview_of(found[latest]), head.erasures)
 
-    def _settle(self, head: Head, seq: int, later: Entry | None) -> Entry:
+    def _void(self, head: Head, seq: int, later: Entry | None) -> Entry:
         counted = later.messages - (later.seq - seq) if later else head.messages - (head.seq - seq)
-        return self._log.void(head.channel_id, Entry(seq, counted, self._now(), None))
+        return Entry(seq, counted, self._now(), None)
 
 
 def _next(found: dict[int, Entry], seq: int) -> Entry | None:
     return min(
         (entry for entry in found.values() if entry.seq > seq), key=lambda entry: entry.seq, default=None
     )
+
+
+def settle(log: Log, head: Head, voids: Sequence[Entry]) -> list[Entry]:
+    """Settles holes: the entries that stand there now, each the void given or what was there before it.
+
+    The head may have been read at any time before: where it has more gaps than it keeps, the smallest of those known
+    are removed. What others added meanwhile is larger, or stays until the next ones come.
+    """
+    standing = log.void(head.channel_id, voids)
+    known = sorted(head.gaps.union(each.seq for each in standing if each.body is None))
+    trimmed = known[:-MAX_GAPS]
+    if trimmed:
+        log.trim_gaps(head.channel_id, trimmed, max(trimmed[-1], head.gaps_from))
+    return standing
 
 
 def mend_preview(log: Log, channel_id: str, voided: int) -> None:

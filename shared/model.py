@@ -14,11 +14,14 @@ MAX_BATCH: Final = 25
 MAX_NAME: Final = 80
 MAX_NAME_BYTES: Final = 160
 MAX_TOPIC: Final = 250
-MAX_TOPIC_BYTES: Final = 300
+MAX_TOPIC_BYTES: Final = 252
 MAX_PREVIEW: Final = 100
 MAX_PREVIEW_BYTES: Final = 140
 """Name, topic and preview have limits in bytes too, so that a head stays below the 1 KB of one write unit
 (for user ids of up to 60 bytes; a UUID has 36)."""
+MAX_GAPS: Final = 8
+"""Positions of the latest gaps that a head keeps; eight of 12 digits are 58 bytes. More stand there for a moment only,
+until whoever added them removes the smallest."""
 RECEIPT_SECONDS: Final = 24 * 3600
 """How long an ``Idempotency-Key`` is remembered."""
 ERASED: Final = "#erased"
@@ -57,6 +60,10 @@ class Head:
 
     ``seq`` is the last position given out, ``messages`` how many of them were given to messages.
     ``version`` counts the changes to name, topic, settings and archival.
+
+    A gap is a position that is counted in ``messages`` and holds none: a void. ``voids`` counts each gap once,
+    ``gaps`` has the positions of the latest ones, all that are above ``gaps_from``. Voids that were written before gaps
+    were counted are in neither: they count as messages until they are read past.
     """
 
     channel_id: str
@@ -76,6 +83,9 @@ class Head:
     last: Preview | None = None
     erasures: int = 0
     """How often messages were redacted here. What was read under another number may show what is erased."""
+    voids: int = 0
+    gaps: frozenset[int] = frozenset()
+    gaps_from: int = 0
     request_hash: bytes = b""
     """Of the request that created it, where that carried an ``Idempotency-Key``."""
 
@@ -83,6 +93,10 @@ class Head:
     def active_at(self) -> int:
         """When something last happened here."""
         return self.last.created_at if self.last else self.created_at
+
+    def gaps_after(self, seq: int) -> int | None:
+        """How many gaps there are after a position; None where the head does not keep all of them."""
+        return sum(gap > seq for gap in self.gaps) if seq >= self.gaps_from else None
 
     def is_made_of(self, changes: Mapping[str, str | int], version: int | None) -> bool:
         """Whether these very changes of that version led here, and nothing came after; not if archived since."""
@@ -93,7 +107,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A user in a channel, how far they have read, and their rate state (``tat``, see ``rate_limit``)."""
+    """A user in a channel, how far they have read, and their rate state (``tat``, see ``rate_limit``).
+
+    ``read_messages`` and ``read_voids`` are how many positions up to ``read_seq`` were given to messages, and how many
+    gaps were known among them when the read position moved there.
+    """
 
     user_id: str
     channel_id: str
@@ -102,10 +120,19 @@ class Membership:
     read_seq: int = 0
     read_messages: int = 0
     tat: int = 0
+    read_voids: int = 0
 
     def unread(self, head: Head) -> int:
-        """Messages after the read position; a void among them counts until it is read past."""
-        return max(0, head.messages - self.read_messages)
+        """Messages after the read position, and positions there whose writers have not ended.
+
+        Exact once they have, but for one case: a position that was still in flight when the read position moved past it
+        became a void later, and more than ``MAX_GAPS`` gaps came since, none of them read past. Then each such position
+        makes the count one too small.
+        """
+        gaps = head.gaps_after(self.read_seq)
+        if gaps is None:
+            gaps = max(0, head.voids - self.read_voids)
+        return max(0, head.messages - self.read_messages - gaps)
 
 
 @dataclass(frozen=True, slots=True)

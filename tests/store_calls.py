@@ -46,7 +46,10 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "head": [lambda store: store.head(CHANNEL)],
     "take": [lambda store: store.take(CHANNEL, 1, PREVIEW)],
     "commit": [lambda store: store.commit(COMMIT)],
-    "void": [lambda store: store.void(CHANNEL, ENTRY)],
+    "void": [lambda store: store.void(CHANNEL, [ENTRY])],
+    "trim_gaps": [lambda store: store.trim_gaps(CHANNEL, [1], 1)],
+    "count_gaps": [lambda store: store.count_gaps(CHANNEL, 1)],
+    "standing": [lambda store: store.standing([(CHANNEL, 1)])],
     "correct_preview": [
         lambda store: store.correct_preview(CHANNEL, 1, PREVIEW, 0),
         lambda store: store.correct_preview(CHANNEL, 1, None, 0),
@@ -97,7 +100,7 @@ FOR_ANOTHER: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "remove_member": [lambda store: store.remove_member(MEMBER, BY)],
 }
 """How a user acts on a channel or another's membership, which an operator's tool does by nobody's right."""
-REFUSED: Final = {"void": [lambda store: store.void(CHANNEL, ENTRY)]}
+REFUSED: Final = {"void": [lambda store: store.void(CHANNEL, [ENTRY])]}
 """Those that ask further when a condition fails."""
 
 

@@ -18,6 +18,7 @@ from shared import keys
 
 FREE: Final = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException"})
 _ENTRY: Final = "E#"
+_GAP: Final = "G#"
 
 
 class TolledClient:
@@ -61,9 +62,9 @@ class TolledClient:
     def _count(self, operation: str, call: Call) -> None:
         self.counts["calls"] += 1
         if operation == TRANSACT:
-            self.counts["commits"] += 1
-        elif operation == "put_item":
-            self.counts["voids"] += 1
+            gaps = sum(_is_gap(next(iter(each.values()))) for each in call["TransactItems"])
+            self.counts["voids"] += gaps
+            self.counts["commits"] += not gaps
         elif operation == "update_item":
             is_take = ":count" in call["ExpressionAttributeValues"]
             self.counts["takes" if is_take else "corrections"] += 1
@@ -79,6 +80,10 @@ def write_units(operation: str, call: Call) -> int:
 
 def _size(write: Mapping[str, Any]) -> int:
     return units.size(write["Item"]) if "Item" in write else 0
+
+
+def _is_gap(write: Mapping[str, Any]) -> bool:
+    return "Item" in write and bool(write["Item"]["sk"]["S"].startswith(_GAP))
 
 
 def holes(call: Call, answer: Call) -> set[int]:

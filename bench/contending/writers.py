@@ -114,13 +114,16 @@ class EnginePoster:
                 self._write(
                     "Update",
                     Key=items.membership_key(self._channel, self._user),
-                    UpdateExpression="SET tat = :tat, read_seq = :seq, read_messages = :messages",
+                    UpdateExpression=(
+                        "SET tat = :tat, read_seq = :seq, read_messages = :messages, read_voids = :voids"
+                    ),
                     ConditionExpression="attribute_exists(pk) AND tat = :seen AND read_seq < :seq",
                     ExpressionAttributeValues={
                         ":tat": items.n(self._tat),
                         ":seen": items.n(seen),
                         ":seq": items.n(entry.seq),
                         ":messages": items.n(entry.messages),
+                        ":voids": items.n(0),
                     },
                 ),
                 self._write(

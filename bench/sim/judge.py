@@ -96,13 +96,35 @@ class Judge:
         first, last = expected(window, shown.channel_last_seq, read_seq)
         needed = last if page.stale else min(last, asked.last_acknowledged)
         if shown.first_seq != first or not needed <= shown.last_seq <= last:
-            raise WrongError(
-                f"covers {shown.first_seq} to {shown.last_seq} where {first} to at least {needed} was due"
-            )
-        if shown.has_more_before != (first > 1):
+            self._extended(window, shown, (first, needed, last))
+        self._empty(asked, window, shown)
+        if shown.has_more_before != (shown.first_seq > 1):
             raise WrongError("has_more_before is wrong")
         if shown.has_more_after and shown.last_seq >= shown.channel_last_seq:
             raise WrongError("has_more_after is wrong")
+
+    def _extended(self, window: Window, shown: Shown, due: tuple[int, int, int]) -> None:
+        """A page that covers other positions than were asked for: none of those holds a message."""
+        first, needed, last = due
+        back = not window.goes_forward and shown.first_seq < first and needed <= shown.last_seq <= last
+        forward = not window.goes_back and shown.first_seq <= first and last < shown.last_seq
+        if not (back or forward) or first > last or any(first <= seq <= last for seq in shown.seqs):
+            covered = f"{shown.first_seq} to {shown.last_seq}"
+            raise WrongError(f"covers {covered} where {first} to at least {needed} was due")
+        if len(shown.seqs) > window.limit:
+            raise WrongError(f"has {len(shown.seqs)} messages, {window.limit} were asked for")
+
+    def _empty(self, asked: Asked, window: Window, shown: Shown) -> None:
+        """A page without messages: none were acknowledged in its direction before it was asked for."""
+        if shown.messages:
+            return
+        known = self._ledger.logs[asked.channel_id].acknowledged
+        before = [seq for seq, (number, _) in known.items() if number <= asked.acknowledgements]
+        missed = [seq for seq in before if seq < shown.first_seq and not window.goes_forward]
+        if not window.goes_back:
+            missed += [seq for seq in before if shown.last_seq < seq <= shown.channel_last_seq]
+        if missed:
+            raise WrongError(f"empty, though message {missed[0]} stands in its direction")
 
     def _content(self, asked: Asked, shown: Shown) -> None:
         log, first, last = self._ledger.logs[asked.channel_id], shown.first_seq, shown.last_seq
@@ -155,6 +177,8 @@ class Judge:
         for channel_id, channel in shown.items():
             self._listed(channel_id, channel, oldest)
             last = channel["last_message"]
+            if last and not listed.stale and asked.container.failures == asked.failures:
+                self._readable(channel_id, last["seq"])
             if last and last["text"] and self._ledger.logs[channel_id].is_erased(last["seq"], asked):
                 raise WrongError(f"the list shows message {last['seq']}, whose sender was erased before")
 
@@ -165,13 +189,26 @@ class Judge:
             raise WrongError(f"the list says {channel_id} ends at {last}: it went on before")
         self.unread(channel_id, last, read, channel["unread_count"])
 
+    def _readable(self, channel_id: str, seq: int) -> None:
+        found = self._ledger.truth.entries(channel_id, seq, seq)
+        if not found or found[0].body is None:
+            raise WrongError(
+                f"the list shows message {seq} of {channel_id} as its latest, which does not stand"
+            )
+
     def unread(self, channel_id: str, last: int, read: int, count: int) -> None:
         """An unread count: a position that is a void, or not settled, may count as one."""
         messages = sum(
             entry.body is not None for entry in self._ledger.truth.entries(channel_id, read + 1, last)
         )
+        head = self._ledger.truth.head(channel_id)
+        if head is not None and read < head.gaps_from:
+            messages -= self._voids(channel_id, 1, read)  # that may have come after the read position
         if not messages <= count <= max(0, last - read):
             raise WrongError(f"{count} unread of {channel_id}, where {messages} to {max(0, last - read)} are")
+
+    def _voids(self, channel_id: str, first: int, last: int) -> int:
+        return sum(entry.body is None for entry in self._ledger.truth.entries(channel_id, first, last))
 
     def refused(self, asked: Asked) -> None:
         """An answer that the caller is not in the channel."""
@@ -218,8 +255,30 @@ class Judge:
             for seq, body in [(seq, body) for seq, body in bodies.items() if body]:
                 places[channel_id, json.loads(log.original(seq, body))["text"]].append(seq)
             self._preview(channel_id, max((seq for seq, body in bodies.items() if body), default=0))
+            self._gaps(channel_id, {seq for seq, body in bodies.items() if body is None})
         for writing in self._ledger.writings:
             self._stored(writing, [places[writing.channel_id, text] for text in writing.texts])
+
+    def _gaps(self, channel_id: str, voids: set[int]) -> None:
+        """Each void is counted once; and what is unread is exact, holes as messages."""
+        truth = self._ledger.truth
+        head = truth.head(channel_id)
+        if head is None or (head.voids, truth.count_gaps(channel_id, 0)) != (len(voids), len(voids)):
+            raise WrongError(f"{channel_id} counts {head and head.voids} gaps of {len(voids)}")
+        kept, after = {gap for gap in head.gaps if gap > head.gaps_from}, head.gaps_from
+        if kept != {void for void in voids if void > after}:
+            raise WrongError(f"{channel_id} keeps {sorted(kept)} of its gaps after {after}")
+        for user_id in self._ledger.world.users:
+            membership = truth.membership(channel_id, user_id)
+            if membership is None:
+                continue
+            read = membership.read_seq
+            exact = head.seq - read - sum(void > read for void in voids)
+            late = 0 if read >= after else sum(void <= read for void in voids)
+            if not max(0, exact - late) <= membership.unread(head) <= exact:
+                raise WrongError(
+                    f"{membership.unread(head)} unread of {channel_id} for {user_id}: {exact} are"
+                )
 
     def _preview(self, channel_id: str, latest: int) -> None:
         head = self._ledger.truth.head(channel_id)

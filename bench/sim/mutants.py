@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bench.sim import planted, planted_bundles, planted_erasures, planted_pages, planted_posts
+from bench.sim import (
+    planted,
+    planted_bundles,
+    planted_erasures,
+    planted_gaps,
+    planted_pages,
+    planted_posts,
+)
 from bench.sim.containers import Code
 
 
@@ -53,6 +60,19 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "acknowledge-in-part": Mutant(
         "acknowledges a batch of which only the first is seen", Code(post=planted_posts.acknowledge_in_part)
+    ),
+    "count-no-voids": Mutant("counts voids as messages", Code(store=planted_gaps.CountsNoVoids)),
+    "count-found-voids": Mutant(
+        "counts a void again that somebody else has written", Code(store=planted_gaps.CountsFoundVoids)
+    ),
+    "count-apart": Mutant(
+        "counts voids in another step than it writes them", Code(store=planted_gaps.CountsApart)
+    ),
+    "list-unasked": Mutant(
+        "shows messages in lists that never came to stand", Code(listing=planted_gaps.list_unasked)
+    ),
+    "empty-page": Mutant(
+        "leaves a page empty though messages stand before it", Code(fetch=planted_gaps.as_wide_as_asked)
     ),
     "stale-for-ever": Mutant(
         "lets pages stand in beyond the freshness time", Code(vouched=planted.NeverTooOld)

@@ -47,6 +47,11 @@ class Shown:
     has_more_before: bool
     has_more_after: bool
 
+    @property
+    def seqs(self) -> list[int]:
+        """Where its messages stand."""
+        return [message["seq"] for message in json.loads(b"[%b]" % self.messages)]
+
     @classmethod
     def of(cls, channel_id: str, body: bytes) -> Shown:
         """A page's bytes, apart.
@@ -62,7 +67,7 @@ class Shown:
 
 
 def expected(window: Window, end: int, read_seq: int) -> tuple[int, int]:
-    """The positions that a window means in a log that ends at ``end``."""
+    """The positions that a window means in a log that ends at ``end``, before it is extended for want of messages."""
     limit = window.limit
     if window.before is not None:
         return max(1, window.before - limit), window.before - 1

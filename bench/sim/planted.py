@@ -62,17 +62,17 @@ class LetsAnybodyIn(SimStore):
 class VoidsAnyway(SimStore):
     """Writes a void without the condition that nothing stands there."""
 
-    def _void(self, channel_id: str, entry: Entry) -> Entry:
-        self._truth._log(channel_id)[entry.seq] = entry  # noqa: SLF001 - the bug is to write past the condition
-        return entry
+    def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        self._truth._log(channel_id).update({each.seq: each for each in voids})  # noqa: SLF001 - the bug is to write past the condition
+        return list(voids)
 
 
 class VoidsBlindly(SimStore):
     """Believes that its void stands, whoever was there before."""
 
-    def _void(self, channel_id: str, entry: Entry) -> Entry:
-        super()._void(channel_id, entry)
-        return entry
+    def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        super()._void(channel_id, voids)
+        return list(voids)
 
 
 class ReceiptApart(SimStore):
@@ -96,7 +96,7 @@ class CommitsInParts(SimStore):
         outcome = super()._commit(replace(commit, entries=commit.entries[-1:]))
         for entry in commit.entries[:-1]:
             self._container.step("putting an entry")
-            standing = self._truth.void(commit.channel_id, entry)
+            standing = self._truth.void(commit.channel_id, [entry])[0]
             if standing is not entry:
                 return PositionTaken(standing)
         return outcome
@@ -227,11 +227,21 @@ def list_from_memory(services: Services, user_id: str, listing: Listing) -> List
     known = services.cache.vouched.recall_list(user_id)
     if known is None:
         return list_channels(services, user_id, listing)
-    return list_channels(replace(services, store=cast("Store", _Frozen(known))), user_id, listing)
+    frozen = cast("Store", _Frozen(services.store, known))
+    return list_channels(replace(services, store=frozen), user_id, listing)
 
 
-class _Frozen:
-    def __init__(self, known: tuple[tuple[Head, Membership], ...]) -> None:
+class _Behind:
+    def __init__(self, store: Store) -> None:
+        self._behind = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._behind, name)
+
+
+class _Frozen(_Behind):
+    def __init__(self, store: Store, known: tuple[tuple[Head, Membership], ...]) -> None:
+        super().__init__(store)
         self._known = known
 
     def memberships(self, _user_id: str) -> list[Membership]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -25,6 +25,7 @@ REPEATABLE: Final = frozenset(
         "take",
         "commit",
         "void",
+        "trim_gaps",
         "correct_preview",
         "move_read_position",
         "redact",
@@ -110,6 +111,19 @@ class SimStore:
         self._world.loop.wait(self._world.rng.uniform(0, 8))
         return found | self._truth.heads(channel_ids[1::2])
 
+    def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """See ``Log``."""
+        return self._call("standing", self._standing, positions)
+
+    def _standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """Eventually consistent: the last moments may be missing."""
+        found = self._truth.standing([each for each in positions if not self._is_torn()])
+        return {
+            (channel_id, seq): stands
+            for (channel_id, seq), stands in found.items()
+            if self._world.unseen.seen(channel_id, self._truth.entries(channel_id, seq, seq))
+        }
+
     # --- writes that the judge hears of at the moment of their effect ---
 
     def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
@@ -144,15 +158,15 @@ class SimStore:
         for entry in commit.entries:
             self._world.unseen.wait_for(commit.channel_id, entry.seq)
 
-    def void(self, channel_id: str, entry: Entry) -> Entry:
+    def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         """See ``Log``."""
-        return self._call("void", self._void, channel_id, entry)
+        return self._call("void", self._void, channel_id, voids)
 
-    def _void(self, channel_id: str, entry: Entry) -> Entry:
-        self._world.unseen.wait_for(channel_id, entry.seq)
-        standing = self._truth.void(channel_id, entry)
-        if standing is entry:
-            self._world.voids += 1
+    def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        for each in voids:
+            self._world.unseen.wait_for(channel_id, each.seq)
+        standing = self._truth.void(channel_id, voids)
+        self._world.voids += sum(one is other for one, other in zip(standing, voids, strict=True))
         return standing
 
     def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:

@@ -204,7 +204,7 @@ class World:
             taken = self.truth.take(channel_id, 1, preview(0, sender, f"old {i}", now))
             assert isinstance(taken, Taken)
             body = encode(channel_id, taken.seq, sender, now, Draft(f"old {i}"))
-            self.truth.void(channel_id, Entry(taken.seq, taken.messages, now, body))
+            self.truth.void(channel_id, [Entry(taken.seq, taken.messages, now, body)])
             self.ledger.taken(channel_id, taken)
 
 

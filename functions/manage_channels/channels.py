@@ -19,7 +19,11 @@ from shared.web.schemas import ChannelId
 async def create_channel(
     services: Use, caller: Caller, base: BasePath, body: ChannelIn, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Makes a channel with the caller as its owner; a pair's direct channel is found again."""
+    """Makes a channel with the caller as its owner; a pair's direct channel is found again.
+
+    A channel that an earlier request made, under the same key or for the same pair, is answered as it is now: under its
+    present name, archived if it was archived since, with what was posted there.
+    """
     made = use_case.create_channel(services, caller, body.plan(caller), idempotency_key)
     return created_channel(base, made)
 

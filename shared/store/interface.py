@@ -1,7 +1,7 @@
 """What the use cases ask of a storage. Two implementations pass the same contract suite: ``dynamodb`` and ``memory``.
 
-All reads are strongly consistent but those of the two indexes (``members``, ``public_channels``). Every method may
-raise ``StoreUnavailableError`` or ``StoreThrottledError``.
+All reads are strongly consistent but ``standing`` and those of the two indexes (``members``, ``public_channels``).
+Every method may raise ``StoreUnavailableError`` or ``StoreThrottledError``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from shared.model import Entry, Former, Head, Look, Member, Membership, Preview,
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Positions given out: the last of ``count`` adjacent ones, and the number of messages up to it."""
+    """Positions given out: the last of ``count`` adjacent ones, and the numbers of messages and gaps up to it."""
 
     seq: int
     messages: int
     count: int
+    voids: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Commit:
     """Whether the sender's read position moves to the last entry; False where it is already further."""
     receipt: Receipt | None
     now: int
+    voids: int = 0
+    """Gaps known up to the last entry, for the read position that moves there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,26 @@ class Log(Protocol):
     def commit(self, commit: Commit) -> Outcome:
         """Writes entries, membership and receipt, all or nothing."""
 
-    def void(self, channel_id: str, entry: Entry) -> Entry:
-        """Settles a hole: the entry that stands there now, the void given or what was there before it."""
+    def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        """Settles holes: the entries that stand there now, each the void given or what was there before it.
+
+        Each void that comes to stand is counted in the head in the same step, once, and is one of its ``gaps``.
+        """
+
+    def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
+        """Removes positions up to ``gaps_from`` from the head's ``gaps``, which is complete above it from then on.
+
+        Nothing where it is complete only above a later position by then. May be repeated.
+        """
+
+    def count_gaps(self, channel_id: str, after: int) -> int:
+        """How many gaps there are after a position, however long ago they came."""
+
+    def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """Of positions (channel id, seq): True for a message, False for a void; what is not seen is left out.
+
+        Eventually consistent: what is seen stands for ever, what is not seen may stand all the same.
+        """
 
     def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
         """Replaces the preview, if it is still that of position ``seq`` (0 where there was none); whether it was.
@@ -203,9 +224,12 @@ class Members(Protocol):
         """
 
     def move_read_position(
-        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
     ) -> Membership | None:
-        """Moves the read position forward (also back, with ``force``): the membership as it is then, or None."""
+        """Moves the read position forward (also back, with ``force``): the membership as it is then, or None.
+
+        ``messages`` and ``voids`` are how many positions up to there were given to messages, and are gaps.
+        """
 
     def ping(self) -> None:
         """Reaches the storage with its cheapest read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from shared import keys
@@ -25,6 +25,11 @@ def n(number: int) -> dict[str, Any]:
     return {"N": str(number)}
 
 
+def ns(numbers: Iterable[int]) -> dict[str, Any]:
+    """A set of numbers, which DynamoDB does not keep empty."""
+    return {"NS": [str(number) for number in numbers]}
+
+
 def b(raw: bytes) -> dict[str, Any]:
     """A binary attribute."""
     return {"B": raw}
@@ -38,6 +43,11 @@ def head_key(channel_id: str) -> dict[str, Any]:
 def entry_key(channel_id: str, seq: int) -> dict[str, Any]:
     """The key of an entry."""
     return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.entry_sk(seq))}
+
+
+def gap_item(channel_id: str, seq: int) -> dict[str, Any]:
+    """A gap as it is stored: its position is all that it says."""
+    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.gap_sk(seq))}
 
 
 def receipt_key(channel_id: str, user_id: str, key: str) -> dict[str, Any]:
@@ -66,7 +76,7 @@ def public_name(name: str, channel_id: str) -> str:
 
 
 def head_item(head: Head) -> dict[str, Any]:
-    """A head as it is stored; without a preview and redactions, as a new channel has none."""
+    """A head as it is stored; without a preview, gaps and redactions, as a new channel has none."""
     item = head_key(head.channel_id) | {
         "kind": s(head.kind),
         "name": s(head.name),
@@ -108,6 +118,9 @@ def head_of(item: Item) -> Head:
         messages=_n(item, "messages"),
         last=last,
         erasures=_n(item, "erasures") if "erasures" in item else 0,
+        voids=_n(item, "gn") if "gn" in item else 0,
+        gaps=frozenset(map(int, item["gs"]["NS"])) if "gs" in item else frozenset(),
+        gaps_from=_n(item, "gf") if "gf" in item else 0,
         request_hash=_b(item, "request_hash"),
     )
 
@@ -134,6 +147,7 @@ def membership_item(membership: Membership) -> dict[str, Any]:
         "joined_at": n(membership.joined_at),
         "read_seq": n(membership.read_seq),
         "read_messages": n(membership.read_messages),
+        "read_voids": n(membership.read_voids),
         "tat": n(membership.tat),
     }
 
@@ -148,6 +162,9 @@ def membership_of(item: Item) -> Membership:
         read_seq=_n(item, "read_seq"),
         read_messages=_n(item, "read_messages"),
         tat=_n(item, "tat"),
+        read_voids=_n(item, "read_voids")
+        if "read_voids" in item
+        else 0,  # none in those that were stored before
     )
 
 

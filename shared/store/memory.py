@@ -34,6 +34,7 @@ class MemoryStore(MemoryMembers, MemoryErasures):
     _formers: dict[tuple[str, str], Former] = field(default_factory=dict)
     _receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
     _spent: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _gaps: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # --- the log ---
@@ -58,7 +59,7 @@ class MemoryStore(MemoryMembers, MemoryErasures):
             seq, messages = head.seq + count, head.messages + count
             shown = replace(preview, seq=seq)
             self._heads[channel_id] = replace(head, seq=seq, messages=messages, last=shown)
-            return Taken(seq, messages, count)
+            return Taken(seq, messages, count, head.voids)
 
     def commit(self, commit: Commit) -> Outcome:
         """See ``Log``."""
@@ -69,7 +70,9 @@ class MemoryStore(MemoryMembers, MemoryErasures):
             last, key = commit.entries[-1], (commit.channel_id, commit.user_id)
             membership = replace(self._memberships[key], tat=commit.tat)
             if commit.move_read:
-                membership = replace(membership, read_seq=last.seq, read_messages=last.messages)
+                membership = replace(
+                    membership, read_seq=last.seq, read_messages=last.messages, read_voids=commit.voids
+                )
             self._memberships[key] = membership
             self._log(commit.channel_id).update({entry.seq: entry for entry in commit.entries})
             if commit.receipt:
@@ -93,10 +96,34 @@ class MemoryStore(MemoryMembers, MemoryErasures):
             return MembershipChanged(membership)
         return None
 
-    def void(self, channel_id: str, entry: Entry) -> Entry:
+    def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         """See ``Log``."""
         with self._lock:
-            return self._log(channel_id).setdefault(entry.seq, entry)
+            log, head = self._log(channel_id), self._heads.get(channel_id)
+            new = {each.seq for each in voids if each.body is None and each.seq not in log}
+            standing = [log.setdefault(each.seq, each) for each in voids]
+            self._gaps[channel_id] |= new
+            if head is not None and new:
+                self._heads[channel_id] = replace(head, voids=head.voids + len(new), gaps=head.gaps | new)
+            return standing
+
+    def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
+        """See ``Log``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head is not None and head.gaps_from <= gaps_from:
+                self._heads[channel_id] = replace(head, gaps=head.gaps - set(gaps), gaps_from=gaps_from)
+
+    def count_gaps(self, channel_id: str, after: int) -> int:
+        """See ``Log``."""
+        with self._lock:
+            return sum(gap > after for gap in self._gaps[channel_id])
+
+    def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """See ``Log``."""
+        with self._lock:
+            found = {(channel, seq): self._log(channel).get(seq) for channel, seq in positions}
+        return {position: entry.body is not None for position, entry in found.items() if entry}
 
     def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
         """See ``Log``."""

@@ -94,14 +94,14 @@ class MemoryMembers:
         )
 
     def move_read_position(
-        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
     ) -> Membership | None:
         """See ``Members``."""
         with self._lock:
             current = self._memberships.get((channel_id, user_id))
             if current is None or (current.read_seq > seq and not force):
                 return current
-            moved = replace(current, read_seq=seq, read_messages=messages)
+            moved = replace(current, read_seq=seq, read_messages=messages, read_voids=voids)
             self._memberships[channel_id, user_id] = moved
             return moved
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from shared import access, keys
@@ -15,6 +17,10 @@ from shared.services import Services
 
 FORMAT: Final = 1
 """Part of each ETag: raised when the form of a page changes, so that no old page is taken for a new one."""
+WIDER: Final = 100
+"""Positions by which a window without a message is extended at once: a Query of voids alone reads few bytes."""
+MAX_WIDER: Final = 50
+"""Times that it is: a page is empty only where more than 5,000 voids stand side by side."""
 _BOOLEANS: Final = (b"false", b"true")
 
 
@@ -27,6 +33,16 @@ class Window:
     after: int | None = None
     around: int | None = None
     anchor: str = "latest"
+
+    @property
+    def goes_forward(self) -> bool:
+        """Whether messages are asked for from a position on, and none before it."""
+        return self.after is not None or (self.anchor == "oldest" and self.before is self.around is None)
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether messages are asked for up to a position, and none after it."""
+        return self.before is not None or (self.anchor == "latest" and self.after is self.around is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,9 @@ def fetch_messages(
     accepted: Accepted = PLAIN,
 ) -> Page:
     """The page in a coding that is accepted, unless the caller has it already.
+
+    It is empty only where no message stands before the window, or after one that begins after a position: a window of
+    voids is extended, and says by ``first_seq`` and ``last_seq`` what it covers.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller may not read here.
@@ -96,15 +115,62 @@ def _page(
     remembered = _remembered(services, head, first, last, accepted)
     if remembered:
         return Page(etag, remembered, coding=accepted.coding)
-    span = services.reader.read(head, first, last)
-    if span.last < last:
+    span, complete = _widened(services.reader.read, head, window, first, last)
+    if not complete:
         # The end is still open: name the position it is complete to, which is never the channel's last.
         page = Page(etag_of(head, span.last, window, membership), page_json(head, span, has_more_after=False))
         return _in_coding(page, accepted)
-    page = _in_coding(Page(etag, page_json(head, span, has_more_after=last < head.seq)), accepted)
+    page = _in_coding(Page(etag, page_json(head, span, has_more_after=span.last < head.seq)), accepted)
     if page.coding and page.body:
         encoded.remember(services.cache.memory, head, first, last, page.coding, page.body)
     return page
+
+
+def _widened(
+    read: Callable[[Head, int, int], Span], head: Head, window: Window, first: int, last: int
+) -> tuple[Span, bool]:
+    """The window's positions, and whether they are settled to the end of what was read.
+
+    Where none of them holds a message, the positions before it too, as far as there is one, or those after it where
+    messages after a position are asked for; where messages around one are, those after it if there are none before.
+    """
+    span = read(head, first, last)
+    complete = span.last == last
+    if first > last or not all(body is None for body in span.bodies):
+        return span, complete
+    if not window.goes_forward:
+        span = _extended_back(read, head, span, window.limit)
+    if not window.goes_back and complete:
+        span, complete = _extended_forward(read, head, span, window.limit)
+    return span, complete
+
+
+def _extended_back(read: Callable[[Head, int, int], Span], head: Head, span: Span, limit: int) -> Span:
+    for _ in range(MAX_WIDER):
+        if span.first == 1 or span.messages():
+            break
+        more = read(head, max(1, span.first - WIDER), span.first - 1)
+        # What is before something that stands is settled. Before an open end it may be open too.
+        span = Span(more.first, more.bodies + span.bodies) if more.last == span.first - 1 else more
+    places = [place for place, body in enumerate(span.bodies) if body is not None]
+    cut = places[-limit] if len(places) > limit else 0
+    return Span(span.first + cut, span.bodies[cut:])
+
+
+def _extended_forward(
+    read: Callable[[Head, int, int], Span], head: Head, span: Span, limit: int
+) -> tuple[Span, bool]:
+    complete = True
+    for _ in range(MAX_WIDER):
+        if span.last == head.seq or span.messages() or not complete:
+            break
+        asked = min(head.seq, span.last + WIDER)
+        more = read(head, span.last + 1, asked)
+        span, complete = Span(span.first, span.bodies + more.bodies), more.last == asked
+    places = [place for place, body in enumerate(span.bodies) if body is not None]
+    if len(places) > limit:
+        span, complete = Span(span.first, span.bodies[: places[limit - 1] + 1]), True
+    return span, complete
 
 
 def _remembered(services: Services, head: Head, first: int, last: int, accepted: Accepted) -> bytes | None:
@@ -134,12 +200,24 @@ def _stale_page(
         first, last = positions(window, head, membership)
     except PositionOutOfRangeError:
         return None  # The caller knows of more than this container does.
-    span = services.reader.remembered(head, first, last)
-    if span is None:
+    try:
+        span, _ = _widened(partial(_from_memory, services), head, window, first, last)
+    except _NotRememberedError:
         return None
     services.cache.metrics.read("pages", "stale")
-    body = page_json(head, span, has_more_after=last < head.seq)
+    body = page_json(head, span, has_more_after=span.last < head.seq)
     return _in_coding(Page(etag_of(head, head.seq, window, membership), body, stale=True), accepted)
+
+
+class _NotRememberedError(Exception):
+    """This process does not have all of a range."""
+
+
+def _from_memory(services: Services, head: Head, first: int, last: int) -> Span:
+    span = services.reader.remembered(head, first, last)
+    if span is None:
+        raise _NotRememberedError
+    return span
 
 
 def fetch_message(services: Services, user_id: str, channel_id: str, message_id: str) -> bytes:

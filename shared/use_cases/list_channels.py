@@ -9,6 +9,7 @@ from typing import Any, Final
 from shared import keys
 from shared.cache.interface import get_one
 from shared.cache.values import ChannelList, channels_key
+from shared.channel_state import Channel, confirm
 from shared.channels import channel_json
 from shared.errors import InvalidCursorError, UnavailableError
 from shared.model import MAX_NAME, Head, Kind, Membership
@@ -42,14 +43,15 @@ class Listed:
     stale: bool = False
 
 
-Channels = tuple[tuple[Head, Membership], ...]
+Channels = tuple[Channel, ...]
 
 
 def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
     """The caller's channels, the one with the latest activity first.
 
     A channel that becomes active while the caller turns pages moves to the front: it is on the first page again, and
-    no other is left out.
+    no other is left out. The channels of a page show messages that stand; where one counted as active, or unread, for
+    a post that never came to stand, it keeps its place on this page, or is left out of a list of unread ones.
 
     Raises:
         InvalidCursorError: the cursor is not of this listing.
@@ -58,6 +60,7 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
     """
     after = _position(listing.cursor, int, str)
     stale = False
+    asked_at = services.cache.vouched.now()
     try:
         channels = _channels(services, user_id)
     except UnavailableError:
@@ -71,16 +74,19 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
     if after:
         shown = [each for each in shown if _order(each) > (-int(after[0]), after[1])]
     page = shown[: listing.limit]
+    if not stale:
+        confirmed = confirm(services, page)
+        _remember_list(services, user_id, channels, confirmed, asked_at)
+        page = [each for each in confirmed if _is_shown(*each, listing)]
     cursor = None
     if len(shown) > listing.limit:
-        last = page[-1][0]
+        last = shown[listing.limit - 1][0]
         cursor = keys.encode_cursor(last.active_at, last.channel_id)
     return Listed(_page([channel_json(head, membership) for head, membership in page], cursor), stale)
 
 
 def _channels(services: Services, user_id: str) -> Channels:
     """Memberships and heads: in one round trip where the cache remembers which channels they are in, and few enough."""
-    asked_at = services.cache.vouched.now()
     remembered, tier = _remembered(services, user_id)
     hinted = remembered if len(remembered) <= MAX_HINTED else ()
     if hinted:
@@ -98,9 +104,16 @@ def _channels(services: Services, user_id: str) -> Channels:
         heads |= _heads(services, lacking)
     _remember(services, user_id, remembered, tuple(memberships))
     services.cache.metrics.read("channels", _outcome(tier, hinted, lacking))
-    channels = tuple((heads[each], memberships[each]) for each in memberships if each in heads)
-    services.cache.vouched.remember_list(user_id, channels, asked_at)
-    return channels
+    return tuple((heads[each], memberships[each]) for each in memberships if each in heads)
+
+
+def _remember_list(
+    services: Services, user_id: str, channels: Channels, confirmed: Sequence[Channel], asked_at: int
+) -> None:
+    """For when the storage does not answer: with what was found out for the page."""
+    heads = {head.channel_id: head for head, _ in confirmed}
+    kept = tuple((heads.get(head.channel_id, head), membership) for head, membership in channels)
+    services.cache.vouched.remember_list(user_id, kept, asked_at)
 
 
 def _memberships(services: Services, user_id: str) -> list[Membership]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared import access, keys
 from shared.channel_limit import full_lists, refusal
+from shared.channel_state import confirm_one
 from shared.channels import channel_json
 from shared.errors import (
     ChannelArchivedError,
@@ -18,7 +19,7 @@ from shared.errors import (
 )
 from shared.lost_rights import refuse_if_lost
 from shared.messages import request_hash
-from shared.model import ERASED, Head, Kind, Membership, Role
+from shared.model import ERASED, Head, Kind, Look, Membership, Role
 from shared.parallel import both
 from shared.read_budget import ReadBudget
 from shared.services import Services
@@ -45,6 +46,8 @@ class Created:
 
 def create_channel(services: Services, user_id: str, plan: Plan, key: str | None) -> Created:
     """Makes a channel with the caller as its owner; finds it again for a repeated key or a pair that has one.
+
+    A channel that is found again is shown as it is now: renamed, archived, or with what was posted since.
 
     Raises:
         IdempotencyKeyReusedError: the key was used for a different channel.
@@ -95,7 +98,13 @@ def _found(services: Services, user_id: str, channel_id: str) -> dict[str, Any]:
     look = services.store.look(channel_id, user_id)
     if look.membership is None and not _ended(services, look.head, user_id):
         raise ContentionError("An earlier request has just made this channel; try again.", retry_after=1)
-    return channel_json(access.visible(look), look.membership)
+    return _shown(services, look)
+
+
+def _shown(services: Services, look: Look) -> dict[str, Any]:
+    """The channel as it is now, for a caller who may know of it."""
+    head = confirm_one(services, access.visible(look), look.membership)
+    return channel_json(head, look.membership)
 
 
 def _ended(services: Services, head: Head | None, user_id: str) -> bool:
@@ -145,8 +154,7 @@ def get_channel(services: Services, user_id: str, channel_id: str) -> dict[str, 
     Raises:
         ChannelNotFoundError: there is none, or it is not the caller's to see.
     """
-    look = services.store.look(channel_id, user_id)
-    return channel_json(access.visible(look), look.membership)
+    return _shown(services, services.store.look(channel_id, user_id))
 
 
 def update_channel(
@@ -168,13 +176,13 @@ def update_channel(
     if if_version not in {None, head.version}:
         raise VersionMismatchError
     if not changes:
-        return channel_json(head, membership)
+        return channel_json(confirm_one(services, head, membership), membership)
     changed = services.store.update_channel(channel_id, changes, if_version, membership)
     if changed is None:
         # Not archived, and the right stands: it was the version.
         refuse_if_lost(services, membership, "edit")
         raise VersionMismatchError if if_version is not None else ContentionError(retry_after=1)
-    return channel_json(changed, membership)
+    return channel_json(confirm_one(services, changed, membership), membership)
 
 
 def archive_channel(services: Services, user_id: str, channel_id: str) -> None:

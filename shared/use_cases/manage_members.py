@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shared import access, keys
 from shared.channel_limit import full_lists, refusal
+from shared.channel_state import read_position
 from shared.channels import member_json
 from shared.errors import (
     ChannelArchivedError,
@@ -110,14 +111,16 @@ def _newcomer(services: Services, look: Look, head: Head, target_id: str, role: 
         if look.membership is None:
             raise ForbiddenError
         access.able(look, "change_roles")
+    # What was said before is not unread; what is still being written may be.
+    seq, messages, voids = read_position(services.store, head, head.seq)
     return Membership(
         user_id=target_id,
         channel_id=head.channel_id,
         role=role,
         joined_at=services.now(),
-        # What was said before is not unread.
-        read_seq=head.seq,
-        read_messages=head.messages,
+        read_seq=seq,
+        read_messages=messages,
+        read_voids=voids,
     )
 
 

@@ -20,7 +20,7 @@ from shared.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from shared.log_reader import PATIENCE_SECONDS, mend_preview
+from shared.log_reader import PATIENCE_SECONDS, mend_preview, settle
 from shared.messages import Draft, encode, preview, request_hash
 from shared.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
 from shared.rate_limit import Rate, Verdict, decide
@@ -156,6 +156,7 @@ class _Post:
         shown = preview(0, self._user_id, self._drafts[-1].text, now)
         taken = self._store.take(self._channel_id, len(self._drafts), shown)
         if isinstance(taken, Taken):
+            self._gaps = taken.voids
             return taken
         raise ChannelArchivedError if taken else ChannelNotFoundError
 
@@ -200,6 +201,7 @@ class _Post:
             move_read=self._membership.read_seq < last.seq,
             receipt=receipt,
             now=now,
+            voids=self._gaps,
         )
 
     def _no_longer_a_member(self) -> BudgieError:
@@ -213,7 +215,7 @@ class _Post:
         """
         try:
             voids = [replace(entry, body=None) for entry in entries]
-            standing = [self._store.void(self._channel_id, void) for void in voids]
+            standing = settle(self._store, self._head, voids)
             if standing[0].body is not None:
                 return False
             mend_preview(self._store, self._channel_id, entries[-1].seq)

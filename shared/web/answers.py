@@ -79,7 +79,10 @@ class Batch(Answer):
 
 
 class Page(Answer):
-    """The messages of a range of positions; positions without a message (voids) are left out."""
+    """The messages of a range of positions; positions without a message (voids) are left out.
+
+    A range without any message is extended, backward or in the direction that was asked for, until it has one.
+    """
 
     channel_id: str
     messages: list[Message] = Field(
@@ -105,7 +108,7 @@ class Page(Answer):
 
 
 class Preview(Answer):
-    """The start of a channel's latest message."""
+    """The start of a channel's latest message, which a read returns."""
 
     id: str
     seq: int
@@ -130,8 +133,10 @@ class Channel(Answer):
     member_count: int
     last_seq: int
     last_message: Preview | None
-    last_read_seq: int | None
-    unread_count: int | None
+    last_read_seq: int | None = Field(description="At most `last_seq`.")
+    unread_count: int | None = Field(
+        description="Messages after `last_read_seq`. One that is being posted at this moment counts too."
+    )
     role: Role | None
     capabilities: list[str] = Field(
         description="Any of read, post, join, leave, edit, invite, remove, change_roles, archive."
@@ -141,7 +146,7 @@ class Channel(Answer):
 
 
 class ChannelPage(Answer):
-    """A page of channels."""
+    """A page of channels; it may be short, also in its middle: `next_cursor` alone says the end."""
 
     channels: list[Channel]
     has_more: bool

@@ -73,14 +73,14 @@ def test_the_bare_calls_are_budgies_calls(crowded: Services) -> None:
 
 
 def test_the_client_counts_what_a_post_costs(crowded: Services) -> None:
-    """A number, a transaction, 7 write units with a key; a void that a reader writes is one more."""
+    """A number, a transaction, 7 write units with a key; a void that a reader writes 6 more: it is counted."""
     channel = open_channel(crowded.store, [WRITER])
     answer = {"Responses": {}, "Attributes": {"seq": items.n(1), "messages": items.n(1)}}
     client = TolledClient(FakeClient(answer), Injector(Rates(), ""))
     EnginePoster(client, TABLE, shift_in(channel)).post("hello", "key")
     assert client.counts == Counter(calls=3, takes=1, commits=1, write_units=7)
-    DynamoDBStore(client, TABLE).void(channel, entry(1, None))
-    assert (client.counts["voids"], client.counts["write_units"]) == (1, 8)
+    DynamoDBStore(client, TABLE).void(channel, [entry(1, None)])
+    assert (client.counts["voids"], client.counts["write_units"]) == (1, 13)
 
 
 def test_holes_are_positions_that_a_query_skips() -> None:
@@ -107,10 +107,15 @@ def test_injected_conflicts_are_what_budgie_takes_for_conflicts() -> None:
     store, client, slept = faulty(Rates(conflicts=1))
     assert store.commit(commitment("c" * 16, WRITER, entry(1))) == Contended()
     assert (client.counts["faults"], client.counts["write_units"]) == (1, 4)
-    store, client, slept = faulty(Rates(busy=1))
-    with pytest.raises(ContentionError):
-        store.void("c" * 16, entry(1, None))
-    assert slept
+    calls: list[tuple[Rates, Callable[[DynamoDBStore], object]]] = [
+        (Rates(busy=1), lambda store: store.correct_preview("c" * 16, 1, None, 0)),
+        (Rates(conflicts=1), lambda store: store.void("c" * 16, [entry(1, None)])),
+    ]
+    for rates, call in calls:
+        store, client, slept = faulty(rates)
+        with pytest.raises(ContentionError):
+            call(store)
+        assert slept
 
 
 def test_injected_throttling_is_what_budgie_takes_for_throttling() -> None:
@@ -119,7 +124,7 @@ def test_injected_throttling_is_what_budgie_takes_for_throttling() -> None:
     calls: list[Callable[[], object]] = [
         lambda: store.look("c" * 16, WRITER),
         lambda: store.commit(commitment("c" * 16, WRITER, entry(1))),
-        lambda: store.void("c" * 16, entry(1, None)),
+        lambda: store.void("c" * 16, [entry(1, None)]),
     ]
     for call in calls * 5:
         with pytest.raises(StoreThrottledError):

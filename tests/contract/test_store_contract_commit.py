@@ -44,7 +44,7 @@ def test_a_taken_position_refuses_the_whole_batch(store: Store) -> None:
     """The void that stands at one of the positions is answered; nothing of the batch is written."""
     ada = user()
     channel = open_channel(store, ada)
-    void = store.void(channel, entry(2, None))
+    void = store.void(channel, [entry(2, None)])[0]
     commit = commitment(channel, ada, entry(1), entry(2), entry(3), key="k1")
     _assert_refused(store, commit, PositionTaken(void))
     assert store.entries(channel, 1, 3) == [void]

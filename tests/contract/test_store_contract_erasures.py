@@ -93,7 +93,7 @@ def test_a_message_is_redacted(store: Store) -> None:
 def test_only_messages_are_redacted(store: Store) -> None:
     """A void and a hole stay what they are, and no channel is made."""
     channel = open_channel(store, user())
-    store.void(channel, entry(1, None))
+    store.void(channel, [entry(1, None)])
     for seq in (1, 2):
         store.redact(channel, seq, b"{}")
     assert store.entries(channel, 1, 2) == [entry(1, None)]

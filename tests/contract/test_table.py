@@ -27,7 +27,7 @@ from shared.meter import Meter, start_meter
 from shared.model import Head, Kind, Membership, Preview, Role
 from shared.store import items
 from shared.store.dynamodb import DynamoDBStore
-from shared.store.dynamodb.log import CONFLICT_TRIES
+from shared.store.dynamodb.conflicts import CONFLICT_TRIES
 from shared.store.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, THROTTLED_SECONDS, Table
 from shared.store.interface import Committed, Contended, MembershipChanged, PositionTaken
 from tests.contract.fake_client import Answer, FakeClient, cancelled, refusal
@@ -154,7 +154,7 @@ def test_a_write_that_always_conflicts_gives_up() -> None:
     """Bounded tries, less than a second in all, then 503 with a time to come back."""
     played = Played(CONFLICT)
     with pytest.raises(ContentionError):
-        played.store.void(HEAD.channel_id, entry(1, None))
+        played.store.void(HEAD.channel_id, [entry(1, None)])
     assert len(played.client.calls) == CONFLICT_TRIES
     assert len(played.slept) == CONFLICT_TRIES - 1, "nobody waits for a try that does not come"
     assert sum(played.slept) < 1

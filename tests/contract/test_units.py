@@ -62,9 +62,11 @@ def largest_head(kind: Kind) -> Item:
         request_hash=b"h" * 16,
     )
     redacted = {"erasures": n(LARGE)}
+    highest = [keys.MAX_SEQ - i for i in range(model.MAX_GAPS)]
+    gaps = {"gn": n(LARGE), "gs": items.ns(highest), "gf": n(highest[-1] - 1)}
     shown = preview(keys.MAX_SEQ, USER, WIDE * 9, NOW + 1)
     shows = {"lq": n(shown.seq), "lu": s(shown.sender), "lt": s(shown.text), "lc": n(shown.created_at)}
-    return items.head_item(head) | shows | redacted
+    return items.head_item(head) | shows | redacted | gaps
 
 
 def entry_with(text: str, *, channel: str = CHANNEL, seq: int = LARGE) -> Item:
@@ -196,6 +198,48 @@ def test_changing_a_channel_costs_what_was_computed(engines: Engines) -> None:
 
 
 @pytest.mark.stack
+def test_settling_holes_costs_what_was_computed(engines: Engines) -> None:
+    """A void is 2 with its condition, 2 for its place among the gaps, and the head 2, whatever the number of voids.
+
+    As much where one of them is refused, before the others are settled; trimming is 1.
+    """
+    store = engines.store(MINISTACK)
+    channel = open_channel(store, user())
+    for _ in range(2):
+        store.take(channel, 25, preview(0, USER, WIDE, NOW))
+    voids = [Entry(seq, seq, NOW, None) for seq in range(1, 51)]
+    costs = []
+    for part in (voids[:1], voids[1:25], voids[25:]):
+        meter = start_meter()
+        store.void(channel, part)
+        costs.append((meter.read_units, meter.write_units, meter.calls))
+    assert costs == [(0, 6, 1), (0, 98, 1), (0, 102, 1)]
+    meter = start_meter()
+    store.trim_gaps(channel, list(range(1, 43)), 42)
+    assert (meter.read_units, meter.write_units, meter.calls) == (0, 1, 1)
+
+
+@pytest.mark.stack
+@pytest.mark.dynamodb_local
+def test_asking_what_is_shown_costs_what_was_computed(engines: Engines) -> None:
+    """Half a unit for each message within 4 KB, in one call; a count of 50 gaps one."""
+    services = services_on(engines, DYNAMODB_LOCAL)
+    store = services.store
+    channels = [open_channel(store, USER) for _ in range(10)]
+    for channel in channels:
+        post(services, channel, None)
+    meter = start_meter()
+    assert all(store.standing([(channel, 1) for channel in channels]).values())
+    assert (meter.read_units, meter.calls) == (5, 1)
+    for first in (2, 27):
+        store.take(channels[0], 25, preview(0, USER, WIDE, NOW))
+        store.void(channels[0], [Entry(seq, seq, NOW, None) for seq in range(first, first + 25)])
+    meter = start_meter()
+    assert store.count_gaps(channels[0], 1) == 50
+    assert (meter.read_units, meter.calls) == (1, 1)
+
+
+@pytest.mark.stack
 @pytest.mark.dynamodb_local
 def test_counting_channels_costs_what_was_computed(engines: Engines) -> None:
     """One call, a unit for each 4 KB of memberships, however few bytes are sent: 5 for 60 channels."""
@@ -291,7 +335,8 @@ def test_the_largest_head_is_one_write_unit_in_the_engine(engines: Engines) -> N
     channel = keys.new_channel_id()
     head = items.head_of({**largest_head(Kind.PUBLIC), **items.head_key(channel)})
     engines.client(DYNAMODB_LOCAL).put_item(
-        TableName=TABLE, Item=items.head_item(replace(head, seq=0, messages=0))
+        TableName=TABLE,
+        Item=dict(largest_head(Kind.PUBLIC)) | items.head_item(replace(head, seq=0, messages=0)),
     )
     meter = start_meter()
     store.take(channel, 1, preview(0, USER, WIDE * 9, NOW + 1))

@@ -145,11 +145,11 @@ class Overtaken(MemoryStore):
         return super().remove_member(membership, by, even_last_owner=even_last_owner)
 
     def move_read_position(
-        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
     ) -> Membership | None:
         """Later than something else."""
         self._overtake()
-        return super().move_read_position(channel_id, user_id, seq, messages, force=force)
+        return super().move_read_position(channel_id, user_id, seq, messages, force=force, voids=voids)
 
 
 def overtaken(chat: Chat, first: Callable[[], object]) -> None:

@@ -153,7 +153,7 @@ def test_a_message_on_its_way_is_waited_for(chat: Chat, channel: str, store: Scr
 
     def late(call: Any) -> Any:
         found = call()
-        store.void(channel, Entry(4, 4, chat.clock.ms, body))
+        store.void(channel, [Entry(4, 4, chat.clock.ms, body)])
         return found
 
     store.plan("entries", late)

@@ -56,7 +56,7 @@ class Chat:
 
     def settle(self, seq: int) -> None:
         """A reader voids a position."""
-        self.store.void(self.channel, Entry(seq, seq, self.clock.now(), None))
+        self.store.void(self.channel, [Entry(seq, seq, self.clock.now(), None)])
 
     def remove(self, user: str = "eve") -> None:
         """The user is removed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -47,9 +47,9 @@ class ScriptedStore(MemoryStore):
         """A step."""
         return self._step("commit", lambda: MemoryStore.commit(self, commit))
 
-    def void(self, channel_id: str, entry: Entry) -> Entry:
+    def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         """A step."""
-        return self._step("void", lambda: MemoryStore.void(self, channel_id, entry))
+        return self._step("void", lambda: MemoryStore.void(self, channel_id, voids))
 
     def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
         """A step."""

@@ -27,7 +27,7 @@ def test_a_preview_that_nobody_put_right_is_put_right_by_a_reader(world: World) 
     """Whoever voided it failed before that; the next reader who meets the void does it, once."""
     world.take(2)
     world.commit(1)
-    world.store.void(world.channel, Entry(2, 2, 0, None))
+    world.store.void(world.channel, [Entry(2, 2, 0, None)])
     assert kinds(world.read()) == [True, False]
     assert world.shown() == preview_of(world.store.entries(world.channel, 1, 1)[0])
     world.read()
@@ -39,7 +39,7 @@ def test_a_message_committed_after_a_later_void_is_shown(world: World) -> None:
     world.take(2)
     world.commit(1)
     world.take()
-    world.store.void(world.channel, Entry(3, 3, 0, None))
+    world.store.void(world.channel, [Entry(3, 3, 0, None)])
     mend_preview(world.store, world.channel, 3)
     world.commit(2)
     assert kinds(world.read()) == [True, True, False]
@@ -49,7 +49,7 @@ def test_a_message_committed_after_a_later_void_is_shown(world: World) -> None:
 def test_a_first_message_committed_after_a_later_void_is_shown(world: World) -> None:
     """As above, where the head was left without a preview."""
     world.take(2)
-    world.store.void(world.channel, Entry(2, 2, 0, None))
+    world.store.void(world.channel, [Entry(2, 2, 0, None)])
     mend_preview(world.store, world.channel, 2)
     assert world.shown() is None
     world.commit(1)
@@ -62,7 +62,7 @@ def test_a_reader_whose_look_came_before_the_preview_was_put_back_puts_it_right(
     world.take(3)
     world.commit(1)
     head = head_of(world.store, world.channel)
-    world.store.void(world.channel, Entry(3, 3, 0, None))
+    world.store.void(world.channel, [Entry(3, 3, 0, None)])
     mend_preview(world.store, world.channel, 3)
     world.commit(2)
     reader = DirectLogReader(world.store, world.clock.sleep, world.clock.now)
@@ -75,7 +75,7 @@ def test_of_two_who_put_a_preview_right_the_better_informed_wins(world: World) -
     world.take(3)
     world.commit(1)
     [first] = world.store.entries(world.channel, 1, 1)
-    world.store.void(world.channel, Entry(3, 3, 0, None))
+    world.store.void(world.channel, [Entry(3, 3, 0, None)])
     world.commit(2)
     put_back = partial(MemoryStore.correct_preview, world.store, world.channel, 3, preview_of(first), 0)
     world.store.plan("correct_preview", after(put_back))
@@ -87,7 +87,7 @@ def test_a_preview_that_moves_all_the_time_is_let_be(world: World) -> None:
     """Bounded tries: whoever moves it shows something later, or puts it right in their turn."""
     world.take(2)
     world.commit(1)
-    world.store.void(world.channel, Entry(2, 2, 0, None))
+    world.store.void(world.channel, [Entry(2, 2, 0, None)])
     world.store.plan("correct_preview", *[answers(False)] * 20)  # noqa: FBT003 - what it answers
     mend_preview(world.store, world.channel, 2)
     assert world.store.calls.count("correct_preview") == PREVIEW_MENDS
@@ -124,7 +124,7 @@ def test_the_latest_message_is_looked_for_behind_voids(world: World) -> None:
         seen.commit(1)
         seen.take(voids)
         for seq in range(2, voids + 1):
-            world.store.void(channel, Entry(seq, seq, 0, None))
+            world.store.void(channel, [Entry(seq, seq, 0, None)])
         world.clock.ms += DEAD_MS + 1
         seen.read(voids + 1)
         shown = seen.shown()

@@ -15,9 +15,10 @@ from shared.errors import (
 )
 from shared.log_reader import PATIENCE_SECONDS
 from shared.store.interface import Contended
+from shared.use_cases.mark_read import mark_read
 from shared.use_cases.post_message import MAX_COMMITS, MAX_TAKES
 from tests.shared.posting import Chat, messages, texts
-from tests.shared.scripted_store import Step, after, answers, fails, loses_its_answer, passes
+from tests.shared.scripted_store import Step, after, answers, fails, loses_its_answer
 
 KEYS = pytest.mark.parametrize("key", [None, "k1"])
 
@@ -35,15 +36,16 @@ def test_a_writer_who_finds_a_void_takes_a_new_number(chat: Chat, key: str | Non
     assert (chat.log(), chat.shown()) == ([None, None, "hello"], "hello")
 
 
-def test_unread_counts_hold_voids_until_they_are_read_past(chat: Chat) -> None:
-    """The only inexactness; the void's position counts as a message until the reader is beyond it."""
+def test_a_void_is_no_unread_message(chat: Chat) -> None:
+    """Before it is read past and after; also for the sender, who has read up to the message behind it."""
     chat.store.plan("commit", after(chat.settle_first))
     chat.post("hello")
-    assert chat.membership("joe").unread(chat.head()) == 2
-    [message] = chat.store.entries(chat.channel, 2, 2)
-    moved = chat.store.move_read_position(chat.channel, "joe", 2, message.messages, force=False)
-    assert moved is not None
-    assert moved.unread(chat.head()) == 0
+    assert chat.membership("joe").unread(chat.head()) == 1
+    assert chat.membership("eve").unread(chat.head()) == 0
+    mark_read(chat.services, "joe", chat.channel, 2, force=False)
+    assert chat.membership("joe").unread(chat.head()) == 0
+    chat.post("hello again")
+    assert [chat.membership(each).unread(chat.head()) for each in ("joe", "eve")] == [1, 0]
 
 
 def test_a_batch_moves_whole(chat: Chat) -> None:
@@ -204,7 +206,7 @@ def test_a_replay_without_its_messages_is_no_answer(chat: Chat) -> None:
 
 
 def test_a_commit_whose_answer_was_lost_is_acknowledged_whole(chat: Chat) -> None:
-    """A write waits for the transaction at its item: each position is asked for, or a reader might lack the rest."""
+    """A write waits for the transaction at its items: all are asked for at once, or a reader might lack the rest."""
     log, rest = chat.store._log(chat.channel), {}
 
     def seen_in_part(call: Callable[[], object]) -> None:
@@ -213,7 +215,7 @@ def test_a_commit_whose_answer_was_lost_is_acknowledged_whole(chat: Chat) -> Non
         raise StoreUnavailableError(retry_after=1)
 
     chat.store.plan("commit", seen_in_part)
-    chat.store.plan("void", passes, *[after(lambda: log.update([rest.popitem()]))] * 2)
+    chat.store.plan("void", after(lambda: log.update(rest)))
     assert texts(chat.post("one", "two", "three")) == ["one", "two", "three"]
     assert chat.log() == ["one", "two", "three"]
 

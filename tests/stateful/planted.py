@@ -82,10 +82,11 @@ class ReadGoesBack(FaultyStore):
     """Marks as unread what was marked as read, unasked."""
 
     def move_read_position(
-        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
     ) -> Membership | None:
         """As if forced."""
-        return super().move_read_position(channel_id, user_id, seq, messages, force=force or seq > 0)
+        forced = force or seq > 0
+        return super().move_read_position(channel_id, user_id, seq, messages, force=forced, voids=voids)
 
 
 @dataclass

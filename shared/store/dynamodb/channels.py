@@ -9,13 +9,8 @@ from shared import keys
 from shared.errors import ContentionError
 from shared.model import Head, Kind, Membership
 from shared.store import items
-from shared.store.dynamodb.log import retry_conflicts
-from shared.store.dynamodb.table import (
-    ConditionFailedError,
-    Table,
-    TransactionCanceledError,
-    TransactionConflictError,
-)
+from shared.store.dynamodb.conflicts import retry_conflicts, transact
+from shared.store.dynamodb.table import ConditionFailedError, Table
 
 ABSENT: Final = "attribute_not_exists(pk)"
 OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
@@ -23,27 +18,6 @@ SAME_ROLE: Final = "attribute_exists(pk) AND #role = :role"
 KEPT_MINUTES: Final = 10
 """What was spent in a minute is kept a little longer than any two clocks are apart."""
 NO_NAMES: Final[Mapping[str, str]] = {}
-
-
-def transact(
-    table: Table, sleep: Callable[[float], None], *writes: dict[str, Any]
-) -> list[dict[str, Any] | None] | None:
-    """All of the writes or none, repeated while it meets other transactions.
-
-    Returns:
-        None when it stands. Else for each write whose condition failed what stands there (``{}`` for nothing), and
-        None for the others.
-    """
-    try:
-        retry_conflicts(lambda: _transact(table, writes), sleep)
-    except TransactionCanceledError as error:
-        failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in error.reasons]
-        if not any(failed):
-            raise ContentionError(retry_after=1) from error
-        return [
-            reason.get("Item", {}) if bad else None for reason, bad in zip(error.reasons, failed, strict=True)
-        ]
-    return None
 
 
 def stands(by: Membership | None) -> list[dict[str, Any]]:
@@ -73,16 +47,6 @@ def _below_user(user_id: str, start: str) -> dict[str, Any]:
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
         "ExpressionAttributeValues": {":pk": items.s(keys.user_pk(user_id)), ":sk": items.s(start)},
     }
-
-
-def _transact(table: Table, writes: Sequence[dict[str, Any]]) -> None:
-    try:
-        table.transact(*writes)
-    except TransactionCanceledError as error:
-        codes = {reason.get("Code", "None") for reason in error.reasons}
-        if codes <= {"None", "TransactionConflict"}:
-            raise TransactionConflictError from error
-        raise
 
 
 class HeadChanges:

@@ -8,7 +8,7 @@ from shared import keys
 from shared.model import ERASED, Former, Head
 from shared.store import items
 from shared.store.dynamodb.channels import HeadChanges, below_user
-from shared.store.dynamodb.log import retry_conflicts
+from shared.store.dynamodb.conflicts import retry_conflicts
 from shared.store.dynamodb.table import ConditionFailedError
 
 

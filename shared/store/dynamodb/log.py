@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from shared import keys
 from shared.aws.client import THROTTLES
 from shared.errors import ContentionError, StoreThrottledError
 from shared.meter import meter
-from shared.model import Entry, Head, Look, Preview
+from shared.model import MAX_BATCH, Entry, Head, Look, Preview
 from shared.store import items
-from shared.store.backoff import backoff
+from shared.store.dynamodb.conflicts import retry_conflicts, transact
 from shared.store.dynamodb.table import (
     ConditionFailedError,
     TransactionCanceledError,
@@ -31,10 +32,6 @@ from shared.store.interface import (
 
 if TYPE_CHECKING:
     from shared.store.dynamodb.table import Table
-
-T = TypeVar("T")
-CONFLICT_TRIES: Final = 8
-"""Times a write is tried that met a transaction on its item (about 0.5 s in all)."""
 
 _TAKE = (
     "SET #seq = #seq + :count, #messages = #messages + :count,"
@@ -74,7 +71,7 @@ class DynamoDBLog:
         except ConditionFailedError as error:
             return items.head_of(error.item) if error.item else None
         head = items.head_of(item)
-        return Taken(head.seq, head.messages, count)
+        return Taken(head.seq, head.messages, count, head.voids)
 
     def _take(self, channel_id: str, count: int, preview: Preview) -> dict[str, Any]:
         return self._table.update(
@@ -105,22 +102,58 @@ class DynamoDBLog:
             return Contended()
         return Committed()
 
-    def void(self, channel_id: str, entry: Entry) -> Entry:
-        """One PutItem: 1 write unit."""
-        try:
+    def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        """One transaction for each 25: 4 write units for each void, and 2 for the head; as much where one is refused.
+
+        Those where something stands are left out of another one, so that the rest is settled.
+        """
+        standing: dict[int, Entry] = {}
+        left = list(voids)
+        while left:
+            part = left[:MAX_BATCH]
+            writes = _settling(channel_id, part)
+            failed = transact(self._table, self._sleep, *writes, refusal=StoreThrottledError)
+            if failed is None:
+                meter().voids += sum(each.body is None for each in part)
+                standing |= {each.seq: each for each in part}
+            else:
+                there = {
+                    each.seq: items.entry_of(item) for each, item in zip(part, failed, strict=False) if item
+                }
+                if not there:
+                    raise ContentionError(retry_after=1)
+                standing |= there
+            left = [each for each in left if each.seq not in standing]
+        return [standing[each.seq] for each in voids]
+
+    def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
+        """One UpdateItem: 1 write unit."""
+        with suppress(ConditionFailedError):
             retry_conflicts(
-                lambda: self._table.put(
-                    Item=items.entry_item(channel_id, entry),
-                    ConditionExpression="attribute_not_exists(pk)",
+                lambda: self._table.update(
+                    Key=items.head_key(channel_id),
+                    UpdateExpression="SET gf = :from DELETE gs :gaps",
+                    ConditionExpression=(
+                        "attribute_exists(pk) AND (attribute_not_exists(gf) OR gf <= :from)"
+                    ),
+                    ExpressionAttributeValues={":from": items.n(gaps_from), ":gaps": items.ns(gaps)},
                 ),
                 self._sleep,
             )
-        except ConditionFailedError as error:
-            if error.item is None:  # an engine that does not return what stands there
-                return self.entries(channel_id, entry.seq, entry.seq)[0]
-            return items.entry_of(error.item)
-        meter().voids += 1
-        return entry
+
+    def count_gaps(self, channel_id: str, after: int) -> int:
+        """One Query that moves no item: a read unit for each 100 gaps or so."""
+        return self._table.count(
+            None, **_range(channel_id, keys.gap_sk(after + 1), keys.gap_sk(keys.MAX_SEQ))
+        )
+
+    def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """BatchGetItem: half a read unit for each 4 KB of each entry, seen or not, a call for each 100."""
+        wanted = [items.entry_key(channel_id, seq) for channel_id, seq in dict.fromkeys(positions)]
+        found = self._table.batch_get(wanted, consistent=False)
+        return {
+            (keys.channel_of(item["pk"]["S"]), keys.seq_of(item["sk"]["S"])): "body" in item for item in found
+        }
 
     def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
         """One UpdateItem: 1 write unit, also where the preview has moved on."""
@@ -158,45 +191,54 @@ class DynamoDBLog:
         if first == last:
             item = self._table.get(items.entry_key(channel_id, first))
             return [items.entry_of(item)] if item else []
-        return self._range(channel_id, first, last)
+        return self._entries(channel_id, first, last)
 
     def latest_entries(self, channel_id: str, up_to: int, limit: int) -> list[Entry]:
         """One Query backwards: a read unit for each 4 KB of entries."""
-        return self._range(channel_id, 0, up_to, limit=limit, ScanIndexForward=False)
+        return self._entries(channel_id, 0, up_to, limit=limit, ScanIndexForward=False)
 
     def entry_after(self, channel_id: str, seq: int) -> Entry | None:
         """One Query of one entry."""
-        found = self._range(channel_id, min(seq + 1, keys.MAX_SEQ), keys.MAX_SEQ, limit=1)
+        found = self._entries(channel_id, min(seq + 1, keys.MAX_SEQ), keys.MAX_SEQ, limit=1)
         return found[0] if found else None
 
-    def _range(self, channel_id: str, first: int, last: int, **arguments: Any) -> list[Entry]:  # noqa: ANN401 - passed on to Query
+    def _entries(self, channel_id: str, first: int, last: int, **arguments: Any) -> list[Entry]:  # noqa: ANN401 - passed on to Query
         found = self._table.query(
-            ConsistentRead=True,
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-            ExpressionAttributeValues={
-                ":pk": items.s(keys.channel_pk(channel_id)),
-                ":first": items.s(keys.entry_sk(first)),
-                ":last": items.s(keys.entry_sk(last)),
-            },
-            **arguments,
+            **_range(channel_id, keys.entry_sk(first), keys.entry_sk(last)), **arguments
         )
         return [items.entry_of(item) for item in found]
 
 
-def retry_conflicts(call: Callable[[], T], sleep: Callable[[float], None]) -> T:
-    """Repeats a write that met a transaction on its item; any other outcome passes through.
+def _range(channel_id: str, first: str, last: str) -> dict[str, Any]:
+    return {
+        "ConsistentRead": True,
+        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+        "ExpressionAttributeValues": {
+            ":pk": items.s(keys.channel_pk(channel_id)),
+            ":first": items.s(first),
+            ":last": items.s(last),
+        },
+    }
 
-    Raises:
-        ContentionError: it met one every time.
-    """
-    for attempt in range(CONFLICT_TRIES):
-        if attempt:
-            sleep(backoff(attempt - 1))
-        try:
-            return call()
-        except TransactionConflictError:
-            meter().conflicts += 1
-    raise ContentionError(retry_after=1)
+
+def _settling(channel_id: str, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The entries first, so that the reasons of a refusal have their places; then the count of those that are voids."""
+    voids = [entry.seq for entry in entries if entry.body is None]
+    writes = [_put_entry(channel_id, entry) for entry in entries]
+    if voids:
+        writes.append(_count_gaps(channel_id, voids))
+    return writes + [{"Put": {"Item": items.gap_item(channel_id, seq)}} for seq in voids]
+
+
+def _count_gaps(channel_id: str, gaps: Sequence[int]) -> dict[str, Any]:
+    return {
+        "Update": {
+            "Key": items.head_key(channel_id),
+            "UpdateExpression": "ADD gn :count, gs :gaps",
+            "ConditionExpression": "attribute_exists(pk)",
+            "ExpressionAttributeValues": {":count": items.n(len(gaps)), ":gaps": items.ns(gaps)},
+        }
+    }
 
 
 def _put_entry(channel_id: str, entry: Entry) -> dict[str, Any]:
@@ -213,9 +255,10 @@ def _update_membership(commit: Commit) -> dict[str, Any]:
     change, condition = "SET tat = :tat", "attribute_exists(pk) AND tat = :seen"
     values = {":tat": items.n(commit.tat), ":seen": items.n(commit.tat_seen)}
     if commit.move_read:
-        change += ", read_seq = :seq, read_messages = :messages"
+        change += ", read_seq = :seq, read_messages = :messages, read_voids = :voids"
         condition += " AND read_seq < :seq"
         values |= {":seq": items.n(last.seq), ":messages": items.n(last.messages)}
+        values[":voids"] = items.n(commit.voids)
     return {
         "Update": {
             "Key": items.membership_key(commit.channel_id, commit.user_id),

@@ -9,8 +9,8 @@ from shared import keys
 from shared.errors import ContentionError
 from shared.model import Former, Member, Membership, Role
 from shared.store import items
-from shared.store.dynamodb.channels import ABSENT, OPEN, SAME_ROLE, stands, transact
-from shared.store.dynamodb.log import retry_conflicts
+from shared.store.dynamodb.channels import ABSENT, OPEN, SAME_ROLE, stands
+from shared.store.dynamodb.conflicts import retry_conflicts, transact
 from shared.store.dynamodb.table import ConditionFailedError
 
 if TYPE_CHECKING:
@@ -106,16 +106,20 @@ class DynamoDBMembers:
         raise ContentionError(retry_after=1)
 
     def move_read_position(
-        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
     ) -> Membership | None:
         """One UpdateItem: 1 write unit."""
         try:
             item = retry_conflicts(
                 lambda: self._table.update(
                     Key=items.membership_key(channel_id, user_id),
-                    UpdateExpression="SET read_seq = :seq, read_messages = :messages",
+                    UpdateExpression="SET read_seq = :seq, read_messages = :messages, read_voids = :voids",
                     ConditionExpression="attribute_exists(pk)" + ("" if force else " AND read_seq <= :seq"),
-                    ExpressionAttributeValues={":seq": items.n(seq), ":messages": items.n(messages)},
+                    ExpressionAttributeValues={
+                        ":seq": items.n(seq),
+                        ":messages": items.n(messages),
+                        ":voids": items.n(voids),
+                    },
                 ),
                 self._sleep,
             )

@@ -101,16 +101,16 @@ class Table:
         item: dict[str, Any] | None = answer.get("Item")
         return item
 
-    def batch_get(self, wanted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The items under these keys, strongly consistent, in no order; missing ones are left out."""
+    def batch_get(self, wanted: Sequence[dict[str, Any]], *, consistent: bool = True) -> list[dict[str, Any]]:
+        """The items under these keys, in no order; missing ones are left out."""
         found: list[dict[str, Any]] = []
         for start in range(0, len(wanted), MAX_BATCH_KEYS):
-            found += self._batch_get_all(list(wanted[start : start + MAX_BATCH_KEYS]))
+            found += self._batch_get_all(list(wanted[start : start + MAX_BATCH_KEYS]), consistent=consistent)
         return found
 
-    def _batch_get_all(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _batch_get_all(self, wanted: list[dict[str, Any]], *, consistent: bool) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
+        request = {self._name: {"Keys": wanted, "ConsistentRead": consistent}}
         for wait in (*BACKOFF_SECONDS, None):
             answer = self._call("batch_get_item", RequestItems=request)
             found += answer["Responses"].get(self._name, [])
@@ -131,8 +131,8 @@ class Table:
         for answer in self._pages(limit, arguments):
             yield from answer["Items"]
 
-    def count(self, limit: int, **arguments: Any) -> int:  # noqa: ANN401 - as above
-        """How many items a Query has, up to ``limit``: reads them, and moves none."""
+    def count(self, limit: int | None, **arguments: Any) -> int:  # noqa: ANN401 - as above
+        """How many items a Query has, up to ``limit`` (None for all): reads them, and moves none."""
         return sum(answer["Count"] for answer in self._pages(limit, arguments | {"Select": "COUNT"}))
 
     def _pages(self, limit: int | None, arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -40,7 +40,7 @@ def take(store: MemoryStore, count: int = 1, channel: str = CHANNEL, at: int = C
 
 def commit(store: MemoryStore, seq: int, channel: str = CHANNEL, at: int = CREATED) -> None:
     """A message at a position that was taken."""
-    store.void(channel, Entry(seq, seq, at, body(channel, seq)))
+    store.void(channel, [Entry(seq, seq, at, body(channel, seq))])
 
 
 def fill(store: MemoryStore, count: int, channel: str = CHANNEL) -> None:
