@@ -5,7 +5,7 @@ The same vouching, the same blocks; only what is asked of Redis differs. See ``d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from bench.sim_redis import SimUpstash
@@ -34,6 +34,10 @@ class PerKeyTier:
 
     def settle(self) -> None:
         """Nothing is under way."""
+
+    def origin(self, keys: Iterable[str]) -> str:  # noqa: ARG002 - the interface
+        """It keeps nothing itself."""
+        return self.name
 
     def get(self, keys: Sequence[str]) -> dict[str, Cached]:
         """One command, however many keys."""

@@ -41,8 +41,6 @@ LEFT_OUT: Final = frozenset(
     }
 )
 """Of `shared/`: what only tests, benchmarks and the OpenAPI document use."""
-NEVER_LOADED: Final = ("httpx", "httpcore", "h11", "certifi", "opentelemetry")
-"""Of what dependencies ask for: empty modules stand in for these (`shared/startup.py`, `shared/cache/rest.py`)."""
 FIXED_TIME: Final = 1_577_836_800
 """2020-01-01: a zip file keeps times, and cannot keep those before 1980."""
 NOISE: Final = frozenset(
@@ -144,7 +142,7 @@ def build(function: str, directory: Path, target: Target, cache: Path = CACHE) -
         cache: where installed dependencies are kept for the next function.
     """
     ours = {path.relative_to(ROOT).as_posix(): path for path in sources(function)}
-    assemble(target.requirements(function), ours, directory, target, cache, NEVER_LOADED)
+    assemble(target.requirements(function), ours, directory, target, cache)
 
 
 def assemble(
@@ -153,7 +151,6 @@ def assemble(
     directory: Path,
     target: Target,
     cache: Path = CACHE,
-    without: tuple[str, ...] = (),
 ) -> None:
     """Makes an artifact of some libraries and files.
 
@@ -163,15 +160,10 @@ def assemble(
         directory: what it holds is replaced.
         target: what it will run on.
         cache: as for `build`.
-        without: packages of the libraries that are left out.
     """
     libraries = _libraries(requirements, target, cache)
-
-    def left_out(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if name.startswith(without)] if folder == str(libraries) else []
-
     shutil.rmtree(directory, ignore_errors=True)
-    shutil.copytree(libraries, directory, ignore=left_out if without else None)
+    shutil.copytree(libraries, directory)
     for place, source in files.items():
         copy = directory / place
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import urlsplit
 
 from local.dynamodb import ENGINES
+from shared.settings import Settings, SettingsError, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ class LocalSettings:
         Raises:
             SettingError: a value cannot be used.
         """
-        given = {name: environ[name].strip() for name in cls.VARIABLES if environ.get(name, "").strip()}
+        given = {name: text for name in cls.VARIABLES if (text := unquoted(environ.get(name, "")))}
         settings = cls(
             port=_port(given, "PORT", cls.port),
             dynamodb_engine=_one_of(given, "DYNAMODB_ENGINE", cls.dynamodb_engine, ENGINES),
@@ -91,6 +92,20 @@ class LocalSettings:
         if settings.upstash_redis_rest_url and not settings.upstash_redis_rest_token:
             raise SettingError("UPSTASH_REDIS_REST_TOKEN is missing: UPSTASH_REDIS_REST_URL is set")
         return settings
+
+
+def refuse_unusable(environ: Mapping[str, str]) -> None:
+    """Look at the variables of the functions as they do: what they would refuse at each request ends the start.
+
+    Raises:
+        SettingError: a value cannot be used; the text names the variable.
+    """
+    ours = {"UPSTASH_REDIS_REST_URL": "http://127.0.0.1", "UPSTASH_REDIS_REST_TOKEN": "ours"}
+    seen = dict(environ) if environ.get("UPSTASH_REDIS_REST_URL", "").strip() else {**environ, **ours}
+    try:
+        Settings.from_env(seen)
+    except SettingsError as error:
+        raise SettingError(str(error)) from None
 
 
 def read_environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:

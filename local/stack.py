@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from local import dynamodb, ports, template, tokens, valkey
 from local.processes import Child, Keeper, Processes
-from shared.settings import Settings
+from local.settings import refuse_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
@@ -74,11 +74,10 @@ class Stack:
             ChildFailedError: an engine did not start; its log's end is in the text.
             EndpointUnusableError: the DynamoDB engine refuses us or is not there.
             EngineMissingError: an engine is not installed.
-            SettingsError: a variable that functions read cannot be used.
+            SettingError: a variable of the functions has a value that they would refuse.
             TableDiffersError: the table of an earlier run does not fit `template.yaml`.
         """
-        # A function would refuse it at each request.
-        Settings.from_env(self._environ)
+        refuse_unusable(self._environ)
         # Whatever fails in between, or is interrupted, what was started until then is stopped.
         with contextlib.ExitStack() as opened:
             processes = opened.enter_context(Processes(self._directory))

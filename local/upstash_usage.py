@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-FREE: Final = frozenset({"PING", "INFO", "AUTH"})  # commands that Upstash does not bill
+# Commands that Upstash does not bill: of a connection or of the server, whatever they are asked.
+FREE: Final = frozenset({"AUTH", "COMMAND", "CONFIG", "HELLO", "INFO", "PING", "QUIT", "RESET", "SELECT"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -17,8 +18,8 @@ class Usage:
 
     Attributes:
         commands: Billed commands: each of a pipeline or transaction is one, and so is MGET whatever its keys;
-            those that a script ran inside count besides the EVAL itself; PING, INFO and AUTH are free, and what
-            was refused before it ran is not billed.
+            those that a script ran inside count besides the EVAL itself; PING, INFO, COMMAND and AUTH are free,
+            and what was refused before it ran is not billed.
         requests: HTTP requests answered or failed on purpose, without those to the control path.
         open_connections: Client connections now.
         peak_connections: The most there were at once.

@@ -31,6 +31,7 @@ METRICS: Final = {
     "RedisStoredBytes": "Maximum",
     "CacheHits": "Sum",
     "CacheReads": "Sum",
+    "RedisFailures": "Sum",
 }
 """What is asked of CloudWatch, and how a day's values become one."""
 NAMESPACE: Final = "Budgie"
@@ -71,6 +72,7 @@ def from_cloudwatch(client: CloudWatch, now: datetime, stack: str = STACK) -> Fi
         commands_month=round(sum(days["RedisCommands"].values())),
         stored_bytes=round(stored[max(stored)]) if stored else None,
         hit_rate=hits / reads if reads else None,
+        failures_today=round(days["RedisFailures"].get(today, 0)),
         day_of_month=(now - today.replace(day=1)) / timedelta(days=1),
     )
     return Figures(f"CloudWatch, stack {stack}", usage)
@@ -112,13 +114,15 @@ def from_endpoint(upstash: Client, api: Client | None) -> Figures:
     """
     counted = _json(upstash, "GET", "/-/usage")
     info = _json(upstash, "POST", "/", ["INFO"]).get("result", "")
+    health = api.call("GET", "/v1/healthz?deep=1").json if api else {}
     usage = Usage(
         commands_today=counted["commands"],
         commands_month=counted["commands"],
         stored_bytes=stored_bytes(str(info)),
-        hit_rate=_hit_rate(api) if api else None,
+        hit_rate=_hit_rate(health),
         connections=counted["peak_connections"],
         moved_bytes=counted["bytes_in"] + counted["bytes_out"],
+        trouble=(health.get("checks") or {}).get("redis", {}).get("code"),
     )
     return Figures("the local stack, since it started", usage)
 
@@ -133,9 +137,8 @@ def _json(client: Client, method: str, path: str, body: object = None) -> dict[s
     return found
 
 
-def _hit_rate(api: Client) -> float | None:
-    cache = api.call("GET", "/v1/healthz?deep=1").json.get("cache") or {}
-    rate = cache.get("hit_rate")
+def _hit_rate(health: Mapping[str, Any]) -> float | None:
+    rate = (health.get("cache") or {}).get("hit_rate")
     return float(rate) if rate is not None else None
 
 

@@ -7,6 +7,7 @@ function on the way passing it along.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
@@ -21,6 +22,8 @@ class Ledger:
         self._stored: dict[str, int] = {}
         self._is_news = False
         self._misconfigured = False
+        self._failures: Counter[str] = Counter()
+        self._under_way = 0
 
     def misconfigured(self) -> None:
         """Notes that AWS refused something for a cause that lasts, such as a missing right."""
@@ -32,6 +35,34 @@ class Ledger:
         with self._lock:
             found, self._misconfigured = self._misconfigured, False
         return found
+
+    def begin(self) -> None:
+        """A Redis command begins, whether it will be sent or not."""
+        with self._lock:
+            self._under_way += 1
+
+    def end(self, failure: str | None) -> None:
+        """It has ended, with a failure of this kind or well."""
+        with self._lock:
+            self._under_way -= 1
+        if failure:
+            self.failed(failure)
+
+    def failed(self, kind: str) -> None:
+        """Notes why Redis did not do something."""
+        with self._lock:
+            self._failures[kind] += 1
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a Redis command has begun and not ended."""
+        return self._under_way > 0
+
+    def take_failures(self) -> dict[str, int]:
+        """Failures of Redis by kind since the last call."""
+        with self._lock:
+            failures, self._failures = self._failures, Counter()
+        return failures
 
     def command(self, reason: str) -> None:
         """Notes a Redis command that is billed."""
@@ -74,10 +105,12 @@ class Meter:
     """Of this container's reads so far; None where the request read nothing that is cached."""
     outcomes: list[str] = field(default_factory=list)
     """How each read of something that is cached was served."""
-    breaker_open: bool = False
-    """Whether the request found Redis' circuit breaker open."""
     misconfigured: bool = False
     """Whether AWS refused something for a cause that lasts, for this request or beside those before it."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Failures of Redis by kind that this request's line reports: its own, and those after the line before."""
+    breaker: str | None = None
+    """Why the request found Redis' circuit breaker not closed; None where it was closed or not asked."""
     _lock: Lock = field(default_factory=Lock)
 
     def charge(

@@ -12,6 +12,8 @@ from typing import Final
 
 MIB: Final = 1024 * 1024
 GB: Final = 1_000_000_000
+MANY_FAILURES: Final = 5
+"""Of a day, from which on somebody should look: what rings the alarm within an hour."""
 DAYS: Final = 30
 """Of a month, for prices and pace."""
 BUSY: Final = 0.8
@@ -86,6 +88,8 @@ class Usage:
         connections: The most at once.
         moved_bytes: Of this month, to and from the database.
         day_of_month: How many days of the month are gone, today's part included.
+        failures_today: Times that Redis failed, or that a request did without it as it had failed before.
+        trouble: The kind of failure that the health check meets now; None where it is well or was not asked.
     """
 
     commands_today: int
@@ -95,6 +99,8 @@ class Usage:
     connections: int | None = None
     moved_bytes: int = 0
     day_of_month: float = DAYS
+    failures_today: int = 0
+    trouble: str | None = None
 
     @property
     def month_at_this_pace(self) -> int:
@@ -140,7 +146,16 @@ _STORED_FIELDS: Final = ("total_data_size", "used_memory_dataset", "used_memory"
 
 def advise(plan: Plan, use: Usage) -> list[Advice]:
     """What to do about this use of this plan, by the guide's "when to upgrade"; empty where all is well."""
-    return [*_on_commands(plan, use), *_on_memory(plan, use), *_on_the_rest(plan, use)]
+    return [*_on_failures(use), *_on_commands(plan, use), *_on_memory(plan, use), *_on_the_rest(plan, use)]
+
+
+def _on_failures(use: Usage) -> Iterator[Advice]:
+    runbook = "docs/operations.md, Redis failures, says what to do"
+    if use.trouble:
+        yield Advice("failures", urgent=True, text=f"Redis fails now: {use.trouble}; {runbook}")
+    elif use.failures_today:
+        text = f"Redis failed {use.failures_today:,} times today; healthz?deep=1 says whether it still does, and why"
+        yield Advice("failures", urgent=use.failures_today >= MANY_FAILURES, text=f"{text}; {runbook}")
 
 
 def _on_commands(plan: Plan, use: Usage) -> Iterator[Advice]:

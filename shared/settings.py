@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -12,15 +13,40 @@ from shared import plans
 CODECS: Final = ("zstd", "gzip")
 DETAILS: Final = ("basic", "full")
 """Of metrics; see ``shared.telemetry``."""
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+"""Of the log."""
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "CACHE_CODEC": CODECS,
-    "LOG_LEVEL": ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+    "LOG_LEVEL": LEVELS,
+    "METRICS_DETAIL": DETAILS,
     "UPSTASH_PLAN": tuple(plans.PLANS),
 }
 """Variables that take one of a few values."""
+RANGES: Final[dict[str, tuple[float, float]]] = {
+    "DYNAMODB_CONNECT_TIMEOUT_MS": (1, 10_000),
+    "DYNAMODB_READ_TIMEOUT_MS": (1, 10_000),
+    "DYNAMODB_ATTEMPTS": (1, 10),
+    "REDIS_CONNECT_TIMEOUT_MS": (1, 10_000),
+    "REDIS_READ_TIMEOUT_MS": (1, 10_000),
+    "REDIS_WAIT_MS": (1, 10_000),
+    "REDIS_BREAKER_FAILURES": (1, 1_000),
+    "REDIS_BREAKER_OPEN_MS": (1, 300_000),
+    "CACHE_TTL_CHANNELS": (1, 86_400),
+    "CACHE_TTL_MESSAGES": (1, 86_400),
+    "CACHE_KEEP": (1, 2_592_000),
+    "CACHE_MEMORY_BYTES": (1, 10_737_418_240),
+    "RATE_LIMIT_PER_SECOND": (0.001, 10_000),
+    "RATE_LIMIT_BURST": (1, 1_000_000),
+    "MAX_CHANNELS_PER_USER": (1, 1_000_000),
+    "READ_UNITS_PER_MINUTE": (1, 1_000_000_000),
+}
+"""The least and the most of each variable that is a number; ``.env.example`` says the same."""
 UPSTASH_DOMAIN: Final = ".upstash.io"
 MIN_SECRET: Final = 32
 """Characters of the secret that cached values are encrypted with: a short one could be guessed."""
+_TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+"""DynamoDB's own rule."""
+_QUOTED: Final = re.compile(r"""(["'])(.*)\1""")
 
 
 class SettingsError(ValueError):
@@ -71,14 +97,14 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """The settings that these variables say.
+        """The settings that these variables say. Quotes around a value are no part of it, as `.env` files have it.
 
         Raises:
             SettingsError: a value cannot be used; the message names the variable, and never quotes a secret.
         """
         given: dict[str, Any] = {}
         for each in fields(cls):
-            text = environ.get(each.metadata["variable"], "").strip()
+            text = unquoted(environ.get(each.metadata["variable"], ""))
             if text:
                 given[each.name] = _parse(each.metadata["variable"], text, type(each.default))
         settings = cls(**given)
@@ -103,23 +129,74 @@ class Settings:
         return [each.metadata["variable"] for each in fields(cls)]
 
 
-def _check_choice(variable: str, value: str, choices: Collection[str]) -> None:
-    if value not in choices:
-        raise SettingsError(f"{variable}: {value!r} is none of {', '.join(choices)}")
+def unquoted(text: str) -> str:
+    """A value without blanks and quotes around it, as a `.env` file is read."""
+    stripped = text.strip()
+    quoted = _QUOTED.fullmatch(stripped)
+    return quoted[2].strip() if quoted else stripped
 
 
 def _parse(variable: str, text: str, kind: type) -> str | int | float:
     if kind is str:
-        if text not in CHOICES.get(variable, (text,)):
-            raise SettingsError(f"{variable}: {text!r} is none of {', '.join(CHOICES[variable])}")
-        return text
+        return _parse_text(variable, text)
     try:
         number: int | float = kind(text)
     except ValueError:
-        raise SettingsError(f"{variable}: {text!r} is not a number") from None
-    if not 0 < number < float("inf"):
-        raise SettingsError(f"{variable}: {text!r} is not above 0")
+        whole = "a whole number" if kind is int else "a number"
+        raise SettingsError(f"{variable}: {text!r} is not {whole}") from None
+    least, most = RANGES[variable]
+    if not least <= number <= most:
+        raise SettingsError(f"{variable}: {text!r} is not between {least} and {most}")
     return number
+
+
+def _parse_text(variable: str, text: str) -> str:
+    choices = CHOICES.get(variable)
+    if choices and text not in choices:
+        raise SettingsError(f"{variable}: {text!r} is none of {', '.join(choices)}")
+    if variable == "TABLE_NAME" and not _TABLE_NAME.fullmatch(text):
+        raise SettingsError(f"{variable}: {text!r} is not 3 to 255 letters, digits, '_', '.' or '-'")
+    if variable == "UPSTASH_REDIS_REST_TOKEN" and not (text.isascii() and text.isprintable()):
+        raise SettingsError(f"{variable}: has characters that no token has")
+    if variable == "UPSTASH_REDIS_REST_URL":
+        return _rest_address(variable, text)
+    if variable == "DYNAMODB_ENDPOINT_URL":
+        return _address(variable, text)
+    return text
+
+
+def _address(variable: str, text: str) -> str:
+    """An address without a slash at its end. It is not quoted where it cannot be used: it may hold a password.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_bare = not (parts.username or parts.password or parts.query or parts.fragment)
+    except ValueError:
+        is_address = is_bare = False
+    if not is_address or not text.isascii() or len(text.split()) > 1:
+        raise SettingsError(f"{variable}: not an address that begins with http:// or https://")
+    if not is_bare:
+        raise SettingsError(f"{variable}: an address of host and port alone, without user, password or ?")
+    return text.rstrip("/")
+
+
+def _rest_address(variable: str, text: str) -> str:
+    lowered = text.lower()
+    if lowered.startswith(("redis://", "rediss://")):
+        msg = f"{variable}: this is the Redis URL; set it as REDIS_URL, or take the REST address: https://NAME{UPSTASH_DOMAIN}"
+        raise SettingsError(msg)
+    if "://" not in lowered:
+        raise SettingsError(f"{variable}: begins with https://, as the Upstash console shows it")
+    address = _address(variable, text)
+    if lowered.startswith("http://") and (urlsplit(address).hostname or "").endswith(UPSTASH_DOMAIN):
+        raise SettingsError(
+            f"{variable}: begins with https://; over http:// the token could be read on the way"
+        )
+    return address
 
 
 def _rest_of(redis_url: str) -> tuple[str, str]:

@@ -7,20 +7,8 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
-from typing import Final
 
 from pydantic import BaseModel, ConfigDict
-
-from shared.stand_ins import StandIns
-
-UNUSED: Final = StandIns(
-    "opentelemetry",  # FastAPI's own telemetry, which is off: ours is in shared.telemetry
-    "pydantic.v1",  # of which FastAPI asks whether an annotation is an old one
-    functions={
-        "opentelemetry.context": {"create_key": str, "get_value": lambda *_: None},
-    },
-)
 
 
 def begin() -> None:
@@ -31,13 +19,10 @@ def begin() -> None:
     """
     gc.disable()
     BaseModel.model_config = ConfigDict(defer_build=True)
-    if "fastapi" not in sys.modules:
-        UNUSED.install()
 
 
 def end() -> None:
     """What is loaded is left alone by every collection to come."""
-    UNUSED.remove()
     gc.freeze()
     gc.enable()
 

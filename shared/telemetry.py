@@ -23,6 +23,7 @@ from shared.errors import (
     ReadBudgetError,
     every_error,
 )
+from shared.settings import LEVELS
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -42,7 +43,7 @@ BASIC: Final[Mapping[str, str]] = {
     "CacheHits": "Count",
     "RedisCommands": "Count",
     "RedisStoredBytes": "Bytes",
-    "BreakerOpen": "Count",
+    "RedisFailures": "Count",
     "Contention": "Count",
     "RateLimited": "Count",
     "Misconfigured": "Count",
@@ -50,7 +51,7 @@ BASIC: Final[Mapping[str, str]] = {
 }
 """Names and units. API Gateway, Lambda and DynamoDB count the rest."""
 TROUBLE: Final = frozenset(
-    {"Crashes", "BreakerOpen", "Contention", "RateLimited", "Misconfigured", "Throttles"}
+    {"Crashes", "RedisFailures", "Contention", "RateLimited", "Misconfigured", "Throttles"}
 )
 """Those that only requests in trouble write. CloudWatch gives ten metrics for nothing and bills each further one by the
 hours that it had a value in, so that an ordinary month has six."""
@@ -88,8 +89,11 @@ def logger() -> Logger:
 
     from shared.log_format import LineFormatter  # noqa: PLC0415 - loads Powertools
 
-    # As Powertools would choose, which does not take an empty variable for none.
+    # As Powertools would choose, which does not take an empty variable for none. A level that there is not would end
+    # the container before its first line could say so: the settings do.
     level = os.environ.get("POWERTOOLS_LOG_LEVEL") or os.environ.get("LOG_LEVEL") or "INFO"
+    level = level.strip().upper()
+    level = level if level in LEVELS else "INFO"
     return Logger(service=service(), level=level, logger_formatter=LineFormatter())
 
 
@@ -141,7 +145,7 @@ def values(
         "CacheHits": sum(each in HITS for each in meter.outcomes),
         "RedisCommands": sum(commands.values()),
         "RedisStoredBytes": stored or 0,
-        "BreakerOpen": meter.breaker_open,
+        "RedisFailures": sum(meter.failures.values()) + (meter.breaker is not None),
         "Contention": code == ContentionError.code,
         "RateLimited": code in LIMITS,
         # A setting that cannot be used is found before AWS is asked for anything.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,10 @@ class DictTier:
                     self._shelf.values[key] = value, until
                     found[key] = value
         return found
+
+    def origin(self, keys: Iterable[str]) -> str:  # noqa: ARG002 - the interface
+        """See ``Tier``."""
+        return "redis"
 
     def put(self, items: Mapping[str, Cached]) -> None:
         """See ``Tier``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from local.settings import LocalSettings, parse_env_file
-from shared.settings import Settings
+from shared.settings import RANGES, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 LINES = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
@@ -37,6 +37,13 @@ def test_its_values_are_the_defaults() -> None:
     """Copying the file as it is changes nothing."""
     assert LocalSettings.from_env(VALUES) == LocalSettings()
     assert Settings.from_env(VALUES) == Settings()
+
+
+def test_numbers_have_their_range_beside_them() -> None:
+    """The comment ends with the least and the most that the code takes."""
+    for variable, (least, most) in RANGES.items():
+        comment = LINES[next(i for i, line in enumerate(LINES) if line.startswith(f"{variable}=")) - 1]
+        assert comment.endswith(f" From {least} to {most}."), variable
 
 
 def test_it_has_no_secret() -> None:

@@ -16,19 +16,25 @@ from typing import Final
 
 import pytest
 
+from local.artifacts import USES_REDIS
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 BUDGET: Final = Path(__file__).with_name("import_budget.json")
 FUNCTIONS: Final = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
 NEVER: Final = {
-    *("boto3", "botocore.session", "urllib3", "httpx", "opentelemetry", "pydantic.v1"),
-    *("upstash_redis", "backports", "cryptography", "shared.web.docs", "shared.web.answers"),
+    *("boto3", "botocore.session", "urllib3", "backports", "cryptography"),
+    *("shared.web.docs", "shared.web.answers"),
 }
 """What is loaded when it is needed, if ever. Powertools loads botocore's outermost module, which is small."""
+REDIS: Final = {"upstash_redis", "httpx"}
+"""The Redis SDK and what it sends by: loaded where a function uses Redis and an address is set, else never."""
 LAMBDA: Final = {
     "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1",
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",
+}
+UPSTASH: Final = {
     "UPSTASH_REDIS_REST_URL": "https://name.upstash.io",
     "UPSTASH_REDIS_REST_TOKEN": "token",
 }
@@ -41,12 +47,12 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 
 @cache
-def loaded(function: str) -> list[str]:
-    """The modules that a container of a function has loaded at the end of INIT."""
+def loaded(function: str, *, redis: bool = False) -> list[str]:
+    """The modules that a container of a function has loaded at the end of INIT, without or with a database set."""
     done = subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-c", LOADED % function],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **LAMBDA},
+        env={"PATH": os.environ["PATH"], **LAMBDA, **(UPSTASH if redis else {})},
         capture_output=True,
         text=True,
         timeout=60,
@@ -78,4 +84,12 @@ def test_a_handler_loads_what_its_budget_names(function: str) -> None:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_handler_loads_what_takes_long(function: str) -> None:
     """Whatever the file says: no AWS client, no HTTP client, no Redis client, no codec, no document."""
-    assert not NEVER & set(loaded(function))
+    assert not (NEVER | REDIS) & set(loaded(function))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_redis_sdk_is_loaded_during_init_where_it_will_be_used(function: str) -> None:
+    """With a database set, the functions whose artifacts hold the SDK have it ready; the others never load it."""
+    found = set(loaded(function, redis=True))
+    assert found & REDIS == (REDIS if function in USES_REDIS else set())
+    assert not NEVER & found

@@ -16,6 +16,7 @@ import pytest
 from local.intrinsics import Resolver, parse
 from local.usage import METRICS, NAMESPACE
 from shared import plans, telemetry
+from shared.cache.refusals import KINDS
 from shared.settings import DETAILS
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ FIELDS: Final = frozenset(
             "read_units",
         ),
         *("write_units", "calls", "conflicts", "voids", "redis_commands", "redis", "request_id", "trace"),
-        *("api_request_id", "aws_error"),
+        *("api_request_id", "aws_error", "redis_failures", "redis_breaker", "redis_pending"),
     }
 )
 """Of a request's line, besides what every line has and the metrics; seen in `tests/web/test_telemetry.py`."""
@@ -182,6 +183,7 @@ def _wrong_sections(document: Document, text: str) -> Iterator[str]:
 
 def _unknown_fields(document: Document, emitted: Mapping[str, str]) -> Iterator[str]:
     known = FIELDS | COMMON | WORDS | set(emitted) | {f"redis.{each}" for each in telemetry.REASONS}
+    known |= {f"redis_failures.{each}" for each in KINDS}
     for name, text in queries(document).items():
         own = set(re.findall(r"\bas (\w+)", text))
         words = re.findall(r"(?<![\w.])@?[A-Za-z_][\w.]*", re.sub(r'"[^"]*"', "", text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,9 @@ class _Unnumbered:
     def get(self, keys: Sequence[str]) -> dict[str, Cached]:
         found = self._tier.get([_unnumbered(key) for key in keys])
         return {key: found[_unnumbered(key)] for key in keys if _unnumbered(key) in found}
+
+    def origin(self, keys: Iterable[str]) -> str:
+        return self._tier.origin([_unnumbered(key) for key in keys])
 
     def put(self, items: Mapping[str, Cached]) -> None:
         self._tier.put({_unnumbered(key): value for key, value in items.items()})

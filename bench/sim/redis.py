@@ -127,7 +127,9 @@ class SimUpstash(Upstash):
         self._container = container
         self._redis = redis
 
-    def _once(self, reason: str, command: str, arguments: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - as the wrapper
+    def _once(  # type: ignore[override]  # it never asks again
+        self, reason: str, command: str, arguments: tuple[str | int, ...]
+    ) -> Any:  # noqa: ANN401 - as the wrapper
         world = self._container.world
         weather = world.weather.redis
         self._metrics.command(reason)

@@ -26,4 +26,4 @@ async def probe_health(services: Use, query: Annotated[HealthQuery, Query()]) ->
     return await check_health(services, query)
 
 
-handler = create_handler(app)
+handler = create_handler(app, uses_redis=True)

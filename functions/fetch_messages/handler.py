@@ -36,4 +36,4 @@ async def fetch_message(services: Use, caller: Caller, channel_id: ChannelId, me
     return answer(use_case.fetch_message(services, caller, channel_id, message_id))
 
 
-handler = create_handler(app)
+handler = create_handler(app, uses_redis=True)

@@ -24,4 +24,4 @@ async def list_channels(
     return list_answer(find(services, caller, query.listing()))
 
 
-handler = create_handler(app)
+handler = create_handler(app, uses_redis=True)

@@ -27,6 +27,12 @@ class Breaker:
         self._open_until = 0
         self._open_for = open_ms
         self._probing = False
+        self._cause: str | None = None
+
+    @property
+    def cause(self) -> str | None:
+        """The kind of the failure that opened it; None while it is closed."""
+        return self._cause if self._open_until else None
 
     @property
     def state(self) -> str:
@@ -51,14 +57,14 @@ class Breaker:
             self._failures, self._open_until, self._probing = 0, 0, False
             self._open_for = self._first_open_ms
 
-    def failed(self, until: int | None = None) -> None:
-        """A call failed; ``until`` (ms since 1970) where it is known how long others would."""
+    def failed(self, until: int | None = None, cause: str = "error") -> None:
+        """A call failed; ``until`` (ms since 1970) where it is known how long others would, ``cause`` its kind."""
         with self._lock:
             self._failures += 1
             if until is not None:
-                self._open_until = max(self._open_until, until)
+                self._open_until, self._cause = max(self._open_until, until), cause
             elif self._probing or (self.state == "closed" and self._failures >= self._failures_to_open):
                 # Not while it is open: calls that began before fail late, and prove nothing new.
-                self._open_until = self._now() + self._open_for
+                self._open_until, self._cause = self._now() + self._open_for, cause
                 self._open_for = min(2 * self._open_for, MAX_OPEN_MS)
             self._probing = False

@@ -56,6 +56,11 @@ def bundle_policies(settings: Settings) -> tuple[BundlePolicy, BundlePolicy]:
     return blocks, replace(blocks, unused_factor=LISTS_UNUSED)
 
 
+def pages_key(settings: Settings) -> str:
+    """The key of the bundle of blocks in Redis."""
+    return f"{settings.table_name}:p1"
+
+
 def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
     """Memory, and Redis where it is set up."""
     metrics = CacheMetrics()
@@ -77,7 +82,7 @@ def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
     for_blocks, for_lists = bundle_policies(settings)
     commands = _sealed(upstash, settings, now) if settings.encrypts_cache else upstash
     # The table's name is in the key: a table restored under a new name gives out positions anew.
-    pages = RedisTier(commands, f"{settings.table_name}:p1", "pages", for_blocks, metrics, now)
+    pages = RedisTier(commands, pages_key(settings), "pages", for_blocks, metrics, now)
     lists = RedisTier(commands, f"{settings.table_name}:u1", "channels", for_lists, metrics, now)
     return Cache(memory, pages, lists, vouched, metrics, upstash)
 

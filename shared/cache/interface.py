@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from shared.cache.values import Cached
@@ -21,6 +21,9 @@ class Tier(Protocol):
     def get(self, keys: Sequence[str]) -> dict[str, Cached]:
         """The values that are here. A miss is left out; an empty value is a value."""
 
+    def origin(self, keys: Iterable[str]) -> str:
+        """Where the values under these keys, which it has, are from: ``redis`` or ``memory``."""
+
     def put(self, items: Mapping[str, Cached]) -> None:
         """Keeps these values, in place of older ones."""
 
@@ -36,6 +39,10 @@ class NoTier:
     def get(self, keys: Sequence[str]) -> dict[str, Cached]:  # noqa: ARG002 - the interface
         """Always a miss."""
         return {}
+
+    def origin(self, keys: Iterable[str]) -> str:  # noqa: ARG002 - the interface
+        """It has none."""
+        return self.name
 
     def put(self, items: Mapping[str, Cached]) -> None:
         """Forgets them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from shared.cache.values import Cached
@@ -58,6 +58,10 @@ class MemoryTier:
                 self._values.move_to_end(key)
                 found[key] = value
         return found
+
+    def origin(self, keys: Iterable[str]) -> str:  # noqa: ARG002 - the interface
+        """See ``Tier``."""
+        return self.name
 
     def put(self, items: Mapping[str, Cached]) -> None:
         """See ``Tier``. A value larger than the whole bound is not kept."""

@@ -46,8 +46,9 @@ class CachedLogReader:
                 self._metrics.read("pages", "memory")
             return span
         blocks = self._remembered(head, first, last)
-        blocks |= self._fetched(head, blocks, first, last)
-        outcome = "redis"
+        fetched = self._fetched(head, blocks, first, last)
+        blocks |= fetched
+        outcome = self._shared.origin([_key(head, each) for each in fetched]) if fetched else "memory"
         if not _covers(blocks, first, last):
             outcome = self._fill(head, blocks, first, last)
         self._metrics.read("pages", outcome)

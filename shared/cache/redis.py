@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -25,6 +25,10 @@ from shared.parallel import THREADS, Background, Task
 
 JITTER: Final = 0.1
 """Expiries differ by up to a tenth, so that they do not all come at once."""
+SEEN_MS: Final = 3_600_000
+"""After this time a container no longer knows what the others left: it looks again before it writes over that."""
+LONGEST_REST_MS: Final = 86_400_000
+"""Between two writes, however many were refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,12 @@ class RedisTier:
         """What Redis lacks of each value, in entries."""
         self._lacking_since: int | None = None
         self._rest_until = 0
+        self._rest_ms = policy.rest_ms
         self._loaded = False
+        self._seen_at = 0
+        """When this container last knew what lies in Redis."""
+        self._inherited: set[str] = set()
+        """Keys of values that came from Redis, as they are."""
         self._task: Task | None = None
         self._first: Task | None = None
         self._first_ends = 0.0
@@ -111,9 +120,9 @@ class RedisTier:
     def begin(self) -> None:
         """Fetches the bundle if that was not done yet, or writes it if that is due."""
         if self._upstash.breaker.state != "closed":
-            meter().breaker_open = True
+            meter().breaker = self._upstash.breaker.cause
         with self._lock:
-            self._bundle.forget_unused()
+            self._forget_unused()
             if self._is_busy():
                 return
             if not self._loaded:
@@ -127,6 +136,10 @@ class RedisTier:
         with self._lock:
             return dict(self._bundle.find(keys))
 
+    def origin(self, keys: Iterable[str]) -> str:
+        """See ``Tier``: what this container put here itself is from its memory, whatever became of Redis."""
+        return self.name if not self._inherited.isdisjoint(keys) else "memory"
+
     def put(self, items: Mapping[str, Cached]) -> None:
         """Adds to the bundle; when it is written is the policy's."""
         with self._lock:
@@ -134,6 +147,7 @@ class RedisTier:
                 if not isinstance(value, Shareable):
                     continue
                 before = self._bundle.put(key, value)
+                self._inherited.discard(key)
                 lacking = value.weight - (before.weight if before else 0)
                 self._lacking[key] = self._lacking.get(key, 0) + max(lacking, 0)
             self._lacking = {key: lacking for key, lacking in self._lacking.items() if key in self._bundle}
@@ -146,22 +160,29 @@ class RedisTier:
             self._task.join()
 
     def _is_due(self) -> bool:
-        if self._lacking_since is None or self._now() < self._rest_until:
+        if not self._lacking or self._lacking_since is None or self._now() < self._rest_until:
             return False
         patience_over = self._now() - self._lacking_since >= self._policy.patience_ms
         return patience_over or sum(self._lacking.values()) >= self._policy.worth
+
+    def _forget_unused(self) -> None:
+        """Drops what nobody used; a bundle that has nothing new left is not written."""
+        self._bundle.forget_unused()
+        self._lacking = {key: lacking for key, lacking in self._lacking.items() if key in self._bundle}
 
     def _load(self) -> None:
         try:
             stored = self._stored()
         except RedisError:
             return
-        except UnreadableError:
+        except Exception:  # noqa: BLE001 - whatever cannot be read is a miss; asked for again, it would be no better
             self._metrics.count("unreadable")
             stored = {}
         with self._lock:
-            self._loaded = True
+            self._loaded, self._seen_at = True, self._now()
+            self._inherited |= {key for key in stored if key not in self._bundle}
             self._bundle.take_over(stored)
+            self._inherited = {key for key in self._inherited if key in self._bundle}
 
     def _stored(self) -> dict[str, Kept]:
         try:
@@ -174,10 +195,14 @@ class RedisTier:
         return {} if text is None else unpack(text)
 
     def _save(self) -> None:
+        if self._is_out_of_date():
+            self._load()
+            if self._is_out_of_date():
+                return
         with self._lock:
             values, lacking = self._bundle.in_use(), self._lacking
             self._lacking, self._lacking_since = {}, None
-            self._rest_until = self._now() + self._policy.rest_ms
+            self._rest_until = self._now() + self._rest_ms
         text = pack(values, self._policy.codec)
         spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads expiries, keeps no secret
         expiry = round(self._policy.keep_seconds * spread)
@@ -187,10 +212,18 @@ class RedisTier:
             with self._lock:
                 self._lacking = lacking | self._lacking
                 self._lacking_since = self._lacking_since or self._now()
+                # It is sent whole: what was refused once, for its size or for want of rights, will be again.
+                self._rest_ms = min(2 * self._rest_ms, LONGEST_REST_MS)
             return
+        with self._lock:
+            self._rest_ms, self._seen_at = self._policy.rest_ms, self._now()
+            self._rest_until = self._now() + self._rest_ms
         meter().ledger.stored(self._key, len(text))
         self._metrics.count("bytes_raw", sum(each.value.size for each in values.values()))
         self._metrics.count("bytes_stored", len(text))
+
+    def _is_out_of_date(self) -> bool:
+        return self._now() - self._seen_at > SEEN_MS
 
     def _start(self, work: Callable[[], None]) -> None:
         if self._upstash.breaker.state == "open":

@@ -11,6 +11,14 @@ AUTH_OPEN_MS: Final = 10 * 60_000
 """How long a refused token is not tried again."""
 FULL_OPEN_MS: Final = 10 * 60_000
 
+KINDS: Final = frozenset(
+    {
+        *("timeout", "unreachable", "disconnected", "garbled", "client"),
+        *("daily_quota", "monthly_quota", "refused_token", "full", "too_large", "wrong_type", "error"),
+        *("no_token", "no_key", "no_cipher"),
+    }
+)
+"""All kinds of failure that lines, metrics and the health check name; docs/operations.md says what to do of each."""
 _KINDS: Final = (
     ("max daily request limit exceeded", "daily_quota"),
     ("max requests limit exceeded", "monthly_quota"),

@@ -1,8 +1,7 @@
-"""The one place that speaks to Upstash Redis: the ``upstash-redis`` client, with timeouts, names and a breaker.
+"""The one place that speaks to Upstash Redis: the ``upstash-redis`` SDK, with deadlines, named failures and a breaker.
 
-The client (1.8.0) has no timeout, retries everything after 3 s, raises a dozen kinds of exception, and closes idle
-connections after 5 s. Here each call has an end, only reads are repeated, at most once, every failure is a
-``RedisError``, and one warm connection is kept for a minute.
+Each call has an end whatever the server, the network or the resolver do, only reads are repeated, at most once, and
+whatever the SDK raises, foreseen or not, is a ``RedisError``. One warm connection is kept for a minute.
 """
 
 from __future__ import annotations
@@ -10,26 +9,31 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from shared.cache.allowance import Allowance
 from shared.cache.breaker import Breaker
 from shared.cache.metrics import CacheMetrics
-from shared.cache.refusals import ANSWERED, kind_of, useless_until
-from shared.cache.rest import Rest, redis_class
-from shared.connections import NotConnectedError
+from shared.cache.refusals import ANSWERED, useless_until
+from shared.cache.sdk import SdkClient, failure_kind, load
 from shared.meter import meter
+from shared.parallel import start_thread
 from shared.secrets import SecretUnavailableError
-
-if TYPE_CHECKING:
-    from upstash_redis import Redis
+from shared.telemetry import logger
 
 READS: Final = frozenset({"GET", "MGET", "PING"})
 FREE: Final = frozenset({"PING", "INFO"})
 """Not billed, so not counted."""
-RETRY_WITHIN: Final = 0.1
-"""Share of the budget within which a kept connection shows that it is dead; later there is no time to ask again."""
+RETRY_WITHIN: Final = 0.5
+"""Share of the read timeout within which a kept connection shows that it is dead; later there is no time for more."""
+READY_SECONDS: Final = 4.0
+"""That making a client may take: loading the SDK, and reading the token, which has 3 s of its own."""
+
+PROBES_AT_ONCE: Final = 10
+PROBE_EVERY_MS: Final = 10 * 60_000
+"""Probes of two billed commands: some 300 commands a day and container, however often health is checked."""
 
 
 class RedisError(Exception):
@@ -52,37 +56,73 @@ class UpstashOptions:
     connect_ms: int = 200
     read_ms: int = 300
     wait_ms: int = 50
-    """A cold container loads the client first, which takes longer: its first request does not wait for that."""
+    """A cold container connects first, which takes longer: its first request does not wait for that."""
     breaker_failures: int = 3
     breaker_open_ms: int = 10_000
     keep_alive_seconds: float = 60.0
     read_token: Callable[[], str] | None = None
 
 
+class _Attempt:
+    """One try of a command, in a thread of its own; whoever asked may stop waiting for it."""
+
+    def __init__(self) -> None:
+        self.is_ready, self.is_done = threading.Event(), threading.Event()
+        self.is_abandoned = False
+        self.client: SdkClient | None = None
+        self.result: Any = None
+        self.failure: str | None = None
+
+
 class Upstash:
-    """Commands against one database.
+    """Commands against one database, one at a time.
 
     Args:
         options: where, and the time limits.
         metrics: counts commands and failures.
         now: milliseconds since 1970.
+        connect: makes the SDK's client of an address, a token, and the seconds for connecting and reading.
     """
 
-    def __init__(self, options: UpstashOptions, metrics: CacheMetrics, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        options: UpstashOptions,
+        metrics: CacheMetrics,
+        now: Callable[[], int],
+        connect: Callable[[str, str, float, float], SdkClient] = SdkClient,
+    ) -> None:
         self._options = options
         self._metrics = metrics
         self._now = now
+        self._connect = connect
         self._lock = threading.Lock()
-        self._client: Redis | None = None
-        self._http: Rest | None = None
+        self._taken = threading.Lock()
+        """Held while a command is under way."""
+        self._client: SdkClient | None = None
+        self._token_read: str | None = None
         self._idle: threading.Timer | None = None
         self._under_way = 0
         self.breaker = Breaker(now, options.breaker_failures, options.breaker_open_ms)
+        self.probes = Allowance(PROBES_AT_ONCE, PROBE_EVERY_MS, now)
+        """Of whoever asks whether it is well, by commands that are billed."""
 
     @property
     def budget_seconds(self) -> float:
         """The longest that a request waits for a command, which goes on without it: it has DynamoDB to ask."""
         return min(self._options.wait_ms, self._options.read_ms) / 1000
+
+    @property
+    def deadline_seconds(self) -> float:
+        """The longest that a command takes once there is a client, whatever comes in between."""
+        return (self._options.connect_ms + self._options.read_ms) / 1000
+
+    def warm_up(self) -> None:
+        """Loads the SDK, and makes its client where the token is at hand; opens no connection, raises nothing."""
+        with suppress(Exception):  # what is wrong is told by the first command
+            load()
+            if self._options.token:
+                with self._lock:
+                    self._client = self._client or self._make_client()
 
     def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
         """One command's result.
@@ -91,23 +131,29 @@ class Upstash:
             RedisError: it failed, or the breaker is open and it was not tried.
         """
         if not self.breaker.allows():
+            meter().breaker = self.breaker.cause
             raise RedisError("breaker_open")
-        started = time.perf_counter()
+        started, ledger = time.perf_counter(), meter().ledger
+        ledger.begin()
+        kind: str | None = "client"
         try:
             result = self._execute(reason, command, arguments, started)
+            kind = None
         except RedisError as error:
-            self._metrics.count(f"failure.{error.kind}")
-            self._report(error.kind)
+            kind = error.kind
             raise
         finally:
+            # Whatever happened: a breaker that let a probe through hears of it, or it would stay half open for good.
+            self._report(kind)
+            ledger.end(kind)
             self._metrics.count("redis_ms", round((time.perf_counter() - started) * 1000))
-        self.breaker.succeeded()
         return result
 
     def give_up(self, kind: str, until: int) -> None:
         """Leaves the database alone until a time (ms since 1970), for a reason that lies outside of it."""
         self._metrics.count(f"failure.{kind}")
-        self.breaker.failed(until)
+        meter().ledger.failed(kind)
+        self.breaker.failed(until, kind)
 
     def _execute(self, reason: str, command: str, arguments: tuple[str | int, ...], started: float) -> Any:  # noqa: ANN401 - as above
         try:
@@ -118,45 +164,110 @@ class Upstash:
             if error.kind != "disconnected" or command not in READS or late:
                 raise
         # The kept connection had been closed at the other end: a read may be asked again.
-        return self._once(reason, command, arguments)
+        return self._once(reason, command, arguments, spent)
 
-    def _once(self, reason: str, command: str, arguments: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - as above
+    def _once(self, reason: str, command: str, arguments: tuple[str | int, ...], spent: float = 0.0) -> Any:  # noqa: ANN401 - as above
+        if not self._taken.acquire(timeout=self.deadline_seconds + (0 if self._client else READY_SECONDS)):
+            raise RedisError("timeout")
+        attempt = _Attempt()
+        try:
+            self._keep_open()
+            # In a thread: a resolver cannot be cancelled, and each byte of an answer gives httpx's timeout anew.
+            start_thread(lambda: self._try(attempt, reason, [command, *arguments]))
+            self._wait(attempt, self.deadline_seconds - spent)
+        finally:
+            self._let_idle()
+            self._taken.release()
+        if attempt.failure:
+            # Not "from error": some of the SDK's quote headers, and so the token.
+            raise RedisError(attempt.failure)
+        return attempt.result
+
+    def _wait(self, attempt: _Attempt, seconds: float) -> None:
+        if attempt.is_ready.wait(READY_SECONDS) and attempt.is_done.wait(seconds):
+            return
+        with self._lock:
+            if attempt.is_done.is_set():  # at the last moment
+                return
+            attempt.is_abandoned = True
+            if self._client is attempt.client:
+                self._client = None
+        if attempt.client:
+            attempt.client.end()
+        attempt.failure = "timeout"
+
+    def _try(self, attempt: _Attempt, reason: str, command: list[str | int]) -> None:
+        """Runs a command; raises nothing, and closes its client where nobody waits for it any more."""
+        client: SdkClient | None = None
+        failure: str | None = None
+        try:
+            client = self._borrow(attempt)
+            if client:
+                attempt.result = client.execute(command, lambda: self._count(reason, str(command[0])))
+        except RedisError as error:
+            failure = error.kind
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a failure of a command and nothing more
+            failure = failure_kind(error) if client else "client"
+            if failure == "client":
+                logger().error("cache", redis=failure, error=type(error).__qualname__)
+        with self._lock:
+            is_abandoned = attempt.is_abandoned
+            if not is_abandoned:
+                attempt.failure = failure
+            attempt.is_ready.set()
+            attempt.is_done.set()
+        if is_abandoned and client:
+            client.close()
+
+    def _count(self, reason: str, command: str) -> None:
         if command not in FREE:
             self._metrics.command(reason)
             meter().command(reason)
-        client = self._borrow()
-        from upstash_redis.errors import UpstashError  # noqa: PLC0415 - loads when Redis is used
 
-        # Not "from error": some of these quote headers, and so the token.
-        try:
-            return client.execute([command, *arguments])
-        except TimeoutError:
-            raise RedisError("timeout") from None
-        except NotConnectedError:
-            raise RedisError("unreachable") from None
-        except UpstashError as error:
-            raise RedisError(kind_of(str(error))) from None
-        except (HTTPException, OSError):
-            raise RedisError("disconnected") from None
-        except (ValueError, AttributeError, KeyError, TypeError, AssertionError, RecursionError):
-            # The client asserts that there is JSON, and looks into it unseen.
-            raise RedisError("garbled") from None
-        finally:
-            self._give_back()
-
-    def _borrow(self) -> Redis:
+    def _borrow(self, attempt: _Attempt) -> SdkClient | None:
+        """The client, for an attempt that is still waited for."""
         with self._lock:
-            if self._client is None:
-                self._client = self._make_client()
-            if self._http is None:
-                self._http = self._make_http()
-                # It takes no timeout; tests hold this line.
-                self._client._http._client = self._http  # type: ignore[assignment]  # noqa: SLF001 - as said
+            client = self._client
+        client = client or self._make_client()
+        with self._lock:
+            if attempt.is_abandoned:
+                if self._client is not client:
+                    client.close()
+                return None
+            self._client = attempt.client = client
+            attempt.is_ready.set()
+            return client
+
+    def _make_client(self) -> SdkClient:
+        token = self._token()
+        if not (token.isascii() and token.isprintable()):
+            # It would be no header; the HTTP library would say so in its debug log, and quote it.
+            raise RedisError("refused_token")
+        options = self._options
+        return self._connect(options.url, token, options.connect_ms / 1000, options.read_ms / 1000)
+
+    def _token(self) -> str:
+        if self._options.token or self._options.read_token is None:
+            return self._options.token
+        if self._token_read is None:
+            try:
+                self._token_read = self._options.read_token()
+            except SecretUnavailableError:
+                raise RedisError("no_token") from None
+        return self._token_read
+
+    def close(self) -> None:
+        """Closes the connection; the next command opens another."""
+        with self._lock:
+            self._forget_idle()
+            self._hang_up()
+
+    def _keep_open(self) -> None:
+        with self._lock:
             self._forget_idle()
             self._under_way += 1
-            return self._client
 
-    def _give_back(self) -> None:
+    def _let_idle(self) -> None:
         """An idle container holds no connection for longer than the keep-alive: plans have a cap on them."""
         with self._lock:
             self._under_way -= 1
@@ -165,54 +276,11 @@ class Upstash:
                 self._idle.daemon = True
                 self._idle.start()
 
-    def _make_client(self) -> Redis:
-        """Once; what it sends by is replaced."""
-        token = self._token()
-        if not (token.isascii() and token.isprintable()):
-            # It would be no header; the HTTP library would say so in its debug log, and quote it.
-            raise RedisError("refused_token")
-        client = redis_class()(
-            self._options.url,
-            token,
-            rest_encoding=None,
-            rest_retries=0,
-            allow_telemetry=False,
-            read_your_writes=False,
-        )
-        client.close()  # type: ignore[no-untyped-call]  # the client's types end here
-        return client
-
-    def _token(self) -> str:
-        if self._options.token or self._options.read_token is None:
-            return self._options.token
-        try:
-            return self._options.read_token()
-        except SecretUnavailableError:
-            raise RedisError("no_token") from None
-
-    def _make_http(self) -> Rest:
-        try:
-            return Rest(self._options.url, self._options.connect_ms / 1000, self._options.read_ms / 1000)
-        except ValueError:  # it is no address
-            raise RedisError("unreachable") from None
-
     def _close_idle(self) -> None:
         # A container that Lambda wakes after the keep-alive gets here beside its first command: that one goes on.
         with self._lock:
             if self._under_way == 0:
                 self._hang_up()
-
-    def close(self) -> None:
-        """Closes the connection; the next command opens another."""
-        with self._lock:
-            self._forget_idle()
-            self._hang_up()
-
-    def _forget_token(self) -> None:
-        """It may have been replaced: the next command reads it again, where it is read at all."""
-        self.close()
-        with self._lock:
-            self._client = None
 
     def _forget_idle(self) -> None:
         if self._idle:
@@ -220,14 +288,19 @@ class Upstash:
             self._idle = None
 
     def _hang_up(self) -> None:
-        if self._http:
-            self._http.close()
-            self._http = None
+        client, self._client = self._client, None
+        if client:
+            with suppress(Exception):  # nobody needs it any more
+                client.close()
 
-    def _report(self, kind: str) -> None:
-        if kind in ANSWERED:
+    def _report(self, kind: str | None) -> None:
+        if kind:
+            self._metrics.count(f"failure.{kind}")
+        if kind is None or kind in ANSWERED:
             self.breaker.succeeded()
         else:
-            self.breaker.failed(useless_until(kind, self._now()))
+            self.breaker.failed(useless_until(kind, self._now()), kind)
         if kind == "refused_token":
-            self._forget_token()
+            # It may have been replaced: the next command reads it again, where it is read at all.
+            self.close()
+            self._token_read = None

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from shared import plans
+from shared.cache.build import pages_key
+from shared.cache.probe import probe
 from shared.cache.upstash import RedisError
 from shared.errors import BudgieError
 from shared.meter import meter
+from shared.parallel import both
 from shared.services import Services
 
 
@@ -17,7 +20,10 @@ def check_health(services: Services, *, deep: bool) -> dict[str, Any]:
     """``status`` is ``ok``, ``degraded`` (chat works, slower or dearer) or ``down`` (DynamoDB does not answer)."""
     if not deep:
         return {"status": "ok"}
-    checks = {"dynamodb": _check(services.store.ping), "redis": _check_redis(services)}
+    dynamodb, redis = both(
+        lambda: _check(services.store.ping), lambda: _check_redis(services), services.background
+    )
+    checks = {"dynamodb": dynamodb, "redis": redis}
     status = "ok"
     if checks["redis"]["status"] == "down":
         status = "degraded"
@@ -32,10 +38,11 @@ def check_health(services: Services, *, deep: bool) -> dict[str, Any]:
 
 
 def _check_redis(services: Services) -> dict[str, Any]:
-    upstash = services.cache.upstash
+    """What functions do is done: a read and a write, so that quota, room and rights are part of it."""
+    upstash, settings = services.cache.upstash, services.settings
     if upstash is None:
         return {"status": "off"}
-    return _check(lambda: upstash.execute("ping", "PING"))
+    return _check(lambda: probe(upstash, pages_key(settings), f"{settings.table_name}:health"))
 
 
 def _cache(services: Services) -> dict[str, Any]:

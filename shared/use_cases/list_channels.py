@@ -137,7 +137,7 @@ def _remembered(services: Services, user_id: str) -> tuple[tuple[str, ...], str]
     for tier in (services.cache.memory, services.cache.lists):
         found = get_one(tier, key, ChannelList)
         if found is not None:
-            return found.channel_ids, tier.name
+            return found.channel_ids, tier.origin([key])
     return (), ""
 
 

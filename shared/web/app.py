@@ -49,21 +49,28 @@ def create_app(function: str) -> FastAPI:
     return app
 
 
-def create_handler(app: FastAPI) -> Handler:
-    """The entry that Lambda calls; there, all that a request needs is made before the first one comes."""
+def create_handler(app: FastAPI, *, uses_redis: bool = False) -> Handler:
+    """The entry that Lambda calls; there, all that a request needs is made before the first one comes.
+
+    Args:
+        app: the function's.
+        uses_redis: whether its requests may send commands to Redis: then the SDK is part of what they need.
+    """
     if startup.on_lambda():
-        warm_up()
+        warm_up(uses_redis=uses_redis)
     startup.end()
     # At INFO, which Lambda's JSON log format shows, it writes each request's path, and those name members.
     logging.getLogger("mangum").setLevel(logging.WARNING)
     return Handler(app, lifespan="off", text_mime_types=["application/json", MEDIA_TYPE])
 
 
-def warm_up() -> None:
+def warm_up(*, uses_redis: bool) -> None:
     """Builds what is built once. Settings that cannot be used are told by each request instead."""
     telemetry.warm_up()
     with suppress(SettingsError):
-        services()
+        upstash = services().cache.upstash
+        if upstash and uses_redis:
+            upstash.warm_up()
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON

@@ -117,6 +117,7 @@ class Observed:
         event, code, ms = scope.get("aws.event", {}), scope["state"].get("error_code"), round(elapsed, 1)
         commands, stored = self._ledger.take()
         meter.misconfigured = self._ledger.take_misconfigured()
+        meter.failures = self._ledger.take_failures()
         metrics = values(
             meter,
             ms=ms,
@@ -138,6 +139,9 @@ class Observed:
             "cold": self._cold,
             **_costs(meter),
             "redis": commands or None,
+            "redis_failures": meter.failures or None,
+            "redis_breaker": meter.breaker,
+            "redis_pending": self._ledger.is_under_way or None,
             "request_id": scope["state"]["request_id"],
             "api_request_id": _other_id(scope),
             "trace": trace_root(event),

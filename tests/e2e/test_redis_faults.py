@@ -17,7 +17,7 @@ from shared.store.memory import MemoryStore
 from tests.api import Api
 from tests.conftest import FakeClock
 from tests.e2e.redis_world import Container, World, chat_on, opened_world
-from tests.endpoint import opened_endpoint
+from tests.endpoint import TOKEN, opened_endpoint
 
 pytestmark = pytest.mark.stack
 READ_MS: Final = 300
@@ -141,3 +141,41 @@ def test_a_container_whose_redis_was_never_there(world: World) -> None:
     container = world.start()
     chat_on(world, container)
     assert container.services.cache.metrics.get("failure.unreachable") >= 3
+
+
+def test_nothing_is_from_a_redis_that_was_never_reached(world: World) -> None:
+    """With no memory to speak of, a container serves what it read itself: that is not said to be from Redis."""
+    world.endpoint.refuse()
+    settings = Settings(upstash_url=world.endpoint.url, upstash_token=TOKEN, cache_memory_bytes=1)
+    services = compose(settings, world.store, world.clock.now, world.clock.sleep)
+    container = Container(Api(services), services)
+    for _ in range(3):
+        for channel in world.channels:
+            assert container.read(channel).headers["x-cache"] != "redis"
+            container.settle()
+        assert container.api("GET", "/v1/channels").status == 200
+        container.settle()
+    assert not services.cache.metrics.snapshot()["pages"].get("redis")
+    assert not services.cache.metrics.snapshot()["channels"].get("redis")
+    assert services.cache.upstash is not None
+    services.cache.upstash.close()
+
+
+@pytest.mark.parametrize("form", ["daily", "monthly"])
+def test_a_quota_is_named_wherever_one_looks(
+    world: World, form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the lines of requests while the breaker is open, and in the health check, whose PING is free and goes well."""
+    world.endpoint.faults.add(Fault(kind="quota", form=form))
+    container = world.start()
+    kind = f"{form}_quota"
+    assert container.health().json["checks"]["redis"]["code"] == f"redis_{kind}"
+    assert container.health().json["checks"]["redis"]["code"] == f"redis_{kind}"
+    caplog.clear()
+    for channel in world.channels:
+        container.read(channel)
+        container.settle()
+    lines = [each.__dict__["fields"] for each in caplog.records if each.getMessage() == "request"]
+    assert len(lines) == len(world.channels)
+    assert {line["redis_breaker"] for line in lines} == {kind}
+    assert all(line["RedisFailures"] >= 1 for line in lines)

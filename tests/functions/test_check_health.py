@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -18,6 +18,7 @@ from tests.api import Api, answer_of, app_of, event
 if TYPE_CHECKING:
     from shared.services import Services
     from tests.api import Answer
+    from tests.conftest import FakeClock
 
 
 class SilentStore(MemoryStore):
@@ -114,6 +115,78 @@ def test_redis_that_is_down_degrades_the_service(services: Services) -> None:
     answer = deep(with_redis(services, "timeout"))
     assert (answer.status, answer.json["status"]) == (200, "degraded")
     assert answer.json["checks"]["redis"] == {"status": "down", "code": "redis_timeout"}
+
+
+class ProbedUpstash(FakeUpstash):
+    """Redis that refuses some commands, and what it was asked."""
+
+    refused: ClassVar[set[str]] = set()
+    kind = "daily_quota"
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.asked: list[tuple[str | int, ...]] = []
+
+    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:
+        """Refuses, or as before."""
+        self.asked.append((command, *arguments))
+        if command in self.refused:
+            raise RedisError(self.kind)
+        return super().execute(reason, command, *arguments)
+
+
+def probed(services: Services, kind: str = "", *refused: str) -> tuple[Services, ProbedUpstash]:
+    """The services with such a Redis, and it."""
+    options = UpstashOptions("http://127.0.0.1:1", "token")
+    redis = ProbedUpstash(options, services.cache.metrics, services.now)
+    redis.refused, redis.kind = set(refused), kind  # type: ignore[misc]  # this one's own
+    return replace(services, cache=replace(services.cache, upstash=redis)), redis
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"),
+    [
+        ("daily_quota", ("GET", "SET")),
+        ("monthly_quota", ("GET", "SET")),
+        ("full", ("SET",)),
+        ("refused_token", ("SET",)),
+        ("refused_token", ("GET", "SET")),
+        ("timeout", ("GET", "SET")),
+    ],
+)
+def test_a_deep_check_does_what_functions_do(services: Services, kind: str, refused: tuple[str, ...]) -> None:
+    """A PING goes well while reads or writes are refused, for quota, room or rights: the check says so, and why."""
+    told, _ = probed(services, kind, *refused)
+    answer = deep(told)
+    assert (answer.status, answer.json["status"]) == (200, "degraded")
+    assert answer.json["checks"]["redis"] == {"status": "down", "code": f"redis_{kind}"}
+
+
+def test_a_deep_check_reads_the_bundle_and_writes_beside_it(services: Services) -> None:
+    """What functions keep is not touched; a bundle of another type is theirs to replace, and no fault of Redis."""
+    for kind, refused in (("", ()), ("wrong_type", ("GET",))):
+        told, redis = probed(services, kind, *refused)
+        assert deep(told).json["status"] == "ok"
+        assert redis.asked[:3] == [("PING",), ("GET", "budgie:p1"), ("SET", "budgie:health", "1", "EX", 60)]
+
+
+def test_deep_checks_cost_a_bounded_number_of_commands(services: Services, clock: FakeClock) -> None:
+    """Anybody may check: ten at once are probed by commands that are billed, then one every ten minutes."""
+    told, redis = probed(services)
+    for _ in range(30):
+        assert deep(told).json["status"] == "ok"
+    assert [each[0] for each in redis.asked].count("SET") == 10
+    for minute in range(60):
+        clock.ms += 60_000
+        deep(told)
+        assert [each[0] for each in redis.asked].count("SET") == 10 + (minute + 1) // 10
+
+
+def test_an_open_breaker_keeps_its_cause(services: Services) -> None:
+    """Not that the breaker is open, but what opened it."""
+    told, redis = probed(services, "breaker_open", "PING")
+    redis.breaker.failed(services.now() + 1_000, "refused_token")
+    assert deep(told).json["checks"]["redis"] == {"status": "down", "code": "redis_refused_token"}
 
 
 def test_a_storage_that_is_down_takes_the_service_down(services: Services) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local.settings import LocalSettings, SettingError, parse_env_file, read_environment
+from local.settings import LocalSettings, SettingError, parse_env_file, read_environment, refuse_unusable
+from local.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Recording(dict[str, str]):
@@ -90,6 +93,32 @@ def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
     """The message says which variable is wrong."""
     with pytest.raises(SettingError, match=f"^{name} must be "):
         LocalSettings.from_env({name: value, "UPSTASH_REDIS_REST_TOKEN": "made-up"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CACHE_MEMORY_BYTES", "0"),
+        ("METRICS_DETAIL", "ful"),
+        ("LOG_LEVEL", "loud"),
+        ("CACHE_ENCRYPTION_KEY", "short"),
+        ("UPSTASH_REDIS_REST_URL", "us1-x.upstash.io"),
+        ("RATE_LIMIT_BURST", "1.5"),
+    ],
+)
+def test_what_functions_would_refuse_is_refused_at_the_start(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    """Before anything is started, by the variable's name, and not at each request."""
+    environ = {variable: value}
+    with pytest.raises(SettingError, match=f"^{variable}: "):
+        Stack(LocalSettings(), ROOT, directory=tmp_path / "state", environ=environ).__enter__()
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_redis_url_of_another_project_does_not_matter() -> None:
+    """Functions get the local endpoint's address, which goes before it."""
+    refuse_unusable({"REDIS_URL": "redis://localhost:6379"})
 
 
 def test_an_upstash_address_needs_its_token() -> None:

@@ -39,6 +39,15 @@ def test_one_command_is_one_whatever_its_keys(endpoint: UpstashEndpoint, redis: 
     assert endpoint.usage.by_command == {"MGET": 1, "SET": 1, "PING": 1, "INFO": 1}
 
 
+def test_asking_what_commands_there_are_is_free(
+    endpoint: UpstashEndpoint, redis: upstash_redis.Redis
+) -> None:
+    """COMMAND and its subcommands are counted among the runs, and not billed."""
+    redis.execute(["COMMAND", "COUNT"])
+    assert endpoint.usage.commands == 0
+    assert endpoint.usage.by_command == {"COMMAND": 1}
+
+
 def test_each_command_of_a_batch_is_one(endpoint: UpstashEndpoint, redis: upstash_redis.Redis) -> None:
     """Pipelines and transactions bill what they hold, in one request."""
     for batch in (redis.pipeline(), redis.multi()):

@@ -62,10 +62,11 @@ def test_cloudwatch_gives_today_and_the_month() -> None:
             "RedisStoredBytes": {yesterday: 238_108.0, TODAY: 240_000.0},
             "CacheHits": {yesterday: 10.0, TODAY: 96.0},
             "CacheReads": {yesterday: 100.0, TODAY: 100.0},
+            "RedisFailures": {yesterday: 9.0, TODAY: 2.0},
         }
     )
     usage = from_cloudwatch(client, NOON).usage
-    assert usage == Usage(61, 210, 240_000, 0.96, day_of_month=22.5)
+    assert usage == Usage(61, 210, 240_000, 0.96, day_of_month=22.5, failures_today=2)
     assert len(client.asked) == 2
 
 
@@ -97,6 +98,16 @@ def test_the_report_says_when_to_act() -> None:
     assert "91.2%" in text
     assert text.count("ACT:") == 3
     assert "All is well" in report(PLANS["free"], Figures("a test", Usage(10, 100)))
+
+
+def test_the_report_says_that_redis_fails() -> None:
+    """Never that all is well then: why it fails now, or how often it failed today."""
+    now = report(PLANS["free"], Figures("a test", Usage(10, 100, trouble="redis_monthly_quota")))
+    assert "ACT: Redis fails now: redis_monthly_quota" in now
+    for failures, urgency in ((2, "note"), (5, "ACT")):
+        today = report(PLANS["free"], Figures("a test", Usage(10, 100, failures_today=failures)))
+        assert f"{urgency}: Redis failed {failures} times today" in today
+        assert "All is well" not in now + today
 
 
 def test_without_a_local_stack_it_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

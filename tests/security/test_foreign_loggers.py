@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.cache.metrics import CacheMetrics
+from shared.cache.upstash import Upstash, UpstashOptions
+from tests.endpoint import TOKEN, opened_endpoint
 from tests.functions.refusals import ROUTES, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.functions.chat import Chat
 
@@ -37,6 +41,16 @@ def records() -> Iterator[list[logging.LogRecord]]:
     yield handler.records
     root.setLevel(level)
     root.removeHandler(handler)
+
+
+@pytest.mark.stack
+def test_no_library_logs_a_redis_command(tmp_path: Path, records: list[logging.LogRecord]) -> None:
+    """A line for each, with the database's address, is what httpx writes by itself."""
+    with opened_endpoint(tmp_path) as endpoint:
+        upstash = Upstash(UpstashOptions(endpoint.url, TOKEN, 5_000, 5_000), CacheMetrics(), lambda: 0)
+        assert upstash.execute("ping", "PING") == "PONG"
+        upstash.close()
+    assert [each.name for each in records if each.name != "budgie"] == []
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)

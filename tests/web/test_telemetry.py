@@ -7,6 +7,8 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ from fastapi import Response
 
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
+from shared.cache.upstash import Upstash, UpstashOptions
 from shared.cache.values import ChannelList
 from shared.errors import BudgieError, ContentionError, MisconfiguredError, RateLimitedError
 from shared.meter import Ledger, Meter, meter, start_meter
@@ -77,6 +80,9 @@ def test_a_line_has_the_fields_that_queries_and_runbook_name(chat: Chat, log: Lo
         meter().command("get_pages")
         meter().charge(throttles=1)
         meter().failed("ThrottlingException", is_permanent=False)
+        meter().ledger.begin()
+        meter().ledger.failed("timeout")
+        meter().breaker = "timeout"
         raise RuntimeError
 
     create_handler(app)(event("GET", "/v1/healthz"), None)  # type: ignore[arg-type]  # nothing looks at the context
@@ -286,7 +292,8 @@ def busy_meter() -> Meter:
     for outcome in ("memory", "miss", "stale"):
         cache.read("pages", outcome)
     made.charge(read=2.5, write=1)
-    made.conflicts, made.voids, made.breaker_open = 2, 1, True
+    made.conflicts, made.voids, made.breaker = 2, 1, "timeout"
+    made.failures = {"timeout": 1, "garbled": 2}
     for reason in ("get_pages", "get_pages", "put_channels"):
         made.command(reason)
     made.ledger.stored("pages", 100)
@@ -299,7 +306,13 @@ def counted(made: Meter, error: type[Error], *, detailed: bool) -> dict[str, flo
     """The metrics of a first request that failed so."""
     commands, stored = made.ledger.take()
     return values(
-        made, ms=1, is_cold=True, code=error.code, commands=commands, stored=stored, detailed=detailed
+        made,
+        ms=1,
+        is_cold=True,
+        code=error.code,
+        commands=commands,
+        stored=stored,
+        detailed=detailed,
     )
 
 
@@ -312,7 +325,7 @@ def test_basic_metrics_of_a_busy_request() -> None:
         "CacheHits": 1,
         "RedisCommands": 3,
         "RedisStoredBytes": 250,
-        "BreakerOpen": 1,
+        "RedisFailures": 4,
         "Contention": 1,
     }
 
@@ -369,7 +382,41 @@ def test_redis_tells_what_it_stores_and_that_it_is_left_alone(clock: FakeClock) 
     other.begin()
     other.settle()
     assert made.ledger.take() == ({}, stored)
-    assert not made.breaker_open
-    upstash.breaker.failed(until=clock.now() + 1_000)
+    assert made.breaker is None
+    upstash.breaker.failed(clock.now() + 1_000, "daily_quota")
     tier.begin()
-    assert made.breaker_open
+    assert made.breaker == "daily_quota"
+
+
+def test_a_failure_of_redis_is_named_from_the_first_on(clock: FakeClock) -> None:
+    """In the line of the request, or of the container's next, by kind, whether it was sent or could not be."""
+    upstash, made = Upstash(UpstashOptions("nowhere", "t"), CacheMetrics(), clock.now), start_meter()
+    tier = RedisTier(upstash, "t:p1", "pages", BundlePolicy(), upstash._metrics, clock.now)
+    for _ in range(2):
+        tier.begin()
+        tier.settle()
+    upstash.close()
+    assert made.ledger.take_failures() == {"unreachable": 2}
+    assert made.ledger.take_failures() == {}
+    assert not made.ledger.is_under_way
+
+
+def test_a_command_under_way_is_told(clock: FakeClock) -> None:
+    """A container that dies before its first failure still says that Redis had not answered."""
+    gate = threading.Event()
+
+    def read_token() -> str:
+        gate.wait(30)
+        return "no\nheader"
+
+    options = UpstashOptions("http://127.0.0.1:1", "", read_token=read_token)
+    upstash, made = Upstash(options, CacheMetrics(), clock.now), start_meter()
+    tier = RedisTier(upstash, "t:p1", "pages", BundlePolicy(), upstash._metrics, clock.now)
+    tier.begin()
+    while not made.ledger.is_under_way:
+        time.sleep(0.001)
+    gate.set()
+    tier.settle()
+    upstash.close()
+    assert made.ledger.take_failures() == {"refused_token": 1}
+    assert not made.ledger.is_under_way

@@ -43,6 +43,7 @@ def make(clock: FakeClock) -> Iterator[Make]:
             options = UpstashOptions(url, TOKEN, CONNECT_MS, READ_MS, breaker_failures=1_000)
             made = Upstash(replace(options, **changes), CacheMetrics(), clock.now)  # type: ignore[arg-type]
             stack.callback(made.close)
+            made.warm_up()  # as during INIT: loading the SDK is no part of a call
             return made
 
         yield make

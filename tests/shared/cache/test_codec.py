@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import tracemalloc
 import zlib
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.cache.bundle import Bundle
 from shared.cache.codec import FORM, MAX_RAW_BYTES, pack, unpack
+from shared.cache.redis import BundlePolicy
+from shared.cache.sealed import cipher_of, seal
 from shared.cache.values import Block, ChannelList, Kept, Shareable, UnreadableError, block_key, channels_key
 from shared.codings import GZIP_WBITS, zstd
 from shared.settings import CODECS
@@ -178,3 +182,16 @@ def test_the_largest_bundle_is_readable() -> None:
         block_key(CHANNEL, n): block(CHANNEL, n * 50 + 1, n * 50 + 50, "x" * 1_000) for n in range(60)
     }
     assert unpacked(packed(items)) == items
+
+
+def test_a_full_bundle_has_a_known_size() -> None:
+    """Whatever it holds, of which nothing can be compressed: below 1.4 MB, as the runbook says; also encrypted."""
+    random = Random(5)  # noqa: S311 - repeatable filling, no secret
+    bundle = Bundle(BundlePolicy().max_bytes, 1_000, lambda: 0)
+    for number in range(100):
+        bodies = [random.randbytes(1_000) for _ in range(50)]
+        bundle.put(block_key(CHANNEL, number), Block.of(number * 50 + 1, bodies))
+    for codec in ("zstd", "gzip"):
+        text = pack(bundle.in_use(), codec)
+        assert 1_200_000 < len(text) < 1_400_000
+        assert len(seal(cipher_of("s" * 32), "k", text)) < 1_400_000

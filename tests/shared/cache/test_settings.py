@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from shared.cache.build import build_cache, bundle_policies
 from shared.cache.interface import NoTier
 from shared.cache.redis import RedisTier
-from shared.settings import Settings, SettingsError
+from shared.settings import CHOICES, RANGES, Settings, SettingsError
 from tests.conftest import FakeClock
 
 SECRET = "AX-very-secret"
@@ -70,6 +72,79 @@ def test_a_value_that_cannot_be_used_is_refused(variable: str, value: str) -> No
         Settings.from_env({variable: value})
 
 
+@pytest.mark.parametrize(("variable", "least", "most"), [(name, *each) for name, each in RANGES.items()])
+def test_a_number_outside_of_its_range_is_refused(variable: str, least: float, most: float) -> None:
+    """Its ends are allowed; the error names the variable and the range."""
+    for value in (least, most):
+        Settings.from_env({variable: str(value)})
+    for text in ("0", "-1", str(most + 1), "nan", "inf", "1e999", "", " "):
+        if text.strip():
+            with pytest.raises(SettingsError, match=f"^{variable}: "):
+                Settings.from_env({variable: text})
+
+
+def test_every_number_has_a_range_and_every_choice_is_checked() -> None:
+    """A setting that is added without one is found here; so is a choice that nobody looks at."""
+    kinds = {each.metadata["variable"]: type(each.default) for each in fields(Settings)}
+    assert {name for name, kind in kinds.items() if kind is not str} == set(RANGES)
+    assert set(CHOICES) <= set(kinds)
+    for variable, choices in CHOICES.items():
+        with pytest.raises(SettingsError, match=f"^{variable}: 'ful' is none of {', '.join(choices)}"):
+            Settings.from_env({variable: "ful"})
+
+
+TOKEN = {"UPSTASH_REDIS_REST_TOKEN": "t"}
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("us1-x.upstash.io", "begins with https://"),
+        ("redis://default:secret@us1-x.upstash.io:6379", "REDIS_URL"),
+        ("rediss://default:secret@us1-x.upstash.io:6379", "REDIS_URL"),
+        ("http://us1-x.upstash.io", "begins with https://"),
+        ("https://user:secret@us1-x.upstash.io", "without user"),
+        ("https://us1-x.upstash.io?_token=secret", "without user"),
+        ("https://us1-x .upstash.io", "not an address"),
+        ("https://", "not an address"),
+        ("https://[", "not an address"),
+        ("https://x:99999", "not an address"),
+        ("ftp://us1-x.upstash.io", "not an address"),
+    ],
+)
+def test_what_is_no_rest_address_is_refused(address: str, says: str) -> None:
+    """With a sentence that says what to set, and quotes no secret."""
+    with pytest.raises(SettingsError, match=f"^UPSTASH_REDIS_REST_URL: .*{says}") as caught:
+        Settings.from_env({"UPSTASH_REDIS_REST_URL": address, **TOKEN})
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_quotes_are_no_part_of_a_value(quote: str) -> None:
+    """As `.env` files are read; a slash at the end is none of an address either."""
+    given = {"UPSTASH_REDIS_REST_URL": "https://us1-x.upstash.io/", **TOKEN, "CACHE_KEEP": "66"}
+    found = Settings.from_env({name: f" {quote}{value}{quote} " for name, value in given.items()})
+    assert (found.upstash_url, found.upstash_token) == ("https://us1-x.upstash.io", "t")
+    assert found.cache_keep_seconds == 66
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("UPSTASH_REDIS_REST_TOKEN", "secret\N{SNOWMAN}"),
+        ("UPSTASH_REDIS_REST_TOKEN", "secret\nsecret"),
+        ("TABLE_NAME", "a table"),
+        ("DYNAMODB_ENDPOINT_URL", "localhost:8000"),
+        ("DYNAMODB_ENDPOINT_URL", "https://user:secret@x"),
+    ],
+)
+def test_a_text_that_cannot_be_used_is_refused(variable: str, value: str) -> None:
+    """Where it would fail each request later; no secret is quoted."""
+    with pytest.raises(SettingsError, match=f"^{variable}: ") as caught:
+        Settings.from_env({variable: value})
+    assert "secret" not in str(caught.value)
+
+
 def test_without_redis_there_is_memory_alone(clock: FakeClock) -> None:
     """Nothing set up: memory of 32 MB, no client, nothing that could fail."""
     cache = build_cache(Settings.from_env({}), clock.now)
@@ -82,7 +157,7 @@ def test_without_redis_there_is_memory_alone(clock: FakeClock) -> None:
 def test_every_setting_arrives(clock: FakeClock) -> None:
     """Times, limits and codec reach what they are for; pages and lists have keys of their own."""
     given = {
-        "TABLE_NAME": "t",
+        "TABLE_NAME": "tab",
         "REDIS_URL": REDIS_URL,
         "REDIS_CONNECT_TIMEOUT_MS": "11",
         "REDIS_READ_TIMEOUT_MS": "22",
@@ -102,7 +177,7 @@ def test_every_setting_arrives(clock: FakeClock) -> None:
     assert isinstance(cache.pages, RedisTier)
     assert isinstance(cache.lists, RedisTier)
     assert (cache.pages._policy.keep_seconds, cache.pages._policy.codec) == (66, "gzip")
-    assert (cache.pages._key, cache.lists._key) == ("t:p1", "t:u1")
+    assert (cache.pages._key, cache.lists._key) == ("tab:p1", "tab:u1")
     assert (cache.memory._max_bytes, cache.memory._keep_ms) == (7_777 - 972, 66_000)
     # An eighth, kept as long as anything in it may stand in.
     assert (cache.vouched._memory._max_bytes, cache.vouched._memory._keep_ms) == (972, 99_000)

@@ -7,11 +7,11 @@ import socket
 import time
 from contextlib import ExitStack
 
+import httpx
 import pytest
 
 from local.faults import Fault
 from local.upstash import UpstashEndpoint
-from shared.cache.rest import Rest
 from shared.meter import start_meter
 from tests.conftest import FakeClock
 from tests.endpoint import TOKEN, run
@@ -23,14 +23,14 @@ pytestmark = pytest.mark.stack
 
 def test_the_client_has_our_timeouts_and_no_retries(make: Make) -> None:
     """The one line that touches the client's insides does what it is for, with the client that is installed."""
-    client = make("http://127.0.0.1:1")._borrow()
-    inner = client._http._client
-    assert isinstance(inner, Rest)
-    assert inner._connections._read_seconds == READ_MS / 1000
-    assert inner._connections._connect_seconds == CONNECT_MS / 1000
+    made = make("http://127.0.0.1:1")._make_client()
+    client, inner = made._redis, made._redis._http._client
+    assert type(inner) is httpx.Client
+    assert inner.timeout == httpx.Timeout(READ_MS / 1000, connect=CONNECT_MS / 1000)
     assert client._http._retries == 0
     assert client._http._encoding is None
     assert "Upstash-Telemetry-Sdk" not in client._headers
+    made.close()
 
 
 def test_values_go_and_come(make: Make, endpoint: UpstashEndpoint) -> None:
@@ -69,7 +69,7 @@ def test_an_address_that_leads_nowhere(make: Make, url: str) -> None:
 
 
 def test_a_black_hole_at_connecting(make: Make) -> None:
-    """An address that answers no connection costs the connect timeout."""
+    """An address that answers no connection costs the connect timeout; what was never sent is no command."""
     with ExitStack() as stack:
         hole = stack.enter_context(socket.socket())
         hole.bind(("127.0.0.1", 0))
@@ -80,7 +80,7 @@ def test_a_black_hole_at_connecting(make: Make) -> None:
             waiting.connect_ex(hole.getsockname())
         upstash = make(f"http://127.0.0.1:{hole.getsockname()[1]}")
         assert failure(upstash) == "timeout"
-        assert upstash._metrics.commands == 1
+        assert upstash._metrics.commands == 0
 
 
 def test_a_black_hole_at_reading(make: Make, endpoint: UpstashEndpoint) -> None:
