@@ -37,7 +37,7 @@ LAMBDA: Final = {
     ],
 )
 def test_a_function_names_the_variable(variable: str, value: str) -> None:
-    """In a line of its log, at its start and at each request, which counts as a crash and so rings the alarm."""
+    """In a line of its log, at its start and at each request, which counts as misconfigured and so rings the alarm."""
     done = subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-c", CALL, json.dumps(event("GET", "/v1/channels"))],
         cwd=ROOT,
@@ -53,4 +53,4 @@ def test_a_function_names_the_variable(variable: str, value: str) -> None:
     assert len(said) == 2
     assert all(each.startswith(f"{variable}: ") for each in said)
     request = next(line for line in lines if line["message"] == "request")
-    assert (request["Crashes"], request["code"], answer["statusCode"]) == (1, "internal_error", 500)
+    assert (request["Misconfigured"], request["code"], answer["statusCode"]) == (1, "misconfigured", 500)
