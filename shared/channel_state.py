@@ -23,7 +23,7 @@ from shared.store.interface import Store
 
 SMALL_BADGE: Final = 3
 """Where at most so many positions are unread, all of them are asked for: everybody sees a badge of 1 for nothing."""
-CONFIRMED_BYTES: Final = 600
+CONFIRMED_BYTES: Final = 390
 """Of what is remembered of a channel in this process: an object, a set of four numbers (tests/shared/cache)."""
 PAGE: Final = 100
 """Positions that are read at once to find the latest message: four batches."""
