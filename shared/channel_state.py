@@ -23,7 +23,7 @@ from shared.store.interface import Store
 
 SMALL_BADGE: Final = 3
 """Where at most so many positions are unread, all of them are asked for: everybody sees a badge of 1 for nothing."""
-CONFIRMED_BYTES: Final = 600
+CONFIRMED_BYTES: Final = 390
 """Of what is remembered of a channel in this process: an object, a set of four numbers (tests/shared/cache)."""
 PAGE: Final = 100
 """Positions that are read at once to find the latest message: four batches."""
@@ -96,13 +96,22 @@ def read_position(store: Store, head: Head, seq: int) -> tuple[int, int, int]:
 def _doubtful(services: Services, head: Head, membership: Membership) -> frozenset[int]:
     """Positions that the caller is about to be shown, or counted, as messages, and that may hold none."""
     shown = _shown(head)
-    wanted = {shown} if shown > membership.read_seq or shown in head.gaps else set()
+    unsure = shown > membership.read_seq or shown in head.gaps or _is_older(head, membership)
+    wanted = {shown} if shown and unsure else set()
     if head.seq - membership.read_seq <= SMALL_BADGE:
         wanted |= set(range(membership.read_seq + 1, head.seq + 1)) - head.gaps
     if not wanted:
         return frozenset()
     known = get_one(services.cache.memory, _key(head), Confirmed)
     return frozenset(wanted - known.seqs if known else wanted)
+
+
+def _is_older(head: Head, membership: Membership) -> bool:
+    """Whether the membership, which was read beside the head, knows more of the log than the head does.
+
+    Then what the head shows may have been in flight, and be a void by now, though the caller has read further.
+    """
+    return membership.read_seq > head.seq or membership.read_voids > head.voids
 
 
 def _repaired(services: Services, head: Head, lacking: frozenset[int]) -> Head:

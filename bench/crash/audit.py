@@ -80,6 +80,7 @@ def _audit_channel(found: Audit, store: Store, channel: str, reader: str, posts:
     found.doubled += (texts - sent).total()
     found.lost += (sent - texts).total()
     found.wrong_previews += (head.last.seq if head.last else 0) != json.loads(bodies[-1])["seq"]
+    found.wrong_unread += head.voids != len(entries) - len(bodies)
     moved = store.move_read_position(channel, reader, entries[-1].seq, entries[-1].messages, force=False)
     found.wrong_unread += moved is None or moved.unread(head) != 0
 

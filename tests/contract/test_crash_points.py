@@ -17,6 +17,7 @@ from shared.services import compose
 from shared.settings import Settings
 from shared.store.interface import Store
 from shared.store.memory import MemoryStore
+from shared.use_cases.list_channels import Listing, list_channels
 from shared.use_cases.post_message import Posted, post_message
 from tests.conftest import FakeClock
 from tests.contract.faulty import DIES_AFTER, DIES_BEFORE, FAILS, KINDS, LOSES, DiedError, FaultyStore
@@ -62,6 +63,12 @@ class Crash:
         services = compose(FASTEST, cast("Store", self.faulty), self.clock.now, self.clock.sleep)
         return post_message(services, sender, self.channel, [Draft(text) for text in texts], key)
 
+    def _listed(self) -> int:
+        """The position of the latest message by the reader's list, before anybody has read a page."""
+        services = compose(FASTEST, self.store, self.clock.now, self.clock.sleep)
+        [channel] = list_channels(services, self.reader, Listing(1)).body["channels"]
+        return int(channel["last_message"]["seq"])
+
     def read(self) -> list[Entry]:
         """The whole log, after a reader has settled it."""
         self.clock.ms += OLD_MS + 1
@@ -71,6 +78,8 @@ class Crash:
 
     def check(self) -> None:
         """Everything that must be right, whatever went wrong."""
+        self.clock.ms += OLD_MS + 1
+        listed = self._listed()
         log = self.read()
         head = head_of(self.store, self.channel)
         assert [each.seq for each in log] == [each.messages for each in log] == list(range(1, head.seq + 1))
@@ -78,6 +87,7 @@ class Crash:
         self._check_messages([each.body for each in log], [each["text"] for each in standing])
         assert head.last is not None
         assert (head.last.seq, head.last.text) == (standing[-1]["seq"], standing[-1]["text"])
+        assert listed == head.last.seq, "a list alone shows the latest message that stands"
         self._check_unread(log)
 
     def _check_messages(self, bodies: list[bytes | None], texts: list[str]) -> None:
@@ -91,11 +101,13 @@ class Crash:
             assert len(self.answers) >= 3
 
     def _check_unread(self, log: list[Entry]) -> None:
-        """The reader has none left at the end of the log, whatever voids there are; the sender no more than voids."""
+        """As many as messages stand behind them, for sender and reader, and none left at the end of the log."""
         head, last = head_of(self.store, self.channel), log[-1]
-        voids = sum(each.body is None for each in log)
-        if self.answers:
-            assert membership_of(self.store, self.channel, self.sender).unread(head) <= voids
+        assert head.voids == sum(each.body is None for each in log)
+        for user_id in (self.sender, self.reader):
+            membership = membership_of(self.store, self.channel, user_id)
+            standing = sum(each.body is not None for each in log if each.seq > membership.read_seq)
+            assert membership.unread(head) == standing
         moved = self.store.move_read_position(self.channel, self.reader, last.seq, last.messages, force=False)
         assert moved is not None
         assert moved.unread(head) == 0

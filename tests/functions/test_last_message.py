@@ -387,3 +387,21 @@ def test_a_read_position_is_never_shown_beyond_the_end(
     assert (shown["last_seq"], shown["last_read_seq"], shown["unread_count"]) == (1, 1, 0)
     [shown] = chat.listing("grace")["channels"]
     assert (shown["last_seq"], shown["last_read_seq"], shown["unread_count"]) == (2, 2, 0)
+
+
+def test_a_head_that_is_older_than_the_membership_shows_no_void(
+    store: Watched, services: Services, clock: FakeClock
+) -> None:
+    """A post that was in flight when the heads were read is given up, and the caller's own comes to stand behind it."""
+    chat = Chat(Api(replace(services, background=Background(at_once))), clock)
+    channel = chat.channel("grace")
+    chat.post(channel, "hello", user="grace")
+    chat.listing("grace")
+    die(chat, store, channel)
+    void = Entry(2, 2, clock.ms, None)
+    store.after_heads = [
+        lambda: chat.post(channel, "mine", user="grace"),
+        lambda: store.void(channel, [void]),
+    ]
+    assert listed(chat) == ("hello", 0)
+    assert listed(chat) == ("mine", 0)

@@ -80,6 +80,23 @@ def test_a_channels_key_is_remembered_for_ever(chat: Chat) -> None:
     assert again.json["id"] == first.json["id"]
 
 
+def test_a_repeated_creation_shows_the_channel_as_it_is_now(chat: Chat) -> None:
+    """Renamed, with what was posted since, and archived: not the first answer again; the same for a pair's channel."""
+    body, key = {"kind": "public", "name": "lobby"}, {"Idempotency-Key": "k1"}
+    first = chat.api("POST", "/v1/channels", body=body, headers=key).json
+    chat.api("PATCH", f"/v1/channels/{first['id']}", body={"name": "hall"})
+    chat.post(first["id"], "hello")
+    chat.archive(first["id"])
+    again = chat.api("POST", "/v1/channels", body=body, headers=key)
+    assert again.json == chat.seen(first["id"])
+    shown = again.json
+    assert (shown["name"], shown["archived"], shown["last_message"]["text"]) == ("hall", True, "hello")
+    direct = chat.direct("ada", "grace")
+    chat.post(direct, "hello")
+    pair = {"kind": "direct", "members": ["grace"]}
+    assert chat.api("POST", "/v1/channels", body=pair).json == chat.seen(direct)
+
+
 @pytest.mark.parametrize(
     "body",
     [

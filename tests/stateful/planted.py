@@ -133,6 +133,10 @@ class ShowsWhatFailed(FaultyStore):
         """Says that it was done."""
         return True
 
+    def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """Says that whatever is shown stands."""
+        return dict.fromkeys(positions, True)
+
 
 class ServesWhatIsBehind(CachedLogReader):
     """Serves what memory has, whether it reaches the end or not."""

@@ -14,6 +14,7 @@ from shared.cache.encoded import EncodedPage, encoded_key
 from shared.cache.memory import MemoryTier
 from shared.cache.values import Block, Cached, ChannelList, block_key, channels_key
 from shared.cache.vouched import VouchedHead, VouchedList, VouchedMembership
+from shared.channel_state import Confirmed
 from shared.model import Head, Kind, Membership, Preview, Role
 
 COUNT = 400
@@ -107,6 +108,9 @@ CASES: dict[str, Make] = {
     "a list of thirty": lists(30),
     "a head": lambda n: {f"h{channel(n)}": VouchedHead(head(n, texts=False), NOW + n)},
     "a membership": lambda n: {f"m{channel(n)}.{user(n)}": VouchedMembership(membership(n), NOW + n)},
+    "what was confirmed of a channel": lambda n: {
+        f"s{channel(n)}": Confirmed(frozenset(range(1000 + n, 1004 + n)))
+    },
     "a vouched list of one": vouched_list(1),
     "a vouched list of ten": vouched_list(10),
     "a vouched list of thirty": vouched_list(30),
