@@ -70,10 +70,18 @@ def test_a_channel_says_all_that_a_list_shows(chat: Chat) -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("x" * 101, "x" * 100), ("é" * 71, "é" * 70), ("😀" * 36, "😀" * 35), ("x" * 100, "x" * 100)],
+    [
+        *[("x" * 101, "x" * 100), ("é" * 71, "é" * 70), ("😀" * 36, "😀" * 35), ("x" * 100, "x" * 100)],
+        ("🇩🇪" * 50, "🇩🇪" * 17),
+        ("x" + "👨\u200d👩\u200d👧\u200d👦" * 9, "x" + "👨\u200d👩\u200d👧\u200d👦" * 5),
+        ("x" * 99 + "e\u0301", "x" * 99),
+        ("x" * 99 + "\r\n", "x" * 99),
+        ("👍🏿" * 30, "👍🏿" * 17),
+    ],
+    ids=ascii,
 )
 def test_the_preview_is_the_start_of_the_text(chat: Chat, text: str, shown: str) -> None:
-    """A preview has at most 100 characters and 140 bytes, and cuts no character."""
+    """A preview has at most 100 characters and 140 bytes, and cuts no grapheme: no flag, no family, no accent."""
     chat.post(chat.channel(), text)
     assert chat.listing()["channels"][0]["last_message"]["text"] == shown
 
