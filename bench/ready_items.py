@@ -24,6 +24,7 @@ def channel_items(channel_id: str, members: Sequence[str], bodies: Iterable[byte
         )
     shown = preview_of(Entry(seq, seq, NOW, body))
     head = Head(channel_id, Kind.PUBLIC, "lobby", "Say hello", members[0], NOW, members=len(members))
+    yield items.listing_item(head)
     yield items.head_item(head) | {
         "seq": items.n(seq),
         "messages": items.n(seq),

@@ -63,7 +63,7 @@ def _shows(character: str) -> bool:
 def folded(name: str) -> str:
     """What names are sorted by: without case, and the same however its accents are encoded.
 
-    Unicode's canonical caseless form (NFC). Within three times the name's bytes.
+    Unicode's canonical caseless form (NFC). Within three times the name's characters, and bytes.
     """
     return normalize("NFC", normalize("NFC", name).casefold())
 
@@ -128,7 +128,8 @@ def _is_joined(text: str, at: int, *, guessing: bool) -> bool:
     while first > 0 and _is_appended(text[first - 1]):
         first -= 1
     marks = text[first:at]
-    if first > 0 and text[at - 1] == _JOINER and _may_be_emoji(text[first - 1]) and _may_be_emoji(text[at]):
+    one_joiner = text[at - 1] == _JOINER and _JOINER not in marks[:-1]
+    if first > 0 and one_joiner and _may_be_emoji(text[first - 1]) and _may_be_emoji(text[at]):
         return True
     return guessing and category(text[at]) == "Lo" and any(combining(mark) == _VIRAMA for mark in marks)
 

@@ -46,8 +46,10 @@ Flag = Annotated[
 Limit = Annotated[int, Field(ge=1, le=100), WHOLE]
 Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ), WHOLE]
 Reached = Annotated[int, Field(ge=0, le=keys.MAX_SEQ), WHOLE]
+MAX_CURSOR: Final = 1_024
+"""Characters. The longest that is given out has 727: a name and an id, whose quotation marks are escaped."""
 MINE_ONLY: Final = "Not with `scope=public`."
-Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR)]
 
 
 class Parameters(BaseModel):

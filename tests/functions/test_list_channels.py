@@ -197,6 +197,15 @@ def test_public_channels_come_by_name_on_pages_without_loss(chat: Chat, limit: i
     assert walk(chat, "grace", scope="public", limit=limit) == ["alpha", "alpha", "Bravo", "charlie", "delta"]
 
 
+def test_public_channels_come_by_their_whole_name(chat: Chat) -> None:
+    """Names that begin alike are told apart to their ends, and a shorter name comes first."""
+    ordered = ["engineering-team-a", "Engineering-Team-B", "engineering-team-c"]
+    ordered += ["ops", "Ops a", "ops!", *(f"release notes 2026-0{month}" for month in (1, 2, 3))]
+    for name in reversed(ordered):
+        chat.create(name=name)
+    assert walk(chat, "grace", scope="public", limit=2) == ordered
+
+
 @pytest.mark.parametrize(("scope", "other"), [("mine", "public"), ("public", "mine")])
 def test_a_cursor_of_another_listing_is_refused(chat: Chat, scope: str, other: str) -> None:
     """The two lists have cursors of their own."""
