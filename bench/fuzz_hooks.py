@@ -12,6 +12,7 @@ UNSPEAKABLE: Final = (
     "bytes of JSON",
     "not valid JSON",
     "at most one of before, after, around and anchor",
+    "not with scope=public",
     "a user id has 1 to 128 bytes",
     "nothing in it is visible",
     "name: a channel of this kind needs one",

@@ -14,7 +14,7 @@ NOW: Final = 1_795_459_464_000
 
 
 def channel_items(channel_id: str, members: Sequence[str], bodies: Iterable[bytes]) -> Iterator[Item]:
-    """Entries, memberships and head of a public channel; the first member owns it."""
+    """Entries, memberships, head and listing of a public channel; the first member owns it."""
     seq, body = 0, b""
     for seq, body in enumerate(bodies, start=1):
         yield items.entry_item(channel_id, Entry(seq, seq, NOW, body))
@@ -24,6 +24,7 @@ def channel_items(channel_id: str, members: Sequence[str], bodies: Iterable[byte
         )
     shown = preview_of(Entry(seq, seq, NOW, body))
     head = Head(channel_id, Kind.PUBLIC, "lobby", "Say hello", members[0], NOW, members=len(members))
+    yield items.listing_item(head)
     yield items.head_item(head) | {
         "seq": items.n(seq),
         "messages": items.n(seq),

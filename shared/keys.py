@@ -6,6 +6,7 @@ Layout of the one table (partition key ``pk``, sort key ``sk``):
 item        pk                sk                      written by
 ==========  ================  ======================  ==========================================
 head        ``C#<channel>``   ``HEAD``                creating, posting, changing a channel
+listing     ``C#<channel>``   ``PUBLIC``              creating, renaming, archiving a public one
 entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that settles a hole
 gap         ``C#<channel>``   ``G#<seq, 12 digits>``  whoever settles a hole with a void
 receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
@@ -25,11 +26,13 @@ import secrets
 from typing import Final
 from urllib.parse import quote
 
-from shared.text import UNFIT_FOR_NAMES, is_visible
+from shared.model import MAX_NAME
+from shared.text import UNFIT_FOR_NAMES, folded, is_visible
 
 SEQ_DIGITS: Final = 12
 MAX_SEQ: Final = 10**SEQ_DIGITS - 1
 HEAD_SK: Final = "HEAD"
+LISTING_SK: Final = "PUBLIC"
 MEMBERSHIPS: Final = "C#"
 FORMERS: Final = "L#"
 """How the sort keys below a user begin."""
@@ -43,6 +46,8 @@ _STORED_USER_ID = re.compile(r"(?!\.\.?\Z)[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z
 _UNFIT = re.compile(f"[{UNFIT_FOR_NAMES}]")
 SEQ_CHARS: Final = 8  # of a message id's end; 32**8 > MAX_SEQ
 MAX_USER_ID_BYTES: Final = 128
+AFTER_NAME: Final = "\x1f"
+"""Between name and id: sorts before all that a name may hold, so that a name comes before those that go on after it."""
 ME: Final = "me"
 """The caller's id in paths, and so nobody's own: others could not name them."""
 
@@ -90,6 +95,22 @@ def gap_sk(seq: int) -> str:
 def receipt_sk(user_id: str, key: str) -> str:
     """The sort key of an idempotency item; unambiguous whatever the user id and key contain."""
     return f"I#{quote(user_id, safe='')}#{key}"
+
+
+def public_name(name: str, channel_id: str) -> str:
+    """What the index of public channels sorts by: the whole name without case, shorter names first, then the id.
+
+    At most 507 bytes, of the 1,024 that DynamoDB allows.
+    """
+    return f"{folded(name)}{AFTER_NAME}{channel_id}"
+
+
+def is_public_name(text: str, channel_id: str) -> bool:
+    """Whether the index may have a channel under this: also as it was sorted before, by 16 characters and the id."""
+    for separator, longest in ((AFTER_NAME, 3 * MAX_NAME), ("#", 16)):
+        if text.endswith(f"{separator}{channel_id}"):
+            return len(text) - len(separator) - len(channel_id) <= longest
+    return False
 
 
 def channel_of(key: str) -> str:
@@ -155,7 +176,8 @@ def seq_of_message(channel_id: str, text: str) -> int | None:
 
 def encode_cursor(*parts: str | int) -> str:
     """An opaque cursor over its parts; URL-safe."""
-    raw = json.dumps(parts, separators=(",", ":")).encode()
+    # Not escaped: a letter of two bytes would take six, and cursors have a largest length.
+    raw = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from shared import keys
 from shared.clock import from_rfc3339, rfc3339
 from shared.model import ERASED, MAX_PREVIEW, MAX_PREVIEW_BYTES, Entry, Preview
+from shared.text import beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,8 @@ def redacted(body: bytes) -> bytes:
 
 
 def preview(seq: int, sender: str, text: str, created_at: int) -> Preview:
-    """The start of a text, at most 100 characters and 140 bytes."""
-    cut = text[:MAX_PREVIEW].encode()[:MAX_PREVIEW_BYTES].decode(errors="ignore")
-    return Preview(seq, sender, cut, created_at)
+    """The start of a text, at most 100 characters and 140 bytes, cut between graphemes."""
+    return Preview(seq, sender, beginning(text, MAX_PREVIEW, MAX_PREVIEW_BYTES), created_at)
 
 
 def preview_of(entry: Entry) -> Preview:

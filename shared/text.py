@@ -24,20 +24,27 @@ _IGNORABLE: Final = re.compile(
 )
 _BLANK: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs", "Mn", "Mc", "Me"})
 """Categories that show nothing by themselves: controls, blanks, and marks that need a character to stand on."""
-# Prepend: these belong to the character after them. Those of Arabic and of Kaithi are of category Cf, but show.
+# Belong to the character after them (Prepend). Those of Arabic and of Kaithi are of category Cf, but show.
 _PREPENDED: Final = re.compile(
-    "[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\u1cf5\u1cf6\U000110bd\U000110cd\U000111c2\U000111c3\U000113d1"
-    "\U0001193f\U00011941\U00011a3a\U00011a84-\U00011a89\U00011d46\U00011f02]"
+    "[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\u1cf5\u1cf6\U000110bd\U000110cd\U000111c2\U000111c3"
+    "\U000113d1\U0001193f\U00011941\U00011a3a\U00011a84-\U00011a89\U00011d46\U00011f02]"
 )
-# Belong to the character before them though they are no marks: joiners, forms of emoji, Thai and Lao AM, Hangul jamo.
+# Belong to the character before them though they are no marks: joiners, forms of emoji, the AM of Thai and Lao.
 _APPENDED: Final = re.compile(
-    "[\u0e33\u0eb3\u1160-\u11ff\u200c\u200d\ud7b0-\ud7ff\uff9e\uff9f\U00016d63\U00016d67-\U00016d6a"
-    "\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+    "[\u0e33\u0eb3\u200c\u200d\uff9e\uff9f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )
-_LEADING_JAMO: Final = re.compile("[\u1100-\u115f\ua960-\ua97f]")
-_HANGUL: Final = re.compile("[\u1100-\u115f\ua960-\ua97f\uac00-\ud7a3]")
 _MARKS: Final = frozenset({"Mn", "Mc", "Me"})
+_CONTROLS: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
+# Of Hangul (the vowels of Kirat Rai too): letters that make one syllable.
+_LEADING: Final = r"\u1100-\u115f\ua960-\ua97c"
+_VOWEL: Final = r"\u1160-\u11a7\ud7b0-\ud7c6\U00016d63\U00016d67-\U00016d6a"
+_TRAILING: Final = r"\u11a8-\u11ff\ud7cb-\ud7fb"
+_SYLLABLE: Final = re.compile(
+    rf"[{_LEADING}][{_LEADING}{_VOWEL}\uac00-\ud7a3]|[{_VOWEL}\uac00-\ud7a3][{_VOWEL}{_TRAILING}]|[{_TRAILING}]{{2}}"
+)
 _JOINER: Final = "\u200d"
+_INFORMATION: Final = "\u2139"
+"""The one emoji that is a letter to Unicode; all others are signs, or newer than Python's tables."""
 _VIRAMA: Final = 9
 """The combining class of what joins two consonants of a script of India or South East Asia."""
 
@@ -56,7 +63,7 @@ def _shows(character: str) -> bool:
 def folded(name: str) -> str:
     """What names are sorted by: without case, and the same however its accents are encoded.
 
-    Unicode's canonical caseless form (NFC). Within three times the name's bytes.
+    Unicode's canonical caseless form (NFC). Within three times the name's characters, and bytes.
     """
     return normalize("NFC", normalize("NFC", name).casefold())
 
@@ -68,51 +75,65 @@ def beginning(text: str, characters: int, size: int) -> str:
     without its accent. A text that begins with one cluster too long for the bounds is cut within it.
     """
     fitting = len(text[:characters].encode(errors="replace")[:size].decode(errors="ignore"))
-    at = fitting
-    while 0 < at < len(text) and not _is_boundary(text, at):
-        at -= 1
-    return text[: at or fitting]
+    # Without the guess about consonants where nothing would be left otherwise.
+    for guessing in (True, False):
+        at = fitting
+        while 0 < at < len(text) and not _is_boundary(text, at, guessing=guessing):
+            at -= 1
+        if at:
+            return text[:at]
+    return text[:fitting]
 
 
-def _is_boundary(text: str, at: int) -> bool:
-    """Whether a grapheme cluster surely ends before this place, which is within the text.
+def _is_boundary(text: str, at: int, *, guessing: bool = True) -> bool:
+    """Whether a grapheme cluster ends before this place, which is within the text.
 
-    Where Unicode's versions differ, or its tables are more than is held here, the answer is no: what is shown is a
-    cluster shorter then.
+    Of characters that Python's tables know. Which consonants join and which signs are emoji is not looked up: where
+    they may, the answer is no, and what is shown may be a cluster shorter than it could be.
     """
     before, after = text[at - 1], text[at]
     if before.isascii() and after.isascii():
         return (before, after) != ("\r", "\n")
-    if before in "\r\n" or after in "\r\n":
+    if _is_control(before) or _is_control(after):
         return True
-    if _is_appended(after) or before == _JOINER or _PREPENDED.match(before):
+    attached = _is_appended(after) or _PREPENDED.match(before) or _SYLLABLE.match(before + after)
+    return not (attached or _is_half_flag(text, at) or _is_joined(text, at, guessing=guessing))
+
+
+def _is_control(character: str) -> bool:
+    if _APPENDED.match(character) or _PREPENDED.match(character):
         return False
-    if _is_flag_letter(before) and _is_flag_letter(after):
-        return _flag_letters_before(text, at) % 2 == 0
-    if _LEADING_JAMO.match(before) and _HANGUL.match(after):
-        return False
-    return category(after) != "Lo" or not _joins_consonants(text, at)
+    return category(character) in _CONTROLS
 
 
 def _is_appended(character: str) -> bool:
     return category(character) in _MARKS or _APPENDED.match(character) is not None
 
 
+def _is_half_flag(text: str, at: int) -> bool:
+    """Whether the letters of a flag stand on both sides, and those before are no whole flags."""
+    first = at
+    while first > 0 and _is_flag_letter(text[first - 1]):
+        first -= 1
+    return _is_flag_letter(text[at]) and (at - first) % 2 == 1
+
+
 def _is_flag_letter(character: str) -> bool:
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
-def _flag_letters_before(text: str, at: int) -> int:
+def _is_joined(text: str, at: int, *, guessing: bool) -> bool:
+    """Whether a joiner stands between two signs, or a mark that joins consonants before a letter without case."""
     first = at
-    while first > 0 and _is_flag_letter(text[first - 1]):
+    while first > 0 and _is_appended(text[first - 1]):
         first -= 1
-    return at - first
+    marks = text[first:at]
+    one_joiner = text[at - 1] == _JOINER and _JOINER not in marks[:-1]
+    if first > 0 and one_joiner and _may_be_emoji(text[first - 1]) and _may_be_emoji(text[at]):
+        return True
+    return guessing and category(text[at]) == "Lo" and any(combining(mark) == _VIRAMA for mark in marks)
 
 
-def _joins_consonants(text: str, at: int) -> bool:
-    """Whether the marks before this place hold one that joins the consonant before them to the one after."""
-    while at > 0 and _is_appended(text[at - 1]):
-        if combining(text[at - 1]) == _VIRAMA:
-            return True
-        at -= 1
-    return False
+def _may_be_emoji(character: str) -> bool:
+    is_sign = category(character)[0] in "CPS" or character == _INFORMATION
+    return is_sign and not _is_flag_letter(character)

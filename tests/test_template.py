@@ -147,6 +147,7 @@ def test_what_dynamodb_deletes_by_itself() -> None:
     receipt = items.receipt_item("c" * 16, "ada", Receipt("key", b"", 1, 1, 1_795_459_464))
     others = [
         items.head_item(Head("c" * 16, Kind.PUBLIC, "", "", "ada", 0)),
+        items.listing_item(Head("c" * 16, Kind.PUBLIC, "", "", "ada", 0)),
         items.entry_item("c" * 16, Entry(1, 1, 0, b"{}")),
         items.membership_item(membership),
         items.former_item(membership),

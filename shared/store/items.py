@@ -70,9 +70,9 @@ def spent_key(user_id: str, minute: int) -> dict[str, Any]:
     return {"pk": s(keys.budget_pk(user_id)), "sk": s(keys.minute_sk(minute))}
 
 
-def public_name(name: str, channel_id: str) -> str:
-    """What the index of public channels sorts by: the name's start without case, then the id."""
-    return f"{name.casefold()[:16]}#{channel_id}"
+def listing_key(channel_id: str) -> dict[str, Any]:
+    """The key of a public channel's listing."""
+    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.LISTING_SK)}
 
 
 def head_item(head: Head) -> dict[str, Any]:
@@ -92,9 +92,19 @@ def head_item(head: Head) -> dict[str, Any]:
     }
     if head.request_hash:
         item["request_hash"] = b(head.request_hash)
-    if head.kind is Kind.PUBLIC:
-        item |= {"pub": s(PUBLIC), "pubname": s(public_name(head.name, head.channel_id))}
     return item
+
+
+def listing_item(head: Head) -> dict[str, Any]:
+    """What the index of public channels has a channel by: an item of its own, to keep the head within 1 KB.
+
+    ``version`` is the head's that it was made of, so that of two changes the later one stands.
+    """
+    return listing_key(head.channel_id) | {
+        "pub": s(PUBLIC),
+        "pubname": s(keys.public_name(head.name, head.channel_id)),
+        "version": n(head.version),
+    }
 
 
 def head_of(item: Item) -> Head:

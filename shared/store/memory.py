@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from shared.keys import public_name
 from shared.model import Entry, Former, Head, Kind, Look, Membership, Preview, Receipt
 from shared.store.interface import (
     Commit,
@@ -17,7 +18,6 @@ from shared.store.interface import (
     PositionTaken,
     Taken,
 )
-from shared.store.items import public_name
 from shared.store.memory_erasures import MemoryErasures
 from shared.store.memory_members import MemoryMembers
 

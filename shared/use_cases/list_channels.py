@@ -12,7 +12,7 @@ from shared.cache.values import ChannelList, channels_key
 from shared.channel_state import Channel, confirm
 from shared.channels import channel_json
 from shared.errors import InvalidCursorError, UnavailableError
-from shared.model import MAX_NAME, Head, Kind, Membership
+from shared.model import Head, Kind, Membership
 from shared.parallel import both, every
 from shared.read_budget import ReadBudget, list_units
 from shared.services import Services
@@ -206,4 +206,4 @@ def _is_plausible(order: str | int, channel_id: str) -> bool:
     """Whether the storage would take this for the place where a listing goes on."""
     if isinstance(order, int):
         return 0 <= order <= MAX_TIME
-    return order.endswith(f"#{channel_id}") and len(order) < MAX_NAME + len(channel_id)
+    return keys.is_public_name(order, channel_id)

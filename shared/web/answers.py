@@ -112,7 +112,7 @@ class Preview(Answer):
 
     id: str
     seq: int
-    text: str = Field(description="At most 100 characters and 140 bytes.")
+    text: str = Field(description="At most 100 characters and 140 bytes, cut between graphemes.")
     sender: str = Field(description=SENDER)
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     redacted: bool | None = Field(default=None, description=REDACTED)

@@ -18,6 +18,7 @@ from shared.errors import (
 )
 from shared.messages import dumps
 from shared.settings import SettingsError
+from shared.text import beginning
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_ERRORS: Final = 20
@@ -64,4 +65,4 @@ def told(error: Exception) -> BudgieError | None:
 def _field(location: tuple[int | str, ...]) -> str:
     # A discriminated body puts its form's name behind "body".
     parts = [str(part) for i, part in enumerate(location) if not (i == 1 and part in _FORMS)]
-    return ".".join(parts)[:MAX_FIELD]
+    return beginning(".".join(parts), MAX_FIELD, 4 * MAX_FIELD)

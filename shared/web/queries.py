@@ -12,7 +12,9 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -44,7 +46,10 @@ Flag = Annotated[
 Limit = Annotated[int, Field(ge=1, le=100), WHOLE]
 Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ), WHOLE]
 Reached = Annotated[int, Field(ge=0, le=keys.MAX_SEQ), WHOLE]
-Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+MAX_CURSOR: Final = 1_024
+"""Characters. The longest that is given out has 727: a name and an id, whose quotation marks are escaped."""
+MINE_ONLY: Final = "Not with `scope=public`."
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR)]
 
 
 class Parameters(BaseModel):
@@ -56,13 +61,23 @@ class Parameters(BaseModel):
 class ListChannelsQuery(Parameters):
     """Of the list of channels."""
 
-    limit: Limit = 50
-    cursor: Cursor | None = None
-    unread_only: Flag = False
-    kind: Kind | None = None
+    # First, so that what does not go with it is refused by its own name.
     scope: Literal["mine", "public"] = Field(
         default="mine", description="`public` lists channels that the caller may join, by name."
     )
+    limit: Limit = 50
+    cursor: Cursor | None = None
+    unread_only: Flag = Field(default=False, description=f"Only channels with unread messages. {MINE_ONLY}")
+    kind: Kind | None = Field(default=None, description=f"Only channels of this kind. {MINE_ONLY}")
+
+    @field_validator("unread_only", "kind")
+    @classmethod
+    def _of_mine(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - of either field
+        """Runs for what was sent only, not for defaults."""
+        if info.data.get("scope") == "public":
+            msg = "not with scope=public, which lists public channels that the caller is not in"
+            raise ValueError(msg)
+        return value
 
     def listing(self) -> Listing:
         """What the use case takes."""

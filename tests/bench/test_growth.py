@@ -29,12 +29,12 @@ def test_units_are_flat_and_a_list_grows_by_its_channels() -> None:
 
 
 def test_the_chat_is_as_large_as_it_says() -> None:
-    """Every channel has its entries, members and head; whoever lists is in so many channels and no other."""
+    """Every channel has its entries, members, head and listing; whoever lists is in so many channels and no other."""
     made = list(Chat([60], [3], [2]).items())
     pks = [each["pk"]["S"] for each in made]
     long = items.head_key(channel("messages", 60))["pk"]["S"]
-    assert pks.count(long) == 60 + 1
-    assert pks.count(items.head_key(channel("members", 3))["pk"]["S"]) == PAGE + 1
+    assert pks.count(long) == 60 + 2
+    assert pks.count(items.head_key(channel("members", 3))["pk"]["S"]) == PAGE + 2
     assert pks.count(items.membership_key("c", lister(2))["pk"]["S"]) == 2
     assert pks.count(items.membership_key("c", USER)["pk"]["S"]) == 2
     assert len({(each["pk"]["S"], each["sk"]["S"]) for each in made}) == len(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared import keys
 from shared.model import Head, Kind, Membership, Role
 from shared.store import items
 from shared.store.dynamodb import DynamoDBStore
@@ -13,16 +14,17 @@ ADA = Membership("ada", MADE.channel_id, Role.OWNER, NOW)
 
 
 def test_a_rename_whose_answer_was_lost_is_sorted_anew_all_the_same() -> None:
-    """The first try wrote the name but never came to the index: the second, refused by it, does that part."""
+    """The first try wrote the name but never came to the listing: the second, refused by it, does that part."""
     client = FakeClient(
         cancelled("ConditionalCheckFailed", "None", item=items.head_item(MADE)),
         {"Attributes": items.head_item(MADE)},
     )
     store = DynamoDBStore(client, "table", lambda _: None)
     assert store.update_channel(MADE.channel_id, {"name": "hall"}, 1, ADA) == MADE
-    _, (_, sorting) = client.calls
-    name = items.public_name("hall", MADE.channel_id)
-    assert sorting["ExpressionAttributeValues"][":pubname"] == items.s(name)
+    _, (_, listing), _ = client.calls
+    assert listing["Key"] == items.listing_key(MADE.channel_id)
+    name = keys.public_name("hall", MADE.channel_id)
+    assert listing["ExpressionAttributeValues"][":pubname"] == items.s(name)
 
 
 def test_a_change_that_met_itself_is_not_done_for_who_has_lost_the_right() -> None:

@@ -315,6 +315,17 @@ def test_two_places_are_422(chat: Chat, query: dict[str, Any]) -> None:
     assert_refused(answer, 422, "validation_failed")
 
 
+@pytest.mark.parametrize(
+    "filters", [{"kind": "private"}, {"kind": "public"}, {"unread_only": "true"}, {"unread_only": "false"}]
+)
+def test_a_filter_of_ones_own_channels_is_422_on_the_public_list(chat: Chat, filters: dict[str, str]) -> None:
+    """`scope=public` takes neither `kind` nor `unread_only`, whatever they say: each is refused by its name."""
+    answer = chat.api("GET", "/v1/channels", query={"scope": "public", **filters})
+    problem = assert_refused(answer, 422, "validation_failed")
+    assert [error["field"] for error in problem["errors"]] == [f"query.{name}" for name in filters]
+    assert chat.api("GET", "/v1/channels", query={"scope": "mine", **filters}).status == 200
+
+
 RAW = [
     "limit=%ff",
     "limit=%",

@@ -70,10 +70,18 @@ def test_a_channel_says_all_that_a_list_shows(chat: Chat) -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("x" * 101, "x" * 100), ("é" * 71, "é" * 70), ("😀" * 36, "😀" * 35), ("x" * 100, "x" * 100)],
+    [
+        *[("x" * 101, "x" * 100), ("é" * 71, "é" * 70), ("😀" * 36, "😀" * 35), ("x" * 100, "x" * 100)],
+        ("🇩🇪" * 50, "🇩🇪" * 17),
+        ("x" + "👨\u200d👩\u200d👧\u200d👦" * 9, "x" + "👨\u200d👩\u200d👧\u200d👦" * 5),
+        ("x" * 99 + "e\u0301", "x" * 99),
+        ("x" * 99 + "\r\n", "x" * 99),
+        ("👍🏿" * 30, "👍🏿" * 17),
+    ],
+    ids=ascii,
 )
 def test_the_preview_is_the_start_of_the_text(chat: Chat, text: str, shown: str) -> None:
-    """A preview has at most 100 characters and 140 bytes, and cuts no character."""
+    """A preview has at most 100 characters and 140 bytes, and cuts no grapheme: no flag, no family, no accent."""
     chat.post(chat.channel(), text)
     assert chat.listing()["channels"][0]["last_message"]["text"] == shown
 
@@ -187,6 +195,15 @@ def test_public_channels_come_by_name_on_pages_without_loss(chat: Chat, limit: i
         chat.create(name=name)
     chat.create(name="between", members=["grace"])
     assert walk(chat, "grace", scope="public", limit=limit) == ["alpha", "alpha", "Bravo", "charlie", "delta"]
+
+
+def test_public_channels_come_by_their_whole_name(chat: Chat) -> None:
+    """Names that begin alike are told apart to their ends, and a shorter name comes first."""
+    ordered = ["engineering-team-a", "Engineering-Team-B", "engineering-team-c"]
+    ordered += ["ops", "Ops a", "ops!", *(f"release notes 2026-0{month}" for month in (1, 2, 3))]
+    for name in reversed(ordered):
+        chat.create(name=name)
+    assert walk(chat, "grace", scope="public", limit=2) == ordered
 
 
 @pytest.mark.parametrize(("scope", "other"), [("mine", "public"), ("public", "mine")])

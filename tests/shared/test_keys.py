@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import json
 import re
+from unicodedata import normalize
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared import keys
-from shared.text import is_visible
+from shared.model import MAX_NAME_BYTES
+from shared.text import folded, is_visible
 
 SEQS = st.integers(1, keys.MAX_SEQ)
 CHANNELS = st.text(keys.ID_ALPHABET, min_size=16, max_size=26)
 USERS = st.text(min_size=1, max_size=40).filter(keys.is_user_id)
+NAMES = (
+    st.text("oOpPsS aé\xc9e\u0301ßǅ!~", min_size=1, max_size=8)
+    | st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=80)
+).filter(lambda name: len(name.encode()) <= MAX_NAME_BYTES)
 KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
 PARTS = st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(), max_size=4)
 
@@ -81,12 +87,45 @@ def test_keys_tell_their_ids(user: str, channel: str) -> None:
     assert keys.user_pk(user) != keys.channel_pk(channel)
 
 
+@given(NAMES, CHANNELS, NAMES, CHANNELS)
+@example("Ops a", "0" * 16, "ops", "v" * 26)
+@example("ops", "1" * 16, "OPS", "0" * 16)
+@example("release notes 2026-01", "1" * 16, "Release notes 2026-02", "0" * 16)
+@example("e\u0301", "0" * 16, "\xc9", "1" * 16)
+@example("ops!", "0" * 16, "ops", "0" * 16)
+def test_public_channels_sort_by_the_whole_folded_name(
+    name: str, channel: str, other: str, second: str
+) -> None:
+    """Without case, accents alike however encoded, shorter names first, then by id; as DynamoDB sorts, by bytes."""
+    one, two = keys.public_name(name, channel), keys.public_name(other, second)
+    assert (one.encode() < two.encode()) == ((folded(name), channel) < (folded(other), second))
+    assert (one < two) == (one.encode() < two.encode())
+    assert len(one.encode()) <= 1_024  # DynamoDB's limit
+    assert keys.is_public_name(one, channel)
+    assert keys.is_public_name(one, second) == (channel == second)
+
+
+@given(NAMES)
+def test_a_name_folds_to_one_form(name: str) -> None:
+    """Whatever its case and however its accents are encoded; within three times its bytes."""
+    for form in ("NFC", "NFD"):
+        assert folded(normalize(form, name)) == folded(name)
+    assert len(folded(name).encode()) <= 3 * len(normalize("NFC", name).encode())
+
+
 @given(PARTS)
 def test_a_cursor_comes_back(parts: list[str | int]) -> None:
     """The same parts, and only characters that need no quoting in a URL."""
     cursor = keys.encode_cursor(*parts)
     assert keys.decode_cursor(cursor, *[type(part) for part in parts]) == tuple(parts)
     assert re.fullmatch(r"[A-Za-z0-9_-]*", cursor)
+
+
+@given(PARTS)
+def test_a_cursor_given_out_before_comes_back(parts: list[str | int]) -> None:
+    """Cursors were escaped to ASCII once; whoever has one goes on with it."""
+    cursor = base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+    assert keys.decode_cursor(cursor, *[type(part) for part in parts]) == tuple(parts)
 
 
 @given(PARTS, st.lists(st.sampled_from([int, str]), max_size=4))

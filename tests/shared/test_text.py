@@ -1,4 +1,4 @@
-"""What shows in a text, and what names may not hold."""
+"""What shows in a text, what names may not hold, and where a text may be cut."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+import regex
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.text import UNFIT_FOR_NAMES, is_visible
+from shared.text import UNFIT_FOR_NAMES, beginning, is_visible
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 SHOWING = st.characters(categories=["L", "N", "P", "S"], exclude_characters="\u115f\u1160\u2800\u3164\uffa0")
@@ -67,3 +68,82 @@ def test_names_hold_no_control_and_nothing_that_turns_them_around(text: str) -> 
             or character == "\ufffd"
         )
         assert bool(re.match(f"[{UNFIT_FOR_NAMES}]", character)) == unfit
+
+
+# --- where a text may be cut ---
+
+PIECES = st.sampled_from(
+    [
+        *WORDS,
+        *(
+            "🇩🇪",
+            "🇫🇷",
+            "🇩",
+            "👍🏿",
+            "🏻",
+            "\u200d",
+            "\ufe0f",
+            "❤",
+            "©",
+            "x",
+            "é",
+            "漢",
+            "\r\n",
+            "\r",
+            "\n",
+            "\u0301",
+            "\u0308",
+        ),
+        *("한국", "\u1112\u1161\u11ab", "\u1100", "\u1161", "\u11a8", "가", "\ua960", "\ud7b0"),
+        *(
+            "क्षि",
+            "\u094d",
+            "क",
+            "ক্ষ",
+            "\u200c",
+            "தமிழ்",
+            "ക്ഷ",
+            "\u1039",
+            "\u1000",
+            "กำ",
+            "\u0600",
+            "\u06dd",
+            "\u0d4e",
+            "\U000110bd",
+        ),
+        *("\u200b", "\xad", "\u2066", "\u0903", "ﾊﾞ", "\U000e0067", "\x85", "\u2028"),
+    ]
+)
+MIXED = st.lists(PIECES | st.characters(exclude_categories=["Cs", "Cn"]), max_size=25).map("".join)
+SIMPLE = st.text(st.sampled_from("a é漢🦜🇩👩👧🏿") | st.sampled_from("\u200d\ufe0f\u0301\u0308"), max_size=60)
+
+
+def ends(text: str) -> list[int]:
+    """Where a text's graphemes end, by the library `regex`."""
+    return [match.end() for match in regex.finditer(r"\X", text)]
+
+
+@settings(max_examples=500)
+@given(MIXED, st.integers(1, 30), st.integers(1, 60))
+@example("🇩🇪" * 50, 100, 140)
+@example("👨\u200d👩\u200d👧\u200d👦" * 9, 100, 140)
+@example("\u0301" * 200, 100, 140)
+@example("\ud800" * 3, 2, 1)
+def test_a_text_is_cut_between_graphemes(text: str, characters: int, size: int) -> None:
+    """Within the bounds, and within a grapheme only where the first one is too long for them."""
+    cut = beginning(text, characters, size)
+    assert text.startswith(cut)
+    assert len(cut) <= characters
+    assert len(cut.encode(errors="replace")) <= size
+    if len(text) <= characters and len(text.encode(errors="replace")) <= size:
+        assert cut == text
+    found = ends(text)
+    fits = found and found[0] <= characters and len(text[: found[0]].encode(errors="replace")) <= size
+    assert len(cut) in found or not cut or not fits
+
+
+@given(SIMPLE, st.integers(1, 30), st.integers(1, 60))
+def test_as_many_graphemes_are_kept_as_fit(text: str, characters: int, size: int) -> None:
+    """Of Latin, Chinese and emoji; of scripts whose consonants join, a grapheme less may be kept."""
+    fitting = [at for at in ends(text) if at <= characters and len(text[:at].encode()) <= size]
+    assert not fitting or len(beginning(text, characters, size)) == fitting[-1]

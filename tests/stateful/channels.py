@@ -138,8 +138,8 @@ class Channels(Sides):
         user = self.user(who)
         found = self._turn(user, "/v1/channels", {"limit": limit, "scope": "public"}, "channels", list)
         if found is not None:
-            names = [each["name"].casefold() for each in found]
-            assert names == sorted(names)
+            order = [(each["name"].casefold(), each["id"]) for each in found]
+            assert order == sorted(order)
             assert {each["id"] for each in found} == {each.id for each in self.chat.open_to(user)}
             assert all(each == self.chat.channels[each["id"]].json(user) for each in found)
 

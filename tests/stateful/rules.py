@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import regex
+
 STATUS: Final = {
     "unauthenticated": 401,
     "forbidden": 403,
@@ -123,10 +125,10 @@ def window(query: dict[str, Any], end: int, read: int) -> range:
 
 
 def beginning(text: str) -> str:
-    """The start of a text that fits a preview: 100 characters, 140 bytes."""
+    """The graphemes at the start of a text that fit a preview: 100 characters, 140 bytes."""
     kept = ""
-    for character in text[:100]:
-        if len((kept + character).encode()) > 140:
+    for grapheme in regex.findall(r"\X", text):
+        if len(kept + grapheme) > 100 or len((kept + grapheme).encode()) > 140:
             break
-        kept += character
+        kept += grapheme
     return kept

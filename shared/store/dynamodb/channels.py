@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from shared import keys
@@ -124,7 +125,7 @@ class DynamoDBChannels(HeadChanges):
         arguments: dict[str, Any] = {}
         if after:
             name, channel_id = after
-            arguments["ExclusiveStartKey"] = items.head_key(channel_id) | {
+            arguments["ExclusiveStartKey"] = items.listing_key(channel_id) | {
                 "pub": items.s(items.PUBLIC),
                 "pubname": items.s(name),
             }
@@ -138,8 +139,12 @@ class DynamoDBChannels(HeadChanges):
         return [(item["pubname"]["S"], keys.channel_of(item["pk"]["S"])) for item in found]
 
     def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
-        """One transaction: 2 write units for each KB of the head and for each member, and their index entries."""
+        """One transaction: 2 write units for each KB of the head and for each member, and their index entries.
+
+        2 more and an index entry for the listing of a public channel.
+        """
         writes = [_put(items.head_item(head))]
+        writes += [_put(items.listing_item(head))] if head.kind is Kind.PUBLIC else []
         writes += [_put(items.membership_item(membership)) for membership in memberships]
         failed = transact(self._table, self._sleep, *writes)
         if failed is None:
@@ -157,7 +162,7 @@ class DynamoDBChannels(HeadChanges):
     ) -> Head | None:
         """One transaction and a GetItem: 4 write units and 1 read unit.
 
-        Where a public channel is renamed one UpdateItem more: 1 write unit, and 2 for the index.
+        Renaming a public channel takes 2 write units more, and 2 for the index.
         """
         values = {":one": items.n(1)}
         names = {f"#{name}": name for name in changes}
@@ -175,24 +180,37 @@ class DynamoDBChannels(HeadChanges):
             return None
         # Also of a change that was made before: what was lost with its answer is the index's turn.
         if head and "name" in changes and head.kind is Kind.PUBLIC:
-            self._reindex(head)
+            self._list(head)
         return head
 
-    def _reindex(self, head: Head) -> None:
-        """Sorts a renamed public channel anew; not if it was renamed again or archived meanwhile."""
+    def _list(self, head: Head) -> None:
+        """Lists a renamed public channel under its new name; not if it was renamed again or archived meanwhile."""
+        made = items.listing_item(head)
+        values = {f":{name}": made[name] for name in ("pub", "pubname", "version")}
+        self._change_listing(head, "SET pub = :pub, pubname = :pubname, version = :version", values)
+        # Last, so that it is always listed: channels made before listings were items stand there by their heads.
         self._change_head(
-            head.channel_id,
-            "SET pubname = :pubname",
-            "attribute_exists(pub) AND #name = :name",
-            {
-                ":pubname": items.s(items.public_name(head.name, head.channel_id)),
-                ":name": items.s(head.name),
-            },
-            {"#name": "name"},
+            head.channel_id, "REMOVE pub, pubname", "pub = :public", {":public": items.s(items.PUBLIC)}
         )
 
+    def _change_listing(self, head: Head, change: str, values: items.Item) -> None:
+        """One UpdateItem, unless the listing is of this version or a later one."""
+        with suppress(ConditionFailedError):
+            retry_conflicts(
+                lambda: self._table.update(
+                    Key=items.listing_key(head.channel_id),
+                    UpdateExpression=change,
+                    ConditionExpression="attribute_not_exists(pk) OR version < :version",
+                    ExpressionAttributeValues=values,
+                ),
+                self._sleep,
+            )
+
     def archive_channel(self, channel_id: str, now: int, by: Membership | None = None) -> bool:
-        """One transaction: 4 write units, 2 for whom no right is asked, and 1 for the index."""
+        """One transaction and a GetItem: 4 write units, 2 for whom no right is asked, and 1 read unit.
+
+        Of a public channel 1 write unit more, and 1 for the index.
+        """
         update = _update_head(
             channel_id,
             "SET archived_at = :now, version = version + :one REMOVE pub, pubname",
@@ -200,7 +218,14 @@ class DynamoDBChannels(HeadChanges):
             {":now": items.n(now), ":one": items.n(1)},
         )
         failed = transact(self._table, self._sleep, update, *stands(by))
-        return failed is None or (_is_right(failed) and bool(failed[0]))
+        head = self._head(channel_id, failed)
+        if failed is not None and not (head and _is_right(failed)):
+            return False
+        # The item stays, with the version: a renaming that comes late must not list the channel again.
+        if head and head.kind is Kind.PUBLIC:
+            version = {":version": items.n(head.version)}
+            self._change_listing(head, "SET version = :version REMOVE pub, pubname", version)
+        return True
 
     def _head(self, channel_id: str, failed: Sequence[dict[str, Any] | None] | None) -> Head | None:
         """The head after a transaction, which does not return it; if it was refused, as it came with the refusal."""

@@ -1,0 +1,106 @@
+"""Public channels in their index on an engine: how they are sorted, what listing them costs, and rows of before."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from local.dynamodb import MINISTACK
+from shared.meter import start_meter
+from shared.model import Kind
+from shared.store import items
+from shared.store.dynamodb import DynamoDBStore
+from shared.store.interface import Store
+from tests.contract.samples import NOW, head_of, open_channel, user
+from tests.engines import TABLE, Engines
+
+pytestmark = pytest.mark.stack
+
+
+def listed(store: Store, among: set[str]) -> list[str]:
+    """Those of these channels that are listed, in order, page after page."""
+    found: list[tuple[str, str]] = []
+    while page := store.public_channels(2, found[-1] if found else None):
+        found += page
+    return [channel for _, channel in found if channel in among]
+
+
+def as_before(engines: Engines, store: Store, channel_id: str) -> None:
+    """Lists a channel as it was done before listings were items: by its head, under 16 characters and the id."""
+    client: Any = engines.client(MINISTACK)
+    head = head_of(store, channel_id)
+    client.delete_item(TableName=TABLE, Key=items.listing_key(channel_id))
+    client.update_item(
+        TableName=TABLE,
+        Key=items.head_key(channel_id),
+        UpdateExpression="SET pub = :pub, pubname = :name",
+        ExpressionAttributeValues={
+            ":pub": items.s(items.PUBLIC),
+            ":name": items.s(f"{head.name.casefold()[:16]}#{channel_id}"),
+        },
+    )
+
+
+def test_channels_listed_before_are_listed_still(engines: Engines) -> None:
+    """Once each, on pages that end with them too; renamed, they sort by the whole name; archived, they are gone."""
+    store, token = engines.store(MINISTACK), secrets.token_hex(5)
+    old, new = (open_channel(store, user(), kind=Kind.PUBLIC, name=f"{token} {c}") for c in "bc")
+    as_before(engines, store, old)
+    assert listed(store, {old, new}) == [old, new]
+    assert store.update_channel(old, {"name": f"{token} d"}, None)
+    assert listed(store, {old, new}) == [new, old]
+    as_before(engines, store, new)
+    store.archive_channel(new, NOW)
+    store.archive_channel(old, NOW)
+    assert listed(store, {old, new}) == []
+
+
+class ArchivedBetween:
+    """A client through which a channel is archived between the two writes of its renaming."""
+
+    def __init__(self, client: Any, archive: Callable[[], object]) -> None:
+        self._client = client
+        self._archive = archive
+        self._updates = 0
+
+    def __getattr__(self, operation: str) -> Any:
+        """The client's own, but for the second update."""
+        if operation == "update_item":
+            self._updates += 1
+            if self._updates == 2:
+                self._archive()
+        return getattr(self._client, operation)
+
+
+def test_a_renaming_that_comes_late_does_not_list_an_archived_channel(engines: Engines) -> None:
+    """The listing keeps the version that it was made of, and takes no earlier one."""
+    store = engines.store(MINISTACK)
+    channel = open_channel(store, user(), kind=Kind.PUBLIC, name="late")
+    client = ArchivedBetween(engines.client(MINISTACK), lambda: store.archive_channel(channel, NOW))
+    renamed = DynamoDBStore(client, TABLE, lambda _: None).update_channel(channel, {"name": "later"}, None)
+    assert renamed
+    assert head_of(store, channel).archived_at == NOW
+    assert listed(store, {channel}) == []
+
+
+@pytest.mark.parametrize(("kind", "units"), [(Kind.PRIVATE, [5, 2, 2]), (Kind.PUBLIC, [8, 5, 4])])
+def test_channels_cost_what_was_computed(engines: Engines, kind: Kind, units: list[int]) -> None:
+    """Creating, renaming, archiving: listing a public channel takes 2 units and 1 of the index, 1 and 2, 1 and 1 more.
+
+    Renaming one takes a unit that no answer tells of: the condition that the head does not list it fails.
+    """
+    store, channels = engines.store(MINISTACK), []
+    steps: list[Callable[[], object]] = [
+        lambda: channels.append(open_channel(store, user(), kind=kind, name="cost")),
+        lambda: store.update_channel(channels[0], {"name": "other"}, None),
+        lambda: store.archive_channel(channels[0], NOW),
+    ]
+    found = []
+    for step in steps:
+        meter = start_meter()
+        step()
+        found.append(meter.write_units)
+    assert found == units
