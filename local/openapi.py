@@ -24,7 +24,8 @@ DESCRIPTION: Final = """Channels, members and messages. A channel is a log: each
 pages state the range of positions they cover, and every acknowledged message is in every later read.
 Failures are RFC 9457 problem documents; programs decide by `code`. Repeat a failed post with the same
 `Idempotency-Key`: it is never doubled. A query parameter that a route does not know, or that is named twice, is
-refused.
+refused. A body is JSON in UTF-8, announced by `Content-Type: application/json` and uncompressed; one that is sent to a
+route without a body is ignored.
 API Gateway answers some requests itself, as `{"message": "…"}`: a token that is no good (401), a body of over 10 MB
 (413), too many requests to a route (429), an address or a method that is not here (404)."""
 GATEWAY: Final = {

@@ -134,6 +134,12 @@ class PayloadTooLargeError(BudgieError):
     code, status, retryable = "payload_too_large", 413, False
 
 
+class UnsupportedMediaTypeError(BudgieError):
+    """The body is not sent as JSON in UTF-8, uncompressed; `errors` names the header that says so."""
+
+    code, status, retryable = "unsupported_media_type", 415, False
+
+
 class ValidationFailedError(BudgieError):
     """A field of the request is missing, unknown, or outside its limits."""
 

@@ -79,6 +79,7 @@ class Tour:
     def health(self) -> None:
         """What answers without a token."""
         assert self.call(200, "GET", "/v1/healthz", user=None).json == {"status": "ok"}
+        assert self.call(200, "HEAD", "/v1/healthz", user=None).body == ""
         deep = self.call(200, "GET", "/v1/healthz", user=None, query={"deep": "1"}).json
         assert deep["status"] == "ok"
         assert deep["checks"]["dynamodb"]["status"] == "ok"
