@@ -123,7 +123,7 @@ class TooManyChannelsError(ConflictError):
 
 
 class VersionMismatchError(BudgieError):
-    """The channel was changed since the version named in If-Match."""
+    """The channel has none of the versions named in If-Match: it was changed since, or they are no versions."""
 
     code, status, retryable = "version_mismatch", 412, False
 

@@ -139,8 +139,11 @@ class Channels(Protocol):
         where this very change was just made of that version: a write whose answer was lost is sent again.
         """
 
-    def archive_channel(self, channel_id: str, now: int) -> None:
-        """Makes the channel read-only; once, whatever it is asked."""
+    def archive_channel(self, channel_id: str, now: int, if_version: int | None = None) -> bool:
+        """Makes the channel read-only, once; whether it is.
+
+        Not where it is missing, or neither archived nor of version ``if_version``.
+        """
 
 
 class Members(Protocol):

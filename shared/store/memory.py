@@ -186,9 +186,11 @@ class MemoryStore(MemoryMembers, MemoryErasures):
             self._heads[channel_id] = changed
             return changed
 
-    def archive_channel(self, channel_id: str, now: int) -> None:
+    def archive_channel(self, channel_id: str, now: int, if_version: int | None = None) -> bool:
         """See ``Channels``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            if head and head.archived_at is None:
-                self._heads[channel_id] = replace(head, archived_at=now, version=head.version + 1)
+            if head and head.archived_at is None and if_version in {None, head.version}:
+                head = replace(head, archived_at=now, version=head.version + 1)
+                self._heads[channel_id] = head
+            return head is not None and head.archived_at is not None

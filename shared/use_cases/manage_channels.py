@@ -125,9 +125,13 @@ def get_channel(services: Services, user_id: str, channel_id: str) -> dict[str, 
 
 
 def update_channel(
-    services: Services, user_id: str, channel_id: str, changes: dict[str, str | int], if_version: int | None
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    changes: dict[str, str | int],
+    if_versions: frozenset[int] | None,
 ) -> dict[str, Any]:
-    """Changes name, topic or slow mode; ``if_version`` refuses where somebody else changed it since.
+    """Changes name, topic or slow mode; only of one of ``if_versions``, unless that is None.
 
     A write whose answer was lost is sent again by the storage's client and then meets the version that it made itself.
     So a head one version on that shows exactly the values asked for is this change, done: the storage answers it as
@@ -139,8 +143,7 @@ def update_channel(
         VersionMismatchError: the channel has another version now.
     """
     head, membership = _able(services, user_id, channel_id, "edit")
-    if if_version not in {None, head.version}:
-        raise VersionMismatchError
+    if_version = _matching(head, if_versions)
     if not changes:
         return channel_json(head, membership)
     changed = services.store.update_channel(channel_id, changes, if_version)
@@ -152,18 +155,31 @@ def update_channel(
     return channel_json(changed, membership)
 
 
-def archive_channel(services: Services, user_id: str, channel_id: str) -> None:
-    """Makes the channel read-only for ever; archiving it again changes nothing.
+def archive_channel(
+    services: Services, user_id: str, channel_id: str, if_versions: frozenset[int] | None = None
+) -> None:
+    """Makes the channel read-only for ever; archiving it again changes nothing, and is done of whatever version.
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError: the caller may not.
         DirectChannelError: direct channels stay.
+        VersionMismatchError: the channel has none of ``if_versions`` now.
     """
     try:
-        _able(services, user_id, channel_id, "archive")
+        head, _ = _able(services, user_id, channel_id, "archive")
     except ChannelArchivedError:
         return
-    services.store.archive_channel(channel_id, services.now())
+    if not services.store.archive_channel(channel_id, services.now(), _matching(head, if_versions)):
+        raise VersionMismatchError
+
+
+def _matching(head: Head, if_versions: frozenset[int] | None) -> int | None:
+    """The version that the write is to find: the one that was seen, None where any will do."""
+    if if_versions is None:
+        return None
+    if head.version not in if_versions:
+        raise VersionMismatchError
+    return head.version
 
 
 def _able(services: Services, user_id: str, channel_id: str, capability: str) -> tuple[Head, Membership]:

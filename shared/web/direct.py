@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 UNKNOWN: Final = "Extra inputs are not permitted"
 REPEATED: Final = "Given more than once"
+UNJUDGED: Final = "This route has no precondition of that name"
+PRECONDITIONS: Final = ("if-match", "if-none-match")
+"""Which a change that does not look at them must not pass over: it would be made all the same."""
 Endpoint = Callable[..., Awaitable[Response]]
 Answering = Callable[[Request], Awaitable[Response]]
 Needed = tuple[str, Callable[..., Any], bool]
@@ -91,7 +94,10 @@ class DirectRoute(APIRoute):
         given = [
             _given(each, hint) for each, hint in parameters if not _mark(hint, Depends) and each.name != body
         ]
-        return _answering(self.endpoint, needed, given, self.body_field)
+        refused = (
+            [] if "GET" in self.methods else [each for each in PRECONDITIONS if each not in _names(given)]
+        )
+        return _answering(self.endpoint, needed, given, self.body_field, refused)
 
 
 def _app(answering: Answering) -> ASGIApp:
@@ -116,13 +122,18 @@ def _without_query(app: ASGIApp) -> ASGIApp:
 
 
 def _answering(
-    endpoint: Endpoint, needed: list[Needed], given: list[Given], body: ModelField | None
+    endpoint: Endpoint,
+    needed: list[Needed],
+    given: list[Given],
+    body: ModelField | None,
+    refused: list[str],
 ) -> Answering:
     async def handle(request: Request) -> Response:
         # What is no JSON is refused before anything else is looked at.
         sent = await read(request) if body else None
         values = await _resolved(needed, request)
         errors = _take(given, request, values)
+        errors += [_unjudged(name) for name in refused if name in request.headers]
         if body:
             values[body.name], found = validated(sent, body)
             errors += found
@@ -175,6 +186,14 @@ def _given(parameter: Parameter, hint: Any) -> Given:  # noqa: ANN401 - a type
         header = name.replace("_", "-")
         return Given(name, lambda request: request.headers.get(header), validate, ("header", header), default)
     return Given(name, lambda request: request.path_params[name], validate, ("path", name), default)
+
+
+def _names(given: list[Given]) -> set[str]:
+    return {each.location[-1] for each in given}
+
+
+def _unjudged(header: str) -> dict[str, Any]:
+    return {"type": "unjudged", "loc": ("header", header), "msg": UNJUDGED}
 
 
 def _query(request: Request) -> dict[str, str]:

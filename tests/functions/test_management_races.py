@@ -44,8 +44,28 @@ def test_a_change_whose_first_answer_was_lost_is_done(chat: Chat) -> None:
     channel = chat.channel()
     over(chat, SentTwice)
     answer = chat.api("PATCH", f"/v1/channels/{channel}", body={"name": "new"}, headers={"if-match": '"1"'})
-    assert (answer.status, answer.headers["etag"]) == (200, '"2"')
+    assert (answer.status, answer.json["version"]) == (200, 2)
     assert answer.json == chat.seen(channel)
+
+
+@dataclass
+class ChangedBetween(MemoryStore):
+    """Somebody else changes a channel between the look and each archiving."""
+
+    def archive_channel(self, channel_id: str, now: int, if_version: int | None = None) -> bool:
+        """After the other's change."""
+        assert super().update_channel(channel_id, {"topic": "theirs"}, None)
+        return super().archive_channel(channel_id, now, if_version)
+
+
+def test_archiving_meets_a_change_that_came_between(chat: Chat) -> None:
+    """The version is a condition of the write: 412, and the channel stays open."""
+    channel = chat.channel()
+    over(chat, ChangedBetween)
+    answer = chat.api("DELETE", f"/v1/channels/{channel}", headers={"if-match": '"1"'})
+    assert (answer.status, answer.code) == (412, "version_mismatch")
+    assert chat.seen(channel)["archived"] is False
+    assert chat.api("DELETE", f"/v1/channels/{channel}").status == 204
 
 
 # --- views in part ---

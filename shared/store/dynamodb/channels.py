@@ -27,6 +27,10 @@ def _never(_: Head) -> bool:
     return False
 
 
+def _is_archived(head: Head) -> bool:
+    return head.archived_at is not None
+
+
 def transact(
     table: Table, sleep: Callable[[float], None], *writes: dict[str, Any]
 ) -> list[dict[str, Any] | None] | None:
@@ -200,14 +204,14 @@ class DynamoDBChannels(HeadChanges):
             {"#name": "name"},
         )
 
-    def archive_channel(self, channel_id: str, now: int) -> None:
+    def archive_channel(self, channel_id: str, now: int, if_version: int | None = None) -> bool:
         """One UpdateItem: 1 write unit, and 1 for the index."""
-        self._change_head(
-            channel_id,
-            "SET archived_at = :now, version = version + :one REMOVE pub, pubname",
-            OPEN,
-            {":now": items.n(now), ":one": items.n(1)},
-        )
+        values, condition = {":now": items.n(now), ":one": items.n(1)}, OPEN
+        if if_version is not None:
+            condition += " AND version = :if_version"
+            values[":if_version"] = items.n(if_version)
+        change = "SET archived_at = :now, version = version + :one REMOVE pub, pubname"
+        return self._change_head(channel_id, change, condition, values, is_made=_is_archived) is not None
 
 
 def _put(item: dict[str, Any]) -> dict[str, Any]:
