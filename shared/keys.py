@@ -8,6 +8,7 @@ item        pk                sk                      written by
 head        ``C#<channel>``   ``HEAD``                creating, posting, changing a channel
 entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that settles a hole
 receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
+key use     ``C#<hash>``      ``KEY``                 creating a channel with an ``Idempotency-Key``
 membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
 former      ``U#<user>``      ``L#<channel>``         leaving, being removed (joining looks)
 ==========  ================  ======================  ==========================================
@@ -26,6 +27,7 @@ from urllib.parse import quote
 SEQ_DIGITS: Final = 12
 MAX_SEQ: Final = 10**SEQ_DIGITS - 1
 HEAD_SK: Final = "HEAD"
+KEY_USE_SK: Final = "KEY"
 MEMBERSHIPS: Final = "C#"
 FORMERS: Final = "L#"
 """How the sort keys below a user begin."""

@@ -127,6 +127,14 @@ class Channels(Protocol):
     def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
         """``(name key, channel id)`` of public, unarchived channels, by name, after such a pair; may lag."""
 
+    def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
+        """Reserves an idempotency key for the creation of a channel, for ever: the hash of the first request under it.
+
+        Args:
+            key_id: a hash of user and key, so that neither stays where the user is erased.
+            request_hash: of the request that is being made.
+        """
+
     def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
         """Makes the channel and its memberships; the head that stands there already, if one does, else None."""
 

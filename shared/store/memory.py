@@ -33,6 +33,7 @@ class MemoryStore(MemoryMembers, MemoryErasures):
     """By user, for the benches' many users."""
     _formers: dict[tuple[str, str], Former] = field(default_factory=dict)
     _receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
+    _key_uses: dict[str, bytes] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # --- the log ---
@@ -159,6 +160,11 @@ class MemoryStore(MemoryMembers, MemoryErasures):
                 if head.kind is Kind.PUBLIC and head.archived_at is None
             )
         return [each for each in found if after is None or each > after][:limit]
+
+    def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
+        """See ``Channels``."""
+        with self._lock:
+            return self._key_uses.setdefault(key_id, request_hash)
 
     def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
         """See ``Channels``."""

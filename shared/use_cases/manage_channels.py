@@ -51,6 +51,11 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
             they get what any stranger sees.
         ContentionError: an earlier request has made it, and not all of it can be read yet.
     """
+    if key is not None:
+        # Before anything else: a direct channel's id follows from its members, so its head knows of no key.
+        used_for = services.store.reserve_key(keys.derived_channel_id("key", user_id, key), _hash_of(plan))
+        if used_for != _hash_of(plan):
+            raise IdempotencyKeyReusedError
     head, memberships = _planned(user_id, plan, key, services.now())
     full = full_lists(services, [each.user_id for each in memberships])
     # A repeated request is answered as the first time, whose channel may be the one that filled a list.

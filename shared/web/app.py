@@ -29,8 +29,8 @@ Use = Annotated[Services, Depends(current_services)]
 IdempotencyKey = Annotated[
     schemas.IdempotencyKey | None,
     Header(
-        description="Repeating a request with its key is answered as the first time: "
-        "a post for 24 hours, making a channel for ever."
+        description="1 to 255 visible ASCII characters, no comma. Repeating a request with its key is answered as the "
+        "first time: a post for 24 hours, making a channel for ever; another request with it is refused."
     ),
 ]
 

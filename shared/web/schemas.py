@@ -95,7 +95,8 @@ ChannelId = Annotated[str, AfterValidator(_channel_id)]
 UserId = Annotated[
     str, StringConstraints(min_length=1, max_length=keys.MAX_USER_ID_BYTES), AfterValidator(_user_id)
 ]
-IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+# Without a comma, by which API Gateway joins a header that was sent twice.
+IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x2b\x2d-\x7e]{1,255}$")]
 
 
 class Request(BaseModel):

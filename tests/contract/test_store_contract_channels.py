@@ -163,6 +163,16 @@ def test_a_channel_is_archived_of_one_version(store: Store) -> None:
     assert not store.archive_channel(keys.new_channel_id(), NOW)
 
 
+def test_a_key_is_reserved_for_its_first_request(store: Store) -> None:
+    """Whoever comes later is told what that was, and it stays so."""
+    key, other = keys.derived_channel_id("key", user(), "1"), keys.derived_channel_id("key", user(), "1")
+    assert store.reserve_key(key, b"first") == b"first"
+    assert store.reserve_key(key, b"second") == b"first"
+    assert store.reserve_key(key, b"first") == b"first"
+    assert store.reserve_key(other, b"second") == b"second"
+    assert store.head(key) is None
+
+
 def test_public_channels_are_listed_by_name(store: Store) -> None:
     """Without regard to case, page by page, without repeats or gaps, also where names begin alike."""
     token = secrets.token_hex(5)

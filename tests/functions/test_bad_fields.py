@@ -286,7 +286,7 @@ def test_a_query_that_is_no_text_is_422(chat: Chat, route: Route, raw: str) -> N
 
 # --- headers and paths ---
 
-BAD_KEYS = ["", " ", "a b", "é", "x" * 256, "a\x00", "a\x7f", "\t"]
+BAD_KEYS = ["", " ", "key,key", "key, key", ",", "a b", "é", "x" * 256, "a\x00", "a\x7f", "\t"]
 
 
 @pytest.mark.parametrize("name", ["post_message", "create_channel"])

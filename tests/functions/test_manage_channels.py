@@ -84,21 +84,43 @@ def test_a_channels_key_is_remembered_for_ever(chat: Chat) -> None:
     assert again.json["id"] == first.json["id"]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"kind": "public", "name": "other"},
-        {"kind": "private", "name": "lobby"},
-        {"kind": "public", "name": "lobby", "members": ["grace"]},
-        {"kind": "public", "name": "lobby", "slow_mode": 1},
-    ],
-)
-def test_another_channel_under_the_same_key_is_refused(chat: Chat, body: dict[str, Any]) -> None:
-    """A key stands for one channel."""
-    create(chat, key="key-1", kind="public", name="lobby")
-    answer = create(chat, key="key-1", **body)
-    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+BODIES: list[dict[str, Any]] = [
+    {"kind": "public", "name": "lobby"},
+    {"kind": "public", "name": "other"},
+    {"kind": "private", "name": "lobby"},
+    {"kind": "public", "name": "lobby", "members": ["grace"]},
+    {"kind": "public", "name": "lobby", "slow_mode": 1},
+    {"kind": "public", "name": "lobby", "topic": "a"},
+    {"kind": "direct", "members": ["grace"]},
+    {"kind": "direct", "members": ["linus"]},
+]
+
+
+@pytest.mark.parametrize("first", BODIES, ids=str)
+def test_another_channel_under_the_same_key_is_refused(chat: Chat, first: dict[str, Any]) -> None:
+    """A key stands for one channel, direct ones too."""
+    made = create(chat, key="key-1", **first).json
+    for body in BODIES:
+        answer = create(chat, key="key-1", **body)
+        if body == first:
+            assert (answer.status in {200, 201}, answer.json["id"]) == (True, made["id"])
+        else:
+            assert (answer.status, answer.code) == (422, "idempotency_key_reused")
     assert len(chat.listing()["channels"]) == 1
+
+
+def test_a_pair_is_found_under_any_key(chat: Chat) -> None:
+    """200 with the one direct channel, under another key, without one, and for the other user."""
+    made = create(chat, key="key-1", kind="direct", members=["grace"])
+    again = [
+        create(chat, key="key-1", kind="direct", members=["grace"]),
+        create(chat, key="key-2", kind="direct", members=["grace", "grace"]),
+        create(chat, kind="direct", members=["grace"]),
+        create(chat, "grace", key="key-1", kind="direct", members=["ada"]),
+    ]
+    assert made.status == 201
+    assert {(each.status, each.json["id"]) for each in again} == {(200, made.json["id"])}
+    assert create(chat, key="key-2", kind="public", name="lobby").code == "idempotency_key_reused"
 
 
 def test_a_key_is_its_users(chat: Chat) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.errors import StoreUnavailableError
 from shared.model import ERASED, Former, Membership, Role
 from shared.store.memory import MemoryStore
 
@@ -66,6 +67,34 @@ def test_archiving_meets_a_change_that_came_between(chat: Chat) -> None:
     assert (answer.status, answer.code) == (412, "version_mismatch")
     assert chat.seen(channel)["archived"] is False
     assert chat.api("DELETE", f"/v1/channels/{channel}").status == 204
+
+
+@dataclass
+class CutShort(MemoryStore):
+    """The first creation ends after its key was reserved."""
+
+    is_first: bool = True
+
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
+        """Fails once."""
+        was_first, self.is_first = self.is_first, False
+        if was_first:
+            raise StoreUnavailableError(retry_after=1)
+        return super().create_channel(head, memberships)
+
+
+@pytest.mark.parametrize(
+    "body", [{"kind": "public", "name": "lobby"}, {"kind": "direct", "members": ["linus"]}]
+)
+def test_a_creation_that_was_cut_short_goes_on_under_its_key(chat: Chat, body: dict[str, Any]) -> None:
+    """201 for the same request; another one is refused, as the first may have been made."""
+    over(chat, CutShort)
+    headers = {"idempotency-key": "k"}
+    statuses = [
+        chat.api("POST", "/v1/channels", body=each, headers=headers).status
+        for each in (body, {"kind": "public", "name": "other"}, body)
+    ]
+    assert statuses == [503, 422, 201]
 
 
 # --- views in part ---

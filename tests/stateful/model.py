@@ -24,6 +24,7 @@ class Chat:
     def __init__(self) -> None:
         self.channels: dict[str, Channel] = {}
         self.made_under: dict[tuple[str, str], str] = {}
+        self.used_for: dict[tuple[str, str], str] = {}
 
     # --- who may ---
 
@@ -57,17 +58,17 @@ class Chat:
         wanted = json.dumps(
             [user, {**body, "members": sorted(set(body["members"]) - {user})}], sort_keys=True
         )
+        if key is not None and self.used_for.setdefault((user, key), wanted) != wanted:
+            raise RefusedError("idempotency_key_reused")
         old = self._made_before(user, body, key)
         if old is not None:
-            if old.kind != "direct" and old.wanted != wanted:
-                raise RefusedError("idempotency_key_reused")
             shown = self.seen(user, old.id).json(user)
             headers = {} if old.kind == "direct" else {"idempotency-replayed": "true"}
             return Expected(200 if old.kind == "direct" else 201, shown, headers)
         settings = {"name": "", "topic": "", "slow_mode": 0} | {
             name: body[name] for name in body if name != "members"
         }
-        made = Channel(new_id, user, now, settings, wanted)
+        made = Channel(new_id, user, now, settings)
         made.members = {each: Member(each, "member", now) for each in body["members"]}
         made.members[user] = Member(user, "owner", now)
         self.channels[new_id] = made

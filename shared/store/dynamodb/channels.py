@@ -160,6 +160,16 @@ class DynamoDBChannels(HeadChanges):
         )
         return [(item["pubname"]["S"], keys.channel_of(item["pk"]["S"])) for item in found]
 
+    def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
+        """One PutItem: 1 write unit, also where the key was used before."""
+        key = items.key_use_key(key_id)
+        try:
+            self._table.put(Item=key | {"hash": items.b(request_hash)}, ConditionExpression=ABSENT)
+        except ConditionFailedError as error:
+            # An engine may not return what stands there.
+            return bytes((error.item or self._table.get(key) or {})["hash"]["B"])
+        return request_hash
+
     def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
         """One transaction: 2 write units for each KB of the head and for each member, and their index entries."""
         writes = [_put(items.head_item(head))]
