@@ -102,6 +102,11 @@ def is_user_id(text: str) -> bool:
     return _USER_ID.match(text) is not None and len(text.encode()) <= MAX_USER_ID_BYTES
 
 
+def may_call(user_id: str) -> bool:
+    """Whether a token's ``sub`` is a user of the API: a user id, and not what paths call the caller."""
+    return is_user_id(user_id) and user_id != ME
+
+
 def new_channel_id() -> str:
     """A fresh channel id: 80 random bits."""
     return "".join(secrets.choice(ID_ALPHABET) for _ in range(16))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
+from fastapi import Path
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -91,9 +92,13 @@ Metadata = Annotated[
     ),
 ]
 ClientMessageId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
-ChannelId = Annotated[str, AfterValidator(_channel_id)]
+ChannelId = Annotated[str, AfterValidator(_channel_id), Path(description="The channel's `id`.")]
+MessageId = Annotated[str, Path(description="The message's `id`.")]
 UserId = Annotated[
     str, StringConstraints(min_length=1, max_length=keys.MAX_USER_ID_BYTES), AfterValidator(_user_id)
+]
+MemberId = Annotated[
+    UserId, Path(description="The member's user id, percent-encoded once; `me` is the caller.")
 ]
 # Without a comma, by which API Gateway joins a header that was sent twice.
 IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x2b\x2d-\x7e]{1,255}$")]
@@ -134,6 +139,9 @@ class MessageIn(Request):
 class BatchIn(Request):
     """Messages to post at adjacent positions, all or none."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"messages": [{"text": "Hello, Ada!"}, {"text": "How are you?"}]}]}
+    )
     messages: list[MessageIn] = Field(min_length=1, max_length=MAX_BATCH)
 
 
@@ -149,6 +157,6 @@ PostIn = Annotated[
 class ReadIn(Request):
     """How far the caller has read."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"last_read_seq": 42}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"last_read_seq": 1}]})
     last_read_seq: Annotated[int, Field(ge=0, le=keys.MAX_SEQ), BeforeValidator(without_fraction)]
     force: bool = Field(default=False, description="Moves the position back too, to mark messages as unread.")

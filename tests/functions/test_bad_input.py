@@ -292,6 +292,7 @@ def test_claims_without_a_user_are_401(chat: Chat, store: MemoryStore, route: Ro
     for claims in NO_USER:
         answer = chat.api(route.method, route.path(channel), body=route.body, claims=claims)
         assert_refused(answer, 401, "unauthenticated")
+        assert answer.headers["www-authenticate"] == "Bearer"
     assert state(store) == before
 
 
