@@ -62,6 +62,7 @@ class DirectRoute(APIRoute):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - FastAPI's
         super().__init__(*arguments, **options)
+        self._taken = frozenset(self.methods or ())
         self.app = _app(self._answering())
         if not self.dependant.query_params:
             self.app = _without_query(self.app)
@@ -72,7 +73,7 @@ class DirectRoute(APIRoute):
         if route_path(event) != self.path:
             return Match.NONE, {}
         found = {"endpoint": self.endpoint, "path_params": parameters_of(event), "route": self}
-        return (Match.FULL if scope["method"] in self.methods else Match.PARTIAL), found
+        return (Match.FULL if scope["method"] in self._taken else Match.PARTIAL), found
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request whose path is this route's.
@@ -80,7 +81,7 @@ class DirectRoute(APIRoute):
         Raises:
             MethodNotAllowedError: its method is none of this path's in this function.
         """
-        if scope["method"] not in self.methods:
+        if scope["method"] not in self._taken:
             here = [route for route in scope["app"].routes if route.path == self.path]
             allowed = sorted(method for route in here for method in route.methods)
             raise MethodNotAllowedError(headers={"Allow": ", ".join(allowed)})
@@ -94,9 +95,8 @@ class DirectRoute(APIRoute):
         given = [
             _given(each, hint) for each, hint in parameters if not _mark(hint, Depends) and each.name != body
         ]
-        refused = (
-            [] if "GET" in self.methods else [each for each in PRECONDITIONS if each not in _names(given)]
-        )
+        is_reading = self._taken <= {"GET", "HEAD"}
+        refused = [each for each in PRECONDITIONS if not is_reading and each not in _names(given)]
         return _answering(self.endpoint, needed, given, self.body_field, refused)
 
 

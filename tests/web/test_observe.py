@@ -219,7 +219,12 @@ def requests_with_canaries(channel: str) -> list[dict[str, Any]]:
     for route in ROUTES:
         for body in bodies if route.body else [None]:
             for query, condition in product(queries, conditions):
-                given = {"user": CANARY, "body": body, "query": query, "headers": headers | condition}
+                given: dict[str, Any] = {
+                    "user": CANARY,
+                    "body": body,
+                    "query": query,
+                    "headers": headers | condition,
+                }
                 made.append(event(route.method, route.path(channel), **given))
     return made
 
