@@ -91,9 +91,9 @@ Metadata = Annotated[
         }
     ),
 ]
-ClientMessageId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
+ClientPostId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
 ChannelId = Annotated[str, AfterValidator(_channel_id), Path(description="The channel's `id`.")]
-MessageId = Annotated[str, Path(description="The message's `id`.")]
+PostId = Annotated[str, Path(description="The message's `id`.")]
 UserId = Annotated[
     str, StringConstraints(min_length=1, max_length=keys.MAX_USER_ID_BYTES), AfterValidator(_user_id)
 ]
@@ -126,7 +126,7 @@ class MessageIn(Request):
         json_schema_extra={"examples": [{"text": "Hello, Ada!", "client_message_id": "01J9ZK3"}]}
     )
     text: Text
-    client_message_id: ClientMessageId | None = Field(
+    client_message_id: ClientPostId | None = Field(
         default=None, description="Comes back in the message, for the client to know its own by."
     )
     metadata: Metadata | None = None
