@@ -107,7 +107,7 @@ def _calling(handler: Mangum, event: Callable[[], Event]) -> Call:
 def _route_of(app: FastAPI, event: Event) -> APIRoute:
     """The route that serves an event."""
     http = event["requestContext"]["http"]
-    scope = {"type": "http", "method": http["method"], "path": http["path"]}
+    scope = {"type": "http", "method": http["method"], "aws.event": event}
     routes = [context.original_route for context in iter_route_contexts(app.routes)]
     return next(
         each for each in routes if isinstance(each, APIRoute) and each.matches(scope)[0] == Match.FULL

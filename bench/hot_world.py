@@ -171,13 +171,14 @@ class World:
             event("GET", "/v1/channels", USER),
             event("GET", "/v1/channels", STRANGER, "scope=public"),
         )
-        health = event("GET", "/v1/healthz", USER)
+        health, probe = (event(method, "/v1/healthz", USER) for method in ("GET", "HEAD"))
         return {
             LIST: Case(list_channels_app, _same(mine), lambda at: list_channels(at, USER, Listing(50))),
             "public list": Case(
                 list_channels_app, _same(public), lambda at: list_public_channels(at, STRANGER, Listing(50))
             ),
             "health": Case(check_health_app, _same(health), lambda at: check_health(at, deep=False)),
+            "health probe": Case(check_health_app, _same(probe), lambda at: check_health(at, deep=False)),
         }
 
     def _management(self) -> dict[str, Case]:

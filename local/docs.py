@@ -39,6 +39,12 @@ SwaggerUIBundle({
   persistAuthorization: true,
   tryItOutEnabled: true,
   validatorUrl: null,
+  // Whoever pastes "Bearer" along with the token means the token.
+  requestInterceptor: (request) => {
+    const given = request.headers.Authorization;
+    if (given) request.headers.Authorization = given.replace(/^(Bearer\\s+)+/i, "Bearer ");
+    return request;
+  },
 });
 </script>
 </body>

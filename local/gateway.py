@@ -199,7 +199,8 @@ def _identity(source: str, request: Request) -> str:
     """What the authorizer's identity source names: `$request.header.X` or `$request.querystring.X`."""
     kind, _, name = source.removeprefix("$request.").partition(".")
     if kind == "header":
-        return request.header(name.lower()) or ""
+        # As in the event, a doubled header is joined by a comma, and so no token.
+        return ",".join(value for sent, value in request.headers if sent == name.lower())
     return dict(reversed(parse_qsl(request.query))).get(name, "") if kind == "querystring" else ""
 
 

@@ -24,7 +24,8 @@ DESCRIPTION: Final = """Channels, members and messages. A channel is a log: each
 pages state the range of positions they cover, and every acknowledged message is in every later read.
 Failures are RFC 9457 problem documents; programs decide by `code`. Repeat a failed post with the same
 `Idempotency-Key`: it is never doubled. A query parameter that a route does not know, or that is named twice, is
-refused.
+refused. A body is JSON in UTF-8, announced by `Content-Type: application/json` and uncompressed; one that is sent to a
+route without a body is ignored.
 API Gateway answers some requests itself, as `{"message": "…"}`: a token that is no good (401), a body of over 10 MB
 (413), too many requests to a route (429), an address or a method that is not here (404)."""
 GATEWAY: Final = {
@@ -35,6 +36,13 @@ GATEWAY: Final = {
     "503": "Service Unavailable",
 }
 """Statuses that API Gateway answers before a function is called, or in place of one that failed, in its own form."""
+SECURITY: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "On the local stack `make token USER=ada` prints a token; deployed, the issuer that the template is "
+    "told of gives one. Paste the token alone: `Bearer` is put before it.",
+}
 TAGS: Final = [
     {"name": "channels", "description": "What there is to talk in."},
     {"name": "members", "description": "Who is in a channel, and as what."},
@@ -69,7 +77,7 @@ def document() -> dict[str, Any]:
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "securitySchemes": {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {"jwt": SECURITY},
         },
     }
 
@@ -115,6 +123,8 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
         )
         if status in {"429", "503"}:
             headers["Retry-After"] = _header("Seconds to wait.", "integer")
+        if status == "401":
+            headers["WWW-Authenticate"] = _header("`Bearer`; API Gateway adds what is wrong with the token.")
         if status == "304":
             headers["ETag"] = _header("The tag that is still right.")
 

@@ -22,6 +22,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from shared import keys
+
 ISSUER: Final = "https://budgie.local"
 AUDIENCE: Final = "budgie"
 LIFETIME: Final = 86_400
@@ -227,18 +229,32 @@ def _reason(error: Exception) -> str:
     return known or "token contains an invalid number of segments"
 
 
+def unusable(user: str) -> str | None:
+    """Why the API would refuse a token of this user; None where it would not."""
+    if user == keys.ME:
+        return (
+            f"USER must not be `{keys.ME}`: that is what paths call whoever asks. Take a name, such as ada."
+        )
+    if not keys.may_call(user):
+        return (
+            f"USER must have 1 to {keys.MAX_USER_ID_BYTES} bytes, none of / ? # % \\ and no control character, and be "
+            "more than a dot or two: the API would refuse this name's token."
+        )
+    return None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a token for the user named on the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m local.tokens", description="Print a token for the local API."
     )
-    parser.add_argument("user", metavar="USER", help="who the token speaks for, any name")
+    parser.add_argument("user", metavar="USER", help="who the token speaks for, such as ada")
     parser.add_argument(
         "--state", type=Path, default=Path(".local"), help="where the key is kept (%(default)s)"
     )
     options = parser.parse_args(arguments)
-    if not options.user:
-        parser.error("USER must not be empty")
+    if problem := unusable(options.user):
+        parser.error(problem)
     print(KeyPair.load_or_create(options.state).issue(options.user))
     return 0
 

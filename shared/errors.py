@@ -129,7 +129,7 @@ class TooManyChannelsError(ConflictError):
 
 
 class VersionMismatchError(BudgieError):
-    """The channel was changed since the version named in If-Match."""
+    """The channel has none of the versions named in If-Match: it was changed since, or they are no versions."""
 
     code, status, retryable = "version_mismatch", 412, False
 
@@ -138,6 +138,12 @@ class PayloadTooLargeError(BudgieError):
     """The request's body is larger than any valid request."""
 
     code, status, retryable = "payload_too_large", 413, False
+
+
+class UnsupportedMediaTypeError(BudgieError):
+    """The body is not sent as JSON in UTF-8, uncompressed; `errors` names the header that says so."""
+
+    code, status, retryable = "unsupported_media_type", 415, False
 
 
 class ValidationFailedError(BudgieError):

@@ -10,6 +10,7 @@ listing     ``C#<channel>``   ``PUBLIC``              creating, renaming, archiv
 entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that settles a hole
 gap         ``C#<channel>``   ``G#<seq, 12 digits>``  whoever settles a hole with a void
 receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
+key use     ``C#<hash>``      ``KEY``                 creating a channel with an ``Idempotency-Key``
 membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
 former      ``U#<user>``      ``L#<channel>``         leaving, being removed (joining looks)
 spent       ``B#<user>``      ``M#<minute>``          reading a long list; deleted by TTL
@@ -33,6 +34,7 @@ SEQ_DIGITS: Final = 12
 MAX_SEQ: Final = 10**SEQ_DIGITS - 1
 HEAD_SK: Final = "HEAD"
 LISTING_SK: Final = "PUBLIC"
+KEY_USE_SK: Final = "KEY"
 MEMBERSHIPS: Final = "C#"
 FORMERS: Final = "L#"
 """How the sort keys below a user begin."""
@@ -147,6 +149,11 @@ def is_stored_user_id(text: str) -> bool:
     For cursors, which name whoever a page ended with, and for operators, who export and erase whatever is stored.
     """
     return _STORED_USER_ID.match(text) is not None and len(text.encode()) <= MAX_USER_ID_BYTES
+
+
+def may_call(user_id: str) -> bool:
+    """Whether a token's ``sub`` is a user of the API: a user id, and not what paths call the caller."""
+    return is_user_id(user_id) and user_id != ME
 
 
 def new_channel_id() -> str:

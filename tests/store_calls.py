@@ -66,9 +66,10 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.public_channels(1, None),
         lambda store: store.public_channels(1, ("lobby", CHANNEL)),
     ],
+    "reserve_key": [lambda store: store.reserve_key(CHANNEL, b"hash")],
     "create_channel": [lambda store: store.create_channel(HEAD, [MEMBER])],
     "update_channel": [lambda store: store.update_channel(CHANNEL, {"name": "hall"}, 1)],
-    "archive_channel": [lambda store: store.archive_channel(CHANNEL, 0)],
+    "archive_channel": [lambda store: store.archive_channel(CHANNEL, 0, if_version=1)],
     "members": [
         lambda store: store.members(CHANNEL, 1, None),
         lambda store: store.members(CHANNEL, 1, "ada"),

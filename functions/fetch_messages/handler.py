@@ -11,7 +11,7 @@ from shared.web.encoding import Codings
 from shared.web.identity import Caller
 from shared.web.queries import PageQuery
 from shared.web.respond import page_answer
-from shared.web.schemas import ChannelId
+from shared.web.schemas import ChannelId, PostId
 
 app = create_app("fetch_messages")
 
@@ -31,7 +31,7 @@ async def fetch_messages(
 
 
 @app.get("/v1/channels/{channel_id}/messages/{message_id}")
-async def fetch_message(services: Use, caller: Caller, channel_id: ChannelId, message_id: str) -> Response:
+async def fetch_message(services: Use, caller: Caller, channel_id: ChannelId, message_id: PostId) -> Response:
     """One message."""
     return answer(use_case.fetch_message(services, caller, channel_id, message_id))
 

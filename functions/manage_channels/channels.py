@@ -6,11 +6,11 @@ from fastapi import Response
 
 from functions.manage_channels.app import app
 from shared.use_cases import manage_channels as use_case
-from shared.web.app import IdempotencyKey, Use, answer
+from shared.web.app import IdempotencyKey, Use
 from shared.web.channel_schemas import ChannelChange, ChannelIn
-from shared.web.conditional import IfMatch, etag, version
+from shared.web.conditional import IfMatch, IfNoneMatch, etags, versions
 from shared.web.identity import Caller
-from shared.web.respond import created_channel
+from shared.web.respond import channel_answer, created_channel
 from shared.web.routing import BasePath
 from shared.web.schemas import ChannelId
 
@@ -29,10 +29,12 @@ async def create_channel(
 
 
 @app.get("/v1/channels/{channel_id}")
-async def get_channel(services: Use, caller: Caller, channel_id: ChannelId) -> Response:
+async def get_channel(
+    services: Use, caller: Caller, channel_id: ChannelId, if_none_match: IfNoneMatch = None
+) -> Response:
     """A channel, and the caller's part in it."""
     channel = use_case.get_channel(services, caller, channel_id)
-    return answer(channel, 200, etag(channel["version"]))
+    return channel_answer(channel, known_etags=etags(if_none_match))
 
 
 @app.patch("/v1/channels/{channel_id}")
@@ -40,12 +42,14 @@ async def update_channel(
     services: Use, caller: Caller, channel_id: ChannelId, body: ChannelChange, if_match: IfMatch = None
 ) -> Response:
     """Changes name, topic or slow mode; with `If-Match` only if nobody else has since."""
-    channel = use_case.update_channel(services, caller, channel_id, body.changes(), version(if_match))
-    return answer(channel, 200, etag(channel["version"]))
+    channel = use_case.update_channel(services, caller, channel_id, body.changes(), versions(if_match))
+    return channel_answer(channel)
 
 
 @app.delete("/v1/channels/{channel_id}")
-async def archive_channel(services: Use, caller: Caller, channel_id: ChannelId) -> Response:
-    """Archives the channel: its members can read it, nobody can change it."""
-    use_case.archive_channel(services, caller, channel_id)
+async def archive_channel(
+    services: Use, caller: Caller, channel_id: ChannelId, if_match: IfMatch = None
+) -> Response:
+    """Archives the channel: its members can read it, nobody can change it. With `If-Match` only if nobody has since."""
+    use_case.archive_channel(services, caller, channel_id, versions(if_match))
     return Response(status_code=204)

@@ -13,7 +13,7 @@ from shared.web.app import Use, answer
 from shared.web.channel_schemas import MemberIn
 from shared.web.identity import Caller
 from shared.web.queries import ListMembersQuery
-from shared.web.schemas import ChannelId, UserId
+from shared.web.schemas import ChannelId, MemberId
 
 
 @app.get("/v1/channels/{channel_id}/members")
@@ -26,7 +26,7 @@ async def list_members(
 
 @app.put("/v1/channels/{channel_id}/members/{user_id}")
 async def put_member(
-    services: Use, caller: Caller, channel_id: ChannelId, user_id: UserId, body: MemberIn | None = None
+    services: Use, caller: Caller, channel_id: ChannelId, user_id: MemberId, body: MemberIn | None = None
 ) -> Response:
     """Joins a public channel (`me`), adds somebody, or changes a member's role; 200 where it stands already."""
     role = body.wanted() if body else None
@@ -35,7 +35,7 @@ async def put_member(
 
 
 @app.delete("/v1/channels/{channel_id}/members/{user_id}")
-async def remove_member(services: Use, caller: Caller, channel_id: ChannelId, user_id: UserId) -> Response:
+async def remove_member(services: Use, caller: Caller, channel_id: ChannelId, user_id: MemberId) -> Response:
     """Leaves the channel (`me`), or removes somebody from it; 204 again for who left or was removed before."""
     use_case.remove_member(services, caller, channel_id, _target(user_id, caller))
     return Response(status_code=204)

@@ -155,6 +155,14 @@ class Channels(Protocol):
     def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
         """``(name key, channel id)`` of public, unarchived channels, by name, after such a pair; may lag."""
 
+    def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
+        """Reserves an idempotency key for the creation of a channel, for ever: the hash of the first request under it.
+
+        Args:
+            key_id: a hash of user and key, so that neither stays where the user is erased.
+            request_hash: of the request that is being made.
+        """
+
     def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
         """Makes the channel and its memberships; the head that stands there already, if one does, else None."""
 
@@ -172,10 +180,13 @@ class Channels(Protocol):
         version: a write whose answer was lost is sent again.
         """
 
-    def archive_channel(self, channel_id: str, now: int, by: Membership | None = None) -> bool:
-        """Makes the channel read-only; once, whatever it is asked.
+    def archive_channel(
+        self, channel_id: str, now: int, by: Membership | None = None, *, if_version: int | None = None
+    ) -> bool:
+        """Makes the channel read-only, once; whether it is archived then.
 
-        Whether it is archived then: False where there is none, or ``by`` does not stand any more (see ``Members``).
+        Not where there is none, ``by`` does not stand any more (see ``Members``), or it is neither archived nor of
+        version ``if_version``.
         """
 
 

@@ -55,6 +55,11 @@ def receipt_key(channel_id: str, user_id: str, key: str) -> dict[str, Any]:
     return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.receipt_sk(user_id, key))}
 
 
+def key_use_key(key_id: str) -> dict[str, Any]:
+    """The key of what a channel's creation under an idempotency key was."""
+    return {"pk": s(keys.channel_pk(key_id)), "sk": s(keys.KEY_USE_SK)}
+
+
 def membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
     """The key of a membership."""
     return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.membership_sk(channel_id))}

@@ -35,6 +35,7 @@ class MemoryStore(MemoryMembers, MemoryErasures):
     _receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
     _spent: Counter[tuple[str, int]] = field(default_factory=Counter)
     _gaps: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _key_uses: dict[str, bytes] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # --- the log ---
@@ -196,6 +197,11 @@ class MemoryStore(MemoryMembers, MemoryErasures):
             )
         return [each for each in found if after is None or each > after][:limit]
 
+    def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
+        """See ``Channels``."""
+        with self._lock:
+            return self._key_uses.setdefault(key_id, request_hash)
+
     def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
         """See ``Channels``."""
         with self._lock:
@@ -228,12 +234,15 @@ class MemoryStore(MemoryMembers, MemoryErasures):
             self._heads[channel_id] = changed
             return changed
 
-    def archive_channel(self, channel_id: str, now: int, by: Membership | None = None) -> bool:
+    def archive_channel(
+        self, channel_id: str, now: int, by: Membership | None = None, *, if_version: int | None = None
+    ) -> bool:
         """See ``Channels``."""
         with self._lock:
             head = self._heads.get(channel_id)
             if head is None or not self._stands(by):
                 return False
-            if head.archived_at is None:
-                self._heads[channel_id] = replace(head, archived_at=now, version=head.version + 1)
-            return True
+            if head.archived_at is None and if_version in {None, head.version}:
+                head = replace(head, archived_at=now, version=head.version + 1)
+                self._heads[channel_id] = head
+            return head.archived_at is not None

@@ -57,6 +57,11 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
             they get what any stranger sees.
         ContentionError: an earlier request has made it, and not all of it can be read yet.
     """
+    if key is not None:
+        # Before anything else: a direct channel's id follows from its members, so its head knows of no key.
+        used_for = services.store.reserve_key(keys.derived_channel_id("key", user_id, key), _hash_of(plan))
+        if used_for != _hash_of(plan):
+            raise IdempotencyKeyReusedError
     head, memberships = _planned(user_id, plan, key, services.now())
     standing, full = _standing_or_full(services, head, [each.user_id for each in memberships])
     if standing is None:
@@ -158,9 +163,13 @@ def get_channel(services: Services, user_id: str, channel_id: str) -> dict[str, 
 
 
 def update_channel(
-    services: Services, user_id: str, channel_id: str, changes: dict[str, str | int], if_version: int | None
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    changes: dict[str, str | int],
+    if_versions: frozenset[int] | None,
 ) -> dict[str, Any]:
-    """Changes name, topic or slow mode; ``if_version`` refuses where somebody else changed it since.
+    """Changes name, topic or slow mode; only of one of ``if_versions``, unless that is None.
 
     A write whose answer was lost is sent again by the storage's client and then meets the version that it made itself.
     So a head one version on that shows exactly the values asked for is this change, done: the storage answers it as
@@ -173,8 +182,7 @@ def update_channel(
         ContentionError: the caller's role changed meanwhile.
     """
     head, membership = _able(services, user_id, channel_id, "edit")
-    if if_version not in {None, head.version}:
-        raise VersionMismatchError
+    if_version = _matching(head, if_versions)
     if not changes:
         return channel_json(confirm_one(services, head, membership), membership)
     changed = services.store.update_channel(channel_id, changes, if_version, membership)
@@ -185,21 +193,34 @@ def update_channel(
     return channel_json(confirm_one(services, changed, membership), membership)
 
 
-def archive_channel(services: Services, user_id: str, channel_id: str) -> None:
-    """Makes the channel read-only for ever; archiving it again changes nothing.
+def archive_channel(
+    services: Services, user_id: str, channel_id: str, if_versions: frozenset[int] | None = None
+) -> None:
+    """Makes the channel read-only for ever; archiving it again changes nothing, and is done of whatever version.
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError: the caller may not.
         DirectChannelError: direct channels stay.
+        VersionMismatchError: the channel has none of ``if_versions`` now.
         ContentionError: the caller's role changed meanwhile.
     """
     try:
-        _, membership = _able(services, user_id, channel_id, "archive")
-        if not services.store.archive_channel(channel_id, services.now(), membership):
+        head, membership = _able(services, user_id, channel_id, "archive")
+        if_version = _matching(head, if_versions)
+        if not services.store.archive_channel(channel_id, services.now(), membership, if_version=if_version):
             refuse_if_lost(services, membership, "archive")
-            raise ContentionError(retry_after=1)
+            raise VersionMismatchError if if_version is not None else ContentionError(retry_after=1)
     except ChannelArchivedError:
         return
+
+
+def _matching(head: Head, if_versions: frozenset[int] | None) -> int | None:
+    """The version that the write is to find: the one that was seen, None where any will do."""
+    if if_versions is None:
+        return None
+    if head.version not in if_versions:
+        raise VersionMismatchError
+    return head.version
 
 
 def _able(services: Services, user_id: str, channel_id: str, capability: str) -> tuple[Head, Membership]:

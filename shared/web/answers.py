@@ -129,7 +129,9 @@ class Channel(Answer):
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     archived: bool
     slow_mode: int = Field(description="Seconds between a member's messages; 0 for the default rate.")
-    version: int = Field(description="Counts changes of name, topic, slow mode and archival; see `If-Match`.")
+    version: int = Field(
+        description="Counts changes of name, topic, slow mode and archival. `If-Match` names it in double quotes."
+    )
     member_count: int
     last_seq: int
     last_message: Preview | None

@@ -29,8 +29,8 @@ Use = Annotated[Services, Depends(current_services)]
 IdempotencyKey = Annotated[
     schemas.IdempotencyKey | None,
     Header(
-        description="Repeating a request with its key is answered as the first time: "
-        "a post for 24 hours, making a channel for ever."
+        description="1 to 255 visible ASCII characters, no comma. Repeating a request with its key is answered as the "
+        "first time: a post for 24 hours, making a channel for ever; another request with it is refused."
     ),
 ]
 
@@ -76,9 +76,6 @@ def warm_up(*, uses_redis: bool) -> None:
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
     """JSON, compressed as the client accepts it; bytes are JSON already.
 
-    Not under a strong ``ETag``, which would have to differ from coding to coding.
+    So an ``ETag`` among the headers is a weak one: a strong one would have to differ from coding to coding.
     """
-    body = value if isinstance(value, bytes) else dumps(value)
-    if headers and headers.get("ETag", "W/").startswith('"'):
-        return Response(body, status, headers, "application/json")
-    return Compressible(body, status, headers)
+    return Compressible(value if isinstance(value, bytes) else dumps(value), status, headers)

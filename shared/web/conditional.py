@@ -1,40 +1,74 @@
-"""Conditional requests: ``If-None-Match`` on pages, ``If-Match`` on changes."""
+"""Conditional requests (RFC 9110, 13): entity tags, made, read and compared here alone.
+
+A channel's answer differs by caller and with each message, so its tag is weak, and good for ``If-None-Match``. What
+``If-Match`` names, compared strongly, is the version of its settings: the field ``version`` between quotes.
+"""
 
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from typing import Annotated, Final
 
 from fastapi import Header
+from pydantic import AfterValidator, Field
+
+ANY: Final = "*"
+_TAG: Final = r'(?:W/)?"[^"\x00-\x20\x7f]*"'
+_LIST: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+_TAGS: Final = re.compile(_TAG)
+_VERSION: Final = re.compile(r'"([1-9]\d{0,11})"', re.ASCII)
+
+
+def _well_formed(header: str) -> str:
+    if header.strip() != ANY and not _LIST.fullmatch(header):
+        msg = f'neither `{ANY}` nor entity tags in double quotes, such as `"3"`'
+        raise ValueError(msg)
+    return header
+
 
 IfNoneMatch = Annotated[
-    str | None, Header(description="The `ETag` of the caller's copy: 304 if still right.")
+    str | None,
+    Header(
+        description="The `ETag` of the caller's copy, a list of them, or `*`: 304 if one is still right. "
+        "What is malformed is passed over."
+    ),
 ]
 IfMatch = Annotated[
-    str | None, Header(description='The `ETag` of the version that the change was made for, such as `"3"`.')
+    Annotated[
+        str,
+        AfterValidator(_well_formed),
+        Field(json_schema_extra={"pattern": rf"^(\*|{_TAG}([ \t]*,[ \t]*{_TAG})*)$"}),
+    ]
+    | None,
+    Header(
+        description='The `version` that the change is made for, in double quotes, such as `"3"`; a list of them, '
+        "or `*` for any. Compared strongly: the `ETag` of a channel is weak and matches none."
+    ),
 ]
-NEVER: Final = -1
-"""A version that no channel has."""
-_TAG = re.compile(r'(?:W/)?("[^"]*")')
-_VERSION = re.compile(r'"(\d{1,12})"\Z')
 
 
 def etags(if_none_match: str | None) -> frozenset[str]:
-    """The tags of an ``If-None-Match``, all in their weak form, as its comparison is weak; ``*`` as it is."""
+    """The tags of an ``If-None-Match``, all in their weak form, as its comparison is weak; ``*`` as it is.
+
+    None of a malformed one: what it costs is the answer once more.
+    """
     if if_none_match is None:
         return frozenset()
-    found = {f"W/{tag}" for tag in _TAG.findall(if_none_match)}
-    return frozenset(found | {"*"} if if_none_match.strip() == "*" else found)
+    if if_none_match.strip() == ANY:
+        return frozenset({ANY})
+    found = _TAGS.findall(if_none_match) if _LIST.fullmatch(if_none_match) else ()
+    return frozenset(tag if tag.startswith("W/") else f"W/{tag}" for tag in found)
 
 
-def version(if_match: str | None) -> int | None:
-    """The version that an ``If-Match`` asks for: None for any, ``NEVER`` for what cannot be one of ours."""
-    if if_match is None or if_match.strip() == "*":
+def versions(if_match: str | None) -> frozenset[int] | None:
+    """The versions that an ``If-Match`` asks for, of which the channel must have one: None for any."""
+    if if_match is None or if_match.strip() == ANY:
         return None
-    match = _VERSION.match(if_match.strip())
-    return int(match[1]) if match else NEVER
+    found = (_VERSION.fullmatch(tag) for tag in _TAGS.findall(if_match))
+    return frozenset(int(match[1]) for match in found if match)
 
 
-def etag(channel_version: int) -> dict[str, str]:
-    """The header that names a channel's version."""
-    return {"ETag": f'"{channel_version}"'}
+def weak_etag(body: bytes) -> str:
+    """The tag of an answer that has no better name than what it says; weak, as it goes out in several codings."""
+    return f'W/"{blake2b(body, digest_size=12).hexdigest()}"'

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 UNKNOWN: Final = "Extra inputs are not permitted"
 REPEATED: Final = "Given more than once"
+UNJUDGED: Final = "This route has no precondition of that name"
+PRECONDITIONS: Final = ("if-match", "if-none-match")
+"""Which a change that does not look at them must not pass over: it would be made all the same."""
 Endpoint = Callable[..., Awaitable[Response]]
 Answering = Callable[[Request], Awaitable[Response]]
 Needed = tuple[str, Callable[..., Any], bool]
@@ -59,6 +62,7 @@ class DirectRoute(APIRoute):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - FastAPI's
         super().__init__(*arguments, **options)
+        self._taken = frozenset(self.methods or ())
         self.app = _app(self._answering())
         if not self.dependant.query_params:
             self.app = _without_query(self.app)
@@ -69,7 +73,7 @@ class DirectRoute(APIRoute):
         if route_path(event) != self.path:
             return Match.NONE, {}
         found = {"endpoint": self.endpoint, "path_params": parameters_of(event), "route": self}
-        return (Match.FULL if scope["method"] in self.methods else Match.PARTIAL), found
+        return (Match.FULL if scope["method"] in self._taken else Match.PARTIAL), found
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request whose path is this route's.
@@ -77,7 +81,7 @@ class DirectRoute(APIRoute):
         Raises:
             MethodNotAllowedError: its method is none of this path's in this function.
         """
-        if scope["method"] not in self.methods:
+        if scope["method"] not in self._taken:
             here = [route for route in scope["app"].routes if route.path == self.path]
             allowed = sorted(method for route in here for method in route.methods)
             raise MethodNotAllowedError(headers={"Allow": ", ".join(allowed)})
@@ -91,7 +95,9 @@ class DirectRoute(APIRoute):
         given = [
             _given(each, hint) for each, hint in parameters if not _mark(hint, Depends) and each.name != body
         ]
-        return _answering(self.endpoint, needed, given, self.body_field)
+        is_reading = self._taken <= {"GET", "HEAD"}
+        refused = [each for each in PRECONDITIONS if not is_reading and each not in _names(given)]
+        return _answering(self.endpoint, needed, given, self.body_field, refused)
 
 
 def _app(answering: Answering) -> ASGIApp:
@@ -116,13 +122,18 @@ def _without_query(app: ASGIApp) -> ASGIApp:
 
 
 def _answering(
-    endpoint: Endpoint, needed: list[Needed], given: list[Given], body: ModelField | None
+    endpoint: Endpoint,
+    needed: list[Needed],
+    given: list[Given],
+    body: ModelField | None,
+    refused: list[str],
 ) -> Answering:
     async def handle(request: Request) -> Response:
         # What is no JSON is refused before anything else is looked at.
         sent = await read(request) if body else None
         values = await _resolved(needed, request)
         errors = _take(given, request, values)
+        errors += [_unjudged(name) for name in refused if name in request.headers]
         if body:
             values[body.name], found = validated(sent, body)
             errors += found
@@ -175,6 +186,14 @@ def _given(parameter: Parameter, hint: Any) -> Given:  # noqa: ANN401 - a type
         header = name.replace("_", "-")
         return Given(name, lambda request: request.headers.get(header), validate, ("header", header), default)
     return Given(name, lambda request: request.path_params[name], validate, ("path", name), default)
+
+
+def _names(given: list[Given]) -> set[str]:
+    return {each.location[-1] for each in given}
+
+
+def _unjudged(header: str) -> dict[str, Any]:
+    return {"type": "unjudged", "loc": ("header", header), "msg": UNJUDGED}
 
 
 def _query(request: Request) -> dict[str, str]:

@@ -13,7 +13,7 @@ HIDDEN: Final = errors.ChannelNotFoundError
 MEMBERS_ONLY: Final = (HIDDEN, errors.NotAMemberError)
 REFUSED: Final = (*MEMBERS_ONLY, errors.ForbiddenError, errors.DirectChannelError)
 STATE: Final = (errors.ChannelArchivedError, errors.ConflictError, errors.LastOwnerError)
-VERSION: Final = {"ETag": header("The channel's version, for `If-Match`.")}
+ETAG: Final = {"ETag": header("Names what the answer says, in any coding, for `If-None-Match`; weak.")}
 RATE: Final = {
     "RateLimit-Limit": header("Messages at once; a larger batch is 422 `batch_too_large`.", "integer"),
     "RateLimit-Remaining": header("Messages that may still be posted at once.", "integer"),
@@ -28,6 +28,8 @@ CACHE: Final = {
     "X-Cache": header("Which tier served it: memory, redis, caught_up, miss, stale, none."),
     "Warning": header("`110` where the storage did not answer and this was right a short time ago."),
 }
+
+PLACE: Final = {"Location": header("Where the channel is.")}
 
 LIST_CHANNELS: Final[Docs] = {
     "response_model": answers.ChannelPage,
@@ -94,8 +96,19 @@ CREATE_CHANNEL: Final[Docs] = {
     "response_model": answers.Channel,
     "status_code": 201,
     "responses": {
-        200: {"model": answers.Channel, "description": "The pair's direct channel, found again."},
-        201: {"headers": {**VERSION, "Location": header("Where the channel is.")}},
+        200: {
+            "model": answers.Channel,
+            "description": "The pair's direct channel, found again.",
+            "headers": {**PLACE, **ETAG, **WIRE},
+        },
+        201: {
+            "headers": {
+                **PLACE,
+                "Idempotency-Replayed": header("`true` where an earlier request made it."),
+                **ETAG,
+                **WIRE,
+            }
+        },
         # Hidden: one that was made under this key, by who has left it since.
         **problems(
             *WRITING,
@@ -109,20 +122,24 @@ CREATE_CHANNEL: Final[Docs] = {
 }
 GET_CHANNEL: Final[Docs] = {
     "response_model": answers.Channel,
-    "responses": {200: {"headers": VERSION}, **problems(HIDDEN)},
+    "responses": {
+        200: {"headers": {**ETAG, **WIRE}},
+        304: {"description": "The caller's copy is still right.", "headers": VARY},
+        **problems(HIDDEN),
+    },
     "tags": ["channels"],
 }
 UPDATE_CHANNEL: Final[Docs] = {
     "response_model": answers.Channel,
     "responses": {
-        200: {"headers": VERSION},
+        200: {"headers": {**ETAG, **WIRE}},
         **problems(*WRITING, *REFUSED, errors.ChannelArchivedError, errors.VersionMismatchError),
     },
     "tags": ["channels"],
 }
 ARCHIVE_CHANNEL: Final[Docs] = {
     "status_code": 204,
-    "responses": problems(*REFUSED, errors.ContentionError),
+    "responses": problems(*REFUSED, errors.ContentionError, errors.VersionMismatchError),
     "tags": ["channels"],
 }
 LIST_MEMBERS: Final[Docs] = {

@@ -13,6 +13,7 @@ from shared.errors import (
     StoreThrottledError,
     StoreUnavailableError,
     UnauthenticatedError,
+    UnsupportedMediaTypeError,
     ValidationFailedError,
 )
 from shared.web.problems import MEDIA_TYPE
@@ -27,7 +28,8 @@ COMMON: Final = (
     StoreUnavailableError,
     StoreThrottledError,
 )
-WRITING: Final = (ContentionError,)
+WRITING: Final = (ContentionError, UnsupportedMediaTypeError)
+"""What every route that takes a body may answer besides."""
 
 
 def problems(*errors: type[BudgieError]) -> Responses:

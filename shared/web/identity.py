@@ -22,7 +22,7 @@ def claims_of(event: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever invoked 
 def user_of(event: Any) -> str | None:  # noqa: ANN401 - whatever invoked the function
     """The user's id, the ``sub`` claim; None where there is none that could be one."""
     subject = claims_of(event).get("sub")
-    return subject if isinstance(subject, str) and keys.is_user_id(subject) and subject != keys.ME else None
+    return subject if isinstance(subject, str) and keys.may_call(subject) else None
 
 
 def user_hash(user_id: str | None) -> str | None:

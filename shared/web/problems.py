@@ -14,6 +14,7 @@ from shared.errors import (
     MethodNotAllowedError,
     MisconfiguredError,
     RouteNotFoundError,
+    UnauthenticatedError,
     ValidationFailedError,
 )
 from shared.messages import dumps
@@ -32,6 +33,8 @@ _FORMS: Final = frozenset({"message", "batch"})
 def problem(error: BudgieError, request_id: str) -> Response:
     """The answer that tells of an error."""
     headers = dict(error.headers)
+    if isinstance(error, UnauthenticatedError):
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2
     if error.retry_after is not None:
         headers["Retry-After"] = str(ceil(error.retry_after))
     document: dict[str, Any] = {

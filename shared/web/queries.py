@@ -43,13 +43,14 @@ Flag = Annotated[
     _written("true|false|1|0", "true, false, 1 or 0"),
     WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}]}),
 ]
-Limit = Annotated[int, Field(ge=1, le=100), WHOLE]
+Limit = Annotated[int, Field(ge=1, le=100, description="How many at most."), WHOLE]
 Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ), WHOLE]
 Reached = Annotated[int, Field(ge=0, le=keys.MAX_SEQ), WHOLE]
 MAX_CURSOR: Final = 1_024
 """Characters. The longest that is given out has 727: a name and an id, whose quotation marks are escaped."""
 MINE_ONLY: Final = "Not with `scope=public`."
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR)]
+FOLLOWING: Final = "The `next_cursor` of the page before, for the one after it; absent for the first."
 
 
 class Parameters(BaseModel):
@@ -66,7 +67,7 @@ class ListChannelsQuery(Parameters):
         default="mine", description="`public` lists channels that the caller may join, by name."
     )
     limit: Limit = 50
-    cursor: Cursor | None = None
+    cursor: Cursor | None = Field(default=None, description=FOLLOWING)
     unread_only: Flag = Field(default=False, description=f"Only channels with unread messages. {MINE_ONLY}")
     kind: Kind | None = Field(default=None, description=f"Only channels of this kind. {MINE_ONLY}")
 
@@ -88,17 +89,26 @@ class ListMembersQuery(Parameters):
     """Of the list of members."""
 
     limit: Limit = 50
-    cursor: Cursor | None = None
+    cursor: Cursor | None = Field(default=None, description=FOLLOWING)
 
 
 class FetchMessagesQuery(Parameters):
     """Of a page of messages: at most one of ``before``, ``after``, ``around`` and ``anchor``."""
 
     limit: Limit = 50
-    before: Position | None = None
-    after: Reached | None = None
-    around: Position | None = None
-    anchor: Literal["first_unread", "latest", "oldest"] | None = None
+    before: Position | None = Field(
+        default=None, description="The page that ends just before this position: going back."
+    )
+    after: Reached | None = Field(
+        default=None,
+        description="The page that begins just after this position, such as a page's `last_seq`: polling.",
+    )
+    around: Position | None = Field(default=None, description="The page with this position in its middle.")
+    anchor: Literal["first_unread", "latest", "oldest"] | None = Field(
+        default=None,
+        description="A place by name: what the caller has not read, the end, or the beginning. "
+        "At most one of `before`, `after`, `around` and `anchor`; without any, `latest`.",
+    )
 
     @model_validator(mode="after")
     def _one_place(self) -> FetchMessagesQuery:

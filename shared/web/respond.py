@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Response
 
-from shared.messages import Draft
+from shared.messages import Draft, dumps
 from shared.meter import meter
 from shared.model import Kind
 from shared.web.app import answer
-from shared.web.conditional import etag
+from shared.web.conditional import ANY, weak_etag
 from shared.web.encoding import VARY, encoded
 from shared.web.schemas import BatchIn, MessageIn
 
@@ -44,12 +44,26 @@ def created(base: str, channel_id: str, body: MessageIn | BatchIn, posted: Poste
 
 def created_channel(base: str, made: Created) -> Response:
     """201 with the channel, also for a replay; 200 for a pair's direct channel that was there before."""
-    headers = {"Location": f"{base}/v1/channels/{made.channel['id']}"} | etag(made.channel["version"])
+    headers = {"Location": f"{base}/v1/channels/{made.channel['id']}"}
     if not made.found:
-        return answer(made.channel, 201, headers)
+        return channel_answer(made.channel, 201, headers)
     if made.channel["kind"] == Kind.DIRECT:
-        return answer(made.channel, 200, headers)
-    return answer(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
+        return channel_answer(made.channel, 200, headers)
+    return channel_answer(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
+
+
+def channel_answer(
+    channel: dict[str, Any],
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    known_etags: frozenset[str] = frozenset(),
+) -> Response:
+    """A channel as the caller sees it, or 304 for who has it so already."""
+    body = dumps(channel)
+    tag = {"ETag": weak_etag(body)}
+    if known_etags & {tag["ETag"], ANY}:
+        return Response(None, 304, tag | VARY)
+    return answer(body, status, (headers or {}) | tag)
 
 
 def page_answer(page: Page) -> Response:

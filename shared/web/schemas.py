@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final
 
+from fastapi import Path
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -123,12 +124,17 @@ Metadata = Annotated[
         }
     ),
 ]
-ClientMessageId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
-ChannelId = Annotated[str, AfterValidator(_channel_id)]
+ClientPostId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
+ChannelId = Annotated[str, AfterValidator(_channel_id), Path(description="The channel's `id`.")]
+PostId = Annotated[str, Path(description="The message's `id`.")]
 UserId = Annotated[
     str, StringConstraints(min_length=1, max_length=keys.MAX_USER_ID_BYTES), AfterValidator(_user_id)
 ]
-IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+MemberId = Annotated[
+    UserId, Path(description="The member's user id, percent-encoded once; `me` is the caller.")
+]
+# Without a comma, by which API Gateway joins a header that was sent twice.
+IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x2b\x2d-\x7e]{1,255}$")]
 
 
 class Request(BaseModel):
@@ -153,7 +159,7 @@ class MessageIn(Request):
         json_schema_extra={"examples": [{"text": "Hello, Ada!", "client_message_id": "01J9ZK3"}]}
     )
     text: Text
-    client_message_id: ClientMessageId | None = Field(
+    client_message_id: ClientPostId | None = Field(
         default=None, description="Comes back in the message, for the client to know its own by."
     )
     metadata: Metadata | None = None
@@ -166,6 +172,9 @@ class MessageIn(Request):
 class BatchIn(Request):
     """Messages to post at adjacent positions, all or none."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"messages": [{"text": "Hello, Ada!"}, {"text": "How are you?"}]}]}
+    )
     messages: list[MessageIn] = Field(min_length=1, max_length=MAX_BATCH)
 
 
@@ -181,6 +190,6 @@ PostIn = Annotated[
 class ReadIn(Request):
     """How far the caller has read."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"last_read_seq": 42}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"last_read_seq": 1}]})
     last_read_seq: Annotated[int, Field(ge=0, le=keys.MAX_SEQ), BeforeValidator(without_fraction)]
     force: bool = Field(default=False, description="Moves the position back too, to mark messages as unread.")

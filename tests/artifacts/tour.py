@@ -79,6 +79,7 @@ class Tour:
     def health(self) -> None:
         """What answers without a token."""
         assert self.call(200, "GET", "/v1/healthz", user=None).json == {"status": "ok"}
+        assert self.call(200, "HEAD", "/v1/healthz", user=None).body == ""
         deep = self.call(200, "GET", "/v1/healthz", user=None, query={"deep": "1"}).json
         assert deep["status"] == "ok"
         assert deep["checks"]["dynamodb"]["status"] == "ok"
@@ -98,7 +99,7 @@ class Tour:
         """Its topic, once for each version."""
         seen = self.call(200, "GET", f"/v1/channels/{channel}")
         assert seen.json["name"] == "lobby"
-        change = {"body": {"topic": "Welcome"}, "headers": {"If-Match": seen.headers["etag"]}}
+        change = {"body": {"topic": "Welcome"}, "headers": {"If-Match": f'"{seen.json["version"]}"'}}
         changed = self.call(200, "PATCH", f"/v1/channels/{channel}", **change)
         assert changed.json["topic"] == "Welcome"
         assert self.call(412, "PATCH", f"/v1/channels/{channel}", **change).code == "version_mismatch"

@@ -151,6 +151,28 @@ def test_a_channel_is_archived_once(store: Store) -> None:
     assert store.head(unknown) is None
 
 
+def test_a_channel_is_archived_of_one_version(store: Store) -> None:
+    """Whether it is archived: not of another version, and of any once it was, as a lost answer is asked for again."""
+    channel = open_channel(store, user())
+    assert not store.archive_channel(channel, NOW, if_version=2)
+    assert head_of(store, channel).archived_at is None
+    assert store.archive_channel(channel, NOW, if_version=1)
+    assert store.archive_channel(channel, NOW + 1, if_version=1)
+    assert store.archive_channel(channel, NOW + 1)
+    assert (head_of(store, channel).archived_at, head_of(store, channel).version) == (NOW, 2)
+    assert not store.archive_channel(keys.new_channel_id(), NOW)
+
+
+def test_a_key_is_reserved_for_its_first_request(store: Store) -> None:
+    """Whoever comes later is told what that was, and it stays so."""
+    key, other = keys.derived_channel_id("key", user(), "1"), keys.derived_channel_id("key", user(), "1")
+    assert store.reserve_key(key, b"first") == b"first"
+    assert store.reserve_key(key, b"second") == b"first"
+    assert store.reserve_key(key, b"first") == b"first"
+    assert store.reserve_key(other, b"second") == b"second"
+    assert store.head(key) is None
+
+
 def test_public_channels_are_listed_by_name(store: Store) -> None:
     """Without regard to case, page by page, without repeats or gaps, also where names begin alike."""
     token = secrets.token_hex(5)

@@ -349,7 +349,21 @@ def test_a_query_that_is_no_text_is_422(chat: Chat, route: Route, raw: str) -> N
 
 # --- headers and paths ---
 
-BAD_KEYS = ["", " ", "a b", "é", "x" * 256, "a\x00", "a\x7f", "\t", *INVISIBLE, *UNFIT]
+BAD_KEYS = [
+    "",
+    " ",
+    "key,key",
+    "key, key",
+    ",",
+    "a b",
+    "é",
+    "x" * 256,
+    "a\x00",
+    "a\x7f",
+    "\t",
+    *INVISIBLE,
+    *UNFIT,
+]
 
 
 @pytest.mark.parametrize("name", ["post_message", "create_channel"])

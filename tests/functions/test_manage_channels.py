@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.functions.chat import texts
+from tests.functions.refusals import ROUTES, Route, state
 
 if TYPE_CHECKING:
+    from shared.store.memory import MemoryStore
     from tests.api import Answer
     from tests.functions.chat import Chat
+
+CHANGING = ["PATCH", "DELETE"]
 
 
 def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Answer:
@@ -35,7 +39,7 @@ def test_who_makes_a_channel_owns_it(chat: Chat, kind: str) -> None:
     channel = answer.json
     assert answer.status == 201
     assert answer.headers["location"] == f"/v1/channels/{channel['id']}"
-    assert answer.headers["etag"] == '"1"'
+    assert answer.headers["etag"].startswith('W/"')
     assert (channel["kind"], channel["name"], channel["topic"]) == (kind, "lobby", "Say hello")
     assert (channel["slow_mode"], channel["version"], channel["member_count"]) == (5, 1, 2)
     assert (channel["creator"], channel["role"]) == ("ada", "owner")
@@ -97,21 +101,43 @@ def test_a_repeated_creation_shows_the_channel_as_it_is_now(chat: Chat) -> None:
     assert chat.api("POST", "/v1/channels", body=pair).json == chat.seen(direct)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"kind": "public", "name": "other"},
-        {"kind": "private", "name": "lobby"},
-        {"kind": "public", "name": "lobby", "members": ["grace"]},
-        {"kind": "public", "name": "lobby", "slow_mode": 1},
-    ],
-)
-def test_another_channel_under_the_same_key_is_refused(chat: Chat, body: dict[str, Any]) -> None:
-    """A key stands for one channel."""
-    create(chat, key="key-1", kind="public", name="lobby")
-    answer = create(chat, key="key-1", **body)
-    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+BODIES: list[dict[str, Any]] = [
+    {"kind": "public", "name": "lobby"},
+    {"kind": "public", "name": "other"},
+    {"kind": "private", "name": "lobby"},
+    {"kind": "public", "name": "lobby", "members": ["grace"]},
+    {"kind": "public", "name": "lobby", "slow_mode": 1},
+    {"kind": "public", "name": "lobby", "topic": "a"},
+    {"kind": "direct", "members": ["grace"]},
+    {"kind": "direct", "members": ["linus"]},
+]
+
+
+@pytest.mark.parametrize("first", BODIES, ids=str)
+def test_another_channel_under_the_same_key_is_refused(chat: Chat, first: dict[str, Any]) -> None:
+    """A key stands for one channel, direct ones too."""
+    made = create(chat, key="key-1", **first).json
+    for body in BODIES:
+        answer = create(chat, key="key-1", **body)
+        if body == first:
+            assert (answer.status in {200, 201}, answer.json["id"]) == (True, made["id"])
+        else:
+            assert (answer.status, answer.code) == (422, "idempotency_key_reused")
     assert len(chat.listing()["channels"]) == 1
+
+
+def test_a_pair_is_found_under_any_key(chat: Chat) -> None:
+    """200 with the one direct channel, under another key, without one, and for the other user."""
+    made = create(chat, key="key-1", kind="direct", members=["grace"])
+    again = [
+        create(chat, key="key-1", kind="direct", members=["grace"]),
+        create(chat, key="key-2", kind="direct", members=["grace", "grace"]),
+        create(chat, kind="direct", members=["grace"]),
+        create(chat, "grace", key="key-1", kind="direct", members=["ada"]),
+    ]
+    assert made.status == 201
+    assert {(each.status, each.json["id"]) for each in again} == {(200, made.json["id"])}
+    assert create(chat, key="key-2", kind="public", name="lobby").code == "idempotency_key_reused"
 
 
 def test_a_key_is_its_users(chat: Chat) -> None:
@@ -176,7 +202,7 @@ def test_a_change_moves_the_version(chat: Chat) -> None:
     channel = chat.create(topic="old", slow_mode=3)
     answer = change(chat, channel["id"], topic="new")
     assert answer.status == 200
-    assert answer.headers["etag"] == '"2"'
+    assert answer.headers["etag"] == chat.api("GET", f"/v1/channels/{channel['id']}").headers["etag"]
     assert answer.json == channel | {"topic": "new", "version": 2} == chat.seen(channel["id"])
     assert change(chat, channel["id"], name="hall", slow_mode=0).json["slow_mode"] == 0
 
@@ -204,11 +230,110 @@ def test_a_change_of_another_version_is_refused(chat: Chat) -> None:
     assert change(chat, channel, if_match="*", topic="third").status == 200
 
 
-@pytest.mark.parametrize("tag", ["1", 'W/"1"', '"01x"', '"-1"', '"9999999999999"', "x", '""', "é"])
-def test_a_tag_that_is_no_version_never_matches(chat: Chat, tag: str) -> None:
+STRANGE_TAGS = ['W/"1"', '"01"', '"01x"', '"-1"', '"+1"', '"9999999999999"', '"x"', '""']
+
+
+def conditional(chat: Chat, method: str, channel: str, if_match: str) -> Answer:
+    """The answer to a change, or to archiving, under such an `If-Match`."""
+    body = {"topic": "new"} if method == "PATCH" else None
+    return chat.api(method, f"/v1/channels/{channel}", body=body, headers={"if-match": if_match})
+
+
+@pytest.mark.parametrize("method", CHANGING)
+@pytest.mark.parametrize("tag", STRANGE_TAGS)
+def test_a_tag_that_is_no_version_never_matches(chat: Chat, method: str, tag: str) -> None:
     """`If-Match` compares strongly: what is not our tag is another version's."""
-    answer = change(chat, chat.channel(), if_match=tag, topic="new")
+    channel = chat.create()
+    answer = conditional(chat, method, channel["id"], tag)
     assert (answer.status, answer.code) == (412, "version_mismatch")
+    assert chat.seen(channel["id"]) == channel
+
+
+@pytest.mark.parametrize("method", CHANGING)
+@pytest.mark.parametrize(
+    "form", ["{}", '"7", {}', '{},"7"', ' , W/"1" ,\t{} ,', '"a,b", "x", {}', "*", " * "]
+)
+def test_any_version_of_the_list_may_match(chat: Chat, method: str, form: str) -> None:
+    """`If-Match` names one version, several, or any."""
+    answer = conditional(chat, method, chat.channel(), form.format('"1"'))
+    assert answer.status in {200, 204}, answer.body
+
+
+@pytest.mark.parametrize("method", CHANGING)
+@pytest.mark.parametrize(
+    "header",
+    ["", "1", "x", "é", '"1', "'1'", '"1" "2"', '"1"; "2"', '*, "1"', 'w/"1"', '"1 "', ",", "W/", "**"],
+)
+def test_a_malformed_if_match_is_422(chat: Chat, method: str, header: str) -> None:
+    """Who forgets the quotes is told so, not that somebody else was quicker."""
+    channel = chat.create()
+    answer = conditional(chat, method, channel["id"], header)
+    assert (answer.status, [error["field"] for error in answer.json["errors"]]) == (422, ["header.if-match"])
+    assert chat.seen(channel["id"]) == channel
+
+
+@pytest.mark.parametrize("method", CHANGING)
+def test_a_precondition_comes_after_the_right_to_change(chat: Chat, method: str) -> None:
+    """Who may not is told that, whatever version they name (RFC 9110, 13.2.1)."""
+    channel, hidden = chat.channel("grace"), chat.channel(kind="private")
+    for place, status in ((channel, 403), (hidden, 404)):
+        answer = chat.api(
+            method, f"/v1/channels/{place}", user="grace", body={"topic": "a"}, headers={"if-match": '"9"'}
+        )
+        assert answer.status == status
+
+
+def test_archiving_asks_for_the_version(chat: Chat) -> None:
+    """412 where somebody changed the channel since; and once it is archived, it is so for whoever repeats it."""
+    channel = chat.channel()
+    change(chat, channel, topic="new")
+    assert conditional(chat, "DELETE", channel, '"1"').status == 412
+    assert chat.seen(channel)["archived"] is False
+    for _ in range(2):
+        assert conditional(chat, "DELETE", channel, '"2"').status == 204
+    assert (chat.seen(channel)["archived"], chat.seen(channel)["version"]) == (True, 3)
+
+
+def test_a_channels_tag_is_weak_and_names_what_the_caller_sees(chat: Chat) -> None:
+    """Another for each caller and after each post, as the bodies differ; the same is a 304."""
+    channel = chat.channel("grace")
+    tags = set()
+    for user in ("ada", "grace", "ada"):
+        answer = chat.api("GET", f"/v1/channels/{channel}", user=user)
+        tag = answer.headers["etag"]
+        assert tag.startswith('W/"')
+        assert tag not in tags
+        tags.add(tag)
+        for known in (tag, tag.removeprefix("W/"), f'"x", {tag}', "*"):
+            again = chat.api("GET", f"/v1/channels/{channel}", user=user, headers={"if-none-match": known})
+            assert (again.status, again.body, again.headers["etag"]) == (304, "", tag)
+        chat.post(channel)
+    for other in [*tags, "x", '"1"', 'W/"1"']:
+        assert chat.api("GET", f"/v1/channels/{channel}", headers={"if-none-match": other}).status == 200
+
+
+def test_no_tag_of_a_channel_is_a_version(chat: Chat) -> None:
+    """`If-Match` with the weak tag of a channel is 412: what it takes is the field `version`."""
+    channel = chat.create()
+    tag = chat.api("GET", f"/v1/channels/{channel['id']}").headers["etag"]
+    for known in (tag, tag.removeprefix("W/")):
+        assert conditional(chat, "PATCH", channel["id"], known).status == 412
+    assert conditional(chat, "PATCH", channel["id"], f'"{channel["version"]}"').status == 200
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.method != "GET"], ids=str)
+@pytest.mark.parametrize("header", ["if-match", "if-none-match"])
+def test_a_precondition_that_a_change_does_not_judge_is_422(
+    chat: Chat, store: MemoryStore, route: Route, header: str
+) -> None:
+    """It is never passed over: the change would be made against the caller's word."""
+    channel = chat.channel("grace")
+    if header == "if-match" and route.name in {"update_channel", "archive_channel"}:
+        return
+    before = state(store)
+    answer = chat.api(route.method, route.path(channel), body=route.body, headers={header: "*"})
+    assert (answer.status, [error["field"] for error in answer.json["errors"]]) == (422, [f"header.{header}"])
+    assert state(store) == before
 
 
 def test_posting_does_not_move_the_version(chat: Chat) -> None:

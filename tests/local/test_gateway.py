@@ -99,6 +99,13 @@ def test_other_callers_are_unauthorized(
     assert answer.headers["access-control-allow-origin"] == "https://app.example"
 
 
+def test_a_doubled_token_opens_nothing(client: httpx.Client) -> None:
+    """Two `Authorization` headers are joined by a comma, as every doubled header is; neither of them counts."""
+    token = f"Bearer {KEYS.issue('ada')}"
+    answer = client.get("/closed", headers=[("Authorization", token), ("Authorization", token)])
+    assert answer.status_code == 401
+
+
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/"), ("GET", "/closed/"), ("POST", "/closed"), ("HEAD", "/closed")]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -11,6 +11,11 @@ from openapi_spec_validator import validate
 
 from local import openapi, template
 from shared.errors import BudgieError, every_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.api import Api
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.DOCUMENT.read_text(encoding="utf-8"))
 OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
@@ -43,6 +48,46 @@ def test_examples_follow_their_schemas() -> None:
     }
     for name, example in shown:
         _validator(name).validate(example)
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_every_parameter_is_described(path: str, method: str) -> None:
+    """Each says what it is good for, in path, query and header."""
+    named = DOCUMENT["paths"][path][method].get("parameters", [])
+    assert [each["name"] for each in named if not each.get("description")] == []
+
+
+TAKING = [(path, method) for path, method in OPERATIONS if "requestBody" in DOCUMENT["paths"][path][method]]
+
+
+@pytest.mark.parametrize(("path", "method"), TAKING)
+def test_every_example_of_a_body_is_taken(api: Api, path: str, method: str) -> None:
+    """Who sends what the document shows is not refused, in a channel with a message."""
+    schema = DOCUMENT["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+    shown = list(_examples(schema))
+    assert shown
+    made = api("POST", "/v1/channels", body={"kind": "public", "name": "lobby", "members": ["grace"]}).json
+    assert api("POST", f"/v1/channels/{made['id']}/messages", body={"text": "Hello"}).status == 201
+    for example in shown:
+        answer = api(method.upper(), path.format(channel_id=made["id"], user_id="grace"), body=example)
+        assert answer.status in {200, 201}, answer.body
+
+
+def _examples(schema: dict[str, Any]) -> Iterator[Any]:
+    yield from schema.get("examples", [])
+    if "$ref" in schema:
+        yield from _examples(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    for each in [*schema.get("anyOf", []), *schema.get("oneOf", [])]:
+        yield from _examples(each)
+
+
+@pytest.mark.parametrize(
+    ("path", "method"), [each for each in OPERATIONS if each[0] not in openapi.OPEN_ROUTES]
+)
+def test_a_401_says_how_to_authenticate(path: str, method: str) -> None:
+    """By the header that RFC 9110 asks for; and the scheme says where a token comes from."""
+    assert "WWW-Authenticate" in DOCUMENT["paths"][path][method]["responses"]["401"]["headers"]
+    assert "make token USER=" in DOCUMENT["components"]["securitySchemes"]["jwt"]["description"]
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)

@@ -1,12 +1,14 @@
 """Tokens: what is issued, what is accepted, what is refused."""
 
+from __future__ import annotations
+
 import base64
 import json
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
@@ -15,6 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.tokens import AUDIENCE, ISSUER, KEY_FILE, KeyPair, TokenRefusedError, Verifier, main
+
+if TYPE_CHECKING:
+    from tests.api import Api
 
 KEYS = KeyPair.create()
 OTHER_KEYS = KeyPair.create()
@@ -201,6 +206,38 @@ def test_command_line_prints_a_token(tmp_path: Path, capsys: pytest.CaptureFixtu
     keys = KeyPair.load_or_create(tmp_path)
     claims = Verifier(keys.public_key, ISSUER, AUDIENCE).claims(capsys.readouterr().out.strip())
     assert claims["sub"] == "ada lovelace"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "me",
+        "",
+        ".",
+        "..",
+        "a/b",
+        "a?b",
+        "a#b",
+        "a%b",
+        "a\\b",
+        "a\nb",
+        "x" * 129,
+        "é" * 65,
+        "\udcff",
+        "#erased",
+    ],
+    ids=ascii,
+)
+def test_command_line_refuses_whom_the_api_refuses(
+    api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A sentence instead of a token that would be a 401, and no key is made for it."""
+    assert api("GET", "/v1/channels", user=name).status == 401
+    with pytest.raises(SystemExit):
+        main([name, "--state", str(tmp_path)])
+    printed = capsys.readouterr()
+    assert "USER must" in printed.err
+    assert (printed.out, list(tmp_path.iterdir())) == ("", [])
 
 
 def test_published_keys_verify_tokens() -> None:

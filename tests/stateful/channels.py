@@ -26,7 +26,7 @@ CHANGES = st.fixed_dictionaries(
         "slow_mode": st.sampled_from([0, 5]),
     },
 )
-MATCHES = st.sampled_from([None, "*", '"1"', '"2"', '"3"', 'W/"1"', "x"])
+MATCHES = st.sampled_from([None, "*", '"1"', '"2"', '"3"', '"1", "2"', 'W/"1"', "x"])
 ROLES = st.sampled_from([None, None, "member", "moderator", "owner"])
 ENOUGH: Final = 5
 """Channels in one history, direct ones and those made under a key aside."""
@@ -76,14 +76,14 @@ class Channels(Sides):
         answer = self.call(user, "PATCH", f"/v1/channels/{channel}", body=changes, headers=headers)
         self.agree(answer, user, lambda: self.chat.update(user, channel, changes, match))
 
-    @rule(who=WHO, where=WHERE, sure=st.integers(0, 3))
-    def archive(self, who: int, where: int, sure: int) -> None:
+    @rule(who=WHO, where=WHERE, sure=st.integers(0, 3), match=MATCHES)
+    def archive(self, who: int, where: int, sure: int, match: str | None) -> None:
         """A channel is archived, now and then."""
         channel = self.channel(where)
-        user = self.user(who, channel)
+        user, headers = self.user(who, channel), {"if-match": match} if match else {}
         if sure == 3:
-            answer = self.call(user, "DELETE", f"/v1/channels/{channel}")
-            self.agree(answer, user, lambda: self.chat.archive(user, channel))
+            answer = self.call(user, "DELETE", f"/v1/channels/{channel}", headers=headers)
+            self.agree(answer, user, lambda: self.chat.archive(user, channel, match))
 
     # --- members ---
 

@@ -24,6 +24,7 @@ class Chat:
     def __init__(self) -> None:
         self.channels: dict[str, Channel] = {}
         self.made_under: dict[tuple[str, str], str] = {}
+        self.used_for: dict[tuple[str, str], str] = {}
 
     # --- who may ---
 
@@ -62,23 +63,23 @@ class Chat:
         wanted = json.dumps(
             [user, {**body, "members": sorted(set(body["members"]) - {user})}], sort_keys=True
         )
+        if key is not None and self.used_for.setdefault((user, key), wanted) != wanted:
+            raise RefusedError("idempotency_key_reused")
         old = self._made_before(user, body, key)
         if old is not None:
-            if old.kind != "direct" and old.wanted != wanted:
-                raise RefusedError("idempotency_key_reused")
             shown = self.seen(user, old.id).json(user)
             headers = {} if old.kind == "direct" else {"idempotency-replayed": "true"}
-            return Expected(200 if old.kind == "direct" else 201, shown, headers | _version(old))
+            return Expected(200 if old.kind == "direct" else 201, shown, headers)
         settings = {"name": "", "topic": "", "slow_mode": 0} | {
             name: body[name] for name in body if name != "members"
         }
-        made = Channel(new_id, user, now, settings, wanted)
+        made = Channel(new_id, user, now, settings)
         made.members = {each: Member(each, "member", now) for each in body["members"]}
         made.members[user] = Member(user, "owner", now)
         self.channels[new_id] = made
         if key is not None and made.kind != "direct":
             self.made_under[user, key] = new_id
-        return Expected(201, made.json(user), _version(made) | {"location": f"/v1/channels/{new_id}"})
+        return Expected(201, made.json(user), {"location": f"/v1/channels/{new_id}"})
 
     def _made_before(self, user: str, body: dict[str, Any], key: str | None) -> Channel | None:
         if body["kind"] == "direct":
@@ -90,24 +91,26 @@ class Chat:
     def get(self, user: str, channel: str) -> Expected:
         """A channel."""
         found = self.seen(user, channel)
-        return Expected(200, found.json(user), _version(found))
+        return Expected(200, found.json(user))
 
     def update(self, user: str, channel: str, changes: dict[str, Any], if_match: str | None) -> Expected:
         """Other settings."""
+        _judge_form(if_match)
         found, _ = self.able(user, channel, "edit")
-        if if_match not in {None, "*", f'"{found.version}"'}:
-            raise RefusedError("version_mismatch")
+        _judge(found, if_match)
         if changes:
             found.settings |= changes
             found.version += 1
         return self.get(user, channel)
 
-    def archive(self, user: str, channel: str) -> Expected:
+    def archive(self, user: str, channel: str, if_match: str | None) -> Expected:
         """The end of a channel."""
+        _judge_form(if_match)
         found, _ = self.joined(user, channel)
         if found.kind != "direct" and found.archived:
             return Expected(204)
         self.able(user, channel, "archive")
+        _judge(found, if_match)
         found.archived, found.version = True, found.version + 1
         return Expected(204)
 
@@ -257,5 +260,12 @@ class Chat:
         return Expected(200, body)
 
 
-def _version(channel: Channel) -> dict[str, str]:
-    return {"etag": f'"{channel.version}"'}
+def _judge_form(if_match: str | None) -> None:
+    if if_match == "x":
+        raise RefusedError("validation_failed")
+
+
+def _judge(channel: Channel, if_match: str | None) -> None:
+    """Whether a change that was asked for under such an ``If-Match`` may be made."""
+    if if_match not in {None, "*"} and f'"{channel.version}"' not in (if_match or "").split(", "):
+        raise RefusedError("version_mismatch")

@@ -21,6 +21,7 @@ STATUS: Final = {
     "direct_channel": 409,
     "last_owner": 409,
     "version_mismatch": 412,
+    "validation_failed": 422,
     "idempotency_key_reused": 422,
     "batch_too_large": 422,
     "position_out_of_range": 422,

@@ -69,7 +69,6 @@ class Channel:
     creator: str
     created: int
     settings: dict[str, Any]
-    wanted: str = ""
     archived: bool = False
     version: int = 1
     log: list[Message | None] = field(default_factory=list)

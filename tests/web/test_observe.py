@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -200,12 +201,8 @@ def test_only_the_first_request_of_a_container_is_cold(log: Callable[[], list[di
 def requests_with_canaries(channel: str) -> list[dict[str, Any]]:
     """Good and bad requests that carry the canary wherever a client can put something."""
     headers = {"authorization": f"Bearer {CANARY}", "cookie": CANARY, "x-request-id": f"{CANARY} {CANARY}"}
-    headers |= {
-        "idempotency-key": CANARY,
-        "if-match": CANARY,
-        "if-none-match": f'"{CANARY}"',
-        "user-agent": CANARY,
-    }
+    headers |= {"idempotency-key": CANARY, "user-agent": CANARY}
+    conditions: list[dict[str, str]] = [{}, {"if-match": CANARY, "if-none-match": f'"{CANARY}"'}]
     bodies: list[Any] = [
         {"text": CANARY, "client_message_id": CANARY, "metadata": {CANARY: CANARY}},
         {"messages": [{"text": CANARY}]},
@@ -221,11 +218,14 @@ def requests_with_canaries(channel: str) -> list[dict[str, Any]]:
     made = []
     for route in ROUTES:
         for body in bodies if route.body else [None]:
-            for query in queries:
-                one = event(
-                    route.method, route.path(channel), user=CANARY, body=body, query=query, headers=headers
-                )
-                made.append(one | {"routeKey": f"{route.method} {route.template}"})
+            for query, condition in product(queries, conditions):
+                given: dict[str, Any] = {
+                    "user": CANARY,
+                    "body": body,
+                    "query": query,
+                    "headers": headers | condition,
+                }
+                made.append(event(route.method, route.path(channel), **given))
     return made
 
 

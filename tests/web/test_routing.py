@@ -17,12 +17,14 @@ from tests.functions.chat import messages
 from tests.functions.refusals import ROUTES, WITH_CHANNEL, Route, assert_problem, assert_refused, named, state
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.store.memory import MemoryStore
     from tests.functions.chat import Chat
 
 GATEWAY: Final = Routes(template.load(Path(__file__).resolve().parents[2] / "template.yaml").routes)
 CLAIMS: Final = {"sub": "ada"}
-RAW_PATHS: Final = {
+RAW_PATHS: Final[dict[str, Callable[[str], str]]] = {
     "decoded and cut": events.raw_path,
     "decoded": unquote,
     "as sent": lambda path: path,

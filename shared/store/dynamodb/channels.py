@@ -138,6 +138,16 @@ class DynamoDBChannels(HeadChanges):
         )
         return [(item["pubname"]["S"], keys.channel_of(item["pk"]["S"])) for item in found]
 
+    def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
+        """One PutItem: 1 write unit, also where the key was used before."""
+        key = items.key_use_key(key_id)
+        try:
+            self._table.put(Item=key | {"hash": items.b(request_hash)}, ConditionExpression=ABSENT)
+        except ConditionFailedError as error:
+            # An engine may not return what stands there.
+            return bytes((error.item or self._table.get(key) or {})["hash"]["B"])
+        return request_hash
+
     def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
         """One transaction: 2 write units for each KB of the head and for each member, and their index entries.
 
@@ -206,20 +216,22 @@ class DynamoDBChannels(HeadChanges):
                 self._sleep,
             )
 
-    def archive_channel(self, channel_id: str, now: int, by: Membership | None = None) -> bool:
+    def archive_channel(
+        self, channel_id: str, now: int, by: Membership | None = None, *, if_version: int | None = None
+    ) -> bool:
         """One transaction and a GetItem: 4 write units, 2 for whom no right is asked, and 1 read unit.
 
         Of a public channel 1 write unit more, and 1 for the index.
         """
-        update = _update_head(
-            channel_id,
-            "SET archived_at = :now, version = version + :one REMOVE pub, pubname",
-            OPEN,
-            {":now": items.n(now), ":one": items.n(1)},
-        )
+        values, condition = {":now": items.n(now), ":one": items.n(1)}, OPEN
+        if if_version is not None:
+            condition += " AND version = :if_version"
+            values[":if_version"] = items.n(if_version)
+        change = "SET archived_at = :now, version = version + :one REMOVE pub, pubname"
+        update = _update_head(channel_id, change, condition, values)
         failed = transact(self._table, self._sleep, update, *stands(by))
         head = self._head(channel_id, failed)
-        if failed is not None and not (head and _is_right(failed)):
+        if failed is not None and not (head and _is_right(failed) and head.archived_at is not None):
             return False
         # The item stays, with the version: a renaming that comes late must not list the channel again.
         if head and head.kind is Kind.PUBLIC:
