@@ -236,10 +236,8 @@ def unusable(user: str) -> str | None:
             f"USER must not be `{keys.ME}`: that is what paths call whoever asks. Take a name, such as ada."
         )
     if not keys.may_call(user):
-        return (
-            f"USER must have 1 to {keys.MAX_USER_ID_BYTES} bytes, none of / ? # % \\ and no control character, and be "
-            "more than a dot or two: the API would refuse this name's token."
-        )
+        rule = f"USER must have {keys.USER_ID_RULE}, and be more than a dot or two"
+        return f"{rule}: the API would refuse this name's token."
     return None
 
 

@@ -48,6 +48,11 @@ _STORED_USER_ID = re.compile(r"(?!\.\.?\Z)[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z
 _UNFIT = re.compile(f"[{UNFIT_FOR_NAMES}]")
 SEQ_CHARS: Final = 8  # of a message id's end; 32**8 > MAX_SEQ
 MAX_USER_ID_BYTES: Final = 128
+USER_ID_RULE: Final = (
+    f"1 to {MAX_USER_ID_BYTES} bytes, something visible, none of / ? # % \\ and no control, line separator, "
+    "bidirectional control or U+FFFD"
+)
+"""In the words of whoever is refused."""
 AFTER_NAME: Final = "\x1f"
 """Between name and id: sorts before all that a name may hold, so that a name comes before those that go on after it."""
 ME: Final = "me"

@@ -17,11 +17,13 @@ Control characters (C0, DEL and C1), the separators of lines and paragraphs, wha
 it (embeddings, overrides, isolates), and U+FFFD, which stands for bytes that were no text. What scripts and emoji need
 is fit for names: the marks of direction U+200E, U+200F and U+061C, both joiners, variation selectors.
 """
-# Default_Ignorable_Code_Point, and the blank of Braille, which is a symbol to Unicode.
+# Default_Ignorable_Code_Point; blanks that are symbols or letters to Unicode, of Braille, hieroglyphs and music.
 _IGNORABLE: Final = re.compile(
     "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
-    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U00013441\U00013442\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_LAST_OF_PLANE: Final = 0xFFFE
+"""The bits of the last two code points of each plane."""
 _BLANK: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs", "Mn", "Mc", "Me"})
 """Categories that show nothing by themselves: controls, blanks, and marks that need a character to stand on."""
 # Belong to the character after them (Prepend). Those of Arabic and of Kaithi are of category Cf, but show.
@@ -57,7 +59,12 @@ def is_visible(text: str) -> bool:
 def _shows(character: str) -> bool:
     if category(character) in _BLANK:
         return _PREPENDED.match(character) is not None
-    return _IGNORABLE.match(character) is None
+    return _IGNORABLE.match(character) is None and not _is_noncharacter(character)
+
+
+def _is_noncharacter(character: str) -> bool:
+    """Whether it is one of the 66 code points that will never be a character."""
+    return "\ufdd0" <= character <= "\ufdef" or ord(character) & _LAST_OF_PLANE == _LAST_OF_PLANE
 
 
 def folded(name: str) -> str:

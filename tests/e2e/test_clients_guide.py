@@ -55,6 +55,29 @@ def test_the_guides_client_misses_nothing_and_doubles_nothing(stack: RunningStac
     assert page["channels"] == []
 
 
+def test_the_guides_client_reads_no_page_behind_one_without_news(stack: RunningStack) -> None:
+    """Each page of a list costs the whole list; everything is read where that is asked for."""
+    client, asked = _client(stack, "joan"), []
+    pages = [
+        {"channels": [{"id": f"c{n}", "last_seq": n}], "has_more": n > 0, "next_cursor": str(n)}
+        for n in (2, 1, 0)
+    ]
+
+    def call(_: str, path: str) -> tuple[int, dict[str, str], dict[str, Any]]:
+        asked.append(path)
+        return 200, {}, pages[len(asked) - 1]
+
+    client["call"] = call
+    assert client["news"]({"c1": 1}) == ["c2"]
+    assert len(asked) == 2
+    asked.clear()
+    assert client["news"]({"c1": 1, "c2": 2}) == []
+    assert len(asked) == 1
+    asked.clear()
+    assert client["news"]({"c1": 1, "c2": 2}, everything=True) == []
+    assert len(asked) == 3
+
+
 def test_the_guides_client_tells_a_refusal(stack: RunningStack) -> None:
     """What stands is not tried again, and raised with its problem document."""
     client = _client(stack, "hedy")

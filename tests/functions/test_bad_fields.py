@@ -378,6 +378,19 @@ def test_a_bad_idempotency_key_is_422(chat: Chat, store: MemoryStore, name: str,
     assert state(store) == before
 
 
+@pytest.mark.parametrize("name", ["post_message", "create_channel"])
+def test_an_idempotency_key_that_was_sent_twice_is_called_so(chat: Chat, name: str) -> None:
+    """Whoever doubled the header could not tell that from a pattern; API Gateway joins the two by a comma."""
+    route, channel = named(name), chat.channel()
+    headers = {"idempotency-key": "key,key"}
+    problem = assert_refused(
+        chat.api(route.method, route.path(channel), body=route.body, headers=headers),
+        422,
+        "validation_failed",
+    )
+    assert "sent more than once" in problem["errors"][0]["detail"]
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize(
     "user",

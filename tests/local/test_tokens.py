@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.tokens import AUDIENCE, ISSUER, KEY_FILE, KeyPair, TokenRefusedError, Verifier, main
+from shared import keys
 
 if TYPE_CHECKING:
     from tests.api import Api
@@ -225,6 +226,8 @@ def test_command_line_prints_a_token(tmp_path: Path, capsys: pytest.CaptureFixtu
         "é" * 65,
         "\udcff",
         "#erased",
+        "\u200b",
+        "a\u202eb",
     ],
     ids=ascii,
 )
@@ -233,10 +236,12 @@ def test_command_line_refuses_whom_the_api_refuses(
 ) -> None:
     """A sentence instead of a token that would be a 401, and no key is made for it."""
     assert api("GET", "/v1/channels", user=name).status == 401
+    capsys.readouterr()  # the request's line, which is logged where another test has set up logging
     with pytest.raises(SystemExit):
         main([name, "--state", str(tmp_path)])
     printed = capsys.readouterr()
     assert "USER must" in printed.err
+    assert name == keys.ME or keys.USER_ID_RULE in " ".join(printed.err.split())
     assert (printed.out, list(tmp_path.iterdir())) == ("", [])
 
 

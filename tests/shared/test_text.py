@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from shared.text import UNFIT_FOR_NAMES, beginning, is_visible
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
-SHOWING = st.characters(categories=["L", "N", "P", "S"], exclude_characters="\u115f\u1160\u2800\u3164\uffa0")
+SHOWING = st.characters(
+    categories=["L", "N", "P", "S"],
+    exclude_characters="\u115f\u1160\u2800\u3164\uffa0\U00013441\U00013442\U0001d159",
+)
 HIDDEN = st.text(
     st.characters(categories=["Zs", "Zl", "Zp", "Cc", "Mn", "Me"])
     | st.sampled_from(
@@ -42,6 +45,14 @@ WORDS = [
 def test_blanks_format_characters_and_marks_alone_show_nothing(text: str) -> None:
     """However many of them there are."""
     assert not is_visible(text)
+
+
+@pytest.mark.parametrize(
+    "character", ["\U0001d159", "\U00013441", "\U00013442", "\ufdd0", "\ufffe", "\uffff", "\U0010ffff"]
+)
+def test_blank_signs_and_noncharacters_show_nothing(character: str) -> None:
+    """The empty note head, the blanks of hieroglyphs, and code points that will never be characters."""
+    assert not is_visible(character)
 
 
 @given(HIDDEN, SHOWING, HIDDEN)
