@@ -191,40 +191,15 @@ endef
 	@touch $@
 
 .venv/.ready: requirements/dev.txt .venv/.bootstrap
-	@echo "installing what the stack, the tests and the checks need" >&2
-	$(call install,$(BIN)/python,$<)
-	@touch $@
-
 .venv/.bench: requirements/bench.txt .venv/.ready
+.venv/.ready .venv/.bench:
+	@echo "installing $<" >&2
 	$(call install,$(BIN)/python,$<)
 	@touch $@
 
-.local/ministack-venv/.ready: requirements/ministack.txt .venv/.bootstrap
-	@echo "installing ministack, the DynamoDB engine" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python .local/ministack-venv
-	$(call install,.local/ministack-venv/bin/python,$<)
-	@touch $@
-
-$(SAM_VENV)/.ready: requirements/sam.txt .venv/.bootstrap
-	@echo "installing SAM CLI and cfn-lint" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(SAM_VENV)
-	$(call install,$(SAM_VENV)/bin/python,$<)
-	@touch $@
-
-$(RIE_VENV)/.ready: requirements/rie.txt .venv/.bootstrap
-	@echo "installing the client of Lambda's runtime interface" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(RIE_VENV)
-	$(call install,$(RIE_VENV)/bin/python,$<)
-	@touch $@
-
-$(CHECKOV_VENV)/.ready: requirements/checkov.txt .venv/.bootstrap
-	@echo "installing checkov" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(CHECKOV_VENV)
-	$(call install,$(CHECKOV_VENV)/bin/python,$<)
-	@touch $@
-
-$(FUZZ_VENV)/.ready: requirements/fuzz.txt .venv/.bootstrap
-	@echo "installing schemathesis" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(FUZZ_VENV)
-	$(call install,$(FUZZ_VENV)/bin/python,$<)
+# An environment of its own for each tool that needs other versions than the project: ministack, sam, rie, checkov, fuzz.
+.local/%-venv/.ready: requirements/%.txt .venv/.bootstrap
+	@echo "installing $<" >&2
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	$(call install,$(@D)/bin/python,$<)
 	@touch $@
