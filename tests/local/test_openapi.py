@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,13 @@ def test_two_things_of_one_name_are_no_component() -> None:
     operation = {"responses": {str(400 + index): each for index, each in enumerate(responses)}}
     with pytest.raises(ValueError, match="components/headers: two of them would be ETag"):
         openapi_components.share({"paths": {"/": {"get": operation}}, "components": {}})
+
+
+def test_each_exception_from_spectrals_rules_has_a_reason() -> None:
+    """Beside it, in `.spectral.yaml`."""
+    rules = (openapi.ROOT / ".spectral.yaml").read_text(encoding="utf-8").split("rules:\n")[1].splitlines()
+    for rule in rules:
+        assert re.fullmatch(r"  [a-z-]+: off  # [A-Z].{20,}\.", rule), rule
 
 
 def test_every_route_of_the_template_is_described() -> None:
