@@ -23,6 +23,7 @@ SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/python -m samcli
 RIE_VENV := .local/rie-venv
 CHECKOV_VENV := .local/checkov-venv
 FUZZ_VENV := .local/fuzz-venv
+OPENAPI_LINT := .local/openapi-lint
 BENCHMARKS = $(subst $() ,|,$(sort load $(notdir $(basename $(shell grep -l '^if __name__' bench/*.py)))))
 REQUIREMENTS := bootstrap runtime dev bench usual ministack sam artifact artifact-redis artifact-sealed rie checkov fuzz
 
@@ -38,7 +39,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check openapi-lint \
 	security-table licences tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -130,6 +131,12 @@ openapi: .venv/.ready ## Write openapi.json anew
 openapi-check: .venv/.ready
 	@$(BIN)/python -m local.openapi --check
 
+# Not a part of `check`, as it needs Node.js. Redocly is told to send nothing and to ask for no newer version.
+openapi-lint: $(OPENAPI_LINT)/.ready ## Hold openapi.json against the rules of Redocly and Spectral (needs Node.js 20.19 or later with npm)
+	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
+		$(OPENAPI_LINT)/node_modules/.bin/redocly lint --extends recommended-strict openapi.json
+	@$(OPENAPI_LINT)/node_modules/.bin/spectral lint --fail-severity hint openapi.json
+
 security-table: .venv/.ready ## Write the authorization tables of docs/security.md anew
 	@$(BIN)/python -m local.authorization
 
@@ -191,40 +198,23 @@ endef
 	@touch $@
 
 .venv/.ready: requirements/dev.txt .venv/.bootstrap
-	@echo "installing what the stack, the tests and the checks need" >&2
-	$(call install,$(BIN)/python,$<)
-	@touch $@
-
 .venv/.bench: requirements/bench.txt .venv/.ready
+.venv/.ready .venv/.bench:
+	@echo "installing $<" >&2
 	$(call install,$(BIN)/python,$<)
 	@touch $@
 
-.local/ministack-venv/.ready: requirements/ministack.txt .venv/.bootstrap
-	@echo "installing ministack, the DynamoDB engine" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python .local/ministack-venv
-	$(call install,.local/ministack-venv/bin/python,$<)
+# An environment of its own for each tool that needs other versions than the project: ministack, sam, rie, checkov, fuzz.
+.local/%-venv/.ready: requirements/%.txt .venv/.bootstrap
+	@echo "installing $<" >&2
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	$(call install,$(@D)/bin/python,$<)
 	@touch $@
 
-$(SAM_VENV)/.ready: requirements/sam.txt .venv/.bootstrap
-	@echo "installing SAM CLI and cfn-lint" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(SAM_VENV)
-	$(call install,$(SAM_VENV)/bin/python,$<)
-	@touch $@
-
-$(RIE_VENV)/.ready: requirements/rie.txt .venv/.bootstrap
-	@echo "installing the client of Lambda's runtime interface" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(RIE_VENV)
-	$(call install,$(RIE_VENV)/bin/python,$<)
-	@touch $@
-
-$(CHECKOV_VENV)/.ready: requirements/checkov.txt .venv/.bootstrap
-	@echo "installing checkov" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(CHECKOV_VENV)
-	$(call install,$(CHECKOV_VENV)/bin/python,$<)
-	@touch $@
-
-$(FUZZ_VENV)/.ready: requirements/fuzz.txt .venv/.bootstrap
-	@echo "installing schemathesis" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(FUZZ_VENV)
-	$(call install,$(FUZZ_VENV)/bin/python,$<)
+# npm checks what it fetches by the hashes of the lock, and runs none of it.
+$(OPENAPI_LINT)/.ready: requirements/openapi-lint/package-lock.json requirements/openapi-lint/package.json
+	@echo "installing $<" >&2
+	@command -v npm >/dev/null || { echo "npm was not found: it comes with Node.js" >&2; exit 1; }
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@npm ci --ignore-scripts --no-audit --no-fund --silent --prefix $(@D)
 	@touch $@

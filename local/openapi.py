@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from local import template
+from local import openapi_components, template
 from shared.web import docs
 from shared.web.answers import Problem
 
@@ -36,6 +36,12 @@ GATEWAY: Final = {
     "503": "Service Unavailable",
 }
 """Statuses that API Gateway answers before a function is called, or in place of one that failed, in its own form."""
+GATEWAY_MESSAGE: Final = {
+    "type": "object",
+    "description": "What API Gateway answers itself.",
+    "properties": {"message": {"type": "string"}},
+    "required": ["message"],
+}
 SECURITY: Final = {
     "type": "http",
     "scheme": "bearer",
@@ -43,6 +49,7 @@ SECURITY: Final = {
     "description": "On the local stack `make token USER=ada` prints a token; deployed, the issuer that the template is "
     "told of gives one. Paste the token alone: `Bearer` is put before it.",
 }
+LICENSE: Final = {"name": "MIT", "identifier": "MIT"}
 TAGS: Final = [
     {"name": "channels", "description": "What there is to talk in."},
     {"name": "members", "description": "Who is in a channel, and as what."},
@@ -52,7 +59,14 @@ TAGS: Final = [
 
 
 def document() -> dict[str, Any]:
-    """The whole document, in a stable order."""
+    """The whole document, in a stable order; what it repeats is a component."""
+    made = written_out()
+    openapi_components.share(made)
+    return made
+
+
+def written_out() -> dict[str, Any]:
+    """The same document, each operation with all that it says."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
     for app in apps():
@@ -60,7 +74,7 @@ def document() -> dict[str, Any]:
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)
         schemas |= part.get("components", {}).get("schemas", {})
-    schemas |= _problem_schemas()
+    schemas |= _problem_schemas() | {"GatewayMessage": GATEWAY_MESSAGE}
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for path, operations in paths.items():
@@ -71,7 +85,7 @@ def document() -> dict[str, Any]:
             response.pop("content", None)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Budgie", "version": "1", "description": DESCRIPTION, "license": {"name": "MIT"}},
+        "info": {"title": "Budgie", "version": "1", "description": DESCRIPTION, "license": LICENSE},
         "servers": [{"url": "/", "description": "This deployment."}],
         "tags": TAGS,
         "paths": dict(sorted(paths.items())),
@@ -130,7 +144,7 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
 
 
 def _add_gateway_form(response: dict[str, Any], message: str) -> None:
-    form = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
+    form = {"$ref": "#/components/schemas/GatewayMessage"}
     content = response.setdefault("content", {})
     ours = content.get("application/json", {}).get("schema")
     schema = {"anyOf": [ours, form]} if ours else form

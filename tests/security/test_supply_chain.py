@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -18,6 +19,8 @@ REQUIREMENT: Final = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z0-9,_-]+\])?==[^ ;]
 HASH: Final = re.compile(r"--hash=sha256:[0-9a-f]{64}$")
 PIPS: Final = re.compile(r"\bpip(3)?\s+(install|download|wheel)\b|\bpipx\b|\buvx\b|\buv\s+(sync|tool|add)\b")
 NPM: Final = re.compile(r"\bnpm\s+(install|i|ci|exec)\b|\bnpx\b")
+CHECKED_NPM: Final = re.compile(r"\bnpm ci --ignore-scripts\b")
+"""Installs what a lock names, by its hashes, and runs nothing of it."""
 TOOLS: Final = frozenset({"pip", "install"})
 KNOWN: Final = frozenset(
     {
@@ -46,7 +49,7 @@ def careless_lines(text: str) -> list[str]:
         line.strip()
         for line in joined.splitlines()
         if (PIPS.search(line) and not line.lstrip().startswith("#") and "--require-hashes" not in line)
-        or NPM.search(line)
+        or NPM.search(CHECKED_NPM.sub("", line))
     ]
 
 
@@ -80,6 +83,36 @@ def test_every_requirement_has_its_hashes(path: Path) -> None:
     assert unpinned(text) == []
     assert "://" not in text
     assert "-index" not in text
+
+
+def unlocked(lock: dict[str, Any]) -> list[str]:
+    """Packages of a package-lock.json that have no hash, or come from an address and not from the registry."""
+    return [
+        name
+        for name, package in lock["packages"].items()
+        if name and (not package.get("integrity", "").startswith("sha512-") or "resolved" in package)
+    ]
+
+
+def test_every_package_of_npm_has_its_hash() -> None:
+    """One version each, by sha512, from whatever registry npm is set to; what is asked for is exact."""
+    folder = ROOT / "requirements/openapi-lint"
+    lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
+    wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    assert unlocked(lock) == []
+    assert {name: lock["packages"][f"node_modules/{name}"]["version"] for name in wanted} == wanted
+
+
+def test_a_package_of_npm_that_is_not_locked_is_found() -> None:
+    """By a lock without its hash, or with an address to fetch it from."""
+    good = {"version": "1.0.0", "integrity": "sha512-AAAA"}
+    packages = {
+        "": {},
+        "a": good,
+        "b": {"version": "1.0.0"},
+        "c": good | {"resolved": "https://example.com/c.tgz"},
+    }
+    assert unlocked({"packages": packages}) == ["b", "c"]
 
 
 def test_every_requirements_file_is_locked() -> None:
@@ -129,6 +162,9 @@ def test_a_careless_install_is_found() -> None:
     assert careless_lines("\t@pip install fastapi\n")
     assert careless_lines("\t@$(UV) pip install --quiet \\\n\t\t-r x.txt\n")
     assert careless_lines("\tnpx cowsay\n")
+    assert careless_lines("\t@npm ci\n")
+    assert careless_lines("\t@npm ci --ignore-scripts; npm install cowsay\n")
+    assert not careless_lines("\t@npm ci --ignore-scripts --prefix .local\n")
     assert not careless_lines("\t@$(UV) pip install --quiet \\\n\t\t--require-hashes -r x.txt\n")
     assert careless_calls(ast.parse("run([uv, 'pip', 'install', 'x'])"))
     assert careless_calls(ast.parse("run([*(uv, 'pip', 'install'), *('-r', 'x')])"))
