@@ -7,8 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.capacity import Workload, plan
-from bench.costs import Measured
+from operators.capacity_plan import Measured, Workload, plan
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.units import WRITE_BYTES, query_units, read_units, size, sizes, write_units
 from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
+from operators.units import WRITE_BYTES, query_units, read_units, size, sizes, write_units
 from shared import keys, model
 from shared.log_reader import DirectLogReader
 from shared.messages import Draft, encode, preview
