@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,14 +31,13 @@ from bench.baseline.ttl_del import PeerServices, fetch_app, list_app, peer_servi
 from bench.lib.command import finish, parser, progress
 from bench.lib.conversations import conversations
 from bench.lib.functions import Ask, Reply, event, handler_of
-from bench.lib.redis import Database, SimUpstash
-from bench.lib.store import MeteredStore
+from bench.lib.simulated import Database, MeteredStore, SimUpstash
 from bench.lib.timing import Stopwatch, summary
 from functions.fetch_messages.handler import app as our_fetch_app
 from functions.list_channels.handler import app as our_list_app
 from functions.post_message.handler import app as post_app
 from operators import prices
-from operators.capacity_plan import BURST_SECONDS, MEMORY_GB
+from operators.capacity_plan import MEMORY_GB
 from shared import keys
 from shared.cache.build import Cache, bundle_policies, memory_tiers
 from shared.cache.interface import NoTier, Tier
@@ -260,23 +259,10 @@ class Tally:
     kinds: dict[str, Cost] = field(
         default_factory=lambda: {kind: Cost() for kind in ("list", "page", "post")}
     )
-    seconds: dict[str, Counter[int]] = field(default_factory=lambda: {"read": Counter(), "write": Counter()})
-    """Units by second of the day."""
 
     def total(self, name: str) -> float:
         """Of all kinds but polls, which no day has."""
         return float(sum(getattr(cost, name) for kind, cost in self.kinds.items() if kind != "poll"))
-
-    def busiest(self, kind: str) -> int:
-        """Units of the busiest 300 s of the day, which is what a provisioned table must have in hand."""
-        counts, found, window, total = self.seconds[kind], 0, list[int](), 0
-        for second in sorted(counts):
-            window.append(second)
-            total += counts[second]
-            while window[0] <= second - BURST_SECONDS:
-                total -= counts[window.pop(0)]
-            found = max(found, total)
-        return found
 
 
 class Day:
@@ -329,19 +315,19 @@ class Day:
 
     def _step(self, request: Request, posters: PeerServices) -> None:
         meter = start_meter()
-        reply, container, took = self._served(request.kind, self._ask(request), request.at)
+        reply, container, took = self.served(request.kind, self._ask(request), request.at)
         self.tally.refused += reply.status >= HTTPStatus.BAD_REQUEST
         if request.kind == "post" and self.strategy == "ttl_del" and reply.status == HTTPStatus.CREATED:
             self.store.members_queried()
             posters.posted(self.channels[request.channel], self._members[request.channel])
             took += self.stopwatch.lap()
-        self._account(request.kind, request.at, took, reply, meter.read_units, meter.write_units)
+        self.account(request.kind, request.at, took, reply, meter.read_units, meter.write_units)
         if request.kind != "post":
             self.tally.reads_ms.append(took)
             self._check(request, reply)
         container.busy_until = request.at + took
 
-    def _served(self, kind: str, ask: Ask, at: int) -> tuple[Reply, Container, float]:
+    def served(self, kind: str, ask: Ask, at: int) -> tuple[Reply, Container, float]:
         """The answer, the container that gave it, and the milliseconds that it took."""
         function = self._functions[kind]
         container = function.container(at)
@@ -352,10 +338,10 @@ class Day:
             tier.settle()
         return reply, container, took
 
-    def _account(
+    def account(
         self, kind: str, at: int, took: float, reply: Reply, read: float = 0, write: float = 0
     ) -> None:
-        """Units of a request are in its own ``Server-Timing``; ``read`` and ``write`` come on top."""
+        """Adds a request up. Its units are in its own ``Server-Timing``; ``read`` and ``write`` come on top."""
         read, write = read + reply.units["read"], write + reply.units["write"]
         cost = self.tally.kinds.setdefault(kind, Cost())
         cost.requests += 1
@@ -364,22 +350,10 @@ class Day:
         cost.ms += took
         cost.bytes_out += len(reply.body)
         cost.log_bytes += self._lines.bytes
-        second = (at - START_MS) // 1000
-        self.tally.seconds["read"][second] += round(read)
-        self.tally.seconds["write"][second] += round(write)
+        self.note(at, read, write)
 
-    def poll(self, count: int) -> None:
-        """Asks for what came after the last message when nothing did: 304."""
-        at = self.clock.ms
-        for user in islice(self.trace.users, count):
-            channel = self.channels[self.trace.channels_of[user][0]]
-            ask = Ask(
-                "GET", f"/v1/channels/{channel}/messages?after={self.store.heads_now()[channel].seq}", user
-            )
-            etag = self._served("page", ask, at)[0].headers["etag"]
-            reply, _, took = self._served("page", replace(ask, headers={"if-none-match": etag}), at)
-            assert reply.status == HTTPStatus.NOT_MODIFIED
-            self._account("poll", at, took, reply)
+    def note(self, at: int, read: float, write: float) -> None:
+        """Units of a request and when it was, for whoever asks for more than sums."""
 
     def _ask(self, request: Request) -> Ask:
         if request.kind == "list":

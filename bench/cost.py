@@ -31,7 +31,7 @@ from bench.lib.operations import (
     fill_chat,
     page,
 )
-from bench.lib.redis import Database, SimUpstash
+from bench.lib.simulated import Database, SimUpstash
 from bench.lib.timing import Stopwatch, medians
 from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
 from operators import prices

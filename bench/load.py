@@ -39,13 +39,13 @@ from urllib.parse import quote
 
 from bench.lib.chat import PAGE, USUAL_TABLE, Chat
 from bench.lib.command import finish, parser, progress
-from bench.lib.conversations import Turn as Said
 from bench.lib.conversations import turns as spoken
 from bench.lib.functions import ROOT
 from bench.lib.gateway import BUDGIE, FLOOR, USUAL
 from bench.lib.timing import percentile
 from local import ports
 from local.client import Client
+from local.conversations import Turn as Said
 from local.dynamodb import ENGINES, default_engine
 from local.tokens import KeyPair
 

@@ -13,14 +13,18 @@ import os
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from contextlib import redirect_stdout
+from dataclasses import replace
+from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from bench.cache import DAY_MS, SETTINGS, Day, Lines, Trace, Workload
+from bench.cache import DAY_MS, SETTINGS, START_MS, Day, Lines, Trace, Workload
 from bench.lib.command import parser, progress
-from bench.lib.functions import ROOT
-from operators.capacity_plan import MEASURED
+from bench.lib.functions import ROOT, Ask
+from operators.capacity_plan import BURST_SECONDS, MEASURED
 
 POLLS: Final = 200
 """At most so many users ask for news."""
@@ -41,11 +45,52 @@ LAMBDA: Final = {
 """What a container finds set, and nothing of the developer's, with which other clients would be loaded."""
 
 
+class MeasuredDay(Day):
+    """A day that notes when units were used."""
+
+    def __init__(self, trace: Trace, strategy: str, lines: Lines) -> None:
+        super().__init__(trace, strategy, outage=False, lines=lines)
+        self.seconds: dict[str, Counter[int]] = {"read": Counter(), "write": Counter()}
+        """Units by second since the beginning of the first day."""
+
+    def note(self, at: int, read: float, write: float) -> None:
+        """See ``Day``."""
+        second = (at - START_MS) // 1000
+        self.seconds["read"][second] += round(read)
+        self.seconds["write"][second] += round(write)
+
+    def poll(self, count: int) -> None:
+        """Asks for what came after the last message when nothing did: 304."""
+        at = self.clock.ms
+        for user in islice(self.trace.users, count):
+            channel = self.channels[self.trace.channels_of[user][0]]
+            ask = Ask(
+                "GET", f"/v1/channels/{channel}/messages?after={self.store.heads_now()[channel].seq}", user
+            )
+            etag = self.served("page", ask, at)[0].headers["etag"]
+            reply, _, took = self.served("page", replace(ask, headers={"if-none-match": etag}), at)
+            assert reply.status == HTTPStatus.NOT_MODIFIED
+            self.account("poll", at, took, reply)
+
+    def busiest(self, kind: str) -> int:
+        """Units of the busiest 300 s of the day, which is what a provisioned table must have in hand."""
+        last = DAY_MS // 1000  # Of the two days the second.
+        counts = {second: units for second, units in self.seconds[kind].items() if second >= last}
+        found, window, total = 0, list[int](), 0
+        for second in sorted(counts):
+            window.append(second)
+            total += counts[second]
+            while window[0] <= second - BURST_SECONDS:
+                total -= counts[window.pop(0)]
+            found = max(found, total)
+        return found
+
+
 def measure(users: int, strategy: str, lines: Lines) -> dict[str, Any]:
     """By kinds of requests: the second of two days, when the caches have what a day leaves in them."""
-    day = Day(Trace(Workload(users)), strategy, outage=False, lines=lines)
+    day = MeasuredDay(Trace(Workload(users)), strategy, lines)
     _, result = day.run()
-    busiest = {kind: day.tally.busiest(kind) for kind in day.tally.seconds}
+    busiest = {kind: day.busiest(kind) for kind in day.seconds}
     day.poll(min(POLLS, users))
     kept = ("requests", "cold_starts", "redis_commands", "redis_by_reason", "hit_rate", "stored_bytes")
     entries = day.store.entries(day.channels[0], 1, day.store.heads_now()[day.channels[0]].seq)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bench.lib.redis import SimUpstash
+from bench.lib.simulated import SimUpstash
 from shared.cache.codec import pack, unpack
 from shared.cache.upstash import RedisError
 from shared.cache.values import Cached, Kept, Shareable, UnreadableError

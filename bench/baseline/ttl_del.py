@@ -15,8 +15,7 @@ from typing import Annotated, Any, Final
 from backports import zstd
 from fastapi import Depends, Query, Response
 
-from bench.lib.redis import SimUpstash
-from bench.lib.store import MeteredStore
+from bench.lib.simulated import MeteredStore, SimUpstash
 from shared import access
 from shared.cache.upstash import RedisError
 from shared.channels import channel_json

@@ -10,9 +10,10 @@ from typing import Final
 import boto3
 
 from bench.baseline import usual_table
-from bench.lib.conversations import Turn, bodies, channel_items, turns
+from bench.lib.conversations import bodies, channel_items, turns
 from bench.lib.dynamodb import client_of, put_all
 from local import dynamodb
+from local.conversations import Turn
 
 PAGE: Final = 50
 USUAL_TABLE: Final = "usual"

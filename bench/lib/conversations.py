@@ -5,14 +5,13 @@ A line of either file is ``{"conversation": id, "turns": [[speaker, text], …]}
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
+from local.conversations import Turn, read
 from shared.messages import Draft, encode, preview_of
 from shared.model import Entry, Head, Kind, Membership, Role
 from shared.store import items
@@ -27,32 +26,11 @@ STARTED_AT: Final = 1_795_459_464_000
 """Milliseconds since 1970 of the first message that is made of a text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one person said."""
-
-    speaker: str
-    text: str
-
-
-def source() -> Path:
-    """The first of ``SOURCES`` that is here.
-
-    Raises:
-        FileNotFoundError: none is.
-    """
-    found = next((each for each in SOURCES if each.is_file()), None)
-    if found is None:
-        raise FileNotFoundError(f"no conversations: neither {SOURCES[0].name} nor {SOURCES[1].name} is here")
-    return found
-
-
-def conversations(path: Path | None = None) -> Iterator[list[Turn]]:
-    """All conversations, in the file's order."""
-    path = path or source()
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-        for line in lines:
-            yield [Turn(speaker, text) for speaker, text in json.loads(line)["turns"]]
+@cache
+def conversations(path: Path | None = None) -> Sequence[list[Turn]]:
+    """All conversations, in the order of the first of ``SOURCES`` that is here, or of another file."""
+    found = path or next(each for each in SOURCES if each.is_file())
+    return [each.turns for each in read(found).all]
 
 
 def turns() -> Iterator[Turn]:

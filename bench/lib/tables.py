@@ -58,7 +58,9 @@ def nested(results: Row, level: int = 3, without: Collection[str] = ()) -> list[
 
 def _inner(value: Any, level: int, without: Collection[str]) -> Iterator[str]:  # noqa: ANN401 - any JSON
     rows = list(_rows(value))
-    if _are_alike([row for _, row in rows]):
+    if len(rows) == 1 and not all(map(_is_plain, rows[0][1].values())):
+        yield from nested(rows[0][1] if isinstance(value, list) else value, level, without)
+    elif _are_alike([row for _, row in rows]):
         yield from _table(rows, level, without)
     elif isinstance(value, Mapping):
         yield from nested(value, level, without)

@@ -31,12 +31,9 @@ def test_a_day_is_the_same_every_time() -> None:
     assert Counter(request.kind for request in first.days[0])["list"] >= 14 * 3
 
 
-def test_the_busiest_minutes_are_those_of_a_window() -> None:
-    """Units within 300 seconds, wherever they begin."""
-    tally = Tally()
-    tally.seconds["read"] = Counter({0: 5, 299: 5, 300: 7, 900: 11})
-    assert tally.busiest("read") == 12
-    tally.kinds = {"page": Cost(2, ms=3.0), "poll": Cost(9, ms=9.0)}
+def test_polls_are_not_part_of_a_day() -> None:
+    """A day's sums are of what its users do."""
+    tally = Tally(kinds={"page": Cost(2, ms=3.0), "poll": Cost(9, ms=9.0)})
     assert (tally.total("requests"), tally.total("ms")) == (2, 3)
 
 
