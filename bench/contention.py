@@ -377,7 +377,7 @@ class Bench:
 
     def run(self) -> list[Cell]:
         """Each round runs every cell once, Budgie and the bare calls one after the other, in changing order."""
-        setups = list(_setups(self._given.writers))
+        setups = list(_setups(self._given.writers, self._given.readers))
         cells = {(setup, side): Cell(setup, side) for setup in setups for side in _sides(setup)}
         # Java compiles what it runs often, and a process loads much at its first post: neither is what is measured.
         for setup in [] if self._given.tiny else [each for each in setups if each.weather == FAIR]:
@@ -423,10 +423,10 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _setups(writers: Sequence[int]) -> Iterator[Setup]:
+def _setups(writers: Sequence[int], readers: int) -> Iterator[Setup]:
     """Without and with readers, and with each kind of fault."""
     yield from (Setup(count, 0, FAIR) for count in writers)
-    yield from (Setup(count, READERS, weather) for weather in WEATHERS for count in writers)
+    yield from (Setup(count, readers, weather) for weather in WEATHERS for count in writers)
 
 
 def _sides(setup: Setup) -> tuple[str, ...]:
@@ -484,7 +484,7 @@ def targets(cells: Sequence[dict[str, Any]], limits: Sequence[dict[str, Any]]) -
 def main(arguments: list[str] | None = None) -> int:
     """Runs all of it; with ``--check`` 1 if a target is missed."""
     given = _parse(arguments)
-    context, size = multiprocessing.get_context("forkserver"), max(given.writers) + READERS
+    context, size = multiprocessing.get_context("forkserver"), max(given.writers) + given.readers
     context.set_forkserver_preload(
         ["bench.lib.functions", "bench.lib.operations", "bench.baseline.raw_calls"]
     )
@@ -505,6 +505,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     options.add_argument("--seconds", type=float, default=3.0, help="of a round's window, at least")
     options.add_argument("--warm-up", type=float, default=1.0, help="seconds before the window, at least")
     options.add_argument("--writers", type=int, nargs="+", default=WRITERS)
+    options.add_argument("--readers", type=int, default=READERS)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--engine", choices=ENGINES, help=f"{DYNAMODB_LOCAL}; with --tiny {MINISTACK}")
     given = options.parse_args(arguments)
@@ -512,7 +513,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         options.error("writers, rounds and seconds are above 0")
     given.engine = given.engine or (MINISTACK if given.tiny else DYNAMODB_LOCAL)
     if given.tiny:
-        given.rounds, given.seconds, given.warm_up, given.writers = 1, 0.3, 0.1, [2]
+        given.rounds, given.seconds, given.warm_up, given.writers, given.readers = 1, 0.3, 0.1, [2], 1
     given.writers = sorted({1, *given.writers})  # All are held against one.
     return given
 
