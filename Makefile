@@ -66,7 +66,7 @@ usage: .venv/.ready ## Redis commands, bytes and hit rate against the Upstash pl
 	@$(BIN)/python -m local.usage $(ARGS)
 
 capacity: .venv/.ready ## What so many users need and cost a month: make capacity USERS=100 ARGS="--plot cost.svg"
-	@$(BIN)/python -m bench.capacity $(if $(USERS),--users $(USERS)) $(ARGS)
+	@$(BIN)/python -m operators.capacity $(if $(USERS),--users $(USERS)) $(ARGS)
 
 export-channel: .venv/.ready ## A channel as JSON lines: make -s export-channel CHANNEL=id ARGS="--table NAME" >file
 	@$(BIN)/python -m operators export-channel "$$CHANNEL" $(ARGS)
@@ -77,14 +77,14 @@ export-user: .venv/.ready ## What a user wrote, as JSON lines: make -s export-us
 erase-user: .venv/.ready ## Redact what a user wrote: make erase-user USER=id ARGS="--table NAME --yes"
 	@$(BIN)/python -m operators erase-user "$$TOOL_USER" $(ARGS)
 
-bench: setup .venv/.bench ## Run one benchmark: make bench NAME=day ARGS="--users 1000"
+bench: setup .venv/.bench ## Run one benchmark: make bench NAME=cache ARGS="--users 1000"
 	@$(if $(NAME),$(BIN)/python -m bench.$(NAME) $(ARGS),echo "name one: make bench NAME=$(BENCHMARKS)" >&2; exit 2)
 
-measure: .venv/.ready ## Measure anew what the planner counts with (bench/measured.json; some minutes)
+measure: .venv/.ready ## Measure anew what the planner counts with (operators/measured.json; some minutes)
 	@$(BIN)/python -m bench.measure $(ARGS)
 
 bench-report: setup .venv/.bench ## Run the benchmarks and write docs/performance.md: make bench-report ONLY="growth cost"
-	@$(BIN)/python -m bench.performance $(ONLY) $(ARGS)
+	@$(BIN)/python -m bench.report $(ONLY) $(ARGS)
 
 test: setup ## Run every test: make test ARGS="-k tokens"
 	@$(BIN)/python -m pytest -m "not dynamodb_local and not artifacts" $(ARGS)

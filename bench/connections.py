@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bench import report
+from bench.lib import command
 from local import valkey
 from local.upstash import UpstashEndpoint
 from shared.cache.reader import CachedLogReader
@@ -173,7 +173,7 @@ def measure(size: int, clients: int, keep_alive: float) -> dict[str, object]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, and says whether the targets were met."""
-    options = report.parser("connections to Redis of many containers").parse_args(arguments)
+    options = command.parser("connections to Redis of many containers").parse_args(arguments)
     # Long enough that no container is idle for so long while the load lasts, on a machine that is busy otherwise.
     size, clients, keep_alive = (5, 50, 1.0) if options.tiny else (50, 1_000, 5.0)
     if not options.json:
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     names = max(len(name) for name in results)
     text = "\n".join(f"{name:<{names}}  {value}" for name, value in results.items())
-    return report.finish(options, {"bench": "connections", **results}, targets, text)
+    return command.finish(options, {"bench": "connections", **results}, targets, text)
 
 
 if __name__ == "__main__":

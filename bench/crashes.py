@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bench import report
 from bench.crash.attack import USERS, Attack, say
 from bench.crash.audit import audit
 from bench.crash.control import Control
 from bench.crash.engine import MortalEngine, mortal_engine
+from bench.lib import command
 from local import dynamodb_local
 from shared import keys
 from shared.clock import now_ms
@@ -86,7 +86,7 @@ def measure(kills: int, engine_kills: int, seed: int) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Attacks, audits, prints, and says whether the targets were met."""
-    parser = report.parser("posts whose writers and engine are killed at random moments")
+    parser = command.parser("posts whose writers and engine are killed at random moments")
     parser.add_argument("--kills", type=int, default=KILLS, help="of writers")
     parser.add_argument("--engine-kills", type=int, default=ENGINE_KILLS)
     parser.add_argument("--control", action="store_true", help="the engine alone, without Budgie's code")
@@ -101,8 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.control:
         with tempfile.TemporaryDirectory() as directory, mortal_engine(Path(directory)) as engine:
             shown = Control(engine).run(engine_kills)
-        text = report.table(["", ""], [(name.replace("_", " "), value) for name, value in shown.items()])
-        return report.finish(options, {"bench": "crashes, the engine alone", **shown}, {}, text)
+        text = command.table(["", ""], [(name.replace("_", " "), value) for name, value in shown.items()])
+        return command.finish(options, {"bench": "crashes, the engine alone", **shown}, {}, text)
     results = measure(kills, engine_kills, options.seed)
     targets = {
         f"at least {kills} writers and {engine_kills} engines were killed": (
@@ -116,8 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ),
         "preview and unread counts right": results["wrong_previews"] == results["wrong_unread"] == 0,
     }
-    text = report.table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
-    return report.finish(options, {"bench": "crashes", **results}, targets, text)
+    text = command.table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
+    return command.finish(options, {"bench": "crashes", **results}, targets, text)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench import report
+from bench.lib import command
 from local.client import Client
 from local.settings import LocalSettings
 from local.stack import Stack
@@ -89,11 +89,11 @@ def main() -> int:
         "seeds": [arguments.seed, seed - 1],
         "left_out": NOT_APPLIED,
     }
-    return report.finish(arguments, results, targets, "\n".join([*failures, json.dumps(results, indent=1)]))
+    return command.finish(arguments, results, targets, "\n".join([*failures, json.dumps(results, indent=1)]))
 
 
 def _arguments() -> Any:  # noqa: ANN401 - argparse's
-    parser = report.parser(__doc__ or "")
+    parser = command.parser(__doc__ or "")
     parser.add_argument("--requests", type=int, default=10_000, help="at least so many (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the first round (%(default)s)")
     parser.add_argument(

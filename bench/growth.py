@@ -3,26 +3,29 @@
 Three things grow: a channel's messages (100 to 100,000), a user's channels (1 to 1,000), a channel's members (1 to
 10,000). At each size the real handlers are asked over DynamoDB Local, which reads large partitions as DynamoDB does
 (the other engine scans them). Units are those of AWS's rules, weighed from the very items that were read and written
-(``bench.billed``) and held against the engine's where it is right; times are medians of calls made in turns, so that
-whatever disturbs the machine disturbs all sizes alike. ``none`` says that nothing was cached.
+(``bench.lib.client``) and held against the engine's where it is right; times are medians of calls made in turns, so
+that whatever disturbs the machine disturbs all sizes alike. ``none`` says that nothing was cached.
 """
 
 from __future__ import annotations
 
 import gc
-import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, count, islice
 from typing import Any, Final
 
-from bench.billed import BilledClient
-from bench.engine import TABLE, put_all, running, store_on
-from bench.growth_chat import PAGE, Chat
-from bench.growth_operations import Operation, operations
-from bench.handlers import Ask, Handlers
-from bench.report import finish, parser, table
+from bench.lib.client import MeasuredClient
+from bench.lib.command import finish, parser, progress
+from bench.lib.conversations import STARTED_AT, channel_items, turns
+from bench.lib.dynamodb import TABLE, put_all, running, store_on
+from bench.lib.functions import Ask, Handlers
+from bench.lib.timing import medians
 from local.dynamodb import DYNAMODB_LOCAL, ENGINES, MINISTACK
+from shared import keys
+from shared.messages import Draft, encode
 from shared.services import compose
 from shared.settings import Settings
 from shared.store.interface import Store
@@ -47,10 +50,131 @@ GROWING: Final = "list of channels"
 ROUNDS: Final = 40
 SETTINGS: Final = Settings(rate_per_second=1000, rate_burst=1000)
 """Nobody is slowed down."""
-
-
+USER: Final = "00000000-0000-4000-8000-000000000000"
+"""Who reads and posts; a UUID, as issuers give."""
+PAGE: Final = 50
+TEXT: Final = 180
+"""Characters of each message: 50 of them are 5 read units, however many digits their positions have."""
 Key = tuple[str, int]
 """An operation at a size."""
+
+
+# --- The chat ---
+
+
+def user(number: int) -> str:
+    """Somebody else."""
+    return f"00000000-0000-4000-8000-{number + 1:012d}"
+
+
+def lister(channels: int) -> str:
+    """Who is in so many channels, and in no other."""
+    return user(10**9 + channels)
+
+
+def channel(kind: str, size: int, number: int = 0) -> str:
+    """The id of the channel of this size, or of one of those of a user who has so many."""
+    return keys.derived_channel_id("growth", kind, str(size), str(number))
+
+
+def texts(count: int) -> list[str]:
+    """So many pieces of what people wrote, all of one length."""
+    said = chain.from_iterable(f"{turn.text} " for turn in turns())
+    return ["".join(islice(said, TEXT)).encode("ascii", "replace").decode() for _ in range(count)]
+
+
+class Chat:
+    """The items of what is to grow.
+
+    Args:
+        messages: lengths of channels, each with the caller as its one member.
+        members: numbers of members of channels, of one page of messages each, the caller among them.
+        channels: numbers of channels of a user, of a message each.
+    """
+
+    def __init__(self, messages: Sequence[int], members: Sequence[int], channels: Sequence[int]) -> None:
+        self._messages, self._members, self._channels = messages, members, channels
+        self._texts = texts(PAGE)
+
+    def items(self) -> Iterator[dict[str, Any]]:
+        """All of it."""
+        for length in self._messages:
+            yield from self._channel(channel("messages", length), length, [USER])
+        for size in self._members:
+            everybody = [USER, *(user(number) for number in range(size - 1))]
+            yield from self._channel(channel("members", size), PAGE, everybody)
+        for size in self._channels:
+            for number in range(size):
+                length = PAGE if number == 0 else 1
+                yield from self._channel(channel("channels", size, number), length, [lister(size)])
+
+    def _channel(self, channel_id: str, length: int, members: Sequence[str]) -> Iterator[dict[str, Any]]:
+        bodies = (
+            encode(channel_id, seq, USER, STARTED_AT, Draft(self._text(length, seq)))
+            for seq in range(1, length + 1)
+        )
+        return channel_items(channel_id, members, bodies)
+
+    def _text(self, length: int, seq: int) -> str:
+        """The same at the same distance from the end, so that the last pages of all channels are alike."""
+        return self._texts[(length - seq) % PAGE]
+
+
+# --- What is asked of it ---
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One kind of request. ``cached``: the container has just served the same; else nothing is remembered."""
+
+    name: str
+    ask: Callable[[], Ask]
+    cached: bool = False
+
+
+def reads(channel_id: str, caller: str, length: int) -> Iterator[Operation]:
+    """Pages of a channel, and one message."""
+    messages = f"/v1/channels/{channel_id}/messages"
+    latest = Ask("GET", messages, caller)
+    middle = Ask("GET", f"{messages}?before={(length + PAGE) // 2 + 1}", caller)
+    one = Ask("GET", f"{messages}/{keys.message_id(channel_id, length // 2)}", caller)
+    yield Operation("page, none", lambda: latest)
+    yield Operation("page from the middle, none", lambda: middle)
+    yield Operation("page, memory", lambda: latest, cached=True)
+    yield Operation("one message, none", lambda: one)
+
+
+def writes(channel_id: str, caller: str) -> Iterator[Operation]:
+    """Posts, and marking as read."""
+    path, numbers, (said,) = f"/v1/channels/{channel_id}", count(), texts(1)
+    plain = Ask("POST", f"{path}/messages", caller, {"text": said})
+    mark = Ask("PUT", f"{path}/read", caller, {"last_read_seq": 1, "force": True})
+    yield Operation("post", lambda: plain)
+    yield Operation(
+        "post with key", lambda: replace(plain, headers={"idempotency-key": f"growth-{next(numbers)}"})
+    )
+    yield Operation("mark read", lambda: mark)
+
+
+def operations(axis: str, size: int) -> list[Operation]:
+    """What is asked at a size."""
+    channel_id, caller = channel(axis, size), lister(size) if axis == "channels" else USER
+    length = size if axis == "messages" else PAGE
+    found = [*reads(channel_id, caller, length), *writes(channel_id, caller)]
+    if axis == "channels":
+        everything = Ask("GET", "/v1/channels?limit=100", caller)
+        found.append(Operation("list of channels, none", lambda: everything))
+        found.append(Operation("list of channels, memory", lambda: everything, cached=True))
+    if axis == "members":
+        members = Ask("GET", f"/v1/channels/{channel_id}/members?limit=50", caller)
+        found.append(Operation("list of 50 members", lambda: members))
+        newcomers = count(1_000_000)
+        join = f"/v1/channels/{channel_id}/members/me"
+        found.append(Operation("join", lambda: Ask("PUT", join, user(next(newcomers)))))
+    return found
+
+
+# --- What it takes ---
 
 
 class Container:
@@ -60,7 +184,7 @@ class Container:
         self.handlers, self._store = handlers, store
 
     def ready(self, operation: Operation) -> Ask:
-        """Remembers what the operation needs, and nothing else; its request."""
+        """Has in memory what the operation needs, and nothing else; its request."""
         self.handlers.services = compose(SETTINGS, self._store)
         asked = operation.ask()
         if operation.cached:
@@ -68,17 +192,17 @@ class Container:
         return asked
 
 
-def units_of(container: Container, billed: BilledClient, operation: Operation) -> dict[str, float]:
+def units_of(container: Container, exact: MeasuredClient, operation: Operation) -> dict[str, float]:
     """Units and calls of one request, and whether the engine read as much."""
     asked = container.ready(operation)
-    billed.take()
+    exact.take()
     container.handlers(asked)
-    bill = billed.take()
+    tally = exact.take()
     return {
-        "read": bill.read,
-        "write": bill.write,
-        "calls": len(bill.calls),
-        "engine_agrees": bill.engine_read == bill.read - bill.missing,
+        "read": tally.read,
+        "write": tally.write,
+        "calls": tally.calls.total(),
+        "engine_agrees": tally.engine_read == tally.read - tally.missing,
     }
 
 
@@ -89,7 +213,7 @@ def times_of(
     wall: dict[Key, list[float]] = {each: [] for each in wanted}
     cpu: dict[Key, list[float]] = {each: [] for each in wanted}
     names = list(wanted)
-    for turn in range(rounds + 1):
+    for turn in progress(range(rounds + 1), "rounds"):
         gc.collect()
         for i in range(len(names)):
             name = names[(turn + i) % len(names)]
@@ -99,33 +223,24 @@ def times_of(
             if turn:
                 cpu[name].append((time.process_time() - worked) * 1000)
                 wall[name].append((time.perf_counter() - started) * 1000)
-    return {
-        each: {
-            "ms": round(statistics.median(wall[each]), 2),
-            "cpu_ms": round(statistics.median(cpu[each]), 2),
-        }
-        for each in wanted
-    }
+    return {each: medians({"ms": wall[each], "cpu_ms": cpu[each]}, digits=2) for each in wanted}
 
 
 def measure(engine: str, sizes: Mapping[str, Sequence[int]], rounds: int) -> dict[str, Any]:
     """Every axis: operations, each with its figures by size."""
     with running(engine) as dynamodb:
-        started = time.monotonic()
         loaded = put_all(dynamodb, Chat(**{name: sizes[name] for name in SIZES}).items())
-        _progress(f"{loaded:,} items loaded in {time.monotonic() - started:.0f} s")
-        billed = BilledClient(dynamodb, TABLE)
+        exact = MeasuredClient(dynamodb, exact=TABLE)
         handlers = Handlers(compose(SETTINGS, store_on(dynamodb)))
-        counted, timed = Container(handlers, store_on(billed)), Container(handlers, store_on(dynamodb))
+        counted, timed = Container(handlers, store_on(exact)), Container(handlers, store_on(dynamodb))
         found: dict[str, Any] = {"engine": engine, "items": loaded, "rounds": rounds}
         for axis, wanted in sizes.items():
             asked = {(each.name, size): each for size in wanted for each in operations(axis, size)}
-            units = {key: units_of(counted, billed, each) for key, each in asked.items()}
+            units = {key: units_of(counted, exact, each) for key, each in asked.items()}
             times = times_of(timed, asked, rounds)
             found[axis] = {name: [] for name, _ in asked}
             for name, size in asked:
                 found[axis][name].append({"size": size, **units[name, size], **times[name, size]})
-            _progress(f"{axis} measured")
     return found
 
 
@@ -178,30 +293,6 @@ def _a_channel(rows: Sequence[Mapping[str, Any]], index: int) -> float:
     return float(rows[index]["ms"] / rows[index]["size"])
 
 
-def text(results: Mapping[str, Any]) -> str:
-    """A table for each thing that grows."""
-    parts = [f"{results['items']:,} items in {results['engine']}, medians of {results['rounds']} calls"]
-    for axis in SIZES:
-        rows = [
-            (
-                f"{name}, {figure}",
-                *(
-                    f"{row['read']:g} + {row['write']:g}" if figure == "units" else row[figure]
-                    for row in each
-                ),
-            )
-            for name, each in results[axis].items()
-            for figure in ("units", "calls", "ms", "cpu_ms")
-        ]
-        sizes = [f"{row['size']:,}" for row in next(iter(results[axis].values()))]
-        parts.append(table([f"{AXES[axis]} (units: read + write)", *sizes], rows))
-    return "\n\n".join(parts)
-
-
-def _progress(said: str) -> None:
-    print(said, file=sys.stderr, flush=True)
-
-
 def main() -> int:
     """Measures; with ``--check`` 1 if a target is missed."""
     arguments = parser(main.__doc__ or "")
@@ -210,7 +301,7 @@ def main() -> int:
     engine = options.engine or (MINISTACK if options.tiny else DYNAMODB_LOCAL)
     results = measure(engine, TINY if options.tiny else SIZES, 1 if options.tiny else ROUNDS)
     is_timed = engine == DYNAMODB_LOCAL and not options.tiny
-    return finish(options, {"bench": "growth", **results}, targets(results, is_timed=is_timed), text(results))
+    return finish(options, results, targets(results, is_timed=is_timed))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from bench.engine import running, store_on
-from bench.handlers import Ask, Handlers
-from bench.report import finish, interleaved, parser, summary, table
+from bench.lib.command import finish, parser, table
+from bench.lib.dynamodb import running, store_on
+from bench.lib.functions import Ask, Handlers
+from bench.lib.timing import interleaved, summary
 from local.dynamodb import ENGINES, MINISTACK, default_engine
 from shared import keys
 from shared.services import Services, compose

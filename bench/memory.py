@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import report
+from bench.lib import command
 from shared.messages import Draft, encode
 from shared.model import Entry, Head, Kind, Look, Membership, Preview, Role
 from shared.services import Services, compose
@@ -160,7 +160,7 @@ def measured(channels: int, bound: int) -> dict[str, object]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, and says whether the targets were met."""
-    options = report.parser("whether the memory tier keeps to its bound").parse_args(arguments)
+    options = command.parser("whether the memory tier keeps to its bound").parse_args(arguments)
     channels, bound = (500, MEBIBYTE) if options.tiny else (10_000, 32 * MEBIBYTE)
     if not options.json:
         print(f"{channels} channels in {bound / MEBIBYTE:g} MB …", flush=True)
@@ -179,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         targets["the process grew by the bound and a third at most"] = resident <= bound * 4 / 3
     names = max(len(name) for name in results)
     text = "\n".join(f"{name:<{names}}  {value}" for name, value in results.items())
-    return report.finish(options, {"bench": "memory", **results}, targets, text)
+    return command.finish(options, {"bench": "memory", **results}, targets, text)
 
 
 if __name__ == "__main__":

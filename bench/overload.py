@@ -17,7 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from bench import report
+from bench.lib import command, timing
 from bench.mixed import Mixed
 from bench.open_loop import Outcome, offer, repeat
 from bench.watching import MEGABYTE, Sample, Watch
@@ -112,7 +112,7 @@ def _crowd(crowd: Sequence[Outcome], seconds: float) -> dict[str, Any]:
 
 def _milliseconds(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return (
-        report.summary([1000 * each.seconds for each in outcomes]) if outcomes else {"p50": 0.0, "p99": 0.0}
+        timing.summary([1000 * each.seconds for each in outcomes]) if outcomes else {"p50": 0.0, "p99": 0.0}
     )
 
 
@@ -143,7 +143,7 @@ def recovered_after(after: Sequence[Outcome], median: float) -> float | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, and says whether the targets were met."""
-    parser = report.parser("three times as much as the local stack can do")
+    parser = command.parser("three times as much as the local stack can do")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of overload")
     parser.add_argument("--engine", default=dynamodb.default_engine(), choices=dynamodb.ENGINES)
     options = parser.parse_args(arguments)
@@ -168,8 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         <= RECOVERY_SECONDS
         or results["recovered_after_seconds"] == 0,
     }
-    text = report.table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
-    return report.finish(options, {"bench": "overload", "engine": options.engine, **results}, targets, text)
+    text = command.table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
+    return command.finish(options, {"bench": "overload", "engine": options.engine, **results}, targets, text)
 
 
 if __name__ == "__main__":

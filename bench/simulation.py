@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from multiprocessing.context import BaseContext
 from typing import Any, Final
 
-from bench import report
+from bench.lib import command
 from bench.sim.containers import Code
 from bench.sim.mutants import MUTANTS
 from bench.sim.result import Result
@@ -49,11 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     targets = {"0 violations": not total.violations, f"within {MINUTES} minutes": seconds <= MINUTES * 60}
     if given.mutant:
         targets = {f"the planted bug {given.mutant} is found": bool(total.violations)}
-    return report.finish(given, results, targets, _text(given, results))
+    return command.finish(given, results, targets, _text(given, results))
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = report.parser("Simulates the chat under faults, from seeds, and judges every answer.")
+    parser = command.parser("Simulates the chat under faults, from seeds, and judges every answer.")
     parser.add_argument(
         "--operations", type=int, default=1_000_000, help="requests of clients, in all worlds"
     )
@@ -156,7 +156,7 @@ def _text(given: argparse.Namespace, results: dict[str, Any]) -> str:
     for kind, outcomes in results["outcomes"].items():
         lines.append(f"{kind:7}" + ", ".join(f"{outcome} {count}" for outcome, count in outcomes.items()))
     faults = Counter(results["faults"]).most_common()
-    lines += ["", report.table(("fault injected", "times"), faults), ""]
+    lines += ["", command.table(("fault injected", "times"), faults), ""]
     lines.append(f"violations: {results['violations']}")
     first = results["first_violation"]
     if first:

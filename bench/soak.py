@@ -21,7 +21,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from bench import report
+from bench.lib import command
 from bench.mixed import Mixed
 from bench.open_loop import Call, Caller
 from bench.watching import MEGABYTE, Sample, Watch, trend
@@ -218,7 +218,7 @@ def _trends(samples: Sequence[Sample]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soaks, prints, and says whether the targets were met."""
-    parser = report.parser("a long mixed load with faults")
+    parser = command.parser("a long mixed load with faults")
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--engine", default=dynamodb.default_engine(), choices=dynamodb.ENGINES)
     options = parser.parse_args(arguments)
@@ -236,8 +236,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, bound in MOST_GROWTH.items()
         },
     }
-    text = report.table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
-    return report.finish(options, {"bench": "soak", "engine": options.engine, **results}, targets, text)
+    text = command.table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
+    return command.finish(options, {"bench": "soak", "engine": options.engine, **results}, targets, text)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bench import report
 from bench.checker import Checker
+from bench.lib import command
 from local import dynamodb
 from local.dynamodb_faults import Chances, FaultyDynamoDB
 from local.processes import Processes
@@ -172,7 +172,7 @@ def measure(proxy: FaultyDynamoDB, share: float, rounds: int) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, and says whether the targets were met."""
-    parser = report.parser("attempts at DynamoDB while it throttles")
+    parser = command.parser("attempts at DynamoDB while it throttles")
     parser.add_argument("--engine", default=dynamodb.default_engine(), choices=dynamodb.ENGINES)
     options = parser.parse_args(arguments)
     rounds = 8 if options.tiny else ROUNDS
@@ -194,9 +194,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "every refusal says when to come back": not any(each["without_retry_after"] for each in results),
         "no violation": not any(each["violations"] for each in results),
     }
-    text = report.table(list(results[0]), [list(each.values()) for each in results])
+    text = command.table(list(results[0]), [list(each.values()) for each in results])
     shown = {"bench": "throttled", "engine": options.engine, "times_a_calm_day": round(storm, 2)}
-    return report.finish(options, {**shown, "shares": results}, targets, text)
+    return command.finish(options, {**shown, "shares": results}, targets, text)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What an operator runs with their own credentials: exports and erasure. Never deployed; see docs/operations.md."""
+"""What an operator runs with their own credentials: exports, erasure, the capacity planner. See docs/operations.md."""

@@ -18,8 +18,8 @@ _CODE = re.compile(r"```.*?```|`[^`]+`", re.DOTALL)
 _MAKE = re.compile(r"\bmake\s+((?:-s\s+)?[a-z][a-z-]*(?:\s+[A-Z_]+=(?:\"[^\"]*\"|[^\s`;|&)\"]+))*)")
 _OPTION = re.compile(r"--[a-z][a-z-]+")
 PROGRAMS = {
-    "bench-report": ["bench.performance"],
-    "capacity": ["bench.capacity"],
+    "bench-report": ["bench.report"],
+    "capacity": ["operators.capacity"],
     "erase-user": ["operators", "erase-user"],
     "export-channel": ["operators", "export-channel"],
     "export-user": ["operators", "export-user"],
@@ -84,7 +84,7 @@ def _help(*program: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_tells_to_run_a_module_with_whatever_python_there_is(page: Path) -> None:
-    """`python -m bench.day` fails where the packages are not installed: a target of the Makefile sets them up."""
+    """`python -m bench.cache` fails where the packages are not installed: a target of the Makefile sets them up."""
     assert not re.search(
         r"(?<![\w/])python3? -m (?:bench|local|operators)\b", page.read_text(encoding="utf-8")
     )

@@ -20,7 +20,7 @@ VOUCHED_PART: Final = 8
 """One part in so many: each caller's heads and memberships are needed for minutes, and must not push pages out."""
 LISTS_UNUSED: Final = 2
 """People come back after more than a day, and a list has no text in it, so unused lists stay for two. With one, by
-``bench.day``, 1 to 2 % more of all reads miss, and a tenth more commands are sent to leave what was learned again."""
+``bench.cache``, 1 to 2 % more of all reads miss, and a tenth more commands are sent to leave what was learned again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ LONGEST_REST_MS: Final = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class BundlePolicy:
-    """When a bundle is written, and how large it may be. The times are what ``bench.day`` found best."""
+    """When a bundle is written, and how large it may be. The times are what ``bench.cache`` found best."""
 
     keep_seconds: int = 86_400
     """A bundle stays for so long after it was written."""

@@ -6,14 +6,11 @@ from typing import Any
 
 import pytest
 
-from bench import allowances, prices
-from bench.capacity import plan
-from bench.capacity_plan import MEMORY_GB, of_trace
-from bench.cost_report import GOALS, above_goal, targets
-from bench.costs import measured
-from bench.day_costs import days, user_month
-from bench.hosted import PRICES
-from bench.priced import SHARE_OF_PROCESSOR, Figures, by_plan, priced
+from bench.cost import GOALS, above_goal, targets
+from operators import prices
+from operators.capacity_plan import MEMORY_GB, measured, of_trace, plan
+from operators.costs import SHARE_OF_PROCESSOR, Figures, by_plan, days, priced, user_month
+from operators.prices import PUBLISHED
 from shared.plans import DAYS, PLANS
 from tests.bench.running import tiny
 
@@ -31,7 +28,7 @@ def test_dollars_of_a_post() -> None:
     }
     assert found["sum"] == pytest.approx(sum(found["dollars"].values()), abs=1e-3)
     assert found["apart"]["egress"] == pytest.approx(0.09)
-    logged = 600 + allowances.LOG_EVENT + allowances.PLATFORM_LOG + allowances.ACCESS_LOG
+    logged = 600 + prices.LOG_EVENT + prices.PLATFORM_LOG + prices.ACCESS_LOG
     assert found["apart"]["logs"] == pytest.approx(logged / 1_000 * 0.5, abs=1e-4)
     assert found["all"] == pytest.approx(found["sum"] + sum(found["apart"].values()), abs=1e-3)
 
@@ -97,8 +94,8 @@ def test_a_users_month() -> None:
 
 def test_published_prices_say_where_they_were_read() -> None:
     """Each with its page and a date; where there is no price, why."""
-    assert all(each.source.startswith("https://") and "2026" in each.read for each in PRICES)
-    assert all(each.note for each in PRICES if each.dollars is None)
+    assert all(each.source.startswith("https://") and "2026" in each.read for each in PUBLISHED)
+    assert all(each.note for each in PUBLISHED if each.dollars is None)
 
 
 def row(goal: str, dollars: float, *, agrees: bool = True) -> dict[str, Any]:
@@ -148,7 +145,6 @@ def test_every_operation_is_priced() -> None:
     assert operations["list of 8 channels, remembered"]["figures"]["calls_ms"] == 4
     # The memberships, the heads, and whether the messages that they show stand, which a warm container knows.
     assert operations["list of 8 channels, after a miss"]["figures"]["calls_ms"] == 12
-    for codings in found["wire"].values():
-        assert codings["identity"]["is_offered"]
-        assert all(each["body_bytes"] > 0 for each in codings.values())
+    assert all(each["body_bytes"] > 0 for each in found["wire"].values())
+    assert found["wire"]["as written, identity"]["is_offered"]
     assert found["hosted"]

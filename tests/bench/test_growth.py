@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench import growth
-from bench.growth_chat import PAGE, USER, Chat, channel, lister
+from bench.growth import PAGE, USER, Chat, channel, lister
 from local.dynamodb import DYNAMODB_LOCAL
 from shared.store import items
 from tests.bench.running import tiny

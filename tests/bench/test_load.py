@@ -13,33 +13,35 @@ from typing import Any
 
 import pytest
 
-from bench.load import contest, result, server
-from bench.load.client import Lap, drive
-from bench.load.scene import BUDGIE, FLOOR, MIX, OLDER, POOL, USUAL, Asking, Request, Scene
+from bench import load
+from bench.lib import gateway
+from bench.lib.chat import Chat
+from bench.lib.gateway import BUDGIE, FLOOR, USUAL
+from bench.load import MIX, OLDER, POOL, Asking, Lap, Plan, Request, Turn, drive
 from local.server import Server
 from local.wire import Answer, RefusedError
 from local.wire import Request as Received
 
-SCENE = Scene(channels=3, messages=60, users=2)
-CURSORS = dict.fromkeys(SCENE.channel_ids(), "11")
+CHAT = Chat(channels=3, messages=60, users=2)
+CURSORS = dict.fromkeys(CHAT.channel_ids(), "11")
 
 
 def asking(encoding: str = "identity") -> Asking:
     """Requests of users whose names are their tokens."""
-    return Asking(SCENE, CURSORS, str, encoding)
+    return Asking(CHAT, CURSORS, str, encoding)
 
 
-def turn(form: str, contender: str, requests: int, cpu_seconds: float, errors: int = 0) -> contest.Turn:
+def turn(form: str, contender: str, requests: int, cpu_seconds: float, errors: int = 0) -> Turn:
     """A second in which two clients had so many answers."""
     lap = Lap(1.0, {"read": [0.001] * requests}, Counter({"read: 500": errors} if errors else {}), requests)
-    return contest.Turn(form, 2, contender, lap, cpu_seconds)
+    return Turn(form, 2, contender, lap, cpu_seconds)
 
 
-def turns(ours: int, errors: int = 0) -> list[contest.Turn]:
+def turns(ours: int, errors: int = 0) -> list[Turn]:
     """Ten requests a second by the usual way, and so many by ours; a handler of ours computes a quarter."""
     return [
         each
-        for form in contest.FORMS
+        for form in load.FORMS
         for each in (
             turn(form, BUDGIE, ours, ours * 0.003, errors),
             turn(form, USUAL, 10, 10 * 0.009),
@@ -50,8 +52,8 @@ def turns(ours: int, errors: int = 0) -> list[contest.Turn]:
 
 def summed_up(ours: int, errors: int = 0) -> dict[str, Any]:
     """What the report says of these turns."""
-    plan = contest.Plan(clients=(2,), rounds=1, seconds=1.0, warm_up=0.0, scene=SCENE)
-    return result.summed_up(plan, [BUDGIE, USUAL, FLOOR], turns(ours, errors))
+    plan = Plan(clients=(2,), rounds=1, seconds=1.0, warm_up=0.0, chat=CHAT)
+    return load.summed_up(plan, [BUDGIE, USUAL, FLOOR], turns(ours, errors))
 
 
 class Answers:
@@ -129,10 +131,10 @@ def test_requests_say_who_asks_and_what_they_accept() -> None:
 
 def test_every_contender_is_behind_the_same_routes() -> None:
     """The template's routes, authorizer and limits; only the handler is another."""
-    ours = server.contender(BUDGIE)
-    assert {route.key for route in ours.routes} == server.ROUTES
-    for name, handler in server.HANDLERS.items():
-        theirs = server.contender(name)
+    ours = gateway.contender(BUDGIE)
+    assert {route.key for route in ours.routes} == gateway.ROUTES
+    for name, handler in gateway.HANDLERS.items():
+        theirs = gateway.contender(name)
         assert {route.handler for route in theirs.routes} == {handler}
         assert [(each.key, each.authorized, each.timeout) for each in theirs.routes] == [
             (each.key, True, each.timeout) for each in ours.routes
@@ -142,7 +144,7 @@ def test_every_contender_is_behind_the_same_routes() -> None:
 def test_what_a_developer_has_set_does_not_reach_the_contenders() -> None:
     """Neither proxies nor accounts, which clients of DynamoDB and Redis would follow; the rest stays."""
     theirs = {"HTTPS_PROXY": "x", "no_proxy": "x", "AWS_PROFILE": "x", "AWS_CA_BUNDLE": "x", "PATH": "kept"}
-    assert contest._as_on_lambda(theirs) == {"PATH": "kept", **contest.FOR_ALL}
+    assert load.as_on_lambda(theirs) == {"PATH": "kept", **load.FOR_ALL}
 
 
 # --- what is counted ---
@@ -170,7 +172,7 @@ def test_a_broken_connection_is_an_error(answers: tuple[Answers, tuple[str, int]
         Request("read", 200, b"GET /%b HTTP/1.1\r\nhost: x\r\n\r\n" % name) for name in (b"", b"broken")
     )
     lap = drive(address, [[good], [bad]], 0.05, 0.0)
-    assert lap.errors["ConnectionResetError"] == 1
+    assert lap.errors["IncompleteReadError"] == 1
     assert lap.answered > 1
     assert drive(address, [[bad]], 0.05, 0.0).all == []
 
@@ -181,7 +183,7 @@ def test_a_broken_connection_is_an_error(answers: tuple[Answers, tuple[str, int]
 @pytest.mark.parametrize(("ours", "held"), [(30, True), (29, False)])
 def test_the_target_is_three_times_the_usual_ways_reads(ours: int, held: bool) -> None:  # noqa: FBT001 - a case
     """It is held from three times the requests a second on, and missed below."""
-    targets = result.targets(summed_up(ours))
+    targets = load.targets(summed_up(ours))
     assert [reached for target, reached in targets.items() if target.startswith("reads by 2")] == [held]
 
 
@@ -193,8 +195,8 @@ def test_what_both_have_in_common_is_left_out_of_the_processor_time() -> None:
 
 def test_an_error_misses_a_target() -> None:
     """A contest in which requests failed shows nothing, however fast it was."""
-    assert result.targets(summed_up(50))["no request failed"]
-    assert not result.targets(summed_up(50, errors=1))["no request failed"]
+    assert load.targets(summed_up(50))["no request failed"]
+    assert not load.targets(summed_up(50, errors=1))["no request failed"]
 
 
 @pytest.mark.stack
@@ -203,10 +205,10 @@ def test_the_load_test_runs() -> None:
     command = [sys.executable, "-m", "bench.load", "--json", "--tiny", "--engine", "ministack"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)  # noqa: S603 - our own
     found = json.loads(ended.stdout)
-    names = contest.installed()
+    names = load.installed()
     assert found["contenders"] == names
     assert [(each["form"], each["contender"]) for each in found["runs"]] == [
-        (form, name) for form in contest.FORMS for name in names
+        (form, name) for form in load.FORMS for name in names
     ]
     assert all(each["requests"] and each["p99_ms"] >= each["p50_ms"] > 0 for each in found["runs"])
     assert found["errors"] == {}

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.capacity import Workload, plan
-from bench.costs import Measured
+from bench.cache import START_MS, Lines, Trace, Workload
+from bench.measure import MeasuredDay
+from operators import capacity_plan
+from operators.capacity_plan import Measured, plan
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +26,15 @@ def test_a_tiny_measurement_has_all_that_the_planner_reads(tmp_path: Path) -> No
     assert kinds["poll"]["read_units"] == 2
     assert kinds["page"]["read_units"] < known.uncached["kinds"]["page"]["read_units"]
     assert all(cost["log_bytes"] > 0 for cost in kinds.values())
-    report = plan(Workload(users=20), known)
+    report = plan(capacity_plan.Workload(users=20), known)
     assert report.is_measured
     assert report.redis.commands_today == known.scales[0]["redis_commands"] > 0
     assert report.redis.moved_bytes > report.redis.stored_bytes > 0  # type: ignore[operator]  # it was measured
+
+
+def test_the_busiest_minutes_are_those_of_a_window() -> None:
+    """Units of the second day within 300 seconds, wherever they begin."""
+    day = MeasuredDay(Trace(Workload(1)), "none", Lines())
+    for second, read in ((0, 99), (86_400, 5), (86_699, 5), (86_700, 7), (87_300, 11)):
+        day.note(START_MS + second * 1000, read, 0)
+    assert day.busiest("read") == 12

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from bench.engine import fastest
+from bench.lib.dynamodb import fastest
 from bench.sim.mutants import MUTANTS
 from bench.sim.result import Result
 from bench.sim.world import World

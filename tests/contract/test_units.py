@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bench.units import WRITE_BYTES, query_units, read_units, size, sizes, write_units
 from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
+from operators.units import WRITE_BYTES, query_units, read_units, size, sizes, write_units
 from shared import keys, model
 from shared.errors import ReadBudgetError
 from shared.log_reader import DirectLogReader

@@ -1,1 +1,0 @@
-"""The parts of ``bench.cold_start``."""

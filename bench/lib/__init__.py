@@ -1,0 +1,1 @@
+"""What the benchmarks share: no question is answered here."""

@@ -1,0 +1,62 @@
+"""A benchmark's command line: its arguments, its progress, and its results as tables or as one line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from bench.lib import tables
+
+T = TypeVar("T")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The arguments that every benchmark has; it may add its own."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--json", action="store_true", help="print one line of JSON")
+    made.add_argument("--check", action="store_true", help="end with 1 if a target is missed")
+    made.add_argument("--tiny", action="store_true", help="a run of a moment, to see that it works")
+    return made
+
+
+def progress(steps: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
+    """The steps, counted on standard error while they are taken."""
+    return tqdm(steps, description, total, file=sys.stderr, mininterval=1.0, leave=True)
+
+
+def finish(
+    arguments: argparse.Namespace, results: dict[str, Any], targets: Mapping[str, bool], text: str = ""
+) -> int:
+    """Prints the results, as text or as JSON with the targets added; returns the exit status.
+
+    Args:
+        arguments: as ``parser`` parsed them.
+        results: anything JSON has a word for.
+        targets: what was to be shown, each in words, and whether it was.
+        text: the results for a person; all of them in tables, if not given.
+    """
+    if arguments.json:
+        print(json.dumps(results | {"targets": dict(targets)}, ensure_ascii=False))
+    else:
+        print(text or "\n\n".join(tables.nested(results)))
+        for target, held in targets.items():
+            print(f"{'ok    ' if held else 'MISSED'} {target}")
+    return int(arguments.check and not all(targets.values()))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns, the first to the left, the others to the right."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    )

@@ -1,0 +1,85 @@
+"""Real text for the benchmarks: conversations between people, from the shared data or the project's own sample.
+
+A line of either file is ``{"conversation": id, "turns": [[speaker, text], …]}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Final
+
+from local.conversations import Turn, read
+from shared.messages import Draft, encode, preview_of
+from shared.model import Entry, Head, Kind, Membership, Role
+from shared.store import items
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SOURCES: Final = (
+    ROOT.parent / "shared" / "data" / "topical-chat-test-freq.jsonl.gz",
+    ROOT / "local" / "sample.jsonl",
+)
+CHANNEL: Final = "4nc0f2k9q1d7h3sa"
+STARTED_AT: Final = 1_795_459_464_000
+"""Milliseconds since 1970 of the first message that is made of a text."""
+
+
+@cache
+def conversations(path: Path | None = None) -> Sequence[list[Turn]]:
+    """All conversations, in the order of the first of ``SOURCES`` that is here, or of another file."""
+    found = path or next(each for each in SOURCES if each.is_file())
+    return [each.turns for each in read(found).all]
+
+
+def turns() -> Iterator[Turn]:
+    """Turns of all conversations, one after another, for ever."""
+    return cycle(turn for each in conversations() for turn in each)
+
+
+def bodies(
+    count: int, sizes: Sequence[int] = (0,), taken: Iterator[Turn] | None = None, channel_id: str = CHANNEL
+) -> list[bytes]:
+    """Stored messages of real text, a minute apart.
+
+    Args:
+        count: how many.
+        sizes: bytes that each message's JSON has at least, in turn: turns are joined until it has them.
+        taken: where the text is taken from; from the beginning if not given.
+        channel_id: their channel.
+    """
+    taken = taken or turns()
+    return [_body(channel_id, seq, sizes[seq % len(sizes)], taken) for seq in range(1, count + 1)]
+
+
+def _body(channel_id: str, seq: int, smallest: int, taken: Iterator[Turn]) -> bytes:
+    turn = next(taken)
+    text, at = turn.text, STARTED_AT + seq * 60_000
+    while len(body := encode(channel_id, seq, turn.speaker, at, Draft(text))) < smallest:
+        text = f"{text} {next(taken).text}"
+    return body
+
+
+def channel_items(
+    channel_id: str, members: Sequence[str], bodies: Iterable[bytes]
+) -> Iterator[dict[str, Any]]:
+    """A public channel as the items that it is stored in: entries, memberships, head, listing; the first owns it."""
+    seq, body = 0, b""
+    for seq, body in enumerate(bodies, start=1):
+        yield items.entry_item(channel_id, Entry(seq, seq, STARTED_AT, body))
+    for number, member in enumerate(members):
+        yield items.membership_item(
+            Membership(member, channel_id, Role.MEMBER if number else Role.OWNER, STARTED_AT)
+        )
+    shown = preview_of(Entry(seq, seq, STARTED_AT, body))
+    head = Head(channel_id, Kind.PUBLIC, "lobby", "Say hello", members[0], STARTED_AT, members=len(members))
+    yield items.listing_item(head)
+    yield items.head_item(head) | {
+        "seq": items.n(seq),
+        "messages": items.n(seq),
+        "lq": items.n(shown.seq),
+        "lu": items.s(shown.sender),
+        "lt": items.s(shown.text),
+        "lc": items.n(shown.created_at),
+    }

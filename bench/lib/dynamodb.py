@@ -1,0 +1,88 @@
+"""A DynamoDB engine for a benchmark: started with the table of the template, filled quickly, and ended."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from tqdm import tqdm
+
+from local.dynamodb import CREDENTIALS, REGION, Engine, client, ensure_table, launch_engine
+from local.processes import Processes
+from local.template import load
+from shared.aws.client import Client
+from shared.aws.connect import dynamodb_client
+from shared.settings import Settings
+from shared.store.dynamodb import DynamoDBStore
+
+TABLE: Final = "budgie-bench"
+TEMPLATE: Final = Path(__file__).resolve().parents[2] / "template.yaml"
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory with a random name is made in it
+"""Files in memory, where they can be written: DynamoDB Local waits for the disk at each write, DynamoDB does not."""
+BATCH: Final = 25
+"""Items of one BatchWriteItem, by DynamoDB's limit."""
+LOADERS: Final = 8
+
+
+def fastest(memory: Path = MEMORY) -> Path | None:
+    """Where files are quickest; None, the usual place, where memory cannot be written."""
+    return memory if os.access(memory, os.W_OK) else None
+
+
+@contextmanager
+def engine(kind: str) -> Iterator[Engine]:
+    """An engine of ``local.dynamodb.ENGINES`` on 127.0.0.1 with an empty table of the template, in files of its own."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=fastest())))
+        started = launch_engine(kind, directory, stack.enter_context(Processes(directory)))
+        started.wait_ready()
+        with closing(client(started.url)) as admin:
+            ensure_table(admin, TABLE, load(TEMPLATE, {"JwtIssuer": "https://issuer.example.com"}))
+        yield started
+
+
+def client_of(url: str, read_timeout_ms: int = 30_000) -> Client:
+    """Budgie's own client of an engine."""
+    settings = Settings(dynamodb_endpoint_url=url, dynamodb_read_timeout_ms=read_timeout_ms)
+    made: Client = dynamodb_client(settings, {**CREDENTIALS, "AWS_REGION": REGION})
+    return made
+
+
+@contextmanager
+def running(kind: str) -> Iterator[Client]:
+    """A client of an engine with an empty table; both end with the context."""
+    with engine(kind) as started, closing(client_of(started.url)) as made:
+        yield made
+
+
+def store_on(dynamodb: Any) -> DynamoDBStore:  # noqa: ANN401 - a client, or what stands in front of one
+    """The storage of Budgie on the table."""
+    return DynamoDBStore(dynamodb, TABLE)
+
+
+def put_all(dynamodb: Client, items: Iterable[Mapping[str, Any]], table: str = TABLE) -> int:
+    """Writes items as they are, as fast as the engine takes them; how many they were."""
+    rest, count = iter(items), 0
+    with (
+        ThreadPoolExecutor(LOADERS) as pool,
+        tqdm(desc="items written", unit_scale=True, mininterval=1.0) as bar,
+    ):
+        # A little ahead of the engine, and no further: the items of a long channel need not all be in memory.
+        while chunk := list(islice(rest, BATCH * LOADERS * 4)):
+            batches = (chunk[i : i + BATCH] for i in range(0, len(chunk), BATCH))
+            list(pool.map(lambda batch: _put(dynamodb, batch, table), batches))
+            count += len(chunk)
+            bar.update(len(chunk))
+    return count
+
+
+def _put(dynamodb: Client, batch: list[Mapping[str, Any]], table: str) -> None:
+    wanted: Any = {table: [{"PutRequest": {"Item": item}} for item in batch]}
+    while wanted:
+        wanted = dynamodb.batch_write_item(RequestItems=wanted)["UnprocessedItems"]

@@ -1,0 +1,197 @@
+"""Every kind of request that the API knows, over any storage, with what must have happened before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from typing import Final
+
+from bench.lib.conversations import STARTED_AT, bodies, turns
+from bench.lib.functions import Ask, Handlers
+from shared import keys
+from shared.messages import preview_of
+from shared.model import MAX_BATCH, Entry, Head, Kind, Membership, Role
+from shared.services import compose
+from shared.settings import Settings
+from shared.store.interface import Commit, Store
+
+SETTINGS: Final = Settings(rate_per_second=1e6, rate_burst=10**6, max_channels_per_user=10**6)
+"""Without a limit that a benchmark would meet."""
+USER, FRIEND, GUEST, BUSY = (
+    f"00000000-0000-4000-8000-0000000000{number}" for number in ("00", "01", "02", "50")
+)
+"""``BUSY`` is in 50 channels; ``USER`` in 8, as a user of ``bench.cache``."""
+FEW, MANY = 8, 50
+LENGTH: Final = 200
+KILOBYTE: Final = 930
+"""Bytes of a message's JSON at least, so that a page of 50 is as large as that by which codecs are chosen."""
+_NUMBERS: Final = count()
+_TEXTS: Final = turns()
+
+
+def channel(name: str) -> str:
+    """The id of the channel of this name."""
+    return keys.derived_channel_id("bench", name)
+
+
+WRITTEN, CAUGHT_UP, POSTED, LARGE = map(channel, ("as written", "caught up", "posted", "large"))
+_CHANNEL: Final = f"/v1/channels/{POSTED}"
+
+
+def fill(store: Store, channel_id: str, members: Sequence[str], said: Iterable[bytes]) -> None:
+    """A public channel, made and written through the storage's own interface; the first member owns and writes it."""
+    head = Head(channel_id, Kind.PUBLIC, "lobby", "Say hello", members[0], STARTED_AT, members=len(members))
+    roles = [Role.OWNER, *[Role.MEMBER] * (len(members) - 1)]
+    joined = [
+        Membership(each, channel_id, role, STARTED_AT) for each, role in zip(members, roles, strict=True)
+    ]
+    store.create_channel(head, joined[:MAX_BATCH])
+    for each in joined[MAX_BATCH:]:
+        store.add_member(each)
+    entries = (Entry(seq, seq, STARTED_AT, body) for seq, body in enumerate(said, 1))
+    while part := list(islice(entries, MAX_BATCH)):
+        store.take(channel_id, len(part), preview_of(part[-1]))
+        commit = Commit(
+            channel_id, members[0], part, tat_seen=0, tat=0, move_read=True, receipt=None, now=STARTED_AT
+        )
+        store.commit(commit)
+
+
+def fill_chat(store: Store, members: int = 2, length: int = LENGTH, listed: int = MANY) -> None:
+    """Channels of messages as people wrote them, one of large messages, and those that fill the lists."""
+    people = [USER, FRIEND, *(f"member-{number:029d}" for number in range(members - 2))]
+    for channel_id in (WRITTEN, CAUGHT_UP, POSTED):
+        fill(store, channel_id, people, bodies(length, channel_id=channel_id))
+    fill(store, LARGE, people, bodies(length, (KILOBYTE,), channel_id=LARGE))
+    for number in range(listed):
+        each = channel(f"listed {number}")
+        fill(store, each, [BUSY, USER] if number < FEW - 4 else [BUSY], bodies(1, channel_id=each))
+
+
+class Scene:
+    """The functions' containers over one storage."""
+
+    def __init__(self, handlers: Handlers, store: Store) -> None:
+        self.handlers, self.store = handlers, store
+        self.new_container()
+
+    def new_container(self) -> None:
+        """The next request meets one that has nothing in memory."""
+        self.handlers.services = compose(SETTINGS, self.store)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``ready`` does what must have happened before, and gives the request."""
+
+    name: str
+    ready: Callable[[Scene], Ask]
+    goal: str = ""
+    """``read``, ``poll`` or ``post``; a ``list`` has none, and is named where it costs more than a read may."""
+    is_missed: bool = False
+    """Whether the container must have nothing in memory."""
+
+
+def page(channel_id: str, coding: str = "") -> Ask:
+    """The latest 50 messages."""
+    headers = {"accept-encoding": coding} if coding else {}
+    return Ask("GET", f"/v1/channels/{channel_id}/messages", USER, headers=headers)
+
+
+def post(channel_id: str, key: str = "") -> Ask:
+    """A message as somebody wrote it, the next each time."""
+    headers = {"idempotency-key": key} if key else {}
+    return Ask("POST", f"/v1/channels/{channel_id}/messages", USER, {"text": next(_TEXTS).text}, headers)
+
+
+def again(asked: Ask) -> Callable[[Scene], Ask]:
+    """The container has just served the same."""
+
+    def ready(scene: Scene) -> Ask:
+        scene.handlers(asked)
+        return asked
+
+    return ready
+
+
+def always(asked: Ask) -> Callable[[Scene], Ask]:
+    """Nothing to make ready."""
+    return lambda _: asked
+
+
+def _caught_up(scene: Scene) -> Ask:
+    asked = again(page(CAUGHT_UP))(scene)
+    scene.handlers(post(CAUGHT_UP))
+    return asked
+
+
+def _unchanged(scene: Scene) -> Ask:
+    asked = again(page(WRITTEN))(scene)
+    return replace(asked, headers={"if-none-match": scene.handlers(asked).headers["etag"]})
+
+
+def _post_with_key(_: Scene) -> Ask:
+    return post(POSTED, f"key-{next(_NUMBERS)}")
+
+
+def _batch(_: Scene) -> Ask:
+    texts = [{"text": next(_TEXTS).text} for _ in range(MAX_BATCH)]
+    return Ask("POST", f"{_CHANNEL}/messages", USER, {"messages": texts})
+
+
+def _create(user: str) -> Ask:
+    return Ask("POST", "/v1/channels", user, {"kind": "private", "name": "lobby", "topic": "Say hello"})
+
+
+def _created(scene: Scene) -> str:
+    return f"/v1/channels/{scene.handlers(_create(FRIEND)).json['id']}"
+
+
+def _with_guest(scene: Scene) -> str:
+    path = _created(scene)
+    scene.handlers(Ask("PUT", f"{path}/members/{GUEST}", FRIEND, {"role": "member"}))
+    return path
+
+
+def _mark(_: Scene) -> Ask:
+    position = 1 + next(_NUMBERS) % 50
+    return Ask("PUT", f"/v1/channels/{WRITTEN}/read", FRIEND, {"last_read_seq": position, "force": True})
+
+
+_ONE: Final = Ask("GET", f"/v1/channels/{WRITTEN}/messages/{keys.message_id(WRITTEN, 50)}", USER)
+_FEW, _MANY = (Ask("GET", "/v1/channels", user) for user in (USER, BUSY))
+PAGE_IN_MEMORY, POST, POST_WITH_KEY = "page, memory", "post", "post with key"
+LIST: Final = f"list of {MANY} channels, remembered"
+OPERATIONS: Final = (
+    Operation(PAGE_IN_MEMORY, again(page(WRITTEN)), "read"),
+    Operation("page, caught up by one message", _caught_up, "read"),
+    Operation("page, after a miss", always(page(WRITTEN)), "read", is_missed=True),
+    Operation("page of 1 KB messages, memory", again(page(LARGE)), "read"),
+    Operation("page of 1 KB messages, after a miss", always(page(LARGE)), "read", is_missed=True),
+    Operation("poll, 304", _unchanged, "poll"),
+    Operation("one message, after a miss", always(_ONE), "read", is_missed=True),
+    Operation(f"list of {FEW} channels, remembered", again(_FEW), "list"),
+    Operation(f"list of {FEW} channels, after a miss", always(_FEW), "list", is_missed=True),
+    Operation(LIST, again(_MANY), "list"),
+    Operation("list of 50 public channels", always(Ask("GET", "/v1/channels?scope=public", USER)), "list"),
+    Operation(POST, lambda _: post(POSTED), "post"),
+    Operation(POST_WITH_KEY, _post_with_key, "post"),
+    Operation("post with key, repeated", lambda scene: again(_post_with_key(scene))(scene)),
+    Operation(f"batch of {MAX_BATCH} posts", _batch),
+    Operation("mark read", _mark),
+    # By somebody new each time: what is counted before does not grow with the rounds.
+    Operation("create channel", lambda _: _create(f"maker-{next(_NUMBERS):030d}")),
+    Operation("get channel", always(Ask("GET", _CHANNEL, USER))),
+    Operation("update channel", lambda _: Ask("PATCH", _CHANNEL, USER, {"topic": f"{next(_NUMBERS)}"})),
+    Operation("archive channel", lambda scene: Ask("DELETE", _created(scene), FRIEND)),
+    Operation("list of members", always(Ask("GET", f"/v1/channels/{WRITTEN}/members", USER))),
+    Operation("join", lambda _: Ask("PUT", f"{_CHANNEL}/members/me", f"newcomer-{next(_NUMBERS):027d}")),
+    Operation(
+        "change role",
+        lambda scene: Ask("PUT", f"{_with_guest(scene)}/members/{GUEST}", FRIEND, {"role": "moderator"}),
+    ),
+    Operation("leave", lambda scene: Ask("DELETE", f"{_with_guest(scene)}/members/me", GUEST)),
+    Operation("health", always(Ask("GET", "/v1/healthz", USER))),
+    Operation("health probe", always(Ask("HEAD", "/v1/healthz", USER))),
+)

@@ -1,0 +1,60 @@
+"""What an item and a call cost by AWS's rules, for the capacity planner, the benchmarks and the tests.
+
+From "DynamoDB item sizes and formats" and "DynamoDB read and write operations", read in November 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import ceil
+from typing import Any, Final
+
+Item = Mapping[str, Any]
+READ_BYTES: Final = 4096
+WRITE_BYTES: Final = 1024
+
+
+def size(item: Item) -> int:
+    """Bytes of an item: of the names and the values of its attributes."""
+    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+
+
+def sizes(*items: Item) -> list[int]:
+    """Bytes of each of these items."""
+    return [size(item) for item in items]
+
+
+def _value_size(value: object) -> int:
+    match value:
+        case {"S": str(text)}:
+            return len(text.encode())
+        case {"N": str(number)}:
+            return _number_size(number)
+        case {"B": bytes(raw)}:
+            return len(raw)
+        case {"NS": list(numbers)}:
+            return sum(map(_number_size, numbers))
+        case {"BOOL": bool()} | {"NULL": bool()}:
+            return 1
+    raise TypeError(f"an attribute of a kind that the table does not have: {value!r}")
+
+
+def _number_size(text: str) -> int:
+    """A byte for each two significant digits, and one; one more below zero. Zeros at either end do not count."""
+    digits = text.lstrip("-").strip("0")
+    return ceil(len(digits) / 2) + 1 + text.startswith("-")
+
+
+def read_units(item_sizes: Iterable[int]) -> int:
+    """Of strongly consistent reads by key, single or in a batch: each item for itself; nothing costs as much as one."""
+    return sum(max(1, ceil(each / READ_BYTES)) for each in item_sizes)
+
+
+def query_units(item_sizes: Iterable[int]) -> int:
+    """Of one strongly consistent Query: what it reads is summed before it is rounded up."""
+    return max(1, ceil(sum(item_sizes) / READ_BYTES))
+
+
+def write_units(item_sizes: Iterable[int], *, transaction: bool = False) -> int:
+    """Of writes: a unit for each KB begun of each item; in a transaction each counts twice."""
+    return sum(max(1, ceil(each / WRITE_BYTES)) for each in item_sizes) * (2 if transaction else 1)
