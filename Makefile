@@ -38,7 +38,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check \
+.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check request-path \
 	security-table licences tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -129,6 +129,9 @@ openapi: .venv/.ready ## Write openapi.json anew
 
 openapi-check: .venv/.ready
 	@$(BIN)/python -m local.openapi --check
+
+request-path: .venv/.ready ## Print which of our files a request passes, and how often it moves between them (ARGS=--moves)
+	@$(BIN)/python -m local.request_path $(ARGS)
 
 security-table: .venv/.ready ## Write the authorization tables of docs/security.md anew
 	@$(BIN)/python -m local.authorization
