@@ -16,10 +16,10 @@ from shared.errors import (
 )
 from shared.meter import Ledger, Meter, start_meter
 from shared.telemetry import directive, is_detailed, logger, sample, values
+from shared.web.direct import find_base
 from shared.web.events import NO_EVENT
 from shared.web.identity import user_hash, user_of
 from shared.web.problems import problem, told
-from shared.web.routing import find_base
 
 Header = tuple[bytes, bytes]
 
