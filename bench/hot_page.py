@@ -25,12 +25,12 @@ from shared.meter import start_meter
 from shared.services import Services
 from shared.telemetry import directive, logger
 from shared.use_cases.fetch_messages import Window, fetch_messages, page_json
-from shared.web.app import Use, answer, create_app, create_handler, current_services
+from shared.web.app import Use, create_app, create_handler, current_services
 from shared.web.conditional import IfNoneMatch
 from shared.web.gateway import Handler
 from shared.web.identity import Caller
 from shared.web.queries import FetchMessagesQuery
-from shared.web.respond import page_answer
+from shared.web.respond import answer, page_answer
 from shared.web.schemas import ChannelId
 
 OURS, FLOOR = "budgie", "floor"

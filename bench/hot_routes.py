@@ -25,7 +25,8 @@ from shared.meter import start_meter
 from shared.services import Services, compose
 from shared.settings import Settings
 from shared.store.memory import MemoryStore
-from shared.web.app import answer, create_app, create_handler, current_services
+from shared.web.app import create_app, create_handler, current_services
+from shared.web.respond import answer
 
 SECTIONS: Final = ("mangum", "fastapi", "log", "storage", "cache", "use_case", "answer")
 HEADER: Final = ("us", "all", "Mangum", "FastAPI", "log line", "storage", "cache", "use case", "answer")
