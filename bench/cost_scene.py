@@ -13,8 +13,8 @@ from bench.metered import Stopwatch
 from bench.ready_items import Item, channel_items
 from bench.sim_redis import Database, SimUpstash
 from shared import keys
+from shared.cache.encoded import CachedLogReader
 from shared.cache.metrics import CacheMetrics
-from shared.cache.reader import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.clock import now_ms
 from shared.log_reader import DirectLogReader

@@ -21,10 +21,11 @@ from bench.conversations import CHANNEL
 from bench.one_page import PAGE, USER, Scene, event, scene
 from bench.report import interleaved, summary, table
 from functions.fetch_messages.handler import app as our_app
+from shared.cache.encoded import page_json
 from shared.meter import start_meter
 from shared.services import Services
 from shared.telemetry import directive, logger
-from shared.use_cases.fetch_messages import Window, fetch_messages, page_json
+from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.web.app import Use, create_app, create_handler, current_services
 from shared.web.conditional import IfNoneMatch
 from shared.web.gateway import Handler

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from shared.cache.reader import CachedLogReader
+from shared.cache.encoded import CachedLogReader
 from shared.log_reader import DirectLogReader
 from shared.services import Services
 

@@ -18,12 +18,13 @@ from fastapi import Depends, Query, Response
 from bench.metered import MeteredStore
 from bench.sim_redis import SimUpstash
 from shared import access
+from shared.cache.encoded import page_json
 from shared.cache.upstash import RedisError
 from shared.channels import channel_json
 from shared.log_reader import DirectLogReader
 from shared.messages import dumps
 from shared.model import Look
-from shared.use_cases.fetch_messages import page_json, positions
+from shared.use_cases.fetch_messages import positions
 from shared.web.app import create_app
 from shared.web.identity import Caller
 from shared.web.queries import FetchMessagesQuery
