@@ -39,7 +39,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check openapi-lint \
+.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check openapi-lint request-path \
 	security-table licences tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -136,6 +136,9 @@ openapi-lint: $(OPENAPI_LINT)/.ready ## Hold openapi.json against the rules of R
 	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 		$(OPENAPI_LINT)/node_modules/.bin/redocly lint --extends recommended-strict openapi.json
 	@$(OPENAPI_LINT)/node_modules/.bin/spectral lint --fail-severity hint openapi.json
+
+request-path: .venv/.ready ## Print which of our files a request passes, and how often it moves between them (ARGS=--moves)
+	@$(BIN)/python -m local.request_path $(ARGS)
 
 security-table: .venv/.ready ## Write the authorization tables of docs/security.md anew
 	@$(BIN)/python -m local.authorization

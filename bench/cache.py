@@ -40,10 +40,10 @@ from operators import prices
 from operators.capacity_plan import MEMORY_GB
 from shared import keys
 from shared.cache.build import Cache, bundle_policies, memory_tiers
+from shared.cache.encoded import CachedLogReader
 from shared.cache.interface import NoTier, Tier
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import HITS, CacheMetrics
-from shared.cache.reader import CachedLogReader
 from shared.cache.redis import RedisTier
 from shared.cache.vouched import Vouched
 from shared.log_reader import DirectLogReader

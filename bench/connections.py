@@ -21,7 +21,7 @@ from typing import Final
 from bench.lib import command
 from local import valkey
 from local.upstash import UpstashEndpoint
-from shared.cache.reader import CachedLogReader
+from shared.cache.encoded import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.upstash import Upstash, UpstashOptions
 from shared.clock import now_ms

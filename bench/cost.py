@@ -38,8 +38,8 @@ from operators import prices
 from operators.capacity_plan import measured
 from operators.costs import Figures, by_plan, days, priced, user_month
 from shared.aws.client import Client
+from shared.cache.encoded import CachedLogReader
 from shared.cache.metrics import CacheMetrics
-from shared.cache.reader import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.clock import now_ms
 from shared.log_reader import DirectLogReader

@@ -57,8 +57,9 @@ from shared.cache.encoded import encoded_key
 from shared.codings import GZIP, LEVELS, ZSTD, encode
 from shared.services import Services, compose
 from shared.store.memory import MemoryStore
-from shared.web.app import answer, create_app, create_handler
+from shared.web.app import create_app, create_handler
 from shared.web.gateway import Handler as Adapter
+from shared.web.respond import answer
 
 ROUNDS, BATCH = 80, 25
 OURS, FLOOR, IDENTITY, ANEW = "budgie", "floor", "identity", ", anew"

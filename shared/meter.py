@@ -111,6 +111,12 @@ class Meter:
     """Failures of Redis by kind that this request's line reports: its own, and those after the line before."""
     breaker: str | None = None
     """Why the request found Redis' circuit breaker not closed; None where it was closed or not asked."""
+    commands: Mapping[str, int] = field(default_factory=dict)
+    """Redis commands by reason that this request's line reports: its own, and those after the line before."""
+    stored: int | None = None
+    """Bytes stored in Redis under all known keys; None if nothing new is known."""
+    is_redis_pending: bool = False
+    """Whether a Redis command goes on when the line is written."""
     _lock: Lock = field(default_factory=Lock)
 
     def charge(
@@ -134,6 +140,13 @@ class Meter:
         self.aws_error = code
         if is_permanent:
             self.ledger.misconfigured()
+
+    def close(self) -> None:
+        """Takes over from the container's ledger what this request's line reports, as it is the next one written."""
+        self.commands, self.stored = self.ledger.take()
+        self.misconfigured = self.ledger.take_misconfigured()
+        self.failures = self.ledger.take_failures()
+        self.is_redis_pending = self.ledger.is_under_way
 
     def server_timing(self, milliseconds: float) -> str:
         """The ``Server-Timing`` header: ``total``, the tier, DynamoDB's units and Redis commands."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from shared.cache.build import Cache, build_cache
-from shared.cache.reader import CachedLogReader
+from shared.cache.encoded import CachedLogReader
 from shared.clock import SharedClock, now_ms
 from shared.log_reader import DirectLogReader, LogReader
 from shared.parallel import THREADS, Background

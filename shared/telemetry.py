@@ -117,6 +117,30 @@ def sample() -> bool:
     return bool(log.log_level <= logging.DEBUG)
 
 
+def log_request(
+    fields: Mapping[str, object], meter: Meter, *, ms: float, is_cold: bool, code: str | None
+) -> None:
+    """Writes a request's line: its fields, and its metrics as CloudWatch reads them.
+
+    Args:
+        fields: of the line; None is left out.
+        meter: what the request did, closed.
+        ms: how long it took.
+        is_cold: whether it is its container's first.
+        code: its error's.
+    """
+    metrics = values(
+        meter,
+        ms=ms,
+        is_cold=is_cold,
+        code=code,
+        commands=meter.commands,
+        stored=meter.stored,
+        detailed=is_detailed(),
+    )
+    logger().info("request", fields={**fields, **metrics}, directive=directive(metrics))
+
+
 def values(
     meter: Meter,
     *,

@@ -29,7 +29,7 @@ REDIS: Final = frozenset({"reader", "lists", "upstash"})
 """Attributes of `Services` and of its cache that send commands to Redis."""
 BEHIND: Final = ("shared.store", "shared.services", "shared.web")
 """The composition root knows everything, HTTP knows nothing of the storage: neither is followed."""
-READERS: Final = (("shared.log_reader", "DirectLogReader"), ("shared.cache.reader", "CachedLogReader"))
+READERS: Final = (("shared.log_reader", "DirectLogReader"), ("shared.cache.encoded", "CachedLogReader"))
 
 Node = tuple[str, str]
 """A module, and a function or class at its top."""

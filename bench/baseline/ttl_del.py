@@ -17,15 +17,17 @@ from fastapi import Depends, Query, Response
 
 from bench.lib.simulated import MeteredStore, SimUpstash
 from shared import access
+from shared.cache.encoded import page_json
 from shared.cache.upstash import RedisError
 from shared.channels import channel_json
 from shared.log_reader import DirectLogReader
 from shared.messages import dumps
 from shared.model import Look
-from shared.use_cases.fetch_messages import page_json, positions
-from shared.web.app import answer, create_app
+from shared.use_cases.fetch_messages import positions
+from shared.web.app import create_app
 from shared.web.identity import Caller
 from shared.web.queries import FetchMessagesQuery
+from shared.web.respond import answer
 from shared.web.schemas import ChannelId
 
 TTL_MESSAGES: Final = 120

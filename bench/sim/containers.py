@@ -11,8 +11,8 @@ from bench.sim.redis import SimUpstash
 from bench.sim.store import SimStore
 from operators.erase_user import Eraser
 from shared.cache.build import Cache, memory_tiers
+from shared.cache.encoded import CachedLogReader
 from shared.cache.metrics import CacheMetrics
-from shared.cache.reader import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.upstash import UpstashOptions
 from shared.cache.vouched import Vouched

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 from bench.sim.pages import plain
 from bench.sim.store import SimStore
 from shared import access
-from shared.cache.reader import CachedLogReader
+from shared.cache.encoded import CachedLogReader, page_json
 from shared.cache.vouched import Vouched
 from shared.codings import PLAIN, Accepted
 from shared.log_reader import DirectLogReader, LogReader, Span
@@ -16,7 +16,7 @@ from shared.messages import Draft
 from shared.model import Entry, Head, Look, Membership, Role
 from shared.services import Services
 from shared.store.interface import Commit, Committed, KeyUsed, Outcome, PositionTaken
-from shared.use_cases.fetch_messages import Page, Window, etag_of, fetch_messages, page_json, positions
+from shared.use_cases.fetch_messages import Page, Window, etag_of, fetch_messages, positions
 from shared.use_cases.list_channels import Listed, Listing, list_channels
 from shared.use_cases.post_message import Posted, _Post
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from operators.erase_user import Erased, Eraser
 from operators.reading import channels_of, standing_of
-from shared.cache.reader import CachedLogReader
+from shared.cache.encoded import CachedLogReader
 from shared.messages import redacted
 from shared.use_cases.fetch_messages import Page, Window, fetch_messages
 

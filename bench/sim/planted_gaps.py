@@ -10,10 +10,11 @@ from bench.sim.pages import plain
 from bench.sim.planted import _Behind
 from bench.sim.store import SimStore
 from shared import access
+from shared.cache.encoded import page_json
 from shared.codings import PLAIN, Accepted
 from shared.model import Entry
 from shared.services import Services
-from shared.use_cases.fetch_messages import Page, Window, etag_of, fetch_messages, page_json, positions
+from shared.use_cases.fetch_messages import Page, Window, etag_of, fetch_messages, positions
 from shared.use_cases.list_channels import Listed, Listing, list_channels
 
 if TYPE_CHECKING:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from fastapi import Response
 
 from shared.use_cases import fetch_messages as use_case
-from shared.web.app import Use, answer, create_app, create_handler
+from shared.web.app import Use, create_app, create_handler
 from shared.web.conditional import IfNoneMatch, etags
-from shared.web.encoding import Codings
 from shared.web.identity import Caller
 from shared.web.queries import PageQuery
-from shared.web.respond import page_answer
+from shared.web.respond import Codings, answer, page_answer
 from shared.web.schemas import ChannelId, PostId
 
 app = create_app("fetch_messages")

@@ -6,9 +6,9 @@ from fastapi import Response
 
 from shared.use_cases import post_message as use_case
 from shared.web.app import IdempotencyKey, Use, create_app, create_handler
+from shared.web.direct import BasePath
 from shared.web.identity import Caller
-from shared.web.respond import created, drafts_of
-from shared.web.routing import BasePath
+from shared.web.respond import posted_response
 from shared.web.schemas import BatchIn, ChannelId, PostIn
 
 app = create_app("post_message")
@@ -24,9 +24,9 @@ async def post_message(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Posts a message, or up to 25 at adjacent positions, all or none; in slow mode one."""
-    drafts, is_batch = drafts_of(body), isinstance(body, BatchIn)
+    drafts, is_batch = body.drafts(), isinstance(body, BatchIn)
     posted = use_case.post_message(services, caller, channel_id, drafts, idempotency_key, is_batch=is_batch)
-    return created(base, channel_id, body, posted)
+    return posted_response(base, channel_id, posted, is_batch=is_batch)
 
 
 handler = create_handler(app)

@@ -124,6 +124,18 @@ def block_key(channel_id: str, block: int, erasures: int = 0) -> str:
     return f"b{channel_id}.{block}.{erasures}" if erasures else f"b{channel_id}.{block}"
 
 
+def block_keys(channel_id: str, erasures: int, first: int, last: int) -> dict[str, tuple[int, int]]:
+    """The keys of the blocks of a range, in order, with the part of the range that is in each; none of an empty one."""
+    numbers = range(block_of(first), block_of(last) + 1) if first <= last else ()
+    return {
+        block_key(channel_id, each, erasures): (
+            max(first, each * BLOCK_SIZE + 1),
+            min(last, (each + 1) * BLOCK_SIZE),
+        )
+        for each in numbers
+    }
+
+
 def channels_key(user_id: str) -> str:
     """The key of a user's list of channels."""
     return f"u{user_id}"

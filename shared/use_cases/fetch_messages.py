@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from shared import access, keys
-from shared.cache import encoded
-from shared.codings import PLAIN, Accepted, encode
+from shared.cache.encoded import AS_IS, Form, in_form, page_json, read_page
 from shared.errors import MessageNotFoundError, PositionOutOfRangeError, UnavailableError
 from shared.log_reader import Span
 from shared.model import Head, Look, Membership
@@ -21,7 +20,6 @@ WIDER: Final = 100
 """Positions by which a window without a message is extended at once: a Query of voids alone reads few bytes."""
 MAX_WIDER: Final = 50
 """Times that it is: a page is empty only where more than 5,000 voids stand side by side."""
-_BOOLEANS: Final = (b"false", b"true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +63,9 @@ def fetch_messages(
     channel_id: str,
     window: Window,
     known_etags: frozenset[str],
-    accepted: Accepted = PLAIN,
+    form: Form = AS_IS,
 ) -> Page:
-    """The page in a coding that is accepted, unless the caller has it already.
+    """The page in the form that is asked for, unless the caller has it already.
 
     It is empty only where no message stands before the window, or after one that begins after a position: a window of
     voids is extended, and says by ``first_seq`` and ``last_seq`` what it covers.
@@ -82,9 +80,9 @@ def fetch_messages(
     try:
         look = _look(services, user_id, channel_id)
         head, membership = access.member(look)
-        page = _page(services, head, membership, window, known_etags, accepted)
+        page = _page(services, head, membership, window, known_etags, form)
     except UnavailableError:
-        stale = _stale_page(services, user_id, channel_id, window, accepted)
+        stale = _stale_page(services, user_id, channel_id, window, form)
         if stale is None:
             raise
         return stale
@@ -106,37 +104,30 @@ def _page(
     membership: Membership,
     window: Window,
     known_etags: frozenset[str],
-    accepted: Accepted,
+    form: Form,
 ) -> Page:
     first, last = positions(window, head, membership)
     etag = etag_of(head, head.seq, window, membership)
     if known_etags & {etag, "*"}:
         return Page(etag, None)
-    remembered = _remembered(services, head, first, last, accepted)
-    if remembered:
-        return Page(etag, remembered, coding=accepted.coding)
-    span, complete = _widened(services.reader.read, head, window, first, last)
-    if not complete:
+    widened = partial(_widened, services.reader.read, head, window, last)
+    made = read_page(services.reader, services.cache, head, (first, last), widened, form)
+    if made.complete_to < head.seq:
         # The end is still open: name the position it is complete to, which is never the channel's last.
-        page = Page(etag_of(head, span.last, window, membership), page_json(head, span, has_more_after=False))
-        return _in_coding(page, accepted)
-    page = _in_coding(Page(etag, page_json(head, span, has_more_after=span.last < head.seq)), accepted)
-    if page.coding and page.body:
-        encoded.remember(services.cache.memory, head, first, last, page.coding, page.body)
-    return page
+        etag = etag_of(head, made.complete_to, window, membership)
+    return Page(etag, made.body, coding=made.coding)
 
 
 def _widened(
-    read: Callable[[Head, int, int], Span], head: Head, window: Window, first: int, last: int
+    read: Callable[[Head, int, int], Span], head: Head, window: Window, last: int, span: Span
 ) -> tuple[Span, bool]:
-    """The window's positions, and whether they are settled to the end of what was read.
+    """A window's positions up to ``last``, and whether they are settled to the end of what was read.
 
     Where none of them holds a message, the positions before it too, as far as there is one, or those after it where
     messages after a position are asked for; where messages around one are, those after it if there are none before.
     """
-    span = read(head, first, last)
     complete = span.last == last
-    if first > last or not all(body is None for body in span.bodies):
+    if span.first > last or not all(body is None for body in span.bodies):
         return span, complete
     if not window.goes_forward:
         span = _extended_back(read, head, span, window.limit)
@@ -173,24 +164,7 @@ def _extended_forward(
     return span, complete
 
 
-def _remembered(services: Services, head: Head, first: int, last: int, accepted: Accepted) -> bytes | None:
-    """The page in the accepted coding, as it left before: neither joined nor compressed again."""
-    if accepted.coding is None:
-        return None
-    body = encoded.recall(services.cache.memory, head, first, last, accepted.coding)
-    if body:
-        services.cache.metrics.read("pages", "memory")
-    return body
-
-
-def _in_coding(page: Page, accepted: Accepted) -> Page:
-    coding = accepted.choose(len(page.body or b""))
-    return replace(page, body=encode(page.body, coding), coding=coding) if page.body and coding else page
-
-
-def _stale_page(
-    services: Services, user_id: str, channel_id: str, window: Window, accepted: Accepted
-) -> Page | None:
+def _stale_page(services: Services, user_id: str, channel_id: str, window: Window, form: Form) -> Page | None:
     """The page as it was vouched for a short time ago, if memory has all of it."""
     look = services.cache.vouched.recall(channel_id, user_id)
     if look is None:
@@ -200,13 +174,14 @@ def _stale_page(
         first, last = positions(window, head, membership)
     except PositionOutOfRangeError:
         return None  # The caller knows of more than this container does.
+    read = partial(_from_memory, services)
     try:
-        span, _ = _widened(partial(_from_memory, services), head, window, first, last)
+        span, _ = _widened(read, head, window, last, read(head, first, last))
     except _NotRememberedError:
         return None
     services.cache.metrics.read("pages", "stale")
-    body = page_json(head, span, has_more_after=span.last < head.seq)
-    return _in_coding(Page(etag_of(head, head.seq, window, membership), body, stale=True), accepted)
+    body, coding = in_form(page_json(head, span, has_more_after=span.last < head.seq), form)
+    return Page(etag_of(head, head.seq, window, membership), body, stale=True, coding=coding)
 
 
 class _NotRememberedError(Exception):
@@ -280,22 +255,3 @@ def etag_of(head: Head, complete_to: int, window: Window, membership: Membership
     erasures = f"-{head.erasures}" if head.erasures else ""
     read = f".{membership.read_seq}" if window.anchor == "first_unread" else ""
     return f'W/"{FORMAT}{erasures}.{complete_to}{read}"'
-
-
-def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:
-    """The page around the stored messages, which are joined as they are."""
-    closing = (
-        b'],"first_seq":%d,"last_seq":%d,"channel_last_seq":%d,"has_more_before":%b,"has_more_after":%b}'
-        % (
-            span.first,
-            span.last,
-            head.seq,
-            _BOOLEANS[span.first > 1],
-            _BOOLEANS[has_more_after],
-        )
-    )
-    # The ends are put to the first and last message, so that the whole is copied once.
-    messages = span.messages() or [b""]
-    messages[0] = b'{"channel_id":"%b","messages":[%b' % (head.channel_id.encode(), messages[0])
-    messages[-1] += closing
-    return b",".join(messages)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, Response
+from fastapi import Depends, FastAPI, Header
 
 from shared import startup, telemetry
-from shared.messages import dumps
 from shared.services import Services, services
 from shared.settings import SettingsError
 from shared.web import schemas
 from shared.web.direct import DirectRoute
-from shared.web.encoding import Compressible
 from shared.web.gateway import Handler
 from shared.web.observe import Observed
 from shared.web.problems import MEDIA_TYPE
@@ -71,11 +69,3 @@ def warm_up(*, uses_redis: bool) -> None:
         upstash = services().cache.upstash
         if upstash and uses_redis:
             upstash.warm_up()
-
-
-def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
-    """JSON, compressed as the client accepts it; bytes are JSON already.
-
-    So an ``ETag`` among the headers is a weak one: a strong one would have to differ from coding to coding.
-    """
-    return Compressible(value if isinstance(value, bytes) else dumps(value), status, headers)

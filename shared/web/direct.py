@@ -1,15 +1,22 @@
-"""Routes whose parameters are read straight from the request.
+"""Routes: which one a request is for, what it names, and its parameters and body, read straight from the request.
 
 FastAPI looks at each field of each parameter anew for each request, which takes several times as long as serving a page
 from memory (``python -m bench.hot_path``). Here a route's parameters are looked at once. They are declared as always,
 the OpenAPI document and the errors are the same.
+
+The route is the one that API Gateway chose: ``routeKey`` and ``pathParameters`` are what was authorized, throttled and
+logged. The path beside them is decoded once more or once less than they are, cut at an encoded ``?``, and begins with
+the stage or whatever a domain is mapped by.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
@@ -22,9 +29,12 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.errors import MethodNotAllowedError
-from shared.web.body import read, validated
-from shared.web.routing import parameters_of, route_path
+from shared.errors import (
+    MalformedRequestError,
+    MethodNotAllowedError,
+    RouteNotFoundError,
+    UnsupportedMediaTypeError,
+)
 
 if TYPE_CHECKING:
     from fastapi._compat import ModelField
@@ -34,12 +44,65 @@ REPEATED: Final = "Given more than once"
 UNJUDGED: Final = "This route has no precondition of that name"
 PRECONDITIONS: Final = ("if-match", "if-none-match")
 """Which a change that does not look at them must not pass over: it would be made all the same."""
+ABSENT: Final = object()
+"""Stands for a body that was not sent; ``null`` was."""
+JSON: Final = "application/json"
+UTF_8: Final = frozenset({"utf-8", "utf8"})
+IDENTITY: Final = "identity"
+_KIND: Final = re.compile(r"application/(?:[\w!#$&^.+-]+\+)?json", re.ASCII)
+MISSING: Final = {"type": "missing", "loc": ("body",), "msg": "Field required"}
+_BASE: Final = re.compile(r"(?:/[A-Za-z0-9$_.+!*'()~-]+)*")
+"""What API Gateway lets a stage or an API mapping be called."""
 Endpoint = Callable[..., Awaitable[Response]]
 Answering = Callable[[Request], Awaitable[Response]]
 Needed = tuple[str, Callable[..., Any], bool]
 """A dependency: the parameter's name, what to call, and whether it takes the request."""
 Source = Callable[[Request], Any]
 """Where a parameter's value comes from; None where the request does not have it."""
+
+
+# --- which route ---
+
+
+def route_path(event: dict[str, Any]) -> str:
+    """The chosen route's path, such as ``/v1/channels/{channel_id}``; empty where none was chosen."""
+    return str(event.get("routeKey", "")).partition(" ")[2]
+
+
+def parameters_of(event: dict[str, Any]) -> dict[str, str]:
+    """What stands in the place of the route's parameters, decoded."""
+    return event.get("pathParameters") or {}
+
+
+def find_base(event: dict[str, Any], path: str) -> str:
+    """What the path begins with before the route: ``/prod`` of a stage ``prod``, nothing of ``$default``.
+
+    Args:
+        event: names the route and its parameters.
+        path: the same, decoded.
+
+    Raises:
+        RouteNotFoundError: the path names something else than the route with its parameters does.
+    """
+    given, wanted = parameters_of(event), route_path(event).split("/")
+    named = "/".join(given.get(part[1:-1], "") if part[:1] == "{" else part for part in wanted)
+    base = path.removesuffix(named)
+    # A parameter with a slash reads like another route, one that nobody authorized.
+    is_route = named and path.endswith(named) and named.count("/") == len(wanted) - 1
+    if not is_route or not _BASE.fullmatch(base):
+        raise RouteNotFoundError
+    return base
+
+
+async def base_path(request: Request) -> str:
+    """What links to other routes begin with; ``Observed`` has found it."""
+    return str(request.scope["state"]["base_path"])
+
+
+BasePath = Annotated[str, Depends(base_path)]
+
+
+# --- its parameters ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,3 +277,49 @@ def _query(request: Request) -> dict[str, str]:
 def _wrong(name: str, kind: str, message: str) -> dict[str, Any]:
     """A parameter of the query that is refused, as pydantic would say it."""
     return {"type": kind, "loc": ("query", name), "msg": message}
+
+
+# --- its body ---
+
+
+async def read(request: Request) -> Any:  # noqa: ANN401 - any JSON
+    """The body's JSON; ``ABSENT`` if it is empty, whatever the headers say of it.
+
+    Raises:
+        UnsupportedMediaTypeError: the headers announce anything but JSON in UTF-8 as it is.
+        MalformedRequestError: it is no JSON, or too deep or its numbers too long for Python.
+    """
+    raw = await request.body()
+    if not raw:
+        return ABSENT
+    if (request.headers.get("content-encoding") or IDENTITY).strip().lower() != IDENTITY:
+        raise _unsupported("content-encoding", "A body is sent uncompressed.", {"Accept-Encoding": IDENTITY})
+    if not _is_json(request.headers.get("content-type", "")):
+        raise _unsupported("content-type", f"A body is sent as {JSON}, in UTF-8.", {"Accept": JSON})
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        raise MalformedRequestError from None
+
+
+def _unsupported(name: str, detail: str, accepted: dict[str, str]) -> UnsupportedMediaTypeError:
+    """With the header by which RFC 9110, 15.5.16, says what would be taken."""
+    errors = [{"field": f"header.{name}", "detail": detail}]
+    return UnsupportedMediaTypeError(detail, errors=errors, headers=accepted)
+
+
+@lru_cache(maxsize=16)  # Nearly all clients send the same; bounded, as any may send what it likes.
+def _is_json(content_type: str) -> bool:
+    """Whether it is JSON's or one that is built on it (``+json``), and of no charset but UTF-8."""
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    named = [parameter.partition("=") for parameter in parameters]
+    charsets = {value.strip('"') for name, _, value in named if name == "charset"}
+    # API Gateway joins a doubled header by a comma.
+    return _KIND.fullmatch(kind) is not None and charsets <= UTF_8 and "," not in content_type
+
+
+def validated(given: Any, field: ModelField) -> tuple[Any, list[Any]]:  # noqa: ANN401 - any JSON
+    """What the endpoint takes, and what is wrong with it, as pydantic says it."""
+    if given is not ABSENT:
+        return field.validate(given, loc=("body",))
+    return (None, [MISSING]) if field.field_info.is_required() else (field.default, [])

@@ -30,6 +30,11 @@ def user_hash(user_id: str | None) -> str | None:
     return sha256(user_id.encode()).hexdigest()[:12] if user_id else None
 
 
+def caller_hash(event: Any) -> str | None:  # noqa: ANN401 - as above
+    """The hash of the user whom an event's claims name; None where they name nobody."""
+    return user_hash(user_of(event))
+
+
 async def caller(request: Request) -> str:
     """The caller's user id.
 

@@ -15,11 +15,11 @@ from shared.errors import (
     PayloadTooLargeError,
 )
 from shared.meter import Ledger, Meter, start_meter
-from shared.telemetry import directive, is_detailed, logger, sample, values
+from shared.telemetry import log_request, logger, sample
+from shared.web.direct import find_base
 from shared.web.events import NO_EVENT
-from shared.web.identity import user_hash, user_of
+from shared.web.identity import caller_hash
 from shared.web.problems import problem, told
-from shared.web.routing import find_base
 
 Header = tuple[bytes, bytes]
 
@@ -115,39 +115,27 @@ class Observed:
 
     def _log(self, scope: Scope, status: int, meter: Meter, elapsed: float) -> None:
         event, code, ms = scope.get("aws.event", {}), scope["state"].get("error_code"), round(elapsed, 1)
-        commands, stored = self._ledger.take()
-        meter.misconfigured = self._ledger.take_misconfigured()
-        meter.failures = self._ledger.take_failures()
-        metrics = values(
-            meter,
-            ms=ms,
-            is_cold=self._cold,
-            code=code,
-            commands=commands,
-            stored=stored,
-            detailed=is_detailed(),
-        )
+        meter.close()
         fields = {
             "function": self.function,
             "route": event.get("routeKey"),
             "channel": _channel_of(scope),
-            "user": user_hash(user_of(event)),
+            "user": caller_hash(event),
             "status": status,
             "code": code,
             "aws_error": meter.aws_error,
             "ms": ms,
             "cold": self._cold,
             **_costs(meter),
-            "redis": commands or None,
+            "redis": meter.commands or None,
             "redis_failures": meter.failures or None,
             "redis_breaker": meter.breaker,
-            "redis_pending": self._ledger.is_under_way or None,
+            "redis_pending": meter.is_redis_pending or None,
             "request_id": scope["state"]["request_id"],
             "api_request_id": _other_id(scope),
             "trace": trace_root(event),
-            **metrics,
         }
-        logger().info("request", fields=fields, directive=directive(metrics))
+        log_request(fields, meter, ms=ms, is_cold=self._cold, code=code)
         self._cold = False
 
 

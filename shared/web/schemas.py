@@ -172,8 +172,12 @@ class MessageIn(Request):
     metadata: Metadata | None = None
 
     def draft(self) -> Draft:
-        """What the use case takes."""
+        """The message as the use case takes it."""
         return Draft(self.text, self.client_message_id, self.metadata)
+
+    def drafts(self) -> list[Draft]:
+        """The messages to post: this one."""
+        return [self.draft()]
 
 
 class BatchIn(Request):
@@ -183,6 +187,10 @@ class BatchIn(Request):
         json_schema_extra={"examples": [{"messages": [{"text": "Hello, Ada!"}, {"text": "How are you?"}]}]}
     )
     messages: list[MessageIn] = Field(min_length=1, max_length=MAX_BATCH)
+
+    def drafts(self) -> list[Draft]:
+        """The messages to post, in order."""
+        return [message.draft() for message in self.messages]
 
 
 def _form(value: Any) -> str:  # noqa: ANN401 - whatever JSON came

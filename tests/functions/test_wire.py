@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.cache.encoded import recall, remember
+from shared.cache.encoded import EncodedPage, encoded_key, page_state
 from shared.codings import MIN_BYTES, encode
 from shared.services import compose
 from shared.settings import Settings
@@ -186,8 +186,9 @@ def test_a_page_is_made_once_for_all(chat: Chat, channel: str) -> None:
     memory, marked = chat.api.services.cache.memory, encode(b"the very bytes", "zstd")
     head = chat.api.services.store.look(channel, "ada").head
     assert head
-    assert recall(memory, head, 1, 30, "zstd")
-    remember(memory, head, 1, 30, "zstd", marked)
+    key = encoded_key(channel, 1, 30, "zstd")
+    assert key in memory.get([key])
+    memory.put({key: EncodedPage(page_state(head, 1, 30), marked)})
     found = result(chat, messages(channel), "zstd")
     assert (body_of(found), found["headers"]["x-cache"]) == (b"the very bytes", "memory")
     assert body_of(result(chat, messages(channel), "gzip")) != b"the very bytes"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from shared.cache.reader import CachedLogReader
+from shared.cache.encoded import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.errors import BudgieError
 from shared.log_reader import DirectLogReader

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shared.cache.build import Cache, memory_tiers
+from shared.cache.encoded import CachedLogReader
 from shared.cache.metrics import CacheMetrics
-from shared.cache.reader import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.vouched import Vouched
 from shared.errors import StoreUnavailableError

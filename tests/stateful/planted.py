@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.cache.reader import CachedLogReader
+from shared.cache.encoded import CachedLogReader
 from tests.api import Answer, Api
 from tests.stateful.fleet import SETTINGS, Code, FaultyStore
 

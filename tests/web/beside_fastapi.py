@@ -11,13 +11,14 @@ from fastapi.routing import APIRoute
 from mangum import Mangum
 
 from shared.services import Services
-from shared.web.app import IdempotencyKey, Use, answer, create_app, create_handler, current_services
+from shared.web.app import IdempotencyKey, Use, create_app, create_handler, current_services
 from shared.web.channel_schemas import MemberIn
 from shared.web.conditional import IfNoneMatch
 from shared.web.direct import DirectRoute
 from shared.web.identity import Caller
 from shared.web.observe import Observed
 from shared.web.queries import FetchMessagesQuery, ListChannelsQuery
+from shared.web.respond import answer
 from shared.web.schemas import ChannelId, PostIn, ReadIn, UserId
 
 CHANNEL = "0123456789abcdef"

@@ -10,7 +10,8 @@ import pytest
 from fastapi import Response
 
 from shared.meter import Meter, meter
-from shared.web.app import answer, create_app, create_handler
+from shared.web.app import create_app, create_handler
+from shared.web.respond import answer
 from tests.api import event
 
 if TYPE_CHECKING:

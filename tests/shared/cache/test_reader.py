@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from shared.cache.encoded import CachedLogReader
 from shared.cache.interface import NoTier, Tier
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
-from shared.cache.reader import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.values import Block, block_key
 from shared.log_reader import OLD_MS, DirectLogReader

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.cache.encoded import CachedLogReader
 from shared.cache.interface import NoTier, Tier
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
-from shared.cache.reader import CachedLogReader
 from shared.cache.values import Block, UnreadableError, block_key, decode
 from shared.log_reader import DirectLogReader
 from shared.messages import redacted

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.cache.encoded import CachedLogReader
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
-from shared.cache.reader import CachedLogReader
 from shared.cache.values import Block
 from shared.log_reader import DirectLogReader
 from tests.blocks import CHANNEL, CREATED
