@@ -21,10 +21,9 @@ from local.__main__ import NotRunningError, clean, url
 from local.leftovers import start_time
 from local.processes import AlreadyRunningError, Processes
 from local.running import running_stack
-from local.settings import LocalSettings
+from local.settings import LocalSettings, SettingError
 from local.stack import Stack
 from local.template import load
-from shared.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
@@ -244,7 +243,7 @@ def test_nothing_outlives_a_stack_that_is_killed(program: subprocess.Popen[str],
 @pytest.mark.parametrize("variable", ["CACHE_MEMORY_BYTES", "RATE_LIMIT_BURST"])
 def test_a_setting_that_functions_cannot_use_is_refused_at_the_start(tmp_path: Path, variable: str) -> None:
     """It names the variable, and starts nothing: no request would be answered."""
-    with pytest.raises(SettingsError, match=variable):
+    with pytest.raises(SettingError, match=variable):
         _stack(tmp_path, environ={variable: "0"}).__enter__()
     assert not (tmp_path / "run").exists()
 
