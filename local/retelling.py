@@ -148,8 +148,9 @@ def channel_name(name: str) -> str:
 
 
 def channel_topic(topic: str) -> str:
-    """The topic within the API's limits: 250 characters, 300 bytes, nothing that it refuses in names."""
-    return beginning(_NOT_IN_NAMES.sub(" ", topic), MAX_TOPIC, MAX_TOPIC_BYTES)
+    """The topic within the API's limits: 250 characters, 300 bytes, nothing that it refuses in names; none if blank."""
+    cut = beginning(_NOT_IN_NAMES.sub(" ", topic), MAX_TOPIC, MAX_TOPIC_BYTES)
+    return cut if is_visible(cut) else ""
 
 
 def _post(api: Api, told: Told, turn: Turn, key: str) -> None:

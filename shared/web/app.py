@@ -27,8 +27,9 @@ Use = Annotated[Services, Depends(current_services)]
 IdempotencyKey = Annotated[
     schemas.IdempotencyKey | None,
     Header(
-        description="1 to 255 visible ASCII characters, no comma. Repeating a request with its key is answered as the "
-        "first time: a post for 24 hours, making a channel for ever; another request with it is refused."
+        description="1 to 255 visible ASCII characters, no comma. A post that is repeated with its key is answered as "
+        "the first time, for 24 hours; making a channel finds that channel, as it is by then, for ever. Another "
+        "request with the key is refused."
     ),
 ]
 

@@ -6,9 +6,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from local.conversations import Turn
-from local.retelling import FAULTS, ReadBack, Sent, channel_name, compare
+from local.retelling import FAULTS, ReadBack, Sent, channel_name, channel_topic, compare
+from shared.web.channel_schemas import Topic
 
 
 def _message(number: int, seq: int, **differently: Any) -> dict[str, Any]:
@@ -47,3 +49,13 @@ def test_any_name_becomes_a_channel_name(name: str) -> None:
     assert len(made) <= 80
     assert len(made.encode()) <= 160
     assert made.isprintable()
+
+
+@pytest.mark.parametrize(
+    "topic", ["", "\n", " \u00a0", "\u200b", "\u202e", "x" * 500, "🐦" * 250, "a\nb", "\ud800", "to\u2028day"]
+)
+def test_any_topic_becomes_one_that_the_api_takes(topic: str) -> None:
+    """A topic of blanks alone is none: the demo must not end with it."""
+    made = channel_topic(topic)
+    assert TypeAdapter(Topic).validate_python(made) == made
+    assert made == "" or made.strip()
