@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.running import ROOT
+from tests.shared.cache.scripted import scripted
 
 if TYPE_CHECKING:
     from tests.e2e.running import RunningStack
@@ -53,6 +54,17 @@ def test_the_guides_client_misses_nothing_and_doubles_nothing(stack: RunningStac
     ida["mark_read"](channel, followed.position)
     _, _, page = ida["call"]("GET", "/v1/channels?unread_only=true")
     assert page["channels"] == []
+
+
+def test_the_guides_client_repeats_nothing_that_will_not_pass(stack: RunningStack) -> None:
+    """A 500 that says `retryable: false`, of a service that is set up wrongly, is taken at once."""
+    client = _client(stack, "hedy")
+    with scripted() as script:
+        client["URL"] = script.url
+        script.answers = [(500, b'{"code": "misconfigured", "retryable": false}')]
+        status, _, problem = client["call"]("POST", "/v1/channels", {})
+        assert (status, problem["code"]) == (500, "misconfigured")
+        assert len(script.requests) == 1
 
 
 def test_the_guides_client_tells_a_refusal(stack: RunningStack) -> None:
