@@ -29,8 +29,9 @@ Use = Annotated[Services, Depends(current_services)]
 IdempotencyKey = Annotated[
     schemas.IdempotencyKey | None,
     Header(
-        description="1 to 255 visible ASCII characters, no comma. Repeating a request with its key is answered as the "
-        "first time: a post for 24 hours, making a channel for ever; another request with it is refused."
+        description="1 to 255 visible ASCII characters, no comma. A request repeated with its key is done once: a post "
+        "within 24 hours, which is answered as the first time; making a channel for ever, answered with the channel as "
+        "it is by then. Another request with the key is refused."
     ),
 ]
 
