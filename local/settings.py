@@ -6,17 +6,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
-from urllib.parse import urlsplit
 
 from local.dynamodb import ENGINES
-from shared.settings import Settings, SettingsError, unquoted
+from shared.settings import Settings, SettingsError, parse_text, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _HIGHEST_PORT: Final = 65535
-# DynamoDB's own rule for table names.
-_TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _ASSIGNMENT: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII)
 _UNQUOTED_COMMENT: Final = re.compile(r"(^|\s)#.*")
 _QUOTED: Final = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
@@ -78,13 +75,13 @@ class LocalSettings:
         settings = cls(
             port=_port(given, "PORT", cls.port),
             dynamodb_engine=_one_of(given, "DYNAMODB_ENGINE", cls.dynamodb_engine, ENGINES),
-            dynamodb_endpoint_url=_address(given, "DYNAMODB_ENDPOINT_URL"),
+            dynamodb_endpoint_url=_as_functions_do(given, "DYNAMODB_ENDPOINT_URL"),
             dynamodb_port=_port(given, "DYNAMODB_PORT", cls.dynamodb_port),
             redis_port=_port(given, "REDIS_PORT", cls.redis_port),
             upstash_port=_port(given, "UPSTASH_PORT", cls.upstash_port),
-            upstash_redis_rest_url=_address(given, "UPSTASH_REDIS_REST_URL"),
+            upstash_redis_rest_url=_as_functions_do(given, "UPSTASH_REDIS_REST_URL"),
             upstash_redis_rest_token=given.get("UPSTASH_REDIS_REST_TOKEN", ""),
-            table_name=_table(given, cls.table_name),
+            table_name=_as_functions_do(given, "TABLE_NAME", cls.table_name),
             throttle_rate=_count(given, "THROTTLE_RATE", cls.throttle_rate),
             concurrency=_count(given, "CONCURRENCY", cls.concurrency),
             log=_one_of(given, "LOG", cls.log, LOGS),
@@ -166,21 +163,10 @@ def _one_of(given: Mapping[str, str], name: str, default: str, choices: Sequence
     return text
 
 
-def _address(given: Mapping[str, str], name: str) -> str:
-    # The value is not shown: an address may carry a password.
-    text = given.get(name, "")
+def _as_functions_do(given: Mapping[str, str], name: str, default: str = "") -> str:
+    """Read a variable that the functions have too, so that both refuse the same, in the same words."""
+    text = given.get(name, default)
     try:
-        parts = urlsplit(text)
-        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_address = False
-    if text and not is_address:
-        raise SettingError(f"{name} must be an address that begins with http:// or https://")
-    return text.rstrip("/")
-
-
-def _table(given: Mapping[str, str], default: str) -> str:
-    name = given.get("TABLE_NAME", default)
-    if not _TABLE_NAME.fullmatch(name):
-        raise SettingError(f"TABLE_NAME must be 3 to 255 letters, digits, '_', '.' or '-', not {name!r}")
-    return name
+        return parse_text(name, text) if text else ""
+    except SettingsError as error:
+        raise SettingError(str(error)) from None

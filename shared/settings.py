@@ -138,7 +138,7 @@ def unquoted(text: str) -> str:
 
 def _parse(variable: str, text: str, kind: type) -> str | int | float:
     if kind is str:
-        return _parse_text(variable, text)
+        return parse_text(variable, text)
     try:
         number: int | float = kind(text)
     except ValueError:
@@ -150,7 +150,12 @@ def _parse(variable: str, text: str, kind: type) -> str | int | float:
     return number
 
 
-def _parse_text(variable: str, text: str) -> str:
+def parse_text(variable: str, text: str) -> str:
+    """The value of a variable that is no number.
+
+    Raises:
+        SettingsError: it cannot be used.
+    """
     choices = CHOICES.get(variable)
     if choices and text not in choices:
         raise SettingsError(f"{variable}: {text!r} is none of {', '.join(choices)}")

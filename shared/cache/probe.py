@@ -25,7 +25,7 @@ def probe(upstash: Upstash, read_key: str, write_key: str) -> None:
         RedisError: with the cause: that of an open breaker is the failure that opened it.
     """
     try:
-        upstash.execute("ping", "PING")
+        pong = upstash.execute("ping", "PING")
         if upstash.probes.take():
             _read(upstash, read_key)
             upstash.execute("probe", "SET", write_key, "1", "EX", EXPIRY_SECONDS)
@@ -33,6 +33,8 @@ def probe(upstash: Upstash, read_key: str, write_key: str) -> None:
         if error.kind == "breaker_open" and (cause := upstash.breaker.cause):
             raise RedisError(cause) from None
         raise
+    if pong != "PONG":
+        raise RedisError("garbled")  # whatever answers there, it is no Redis
 
 
 def _read(upstash: Upstash, key: str) -> None:

@@ -30,6 +30,9 @@ RETRY_WITHIN: Final = 0.5
 """Share of the read timeout within which a kept connection shows that it is dead; later there is no time for more."""
 READY_SECONDS: Final = 4.0
 """That making a client may take: loading the SDK, and reading the token, which has 3 s of its own."""
+WOKEN_SECONDS: Final = 0.5
+"""Lambda stops a container between two requests, and a command that is under way with it. Woken, the time is up, but
+the answer may have come long ago: this long it is waited for, by nobody but whoever began the command."""
 
 PROBES_AT_ONCE: Final = 10
 PROBE_EVERY_MS: Final = 10 * 60_000
@@ -66,7 +69,8 @@ class UpstashOptions:
 class _Attempt:
     """One try of a command, in a thread of its own; whoever asked may stop waiting for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, begun_ms: int) -> None:
+        self.begun_ms = begun_ms
         self.is_ready, self.is_done = threading.Event(), threading.Event()
         self.is_abandoned = False
         self.client: SdkClient | None = None
@@ -169,7 +173,7 @@ class Upstash:
     def _once(self, reason: str, command: str, arguments: tuple[str | int, ...], spent: float = 0.0) -> Any:  # noqa: ANN401 - as above
         if not self._taken.acquire(timeout=self.deadline_seconds + (0 if self._client else READY_SECONDS)):
             raise RedisError("timeout")
-        attempt = _Attempt()
+        attempt = _Attempt(self._now())
         try:
             self._keep_open()
             # In a thread: a resolver cannot be cancelled, and each byte of an answer gives httpx's timeout anew.
@@ -185,6 +189,9 @@ class Upstash:
 
     def _wait(self, attempt: _Attempt, seconds: float) -> None:
         if attempt.is_ready.wait(READY_SECONDS) and attempt.is_done.wait(seconds):
+            return
+        asleep = self._now() - attempt.begun_ms > (READY_SECONDS + seconds + WOKEN_SECONDS) * 1000
+        if asleep and attempt.is_done.wait(WOKEN_SECONDS):
             return
         with self._lock:
             if attempt.is_done.is_set():  # at the last moment

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.running import ROOT
+from tests.shared.cache.scripted import scripted
 
 if TYPE_CHECKING:
     from tests.e2e.running import RunningStack
@@ -76,6 +77,17 @@ def test_the_guides_client_reads_no_page_behind_one_without_news(stack: RunningS
     asked.clear()
     assert client["news"]({"c1": 1, "c2": 2}, everything=True) == []
     assert len(asked) == 3
+
+
+def test_the_guides_client_repeats_nothing_that_will_not_pass(stack: RunningStack) -> None:
+    """A 500 that says `retryable: false`, of a service that is set up wrongly, is taken at once."""
+    client = _client(stack, "hedy")
+    with scripted() as script:
+        client["URL"] = script.url
+        script.answers = [(500, b'{"code": "misconfigured", "retryable": false}')]
+        status, _, problem = client["call"]("POST", "/v1/channels", {})
+        assert (status, problem["code"]) == (500, "misconfigured")
+        assert len(script.requests) == 1
 
 
 def test_the_guides_client_tells_a_refusal(stack: RunningStack) -> None:

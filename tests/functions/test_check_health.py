@@ -33,12 +33,13 @@ class FakeUpstash(Upstash):
     """Redis as the check meets it: it answers, or fails with `failure`."""
 
     failure = ""
+    pong = "PONG"
 
     def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ARG002 - as the real one
         """Answers a ping."""
         if self.failure:
             raise RedisError(self.failure)
-        return "PONG"
+        return self.pong
 
 
 def with_redis(services: Services, failure: str = "") -> Services:
@@ -180,6 +181,13 @@ def test_deep_checks_cost_a_bounded_number_of_commands(services: Services, clock
         clock.ms += 60_000
         deep(told)
         assert [each[0] for each in redis.asked].count("SET") == 10 + (minute + 1) // 10
+
+
+def test_what_answers_but_is_no_redis_is_told(services: Services) -> None:
+    """A server that has the same answer for everything, as behind a wrong address, keeps nothing for functions."""
+    told, redis = probed(services)
+    redis.pong = "5"
+    assert deep(told).json["checks"]["redis"] == {"status": "down", "code": "redis_garbled"}
 
 
 def test_an_open_breaker_keeps_its_cause(services: Services) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from local.settings import LocalSettings, SettingError, parse_env_file, read_environment, refuse_unusable
 from local.stack import Stack
+from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,7 +92,7 @@ def test_every_variable_is_read_and_listed() -> None:
 )
 def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
     """The message says which variable is wrong."""
-    with pytest.raises(SettingError, match=f"^{name} must be "):
+    with pytest.raises(SettingError, match=rf"^{name}(:| must be) "):
         LocalSettings.from_env({name: value, "UPSTASH_REDIS_REST_TOKEN": "made-up"})
 
 
@@ -114,6 +115,19 @@ def test_what_functions_would_refuse_is_refused_at_the_start(
     with pytest.raises(SettingError, match=f"^{variable}: "):
         Stack(LocalSettings(), ROOT, directory=tmp_path / "state", environ=environ).__enter__()
     assert not (tmp_path / "state").exists()
+
+
+def test_stack_and_functions_refuse_in_the_same_words() -> None:
+    """Who took the wrong address from the console is told which is the right one, by `make run` too."""
+    given = {
+        "UPSTASH_REDIS_REST_URL": "rediss://default:secret@x.upstash.io:6379",
+        "UPSTASH_REDIS_REST_TOKEN": "t",
+    }
+    with pytest.raises(SettingError, match=r"this is the Redis URL.*https://NAME\.upstash\.io") as refused:
+        LocalSettings.from_env(given)
+    with pytest.raises(SettingsError) as of_functions:
+        Settings.from_env(given)
+    assert str(refused.value) == str(of_functions.value)
 
 
 def test_a_redis_url_of_another_project_does_not_matter() -> None:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from local.faults import Fault
 from local.upstash import UpstashEndpoint
-from shared.cache.upstash import RedisError
+from shared.cache.metrics import CacheMetrics
+from shared.cache.upstash import RedisError, Upstash, UpstashOptions
 from shared.parallel import both
+from tests.conftest import FakeClock
 from tests.shared.cache.calls import READ_MS, Make, failure
 from tests.shared.cache.dripping import HEAD, dripping
 from tests.shared.cache.scripted import Script
+
+if TYPE_CHECKING:
+    from shared.cache.sdk import SdkClient
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,6 +55,35 @@ def test_who_comes_while_a_command_is_under_way_waits_no_longer_than_a_call_may_
     found = both(lambda: upstash.execute("get", "GET", "a"), lambda: upstash.execute("get", "GET", "b"))
     assert found == ("OK", "OK")
     assert script.connections == 1
+
+
+class Stopped:
+    """The SDK's client in a container that is stopped while a command is under way, whose answer comes meanwhile."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def execute(self, _command: list[str | int], on_sent: Callable[[], None]) -> str:
+        """A minute passes by the clock; the answer is read a little after the time was up."""
+        on_sent()
+        self._clock.ms += 60_000
+        time.sleep(0.1)
+        return "v"
+
+    def end(self) -> None:
+        """Not needed."""
+
+    close = end
+
+
+def test_a_container_that_was_stopped_meanwhile_still_takes_the_answer(clock: FakeClock) -> None:
+    """That the time is up when Lambda wakes it is no failure of Redis: the answer may have come long ago."""
+    options = UpstashOptions("http://127.0.0.1:1", "token", connect_ms=20, read_ms=20)
+    upstash = Upstash(
+        options, CacheMetrics(), clock.now, connect=lambda *_given: cast("SdkClient", Stopped(clock))
+    )
+    assert upstash.execute("get", "GET", "k") == "v"
+    upstash.close()
 
 
 HANGING: str = """
