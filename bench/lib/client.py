@@ -172,18 +172,19 @@ class Weigher:
         self._indexes = _indexes(client.describe_table(TableName=table)["Table"])
 
     def reading(self, operation: str, call: Call, answer: Any) -> tuple[float, float]:  # noqa: ANN401 - as above
-        """Units of a read, and those of them for what is not there. An eventually consistent Query costs half."""
+        """Units of a read, and those of them for what is not there. An eventually consistent one costs half."""
         if operation == "get_item":
             return units.read_units(units.sizes(answer.get("Item", {}))), 0
         if operation == BATCH_GET:
             left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
             found = answer["Responses"].get(self._table, [])
-            missing = len(call["RequestItems"][self._table]["Keys"]) - len(left) - len(found)
-            return units.read_units(units.sizes(*found)) + missing, missing
+            asked = call["RequestItems"][self._table]
+            missing, share = len(asked["Keys"]) - len(left) - len(found), _share(asked)
+            return (units.read_units(units.sizes(*found)) + missing) * share, missing * share
         # A Query that only counts is billed for what it counted.
         whole = {name: value for name, value in call.items() if name != "Select"}
         items = answer["Items"] if "Items" in answer else self._client.query(**whole)["Items"]
-        cost = units.query_units(units.sizes(*items)) * (1 if call.get("ConsistentRead") else 0.5)
+        cost = units.query_units(units.sizes(*items)) * _share(call)
         return cost, 0 if items else cost
 
     def writing(self, operation: str, call: Call) -> Callable[[], float] | None:
@@ -216,6 +217,10 @@ class Weigher:
         answer: Item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
         item: Item = answer.get("Item", {})
         return item
+
+
+def _share(read: Mapping[str, Any]) -> float:
+    return 1 if read.get("ConsistentRead") else 0.5
 
 
 class Faults:

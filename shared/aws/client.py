@@ -52,7 +52,7 @@ BACKOFF_SECONDS: Final = 0.05
 RESERVE: Final = 20.0
 EARNED: Final = 0.5
 """Retries that a container has in hand, and what each call adds: so that an outage costs at most 1.5 tries a call, and
-at 30 % throttled calls nothing is given up early (``python -m bench.throttled``)."""
+at 30 % throttled calls nothing is given up early (``python -m tests.chaos.throttling``)."""
 
 
 class ServiceError(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.cache import STRATEGIES, Cost, Tally, Trace, Workload, targets
-from tests.bench.running import tiny
+from tests.running import tiny
 
 
 def test_every_strategy_lives_through_the_same_day() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench import codec
-from tests.bench.running import tiny
+from tests.running import tiny
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,8 @@ from shared.services import Services, compose
 from shared.store import items
 from shared.store.dynamodb import DynamoDBStore
 from shared.store.memory import MemoryStore
-from tests.bench.running import tiny
 from tests.contract.fake_client import FakeClient
+from tests.running import tiny
 
 TABLE = "budgie"
 WRITER = "writer-0"

@@ -10,12 +10,12 @@ from bench import growth
 from bench.growth import PAGE, USER, Chat, channel, lister
 from local.dynamodb import DYNAMODB_LOCAL
 from shared.store import items
-from tests.bench.running import tiny
+from tests.running import tiny
 
 
 @pytest.mark.stack
 def test_units_are_flat_and_a_list_grows_by_its_channels() -> None:
-    """A post of 5 units, 7 with a key, a page of 2 from memory, at each size; a list of 5 takes 6."""
+    """A post of 5 units, 7 with a key, a page of 2 from memory, at each size; a list of 5 takes 6, at first 8.5."""
     found = tiny("bench.growth")
     assert all(found["targets"].values())
     for axis in growth.AXES:
@@ -26,6 +26,7 @@ def test_units_are_flat_and_a_list_grows_by_its_channels() -> None:
         assert {row["read"] for row in found[axis]["page, memory"]} == {2}
         assert all(row["ms"] > 0 for rows in found[axis].values() for row in rows)
     assert [row["read"] for row in found["channels"]["list of channels, memory"]] == [2, 6]
+    assert [row["read"] for row in found["channels"]["list of channels, none"]] == [2.5, 8.5]
 
 
 def test_the_chat_is_as_large_as_it_says() -> None:

@@ -10,7 +10,7 @@ import pytest
 from bench import hot_path
 from bench.baseline import caches
 from shared.codings import encode
-from tests.bench.running import tiny
+from tests.running import tiny
 
 
 @pytest.mark.stack

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -144,6 +145,16 @@ def test_faults_come_at_their_rate_and_from_the_seed() -> None:
 
     assert fates("a") == fates("a") != fates("b")
     assert 70 < sum(fates("a")) < 130
+
+
+@pytest.mark.parametrize(("asked", "cost"), [({"ConsistentRead": True}, 2), ({}, 1)])
+def test_an_eventually_consistent_read_is_weighed_by_half(asked: dict[str, bool], cost: float) -> None:
+    """Also what it does not find, and also in a batch."""
+    table: dict[str, Any] = {"Table": {"KeySchema": []}}
+    keys = [items.entry_key(CHANNEL, seq) for seq in (1, 2)]
+    client = MeasuredClient(FakeClient(table, {"Responses": {TABLE: keys[:1]}}), exact=TABLE)
+    client.batch_get_item(RequestItems={TABLE: {"Keys": keys, **asked}})
+    assert (client.tally.read, client.tally.missing) == (cost, cost / 2)
 
 
 def test_calls_are_counted_and_their_writes_weighed() -> None:

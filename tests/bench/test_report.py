@@ -101,13 +101,13 @@ def test_a_benchmark_that_fails_is_no_result(tmp_path: Path) -> None:
     """The report is written from the last result all the same, and ends with 1."""
     with pytest.raises(FailedError, match=r"bench\.no_such ended with status 1"):
         run("no_such", [])
-    result_of("memory").store(tmp_path)
+    result_of("growth").store(tmp_path)
 
     def fails(name: str, _: object) -> Run:
         raise FailedError(name)
 
     out = tmp_path / "performance.md"
-    assert main(["memory", "--results", str(tmp_path), "--out", str(out)], fails) == 1
+    assert main(["growth", "--results", str(tmp_path), "--out", str(out)], fails) == 1
     assert "100,001" in out.read_text()
 
 

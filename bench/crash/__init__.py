@@ -1,1 +1,0 @@
-"""Writers and an engine that are killed at random moments, and the audit afterwards."""

@@ -1,1 +1,0 @@
-"""The deterministic simulator: virtual time, containers that die, a storage and a Redis that fail, and a judge."""

@@ -1,0 +1,124 @@
+"""Posts whose writers, and now and then the engine, are killed in the middle: `python -m tests.chaos.kills`.
+
+Clients hand posts to writers, which are processes of their own with the real handler over botocore and DynamoDB Local
+(`-dbPath`, so that its database outlives it). A writer is sent SIGKILL at a random moment of its post; the client
+repeats the post under its key with another writer until it is acknowledged. Now and then the engine is sent SIGKILL
+and started again on its database. Afterwards somebody who remembers nothing reads all of it.
+
+DynamoDB Local may lose what it acknowledged in the last moment before its own death, and may keep half of a
+transaction: `--control` shows it with no code of ours. DynamoDB does neither. A post that was acknowledged within a
+second before the engine was killed, and is gone, is counted apart.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bench.lib import command
+from local import dynamodb_local
+from shared import keys
+from shared.clock import now_ms
+from shared.model import Head, Kind, Membership, Role
+from tests.chaos.crash.attack import USERS, Attack, say
+from tests.chaos.crash.audit import audit
+from tests.chaos.crash.control import Control
+from tests.chaos.crash.engine import MortalEngine, mortal_engine
+
+KILLS: Final = 500
+ENGINE_KILLS: Final = 12
+CHANNELS: Final = 3
+READER: Final = "grace"
+SEED: Final = 6
+
+
+def _channels(engine: MortalEngine) -> list[str]:
+    store, made = engine.store(), []
+    for i in range(CHANNELS):
+        head = Head(keys.new_channel_id(), Kind.PRIVATE, f"channel {i}", "", USERS[0], now_ms(), members=4)
+        members = [Membership(user, head.channel_id, Role.MEMBER, now_ms()) for user in (*USERS, READER)]
+        store.create_channel(head, members)
+        made.append(head.channel_id)
+    return made
+
+
+def measure(kills: int, engine_kills: int, seed: int) -> dict[str, Any]:
+    """All of it; the counts."""
+    with tempfile.TemporaryDirectory() as directory, mortal_engine(Path(directory)) as engine:
+        channels = _channels(engine)
+        began = time.monotonic()
+        attack = Attack(engine, channels, kills, engine_kills, seed)
+        attack.run()
+        say("reading all of it")
+        found = audit(engine.store(), channels, READER, attack.first)
+        gone = [post for post in found.missing if attack.lost_by_the_engine(post)]
+        attack.replay_all(gone)
+        counts = attack.counts
+        lost = max(found.lost - sum(len(post.texts) for post in gone), len(found.missing) - len(gone))
+        return {
+            "writers_killed": counts["writers killed"],
+            "committed_before_the_kill": counts["committed before the kill"],
+            "engine_killed": engine.kills,
+            "posts_acknowledged": len(attack.first),
+            "posts_sent": counts["posts"],
+            "replays": counts["replays seen"],
+            "refused_503": counts["answers 503"],
+            "failed_500": counts["answers 500"],
+            "messages": found.messages,
+            "voids": found.voids,
+            "lost": lost,
+            "lost_by_the_engine": len(gone),
+            "doubled": found.doubled,
+            "gaps": found.gaps,
+            "wrong_pages": found.wrong_pages,
+            "wrong_answers": counts["wrong answers"] + counts["posts without a replay"],
+            "wrong_previews": found.wrong_previews,
+            "wrong_unread": found.wrong_unread,
+            "engine_down_seconds": round(engine.down_seconds, 1),
+            "seconds": round(time.monotonic() - began, 1),
+            "notes": [*attack.notes, *(attack.told_when(post) for post in found.missing)][:10],
+        }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Attacks, audits, prints, and says whether the targets were met."""
+    parser = command.parser("posts whose writers and engine are killed at random moments")
+    parser.add_argument("--kills", type=int, default=KILLS, help="of writers")
+    parser.add_argument("--engine-kills", type=int, default=ENGINE_KILLS)
+    parser.add_argument("--control", action="store_true", help="the engine alone, without Budgie's code")
+    parser.add_argument("--seed", type=int, default=SEED)
+    options = parser.parse_args(arguments)
+    kills, engine_kills = (12, 1) if options.tiny else (options.kills, options.engine_kills)
+    try:
+        dynamodb_local.require_java()
+    except dynamodb_local.UnavailableError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.control:
+        with tempfile.TemporaryDirectory() as directory, mortal_engine(Path(directory)) as engine:
+            shown = Control(engine).run(engine_kills)
+        text = command.table(["", ""], [(name.replace("_", " "), value) for name, value in shown.items()])
+        return command.finish(options, {"bench": "crashes, the engine alone", **shown}, {}, text)
+    results = measure(kills, engine_kills, options.seed)
+    targets = {
+        f"at least {kills} writers and {engine_kills} engines were killed": (
+            results["writers_killed"] >= kills and results["engine_killed"] >= engine_kills
+        ),
+        "0 acknowledged messages lost, 0 doubled": results["lost"] == results["doubled"] == 0,
+        "every post was acknowledged in the end": results["posts_acknowledged"] == results["posts_sent"],
+        "positions dense, pages equal to the log": results["gaps"] == results["wrong_pages"] == 0,
+        "every answer to a post equal to its first, and no 500": (
+            results["wrong_answers"] == results["failed_500"] == 0
+        ),
+        "preview and unread counts right": results["wrong_previews"] == results["wrong_unread"] == 0,
+    }
+    text = command.table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
+    return command.finish(options, {"bench": "crashes", **results}, targets, text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

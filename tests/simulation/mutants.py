@@ -1,0 +1,665 @@
+"""Mutants: parts of the code under test, each wrong in one way, and all of them by name.
+
+The simulator must find every one of them, or it would not find real faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from operators.erase_user import Erased, Eraser
+from operators.reading import channels_of, standing_of
+from shared import access
+from shared.cache.bundle import Bundle
+from shared.cache.encoded import CachedLogReader, EncodedPage, page_json
+from shared.cache.interface import Tier
+from shared.cache.memory import MemoryTier
+from shared.cache.redis import RedisTier
+from shared.cache.values import Cached, Kept
+from shared.cache.vouched import Vouched
+from shared.codings import PLAIN, Accepted
+from shared.log_reader import DirectLogReader, LogReader, Span
+from shared.messages import Draft, redacted
+from shared.model import Entry, Head, Look, Membership, Role
+from shared.services import Services
+from shared.store.interface import Commit, Committed, KeyUsed, Outcome, PositionTaken
+from shared.use_cases.fetch_messages import Page, Window, etag_of, fetch_messages, positions
+from shared.use_cases.list_channels import Listed, Listing, list_channels
+from shared.use_cases.post_message import Posted, _Post
+from tests.simulation.containers import Code
+from tests.simulation.pages import plain
+from tests.simulation.store import SimStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from shared.cache.interface import Tier
+    from shared.cache.memory import MemoryTier
+    from shared.cache.metrics import CacheMetrics
+    from shared.cache.values import Cached
+    from shared.log_reader import LogReader
+    from shared.messages import Draft
+    from shared.model import Entry, Head, Receipt
+    from shared.services import Services
+    from shared.store.interface import Store
+    from tests.simulation.containers import Container
+
+
+# --- posting, reading, what stands in ---
+
+
+TTL_MS: Final = 120_000
+
+
+class RemembersLooks(SimStore):
+    """Asks who may read, and how far the log goes, once in 120 s."""
+
+    def __init__(self, container: Container) -> None:
+        super().__init__(container)
+        self._looks: dict[tuple[str, str], tuple[float, Look]] = {}
+
+    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+        """The look of a while ago."""
+        at, look = self._looks.get((channel_id, user_id), (0.0, None))
+        if look is None or key is not None or self._world.loop.now - at > TTL_MS:
+            look = super().look(channel_id, user_id, key)
+            self._looks[channel_id, user_id] = (self._world.loop.now, look)
+        return look
+
+
+class LetsAnybodyIn(SimStore):
+    """Takes everybody for a member."""
+
+    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+        """With a membership, whether there is one or not."""
+        look = super().look(channel_id, user_id, key)
+        if look.membership is None and look.head is not None:
+            return Look(look.head, Membership(user_id, channel_id, Role.MEMBER, 0), look.receipt)
+        return look
+
+
+class VoidsAnyway(SimStore):
+    """Writes a void without the condition that nothing stands there."""
+
+    def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        self._truth._log(channel_id).update({each.seq: each for each in voids})
+        return list(voids)
+
+
+class VoidsBlindly(SimStore):
+    """Believes that its void stands, whoever was there before."""
+
+    def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        super()._void(channel_id, voids)
+        return list(voids)
+
+
+class ReceiptApart(SimStore):
+    """Writes the receipt after the transaction instead of in it."""
+
+    def _commit(self, commit: Commit) -> Outcome:
+        outcome = super()._commit(replace(commit, receipt=None))
+        if isinstance(outcome, Committed) and commit.receipt is not None:
+            self._container.step("putting the receipt")
+            key = (commit.channel_id, commit.user_id, commit.receipt.key)
+            used = self._truth._receipts.setdefault(key, commit.receipt)
+            if used is not commit.receipt:
+                return KeyUsed(used)
+        return outcome
+
+
+class CommitsInParts(SimStore):
+    """Writes the entries of a batch one after the other."""
+
+    def _commit(self, commit: Commit) -> Outcome:
+        outcome = super()._commit(replace(commit, entries=commit.entries[-1:]))
+        for entry in commit.entries[:-1]:
+            self._container.step("putting an entry")
+            standing = self._truth.void(commit.channel_id, [entry])[0]
+            if standing is not entry:
+                return PositionTaken(standing)
+        return outcome
+
+
+class ServesPastHoles(DirectLogReader):
+    """Takes a position where nothing stands for one where nothing will."""
+
+    def read(self, head: Head, first: int, last: int) -> Span:
+        """Holes as voids, all but those at the end."""
+        found = {entry.seq: entry.body for entry in self._log.entries(head.channel_id, first, last)}
+        return Span(first, [found.get(seq) for seq in range(first, max(found, default=first - 1) + 1)])
+
+
+class AcceptsWhatIsBehind(CachedLogReader):
+    """Serves what memory has, whether it reaches the end or not."""
+
+    def read(self, head: Head, first: int, last: int) -> Span:
+        """As far as memory goes."""
+        for end in range(last, first, -1):
+            span = self.remembered(head, first, end)
+            if span is not None:
+                return span
+        return super().read(head, first, last)
+
+
+class _Padded:
+    def __init__(self, direct: LogReader) -> None:
+        self._direct = direct
+
+    def begin(self) -> None:
+        self._direct.begin()
+
+    def remembered(self, head: Head, first: int, last: int) -> Span | None:
+        return self._direct.remembered(head, first, last)
+
+    def read(self, head: Head, first: int, last: int) -> Span:
+        span = self._direct.read(head, first, last)
+        return Span(first, span.bodies + [None] * (last - span.last))
+
+
+class FillsFurtherThanItRead(CachedLogReader):
+    """Caches a page under the last position that was asked for instead of the last that was read."""
+
+    def __init__(self, direct: LogReader, memory: Tier, shared: Tier, metrics: CacheMetrics) -> None:
+        super().__init__(_Padded(direct), memory, shared, metrics)
+
+
+class NeverTooOld(Vouched):
+    """Lets what was vouched for at any time stand in."""
+
+    def __init__(
+        self, memory: MemoryTier, messages_seconds: float, channels_seconds: float, now: Callable[[], int]
+    ) -> None:
+        super().__init__(memory, 1000 * messages_seconds, 1000 * channels_seconds, now)
+
+
+class StandsInForOthers(Vouched):
+    """Recalls a channel for whoever asks, not only for whom it was vouched."""
+
+    def remember(self, channel_id: str, user_id: str, look: Look, asked_at: int) -> None:  # noqa: ARG002 - the bug
+        """For everybody."""
+        super().remember(channel_id, "anybody", look, asked_at)
+
+    def recall(self, channel_id: str, user_id: str) -> Look | None:  # noqa: ARG002 - the bug
+        """Anybody's."""
+        return super().recall(channel_id, "anybody")
+
+
+def fetch_then_vouch(
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    window: Window,
+    etags: frozenset[str],
+    accepted: Accepted = PLAIN,
+) -> Page:
+    """Makes the page from what it remembers, and asks the storage only then whether it may be shown."""
+    known = services.cache.vouched.recall(channel_id, user_id)
+    if known is not None and known.head is not None and known.membership is not None:
+        end = known.head.seq
+        if max(window.before or 0, window.after or 0, window.around or 0) <= end:
+            first, last = positions(window, known.head, known.membership)
+            span = services.reader.remembered(known.head, first, last)
+            if span is not None:
+                access.member(services.store.look(channel_id, user_id))
+                body = page_json(known.head, span, has_more_after=last < end)
+                return Page(etag_of(known.head, end, window, known.membership), body)
+    return fetch_messages(services, user_id, channel_id, window, etags, accepted)
+
+
+def etag_of_the_end(
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    window: Window,
+    etags: frozenset[str],
+    accepted: Accepted = PLAIN,
+) -> Page:
+    """Names a page by the channel's last position, though it ends before one that is still open."""
+    page = plain(fetch_messages(services, user_id, channel_id, window, etags, accepted))
+    if page.body is None or window.anchor == "first_unread":
+        return page
+    at = page.body.rfind(b'"channel_last_seq":') + len(b'"channel_last_seq":')
+    return replace(page, etag=f'W/"1.{int(page.body[at:].split(b",")[0])}"')
+
+
+class _TakesAnother(_Post):
+    def _void(self, entries: list[Entry]) -> bool:
+        # Whoever stands there: on to the next number.
+        super()._void(entries)
+        return True
+
+
+def post_again(
+    services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
+) -> Posted:
+    """Takes a new number after a commit that was refused, without asking who stands at the old one."""
+    look = services.store.look(channel_id, user_id, key)
+    post = _TakesAnother(services, user_id, channel_id, drafts, key)
+    if look.receipt and access.member(look):
+        return post.replay(look.receipt)
+    return post.run(*access.able(look, "post"))
+
+
+def list_from_memory(services: Services, user_id: str, listing: Listing) -> Listed:
+    """Shows the channels as they were when they were last read."""
+    known = services.cache.vouched.recall_list(user_id)
+    if known is None:
+        return list_channels(services, user_id, listing)
+    frozen = cast("Store", _Frozen(services.store, known))
+    return list_channels(replace(services, store=frozen), user_id, listing)
+
+
+class _Behind:
+    def __init__(self, store: Store) -> None:
+        self._behind = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._behind, name)
+
+
+class _Frozen(_Behind):
+    def __init__(self, store: Store, known: tuple[tuple[Head, Membership], ...]) -> None:
+        super().__init__(store)
+        self._known = known
+
+    def memberships(self, _user_id: str) -> list[Membership]:
+        return [membership for _, membership in self._known]
+
+    def heads(self, _channel_ids: object) -> dict[str, Head]:
+        return {head.channel_id: head for head, _ in self._known}
+
+
+# --- what is acknowledged ---
+
+
+class _ReplaysWhatItSees(_Post):
+    def replay(self, receipt: Receipt) -> Posted:
+        entries = self._store.entries(self._channel_id, receipt.seq - receipt.count + 1, receipt.seq)
+        return Posted([entry.body or b"" for entry in entries], receipt.seq, None)
+
+
+class _AsksForTheFirst(_Post):
+    def _void(self, entries: list[Entry]) -> bool:
+        return super()._void(entries[:1]) and super()._void(entries)
+
+
+def replay_in_part(
+    services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
+) -> Posted:
+    """Answers a repeated post with those of its messages that are seen."""
+    return _posted(_ReplaysWhatItSees(services, user_id, channel_id, drafts, key))
+
+
+def acknowledge_in_part(
+    services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
+) -> Posted:
+    """Acknowledges a batch whose first message stands, though the others are not seen yet."""
+    return _posted(_AsksForTheFirst(services, user_id, channel_id, drafts, key))
+
+
+def _posted(post: _Post) -> Posted:
+    look = post._store.look(post._channel_id, post._user_id, post._key)
+    if look.receipt and access.member(look):
+        return post.replay(look.receipt)
+    return post.run(*access.able(look, "post"))
+
+
+# --- what did not come to stand ---
+
+
+class CountsNoVoids(SimStore):
+    """Writes voids and counts none."""
+
+    def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        before = self._truth.head(channel_id)
+        standing = super()._void(channel_id, voids)
+        head = self._truth.head(channel_id)
+        if head and before:
+            self._truth._heads[channel_id] = replace(head, voids=before.voids, gaps=before.gaps)
+        return standing
+
+
+class CountsFoundVoids(SimStore):
+    """Counts a void also where somebody else's stands."""
+
+    def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        standing = super()._void(channel_id, voids)
+        found = sum(each.body is None and each not in voids for each in standing)
+        head = self._truth.head(channel_id)
+        if head:
+            self._truth._heads[channel_id] = replace(head, voids=head.voids + found)
+        return standing
+
+
+class CountsApart(SimStore):
+    """Counts voids in a step of its own, before which the container may die."""
+
+    def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        before = self._truth.head(channel_id)
+        standing = super()._void(channel_id, voids)
+        after = self._truth.head(channel_id)
+        if before and after and after.voids > before.voids:
+            self._truth._heads[channel_id] = replace(after, voids=before.voids, gaps=before.gaps)
+            self._container.step("counting the voids")
+            head = self._truth.head(channel_id) or after
+            counted, gaps = head.voids + after.voids - before.voids, head.gaps | after.gaps
+            self._truth._heads[channel_id] = replace(head, voids=counted, gaps=gaps)
+        return standing
+
+
+class _Believing(_Behind):
+    def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        return dict.fromkeys(positions, True)
+
+
+def list_unasked(services: Services, user_id: str, listing: Listing) -> Listed:
+    """Shows what the heads show, whether it stands or not."""
+    believing = cast("Store", _Believing(services.store))
+    return list_channels(replace(services, store=believing), user_id, listing)
+
+
+def as_wide_as_asked(
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    window: Window,
+    etags: frozenset[str],
+    accepted: Accepted = PLAIN,
+) -> Page:
+    """Shows the positions that were asked for, and no others, also where they hold no message."""
+    page = plain(fetch_messages(services, user_id, channel_id, window, etags, accepted))
+    if page.body is None or page.stale:
+        return page
+    head, membership = access.member(services.store.look(channel_id, user_id))
+    first, last = positions(window, head, membership)
+    span = services.reader.read(head, first, last)
+    body = page_json(head, span, has_more_after=span.last == last < head.seq)
+    return Page(etag_of(head, head.seq if span.last == last else span.last, window, membership), body)
+
+
+# --- pages that are encoded ---
+
+
+class _Anything(tuple[int, ...]):
+    """Equal to whatever it is compared with."""
+
+    __slots__ = ()
+    __hash__ = tuple.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
+class _Careless:
+    """A memory whose encoded pages are right for every head."""
+
+    def __init__(self, memory: Tier) -> None:
+        self._memory = memory
+
+    def get(self, keys: Sequence[str]) -> dict[str, Cached]:
+        found = self._memory.get(keys)
+        return {
+            key: replace(value, of=_Anything()) if isinstance(value, EncodedPage) else value
+            for key, value in found.items()
+        }
+
+    def put(self, items: Mapping[str, Cached]) -> None:
+        self._memory.put(items)
+
+
+def encoded_for_any_head(
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    window: Window,
+    etags: frozenset[str],
+    accepted: Accepted = PLAIN,
+) -> Page:
+    """Sends a page that was encoded before, whatever was posted since."""
+    memory = cast("MemoryTier", _Careless(services.cache.memory))
+    careless = replace(services, cache=replace(services.cache, memory=memory))
+    return fetch_messages(careless, user_id, channel_id, window, etags, accepted)
+
+
+# --- erasures ---
+
+
+class _Unnumbered:
+    """A tier whose keys do not say how often messages had been redacted."""
+
+    def __init__(self, tier: Tier) -> None:
+        self._tier = tier
+        self.name = tier.name
+
+    def begin(self) -> None:
+        self._tier.begin()
+
+    def get(self, keys: Sequence[str]) -> dict[str, Cached]:
+        found = self._tier.get([_unnumbered(key) for key in keys])
+        return {key: found[_unnumbered(key)] for key in keys if _unnumbered(key) in found}
+
+    def origin(self, keys: Iterable[str]) -> str:
+        return self._tier.origin([_unnumbered(key) for key in keys])
+
+    def put(self, items: Mapping[str, Cached]) -> None:
+        self._tier.put({_unnumbered(key): value for key, value in items.items()})
+
+
+def _unnumbered(key: str) -> str:
+    return ".".join(key.split(".")[:2])
+
+
+class MemoryUnnumbered(CachedLogReader):
+    """Finds blocks in memory whatever was redacted since."""
+
+    def __init__(self, direct: LogReader, memory: Tier, shared: Tier, metrics: CacheMetrics) -> None:
+        super().__init__(direct, _Unnumbered(memory), shared, metrics)
+
+
+class RedisUnnumbered(CachedLogReader):
+    """Finds blocks in Redis' bundle whatever was redacted since."""
+
+    def __init__(self, direct: LogReader, memory: Tier, shared: Tier, metrics: CacheMetrics) -> None:
+        super().__init__(direct, memory, _Unnumbered(shared), metrics)
+
+
+class CountsFirst(Eraser):
+    """Raises the number before the messages are redacted."""
+
+    def redact(self, user_id: str, channel_id: str) -> int:
+        """In the wrong order."""
+        head = self.store.count_erasure(channel_id, user_id)
+        standing = list(standing_of(self.store, channel_id, user_id))
+        for entry in standing:
+            self.store.redact(channel_id, entry.seq, redacted(entry.body or b""))
+        self._mend_preview(head and self.store.head(channel_id), user_id)
+        return len(standing)
+
+
+class CountsNothing(Eraser):
+    """Redacts, and says so to nobody."""
+
+    def redact(self, user_id: str, channel_id: str) -> int:
+        """Without raising the number."""
+        standing = list(standing_of(self.store, channel_id, user_id))
+        for entry in standing:
+            self.store.redact(channel_id, entry.seq, redacted(entry.body or b""))
+        self._mend_preview(self.store.head(channel_id), user_id)
+        return len(standing)
+
+
+class RedactsBeforeLeaving(Eraser):
+    """Ends the memberships when the messages are redacted: some come after."""
+
+    def erase(self, user_id: str) -> Erased:
+        """In the wrong order."""
+        channels = channels_of(self.store, user_id)
+        messages = sum(self.redact(user_id, channel_id) for channel_id in channels)
+        self.leave(user_id)
+        self.sleep(self.stand_in_seconds)
+        return Erased(len(channels), messages, returned=False)
+
+
+class LeavesPreviews(Eraser):
+    """Forgets that the list of channels shows text too."""
+
+    def _mend_preview(self, head: Head | None, user_id: str) -> None:
+        """Nothing."""
+
+
+class AcknowledgesEarly(Eraser):
+    """Does not wait until what may stand in is too old."""
+
+    def erase(self, user_id: str) -> Erased:
+        """At once."""
+        return Eraser.erase(replace(self, stand_in_seconds=0), user_id)
+
+
+def etag_unnumbered(
+    services: Services, user_id: str, channel_id: str, window: Window, etags: frozenset[str]
+) -> Page:
+    """Names a page by its positions alone."""
+    head = services.store.head(channel_id)
+    number = f"-{head.erasures}" if head and head.erasures else ""
+    named = frozenset(each.replace('W/"1.', f'W/"1{number}.') for each in etags)
+    page = fetch_messages(services, user_id, channel_id, window, named)
+    return replace(page, etag=page.etag.replace(f'W/"1{number}.', 'W/"1.'))
+
+
+# --- Redis' bundles ---
+
+
+class _ForgetsNothing(Bundle):
+    def _is_in_use(self, kept: Kept) -> bool:  # noqa: ARG002 - the bug
+        return True
+
+
+class _TakesCarryingForUse(Bundle):
+    def take_over(self, stored: Mapping[str, Kept]) -> None:
+        super().take_over({key: Kept(each.value, self._seconds()) for key, each in stored.items()})
+
+
+class _BelievesTimes(Bundle):
+    def take_over(self, stored: Mapping[str, Kept]) -> None:
+        super().take_over(stored)
+        for key in self._values.keys() & stored.keys():
+            self._values[key] = Kept(self._values[key].value, stored[key].used)
+
+
+class _Planted(RedisTier):
+    bundle = Bundle
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        policy = self._policy
+        self._bundle = self.bundle(policy.max_bytes, policy.unused_seconds, self._now)
+
+
+class CarriesForEver(_Planted):
+    """Writes whatever it has ever learned or found."""
+
+    bundle = _ForgetsNothing
+
+
+class TakesCarryingForUse(_Planted):
+    """Lets what each container only carries count as used."""
+
+    bundle = _TakesCarryingForUse
+
+
+class BelievesTimes(_Planted):
+    """Believes in uses that are yet to come."""
+
+    bundle = _BelievesTimes
+
+
+# --- all of them ---
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A planted bug."""
+
+    what: str
+    code: Code
+
+
+MUTANTS: Final[dict[str, Mutant]] = {
+    "skip-vouching": Mutant(
+        "serves by a head and a membership read up to 120 s ago", Code(store=RemembersLooks)
+    ),
+    "vouch-after-serving": Mutant(
+        "makes the page from what it remembers, then asks whether it may",
+        Code(fetch=fetch_then_vouch),
+    ),
+    "accept-behind": Mutant(
+        "serves a cached page that does not reach the end", Code(reader=AcceptsWhatIsBehind)
+    ),
+    "fill-later": Mutant(
+        "caches a page under a later position than was read", Code(reader=FillsFurtherThanItRead)
+    ),
+    "serve-past-hole": Mutant(
+        "serves entries after a hole without settling it", Code(direct=ServesPastHoles)
+    ),
+    "void-without-condition": Mutant("settles a hole over whatever stands there", Code(store=VoidsAnyway)),
+    "ignore-membership": Mutant("shows a channel to who is not in it", Code(store=LetsAnybodyIn)),
+    "void-blindly": Mutant("does not look what stands where it wanted a void", Code(store=VoidsBlindly)),
+    "commit-again": Mutant(
+        "posts at a new position without asking who stands at the old", Code(post=post_again)
+    ),
+    "receipt-apart": Mutant("writes the receipt outside of the transaction", Code(store=ReceiptApart)),
+    "batch-in-parts": Mutant("writes the entries of a batch one by one", Code(store=CommitsInParts)),
+    "replay-in-part": Mutant(
+        "answers a repeated post with the messages that are seen yet", Code(post=replay_in_part)
+    ),
+    "acknowledge-in-part": Mutant(
+        "acknowledges a batch of which only the first is seen", Code(post=acknowledge_in_part)
+    ),
+    "count-no-voids": Mutant("counts voids as messages", Code(store=CountsNoVoids)),
+    "count-found-voids": Mutant(
+        "counts a void again that somebody else has written", Code(store=CountsFoundVoids)
+    ),
+    "count-apart": Mutant("counts voids in another step than it writes them", Code(store=CountsApart)),
+    "list-unasked": Mutant("shows messages in lists that never came to stand", Code(listing=list_unasked)),
+    "empty-page": Mutant("leaves a page empty though messages stand before it", Code(fetch=as_wide_as_asked)),
+    "stale-for-ever": Mutant("lets pages stand in beyond the freshness time", Code(vouched=NeverTooOld)),
+    "stale-for-anybody": Mutant(
+        "lets a page stand in for who was not vouched for", Code(vouched=StandsInForOthers)
+    ),
+    "etag-of-the-end": Mutant("names an open page as if it were complete", Code(fetch=etag_of_the_end)),
+    "encoded-for-any-head": Mutant(
+        "sends a page that was encoded before, whatever was posted since",
+        Code(fetch=encoded_for_any_head),
+    ),
+    "list-from-memory": Mutant(
+        "shows the list of channels of up to 300 s ago", Code(listing=list_from_memory)
+    ),
+    "memory-unnumbered": Mutant(
+        "serves from memory what was read before a redaction", Code(reader=MemoryUnnumbered)
+    ),
+    "redis-unnumbered": Mutant(
+        "serves from Redis what was read before a redaction", Code(reader=RedisUnnumbered)
+    ),
+    "etag-unnumbered": Mutant("answers 304 though a message was redacted", Code(fetch=etag_unnumbered)),
+    "count-first": Mutant("raises the number of redactions before it redacts", Code(eraser=CountsFirst)),
+    "count-nothing": Mutant("redacts without raising the number", Code(eraser=CountsNothing)),
+    "redact-before-leaving": Mutant(
+        "ends memberships after it has redacted", Code(eraser=RedactsBeforeLeaving)
+    ),
+    "preview-stays": Mutant("leaves the erased text in the list of channels", Code(eraser=LeavesPreviews)),
+    "acknowledge-early": Mutant(
+        "calls a user erased while pages from before may still stand in",
+        Code(eraser=AcknowledgesEarly),
+    ),
+    "carry-for-ever": Mutant("writes to Redis whatever it ever learned", Code(tier=CarriesForEver)),
+    "carrying-is-use": Mutant(
+        "takes what it carries from bundle to bundle for used",
+        Code(tier=TakesCarryingForUse),
+    ),
+    "believe-times": Mutant(
+        "believes that a value in Redis will be used in the future", Code(tier=BelievesTimes)
+    ),
+}

@@ -1,0 +1,87 @@
+"""A request, from a client to a container and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.errors import (
+    BudgieError,
+    ChannelNotFoundError,
+    NotAMemberError,
+    PositionOutOfRangeError,
+    UnavailableError,
+)
+from shared.meter import start_meter
+from shared.services import Services
+from tests.simulation.ledger import Asked
+from tests.simulation.pages import WrongError
+from tests.simulation.scheduler import DiedError
+
+if TYPE_CHECKING:
+    from tests.simulation.containers import Container
+
+READS: Final = ("page", "list", "one")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one client sends, and what is done with the answer."""
+
+    kind: str
+    user_id: str
+    channel_id: str
+    call: Callable[[Services], Any]
+    check: Callable[[Asked, Any], str]
+    """Judges a result and names the outcome."""
+    failed: Callable[[BaseException], None] = lambda _: None
+    position: int = 0
+    """That is asked for, where one is."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} by {self.user_id} in {self.channel_id}"
+
+
+def serve(container: Container, request: Request) -> None:
+    """A container serves a request; the judge hears the answer, the client what went wrong."""
+    world = container.world
+    container.thaw()
+    world.note(f"{request} BEGINS")
+    try:
+        outcome = _answer(container, request)
+    except DiedError as error:
+        world.outcomes[f"{request.kind}: container died"] += 1
+        request.failed(error)
+        raise
+    except BudgieError as error:
+        request.failed(error)
+        outcome = error.code
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+        world.violate(f"{request}: {error if isinstance(error, WrongError) else repr(error)}")
+        outcome = "WRONG"
+    finally:
+        container.serving -= 1
+    world.outcomes[f"{request.kind}: {outcome}"] += 1
+    world.note(f"{request} ENDS: {outcome}")
+
+
+def _answer(container: Container, request: Request) -> str:
+    start_meter()
+    world, judge = container.world, container.world.judge
+    asked = world.ledger.asked(container, request.user_id, request.channel_id)
+    try:
+        result = request.call(container.services)
+    except (NotAMemberError, ChannelNotFoundError):
+        judge.refused(asked)
+        if request.kind == "page" and not world.crowded:
+            judge.refused_page(asked)
+        raise
+    except PositionOutOfRangeError:
+        judge.out_of_range(asked, request.position)
+        raise
+    except UnavailableError:
+        if request.kind in READS:
+            judge.unavailable(asked)
+        raise
+    return request.check(asked, result)
