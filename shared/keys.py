@@ -38,6 +38,8 @@ KEY_USE_SK: Final = "KEY"
 MEMBERSHIPS: Final = "C#"
 FORMERS: Final = "L#"
 """How the sort keys below a user begin."""
+RECEIPTS: Final = "I#"
+"""How the sort keys of receipts begin, below a channel."""
 ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 """Base 32 in ASCII order, so that ids sort as the numbers they stand for."""
 
@@ -74,6 +76,21 @@ def membership_sk(channel_id: str) -> str:
     return f"{MEMBERSHIPS}{channel_id}"
 
 
+def head_key(channel_id: str) -> tuple[str, str]:
+    """Both keys of a head."""
+    return channel_pk(channel_id), HEAD_SK
+
+
+def entry_key(channel_id: str, seq: int) -> tuple[str, str]:
+    """Both keys of an entry."""
+    return channel_pk(channel_id), entry_sk(seq)
+
+
+def membership_key(channel_id: str, user_id: str) -> tuple[str, str]:
+    """Both keys of a membership."""
+    return user_pk(user_id), membership_sk(channel_id)
+
+
 def former_sk(channel_id: str) -> str:
     """The sort key of a membership that ended, below its user."""
     return f"{FORMERS}{channel_id}"
@@ -101,7 +118,7 @@ def gap_sk(seq: int) -> str:
 
 def receipt_sk(user_id: str, key: str) -> str:
     """The sort key of an idempotency item; unambiguous whatever the user id and key contain."""
-    return f"I#{quote(user_id, safe='')}#{key}"
+    return f"{RECEIPTS}{quote(user_id, safe='')}#{key}"
 
 
 def public_name(name: str, channel_id: str) -> str:
@@ -128,6 +145,11 @@ def channel_of(key: str) -> str:
 def user_of(pk: str) -> str:
     """The user id in a ``U#…`` key."""
     return pk[2:]
+
+
+def ids_of_membership(pk: str, sk: str) -> tuple[str, str]:
+    """The user id and the channel id in a membership's keys."""
+    return user_of(pk), channel_of(sk)
 
 
 def seq_of(sk: str) -> int:

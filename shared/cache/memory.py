@@ -47,12 +47,13 @@ class MemoryTier:
     def get(self, keys: Sequence[str]) -> dict[str, Cached]:
         """See ``Tier``."""
         found: dict[str, Cached] = {}
+        now = self._now()
         with self._lock:
             for key in keys:
                 value, until = self._values.get(key, (None, 0.0))
                 if value is None:
                     continue
-                if until < self._now():
+                if until < now:
                     self._drop(key)
                     continue
                 self._values.move_to_end(key)
@@ -65,9 +66,10 @@ class MemoryTier:
 
     def put(self, items: Mapping[str, Cached]) -> None:
         """See ``Tier``. A value larger than the whole bound is not kept."""
-        until = self._now() + self._keep_ms
+        now = self._now()
+        until = now + self._keep_ms
         with self._lock:
-            self._drop_expired()
+            self._drop_expired(now)
             for key, value in items.items():
                 if key in self._values:
                     self._drop(key)
@@ -84,9 +86,9 @@ class MemoryTier:
             if key in self._values:
                 self._drop(key)
 
-    def _drop_expired(self) -> None:
+    def _drop_expired(self, now: int) -> None:
         """What nobody asks for goes too, erased text among it: at the latest when it was not used for its time."""
-        while self._values and next(iter(self._values.values()))[1] < self._now():
+        while self._values and next(iter(self._values.values()))[1] < now:
             self._drop(next(iter(self._values)))
 
     def _drop(self, key: str) -> None:

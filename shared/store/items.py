@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from shared import keys
-from shared.model import Entry, Former, Head, Kind, Member, Membership, Preview, Receipt, Role
+from shared.model import Entry, Former, Head, Kind, Look, Member, Membership, Preview, Receipt, Role
 
 Item = Mapping[str, Mapping[str, Any]]
 MEMBERS_INDEX: Final = "members"
@@ -35,14 +35,29 @@ def b(raw: bytes) -> dict[str, Any]:
     return {"B": raw}
 
 
+def values(given: Mapping[str, str | int | Iterable[int]]) -> dict[str, Any]:
+    """Values of an expression, by their names: texts, numbers and sets of numbers."""
+    return {name: _attribute(value) for name, value in given.items()}
+
+
+def _attribute(value: str | int | Iterable[int]) -> dict[str, Any]:
+    if isinstance(value, str):
+        return s(value)
+    return n(value) if isinstance(value, int) else ns(value)
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": s(pk), "sk": s(sk)}
+
+
 def head_key(channel_id: str) -> dict[str, Any]:
     """The key of a head."""
-    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.HEAD_SK)}
+    return _key(*keys.head_key(channel_id))
 
 
 def entry_key(channel_id: str, seq: int) -> dict[str, Any]:
     """The key of an entry."""
-    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.entry_sk(seq))}
+    return _key(*keys.entry_key(channel_id, seq))
 
 
 def gap_item(channel_id: str, seq: int) -> dict[str, Any]:
@@ -62,7 +77,7 @@ def key_use_key(key_id: str) -> dict[str, Any]:
 
 def membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
     """The key of a membership."""
-    return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.membership_sk(channel_id))}
+    return _key(*keys.membership_key(channel_id, user_id))
 
 
 def former_key(channel_id: str, user_id: str) -> dict[str, Any]:
@@ -169,9 +184,10 @@ def membership_item(membership: Membership) -> dict[str, Any]:
 
 def membership_of(item: Item) -> Membership:
     """A membership from its item."""
+    user_id, channel_id = keys.ids_of_membership(item["pk"]["S"], item["sk"]["S"])
     return Membership(
-        user_id=keys.user_of(item["pk"]["S"]),
-        channel_id=keys.channel_of(item["sk"]["S"]),
+        user_id=user_id,
+        channel_id=channel_id,
         role=Role(item["role"]["S"]),
         joined_at=_n(item, "joined_at"),
         read_seq=_n(item, "read_seq"),
@@ -200,6 +216,26 @@ def former_of(item: Item) -> Former:
     """A membership that ended, from its item."""
     tat = _n(item, "tat") if "tat" in item else 0  # none in those that were stored before it was kept
     return Former(keys.channel_of(item["sk"]["S"]), _n(item, "joined_at"), tat)
+
+
+def look_keys(channel_id: str, user_id: str, key: str | None) -> list[dict[str, Any]]:
+    """The keys of what ``look_of`` takes."""
+    wanted = [head_key(channel_id), membership_key(channel_id, user_id)]
+    return wanted if key is None else [*wanted, receipt_key(channel_id, user_id, key)]
+
+
+def look_of(found: Iterable[Item], key: str | None) -> Look:
+    """Head, membership, and the receipt of ``key``, from those of their items that were found, in any order."""
+    # Their sort keys are HEAD, C#… and I#…: no two of them begin with the same letter.
+    by_letter = {item["sk"]["S"][0]: item for item in found}
+    head, membership, receipt = (
+        by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.RECEIPTS)
+    )
+    return Look(
+        head_of(head) if head else None,
+        membership_of(membership) if membership else None,
+        receipt_of(receipt, key) if receipt and key is not None else None,
+    )
 
 
 def receipt_item(channel_id: str, user_id: str, receipt: Receipt) -> dict[str, Any]:

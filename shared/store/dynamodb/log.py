@@ -48,16 +48,7 @@ class DynamoDBLog:
 
     def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
         """One BatchGetItem: 2 read units, 3 with a key."""
-        wanted = [items.head_key(channel_id), items.membership_key(channel_id, user_id)]
-        if key is not None:
-            wanted.append(items.receipt_key(channel_id, user_id, key))
-        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in self._table.batch_get(wanted)}
-        head, membership, *receipt = (found.get((key["pk"]["S"], key["sk"]["S"])) for key in wanted)
-        return Look(
-            items.head_of(head) if head else None,
-            items.membership_of(membership) if membership else None,
-            items.receipt_of(receipt[0], key) if receipt and receipt[0] and key is not None else None,
-        )
+        return items.look_of(self._table.batch_get(items.look_keys(channel_id, user_id, key)), key)
 
     def head(self, channel_id: str) -> Head | None:
         """One GetItem: 1 read unit."""
@@ -79,12 +70,9 @@ class DynamoDBLog:
             UpdateExpression=_TAKE,
             ConditionExpression="attribute_exists(pk) AND attribute_not_exists(archived_at)",
             ExpressionAttributeNames={"#seq": "seq", "#messages": "messages"},
-            ExpressionAttributeValues={
-                ":count": items.n(count),
-                ":sender": items.s(preview.sender),
-                ":text": items.s(preview.text),
-                ":at": items.n(preview.created_at),
-            },
+            ExpressionAttributeValues=items.values(
+                {":count": count, ":sender": preview.sender, ":text": preview.text, ":at": preview.created_at}
+            ),
         )
 
     def commit(self, commit: Commit) -> Outcome:
@@ -136,7 +124,7 @@ class DynamoDBLog:
                     ConditionExpression=(
                         "attribute_exists(pk) AND (attribute_not_exists(gf) OR gf <= :from)"
                     ),
-                    ExpressionAttributeValues={":from": items.n(gaps_from), ":gaps": items.ns(gaps)},
+                    ExpressionAttributeValues=items.values({":from": gaps_from, ":gaps": gaps}),
                 ),
                 self._sleep,
             )
@@ -157,28 +145,29 @@ class DynamoDBLog:
 
     def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
         """One UpdateItem: 1 write unit, also where the preview has moved on."""
-        condition, values = "lq = :seq", {":seq": items.n(seq)}
+        values: dict[str, str | int] = {":seq": seq}
+        condition = "lq = :seq"
         if not seq:
             condition, values = "attribute_exists(pk) AND attribute_not_exists(lq)", {}
         if erasures:
             condition, values = (
                 condition + " AND erasures = :erasures",
-                values | {":erasures": items.n(erasures)},
+                values | {":erasures": erasures},
             )
         else:
             condition += " AND attribute_not_exists(erasures)"
         change = "REMOVE lq, lu, lt, lc"
         if preview:
             change = "SET lq = :lq, lu = :sender, lt = :text, lc = :at"
-            values |= {":lq": items.n(preview.seq), ":sender": items.s(preview.sender)}
-            values |= {":text": items.s(preview.text), ":at": items.n(preview.created_at)}
+            values |= {":lq": preview.seq, ":sender": preview.sender}
+            values |= {":text": preview.text, ":at": preview.created_at}
         try:
             retry_conflicts(
                 lambda: self._table.update(
                     Key=items.head_key(channel_id),
                     UpdateExpression=change,
                     ConditionExpression=condition,
-                    ExpressionAttributeValues=values,
+                    ExpressionAttributeValues=items.values(values),
                 ),
                 self._sleep,
             )
@@ -213,11 +202,9 @@ def _range(channel_id: str, first: str, last: str) -> dict[str, Any]:
     return {
         "ConsistentRead": True,
         "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
-        "ExpressionAttributeValues": {
-            ":pk": items.s(keys.channel_pk(channel_id)),
-            ":first": items.s(first),
-            ":last": items.s(last),
-        },
+        "ExpressionAttributeValues": items.values(
+            {":pk": keys.channel_pk(channel_id), ":first": first, ":last": last}
+        ),
     }
 
 
@@ -236,7 +223,7 @@ def _count_gaps(channel_id: str, gaps: Sequence[int]) -> dict[str, Any]:
             "Key": items.head_key(channel_id),
             "UpdateExpression": "ADD gn :count, gs :gaps",
             "ConditionExpression": "attribute_exists(pk)",
-            "ExpressionAttributeValues": {":count": items.n(len(gaps)), ":gaps": items.ns(gaps)},
+            "ExpressionAttributeValues": items.values({":count": len(gaps), ":gaps": gaps}),
         }
     }
 
@@ -253,18 +240,17 @@ def _put_entry(channel_id: str, entry: Entry) -> dict[str, Any]:
 def _update_membership(commit: Commit) -> dict[str, Any]:
     last = commit.entries[-1]
     change, condition = "SET tat = :tat", "attribute_exists(pk) AND tat = :seen"
-    values = {":tat": items.n(commit.tat), ":seen": items.n(commit.tat_seen)}
+    values = {":tat": commit.tat, ":seen": commit.tat_seen}
     if commit.move_read:
         change += ", read_seq = :seq, read_messages = :messages, read_voids = :voids"
         condition += " AND read_seq < :seq"
-        values |= {":seq": items.n(last.seq), ":messages": items.n(last.messages)}
-        values[":voids"] = items.n(commit.voids)
+        values |= {":seq": last.seq, ":messages": last.messages, ":voids": commit.voids}
     return {
         "Update": {
             "Key": items.membership_key(commit.channel_id, commit.user_id),
             "UpdateExpression": change,
             "ConditionExpression": condition,
-            "ExpressionAttributeValues": values,
+            "ExpressionAttributeValues": items.values(values),
         }
     }
 
@@ -276,7 +262,7 @@ def _put_receipt(commit: Commit) -> dict[str, Any]:
             "Item": items.receipt_item(commit.channel_id, commit.user_id, commit.receipt),
             # DynamoDB deletes expired items late; until then they are as good as gone.
             "ConditionExpression": "attribute_not_exists(pk) OR expires < :now",
-            "ExpressionAttributeValues": {":now": items.n(commit.now // 1000)},
+            "ExpressionAttributeValues": items.values({":now": commit.now // 1000}),
         }
     }
 
