@@ -28,7 +28,7 @@ from local.crowd import Crowd
 from local.dynamodb import EndpointUnusableError, EngineMissingError
 from local.dynamodb_local import UnavailableError
 from local.processes import AlreadyRunningError, ChildFailedError
-from local.progress import Progress
+from local.progress import counted
 from local.retelling import FAULTS, READER, Api, ApiError, ReadBack, Told, compare, read_back, tell
 from local.settings import LocalSettings, SettingError, read_environment
 from local.tokens import KeyPair
@@ -122,11 +122,11 @@ def run(conversations: Conversations, crowd: Crowd[A]) -> Result:
     name = secrets.token_hex(4)
     jobs = [(each, f"{name}-{number}") for number, each in enumerate(conversations.all)]
     began = time.perf_counter()
-    with Progress("posted", conversations.turns, sys.stdout) as progress:
-        told = crowd.work(lambda api, job: tell(api, *job, progress.step), jobs)
+    with counted("posted", conversations.turns, sys.stdout) as step:
+        told = crowd.work(lambda api, job: tell(api, *job, step), jobs)
     posted = time.perf_counter()
-    with Progress("channels read back", len(told), sys.stdout) as progress:
-        found = crowd.work(lambda api, each: read_back(api, each.channel_id, progress.step), told)
+    with counted("channels read back", len(told), sys.stdout) as step:
+        found = crowd.work(lambda api, each: read_back(api, each.channel_id, step), told)
     return Result(told, found, posted - began, time.perf_counter() - posted, conversations.left_out)
 
 

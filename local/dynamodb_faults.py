@@ -58,24 +58,20 @@ class FaultyDynamoDB:
         self._random = random.Random(seed)  # noqa: S311  # repeatable faults, nothing secret
         self._lock = threading.Lock()
         self._server = Server(0, self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
         """The address that clients call."""
-        return f"http://{HOST}:{self._server.server_address[1]}"
+        return f"http://{HOST}:{self._server.port}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-        self._server.end_connections()
+        self._server.stop()
 
     def answer(self, request: Request) -> Answer:
         """Forward an attempt, or let it suffer.

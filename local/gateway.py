@@ -5,7 +5,6 @@ functions' results into answers. What AWS does without documenting it is named w
 web pages from elsewhere (`local.guard`), unless the template's CORS configuration names their origin.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -82,12 +81,11 @@ class Gateway:
         handlers = [route.handler for route in template.routes]
         functions = Functions(root, handlers, reload=reload, log=log)
         self._invoker = Invoker(functions, integration_timeout=integration_timeout, log=log)
-        self._thread: threading.Thread | None = None
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        return int(self._server.server_address[1])
+        return self._server.port
 
     @property
     def url(self) -> str:
@@ -96,19 +94,11 @@ class Gateway:
 
     def start(self) -> None:
         """Answer requests, in threads of its own."""
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="gateway", daemon=True
-        )
-        self._thread.start()
+        self._server.start()
 
     def close(self) -> None:
         """Stop listening, let answers under way be sent, end the connections."""
-        if self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-            self._thread = None
-        self._server.server_close()
-        self._server.end_connections()
+        self._server.stop()
         self._invoker.close()
 
     def __enter__(self) -> Self:

@@ -2,70 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-import time
-from typing import TYPE_CHECKING, Final, Self, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
+
+from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
+    from collections.abc import Callable, Iterator
 
-WIDTH: Final = 30
 BAR_SECONDS: Final = 0.1
 LINE_SECONDS: Final = 5.0
+_LINE: Final = "{desc} {n_fmt}/{total_fmt}, {rate_fmt}, {elapsed}"
 
 
-class Progress:
-    """Counts steps from any thread.
+@contextlib.contextmanager
+def counted(
+    what: str, total: int, out: TextIO, *, seconds: float | None = None
+) -> Iterator[Callable[[], None]]:
+    """Show the progress of a `with` block.
 
     Args:
         what: what is going on.
         total: how many steps there are.
         out: where to write.
-        now: seconds, from anywhere.
+        seconds: the shortest time between two lines or drawings of the bar; by default 5 and 0.1.
+
+    Yields:
+        What to call after each step, from any thread.
     """
+    is_terminal = out.isatty()
+    lock = threading.Lock()
+    with tqdm(
+        desc=what,
+        total=total,
+        file=out if is_terminal else _Lines(out),
+        mininterval=(BAR_SECONDS if is_terminal else LINE_SECONDS) if seconds is None else seconds,
+        miniters=1,
+        bar_format=None if is_terminal else _LINE,
+    ) as bar:
 
-    def __init__(self, what: str, total: int, out: TextIO, now: Callable[[], float] = time.monotonic) -> None:
-        self._what = what
-        self._total = total
+        def step() -> None:
+            with lock:
+                bar.update()
+
+        yield step
+
+
+class _Lines:
+    """A file that has no cursor to move back: what would be drawn over is a line of its own."""
+
+    def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._now = now
-        self._lock = threading.Lock()
-        self._is_terminal = out.isatty()
-        self._began = now()
-        self._next = self._began + self._interval
-        self._done = 0
 
-    @property
-    def _interval(self) -> float:
-        return BAR_SECONDS if self._is_terminal else LINE_SECONDS
+    def write(self, text: str) -> None:
+        if line := text.strip():
+            self._out.write(f"{line}\n")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._lock:
-            self._show("\n")
-
-    def step(self) -> None:
-        """One more is done."""
-        with self._lock:
-            self._done += 1
-            if self._now() >= self._next:
-                self._next = self._now() + self._interval
-                self._show("" if self._is_terminal else "\n")
-
-    def _show(self, end: str) -> None:
-        seconds = self._now() - self._began
-        rate = self._done / seconds if seconds else 0.0
-        text = f"{self._what} {self._bar()}{self._done:,}/{self._total:,}, {rate:,.0f}/s, {seconds:.0f} s"
-        start = "\r\x1b[K" if self._is_terminal else ""
-        print(f"{start}{text}", end=end, file=self._out, flush=True)
-
-    def _bar(self) -> str:
-        if not self._is_terminal:
-            return ""
-        filled = WIDTH * self._done // max(1, self._total)
-        return f"[{'#' * filled}{'.' * (WIDTH - filled)}] "
+    def flush(self) -> None:
+        self._out.flush()

@@ -23,13 +23,15 @@ from typing import Final, Self
 
 from local.faults import Fault, FaultError, Faults, read_faults
 from local.resp import Pool
+from local.server import HOST, Server
 from local.upstash_commands import Executor
-from local.upstash_http import HOST, Backend, Server
+from local.upstash_http import LIMITS, Backend
 from local.upstash_service import UNAUTHORIZED, Service
 from local.upstash_usage import Usage, UsageCounter
-from local.upstash_wire import Answer, Request, error_answer
+from local.upstash_wire import error_answer, typed
+from local.wire import Answer, Request
 
-_POLL: Final = 0.1  # seconds until a server that was told to stop notices
+_BEFORE_REFUSAL: Final = 0.1  # seconds, in which the request that asks for it is answered
 
 
 class UpstashEndpoint:
@@ -102,9 +104,11 @@ class UpstashEndpoint:
         """Listen again after `refuse`; does nothing while listening."""
         with self._lock:
             if self._server is None and not self._backend.closing.is_set():
-                server = self._server = Server(self._port, self._backend)
-                self._port = server.server_address[1]
-                threading.Thread(target=server.serve_forever, args=(_POLL,), daemon=True).start()
+                server = self._server = Server(
+                    self._port, self._backend, limits=LIMITS, on_connection=self._counter.connection
+                )
+                self._port = server.port
+                server.start()
 
     def refuse(self, seconds: float | None = None) -> None:
         """Stop listening, so that connecting is refused, and hang up on who is connected.
@@ -112,7 +116,7 @@ class UpstashEndpoint:
         Args:
             seconds: Listen again after that time; None: until `accept` is called.
         """
-        self._stop_listening()
+        self._stop_listening(patience=0.0)
         if seconds is not None:
             self._later(seconds, self.accept)
 
@@ -121,8 +125,7 @@ class UpstashEndpoint:
         self._backend.closing.set()
         if self._timer is not None:
             self._timer.cancel()
-        self._stop_listening()
-        self._counter.wait_closed(2.0)
+        self._stop_listening(patience=2.0)
         self._pool.close()
 
     def _control(self, request: Request) -> Answer:
@@ -150,25 +153,23 @@ class UpstashEndpoint:
     def _arm(self, faults: list[Fault]) -> None:
         self.faults.add(*(fault for fault in faults if fault.kind != "refuse"))
         for fault in faults:
-            if fault.kind == "refuse":  # a moment later: the request that asks for it is to be answered
-                self._later(_POLL, functools.partial(self.refuse, fault.seconds))
+            if fault.kind == "refuse":
+                self._later(_BEFORE_REFUSAL, functools.partial(self.refuse, fault.seconds))
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         self._timer = threading.Timer(seconds, action)
         self._timer.daemon = True
         self._timer.start()
 
-    def _stop_listening(self) -> None:
+    def _stop_listening(self, patience: float) -> None:
         with self._lock:
             server, self._server = self._server, None
         if server is not None:
-            server.shutdown()
-            server.server_close()
-            server.hang_up()
+            server.stop(patience, hang_up=True)
 
 
 def _json(document: object) -> Answer:
-    return Answer(200, json.dumps(document).encode())
+    return typed(200, json.dumps(document).encode())
 
 
 def main() -> None:

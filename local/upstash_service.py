@@ -9,19 +9,19 @@ from local.resp import Failure
 from local.upstash_commands import Executor
 from local.upstash_wire import (
     MAX_BYTES,
-    Answer,
-    Request,
     RequestError,
     Style,
     answer_all,
     answer_one,
     error_answer,
+    parameters,
     read_command,
     read_commands,
     read_path,
     size_error,
     style_of,
 )
+from local.wire import Answer, Request
 
 Role = Literal["full", "read"]
 METHODS: Final = frozenset({"HEAD", "GET", "POST", "PUT"})
@@ -45,9 +45,9 @@ class Service:
 
     def role(self, request: Request) -> Role | None:
         """What the request's token allows; `?_token=` goes before the header, "Bearer" may be left out."""
-        header = request.headers.get("authorization", "").strip()
+        header = (request.header("authorization") or "").strip()
         sent = header[7:].strip() if header[:7].lower() == "bearer " else header
-        presented = dict(request.parameters()).get(b"_token") or sent.encode()
+        presented = dict(parameters(request)).get(b"_token") or sent.encode()
         for token, role in self._tokens:
             if hmac.compare_digest(token, presented):
                 return role
@@ -72,7 +72,7 @@ class Service:
     def _run(self, request: Request, *, read_only: bool) -> Answer:
         if len(request.body) > MAX_BYTES:
             raise RequestError(size_error(len(request.body)))
-        style = style_of(request.headers)
+        style = style_of(request)
         match request.path:
             case "/pipeline":
                 return answer_all(

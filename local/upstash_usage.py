@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 # Commands that Upstash does not bill: of a connection or of the server, whatever they are asked.
@@ -53,7 +54,6 @@ class UsageCounter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._drained = threading.Condition(self._lock)
         self._open = self._busy = self._peak = 0
         self._zero()
 
@@ -88,15 +88,20 @@ class UsageCounter:
 
     def connection(self, change: int) -> None:
         """Count a connection that opened (1) or closed (-1)."""
-        with self._drained:
+        with self._lock:
             self._open += change
             self._peak = max(self._peak, self._open)
-            self._drained.notify_all()
 
-    def busy(self, change: int) -> None:
-        """Count a connection on which a request began (1) or ended (-1)."""
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Count a connection as one on which a request is under way."""
         with self._lock:
-            self._busy += change
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy -= 1
 
     def request(self, *, bytes_in: int) -> None:
         """Count a request that came in."""
@@ -108,8 +113,3 @@ class UsageCounter:
         """Count the body of an answer that was sent."""
         with self._lock:
             self._bytes_out += bytes_out
-
-    def wait_closed(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until no connection is open; says whether that is so."""
-        with self._drained:
-            return self._drained.wait_for(lambda: self._open == 0, timeout)

@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import enum
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from local.resp import Failure, Reply, Status, encode_reply
+from local.wire import Answer, Request
 
 MAX_BYTES: Final = 10 * 1024 * 1024  # of a request, and of each result
-JSON_TYPE: Final = "application/json"
 
 
 class RequestError(Exception):
     """The request cannot be read; its text is for the client, with status 400."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request; names of headers in lower case, the path still percent-encoded."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    def parameters(self) -> list[tuple[bytes, bytes]]:
-        """The query's names and values in order, decoded; bytes that are not UTF-8 stay as they are."""
-        pairs = parse_qsl(self.query, keep_blank_values=True, errors="surrogateescape")
-        return [(_raw(name), _raw(value)) for name, value in pairs]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer; further headers are added when it is sent."""
-
-    status: int
-    body: bytes = b""
-    content_type: str = JSON_TYPE
 
 
 class Style(enum.Enum):
@@ -53,14 +27,25 @@ class Style(enum.Enum):
     RESP2 = "resp2"
 
 
-def style_of(headers: Mapping[str, str]) -> Style:
-    """The style that the headers ask for.
+def parameters(request: Request) -> list[tuple[bytes, bytes]]:
+    """The query's names and values in order, decoded; bytes that are not UTF-8 stay as they are."""
+    pairs = parse_qsl(request.query, keep_blank_values=True, errors="surrogateescape")
+    return [(_raw(name), _raw(value)) for name, value in pairs]
+
+
+def typed(status: int, body: bytes, content_type: str = "application/json") -> Answer:
+    """An answer that says of what type its body is."""
+    return Answer(status, (("content-type", content_type),), body)
+
+
+def style_of(request: Request) -> Style:
+    """The style that the request's headers ask for.
 
     Raises:
         RequestError: They name an unknown one, or two that exclude each other.
     """
-    encoding = headers.get("upstash-encoding", "")
-    form = headers.get("upstash-response-format", "json")
+    encoding = request.header("upstash-encoding") or ""
+    form = request.header("upstash-response-format") or "json"
     if encoding not in {"", "base64"} or form not in {"json", "resp2"}:
         raise RequestError("ERR unsupported Upstash-Encoding or Upstash-Response-Format")
     if encoding and form == "resp2":
@@ -99,7 +84,7 @@ def read_path(request: Request) -> list[bytes]:
     words = [unquote_to_bytes(part) for part in request.path.strip("/").split("/")]
     if request.body:
         words.append(request.body)
-    for name, value in request.parameters():
+    for name, value in parameters(request):
         if name != b"_token":
             words += [name, value] if value else [name]
     return words
@@ -107,7 +92,7 @@ def read_path(request: Request) -> list[bytes]:
 
 def error_answer(text: str, status: int = 400) -> Answer:
     """An answer that holds one error."""
-    return Answer(status, _dump({"error": text}))
+    return typed(status, _dump({"error": text}))
 
 
 def answer_one(reply: Reply, style: Style) -> Answer:
@@ -115,16 +100,16 @@ def answer_one(reply: Reply, style: Style) -> Answer:
     reply = _within_limit(reply)
     status = 400 if isinstance(reply, Failure) else 200
     if style is Style.RESP2:
-        return Answer(status, encode_reply(reply), "application/octet-stream")
-    return Answer(status, _item(reply, style))
+        return typed(status, encode_reply(reply), "application/octet-stream")
+    return typed(status, _item(reply, style))
 
 
 def answer_all(replies: Sequence[Reply], style: Style) -> Answer:
     """The answer to a pipeline, or to a transaction that ran."""
     fitting = [_within_limit(reply) for reply in replies]
     if style is Style.RESP2:
-        return Answer(200, b"".join(map(encode_reply, fitting)), "application/octet-stream")
-    return Answer(200, b"[" + b",".join(_item(reply, style) for reply in fitting) + b"]")
+        return typed(200, b"".join(map(encode_reply, fitting)), "application/octet-stream")
+    return typed(200, b"[" + b",".join(_item(reply, style) for reply in fitting) + b"]")
 
 
 def size_error(actual: int) -> str:

@@ -1,37 +1,50 @@
-"""HTTP/1.1 as bytes: reading a request, writing an answer. No sockets, so that garbage is cheap to test."""
+"""HTTP/1.1 as bytes: reading requests, writing an answer. No sockets, so that garbage is cheap to test.
+
+`httptools` reads the messages. What API Gateway refuses beyond HTTP's own rules, and its limits, are here.
+"""
 
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from http import HTTPStatus
-from io import BufferedIOBase
-from typing import Final
+from typing import Final, NoReturn
 
-MAX_BODY: Final = 10 * 1024 * 1024
-"""API Gateway's quota for a request's payload, in bytes."""
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-MAX_HEAD: Final = 10_240
-"""API Gateway's quota for the request line and the header values together, in bytes."""
-
-# Names, colons and line ends do not count towards the quota, yet reading must end somewhere.
-_MAX_HEAD_READ: Final = 4 * MAX_HEAD
-_MAX_CHUNK_LINE: Final = 1_024
-
-_REQUEST_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\x00-\x20\x7f]+) HTTP/(1\.[01])")
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
-class RefusedError(Exception):
-    """The request cannot be read. Carries the status of the answer; the connection ends with it."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a server takes, in bytes; the defaults are API Gateway's quotas.
 
-    def __init__(self, status: HTTPStatus, message: str | None = None) -> None:
+    Attributes:
+        head: the request line and the header values together. Names, colons and line ends do not count, yet reading
+            ends at the latest where all of them have eight times as many bytes.
+        body: the payload. With what chunks add to it, reading ends at twice as many bytes.
+    """
+
+    head: int = 10_240
+    body: int = 10 * 1024 * 1024
+
+
+class RefusedError(Exception):
+    """The request cannot be read. Carries the status of the answer; the connection ends with it.
+
+    Args:
+        status: the answer's status.
+        message: what API Gateway says; the status's own phrase when left out.
+        size: of a payload that is too large: bytes announced, or those that have come.
+    """
+
+    def __init__(self, status: HTTPStatus, message: str | None = None, *, size: int = 0) -> None:
         super().__init__(status)
         self.answer: Final = Answer.message(status, message)
+        self.size: Final = size
 
 
 @dataclass(frozen=True)
@@ -86,32 +99,139 @@ class Answer:
         return Answer(self.status, (*self.headers, *headers), self.body)
 
 
-def read_request(
-    stream: BufferedIOBase, *, source_ip: str = "127.0.0.1", on_continue: Callable[[], None] = lambda: None
-) -> Request | None:
-    """Read one request; None when the client has ended the connection.
+class RequestReader:
+    """Makes requests of what a client sends on one connection.
 
     Args:
-        stream: what the client sends.
         source_ip: where it sends it from.
-        on_continue: called before the body is read when the client waits for `100 Continue`.
-
-    Raises:
-        RefusedError: this is no HTTP/1.1 request, or it is larger than API Gateway takes.
-        TimeoutError: the stream's own, when the client sends nothing more.
+        limits: what is refused for its size.
     """
-    lines = list(_head(stream))
-    if not lines:
+
+    def __init__(self, source_ip: str = "127.0.0.1", limits: Limits | None = None) -> None:
+        self._source_ip = source_ip
+        self._limits = limits or Limits()
+        self._parser = HttpRequestParser(self)
+        self._whole: deque[Request] = deque()
+        self._refusal: RefusedError | None = None
+        self._awaits_continue = False
+        self._clear()
+        self.begun = False
+        """Whether a part of a request has come and the rest has not."""
+
+    def _clear(self) -> None:
+        self._fed = 0
+        self._target = b""
+        self._headers: list[tuple[str, str]] = []
+        self._request: Request | None = None
+        self._body: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take what the client sent; nothing means that it sends no more."""
+        if not data and self.begun:
+            self._refusal = self._refusal or RefusedError(HTTPStatus.BAD_REQUEST)
+        while data and self._refusal is None:
+            try:
+                data = self._parse(data)
+            except HttpParserError:
+                # A method below may have said more of it.
+                self._refusal = self._refusal or RefusedError(HTTPStatus.BAD_REQUEST)
+
+    def take(self) -> Request | None:
+        """The next request, if all of it has come.
+
+        Raises:
+            RefusedError: this is no HTTP/1.1 request, or it is too large. Nothing follows.
+        """
+        if self._whole:
+            return self._whole.popleft()
+        if self._refusal:
+            raise self._refusal
         return None
-    method, target, version = _request_line(lines[0])
-    headers = tuple(_header(line) for line in lines[1:])
-    if len(lines[0]) + sum(len(value) for _, value in headers) > MAX_HEAD:
-        raise RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-    if version == "1.1" and sum(name == "host" for name, _ in headers) != 1:
-        raise RefusedError(HTTPStatus.BAD_REQUEST)
-    bodiless = Request(method, target, version, headers, b"", source_ip)
-    body = _body(stream, bodiless, on_continue)
-    return Request(method, target, version, tuple(_readable(headers)), body, source_ip)
+
+    def take_continue(self) -> bool:
+        """Whether the client waits for `100 Continue` before it sends the body; says so once."""
+        awaits, self._awaits_continue = self._awaits_continue and self.begun, False
+        return awaits and self._refusal is None
+
+    def _parse(self, data: bytes) -> bytes:
+        """Parse some; what is left begins the next request."""
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            # No other protocol is spoken here; the request counts as one that asks for none (RFC 9110, 7.8).
+            return data[upgrade.args[0] :]
+        self._fed += len(data)
+        if self._request is None and self._fed > 8 * self._limits.head:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if self._fed > 8 * self._limits.head + 2 * self._limits.body:
+            self._refuse_size(self._fed)
+        return b""
+
+    # What the parser calls. It takes an exception for an error of the message.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._clear()
+        self.begun = True
+
+    def on_url(self, target: bytes) -> None:
+        """A part of the target."""
+        self._target += target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header; after the body, one trailer, which is dropped."""
+        if self._request is None:
+            self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
+
+    def on_headers_complete(self) -> None:
+        """The body follows, if there is one."""
+        method, version = self._parser.get_method().decode(), self._parser.get_http_version()
+        line = f"{method} {self._target.decode('latin-1')} HTTP/{version}"
+        if len(line) + sum(len(value) for _, value in self._headers) > self._limits.head:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if version not in {"1.0", "1.1"} or (version == "1.1" and len(self._values("host")) != 1):
+            self._refuse(HTTPStatus.BAD_REQUEST)
+        if [coding.lower() for coding in self._values("transfer-encoding")] not in ([], ["chunked"]):
+            self._refuse(HTTPStatus.BAD_REQUEST)
+        lengths = self._values("content-length")
+        if lengths and int(lengths[0]) > self._limits.body:
+            self._refuse_size(int(lengths[0]))
+        self._awaits_continue = [value.lower() for value in self._values("expect")] == ["100-continue"]
+        headers = tuple((name, _readable(value)) for name, value in self._headers)
+        self._request = Request(method, self._path_and_query(), version, headers, b"", self._source_ip)
+
+    def on_body(self, part: bytes) -> None:
+        """A part of the body, whether it comes in chunks or not."""
+        self._size += len(part)
+        if self._size > self._limits.body:
+            self._refuse_size(self._size)
+        self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        """All of a request has come."""
+        if self._request:
+            self._whole.append(replace(self._request, body=b"".join(self._body)))
+        self.begun = False
+
+    def _values(self, name: str) -> list[str]:
+        return [value for key, value in self._headers if key == name]
+
+    def _path_and_query(self) -> str:
+        target = self._target.decode("ascii")
+        if "://" in target.partition("?")[0]:
+            # The absolute form, which proxies use: the path begins behind the authority.
+            target = "/" + target.partition("://")[2].partition("/")[2]
+        if not target.startswith("/") and target != "*":
+            self._refuse(HTTPStatus.BAD_REQUEST)
+        return target
+
+    def _refuse(self, status: HTTPStatus, message: str | None = None, *, size: int = 0) -> NoReturn:
+        self._refusal = RefusedError(status, message, size=size)
+        raise HttpParserError
+
+    def _refuse_size(self, size: int) -> NoReturn:
+        self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large", size=size)
 
 
 def write_answer(answer: Answer, *, head_only: bool, keep_alive: bool) -> bytes:
@@ -136,103 +256,9 @@ def write_answer(answer: Answer, *, head_only: bool, keep_alive: bool) -> bytes:
     return head if head_only or answer.status in _BODILESS else head + answer.body
 
 
-def _head(stream: BufferedIOBase) -> Iterator[str]:
-    """The lines before the body, without their ends; none at all when the stream is at its end."""
-    size, begun = 0, False
-    while True:
-        line = stream.readline(_MAX_HEAD_READ + 1)
-        size += len(line)
-        if size > _MAX_HEAD_READ:
-            raise RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        if not line.endswith(b"\n"):
-            if line or begun:
-                raise RefusedError(HTTPStatus.BAD_REQUEST)
-            return
-        text = line.rstrip(b"\r\n").decode("latin-1")
-        # Empty lines before a request are forgiven (RFC 9112, 2.2).
-        if text:
-            begun = True
-            yield text
-        elif begun:
-            return
-
-
-def _request_line(line: str) -> tuple[str, str, str]:
-    hit = _REQUEST_LINE.fullmatch(line)
-    if hit is None:
-        raise RefusedError(HTTPStatus.BAD_REQUEST)
-    method, target, version = hit.groups()
-    if "://" in target.partition("?")[0]:
-        # The absolute form, which proxies use: the path begins behind the authority.
-        target = "/" + target.partition("://")[2].partition("/")[2]
-    if not target.startswith("/") and target != "*":
-        raise RefusedError(HTTPStatus.BAD_REQUEST)
-    return (
-        method,
-        "".join(character if character.isascii() else f"%{ord(character):02X}" for character in target),
-        version,
-    )
-
-
-def _header(line: str) -> tuple[str, str]:
-    hit = _HEADER.fullmatch(line)
-    if hit is None or _CONTROL.search(line):
-        raise RefusedError(HTTPStatus.BAD_REQUEST)
-    return hit[1].lower(), hit[2].strip(" \t")
-
-
-def _readable(headers: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str]]:
-    """Values as text: what is UTF-8 is read as such, all else as Latin-1."""
-    for name, value in headers:
-        try:
-            yield name, value.encode("latin-1").decode("utf-8")
-        except UnicodeDecodeError:
-            yield name, value
-
-
-def _body(stream: BufferedIOBase, request: Request, on_continue: Callable[[], None]) -> bytes:
-    lengths = {value for name, value in request.headers if name == "content-length"}
-    codings = [value.lower() for name, value in request.headers if name == "transfer-encoding"]
-    if codings and (lengths or codings != ["chunked"] or request.version != "1.1"):
-        # Two ways to say where the body ends: the next request could be read from within it.
-        raise RefusedError(HTTPStatus.BAD_REQUEST)
-    if len(lengths) > 1 or not all(re.fullmatch("[0-9]{1,18}", length) for length in lengths):
-        raise RefusedError(HTTPStatus.BAD_REQUEST)
-    length = int(lengths.pop()) if lengths else 0
-    if length > MAX_BODY:
-        raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
-    if (request.header("expect") or "").lower() == "100-continue":
-        on_continue()
-    return b"".join(_chunks(stream)) if codings else _exactly(stream, length)
-
-
-def _exactly(stream: BufferedIOBase, length: int) -> bytes:
-    data = stream.read(length) if length else b""
-    if len(data) < length:
-        raise RefusedError(HTTPStatus.BAD_REQUEST)
-    return data
-
-
-def _chunks(stream: BufferedIOBase) -> Iterator[bytes]:
-    total = 0
-    while size := _chunk_size(stream):
-        total += size
-        if total > MAX_BODY:
-            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
-        yield _exactly(stream, size)
-        if stream.readline(3) not in {b"\r\n", b"\n"}:
-            raise RefusedError(HTTPStatus.BAD_REQUEST)
-    # Trailers are read and dropped.
-    trailers = 0
-    while (line := stream.readline(_MAX_CHUNK_LINE)) not in {b"\r\n", b"\n"}:
-        trailers += len(line)
-        if not line.endswith(b"\n") or trailers > MAX_HEAD:
-            raise RefusedError(HTTPStatus.BAD_REQUEST)
-
-
-def _chunk_size(stream: BufferedIOBase) -> int:
-    line = stream.readline(_MAX_CHUNK_LINE)
-    hit = re.fullmatch(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?\r?\n", line)
-    if hit is None:
-        raise RefusedError(HTTPStatus.BAD_REQUEST)
-    return int(hit[1], 16)
+def _readable(value: str) -> str:
+    """What is UTF-8 is read as such, all else as Latin-1."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -83,13 +82,9 @@ def answers() -> Iterator[tuple[Answers, tuple[str, int]]]:
     """A server, and its address."""
     made = Answers()
     listening = Server(0, made)
-    thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
-    thread.start()
-    yield made, ("127.0.0.1", listening.server_address[1])
-    listening.shutdown()
-    thread.join()
-    listening.server_close()
-    listening.end_connections()
+    listening.start()
+    yield made, ("127.0.0.1", listening.port)
+    listening.stop()
 
 
 # --- what is asked ---

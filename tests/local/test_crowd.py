@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.crowd import Crowd
-from local.progress import Progress
+from local.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,16 +51,9 @@ class _Terminal(io.StringIO):
 
 
 def _shown(out: io.StringIO) -> str:
-    """What 10 steps of a second each show."""
-    seconds = 0.0
-
-    def now() -> float:
-        return seconds
-
-    with Progress("posted", 10, out, now) as progress:
-        for _ in range(10):
-            seconds += 1.0
-            progress.step()
+    """What is written when each of 10 steps is shown; four threads take them."""
+    with counted("posted", 10, out, seconds=0.0) as step:
+        Crowd(_connect, 4).work(lambda _, __: step(), range(10))
     return out.getvalue()
 
 
@@ -68,14 +61,26 @@ def test_a_terminal_shows_a_bar() -> None:
     """Drawn over itself, and left at the end."""
     shown = _shown(_Terminal())
     assert shown.count("\n") == 1
-    assert shown.count("\r") == 11
-    assert "[###############...............] 5/10, 1/s, 5 s" in shown
+    assert shown.count("\r") > 10
+    assert "posted: 100%" in shown.splitlines()[-1]
+    assert "| 10/10 [" in shown
 
 
-def test_a_file_gets_a_line_now_and_then() -> None:
-    """No control characters, one line each five seconds, and the end."""
-    assert _shown(io.StringIO()).splitlines() == [
-        "posted 5/10, 1/s, 5 s",
-        "posted 10/10, 1/s, 10 s",
-        "posted 10/10, 1/s, 10 s",
+def test_a_file_gets_lines() -> None:
+    """No control characters, and the last line says how it ended."""
+    lines = _shown(io.StringIO()).splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert [line.partition(",")[0] for line in lines][:11] == [f"posted {done}/10" for done in range(11)]
+    assert lines[-1].startswith("posted 10/10, ")
+
+
+def test_a_file_is_not_filled_with_lines() -> None:
+    """Work that is done before the next line is due leaves its beginning and its end."""
+    out = io.StringIO()
+    with counted("posted", 1000, out, seconds=3600.0) as step:
+        for _ in range(1000):
+            step()
+    assert [line.partition(",")[0] for line in out.getvalue().splitlines()] == [
+        "posted 0/1000",
+        "posted 1000/1000",
     ]

@@ -59,12 +59,14 @@ def test_log_has_one_line_a_request(client: httpx.Client, project: Project) -> N
     assert line.endswith(answer.headers["apigw-requestid"])
 
 
-@pytest.mark.parametrize("method", ["POST", "HIDDEN"])
-def test_log_names_nothing_that_has_no_route(client: httpx.Client, project: Project, method: str) -> None:
-    """The path may be a member's, asked for by a method that does not exist there."""
-    client.request(method, "/v1/channels/x/members/hidden")
+@pytest.mark.parametrize(("method", "status"), [("POST", 404), ("TRACE", 404), ("HIDDEN", 400)])
+def test_log_names_nothing_that_has_no_route(
+    client: httpx.Client, project: Project, method: str, status: int
+) -> None:
+    """The path may be a member's, asked for by a method without a route there, or by one that is no HTTP method."""
+    assert client.request(method, "/v1/channels/x/members/hidden").status_code == status
     (line,) = project.lines
-    assert re.fullmatch(r"\d\d:\d\d:\d\d - - 404 \d+ ms (\S+)", line)
+    assert re.fullmatch(rf"\d\d:\d\d:\d\d - - {status} \d+ ms (\S+)", line)
 
 
 def wait_for(check: Callable[[], bool]) -> None:

@@ -1,26 +1,28 @@
 """HTTP/1.1 as bytes: what the gateway reads, refuses and writes. No sockets."""
 
 from http import HTTPStatus
-from io import BytesIO
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from local.wire import MAX_BODY, MAX_HEAD, Answer, RefusedError, Request, read_request, write_answer
+from local.wire import Answer, Limits, RefusedError, Request, RequestReader, write_answer
 
 HOST = b"Host: localhost\r\n"
 
 
 def read(data: bytes) -> Request | None:
-    """Read one request from bytes."""
-    return read_request(BytesIO(data))
+    """Read one request from a client that sends these bytes and ends."""
+    reader = RequestReader()
+    reader.feed(data)
+    reader.feed(b"")
+    return reader.take()
 
 
 def test_reads_a_request() -> None:
     """Method, path, query, headers in their order and a body of the stated length are read."""
     request = read(
-        b"POST /a%20b?x=1&x=2 HTTP/1.1\r\n" + HOST + b"X-A:  1 \r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabcd"
+        b"POST /a%20b?x=1&x=2 HTTP/1.1\r\n" + HOST + b"X-A:  1 \r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabc"
     )
     assert request is not None
     assert (request.method, request.path, request.query, request.body) == (
@@ -34,38 +36,48 @@ def test_reads_a_request() -> None:
 
 
 def test_requests_follow_each_other() -> None:
-    """A second request on the same stream begins where the first one ends; then the stream is at its end."""
-    stream = BytesIO(b"GET /1 HTTP/1.1\r\n" + HOST + b"\r\n\r\nGET /2 HTTP/1.0\r\n\r\n")
-    first, second, end = (read_request(stream) for _ in range(3))
-    assert first is not None
-    assert second is not None
-    assert (first.path, second.path, second.keeps_alive, end) == ("/1", "/2", False, None)
+    """However the bytes are cut, each request begins where the one before ends, up to what cannot be read."""
+    data = (
+        b"GET /1 HTTP/1.1\r\n"
+        + HOST
+        + b"\r\n\r\nPOST /2 HTTP/1.1\r\n"
+        + HOST
+        + b"Content-Length: 2\r\n\r\nab!"
+    )
+    for parts in ([data], [data[i : i + 1] for i in range(len(data))]):
+        reader = RequestReader()
+        for part in parts:
+            reader.feed(part)
+        first, second = reader.take(), reader.take()
+        assert first is not None
+        assert second is not None
+        assert (first.path, first.body, second.path, second.body) == ("/1", b"", "/2", b"ab")
+        with pytest.raises(RefusedError):
+            reader.take()
 
 
 def test_reads_chunks() -> None:
     """A chunked body is put together; extensions and trailers are dropped."""
-    body = b"3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\nGET"
+    body = b"3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\n"
     request = read(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: Chunked\r\n\r\n" + body)
     assert request is not None
     assert request.body == b"abc0123456789"
+    assert [name for name, _ in request.headers] == ["host", "transfer-encoding"]
 
 
 def test_says_continue_before_the_body() -> None:
-    """A client that expects 100 Continue is told before its body is read, but not when it is too large."""
-    told: list[int] = []
+    """A client that expects 100 Continue is told once, unless its body has come or is too large."""
     head = b"POST / HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: "
-    read_request(BytesIO(head + b"1\r\n\r\nx"), on_continue=lambda: told.append(1))
-    assert told == [1]
-    with pytest.raises(RefusedError):
-        read_request(BytesIO(head + b"99999999\r\n\r\n"), on_continue=lambda: told.append(2))
-    assert told == [1]
+    for data, told in ((b"1\r\n\r\n", True), (b"1\r\n\r\nx", False), (b"99999999\r\n\r\n", False)):
+        reader = RequestReader()
+        reader.feed(head + data)
+        assert (reader.take_continue(), reader.take_continue()) == (told, False)
 
 
-def test_text_outside_ascii() -> None:
-    """Bytes of a path become percent-encoded, a header is UTF-8 or else Latin-1."""
-    request = read("GET /ä?ö HTTP/1.1\r\nHost: x\r\nA: ü\r\n".encode() + b"B: \xfc\r\n\r\n")
+def test_headers_outside_ascii() -> None:
+    """A header is UTF-8 or else Latin-1."""
+    request = read("GET / HTTP/1.1\r\nHost: x\r\nA: ü\r\n".encode() + b"B: \xfc\r\n\r\n")
     assert request is not None
-    assert request.target == "/%C3%A4?%C3%B6"
     assert (request.header("a"), request.header("b")) == ("ü", "ü")
 
 
@@ -76,38 +88,36 @@ def test_absolute_target() -> None:
     assert request.target == "/v1/x?q=http://y"
 
 
+def test_no_other_protocol_is_spoken() -> None:
+    """A request to go on in another protocol, as `curl --http2` sends it, is read like any other; so is the next."""
+    upgrade = b"GET /1 HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    reader = RequestReader()
+    reader.feed(upgrade + b"GET /2 HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert [request.path for request in (reader.take(), reader.take()) if request] == ["/1", "/2"]
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"GET /\r\n\r\n",
-        b"GET  / HTTP/1.1\r\n" + HOST + b"\r\n",
         b"GET / HTTP/2.0\r\n" + HOST + b"\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"GET x HTTP/1.1\r\n" + HOST + b"\r\n",
+        "GET /ä HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
         b"CONNECT a:1 HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"GET /\x1b[2J HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"G\xe4T / HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"GET / HTTP/1.1\r\n" + HOST + b"no colon\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + HOST + b"A : b\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + HOST + b"A: b\r\n folded\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + HOST + b"A: \x00\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + HOST,
         b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\nabc",
         b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n",
-        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: +1\r\n\r\na",
-        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: \r\n\r\na",
         b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n",
-        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nab",
-        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"\n\n\nx",
     ],
 )
 def test_refuses_what_is_no_request(data: bytes) -> None:
@@ -139,10 +149,10 @@ def test_garbage_is_read_or_refused(data: bytes, prefix: bytes) -> None:
 def test_head_has_a_limit() -> None:
     """The request line and the header values together may have 10,240 bytes, as API Gateway counts them."""
     line = b"GET / HTTP/1.1"
-    room = MAX_HEAD - len(line) - len("localhost")
+    room = 10_240 - len(line) - len("localhost")
     data = line + b"\r\n" + HOST + b"A: " + b"x" * room
     assert read(data + b"\r\n\r\n") is not None
-    for larger in (data + b"x\r\n\r\n", data * 10, b"x" * 100_000, line + b"\r\n" + b"A: b\r\n" * 20_000):
+    for larger in (data + b"x\r\n\r\n", data * 10, line + b"\r\n" + b"A: b\r\n" * 20_000):
         with pytest.raises(RefusedError) as refused:
             read(larger)
         assert refused.value.answer.status == 431
@@ -155,12 +165,25 @@ def test_body_has_a_limit() -> None:
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 10
     whole = read(chunked + b"0\r\n\r\n")
     assert whole is not None
-    assert len(whole.body) == MAX_BODY == 10 * 1024 * 1024
+    assert len(whole.body) == 10 * 1024 * 1024
     for larger in (chunked + b"1\r\nx\r\n", head + b"Content-Length: 10485761\r\n\r\n"):
         with pytest.raises(RefusedError) as refused:
             read(larger)
-        assert refused.value.answer.status == 413
+        assert (refused.value.answer.status, refused.value.size) == (413, 10_485_761)
         assert refused.value.answer.body == b'{"message":"Request Entity Too Large"}'
+
+
+def test_what_is_around_a_body_has_a_limit() -> None:
+    """Trailers and chunks without end are refused, though the body itself is small."""
+    head = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+    for endless in (b"0\r\n" + b"A: b\r\n" * 2_000, b"1;" + b"x" * 100 + b"\r\nx\r\n"):
+        reader = RequestReader(limits=Limits(head=100, body=1_000))
+        reader.feed(head)
+        for _ in range(40):
+            reader.feed(endless)
+        with pytest.raises(RefusedError) as refused:
+            reader.take()
+        assert refused.value.answer.status == 413
 
 
 def test_writes_an_answer() -> None:

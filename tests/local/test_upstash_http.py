@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_from_bytes
@@ -12,7 +13,7 @@ from urllib.parse import quote, quote_from_bytes
 import pytest
 
 from local.upstash import UpstashEndpoint
-from local.upstash_wire import MAX_BYTES
+from local.upstash_wire import MAX_BYTES, size_error
 from tests.endpoint import TOKEN
 
 pytestmark = pytest.mark.stack
@@ -240,3 +241,21 @@ def test_ten_megabytes_are_the_limit_in_both_directions(caller: Caller) -> None:
     status, items = caller.json("POST", "/pipeline", [["GET", "big"], ["STRLEN", "big"]])
     assert items[0]["error"].startswith(limit)
     assert items[1] == {"result": MAX_BYTES + 1}
+
+
+@pytest.mark.parametrize(
+    ("head", "error"),
+    [
+        ("Content-Length: 33554433", size_error(33_554_433)),
+        ("Content-Length: x", "ERR the request cannot be read"),
+    ],
+)
+def test_what_is_not_read_is_refused(endpoint: UpstashEndpoint, head: str, error: str) -> None:
+    """A body that is announced as larger than 32 MB, or wrongly, is one error object, and ends the connection."""
+    host, _, port = endpoint.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, json.loads(answer.read())) == (400, {"error": error})
+        assert connection.recv(1) == b""
