@@ -121,6 +121,8 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
     """What holds for every operation: its id, who may call it, and the headers of each answer."""
     operation["operationId"] = operation["operationId"].split("_v1_")[0]
     operation["security"] = [] if path in OPEN_ROUTES else [{"jwt": []}]
+    for parameter in operation.get("parameters", []):
+        parameter["schema"] = _never_null(parameter["schema"])
     responses = operation["responses"]
     responses.setdefault("429", {"description": "Too many requests to this route."})
     for status in GATEWAY.keys() & responses.keys():
@@ -141,6 +143,13 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
             headers["WWW-Authenticate"] = _header("`Bearer`; API Gateway adds what is wrong with the token.")
         if status == "304":
             headers["ETag"] = _header("The tag that is still right.")
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same without null, which no path, query or header can say: what is not given is absent."""
+    forms = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return (forms[0] if len(forms) == 1 else {"anyOf": forms} if forms else {}) | rest
 
 
 def _add_gateway_form(response: dict[str, Any], message: str) -> None:

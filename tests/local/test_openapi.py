@@ -121,6 +121,13 @@ def test_every_parameter_is_described(path: str, method: str) -> None:
     assert [each["name"] for each in named if not each.get("description")] == []
 
 
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_no_parameter_is_null(path: str, method: str) -> None:
+    """Nobody could send it: a header `If-Match: null` is a text, and refused."""
+    for parameter in PATHS[path][method].get("parameters", []):
+        assert '"null"' not in json.dumps(parameter["schema"]), parameter["name"]
+
+
 TAKING = [(path, method) for path, method in OPERATIONS if "requestBody" in PATHS[path][method]]
 
 
