@@ -121,6 +121,12 @@ def receipt_sk(user_id: str, key: str) -> str:
     return f"{RECEIPTS}{quote(user_id, safe='')}#{key}"
 
 
+def look_keys(channel_id: str, user_id: str, key: str | None) -> list[tuple[str, str]]:
+    """Both keys of all that a look reads: head, membership, and the receipt of ``key`` if there is one."""
+    found = [head_key(channel_id), membership_key(channel_id, user_id)]
+    return found if key is None else [*found, (channel_pk(channel_id), receipt_sk(user_id, key))]
+
+
 def public_name(name: str, channel_id: str) -> str:
     """What the index of public channels sorts by: the whole name without case, shorter names first, then the id.
 
@@ -145,11 +151,6 @@ def channel_of(key: str) -> str:
 def user_of(pk: str) -> str:
     """The user id in a ``U#…`` key."""
     return pk[2:]
-
-
-def ids_of_membership(pk: str, sk: str) -> tuple[str, str]:
-    """The user id and the channel id in a membership's keys."""
-    return user_of(pk), channel_of(sk)
 
 
 def seq_of(sk: str) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shared import keys
 from shared.model import Entry, Former, Head, Kind, Look, Member, Membership, Preview, Receipt, Role
+from shared.store.interface import Taken
 
 Item = Mapping[str, Mapping[str, Any]]
 MEMBERS_INDEX: Final = "members"
@@ -129,11 +130,20 @@ def listing_item(head: Head) -> dict[str, Any]:
 
 def head_of(item: Item) -> Head:
     """A head from its item."""
+    return _head(item, keys.channel_of(item["pk"]["S"]))
+
+
+def taken_of(item: Item, count: int) -> Taken:
+    """The positions that were given out last, from the head's item as it is then."""
+    return Taken(_n(item, "seq"), _n(item, "messages"), count, _n(item, "gn") if "gn" in item else 0)
+
+
+def _head(item: Item, channel_id: str) -> Head:
     last = None
     if "lq" in item:
         last = Preview(_n(item, "lq"), item["lu"]["S"], item["lt"]["S"], _n(item, "lc"))
     return Head(
-        channel_id=keys.channel_of(item["pk"]["S"]),
+        channel_id=channel_id,
         kind=Kind(item["kind"]["S"]),
         name=item["name"]["S"],
         topic=item["topic"]["S"],
@@ -169,6 +179,11 @@ def entry_of(item: Item) -> Entry:
     return Entry(keys.seq_of(item["sk"]["S"]), _n(item, "n"), _n(item, "at"), body)
 
 
+def entries_of(found: Iterable[Item]) -> list[Entry]:
+    """Entries from their items."""
+    return [entry_of(item) for item in found]
+
+
 def membership_item(membership: Membership) -> dict[str, Any]:
     """A membership as it is stored, ``ch`` for the index of members."""
     return membership_key(membership.channel_id, membership.user_id) | {
@@ -184,7 +199,10 @@ def membership_item(membership: Membership) -> dict[str, Any]:
 
 def membership_of(item: Item) -> Membership:
     """A membership from its item."""
-    user_id, channel_id = keys.ids_of_membership(item["pk"]["S"], item["sk"]["S"])
+    return _membership(item, keys.user_of(item["pk"]["S"]), keys.channel_of(item["sk"]["S"]))
+
+
+def _membership(item: Item, user_id: str, channel_id: str) -> Membership:
     return Membership(
         user_id=user_id,
         channel_id=channel_id,
@@ -220,11 +238,10 @@ def former_of(item: Item) -> Former:
 
 def look_keys(channel_id: str, user_id: str, key: str | None) -> list[dict[str, Any]]:
     """The keys of what ``look_of`` takes."""
-    wanted = [head_key(channel_id), membership_key(channel_id, user_id)]
-    return wanted if key is None else [*wanted, receipt_key(channel_id, user_id, key)]
+    return [_key(*each) for each in keys.look_keys(channel_id, user_id, key)]
 
 
-def look_of(found: Iterable[Item], key: str | None) -> Look:
+def look_of(found: Iterable[Item], channel_id: str, user_id: str, key: str | None) -> Look:
     """Head, membership, and the receipt of ``key``, from those of their items that were found, in any order."""
     # Their sort keys are HEAD, C#… and I#…: no two of them begin with the same letter.
     by_letter = {item["sk"]["S"][0]: item for item in found}
@@ -232,8 +249,8 @@ def look_of(found: Iterable[Item], key: str | None) -> Look:
         by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.RECEIPTS)
     )
     return Look(
-        head_of(head) if head else None,
-        membership_of(membership) if membership else None,
+        _head(head, channel_id) if head else None,
+        _membership(membership, user_id, channel_id) if membership else None,
         receipt_of(receipt, key) if receipt and key is not None else None,
     )
 

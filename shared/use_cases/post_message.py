@@ -104,8 +104,9 @@ class _Post:
         self._head, self._membership = head, membership
         self._rate = rate_of(self._services.settings, head, membership)
         self._refuse_what_never_passes()
-        self._verdict = self._decide()
-        now = not_before(self._services.now(), head.active_at)
+        now = self._services.now()
+        self._verdict = self._decide(now)
+        now = not_before(now, head.active_at)
         for _ in range(MAX_TAKES):
             entries = self._entries(self._take(now), now)
             try:
@@ -146,8 +147,8 @@ class _Post:
                 errors=[{"field": "body.messages", "detail": detail}], headers={"RateLimit-Limit": str(most)}
             )
 
-    def _decide(self) -> Verdict:
-        verdict = decide(self._rate, self._membership.tat, self._services.now(), len(self._drafts))
+    def _decide(self, now: int) -> Verdict:
+        verdict = decide(self._rate, self._membership.tat, now, len(self._drafts))
         if not verdict.allowed:
             raise RateLimitedError(headers=verdict.headers(), retry_after=verdict.retry_after_seconds)
         return verdict
@@ -178,7 +179,7 @@ class _Post:
                     raise self._no_longer_a_member()
                 case MembershipChanged(Membership() as membership):
                     self._membership = membership
-                    self._verdict = self._decide()
+                    self._verdict = self._decide(self._services.now())
                 case Contended():
                     if attempt + 1 < MAX_COMMITS:
                         self._services.sleep(backoff(attempt))

@@ -30,21 +30,19 @@ def user_hash(user_id: str | None) -> str | None:
     return sha256(user_id.encode()).hexdigest()[:12] if user_id else None
 
 
-def caller_hash(event: Any) -> str | None:  # noqa: ANN401 - as above
-    """The hash of the user whom an event's claims name; None where they name nobody."""
-    return user_hash(user_of(event))
-
-
 async def caller(request: Request) -> str:
     """The caller's user id.
 
     Raises:
         UnauthenticatedError: the request has no verified identity.
     """
-    user_id = user_of(request.scope.get("aws.event"))
+    state = request.scope.get(
+        "state", {}
+    )  # ``Observed`` has looked already, where it stands around the route.
+    user_id = state["user_id"] if "user_id" in state else user_of(request.scope.get("aws.event"))
     if user_id is None:
         raise UnauthenticatedError
-    return user_id
+    return str(user_id)
 
 
 Caller = Annotated[str, Depends(caller)]

@@ -18,7 +18,7 @@ from shared.meter import Ledger, Meter, start_meter
 from shared.telemetry import log_request, logger, sample
 from shared.web.direct import find_base
 from shared.web.events import NO_EVENT
-from shared.web.identity import caller_hash
+from shared.web.identity import user_hash, user_of
 from shared.web.problems import problem, told
 
 Header = tuple[bytes, bytes]
@@ -73,7 +73,7 @@ class Observed:
         """Answers the request, whatever happens, and logs one line."""
         started, meter = self._now(), start_meter(self._ledger)
         state = scope.setdefault("state", {})
-        state["request_id"] = request_id(scope)
+        state["request_id"], state["user_id"] = request_id(scope), user_of(scope.get("aws.event"))
         status = 0
         if sample():
             _log_details(scope)
@@ -120,7 +120,7 @@ class Observed:
             "function": self.function,
             "route": event.get("routeKey"),
             "channel": _channel_of(scope),
-            "user": caller_hash(event),
+            "user": user_hash(scope["state"]["user_id"]),
             "status": status,
             "code": code,
             "aws_error": meter.aws_error,

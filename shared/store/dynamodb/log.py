@@ -48,7 +48,8 @@ class DynamoDBLog:
 
     def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
         """One BatchGetItem: 2 read units, 3 with a key."""
-        return items.look_of(self._table.batch_get(items.look_keys(channel_id, user_id, key)), key)
+        found = self._table.batch_get(items.look_keys(channel_id, user_id, key))
+        return items.look_of(found, channel_id, user_id, key)
 
     def head(self, channel_id: str) -> Head | None:
         """One GetItem: 1 read unit."""
@@ -61,8 +62,7 @@ class DynamoDBLog:
             item = retry_conflicts(lambda: self._take(channel_id, count, preview), self._sleep)
         except ConditionFailedError as error:
             return items.head_of(error.item) if error.item else None
-        head = items.head_of(item)
-        return Taken(head.seq, head.messages, count, head.voids)
+        return items.taken_of(item, count)
 
     def _take(self, channel_id: str, count: int, preview: Preview) -> dict[str, Any]:
         return self._table.update(
@@ -195,7 +195,7 @@ class DynamoDBLog:
         found = self._table.query(
             **_range(channel_id, keys.entry_sk(first), keys.entry_sk(last)), **arguments
         )
-        return [items.entry_of(item) for item in found]
+        return items.entries_of(list(found))
 
 
 def _range(channel_id: str, first: str, last: str) -> dict[str, Any]:
