@@ -39,6 +39,7 @@ def counted(
         file=out if is_terminal else _Lines(out),
         mininterval=(BAR_SECONDS if is_terminal else LINE_SECONDS) if seconds is None else seconds,
         miniters=1,
+        unit="",
         bar_format=None if is_terminal else _LINE,
     ) as bar:
 
