@@ -13,9 +13,10 @@ from threading import Lock
 from typing import Any, Final
 
 from bench import units
+from shared.aws.protocol import AwsClient
 
 Item = Mapping[str, Any]
-READS: Final = frozenset({"get_item", "batch_get_item", "query"})
+READS: Final = frozenset({"GetItem", "BatchGetItem", "Query"})
 
 
 @dataclass
@@ -42,10 +43,10 @@ class BilledClient:
         table: the table's name.
     """
 
-    def __init__(self, client: Any, table: str) -> None:  # noqa: ANN401 - Budgie's client, or botocore's
+    def __init__(self, client: AwsClient, table: str) -> None:
         self._client = client
         self._table = table
-        self._indexes = _indexes(client.describe_table(TableName=table)["Table"])
+        self._indexes = _indexes(client.call("DescribeTable", {"TableName": table})["Table"])
         self._bill = Bill()
         self._lock = Lock()  # Reads may come side by side.
 
@@ -54,17 +55,31 @@ class BilledClient:
         taken, self._bill = self._bill, Bill()
         return taken
 
-    def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as the client has it
-        """GetItem."""
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The client's answer, weighed."""
+        weighed = {
+            "GetItem": self._get_item,
+            "BatchGetItem": self._batch_get_item,
+            "Query": self._query,
+            "PutItem": self._put_item,
+            "UpdateItem": self._update_item,
+            "TransactWriteItems": self._transact_write_items,
+        }
+        return weighed[operation](arguments)
+
+    def close(self) -> None:
+        """Closes the client."""
+        self._client.close()
+
+    def _get_item(self, arguments: Item) -> dict[str, Any]:
         with self._lock:
-            answer = self._call("get_item", arguments)
+            answer = self._call("GetItem", arguments)
             self._bill.read += units.read_units(units.sizes(answer.get("Item", {})))
         return answer
 
-    def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as above
-        """BatchGetItem."""
+    def _batch_get_item(self, arguments: Item) -> dict[str, Any]:
         with self._lock:
-            answer = self._call("batch_get_item", arguments)
+            answer = self._call("BatchGetItem", arguments)
             left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
             found = answer["Responses"].get(self._table, [])
             missing = len(arguments["RequestItems"][self._table]["Keys"]) - len(left) - len(found)
@@ -72,32 +87,30 @@ class BilledClient:
             self._bill.missing += missing
         return answer
 
-    def query(self, **arguments: Any) -> Any:  # noqa: ANN401 - as above
-        """Query; eventually consistent ones cost half. One that only counts is billed for what it counted."""
+    def _query(self, arguments: Item) -> dict[str, Any]:
+        """Eventually consistent ones cost half. One that only counts is billed for what it counted."""
         with self._lock:
-            answer = self._call("query", arguments)
+            answer = self._call("Query", arguments)
             whole = {name: value for name, value in arguments.items() if name != "Select"}
-            items = answer["Items"] if "Items" in answer else self._client.query(**whole)["Items"]
+            items = answer["Items"] if "Items" in answer else self._client.call("Query", whole)["Items"]
             found = units.query_units(units.sizes(*items)) * (1 if arguments.get("ConsistentRead") else 0.5)
             self._bill.read += found
             self._bill.missing += 0 if items else found
         return answer
 
-    def put_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as above
-        """PutItem."""
-        return self._write("put_item", arguments, [arguments["Item"]], times=1)
+    def _put_item(self, arguments: Item) -> dict[str, Any]:
+        return self._write("PutItem", arguments, [arguments["Item"]], times=1)
 
-    def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as above
-        """UpdateItem."""
-        return self._write("update_item", arguments, [arguments["Key"]], times=1)
+    def _update_item(self, arguments: Item) -> dict[str, Any]:
+        return self._write("UpdateItem", arguments, [arguments["Key"]], times=1)
 
-    def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 - as above
-        """TransactWriteItems: two writes of each item, one of each index."""
+    def _transact_write_items(self, arguments: Item) -> dict[str, Any]:
+        """Two writes of each item, one of each index."""
         parts = [part for write in arguments["TransactItems"] for part in write.values()]
         keys = [part.get("Key") or part["Item"] for part in parts]
-        return self._write("transact_write_items", arguments, keys, times=2)
+        return self._write("TransactWriteItems", arguments, keys, times=2)
 
-    def _write(self, operation: str, arguments: dict[str, Any], items: Sequence[Item], *, times: int) -> Any:  # noqa: ANN401 - as above
+    def _write(self, operation: str, arguments: Item, items: Sequence[Item], *, times: int) -> dict[str, Any]:
         keys = [{"pk": item["pk"], "sk": item["sk"]} for item in items]
         before = [self._standing(key) for key in keys]
         try:
@@ -110,13 +123,13 @@ class BilledClient:
                 self._bill.write += sum(_index_units(each(old), each(new)) for each in self._indexes)
 
     def _standing(self, key: Item) -> Item:
-        answer: Item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        answer = self._client.call("GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
         item: Item = answer.get("Item", {})
         return item
 
-    def _call(self, operation: str, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - as above
+    def _call(self, operation: str, arguments: Item) -> dict[str, Any]:
         self._bill.calls.append(operation)
-        answer = getattr(self._client, operation)(**arguments)
+        answer = self._client.call(operation, arguments)
         consumed = answer.get("ConsumedCapacity") or {}
         each = consumed if isinstance(consumed, list) else [consumed]
         said = sum(one.get("CapacityUnits", 0.0) for one in each)

@@ -30,6 +30,7 @@ from bench.priced import Figures, by_plan, priced
 from bench.report import finish, parser
 from bench.timed import TimedClient
 from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
+from shared.aws.protocol import AwsClient
 from shared.services import compose
 from shared.store.memory import MemoryStore
 
@@ -45,7 +46,7 @@ class Bench:
         rounds: times that an operation is timed.
     """
 
-    def __init__(self, dynamodb: Any, handlers: Handlers, rounds: int) -> None:  # noqa: ANN401 - botocore's clients are made at run time
+    def __init__(self, dynamodb: AwsClient, handlers: Handlers, rounds: int) -> None:
         self._rounds, self._handlers, self._stopwatch = rounds, handlers, Stopwatch()
         self._billed, self._timed = BilledClient(dynamodb, TABLE), TimedClient(dynamodb, self._stopwatch)
         self._counting, self._timing = (

@@ -15,8 +15,8 @@ from typing import Any, Final
 from local.dynamodb import CREDENTIALS, REGION, client, ensure_table, start_engine
 from local.processes import Processes
 from local.template import load
-from shared.aws.client import Client
 from shared.aws.connect import dynamodb_client
+from shared.aws.protocol import AwsClient
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
 
@@ -37,7 +37,7 @@ def fastest(memory: Path = MEMORY) -> Path | None:
 
 
 @contextmanager
-def running(kind: str) -> Iterator[Client]:
+def running(kind: str) -> Iterator[AwsClient]:
     """Budgie's own client of an engine of ``local.dynamodb.ENGINES`` with an empty table; both end with the context."""
     with ExitStack() as stack:
         directory = Path(
@@ -52,12 +52,12 @@ def running(kind: str) -> Iterator[Client]:
         yield stack.enter_context(closing(dynamodb_client(settings, {**CREDENTIALS, "AWS_REGION": REGION})))
 
 
-def store_on(dynamodb: Any) -> DynamoDBStore:  # noqa: ANN401 - a client, or what stands in front of one
+def store_on(dynamodb: AwsClient) -> DynamoDBStore:
     """The storage of Budgie on the table."""
     return DynamoDBStore(dynamodb, TABLE)
 
 
-def put_all(dynamodb: Client, items: Iterable[Mapping[str, Any]]) -> int:
+def put_all(dynamodb: AwsClient, items: Iterable[Mapping[str, Any]]) -> int:
     """Writes items as they are, as fast as the engine takes them; how many they were."""
     rest, count = iter(items), 0
     with ThreadPoolExecutor(LOADERS) as pool:
@@ -71,7 +71,7 @@ def put_all(dynamodb: Client, items: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
-def _put(dynamodb: Client, batch: list[Mapping[str, Any]]) -> None:
+def _put(dynamodb: AwsClient, batch: list[Mapping[str, Any]]) -> None:
     wanted: Any = {TABLE: [{"PutRequest": {"Item": item}} for item in batch]}
     while wanted:
-        wanted = dynamodb.batch_write_item(RequestItems=wanted)["UnprocessedItems"]
+        wanted = dynamodb.call("BatchWriteItem", {"RequestItems": wanted})["UnprocessedItems"]

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from bench.metered import DYNAMODB_MS, Stopwatch
+from shared.aws.protocol import AwsClient
 
 
 class TimedClient:
     """Stands in front of a client; each call takes its 4 ms by the stopwatch, as ``bench.day`` counts.
 
     Args:
-        client: Budgie's, or botocore's.
+        client: of DynamoDB.
         stopwatch: adds up what calls take, side by side ones once.
     """
 
-    def __init__(self, client: Any, stopwatch: Stopwatch) -> None:  # noqa: ANN401 - botocore's clients are made at run time
+    def __init__(self, client: AwsClient, stopwatch: Stopwatch) -> None:
         self._client = client
         self._stopwatch = stopwatch
         self._lock = threading.Lock()
         self._work = 0.0
 
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        """The client's method of this name, noted."""
-        call = getattr(self._client, operation)
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The client's answer, noted."""
+        started = time.thread_time()
+        try:
+            return self._client.call(operation, arguments)
+        finally:
+            self._stopwatch.add(DYNAMODB_MS)
+            with self._lock:
+                self._work += time.thread_time() - started
 
-        def timed(**arguments: Any) -> Any:  # noqa: ANN401 - as above
-            started = time.thread_time()
-            try:
-                return call(**arguments)
-            finally:
-                self._stopwatch.add(DYNAMODB_MS)
-                with self._lock:
-                    self._work += time.thread_time() - started
-
-        return timed
+    def close(self) -> None:
+        """Closes the client."""
+        self._client.close()
 
     def lap(self) -> float:
         """Milliseconds of the processor within calls since the last lap."""

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import Final
 
 from bench.contending import readers, writers
 from bench.contending.faults import Injector
@@ -20,6 +20,7 @@ from bench.contending.shift import WRITE, Shift, Tally
 from bench.contending.tolled import TolledClient
 from local.dynamodb import CREDENTIALS, REGION
 from shared.aws.connect import dynamodb_client
+from shared.aws.protocol import AwsClient
 from shared.services import Services, compose
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
@@ -113,14 +114,14 @@ def serve(pipe: Connection, url: str) -> None:
                 pipe.send(_worked(pipe.recv(), client, made))
 
 
-def _worked(shift: Shift, client: Any, made: Settings) -> Tally | str:  # noqa: ANN401 - botocore's clients are made at run time
+def _worked(shift: Shift, client: AwsClient, made: Settings) -> Tally | str:
     try:
         return work(shift, client, made)
     except Exception as error:  # noqa: BLE001 - it is raised again in the process that asked
         return f"{shift.side} {shift.does} {shift.user}: {type(error).__name__}: {error}"
 
 
-def work(shift: Shift, client: Any, made: Settings) -> Tally:  # noqa: ANN401 - as above
+def work(shift: Shift, client: AwsClient, made: Settings) -> Tally:
     """Works one shift in this process."""
     tally = Tally()
     tolled = TolledClient(client, Injector(shift.rates, f"{shift.seed} {shift.user}"))
@@ -138,6 +139,6 @@ def work(shift: Shift, client: Any, made: Settings) -> Tally:  # noqa: ANN401 - 
     return tally
 
 
-def services_on(client: Any, made: Settings) -> Services:  # noqa: ANN401 - as above
+def services_on(client: AwsClient, made: Settings) -> Services:
     """Services as a container has them, over a client."""
     return compose(made, DynamoDBStore(client, made.table_name))

@@ -1,4 +1,4 @@
-"""Faults that no engine raises by itself, in the shapes in which botocore raises them.
+"""Faults that no engine raises by itself, in the shapes in which clients of AWS raise them.
 
 A fault takes the place of the call, so nothing is written. Rates are of calls as Budgie sees them: what is left after
 the client's own attempts.
@@ -7,15 +7,17 @@ the client's own attempts.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
+from shared.aws.protocol import ServiceError
 
-Call = dict[str, Any]
-TRANSACT: Final = "transact_write_items"
-BATCH_GET: Final = "batch_get_item"
-SINGLE_WRITES: Final = frozenset({"update_item", "put_item"})
+Call = Mapping[str, Any]
+Answer = dict[str, Any]
+TRANSACT: Final = "TransactWriteItems"
+BATCH_GET: Final = "BatchGetItem"
+SINGLE_WRITES: Final = frozenset({"UpdateItem", "PutItem"})
 _NONE: Final = {"Code": "None"}
 _CONFLICT: Final = {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}
 _THROTTLED: Final = {
@@ -60,11 +62,11 @@ class Injector:
         self._rates = rates
         self._random = random.Random(seed)
 
-    def instead(self, operation: str, call: Call) -> Call | None:
+    def instead(self, operation: str, call: Call) -> Answer | None:
         """An answer in place of the call's own; None where the call is to be made.
 
         Raises:
-            ClientError: in place of the call.
+            ServiceError: in place of the call.
         """
         if self._falls(self._rates.throttled):
             return self._throttle(operation, call)
@@ -74,7 +76,7 @@ class Injector:
             raise refused("TransactionConflictException", _CONFLICT["Message"])
         return None
 
-    def _throttle(self, operation: str, call: Call) -> Call:
+    def _throttle(self, operation: str, call: Call) -> Answer:
         if operation == BATCH_GET and self._falls(0.5):
             return {"Responses": {}, "UnprocessedKeys": call["RequestItems"], "ConsumedCapacity": []}
         if operation == TRANSACT and self._falls(0.5):
@@ -93,13 +95,13 @@ class Injector:
         return rate > 0 and self._random.random() < rate
 
 
-def refused(code: str, message: str, **rest: Any) -> ClientError:  # noqa: ANN401 - members of an answer
-    """An error as botocore makes it of DynamoDB's answer."""
-    answer: Any = {"Error": {"Code": code, "Message": message}, **rest}
-    return ClientError(answer | {"ResponseMetadata": {"HTTPStatusCode": 400}}, "Operation")
+def refused(code: str, message: str, **rest: Any) -> ServiceError:  # noqa: ANN401 - members of an answer
+    """An error as a client makes it of DynamoDB's answer."""
+    error = {"Code": code, "Message": message}
+    return ServiceError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}, **rest})
 
 
-def cancelled(reasons: list[Call]) -> ClientError:
+def cancelled(reasons: list[Call]) -> ServiceError:
     """A refused transaction, with a reason for each of its items."""
     codes = ", ".join(reason["Code"] for reason in reasons)
     message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"

@@ -56,20 +56,26 @@ class EnginePoller:
     def poll(self, after: int) -> Page | None:
         """See ``Poller``."""
         wanted = [items.head_key(self._channel), items.membership_key(self._channel, self._user)]
-        self._client.batch_get_item(
-            RequestItems={self._table: {"Keys": wanted, "ConsistentRead": True}},
-            ReturnConsumedCapacity="TOTAL",
-        )
-        answer = self._client.query(
-            TableName=self._table,
-            ConsistentRead=True,
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-            ExpressionAttributeValues={
-                ":pk": items.s(keys.channel_pk(self._channel)),
-                ":first": items.s(keys.entry_sk(after + 1)),
-                ":last": items.s(keys.entry_sk(after + LIMIT)),
+        self._client.call(
+            "BatchGetItem",
+            {
+                "RequestItems": {self._table: {"Keys": wanted, "ConsistentRead": True}},
+                "ReturnConsumedCapacity": "TOTAL",
             },
-            ReturnConsumedCapacity="TOTAL",
+        )
+        answer = self._client.call(
+            "Query",
+            {
+                "TableName": self._table,
+                "ConsistentRead": True,
+                "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+                "ExpressionAttributeValues": {
+                    ":pk": items.s(keys.channel_pk(self._channel)),
+                    ":first": items.s(keys.entry_sk(after + 1)),
+                    ":last": items.s(keys.entry_sk(after + LIMIT)),
+                },
+                "ReturnConsumedCapacity": "TOTAL",
+            },
         )
         found = {keys.seq_of(item["sk"]["S"]) for item in answer["Items"]}
         last = next(seq for seq in range(after + 1, after + LIMIT + 2) if seq not in found) - 1

@@ -1,4 +1,4 @@
-"""A botocore DynamoDB client that counts what goes through it, and fails as often as it is told to.
+"""A client of DynamoDB that counts what goes through it, and fails as often as it is told to.
 
 Write units are AWS's, from the sizes of what is written: DynamoDB Local counts one item of a transaction alone. A call
 that a condition or a conflict refused is counted as well (a failed condition bills), one that was throttled is not.
@@ -7,14 +7,13 @@ that a condition or a conflict refused is counted as well (a failed condition bi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from bench import units
-from bench.contending.faults import TRANSACT, Call, Injector
+from bench.contending.faults import TRANSACT, Answer, Call, Injector
 from shared import keys
+from shared.aws.protocol import AwsClient, ServiceError
 
 FREE: Final = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException"})
 _ENTRY: Final = "E#"
@@ -29,7 +28,7 @@ class TolledClient:
         injector: puts faults in their place.
     """
 
-    def __init__(self, client: Any, injector: Injector) -> None:  # noqa: ANN401 - botocore's clients are made at run time
+    def __init__(self, client: AwsClient, injector: Injector) -> None:
         self._client = client
         self._injector = injector
         self.counts: Counter[str] = Counter()
@@ -37,27 +36,28 @@ class TolledClient:
         self.holes: set[int] = set()
         """Positions that were missing before a committed entry in an answer to a Query."""
 
-    def __getattr__(self, operation: str) -> Callable[..., Call]:
-        """The client's operation of that name."""
-        return lambda **call: self._call(operation, call)
-
-    def _call(self, operation: str, call: Call) -> Call:
-        self._count(operation, call)
+    def call(self, operation: str, arguments: Call) -> Answer:
+        """The client's answer, or a fault."""
+        self._count(operation, arguments)
         try:
-            answer: Call | None = self._injector.instead(operation, call)
-        except ClientError as error:
+            answer = self._injector.instead(operation, arguments)
+        except ServiceError as error:
             self.counts["faults"] += 1
             if not _is_throttled(error.response):
-                self.counts["write_units"] += write_units(operation, call)
+                self.counts["write_units"] += write_units(operation, arguments)
             raise
         if answer is not None:
             self.counts["faults"] += 1
             return answer
-        self.counts["write_units"] += write_units(operation, call)
-        answer = dict(getattr(self._client, operation)(**call))
-        if operation == "query":
-            self.holes |= holes(call, answer)
+        self.counts["write_units"] += write_units(operation, arguments)
+        answer = self._client.call(operation, arguments)
+        if operation == "Query":
+            self.holes |= holes(arguments, answer)
         return answer
+
+    def close(self) -> None:
+        """Closes the client."""
+        self._client.close()
 
     def _count(self, operation: str, call: Call) -> None:
         self.counts["calls"] += 1
@@ -65,7 +65,7 @@ class TolledClient:
             gaps = sum(_is_gap(next(iter(each.values()))) for each in call["TransactItems"])
             self.counts["voids"] += gaps
             self.counts["commits"] += not gaps
-        elif operation == "update_item":
+        elif operation == "UpdateItem":
             is_take = ":count" in call["ExpressionAttributeValues"]
             self.counts["takes" if is_take else "corrections"] += 1
 
@@ -75,7 +75,7 @@ def write_units(operation: str, call: Call) -> int:
     if operation == TRANSACT:
         sizes = [_size(next(iter(each.values()))) for each in call["TransactItems"]]
         return units.write_units(sizes, transaction=True)
-    return units.write_units([_size(call)]) if operation in {"put_item", "update_item"} else 0
+    return units.write_units([_size(call)]) if operation in {"PutItem", "UpdateItem"} else 0
 
 
 def _size(write: Mapping[str, Any]) -> int:
@@ -86,7 +86,7 @@ def _is_gap(write: Mapping[str, Any]) -> bool:
     return "Item" in write and bool(write["Item"]["sk"]["S"].startswith(_GAP))
 
 
-def holes(call: Call, answer: Call) -> set[int]:
+def holes(call: Call, answer: Answer) -> set[int]:
     """Positions that a Query of a log from its first position on found open before an entry."""
     first = call["ExpressionAttributeValues"].get(":first", {}).get("S", "")
     found = {keys.seq_of(item["sk"]["S"]) for item in answer["Items"] if item["sk"]["S"].startswith(_ENTRY)}

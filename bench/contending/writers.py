@@ -77,30 +77,36 @@ class EnginePoster:
             items.membership_key(self._channel, self._user),
             items.receipt_key(self._channel, self._user, key),
         ]
-        self._client.batch_get_item(
-            RequestItems={self._table: {"Keys": wanted, "ConsistentRead": True}},
-            ReturnConsumedCapacity="TOTAL",
+        self._client.call(
+            "BatchGetItem",
+            {
+                "RequestItems": {self._table: {"Keys": wanted, "ConsistentRead": True}},
+                "ReturnConsumedCapacity": "TOTAL",
+            },
         )
 
     def _take(self, text: str, now: int) -> dict[str, Any]:
-        answer = self._client.update_item(
-            TableName=self._table,
-            Key=items.head_key(self._channel),
-            UpdateExpression=(
-                "SET #seq = #seq + :count, #messages = #messages + :count,"
-                " lq = #seq + :count, lu = :sender, lt = :text, lc = :at"
-            ),
-            ConditionExpression="attribute_exists(pk) AND attribute_not_exists(archived_at)",
-            ExpressionAttributeNames={"#seq": "seq", "#messages": "messages"},
-            ExpressionAttributeValues={
-                ":count": items.n(1),
-                ":sender": items.s(self._user),
-                ":text": items.s(text[:100]),
-                ":at": items.n(now),
+        answer = self._client.call(
+            "UpdateItem",
+            {
+                "TableName": self._table,
+                "Key": items.head_key(self._channel),
+                "UpdateExpression": (
+                    "SET #seq = #seq + :count, #messages = #messages + :count,"
+                    " lq = #seq + :count, lu = :sender, lt = :text, lc = :at"
+                ),
+                "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(archived_at)",
+                "ExpressionAttributeNames": {"#seq": "seq", "#messages": "messages"},
+                "ExpressionAttributeValues": {
+                    ":count": items.n(1),
+                    ":sender": items.s(self._user),
+                    ":text": items.s(text[:100]),
+                    ":at": items.n(now),
+                },
+                "ReturnValues": "ALL_NEW",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                "ReturnConsumedCapacity": "TOTAL",
             },
-            ReturnValues="ALL_NEW",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            ReturnConsumedCapacity="TOTAL",
         )
         taken: dict[str, Any] = answer["Attributes"]
         return taken
@@ -108,32 +114,35 @@ class EnginePoster:
     def _commit(self, entry: Entry, text: str, key: str) -> None:
         seen, self._tat = self._tat, max(self._tat + 1, entry.at)
         receipt = Receipt(key, request_hash(text), entry.seq, 1, entry.at // 1000 + RECEIPT_SECONDS)
-        self._client.transact_write_items(
-            TransactItems=[
-                self._write("Put", Item=items.entry_item(self._channel, entry)),
-                self._write(
-                    "Update",
-                    Key=items.membership_key(self._channel, self._user),
-                    UpdateExpression=(
-                        "SET tat = :tat, read_seq = :seq, read_messages = :messages, read_voids = :voids"
+        self._client.call(
+            "TransactWriteItems",
+            {
+                "TransactItems": [
+                    self._write("Put", Item=items.entry_item(self._channel, entry)),
+                    self._write(
+                        "Update",
+                        Key=items.membership_key(self._channel, self._user),
+                        UpdateExpression=(
+                            "SET tat = :tat, read_seq = :seq, read_messages = :messages, read_voids = :voids"
+                        ),
+                        ConditionExpression="attribute_exists(pk) AND tat = :seen AND read_seq < :seq",
+                        ExpressionAttributeValues={
+                            ":tat": items.n(self._tat),
+                            ":seen": items.n(seen),
+                            ":seq": items.n(entry.seq),
+                            ":messages": items.n(entry.messages),
+                            ":voids": items.n(0),
+                        },
                     ),
-                    ConditionExpression="attribute_exists(pk) AND tat = :seen AND read_seq < :seq",
-                    ExpressionAttributeValues={
-                        ":tat": items.n(self._tat),
-                        ":seen": items.n(seen),
-                        ":seq": items.n(entry.seq),
-                        ":messages": items.n(entry.messages),
-                        ":voids": items.n(0),
-                    },
-                ),
-                self._write(
-                    "Put",
-                    Item=items.receipt_item(self._channel, self._user, receipt),
-                    ConditionExpression="attribute_not_exists(pk) OR expires < :now",
-                    ExpressionAttributeValues={":now": items.n(entry.at // 1000)},
-                ),
-            ],
-            ReturnConsumedCapacity="TOTAL",
+                    self._write(
+                        "Put",
+                        Item=items.receipt_item(self._channel, self._user, receipt),
+                        ConditionExpression="attribute_not_exists(pk) OR expires < :now",
+                        ExpressionAttributeValues={":now": items.n(entry.at // 1000)},
+                    ),
+                ],
+                "ReturnConsumedCapacity": "TOTAL",
+            },
         )
 
     def _write(self, kind: str, **rest: Any) -> dict[str, Any]:  # noqa: ANN401 - members of a write

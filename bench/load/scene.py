@@ -13,6 +13,7 @@ from urllib.parse import quote
 from bench.conversations import STARTED_AT, Turn, bodies, turns
 from bench.one_page import PAGE
 from bench.usual import table as usual_table
+from shared.aws.botocore_client import BotocoreClient
 from shared.messages import preview_of
 from shared.model import MAX_BATCH, Entry, Head, Kind, Membership, Role
 from shared.store.dynamodb import DynamoDBStore
@@ -60,7 +61,7 @@ class Request:
 
 def fill(scene: Scene, client: DynamoDBClient, resource: DynamoDBServiceResource) -> None:
     """Store the same conversations in both tables; ours is there already, the other one is made."""
-    store = DynamoDBStore(client, BUDGIE)
+    store = DynamoDBStore(BotocoreClient(client), BUDGIE)
     table = usual_table.create(resource, USUAL_TABLE)
     users = scene.user_ids()
     for number, channel_id in enumerate(scene.channel_ids()):

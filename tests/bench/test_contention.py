@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from bench.contending.channel import open_channel
 from bench.contending.faults import Injector, Rates
 from bench.contending.shift import Tally
 from bench.contending.tolled import TolledClient, holes
 from bench.contending.writers import BudgiePoster, EnginePoster
+from shared.aws.protocol import ServiceError
 from shared.errors import ContentionError, StoreThrottledError
 from shared.services import Services
 from shared.store import items
@@ -64,9 +64,9 @@ def test_the_bare_calls_are_budgies_calls(crowded: Services) -> None:
     EnginePoster(TolledClient(theirs, Injector(Rates(), "")), TABLE, shift_in(channel)).post("hello", "key")
     services = replace(crowded, store=DynamoDBStore(ours, TABLE))
     assert BudgiePoster(services, shift_in(channel), Tally()).post("hello", "key") == 1
-    assert ours.calls[-1][1].pop("ClientRequestToken")  # theirs is botocore's to make
+    assert ours.calls[-1][1].pop("ClientRequestToken")  # theirs is the client's to make
     assert masked([list(each) for each in theirs.calls]) == masked([list(each) for each in ours.calls])
-    assert theirs.operations == ["batch_get_item", "update_item", "transact_write_items"]
+    assert theirs.operations == ["BatchGetItem", "UpdateItem", "TransactWriteItems"]
 
 
 # --- counts ---
@@ -140,9 +140,9 @@ def test_faults_come_at_their_rate_and_from_the_seed() -> None:
         injector, fates = Injector(Rates(conflicts=0.1), seed), []
         for _ in range(1_000):
             try:
-                injector.instead("transact_write_items", {"TransactItems": [{}, {}]})
+                injector.instead("TransactWriteItems", {"TransactItems": [{}, {}]})
                 fates.append(False)
-            except ClientError:
+            except ServiceError:
                 fates.append(True)
         return fates
 
