@@ -42,7 +42,7 @@ from bench.lib.timing import summary
 from local.dynamodb import DYNAMODB_LOCAL, ENGINES, MINISTACK, Engine
 from local.dynamodb_local import UnavailableError
 from shared import keys
-from shared.aws.client import Client
+from shared.aws.protocol import AwsClient
 from shared.messages import Draft
 from shared.services import Services, compose
 from shared.store.memory import MemoryStore
@@ -161,7 +161,7 @@ class Caller:
 
 
 @cache
-def _client(url: str) -> Client:
+def _client(url: str) -> AwsClient:
     """This process's, with its connections: kept from shift to shift, as a warm container keeps them."""
     return client_of(url, READ_TIMEOUT_MS)
 

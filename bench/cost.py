@@ -37,7 +37,7 @@ from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
 from operators import prices
 from operators.capacity_plan import measured
 from operators.costs import Figures, by_plan, days, priced, user_month
-from shared.aws.client import Client
+from shared.aws.protocol import AwsClient
 from shared.cache.encoded import CachedLogReader
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
@@ -90,7 +90,7 @@ class Bench:
         rounds: times that an operation is timed.
     """
 
-    def __init__(self, engine: str, dynamodb: Client, handlers: Handlers, rounds: int) -> None:
+    def __init__(self, engine: str, dynamodb: AwsClient, handlers: Handlers, rounds: int) -> None:
         self._engine = engine
         self._rounds, self._handlers = rounds, handlers
         self._exact = MeasuredClient(dynamodb, exact=TABLE)

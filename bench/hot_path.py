@@ -20,11 +20,13 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 import botocore.session
+from botocore import xform_name
+from botocore.client import BaseClient
 from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import Match
@@ -53,6 +55,7 @@ from bench.lib.spans import Spans, Work
 from bench.lib.timing import Prepared, Timed, interleaved, medians, summary
 from local.dynamodb import CREDENTIALS, MINISTACK, REGION, default_engine
 from operators import prices
+from shared.aws.protocol import AwsClient
 from shared.cache.encoded import encoded_key
 from shared.codings import GZIP, LEVELS, ZSTD, encode
 from shared.services import Services, compose
@@ -332,16 +335,32 @@ def over_engine(rounds: int, *, tiny: bool) -> Result:
     return {"engine": kind, "listed": listed, **against, "routes": routes}
 
 
+class Botocores:
+    """A client of botocore's by AWS's names, without the checks of ``shared.aws.botocore_client``: a floor has none."""
+
+    def __init__(self, client: BaseClient) -> None:
+        self._client = client
+
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Botocore's answer."""
+        answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**arguments)
+        return answer
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+
 @contextlib.contextmanager
-def _raw(url: str) -> Iterator[Any]:
+def _raw(url: str) -> Iterator[AwsClient]:
     """A plain client of botocore's, as little as one can have."""
     key, secret = CREDENTIALS.values()
     create: Any = botocore.session.get_session().create_client
     client = create(
         "dynamodb", endpoint_url=url, region_name=REGION, aws_access_key_id=key, aws_secret_access_key=secret
     )
-    with contextlib.closing(client):
-        yield client
+    with contextlib.closing(Botocores(client)) as made:
+        yield made
 
 
 def _against_floors(scene: Scene, raw: RawCalls, rounds: int) -> Result:

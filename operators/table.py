@@ -29,11 +29,13 @@ def deployed(name: str, region: str | None) -> DynamoDBStore:
     import boto3
     from botocore.config import Config
 
+    from shared.aws.botocore_client import BotocoreClient
+
     config = Config(
         connect_timeout=2, read_timeout=20, retries={"mode": "standard", "total_max_attempts": ATTEMPTS}
     )
     client: Any = boto3.Session(region_name=region).client("dynamodb", config=config)
-    return DynamoDBStore(client, name)
+    return DynamoDBStore(BotocoreClient(client), name)
 
 
 def local(state: Path = STATE) -> DynamoDBStore:
@@ -42,6 +44,8 @@ def local(state: Path = STATE) -> DynamoDBStore:
     Raises:
         NoTableError: none runs there.
     """
+    from shared.aws.botocore_client import BotocoreClient
+
     owner = leftovers.read(state / "lock")
     if not (owner.get("dynamodb") and leftovers.still_runs(owner)):
         raise NoTableError(
@@ -50,4 +54,5 @@ def local(state: Path = STATE) -> DynamoDBStore:
     environment = read_environment(ROOT, os.environ)
     # As the stack does: an engine of the developer's is called with their own credentials.
     credentials = environment if environment.get("DYNAMODB_ENDPOINT_URL") else dynamodb.CREDENTIALS
-    return DynamoDBStore(dynamodb.client(str(owner["dynamodb"]), credentials), str(owner["table"]))
+    client = dynamodb.client(str(owner["dynamodb"]), credentials)
+    return DynamoDBStore(BotocoreClient(client), str(owner["table"]))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from shared.aws.client import Botocore, Client, NoAnswerError, ServiceError
 from shared.aws.connect import Patience, aws_client
+from shared.aws.protocol import AwsError
 from shared.meter import meter
 from shared.telemetry import logger
+
+if TYPE_CHECKING:
+    from shared.aws.protocol import AwsClient
 
 PATIENCE: Final = Patience(connect_ms=500, read_ms=1_000, attempts=2)
 
@@ -20,26 +23,24 @@ class SecretUnavailableError(Exception):
     """
 
 
-def parameter_reader(name: str, make_client: Callable[[], Any] | None = None) -> Callable[[], str]:
+def parameter_reader(name: str, make_client: Callable[[], AwsClient] | None = None) -> Callable[[], str]:
     """What reads a parameter (a ``SecureString``) when it is called; each call asks anew.
 
     Args:
         name: the parameter's name, with its path.
-        make_client: makes an SSM client, ours or botocore's; for tests.
+        make_client: makes a client of Systems Manager; for tests.
 
     Raises:
         SecretUnavailableError: by the reader: not allowed, not there, or no answer within 3 s.
     """
 
     def read() -> str:
-        made = make_client() if make_client else aws_client("ssm", PATIENCE)
-        client = made if isinstance(made, Client) else Botocore(made)
+        client = make_client() if make_client else aws_client("ssm", PATIENCE)
         try:
-            answer = client.get_parameter(Name=name, WithDecryption=True)
-        except (ServiceError, NoAnswerError) as error:
-            is_permanent = isinstance(error, ServiceError) and error.is_permanent
-            meter().failed(error.code, is_permanent=is_permanent)
-            logger().error("secret", aws_error=error.code, is_permanent=is_permanent)
+            answer = client.call("GetParameter", {"Name": name, "WithDecryption": True})
+        except AwsError as error:
+            meter().failed(error.code, is_permanent=error.is_permanent)
+            logger().error("secret", aws_error=error.code, is_permanent=error.is_permanent)
             raise SecretUnavailableError from None
         finally:
             client.close()

@@ -22,8 +22,9 @@ from local.dynamodb import (
 )
 from local.processes import Processes
 from local.template import load
-from shared.aws.client import Client
+from shared.aws.botocore_client import BotocoreClient
 from shared.aws.connect import dynamodb_client
+from shared.aws.protocol import AwsClient
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
 from shared.store.interface import Store
@@ -54,15 +55,17 @@ class Engines:
         self._directory = directory
         self._stack = stack
         self._clients: dict[str, DynamoDBClient] = {}
-        self._ours: dict[str, Client] = {}
+        self._ours: dict[str, AwsClient] = {}
 
     def store(self, kind: str) -> Store:
         """A storage of this kind: an empty one in memory, or one on the engine's one table."""
         if kind == MEMORY:
             return MemoryStore()
-        return DynamoDBStore(self.client(MINISTACK) if kind == BOTOCORE else self.ours(kind), TABLE)
+        if kind == BOTOCORE:
+            return DynamoDBStore(BotocoreClient(self.client(MINISTACK)), TABLE)
+        return DynamoDBStore(self.ours(kind), TABLE)
 
-    def ours(self, kind: str) -> Client:
+    def ours(self, kind: str) -> AwsClient:
         """Our client of the engine, as the functions make it; one for all, so that its connections are kept."""
         if kind not in self._ours:
             settings = Settings(dynamodb_endpoint_url=self.client(kind).meta.endpoint_url)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
-
-from botocore.exceptions import ClientError
 
 from shared.model import Entry, Former, Head, Kind, Membership, Preview, Receipt, Role
 from shared.store import items
 from shared.store.dynamodb import DynamoDBStore
 from shared.store.interface import Commit, Store
+from tests.contract.fake_client import refusal
 
 TABLE: Final = "table"
 CHANNEL: Final = "0123456789abcdef"
@@ -106,25 +105,42 @@ REFUSED: Final = {"void": [lambda store: store.void(CHANNEL, [ENTRY])]}
 
 
 class NotingClient:
-    """A botocore client that answers as if little were there, and notes each call."""
+    """A client of DynamoDB that answers as if little were there, and notes each call."""
 
     def __init__(self, *, refuses: bool = False) -> None:
         self._refuses = refuses
         self.calls: set[Call] = set()
 
-    def get_item(self, *, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - botocore's names
-        """Of entries one is there."""
-        self._note("GetItem", Key)
-        return {"Item": items.entry_item(CHANNEL, ENTRY)} if Key["sk"]["S"].startswith("E#") else {}
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """An answer without much in it."""
+        answers = {
+            "GetItem": self._get_item,
+            "BatchGetItem": self._batch_get_item,
+            "Query": self._query,
+            "PutItem": self._put_item,
+            "DeleteItem": self._delete_item,
+            "UpdateItem": self._update_item,
+            "TransactWriteItems": self._transact_write_items,
+        }
+        return answers[operation](arguments)
 
-    def batch_get_item(self, *, RequestItems: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _get_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Of entries one is there."""
+        key = arguments["Key"]
+        self._note("GetItem", key)
+        return {"Item": items.entry_item(CHANNEL, ENTRY)} if key["sk"]["S"].startswith("E#") else {}
+
+    def _batch_get_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Nothing is there."""
-        wanted = RequestItems[TABLE]["Keys"]
+        wanted = arguments["RequestItems"][TABLE]["Keys"]
         for key in wanted:
             self._note("BatchGetItem", key, wanted)
         return {"Responses": {}}
 
-    def query(self, **arguments: Any) -> dict[str, Any]:
+    def _query(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Nothing is there; the value that the partition key must equal comes first in our expressions."""
         placeholder = arguments["KeyConditionExpression"].split(" ")[2]
         key = arguments["ExpressionAttributeValues"][placeholder]["S"]
@@ -132,28 +148,29 @@ class NotingClient:
         self.calls.add(Call("dynamodb:Query", f"{TABLE}/index/{index}" if index else TABLE, key))
         return {"Items": [], "Count": 0}
 
-    def put_item(self, *, Item: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+    def _put_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Done, or refused without a word about what stands there."""
-        self._note("PutItem", Item)
+        self._note("PutItem", arguments["Item"])
         if self._refuses:
-            raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "PutItem")
+            raise refusal("ConditionalCheckFailedException")
         return {}
 
-    def delete_item(self, *, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+    def _delete_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Done."""
-        self._note("DeleteItem", Key)
+        self._note("DeleteItem", arguments["Key"])
         return {}
 
-    def update_item(self, *, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+    def _update_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Done."""
-        self._note("UpdateItem", Key)
-        is_head = Key["pk"]["S"].startswith("C#")
+        key = arguments["Key"]
+        self._note("UpdateItem", key)
+        is_head = key["pk"]["S"].startswith("C#")
         return {"Attributes": items.head_item(HEAD) if is_head else items.membership_item(MEMBER)}
 
-    def transact_write_items(self, *, TransactItems: list[dict[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+    def _transact_write_items(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """IAM asks for the right to each part: there is no action for the whole."""
-        parts = [part for write in TransactItems for part in write.items()]
-        touched = [arguments.get("Key") or arguments["Item"] for _, arguments in parts]
+        parts = [part for write in arguments["TransactItems"] for part in write.items()]
+        touched = [each.get("Key") or each["Item"] for _, each in parts]
         for (kind, _), key in zip(parts, touched, strict=True):
             action = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
             self._note(action, key, touched)

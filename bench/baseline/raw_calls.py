@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from shared import keys
+from shared.aws.protocol import AwsClient
 from shared.messages import Draft, encode, request_hash
 from shared.model import RECEIPT_SECONDS, Entry, Receipt
 from shared.store import items
@@ -28,7 +29,7 @@ class RawCalls:
         user: who posts, and nobody else as this user.
     """
 
-    def __init__(self, client: Any, table: str, channel: str, user: str) -> None:  # noqa: ANN401 - botocore's clients are made at run time
+    def __init__(self, client: AwsClient, table: str, channel: str, user: str) -> None:
         self._client, self._table, self._channel, self._user = client, table, channel, user
         self._keys = [items.head_key(channel), items.membership_key(channel, user)]
         self._tat = 0
@@ -62,41 +63,40 @@ class RawCalls:
         return len(answer["Responses"][self._table])
 
     def _get(self, wanted: Any) -> Any:  # noqa: ANN401 - keys, and an answer
-        return self._client.batch_get_item(
-            RequestItems={self._table: {"Keys": wanted, "ConsistentRead": True}},
-            ReturnConsumedCapacity="TOTAL",
-        )
+        asked = {self._table: {"Keys": wanted, "ConsistentRead": True}}
+        return self._client.call("BatchGetItem", {"RequestItems": asked, "ReturnConsumedCapacity": "TOTAL"})
 
     def _query(self, condition: str, values: dict[str, Any]) -> Any:  # noqa: ANN401 - items
-        return self._client.query(
-            TableName=self._table,
-            ConsistentRead=True,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=values,
-            ReturnConsumedCapacity="TOTAL",
-        )["Items"]
+        query = {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        return self._client.call("Query", query)["Items"]
 
     def _reserve(self, text: str, now: int) -> dict[str, Any]:
-        answer = self._client.update_item(
-            TableName=self._table,
-            Key=self._keys[0],
-            UpdateExpression=(
+        update = {
+            "TableName": self._table,
+            "Key": self._keys[0],
+            "UpdateExpression": (
                 "SET #seq = #seq + :count, #messages = #messages + :count,"
                 " lq = #seq + :count, lu = :sender, lt = :text, lc = :at"
             ),
-            ConditionExpression="attribute_exists(pk) AND attribute_not_exists(archived_at)",
-            ExpressionAttributeNames={"#seq": "seq", "#messages": "messages"},
-            ExpressionAttributeValues={
+            "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(archived_at)",
+            "ExpressionAttributeNames": {"#seq": "seq", "#messages": "messages"},
+            "ExpressionAttributeValues": {
                 ":count": items.n(1),
                 ":sender": items.s(self._user),
                 ":text": items.s(text[:100]),
                 ":at": items.n(now),
             },
-            ReturnValues="ALL_NEW",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            ReturnConsumedCapacity="TOTAL",
-        )
-        reserved: dict[str, Any] = answer["Attributes"]
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        reserved: dict[str, Any] = self._client.call("UpdateItem", update)["Attributes"]
         return reserved
 
     def _commit(self, entry: Entry, text: str, key: str | None) -> None:
@@ -125,7 +125,8 @@ class RawCalls:
                     ExpressionAttributeValues={":now": items.n(entry.at // 1000)},
                 )
             )
-        self._client.transact_write_items(TransactItems=writes, ReturnConsumedCapacity="TOTAL")
+        commit = {"TransactItems": writes, "ReturnConsumedCapacity": "TOTAL"}
+        self._client.call("TransactWriteItems", commit)
 
     def _write(self, kind: str, **rest: Any) -> dict[str, Any]:  # noqa: ANN401 - members of a write
         common = {"TableName": self._table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}

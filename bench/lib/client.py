@@ -16,18 +16,20 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from bench.lib.timing import DYNAMODB_MS, Stopwatch
 from operators import units
 from shared import keys
+from shared.aws.protocol import AwsClient, ServiceError
 
-Call = dict[str, Any]
+Call = Mapping[str, Any]
 Item = Mapping[str, Any]
-TRANSACT: Final = "transact_write_items"
-BATCH_GET: Final = "batch_get_item"
-SINGLE_WRITES: Final = frozenset({"update_item", "put_item"})
-READS: Final = frozenset({"get_item", BATCH_GET, "query"})
+TRANSACT: Final = "TransactWriteItems"
+BATCH_GET: Final = "BatchGetItem"
+GET: Final = "GetItem"
+QUERY: Final = "Query"
+UPDATE: Final = "UpdateItem"
+SINGLE_WRITES: Final = frozenset({UPDATE, "PutItem"})
+READS: Final = frozenset({GET, BATCH_GET, QUERY})
 TAKES: Final = "takes"
 """What updates that reserve positions are counted as."""
 VOIDS: Final = "voids"
@@ -49,7 +51,7 @@ class FaultRates:
 
     Attributes:
         throttled: Of all calls. Half of the batch reads that it meets leave their keys unprocessed instead of failing;
-            half of the transactions name it as a reason, which botocore does not try again.
+            half of the transactions name it as a reason, which no client tries again.
         conflicts: Of transactions, each by one item, drawn at random.
         busy: Of single writes: the item is part of a transaction just now.
     """
@@ -84,7 +86,7 @@ class MeasuredClient:
     """Stands in front of a client.
 
     Args:
-        client: Budgie's, or botocore's.
+        client: Budgie's, or another.
         exact: the table whose writes are weighed by reading each item before and after: for counting, not for timing.
             Without it, heads and memberships count as the KB that their limits keep them below, and no index is seen.
         stopwatch: adds up the 4 ms of each call.
@@ -94,7 +96,7 @@ class MeasuredClient:
 
     def __init__(
         self,
-        client: Any,  # noqa: ANN401 - botocore's clients are made at run time
+        client: AwsClient,
         *,
         exact: str = "",
         stopwatch: Stopwatch | None = None,
@@ -114,39 +116,40 @@ class MeasuredClient:
             taken, self.tally = self.tally, Tally()
             return taken
 
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        """The client's operation of that name."""
-        return lambda **call: self._call(operation, call)
+    def close(self) -> None:
+        """Closes the client."""
+        self._client.close()
 
-    def _call(self, operation: str, call: Call) -> Any:  # noqa: ANN401 - as the client answers
+    def call(self, operation: str, arguments: Call) -> dict[str, Any]:
+        """The client's answer, or a fault in place of it."""
         # Reads may come side by side; where writes are weighed, nothing else may happen between before and after.
         with self._lock:
-            self.tally.calls[_counted_as(operation, call)] += 1
+            self.tally.calls[_counted_as(operation, arguments)] += 1
         with self._lock if self._weigher else nullcontext():
             try:
-                answer = self._faults.instead(operation, call)
+                answer = self._faults.instead(operation, arguments)
                 if answer is not None:
                     self.tally.faults += 1
                     return answer
-            except ClientError as error:
+            except ServiceError as error:
                 self.tally.faults += 1
                 # A call that a conflict refused is billed as one that a condition refused; one throttled is not.
-                self.tally.write += 0 if _is_throttled(error.response) else write_units(operation, call)
+                self.tally.write += 0 if _is_throttled(error.response) else write_units(operation, arguments)
                 raise
-            weighed = self._weigher.writing(operation, call) if self._weigher else None
+            weighed = self._weigher.writing(operation, arguments) if self._weigher else None
             started = time.thread_time()
             try:
-                answer = getattr(self._client, operation)(**call)
+                answer = self._client.call(operation, arguments)
             finally:
                 self._stopwatch.add(DYNAMODB_MS)
                 with self._lock:
                     self.tally.work_ms += (time.thread_time() - started) * 1000
-                    self.tally.write += weighed() if weighed else write_units(operation, call)
+                    self.tally.write += weighed() if weighed else write_units(operation, arguments)
             with self._lock:
-                self._note(operation, call, answer)
+                self._note(operation, arguments, answer)
             return answer
 
-    def _note(self, operation: str, call: Call, answer: Any) -> None:  # noqa: ANN401 - as above
+    def _note(self, operation: str, call: Call, answer: Call) -> None:
         consumed = answer.get("ConsumedCapacity") or {}
         said = sum(
             one.get("CapacityUnits", 0.0) for one in (consumed if isinstance(consumed, list) else [consumed])
@@ -155,7 +158,7 @@ class MeasuredClient:
             self.tally.engine_write += said
             return
         self.tally.engine_read += said
-        if operation == "query":
+        if operation == QUERY:
             self.tally.holes |= holes(call, answer)
         if self._weigher:
             read, missing = self._weigher.reading(operation, call, answer)
@@ -166,14 +169,14 @@ class MeasuredClient:
 class Weigher:
     """What calls cost by AWS's rules, from the items of a table and of its indexes."""
 
-    def __init__(self, client: Any, table: str) -> None:  # noqa: ANN401 - as above
+    def __init__(self, client: AwsClient, table: str) -> None:
         self._client = client
         self._table = table
-        self._indexes = _indexes(client.describe_table(TableName=table)["Table"])
+        self._indexes = _indexes(client.call("DescribeTable", {"TableName": table})["Table"])
 
-    def reading(self, operation: str, call: Call, answer: Any) -> tuple[float, float]:  # noqa: ANN401 - as above
+    def reading(self, operation: str, call: Call, answer: Call) -> tuple[float, float]:
         """Units of a read, and those of them for what is not there. An eventually consistent one costs half."""
-        if operation == "get_item":
+        if operation == GET:
             return units.read_units(units.sizes(answer.get("Item", {}))), 0
         if operation == BATCH_GET:
             left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
@@ -183,7 +186,7 @@ class Weigher:
             return (units.read_units(units.sizes(*found)) + missing) * share, missing * share
         # A Query that only counts is billed for what it counted.
         whole = {name: value for name, value in call.items() if name != "Select"}
-        items = answer["Items"] if "Items" in answer else self._client.query(**whole)["Items"]
+        items = answer["Items"] if "Items" in answer else self._client.call(QUERY, whole)["Items"]
         cost = units.query_units(units.sizes(*items)) * _share(call)
         return cost, 0 if items else cost
 
@@ -214,8 +217,8 @@ class Weigher:
         return units_of
 
     def _standing(self, key: Item) -> Item:
-        answer: Item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        item: Item = answer.get("Item", {})
+        wanted = {"TableName": self._table, "Key": key, "ConsistentRead": True}
+        item: Item = self._client.call(GET, wanted).get("Item", {})
         return item
 
 
@@ -224,7 +227,7 @@ def _share(read: Mapping[str, Any]) -> float:
 
 
 class Faults:
-    """Draws faults in the shapes in which botocore raises them.
+    """Draws faults in the shapes in which a client raises them.
 
     Args:
         rates: how often.
@@ -235,11 +238,11 @@ class Faults:
         self._rates = rates
         self._random = random.Random(seed)
 
-    def instead(self, operation: str, call: Call) -> Call | None:
+    def instead(self, operation: str, call: Call) -> dict[str, Any] | None:
         """An answer in place of the call's own; None where the call is to be made.
 
         Raises:
-            ClientError: in place of the call.
+            ServiceError: in place of the call.
         """
         if self._falls(self._rates.throttled):
             return self._throttle(operation, call)
@@ -249,7 +252,7 @@ class Faults:
             raise refused("TransactionConflictException", _CONFLICT["Message"])
         return None
 
-    def _throttle(self, operation: str, call: Call) -> Call:
+    def _throttle(self, operation: str, call: Call) -> dict[str, Any]:
         if operation == BATCH_GET and self._falls(0.5):
             return {"Responses": {}, "UnprocessedKeys": call["RequestItems"], "ConsumedCapacity": []}
         if operation == TRANSACT and self._falls(0.5):
@@ -271,7 +274,7 @@ class Faults:
 def _counted_as(operation: str, call: Call) -> str:
     if operation == TRANSACT and any(map(_is_gap, call["TransactItems"])):
         return VOIDS
-    is_take = operation == "update_item" and ":count" in call["ExpressionAttributeValues"]
+    is_take = operation == UPDATE and ":count" in call["ExpressionAttributeValues"]
     return TAKES if is_take else operation
 
 
@@ -280,13 +283,13 @@ def _is_gap(write: Mapping[str, Item]) -> bool:
     return str(item.get("sk", {}).get("S", "")).startswith(_GAP)
 
 
-def refused(code: str, message: str, **rest: Any) -> ClientError:  # noqa: ANN401 - members of an answer
-    """An error as botocore makes it of DynamoDB's answer."""
+def refused(code: str, message: str, **rest: Any) -> ServiceError:  # noqa: ANN401 - members of an answer
+    """An error as a client makes it of DynamoDB's answer."""
     answer: Any = {"Error": {"Code": code, "Message": message}, **rest}
-    return ClientError(answer | {"ResponseMetadata": {"HTTPStatusCode": 400}}, "Operation")
+    return ServiceError(answer | {"ResponseMetadata": {"HTTPStatusCode": 400}})
 
 
-def cancelled(reasons: list[Call]) -> ClientError:
+def cancelled(reasons: list[Call]) -> ServiceError:
     """A refused transaction, with a reason for each of its items."""
     codes = ", ".join(reason["Code"] for reason in reasons)
     message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"

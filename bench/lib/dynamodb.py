@@ -16,8 +16,8 @@ from tqdm import tqdm
 from local.dynamodb import CREDENTIALS, REGION, Engine, client, ensure_table, launch_engine
 from local.processes import Processes
 from local.template import load
-from shared.aws.client import Client
 from shared.aws.connect import dynamodb_client
+from shared.aws.protocol import AwsClient
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
 
@@ -47,26 +47,25 @@ def engine(kind: str) -> Iterator[Engine]:
         yield started
 
 
-def client_of(url: str, read_timeout_ms: int = 30_000) -> Client:
+def client_of(url: str, read_timeout_ms: int = 30_000) -> AwsClient:
     """Budgie's own client of an engine."""
     settings = Settings(dynamodb_endpoint_url=url, dynamodb_read_timeout_ms=read_timeout_ms)
-    made: Client = dynamodb_client(settings, {**CREDENTIALS, "AWS_REGION": REGION})
-    return made
+    return dynamodb_client(settings, {**CREDENTIALS, "AWS_REGION": REGION})
 
 
 @contextmanager
-def running(kind: str) -> Iterator[Client]:
+def running(kind: str) -> Iterator[AwsClient]:
     """A client of an engine with an empty table; both end with the context."""
     with engine(kind) as started, closing(client_of(started.url)) as made:
         yield made
 
 
-def store_on(dynamodb: Any) -> DynamoDBStore:  # noqa: ANN401 - a client, or what stands in front of one
+def store_on(dynamodb: AwsClient) -> DynamoDBStore:
     """The storage of Budgie on the table."""
     return DynamoDBStore(dynamodb, TABLE)
 
 
-def put_all(dynamodb: Client, items: Iterable[Mapping[str, Any]], table: str = TABLE) -> int:
+def put_all(dynamodb: AwsClient, items: Iterable[Mapping[str, Any]], table: str = TABLE) -> int:
     """Writes items as they are, as fast as the engine takes them; how many they were."""
     rest, count = iter(items), 0
     with (
@@ -82,7 +81,7 @@ def put_all(dynamodb: Client, items: Iterable[Mapping[str, Any]], table: str = T
     return count
 
 
-def _put(dynamodb: Client, batch: list[Mapping[str, Any]], table: str) -> None:
+def _put(dynamodb: AwsClient, batch: list[Mapping[str, Any]], table: str) -> None:
     wanted: Any = {table: [{"PutRequest": {"Item": item}} for item in batch]}
     while wanted:
-        wanted = dynamodb.batch_write_item(RequestItems=wanted)["UnprocessedItems"]
+        wanted = dynamodb.call("BatchWriteItem", {"RequestItems": wanted})["UnprocessedItems"]

@@ -15,6 +15,7 @@ from shared.connections import Connections
 from shared.settings import SettingsError
 
 if TYPE_CHECKING:
+    from shared.aws.protocol import AwsClient
     from shared.settings import Settings
 
 CREDENTIALS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -35,7 +36,7 @@ class Patience:
     attempts: int
 
 
-def dynamodb_client(settings: Settings, environ: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - botocore's are made at run time
+def dynamodb_client(settings: Settings, environ: Mapping[str, str] | None = None) -> AwsClient:
     """A DynamoDB client whose worst case (attempts x read timeout, and the waits between) fits a function's 10 s."""
     patience = Patience(
         settings.dynamodb_connect_timeout_ms,
@@ -47,7 +48,7 @@ def dynamodb_client(settings: Settings, environ: Mapping[str, str] | None = None
 
 def aws_client(
     service: str, patience: Patience, environ: Mapping[str, str] | None = None, url: str = ""
-) -> Any:  # noqa: ANN401 - as above
+) -> AwsClient:
     """A client of one of ``signing.SERVICES``.
 
     Args:
@@ -87,10 +88,12 @@ def _is_url(address: str) -> bool:
         return False
 
 
-def _boto3_client(service: str, patience: Patience, url: str) -> Any:  # noqa: ANN401 - as above
+def _boto3_client(service: str, patience: Patience, url: str) -> AwsClient:
     import boto3  # noqa: PLC0415 - a third of a second, where nothing less will do
     from botocore.config import Config  # noqa: PLC0415 - as above
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
+
+    from shared.aws.botocore_client import BotocoreClient  # noqa: PLC0415 - as above
 
     config = Config(
         connect_timeout=patience.connect_ms / 1000,
@@ -100,6 +103,6 @@ def _boto3_client(service: str, patience: Patience, url: str) -> Any:  # noqa: A
     )
     make: Any = boto3.client
     try:
-        return make(service, endpoint_url=url or None, config=config)
+        return BotocoreClient(make(service, endpoint_url=url or None, config=config))
     except (BotoCoreError, ValueError) as error:  # no region, no such profile, an address that is none
         raise SettingsError(f"AWS's own variables: {error}") from error

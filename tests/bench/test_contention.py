@@ -26,7 +26,7 @@ from bench.contention import (
     targets,
     write,
 )
-from bench.lib.client import TAKES, TRANSACT, MeasuredClient, Tally
+from bench.lib.client import BATCH_GET, TAKES, TRANSACT, MeasuredClient, Tally
 from bench.lib.operations import SETTINGS, fill
 from shared import keys
 from shared.services import Services, compose
@@ -89,9 +89,9 @@ def test_the_bare_calls_are_budgies_calls(services: Services) -> None:
     RawCalls(theirs, TABLE, channel, WRITER).post("hello", "key")
     over = replace(services, store=DynamoDBStore(ours, TABLE))
     assert Caller(over, shift_in(channel), Report()).post("hello", "key") == 1
-    assert ours.calls[-1][1].pop("ClientRequestToken")  # theirs is botocore's to make
+    assert ours.calls[-1][1].pop("ClientRequestToken")  # theirs is the client's to make
     assert masked([list(each) for each in theirs.calls]) == masked([list(each) for each in ours.calls])
-    assert theirs.operations == ["batch_get_item", "update_item", "transact_write_items"]
+    assert theirs.operations == ["BatchGetItem", "UpdateItem", "TransactWriteItems"]
 
 
 def test_a_post_is_counted_and_weighed(services: Services) -> None:
@@ -99,7 +99,7 @@ def test_a_post_is_counted_and_weighed(services: Services) -> None:
     answer = {"Responses": {}, "Attributes": {"seq": items.n(1), "messages": items.n(1)}}
     client = MeasuredClient(FakeClient(answer))
     RawCalls(client, TABLE, opened(services), WRITER).post("hello", "key")
-    assert client.tally.calls == Counter({"batch_get_item": 1, TAKES: 1, TRANSACT: 1})
+    assert client.tally.calls == Counter({BATCH_GET: 1, TAKES: 1, TRANSACT: 1})
     assert client.tally.write == 7
 
 

@@ -8,13 +8,23 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from bench.lib import command, conversations, timing
-from bench.lib.client import TAKES, VOIDS, FaultRates, Faults, MeasuredClient, holes
+from bench.lib.client import (
+    BATCH_GET,
+    TAKES,
+    TRANSACT,
+    UPDATE,
+    VOIDS,
+    FaultRates,
+    Faults,
+    MeasuredClient,
+    holes,
+)
 from bench.lib.functions import ROOT, Handlers, routed
 from bench.lib.operations import OPERATIONS, Scene, fill_chat
 from local import template
+from shared.aws.protocol import ServiceError
 from shared.errors import ContentionError, StoreThrottledError
 from shared.services import compose
 from shared.settings import Settings
@@ -137,9 +147,9 @@ def test_faults_come_at_their_rate_and_from_the_seed() -> None:
         faults, fates = Faults(FaultRates(conflicts=0.1), seed), []
         for _ in range(1_000):
             try:
-                faults.instead("transact_write_items", {"TransactItems": [{}, {}]})
+                faults.instead(TRANSACT, {"TransactItems": [{}, {}]})
                 fates.append(False)
-            except ClientError:
+            except ServiceError:
                 fates.append(True)
         return fates
 
@@ -153,7 +163,7 @@ def test_an_eventually_consistent_read_is_weighed_by_half(asked: dict[str, bool]
     table: dict[str, Any] = {"Table": {"KeySchema": []}}
     keys = [items.entry_key(CHANNEL, seq) for seq in (1, 2)]
     client = MeasuredClient(FakeClient(table, {"Responses": {TABLE: keys[:1]}}), exact=TABLE)
-    client.batch_get_item(RequestItems={TABLE: {"Keys": keys, **asked}})
+    client.call(BATCH_GET, {"RequestItems": {TABLE: {"Keys": keys, **asked}}})
     assert (client.tally.read, client.tally.missing) == (cost, cost / 2)
 
 
@@ -161,7 +171,7 @@ def test_calls_are_counted_and_their_writes_weighed() -> None:
     """A void is 6 write units, as it is counted; an update that moves positions is a reservation."""
     client = MeasuredClient(FakeClient({}))
     DynamoDBStore(client, TABLE).void(CHANNEL, [entry(1, None)])
-    client.update_item(ExpressionAttributeValues={":count": items.n(1)})
+    client.call(UPDATE, {"ExpressionAttributeValues": {":count": items.n(1)}})
     tally = client.take()
     assert (tally.write, tally.calls) == (7, {VOIDS: 1, TAKES: 1})
     assert client.take().calls == {}

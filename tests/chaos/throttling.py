@@ -11,9 +11,8 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from local.processes import Processes
 from local.template import load
 from shared import keys
 from shared.aws.connect import dynamodb_client
+from shared.aws.protocol import AwsClient
 from shared.clock import now_ms
 from shared.errors import UnavailableError
 from shared.messages import Draft
@@ -51,16 +51,18 @@ SEED: Final = 3
 class CountedClient:
     """A DynamoDB client whose calls are counted: each is one attempt, if all goes well."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: AwsClient) -> None:
         self._client = client
         self.calls = 0
 
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        return partial(self._call, getattr(self._client, operation))
-
-    def _call(self, operation: Callable[..., Any], **arguments: Any) -> Any:
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The client's answer, counted."""
         self.calls += 1
-        return operation(**arguments)
+        return self._client.call(operation, arguments)
+
+    def close(self) -> None:
+        """Closes the client."""
+        self._client.close()
 
 
 class Team:

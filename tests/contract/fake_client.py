@@ -1,17 +1,17 @@
-"""A botocore DynamoDB client that plays what it is given, and remembers what it was asked."""
+"""A client of AWS that plays what it is given, and remembers what it was asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from shared.aws.protocol import ServiceError
 
 Answer = dict[str, Any] | Exception
 
 
 class FakeClient:
-    """Each call of an operation gets the next answer: a dictionary to return or an exception to raise.
+    """Each call gets the next answer: a dictionary to return or an exception to raise.
 
     The last answer is given again and again.
     """
@@ -20,17 +20,16 @@ class FakeClient:
         self._answers = list(answers)
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
-    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
-        """The operation of that name."""
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The next answer."""
+        self.calls.append((operation, dict(arguments)))
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-        def call(**arguments: Any) -> dict[str, Any]:
-            self.calls.append((operation, arguments))
-            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        return call
+    def close(self) -> None:
+        """Nothing is open."""
 
     @property
     def operations(self) -> list[str]:
@@ -38,13 +37,13 @@ class FakeClient:
         return [operation for operation, _ in self.calls]
 
 
-def refusal(code: str, **rest: Any) -> ClientError:
-    """An error as DynamoDB answers it."""
-    response: Any = {"Error": {"Code": code, "Message": "made up"}, **rest}
-    return ClientError(response, "Operation")
+def refusal(code: str, status: int = 400, **rest: Any) -> ServiceError:
+    """An error as AWS answers it."""
+    error = {"Code": code, "Message": "made up"}
+    return ServiceError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}, **rest})
 
 
-def cancelled(*codes: str, item: dict[str, Any] | None = None) -> ClientError:
+def cancelled(*codes: str, item: dict[str, Any] | None = None) -> ServiceError:
     """A refused transaction, with a code for each of its writes; ``item`` stands where a condition failed."""
     stands = {} if item is None else {"Item": item}
     reasons = [{"Code": code} | (stands if code == "ConditionalCheckFailed" else {}) for code in codes]

@@ -35,4 +35,4 @@ def test_a_change_that_met_itself_is_not_done_for_who_has_lost_the_right() -> No
     store = DynamoDBStore(client, "table", lambda _: None)
     assert store.update_channel(MADE.channel_id, {"name": "hall"}, 1, ADA) is None
     assert not store.archive_channel(MADE.channel_id, NOW, ADA)
-    assert client.operations == ["transact_write_items"] * 2
+    assert client.operations == ["TransactWriteItems"] * 2

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from local.dynamodb import MINISTACK
+from shared.aws.protocol import AwsClient
 from shared.meter import start_meter
 from shared.model import Kind
 from shared.store import items
@@ -61,25 +62,28 @@ def test_channels_listed_before_are_listed_still(engines: Engines) -> None:
 class ArchivedBetween:
     """A client through which a channel is archived between the two writes of its renaming."""
 
-    def __init__(self, client: Any, archive: Callable[[], object]) -> None:
+    def __init__(self, client: AwsClient, archive: Callable[[], object]) -> None:
         self._client = client
         self._archive = archive
         self._updates = 0
 
-    def __getattr__(self, operation: str) -> Any:
-        """The client's own, but for the second update."""
-        if operation == "update_item":
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The client's answer; the channel is archived before the second update."""
+        if operation == "UpdateItem":
             self._updates += 1
             if self._updates == 2:
                 self._archive()
-        return getattr(self._client, operation)
+        return self._client.call(operation, arguments)
+
+    def close(self) -> None:
+        """The client is another's."""
 
 
 def test_a_renaming_that_comes_late_does_not_list_an_archived_channel(engines: Engines) -> None:
     """The listing keeps the version that it was made of, and takes no earlier one."""
     store = engines.store(MINISTACK)
     channel = open_channel(store, user(), kind=Kind.PUBLIC, name="late")
-    client = ArchivedBetween(engines.client(MINISTACK), lambda: store.archive_channel(channel, NOW))
+    client = ArchivedBetween(engines.ours(MINISTACK), lambda: store.archive_channel(channel, NOW))
     renamed = DynamoDBStore(client, TABLE, lambda _: None).update_channel(channel, {"name": "later"}, None)
     assert renamed
     assert head_of(store, channel).archived_at == NOW

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
 
+from shared.aws.protocol import NoAnswerError
 from shared.cache.metrics import CacheMetrics
 from shared.cache.refusals import AUTH_OPEN_MS
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
@@ -15,6 +15,7 @@ from shared.meter import start_meter
 from shared.secrets import SecretUnavailableError, parameter_reader
 from shared.settings import Settings, SettingsError
 from tests.artifacts.parameters import parameter_store
+from tests.contract.fake_client import refusal
 from tests.endpoint import TOKEN, opened_endpoint
 
 if TYPE_CHECKING:
@@ -24,24 +25,30 @@ if TYPE_CHECKING:
 
 
 class FakeSsm:
-    """A botocore SSM client with one parameter."""
+    """A client of Systems Manager with one parameter."""
 
     def __init__(self, value: str | Exception) -> None:
         self.value = value
         self.asked: list[dict[str, Any]] = []
+        self.closed = 0
 
-    def get_parameter(self, **arguments: Any) -> dict[str, Any]:
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The parameter, or the failure."""
-        self.asked.append(arguments)
+        assert operation == "GetParameter"
+        self.asked.append(dict(arguments))
         if isinstance(self.value, Exception):
             raise self.value
         return {"Parameter": {"Value": self.value}}
 
+    def close(self) -> None:
+        """Counted."""
+        self.closed += 1
+
 
 FAILURES = [
-    ClientError({"Error": {"Code": "ParameterNotFound", "Message": "/secret/name"}}, "GetParameter"),
-    ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetParameter"),
-    EndpointConnectionError(endpoint_url="https://ssm.example.com"),
+    refusal("ParameterNotFound"),
+    refusal("AccessDeniedException"),
+    NoAnswerError("EndpointConnectionError"),
 ]
 
 
@@ -55,6 +62,7 @@ def test_the_parameter_is_decrypted() -> None:
     ssm = FakeSsm("token\n")
     assert parameter_reader("/budgie/token", lambda: ssm)() == "token"
     assert ssm.asked == [{"Name": "/budgie/token", "WithDecryption": True}]
+    assert ssm.closed == 1
 
 
 @pytest.mark.parametrize("failure", FAILURES)

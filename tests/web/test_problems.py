@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
+import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from shared.model import Head, Look, Member, Membership
     from shared.services import Services
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 SECRET = "what ada said to grace"
 CHANNEL = "0" * 16
 
@@ -152,6 +157,31 @@ def test_every_error_has_a_document(error: type[BudgieError]) -> None:
     assert answer.status_code == error.status
     assert answer.media_type == "application/problem+json"
     assert error().detail.endswith((".", "first", "Idempotency-Key"))
+
+
+DOCUMENTS = """
+import json
+from shared.errors import every_error
+from shared.web.problems import problem
+print(json.dumps({error.__name__: problem(error(), "id-1").body.decode() for error in every_error()}))
+"""
+
+
+def test_every_error_has_the_same_document_without_docstrings() -> None:
+    """Its text is data: ``python -OO``, which drops docstrings, changes no answer."""
+    command = [sys.executable, "-OO", "-c", DOCUMENTS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own code
+    assert json.loads(done.stdout) == {
+        error.__name__: bytes(problem(error(), "id-1").body).decode() for error in every_error()
+    }
+
+
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
+def test_every_error_has_a_text_of_its_own(error: type[BudgieError]) -> None:
+    """No class goes by its parent's, and an instance may say more."""
+    assert "detail" in vars(error)
+    assert error("More.").detail == str(error("More.")) == "More."
+    assert error().detail == str(error()) == vars(error)["detail"]
 
 
 def test_codes_are_unique_and_stable_words() -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from shared import keys
-from shared.aws.client import THROTTLES
+from shared.aws.protocol import THROTTLES
 from shared.errors import ContentionError, StoreThrottledError
 from shared.meter import meter
 from shared.model import MAX_BATCH, Entry, Head, Look, Preview

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from shared.store.dynamodb.channels import DynamoDBChannels
 from shared.store.dynamodb.erasures import DynamoDBErasures
@@ -12,12 +12,15 @@ from shared.store.dynamodb.log import DynamoDBLog
 from shared.store.dynamodb.members import DynamoDBMembers
 from shared.store.dynamodb.table import Heard, Table, unheard
 
+if TYPE_CHECKING:
+    from shared.aws.protocol import AwsClient
+
 
 class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBErasures):
     """``shared.store.interface.Store`` on one table.
 
     Args:
-        client: made by ``dynamodb_client``, or any of botocore's.
+        client: of DynamoDB.
         table_name: the table of ``template.yaml``.
         sleep: waits for a number of seconds.
         heard: see ``Table``.
@@ -25,7 +28,7 @@ class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBEras
 
     def __init__(
         self,
-        client: Any,  # noqa: ANN401 - botocore's clients are made at run time
+        client: AwsClient,
         table_name: str,
         sleep: Callable[[float], None] = time.sleep,
         heard: Heard = unheard,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from shared.aws.client import THROTTLES, Botocore, Client, NoAnswerError, ServiceError
+from shared.aws.protocol import THROTTLES, NoAnswerError, ServiceError
 from shared.errors import MisconfiguredError, StoreThrottledError, StoreUnavailableError
 from shared.meter import meter
 
-READS: Final = frozenset({"get_item", "batch_get_item", "query"})
+if TYPE_CHECKING:
+    from shared.aws.protocol import AwsClient
+
+READS: Final = frozenset({"GetItem", "BatchGetItem", "Query"})
 MAX_PAGES: Final = 20
 """Pages of up to 1 MB that one Query follows: far more than any listing here may hold."""
 MAX_BATCH_KEYS: Final = 100
@@ -77,7 +80,7 @@ class Table:
     """The table's calls.
 
     Args:
-        client: made by ``dynamodb_client``, or any of botocore's.
+        client: of DynamoDB.
         name: the table's name.
         sleep: waits for a number of seconds.
         heard: is told the storage's time, see ``Heard``.
@@ -85,19 +88,19 @@ class Table:
 
     def __init__(
         self,
-        client: Any,  # noqa: ANN401 - botocore's clients are made at run time
+        client: AwsClient,
         name: str,
         sleep: Callable[[float], None] = time.sleep,
         heard: Heard = unheard,
     ) -> None:
         self._heard = heard
-        self._client = client if isinstance(client, Client) else Botocore(client)
+        self._client = client
         self._name = name
         self._sleep = sleep
 
     def get(self, key: dict[str, Any]) -> dict[str, Any] | None:
         """The item under a key, strongly consistent."""
-        answer = self._call("get_item", TableName=self._name, Key=key, ConsistentRead=True)
+        answer = self._call("GetItem", TableName=self._name, Key=key, ConsistentRead=True)
         item: dict[str, Any] | None = answer.get("Item")
         return item
 
@@ -112,7 +115,7 @@ class Table:
         found: list[dict[str, Any]] = []
         request = {self._name: {"Keys": wanted, "ConsistentRead": consistent}}
         for wait in (*BACKOFF_SECONDS, None):
-            answer = self._call("batch_get_item", RequestItems=request)
+            answer = self._call("BatchGetItem", RequestItems=request)
             found += answer["Responses"].get(self._name, [])
             request = answer.get("UnprocessedKeys") or {}
             if not request:
@@ -140,7 +143,7 @@ class Table:
         for _ in range(MAX_PAGES):
             if left is not None:
                 arguments["Limit"] = left
-            answer = self._call("query", TableName=self._name, **arguments)
+            answer = self._call("Query", TableName=self._name, **arguments)
             yield answer
             if left is not None:
                 left -= answer["Count"]
@@ -158,7 +161,7 @@ class Table:
             ConditionFailedError: with the item that stands there.
         """
         self._call(
-            "put_item", TableName=self._name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments
+            "PutItem", TableName=self._name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments
         )
 
     def update(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on to UpdateItem as it is
@@ -169,7 +172,7 @@ class Table:
             TransactionConflictError: try again.
         """
         answer = self._call(
-            "update_item",
+            "UpdateItem",
             TableName=self._name,
             ReturnValues="ALL_NEW",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -185,7 +188,7 @@ class Table:
             ConditionFailedError: what stands there is not asked for.
             TransactionConflictError: try again.
         """
-        self._call("delete_item", TableName=self._name, **arguments)
+        self._call("DeleteItem", TableName=self._name, **arguments)
 
     def transact(self, *writes: dict[str, Any]) -> None:
         """All of the writes (``Put``, ``Update``, ``Delete``) or none.
@@ -201,7 +204,7 @@ class Table:
         token = str(uuid.uuid4())
         for wait in (*THROTTLED_SECONDS, None):
             try:
-                self._call("transact_write_items", TransactItems=list(writes), ClientRequestToken=token)
+                self._call("TransactWriteItems", TransactItems=list(writes), ClientRequestToken=token)
             except TransactionUnderWayError:
                 if wait is None:
                     raise
@@ -214,31 +217,30 @@ class Table:
             else:
                 return
 
-    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as botocore takes it
-        meter().charge(calls=1)
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on as they are
+        charged = meter()
+        charged.charge(calls=1)
         begun = time.monotonic()
         try:
-            answer: dict[str, Any] = getattr(self._client, operation)(
-                ReturnConsumedCapacity="TOTAL", **arguments
-            )
+            answer = self._client.call(operation, {"ReturnConsumedCapacity": "TOTAL", **arguments})
         except ServiceError as error:
             raise _ours(error) from error
         except NoAnswerError as error:
-            meter().failed(error.code, is_permanent=False)
+            charged.failed(error.code, is_permanent=False)
             raise StoreUnavailableError(retry_after=1) from error
         said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         self._heard(said, time.monotonic() - begun)
-        _charge(operation, answer.get("ConsumedCapacity"))
+        units = _units(answer.get("ConsumedCapacity"))
+        if operation in READS:
+            charged.charge(read=units)
+        else:
+            charged.charge(write=units)
         return answer
 
 
-def _charge(operation: str, consumed: Any) -> None:  # noqa: ANN401 - one dictionary, a list of them, or none
+def _units(consumed: Any) -> float:  # noqa: ANN401 - one dictionary, a list of them, or none
     each = consumed if isinstance(consumed, list) else [consumed or {}]
-    units = sum(one.get("CapacityUnits", 0.0) for one in each)
-    if operation in READS:
-        meter().charge(read=units)
-    else:
-        meter().charge(write=units)
+    return float(sum(one.get("CapacityUnits", 0.0) for one in each))
 
 
 def _ours(error: ServiceError) -> Exception:
@@ -255,7 +257,8 @@ def _ours(error: ServiceError) -> Exception:
     meter().failed(error.code, is_permanent=error.is_permanent)
     if error.is_permanent:
         return MisconfiguredError()
-    return (StoreThrottledError if error.code in THROTTLES else StoreUnavailableError)(retry_after=1)
+    meter().charge(throttles=int(error.is_throttle))
+    return (StoreThrottledError if error.is_throttle else StoreUnavailableError)(retry_after=1)
 
 
 def _canceled(reasons: Sequence[dict[str, Any]]) -> Exception:

@@ -14,6 +14,7 @@ from typing import Final
 from local.dynamodb import CREDENTIALS, DYNAMODB_LOCAL, REGION, Engine, client, ensure_table, launch_engine
 from local.processes import ChildFailedError, Processes
 from local.template import load
+from shared.aws.botocore_client import BotocoreClient
 from shared.settings import Settings
 from shared.store.dynamodb import DynamoDBStore
 
@@ -65,7 +66,7 @@ class MortalEngine:
 
     def store(self) -> DynamoDBStore:
         """A storage on a fresh client: nothing is remembered from before."""
-        return DynamoDBStore(client(self.url), TABLE)
+        return DynamoDBStore(BotocoreClient(client(self.url)), TABLE)
 
     def _launch(self, port: int) -> Engine:
         engine = launch_engine(DYNAMODB_LOCAL, self._directory, self._processes, port=port)

@@ -11,17 +11,10 @@ from typing import Any
 import pytest
 
 from shared import connections as connections_module
-from shared.aws.client import (
-    EARNED,
-    PASSING,
-    RESERVE,
-    Budget,
-    Client,
-    NoAnswerError,
-    ServiceError,
-)
+from shared.aws.client import EARNED, RESERVE, Budget, Client
+from shared.aws.protocol import PASSING, NoAnswerError, ServiceError
 from shared.aws.signing import Credentials, Signer
-from shared.clock import SharedClock, now_ms
+from shared.clock import now_ms
 from shared.connections import IDLE_SECONDS, Connections
 from shared.meter import start_meter
 from tests.shared.aws.scripted_server import Server, checks_the_time, hangs, refuses, resets, says, serving
@@ -44,10 +37,12 @@ def client_of(slept: list[float]) -> Iterator[ClientOf]:
     """Makes clients of a server, which are closed at the end."""
     with ExitStack() as stack:
 
-        def make(server: Server, attempts: int = 3, read_seconds: float = 5.0) -> Client:
+        def make(
+            server: Server, attempts: int = 3, read_seconds: float = 5.0, own: Callable[[], int] = now_ms
+        ) -> Client:
             connections = Connections(server.url, 5.0, read_seconds)
             signer = Signer(Credentials("key", "secret"), "dynamodb", "us-east-1", connections.host)
-            made = Client(connections, signer, attempts, slept.append)
+            made = Client(connections, signer, attempts, slept.append, own)
             stack.callback(made.close)
             return made
 
@@ -58,7 +53,7 @@ def test_bytes_travel_as_base64(client_of: ClientOf) -> None:
     """Both ways, however deep they lie; what else looks like a ``B`` stays."""
     answer = FINE | {"Attributes": {"B": {"S": "a name"}, "C": {"N": "1"}}}
     with serving(says(answer)) as server:
-        found = client_of(server).put_item(Item={"body": {"B": b"\x00\x01\xff"}})
+        found = client_of(server).call("PutItem", {"Item": {"body": {"B": b"\x00\x01\xff"}}})
     assert server.asked == [("PutItem", {"Item": {"body": {"B": "AAH/"}}})]
     assert found["Item"]["hash"] == {"B": b"\x00\x01\xff"}
     assert found["Attributes"] == answer["Attributes"]
@@ -67,7 +62,7 @@ def test_bytes_travel_as_base64(client_of: ClientOf) -> None:
 def test_an_attribute_named_b_is_no_bytes(client_of: ClientOf) -> None:
     """An item whose only attribute is called B is left as it is."""
     with serving(says({"Item": {"B": {"S": "text"}}})) as server:
-        assert client_of(server).get_item()["Item"] == {"B": {"S": "text"}}
+        assert client_of(server).call("GetItem", {})["Item"] == {"B": {"S": "text"}}
 
 
 def test_a_refusal_says_what_dynamodb_says(client_of: ClientOf, slept: list[float]) -> None:
@@ -75,7 +70,7 @@ def test_a_refusal_says_what_dynamodb_says(client_of: ClientOf, slept: list[floa
     reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": {"hash": {"B": "AAH/"}}}]
     play = refuses("TransactionCanceledException", CancellationReasons=reasons)
     with serving(play) as server, pytest.raises(ServiceError) as caught:
-        client_of(server).transact_write_items(TransactItems=[])
+        client_of(server).call("TransactWriteItems", {"TransactItems": []})
     assert caught.value.response["Error"] == {"Code": "TransactionCanceledException", "Message": "made up"}
     assert caught.value.response["CancellationReasons"][1]["Item"] == {"hash": {"B": b"\x00\x01\xff"}}
     assert (len(server.asked), slept) == (1, [])
@@ -85,7 +80,7 @@ def test_a_refusal_says_what_dynamodb_says(client_of: ClientOf, slept: list[floa
 def test_what_may_pass_is_tried_again(client_of: ClientOf, slept: list[float], code: str) -> None:
     """After a wait of up to 50 ms, then 100."""
     with serving(refuses(code), refuses(code), says(FINE)) as server:
-        assert client_of(server).get_item()["Item"]["sk"] == {"S": "HEAD"}
+        assert client_of(server).call("GetItem", {})["Item"]["sk"] == {"S": "HEAD"}
     assert len(server.asked) == 3
     assert 0 <= slept[0] <= 0.05
     assert 0 <= slept[1] <= 0.1
@@ -115,17 +110,17 @@ def test_a_refusal_says_whether_it_lasts(
 ) -> None:
     """What AWS would refuse again is not tried again, but a signature; the rest passes by itself."""
     with serving(refuses(code, status)) as server, pytest.raises(ServiceError) as caught:
-        client_of(server).get_item()
+        client_of(server).call("GetItem", {})
     assert (caught.value.code, caught.value.is_permanent, len(server.asked)) == (code, is_permanent, tries)
 
 
 def test_no_answer_says_of_which_kind(client_of: ClientOf) -> None:
     """The exception's name, for the log: its text may quote the request."""
     with serving(resets) as server, pytest.raises(NoAnswerError) as caught:
-        client_of(server).get_item()
+        client_of(server).call("GetItem", {})
     assert caught.value.code == "ConnectionResetError"
     with serving(says(b"[]")) as server, pytest.raises(NoAnswerError) as caught:
-        client_of(server).get_item()
+        client_of(server).call("GetItem", {})
     assert caught.value.code == "NoAnswer"
 
 
@@ -134,14 +129,14 @@ def test_throttled_tries_are_charged_to_the_request(client_of: ClientOf) -> None
     made = start_meter()
     throttled = refuses("ThrottlingException")
     with serving(throttled, throttled, says(FINE)) as server:
-        client_of(server).get_item()
+        client_of(server).call("GetItem", {})
     assert made.throttles == 2
 
 
 def test_it_gives_up_after_its_attempts(client_of: ClientOf, slept: list[float]) -> None:
     """With the last refusal."""
     with serving(refuses("ThrottlingException")) as server, pytest.raises(ServiceError, match="Throttling"):
-        client_of(server, attempts=4).get_item()
+        client_of(server, attempts=4).call("GetItem", {})
     assert (len(server.asked), len(slept)) == (4, 3)
 
 
@@ -159,7 +154,7 @@ def test_it_gives_up_after_its_attempts(client_of: ClientOf, slept: list[float])
 def test_an_answer_that_is_none_is_tried_again(client_of: ClientOf, slept: list[float], play: Any) -> None:
     """A broken connection, a wrong checksum, half an answer, a gateway's page, a fault of the service."""
     with serving(play, says(FINE)) as server:
-        assert client_of(server).get_item()["Item"]["sk"] == {"S": "HEAD"}
+        assert client_of(server).call("GetItem", {})["Item"]["sk"] == {"S": "HEAD"}
     assert (len(server.asked), len(slept)) == (2, 1)
 
 
@@ -167,10 +162,9 @@ def test_an_answer_that_is_none_is_tried_again(client_of: ClientOf, slept: list[
 def test_a_clock_that_aws_does_not_take_is_put_right(client_of: ClientOf, minutes: int) -> None:
     """One refusal tells the time; what follows is signed by it."""
     with serving(checks_the_time(FINE)) as server:
-        client = client_of(server)
-        client._clock = SharedClock(lambda: now_ms() + minutes * 60_000)
-        client.get_item()
-        client.get_item()
+        client = client_of(server, own=lambda: now_ms() + minutes * 60_000)
+        client.call("GetItem", {})
+        client.call("GetItem", {})
     assert len(server.asked) == 3
 
 
@@ -179,7 +173,7 @@ def test_silence_ends(client_of: ClientOf) -> None:
     end = threading.Event()
     with serving(hangs(end)) as server:
         with pytest.raises(NoAnswerError):
-            client_of(server, attempts=2, read_seconds=0.1).get_item()
+            client_of(server, attempts=2, read_seconds=0.1).call("GetItem", {})
         end.set()
     assert len(server.asked) == 2
 
@@ -189,15 +183,15 @@ def test_nobody_there_is_no_answer(client_of: ClientOf) -> None:
     with serving(says(FINE)) as server:
         client = client_of(server)
     with pytest.raises(NoAnswerError):
-        client.get_item()
+        client.call("GetItem", {})
 
 
 def test_tries_of_one_transaction_carry_one_token(client_of: ClientOf) -> None:
     """So that one that was carried out, and whose answer was lost, is not carried out twice; others have others."""
     with serving(resets, says({})) as server:
         client = client_of(server)
-        client.transact_write_items(TransactItems=[])
-        client.transact_write_items(TransactItems=[])
+        client.call("TransactWriteItems", {"TransactItems": []})
+        client.call("TransactWriteItems", {"TransactItems": []})
     first, again, other = (asked["ClientRequestToken"] for _, asked in server.asked)
     assert first == again != other
 
@@ -207,17 +201,17 @@ def test_one_connection_serves_call_after_call(client_of: ClientOf, slept: list[
     with serving(says(FINE), says(FINE), says(FINE, close=True), says(FINE)) as server:
         client = client_of(server)
         for _ in range(3):
-            client.get_item()
+            client.call("GetItem", {})
         assert len(server.connections) == 1
         while client._connections._idle and not connections_module._is_dropped(
             client._connections._idle[0][0]
         ):
             time.sleep(0.001)
-        client.get_item()
+        client.call("GetItem", {})
         assert len(server.connections) == 2
         (connection, since) = client._connections._idle.pop()
         client._connections._idle.append((connection, since - IDLE_SECONDS))
-        client.get_item()
+        client.call("GetItem", {})
         client.close()
     assert len(server.connections) == 3
     assert slept == []
@@ -227,7 +221,9 @@ def test_threads_share_what_is_kept(client_of: ClientOf) -> None:
     """Calls at the same time take connections of their own, and give them back for any other to use."""
     with serving(says(FINE)) as server:
         client = client_of(server)
-        threads = [threading.Thread(target=lambda: [client.get_item() for _ in range(20)]) for _ in range(4)]
+        threads = [
+            threading.Thread(target=lambda: [client.call("GetItem", {}) for _ in range(20)]) for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -241,11 +237,11 @@ def test_a_kept_connection_that_is_gone_costs_no_try(client_of: ClientOf, slept:
     """It breaks in the middle of the request: at once again on a new one; a new one that breaks is a failure."""
     with serving(says(FINE), resets, says(FINE)) as server:
         client = client_of(server, attempts=1)
-        client.get_item()
-        assert client.get_item()["Item"]["sk"] == {"S": "HEAD"}
+        client.call("GetItem", {})
+        assert client.call("GetItem", {})["Item"]["sk"] == {"S": "HEAD"}
     assert (len(server.asked), len(server.connections), slept) == (3, 2, [])
     with serving(resets) as server, pytest.raises(NoAnswerError):
-        client_of(server, attempts=1).get_item()
+        client_of(server, attempts=1).call("GetItem", {})
 
 
 def test_retries_have_a_budget() -> None:
@@ -267,5 +263,5 @@ def test_an_outage_costs_at_most_one_and_a_half_tries_a_call(client_of: ClientOf
         client = client_of(server)
         for _ in range(100):
             with pytest.raises(ServiceError):
-                client.get_item()
+                client.call("GetItem", {})
     assert len(server.asked) <= RESERVE + 100 * (1 + EARNED)
