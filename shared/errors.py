@@ -5,7 +5,7 @@ The ``detail`` is for people; programs decide by ``code``. It is data, as docstr
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class BudgieError(Exception):
@@ -187,12 +187,23 @@ class InvalidCursorError(ValidationFailedError):
     code = "invalid_cursor"
     detail = "The cursor was not made by this listing."
 
+    @classmethod
+    def of_query(cls) -> Self:
+        """Of the parameter ``cursor``."""
+        return cls(errors=[{"field": "query.cursor", "detail": "Not a cursor of this listing."}])
+
 
 class PositionOutOfRangeError(ValidationFailedError):
     """A position above the channel's last one."""
 
     code = "position_out_of_range"
     detail = "The position lies beyond the channel's end."
+
+    @classmethod
+    def beyond(cls, end: int, field: str) -> Self:
+        """Of a field, in a channel whose last position is ``end``."""
+        detail = f"The channel's last position is {end}."
+        return cls(detail, errors=[{"field": field, "detail": detail}])
 
 
 class IdempotencyKeyReusedError(ValidationFailedError):

@@ -23,7 +23,7 @@ from shared.errors import (
     ReadBudgetError,
     every_error,
 )
-from shared.settings import LEVELS
+from shared.settings import LEVELS, unquoted
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -106,7 +106,7 @@ def warm_up() -> None:
 @cache
 def is_detailed() -> bool:
     """Whether this container emits ``FULL``."""
-    return os.environ.get("METRICS_DETAIL", "").strip() == "full"
+    return unquoted(os.environ.get("METRICS_DETAIL", "")) == "full"  # as the settings read it
 
 
 def sample() -> bool:

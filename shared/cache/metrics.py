@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from shared.meter import meter
 
-OUTCOMES: Final = ("memory", "redis", "caught_up", "miss", "stale", "bypass")
-"""How a read was served: from this process, from Redis, from either and a few later entries, from the storage, from
-memory while the storage did not answer, or past the cache because there is none."""
+OUTCOMES: Final = ("memory", "redis", "caught_up", "miss", "stale")
+"""How a read was served: from this process, from Redis, from either and a few later entries, from the storage, or from
+memory while the storage did not answer."""
 HITS: Final = ("memory", "redis", "caught_up")
 KINDS: Final = ("pages", "channels")
 

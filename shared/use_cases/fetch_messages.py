@@ -227,8 +227,7 @@ def positions(window: Window, head: Head, membership: Membership) -> tuple[int, 
         ("around", window.around, max(end, 1)),
     ):
         if position is not None and position > furthest:
-            detail = f"The channel's last position is {end}."
-            raise PositionOutOfRangeError(detail, errors=[{"field": f"query.{name}", "detail": detail}])
+            raise PositionOutOfRangeError.beyond(end, f"query.{name}")
     if window.before is not None:
         return max(1, window.before - window.limit), window.before - 1
     if window.after is not None:

@@ -196,9 +196,7 @@ def _position(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
         return None
     parts = keys.decode_cursor(cursor, *kinds)
     if parts is None or not keys.is_channel_id(str(parts[-1])) or not _is_plausible(parts[0], str(parts[1])):
-        raise InvalidCursorError(
-            errors=[{"field": "query.cursor", "detail": "Not a cursor of this listing."}]
-        )
+        raise InvalidCursorError.of_query()
     return parts
 
 

@@ -50,9 +50,7 @@ def list_members(
     if cursor is not None:
         parts = keys.decode_cursor(cursor, str)
         if parts is None or not keys.is_stored_user_id(str(parts[0])):
-            raise InvalidCursorError(
-                errors=[{"field": "query.cursor", "detail": "Not a cursor of this listing."}]
-            )
+            raise InvalidCursorError.of_query()
         after = str(parts[0])
     found = services.store.members(channel_id, limit, after)
     following = keys.encode_cursor(found[-1].user_id) if len(found) == limit else None

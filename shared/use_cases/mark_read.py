@@ -22,8 +22,7 @@ def mark_read(
     """
     head, _ = access.member(services.store.look(channel_id, user_id))
     if last_read_seq > head.seq:
-        detail = f"The channel's last position is {head.seq}."
-        raise PositionOutOfRangeError(detail, errors=[{"field": "body.last_read_seq", "detail": detail}])
+        raise PositionOutOfRangeError.beyond(head.seq, "body.last_read_seq")
     seq, messages, voids = read_position(services.store, head, last_read_seq)
     moved = services.store.move_read_position(channel_id, user_id, seq, messages, force=force, voids=voids)
     if moved is None:  # Removed meanwhile: answered as if they asked only now.

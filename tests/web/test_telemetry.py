@@ -21,8 +21,8 @@ from shared.cache.upstash import Upstash, UpstashOptions
 from shared.cache.values import ChannelList
 from shared.errors import BudgieError, ContentionError, MisconfiguredError, RateLimitedError
 from shared.meter import Ledger, Meter, meter, start_meter
-from shared.settings import SettingsError
-from shared.telemetry import BASIC, FULL, NAMESPACE, TROUBLE, directive, values
+from shared.settings import Settings, SettingsError
+from shared.telemetry import BASIC, FULL, NAMESPACE, TROUBLE, directive, is_detailed, values
 from shared.web.app import create_app, create_handler
 from shared.web.observe import trace_root
 from tests.api import event
@@ -272,6 +272,16 @@ def test_metrics_of_trouble_are_written_in_trouble_alone() -> None:
         made, **NOTHING | {"is_cold": True, "commands": commands, "stored": stored}, detailed=False
     )
     assert set(found) == set(BASIC) - TROUBLE
+
+
+@pytest.mark.parametrize("text", ["full", " full ", '"full"', "'full'", "basic", '"basic"', ""])
+def test_detail_is_read_as_the_settings_read_it(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blanks and quotes around the value are no part of it."""
+    monkeypatch.setenv("METRICS_DETAIL", text)
+    is_detailed.cache_clear()
+    found = is_detailed()
+    is_detailed.cache_clear()
+    assert found == (Settings.from_env({"METRICS_DETAIL": text}).metrics_detail == "full")
 
 
 def test_units_are_cloudwatchs() -> None:

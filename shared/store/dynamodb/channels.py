@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from shared.errors import ContentionError
 from shared.model import Head, Kind, Membership
 from shared.store import items
 from shared.store.dynamodb.conflicts import retry_conflicts, transact
-from shared.store.dynamodb.table import ConditionFailedError, Table
+from shared.store.dynamodb.table import ConditionFailedError, OnTable, Table
 
 ABSENT: Final = "attribute_not_exists(pk)"
 OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
@@ -50,17 +50,8 @@ def _below_user(user_id: str, start: str) -> dict[str, Any]:
     }
 
 
-class HeadChanges:
-    """What changes heads apart from posts.
-
-    Args:
-        table: the table.
-        sleep: waits for a number of seconds.
-    """
-
-    def __init__(self, table: Table, sleep: Callable[[float], None]) -> None:
-        self._table = table
-        self._sleep = sleep
+class HeadChanges(OnTable):
+    """What changes heads apart from posts."""
 
     def _change_head(
         self,

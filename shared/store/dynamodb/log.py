@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared import keys
 from shared.aws.protocol import THROTTLES
@@ -16,6 +15,7 @@ from shared.store import items
 from shared.store.dynamodb.conflicts import retry_conflicts, transact
 from shared.store.dynamodb.table import (
     ConditionFailedError,
+    OnTable,
     TransactionCanceledError,
     TransactionConflictError,
 )
@@ -30,21 +30,14 @@ from shared.store.interface import (
     Taken,
 )
 
-if TYPE_CHECKING:
-    from shared.store.dynamodb.table import Table
-
 _TAKE = (
     "SET #seq = #seq + :count, #messages = #messages + :count,"
     " lq = #seq + :count, lu = :sender, lt = :text, lc = :at"
 )
 
 
-class DynamoDBLog:
+class DynamoDBLog(OnTable):
     """See ``shared.store.interface.Log``."""
-
-    def __init__(self, table: Table, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._table = table
-        self._sleep = sleep
 
     def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
         """One BatchGetItem: 2 read units, 3 with a key."""

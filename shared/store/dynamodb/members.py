@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from shared import keys
 from shared.errors import ContentionError
@@ -11,21 +10,14 @@ from shared.model import Former, Member, Membership, Role
 from shared.store import items
 from shared.store.dynamodb.channels import ABSENT, OPEN, SAME_ROLE, stands
 from shared.store.dynamodb.conflicts import retry_conflicts, transact
-from shared.store.dynamodb.table import ConditionFailedError
-
-if TYPE_CHECKING:
-    from shared.store.dynamodb.table import Table
+from shared.store.dynamodb.table import ConditionFailedError, OnTable
 
 REMOVE_TRIES: Final = 10
 """Times that a member is removed: each but the first because a post of theirs was committed meanwhile."""
 
 
-class DynamoDBMembers:
+class DynamoDBMembers(OnTable):
     """See ``shared.store.interface.Members``."""
-
-    def __init__(self, table: Table, sleep: Callable[[float], None]) -> None:
-        self._table = table
-        self._sleep = sleep
 
     def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
         """One Query of the sparse index: half a read unit for each 4 KB."""

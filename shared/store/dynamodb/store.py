@@ -33,5 +33,4 @@ class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBEras
         sleep: Callable[[float], None] = time.sleep,
         heard: Heard = unheard,
     ) -> None:
-        self._table = Table(client, table_name, sleep, heard)
-        self._sleep = sleep
+        super().__init__(Table(client, table_name, sleep, heard), sleep)

@@ -238,6 +238,19 @@ class Table:
         return answer
 
 
+class OnTable:
+    """A part of the storage.
+
+    Args:
+        table: where it reads and writes.
+        sleep: waits for a number of seconds.
+    """
+
+    def __init__(self, table: Table, sleep: Callable[[float], None]) -> None:
+        self._table = table
+        self._sleep = sleep
+
+
 def _units(consumed: Any) -> float:  # noqa: ANN401 - one dictionary, a list of them, or none
     each = consumed if isinstance(consumed, list) else [consumed or {}]
     return float(sum(one.get("CapacityUnits", 0.0) for one in each))

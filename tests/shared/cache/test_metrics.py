@@ -9,7 +9,7 @@ from shared.meter import start_meter
 
 
 def test_outcomes_make_the_hit_rate() -> None:
-    """Memory, Redis and caught up are hits; a miss, a stale page and a bypass are not."""
+    """Memory, Redis and caught up are hits; a miss and a stale page are not."""
     metrics = CacheMetrics()
     assert metrics.hit_rate() is None
     for outcome in OUTCOMES:
