@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Final
 
 import schemathesis
@@ -26,6 +29,10 @@ OF_THE_STATE: Final = frozenset(
 )
 """Codes that depend on what is stored, not on how the request looks."""
 PRECONDITION, UNPROCESSABLE, NOT_FOUND = 412, 422, 404
+_PARAMETERS: Final = json.loads((Path(__file__).parents[2] / "openapi.json").read_text())["components"][
+    "parameters"
+]
+_IF_MATCH: Final = re.compile(_PARAMETERS["if-match"]["schema"]["pattern"])
 
 
 @schemathesis.check  # type: ignore[untyped-decorator]  # the project's environment lacks it
@@ -34,6 +41,9 @@ def validity_is_documented(ctx, response, case) -> None:  # type: ignore[no-unty
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
     if not is_valid or response.status_code not in {PRECONDITION, UNPROCESSABLE}:
         return
+    if_match = (case.headers or {}).get("if-match")
+    if if_match is not None and not _IF_MATCH.search(str(if_match)):
+        return  # Schemathesis (4.32.5) takes headers such as `0` and `null` for valid, whatever their pattern says.
     problem = response.json()
     details = [error["detail"] for error in problem.get("errors", [])]
     known = details and all(any(reason in detail for reason in UNSPEAKABLE) for detail in details)
