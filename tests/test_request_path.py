@@ -1,6 +1,6 @@
 """How plain a request's way is: the files of ours that it passes, and the moves between them.
 
-``python -m local.request_path --moves`` prints them. Whoever adds a stop on the way raises a limit here, in plain sight;
+``python -m local.request_path --moves`` prints them. Whoever adds a stop on the way raises a limit here, where it shows;
 whoever takes one away lowers it.
 """
 
