@@ -93,8 +93,8 @@ class Channel:
         return self.latest.at if self.latest else self.created
 
     def unread(self, user: str) -> int:
-        """Messages behind the read position, and voids among them, which count as one until read past."""
-        return len(self.log[self.members[user].read :])
+        """Messages behind the read position; a void is none."""
+        return sum(each is not None for each in self.log[self.members[user].read :])
 
     def may(self, user: str) -> list[str]:
         """What somebody may do here."""
