@@ -98,7 +98,8 @@ def read_page(
     span, complete = widened(span)
     body = page_json(head, span, has_more_after=complete and span.last < head.seq)
     body, coding = in_form(body, form)
-    if coding and complete:
+    # A page that was extended depends on the window's direction too, which its key does not name: it is made anew.
+    if coding and complete and (span.first, span.last) == positions:
         cache.memory.put({key: EncodedPage(page_state(head, first, last), body)})
     return PageBytes(body, coding, head.seq if complete else span.last)
 

@@ -128,14 +128,28 @@ def test_a_log_of_voids_alone_is_empty(chat: Chat, store: MemoryStore, query: di
 
 
 @pytest.mark.parametrize("coding", ["zstd", "gzip"])
-def test_a_page_that_reached_further_is_remembered_as_it_left(chat: Chat, channel: str, coding: str) -> None:
-    """Encoded too, until something is posted."""
+def test_a_page_that_reached_further_is_the_same_again(chat: Chat, channel: str, coding: str) -> None:
+    """Compressed too, until something is posted."""
     headers = {"Accept-Encoding": coding}
     query = {"before": 311, "limit": 10}
     first, again = (chat.api("GET", messages(channel), query=query, headers=headers).body for _ in range(2))
     assert first == again
     chat.post(channel)
     assert said(chat.page(channel, before=311, limit=10)) == ([*range(1, 11)], 1, 310)
+
+
+@pytest.mark.parametrize("coding", ["zstd", "gzip"])
+def test_a_page_that_reached_back_is_not_given_to_who_goes_forward(
+    chat: Chat, channel: str, coding: str
+) -> None:
+    """Two windows of the same voids, from before and from after them: each is extended in its own direction."""
+    headers = {"Accept-Encoding": f"{coding}, identity;q=0"}
+    windows: tuple[dict[str, int], ...] = ({"before": 311, "limit": 10}, {"after": 300, "limit": 10})
+    plain = [chat.page(channel, **window) for window in windows]
+    for window in windows:
+        chat.api("GET", messages(channel), query=window, headers=headers)
+    coded = [chat.api("GET", messages(channel), query=window, headers=headers).json for window in windows]
+    assert [said(each) for each in coded] == [said(each) for each in plain]
 
 
 def test_paging_back_and_forth_has_every_message_once(chat: Chat, channel: str) -> None:
