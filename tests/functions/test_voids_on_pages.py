@@ -144,7 +144,7 @@ def test_a_page_that_reached_back_is_not_given_to_who_goes_forward(
 ) -> None:
     """Two windows of the same voids, from before and from after them: each is extended in its own direction."""
     headers = {"Accept-Encoding": f"{coding}, identity;q=0"}
-    windows: tuple[dict[str, int], ...] = ({"before": 311, "limit": 10}, {"after": 300, "limit": 10})
+    windows: tuple[dict[str, Any], ...] = ({"before": 311, "limit": 10}, {"after": 300, "limit": 10})
     plain = [chat.page(channel, **window) for window in windows]
     for window in windows:
         chat.api("GET", messages(channel), query=window, headers=headers)
