@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from bench.lib.command import finish, parser, table
+from bench.lib.command import finish, parser
 from bench.lib.dynamodb import running, store_on
 from bench.lib.functions import Ask, Handlers
 from bench.lib.timing import interleaved, summary
 from local.dynamodb import ENGINES, MINISTACK, default_engine
+from operators.capacity import table
 from shared import keys
 from shared.services import Services, compose
 from shared.settings import Settings

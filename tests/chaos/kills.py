@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from bench.lib import command
 from local import dynamodb_local
+from operators.capacity import table
 from shared import keys
 from shared.clock import now_ms
 from shared.model import Head, Kind, Membership, Role
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.control:
         with tempfile.TemporaryDirectory() as directory, mortal_engine(Path(directory)) as engine:
             shown = Control(engine).run(engine_kills)
-        text = command.table(["", ""], [(name.replace("_", " "), value) for name, value in shown.items()])
+        text = table(["", ""], [(name.replace("_", " "), value) for name, value in shown.items()])
         return command.finish(options, {"bench": "crashes, the engine alone", **shown}, {}, text)
     results = measure(kills, engine_kills, options.seed)
     targets = {
@@ -116,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ),
         "preview and unread counts right": results["wrong_previews"] == results["wrong_unread"] == 0,
     }
-    text = command.table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
+    text = table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
     return command.finish(options, {"bench": "crashes", **results}, targets, text)
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 from bench.lib import command, timing
 from local import dynamodb
 from local.running import RunningStack, running_stack
+from operators.capacity import table
 from tests.chaos.mixed import Mixed
 from tests.chaos.open_loop import Outcome, offer, repeat
 from tests.chaos.watching import MEGABYTE, Sample, Watch
@@ -168,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         <= RECOVERY_SECONDS
         or results["recovered_after_seconds"] == 0,
     }
-    text = command.table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
+    text = table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
     return command.finish(options, {"bench": "overload", "engine": options.engine, **results}, targets, text)
 
 

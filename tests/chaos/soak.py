@@ -26,6 +26,7 @@ from local import dynamodb
 from local.dynamodb_faults import Chances, FaultyDynamoDB
 from local.processes import Processes
 from local.running import RunningStack, running_stack
+from operators.capacity import table
 from tests.chaos.mixed import Mixed
 from tests.chaos.open_loop import Call, Caller
 from tests.chaos.watching import MEGABYTE, Sample, Watch, trend
@@ -236,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, bound in MOST_GROWTH.items()
         },
     }
-    text = command.table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
+    text = table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
     return command.finish(options, {"bench": "soak", "engine": options.engine, **results}, targets, text)
 
 

@@ -21,6 +21,7 @@ from local import dynamodb
 from local.dynamodb_faults import Chances, FaultyDynamoDB
 from local.processes import Processes
 from local.template import load
+from operators.capacity import table
 from shared import keys
 from shared.aws.connect import dynamodb_client
 from shared.aws.protocol import AwsClient
@@ -196,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "every refusal says when to come back": not any(each["without_retry_after"] for each in results),
         "no violation": not any(each["violations"] for each in results),
     }
-    text = command.table(list(results[0]), [list(each.values()) for each in results])
+    text = table(list(results[0]), [list(each.values()) for each in results])
     shown = {"bench": "throttled", "engine": options.engine, "times_a_calm_day": round(storm, 2)}
     return command.finish(options, {**shown, "shares": results}, targets, text)
 

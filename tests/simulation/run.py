@@ -21,6 +21,7 @@ from multiprocessing.context import BaseContext
 from typing import Any, Final
 
 from bench.lib import command
+from operators.capacity import table
 from tests.simulation.containers import Code
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.world import REAL, Result, World
@@ -168,7 +169,7 @@ def _text(given: argparse.Namespace, results: dict[str, Any]) -> str:
     for kind, outcomes in results["outcomes"].items():
         lines.append(f"{kind:7}" + ", ".join(f"{outcome} {count}" for outcome, count in outcomes.items()))
     faults = Counter(results["faults"]).most_common()
-    lines += ["", command.table(("fault injected", "times"), faults), ""]
+    lines += ["", table(("fault injected", "times"), faults), ""]
     lines.append(f"violations: {results['violations']}")
     first = results["first_violation"]
     if first:
