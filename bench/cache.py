@@ -38,21 +38,21 @@ from functions.list_channels.handler import app as our_list_app
 from functions.post_message.handler import app as post_app
 from operators import prices
 from operators.capacity_plan import MEMORY_GB
-from shared import keys
+from shared.bootstrap import Services
 from shared.cache.build import Cache, bundle_policies, memory_tiers
-from shared.cache.encoded import CachedLogReader
-from shared.cache.interface import NoTier, Tier
 from shared.cache.memory import MemoryTier
-from shared.cache.metrics import HITS, CacheMetrics
+from shared.cache.metrics import CacheMetrics
+from shared.cache.pages import CachedLogReader
 from shared.cache.redis import RedisTier
-from shared.cache.vouched import Vouched
-from shared.log_reader import DirectLogReader
-from shared.messages import Draft, encode, preview
-from shared.meter import start_meter
-from shared.model import Entry, Head, Kind, Membership, Role
-from shared.plans import DAYS
-from shared.services import Services
+from shared.cache.stale_fallback import Vouched
+from shared.cache.tier import NoTier, Tier
+from shared.domain import keys
+from shared.domain.messages import Draft, encode, preview
+from shared.domain.model import Entry, Head, Kind, Membership, Role
+from shared.domain.plans import DAYS
+from shared.observability.meter import HITS, start_meter
 from shared.settings import Settings
+from shared.storage.log_reader import DirectLogReader
 from shared.web.app import current_services
 
 STRATEGIES: Final = ("none", "ttl_del", "vouched", "vouched_per_key")

@@ -33,12 +33,12 @@ from bench.lib.command import finish, parser, progress
 from bench.lib.conversations import CHANNEL, STARTED_AT, bodies, turns
 from bench.lib.functions import ROOT
 from bench.lib.timing import interleaved, medians
-from local.artifacts import Target, build
-from shared import codings
 from shared.cache import codec
-from shared.cache.sealed import NONCE_BYTES, cipher_of, seal, unseal
-from shared.cache.values import Block, Kept, block_key
+from shared.cache.blocks import Block, Kept, block_key
+from shared.cache.encryption import NONCE_BYTES, cipher_of, seal, unseal
+from shared.runtime import codings
 from shared.settings import MIN_SECRET
+from tools.artifacts import Target, build
 
 ZSTD: Final = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 PAGE: Final = 50
@@ -57,7 +57,7 @@ TIMES_ZIPPED: Final = 2.0
 """As large as without it, zipped, an artifact may be at most."""
 LOADS: Final = {
     "without": "import shared.cache.build",
-    "with": f"import shared.cache.build\nfrom shared.cache.sealed import cipher_of\ncipher_of({SECRET!r})",
+    "with": f"import shared.cache.build\nfrom shared.cache.encryption import cipher_of\ncipher_of({SECRET!r})",
 }
 _SAYS: Final = "\nimport sys, time\nprint(time.process_time(), 'cryptography' in sys.modules)"
 Transform = Callable[[bytes], bytes]

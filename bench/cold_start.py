@@ -28,10 +28,12 @@ from typing import Any, ClassVar, Final
 from bench.lib.chat import PAGE, USUAL_TABLE, Chat
 from bench.lib.command import finish, parser, progress
 from bench.lib.functions import ROOT, Ask, event
-from local import artifacts, dynamodb, ports
-from local.artifacts import LOCAL, PythonMissingError, Target, python_version
+from local import ports
+from local.dynamodb import engine as dynamodb
 from local.settings import LocalSettings
 from local.stack import Stack
+from tools import artifacts
+from tools.artifacts import LOCAL, PythonMissingError, Target, python_version
 
 WORK: Final = ROOT / ".local/bench/cold"
 RUNS: Final = 15

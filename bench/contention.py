@@ -39,13 +39,13 @@ from bench.lib.dynamodb import TABLE, client_of, engine, store_on
 from bench.lib.functions import Ask, Handlers
 from bench.lib.operations import SETTINGS, fill
 from bench.lib.timing import summary
-from local.dynamodb import DYNAMODB_LOCAL, ENGINES, MINISTACK, Engine
-from local.dynamodb_local import UnavailableError
-from shared import keys
+from local.dynamodb.dynamodb_local import UnavailableError
+from local.dynamodb.engine import DYNAMODB_LOCAL, ENGINES, MINISTACK, Engine
 from shared.aws.protocol import AwsClient
-from shared.messages import Draft
-from shared.services import Services, compose
-from shared.store.memory import MemoryStore
+from shared.bootstrap import Services, compose
+from shared.domain import keys
+from shared.domain.messages import Draft
+from shared.storage.memory import MemoryStore
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.post_message import post_message
 

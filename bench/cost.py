@@ -33,18 +33,18 @@ from bench.lib.operations import (
 )
 from bench.lib.simulated import Database, SimUpstash
 from bench.lib.timing import Stopwatch, medians
-from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
+from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK
 from operators import prices
 from operators.capacity_plan import measured
 from operators.costs import Figures, by_plan, days, priced, user_month
 from shared.aws.protocol import AwsClient
-from shared.cache.encoded import CachedLogReader
+from shared.bootstrap import Services, compose
 from shared.cache.metrics import CacheMetrics
+from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.clock import now_ms
-from shared.log_reader import DirectLogReader
-from shared.services import Services, compose
-from shared.store.memory import MemoryStore
+from shared.domain.clock import now_ms
+from shared.storage.log_reader import DirectLogReader
+from shared.storage.memory import MemoryStore
 
 GOALS: Final = {"read": 2.00, "poll": 1.50, "post": 7.00}
 """Dollars a million, API Gateway and Lambda included; what is stated apart is not."""

@@ -23,12 +23,12 @@ from bench.lib.conversations import STARTED_AT, channel_items, turns
 from bench.lib.dynamodb import TABLE, put_all, running, store_on
 from bench.lib.functions import Ask, Handlers
 from bench.lib.timing import medians
-from local.dynamodb import DYNAMODB_LOCAL, ENGINES, MINISTACK
-from shared import keys
-from shared.messages import Draft, encode
-from shared.services import compose
+from local.dynamodb.engine import DYNAMODB_LOCAL, ENGINES, MINISTACK
+from shared.bootstrap import compose
+from shared.domain import keys
+from shared.domain.messages import Draft, encode
 from shared.settings import Settings
-from shared.store.interface import Store
+from shared.storage.protocol import Store
 
 SIZES: Final = {
     "messages": (100, 1_000, 10_000, 100_000),

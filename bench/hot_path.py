@@ -53,16 +53,16 @@ from bench.lib.operations import (
 )
 from bench.lib.spans import Spans, Work
 from bench.lib.timing import Prepared, Timed, interleaved, medians, summary
-from local.dynamodb import CREDENTIALS, MINISTACK, REGION, default_engine
+from local.dynamodb.engine import CREDENTIALS, MINISTACK, REGION, default_engine
 from operators import prices
 from shared.aws.protocol import AwsClient
-from shared.cache.encoded import encoded_key
-from shared.codings import GZIP, LEVELS, ZSTD, encode
-from shared.services import Services, compose
-from shared.store.memory import MemoryStore
+from shared.bootstrap import Services, compose
+from shared.cache.pages import encoded_key
+from shared.runtime.codings import GZIP, LEVELS, ZSTD, encode
+from shared.storage.memory import MemoryStore
+from shared.web.adapter import Handler as Adapter
 from shared.web.app import create_app, create_handler
-from shared.web.gateway import Handler as Adapter
-from shared.web.respond import answer
+from shared.web.responses import answer
 
 ROUNDS, BATCH = 80, 25
 OURS, FLOOR, IDENTITY, ANEW = "budgie", "floor", "identity", ", anew"

@@ -44,9 +44,9 @@ from bench.lib.functions import ROOT
 from bench.lib.gateway import BUDGIE, FLOOR, USUAL
 from bench.lib.timing import percentile
 from local import ports
-from local.client import Client
-from local.conversations import Turn as Said
-from local.dynamodb import ENGINES, default_engine
+from local.demo.client import Client
+from local.demo.conversations import Turn as Said
+from local.dynamodb.engine import ENGINES, default_engine
 from local.tokens import KeyPair
 
 FORMS: Final = ("reads", "mix")

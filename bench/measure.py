@@ -32,7 +32,7 @@ COLD_START: Final = """
 import time
 started = time.process_time()
 import functions.fetch_messages.handler
-from shared.services import services
+from shared.bootstrap import services
 services()
 print((time.process_time() - started) * 1000)
 """

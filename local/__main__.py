@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from local.dynamodb import EndpointUnusableError, EngineMissingError, TableDiffersError
-from local.dynamodb_local import UnavailableError
-from local.leftovers import read, still_runs
+from local.dynamodb.dynamodb_local import UnavailableError
+from local.dynamodb.engine import EndpointUnusableError, EngineMissingError, TableDiffersError
+from local.orphans import read, still_runs
 from local.processes import AlreadyRunningError, ChildFailedError, Processes
 from local.settings import LocalSettings, SettingError, read_environment
 from local.terminal import Terminal

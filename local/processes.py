@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 
-from local import leftovers
-from local.leftovers import GRACE_SECONDS, POLL_SECONDS, read, reap, start_time, still_runs, write
+from local import orphans
+from local.orphans import GRACE_SECONDS, POLL_SECONDS, read, reap, start_time, still_runs, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -296,7 +296,7 @@ def _describe(owner: Mapping[str, object]) -> str:
 
 def _start_guard(run: Path, lock: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(Path(leftovers.__file__).resolve()), str(run.resolve())],
+        [sys.executable, "-I", "-S", str(Path(orphans.__file__).resolve()), str(run.resolve())],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         pass_fds=[lock],

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from local import leftovers
-from local.client import Client
+from local import orphans
+from local.demo.client import Client
 from local.settings import LocalSettings
 from local.tokens import KeyPair
 from shared.settings import Settings
@@ -58,7 +58,7 @@ class RunningStack:
 
     def kill_engine(self, name: str) -> None:
         """End an engine at once, as a crash does."""
-        record = leftovers.read(self.directory / "run" / f"{name}.json")
+        record = orphans.read(self.directory / "run" / f"{name}.json")
         os.kill(int(str(record["pid"])), signal.SIGKILL)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from local.dynamodb import ENGINES
+from local.dynamodb.engine import ENGINES
 from shared.settings import Settings, SettingsError, parse_text, unquoted
 
 if TYPE_CHECKING:

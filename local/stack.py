@@ -9,9 +9,12 @@ import threading
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
-from local import dynamodb, ports, template, tokens, valkey
+from local import ports, tokens
+from local.dynamodb import engine as dynamodb
 from local.processes import Child, Keeper, Processes
 from local.settings import refuse_unusable
+from local.template import load as template
+from local.upstash import valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
@@ -105,7 +108,7 @@ class Stack:
         engine = self._launch_dynamodb(processes)
         redis, redis_port = self._launch_redis(processes)
         self._keys = tokens.KeyPair.load_or_create(self._directory)
-        from local.gateway import Gateway
+        from local.gateway.http_api import Gateway
 
         upstash_token = self._start_upstash(opened, redis, redis_port)
         loaded = self._load_template()
@@ -163,7 +166,7 @@ class Stack:
         if redis is None:
             self.upstash_url = self._settings.upstash_redis_rest_url
             return self._settings.upstash_redis_rest_token
-        from local.upstash import UpstashEndpoint
+        from local.upstash.endpoint import UpstashEndpoint
 
         token = _kept_token(self._directory / _TOKEN_FILE)
         redis.wait_ready(lambda: _answers(redis_port))

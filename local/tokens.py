@@ -22,7 +22,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from shared import keys
+from shared.domain import keys
 
 ISSUER: Final = "https://budgie.local"
 AUDIENCE: Final = "budgie"

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from operators import table
 from operators.erase_user import Eraser, survey
 from operators.exports import Exporter, UnknownError
-from shared import keys
-from shared.clock import now_ms
-from shared.errors import BudgieError
+from shared.domain import keys
+from shared.domain.clock import now_ms
+from shared.domain.errors import BudgieError
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from shared.store.interface import Store
+    from shared.storage.protocol import Store
 
 Sleep = Callable[[float], None]
 

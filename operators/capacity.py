@@ -1,8 +1,9 @@
 """What a chat of so many users needs and costs a month: ``python -m operators.capacity --users 100``.
 
 From per-operation costs that ``bench.measure`` found (``operators/measured.json``) and the prices of
-``operators/prices.py`` and ``shared/plans.py``; as a Python call: ``plan(Workload(users=100))``. ``--plot FILE.svg``
-draws cost and quotas from 10 to 1,000,000 users; ``--free-tier`` prices 30 days of ``bench.cache``'s trace.
+``operators/prices.py`` and ``shared/domain/plans.py``; as a Python call: ``plan(Workload(users=100))``.
+``--plot FILE.svg`` draws cost and quotas from 10 to 1,000,000 users; ``--free-tier`` prices 30 days of
+``bench.cache``'s trace.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from operators.capacity_plan import (
     of_trace,
     plan,
 )
-from shared.plans import DAYS, GB, GUIDE, MIB, PLANS
+from shared.domain.plans import DAYS, GB, GUIDE, MIB, PLANS
 
 USERS: Final = tuple(round(10 ** (1 + step / 8)) for step in range(41))
 """Of the chart: from 10 to 1,000,000, eight a decade."""

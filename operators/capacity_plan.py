@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from operators import prices, units
 from shared.cache.redis import BundlePolicy
-from shared.model import Entry
-from shared.plans import DAYS, GB, GUIDE, PLANS, Usage
-from shared.store import items
+from shared.domain.model import Entry
+from shared.domain.plans import DAYS, GB, GUIDE, PLANS, Usage
+from shared.storage import items
 
 BURST_SECONDS: Final = 300
 """DynamoDB keeps what a provisioned table did not use for so long."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from operators import prices
 from operators.capacity_plan import MEMORY_GB, Measured, Scale, Workload
-from shared.plans import DAYS, PLANS, Usage
+from shared.domain.plans import DAYS, PLANS, Usage
 
 MILLION: Final = prices.MILLION
 SHARE_OF_PROCESSOR: Final = 1_769 / (MEMORY_GB * 1024)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from operators.reading import all_members, channels_of, standing_of
-from shared.log_reader import DEAD_MS, mend_preview
-from shared.messages import preview_of, redacted
-from shared.model import Former, Head, Kind, Member, Membership, Role
-from shared.store.interface import Store
+from shared.domain.messages import preview_of, redacted
+from shared.domain.model import Former, Head, Kind, Member, Membership, Role
+from shared.storage.log_reader import DEAD_MS, mend_preview
+from shared.storage.protocol import Store
 
 TRIES: Final = 20
 """Times a preview is mended that others' posts and erasures move meanwhile."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from operators.reading import all_members, channels_of, settled
-from shared import keys
-from shared.channels import channel_json, member_json
-from shared.clock import rfc3339
-from shared.messages import dumps, sender_of
-from shared.model import Head
-from shared.store.interface import Store
+from shared.domain import keys
+from shared.domain.channels import channel_json, member_json
+from shared.domain.clock import rfc3339
+from shared.domain.messages import dumps, sender_of
+from shared.domain.model import Head
+from shared.storage.protocol import Store
 
 OF_A_CALLER: Final = frozenset({"last_message", "last_read_seq", "unread_count", "role", "capabilities"})
 """What a channel's JSON says for one caller: not part of an export."""

@@ -1,8 +1,8 @@
 """Every price and free allowance that cost figures are made from: us-east-1, in US dollars.
 
 AWS's and Upstash's were read in 2026 from the providers' price pages; a hosted chat's names its page and date.
-Upstash's plans are in ``shared/plans.py``. API Gateway has no allowance: its free million ends with an account's first
-year.
+Upstash's plans are in ``shared/domain/plans.py``. API Gateway has no allowance: its free million ends with an
+account's first year.
 """
 
 from __future__ import annotations

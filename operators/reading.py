@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from shared.log_reader import DEAD_MS
-from shared.messages import sender_of
-from shared.model import Entry, Head, Member
-from shared.store.interface import Log, Members, Store
+from shared.domain.messages import sender_of
+from shared.domain.model import Entry, Head, Member
+from shared.storage.log_reader import DEAD_MS
+from shared.storage.protocol import Log, Members, Store
 
 PIECE: Final = 500
 """Positions of one Query: at most 10 MB of the longest messages, usually one page of it."""

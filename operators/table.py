@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from local import dynamodb, leftovers
+from local import orphans
+from local.dynamodb import engine as dynamodb
 from local.settings import read_environment
-from shared.store.dynamodb import DynamoDBStore
+from shared.storage.dynamodb import DynamoDBStore
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 STATE: Final = ROOT / ".local"
@@ -46,8 +47,8 @@ def local(state: Path = STATE) -> DynamoDBStore:
     """
     from shared.aws.botocore_client import BotocoreClient
 
-    owner = leftovers.read(state / "lock")
-    if not (owner.get("dynamodb") and leftovers.still_runs(owner)):
+    owner = orphans.read(state / "lock")
+    if not (owner.get("dynamodb") and orphans.still_runs(owner)):
         raise NoTableError(
             "no local stack runs here: start one (make run), or name a deployment's table (--table)"
         )

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from shared import plans
+from shared.domain import plans
 
 CODECS: Final = ("zstd", "gzip")
 DETAILS: Final = ("basic", "full")
-"""Of metrics; see ``shared.telemetry``."""
+"""Of metrics; see ``shared.observability.telemetry``."""
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """Of the log."""
 CHOICES: Final[dict[str, tuple[str, ...]]] = {

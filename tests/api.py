@@ -17,11 +17,11 @@ from functions.list_channels.handler import app as list_channels
 from functions.manage_channels.handler import app as manage_channels
 from functions.mark_read.handler import app as mark_read
 from functions.post_message.handler import app as post_message
-from local.routing import Routes
-from local.template import load
-from shared.services import Services
+from local.gateway.routing import Routes
+from local.template.load import load
+from shared.bootstrap import Services
 from shared.web.app import create_handler, current_services
-from shared.web.observe import Observed
+from shared.web.middleware import Observed
 from tests.decoding import decoded
 
 ROUTES = Routes(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from shared.cache.blocks import Block, Kept, Shareable
 from shared.cache.codec import pack, unpack
-from shared.cache.values import Block, Kept, Shareable
-from shared.messages import Draft, encode
+from shared.domain.messages import Draft, encode
 
 CHANNEL: Final = "0123456789abcdef"
 OTHER: Final = "fedcba9876543210"

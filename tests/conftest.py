@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.services import Services, compose
+from shared.bootstrap import Services, compose
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
 from tests.api import Api
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from typing import TYPE_CHECKING
 
-from shared.codings import zstd
+from shared.runtime.codings import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

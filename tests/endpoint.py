@@ -9,8 +9,8 @@ from json import dumps, loads
 from pathlib import Path
 from typing import Any, Final
 
-from local import valkey
-from local.upstash import UpstashEndpoint
+from local.upstash import valkey
+from local.upstash.endpoint import UpstashEndpoint
 
 TOKEN: Final = "token-of-the-tests"
 

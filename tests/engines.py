@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from local import dynamodb, dynamodb_local
-from local.dynamodb import (
+from local.dynamodb import dynamodb_local
+from local.dynamodb import engine as dynamodb
+from local.dynamodb.engine import (
     CREDENTIALS,
     DYNAMODB_LOCAL,
     MINISTACK,
@@ -21,14 +22,14 @@ from local.dynamodb import (
     start_engine,
 )
 from local.processes import Processes
-from local.template import load
+from local.template.load import load
 from shared.aws.botocore_client import BotocoreClient
 from shared.aws.connect import dynamodb_client
 from shared.aws.protocol import AwsClient
 from shared.settings import Settings
-from shared.store.dynamodb import DynamoDBStore
-from shared.store.interface import Store
-from shared.store.memory import MemoryStore
+from shared.storage.dynamodb import DynamoDBStore
+from shared.storage.memory import MemoryStore
+from shared.storage.protocol import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -45,7 +46,7 @@ STORES: Final = [
     pytest.param(BOTOCORE, marks=pytest.mark.stack),
     pytest.param(DYNAMODB_LOCAL, marks=[pytest.mark.stack, pytest.mark.dynamodb_local]),
 ]
-"""What the contract suite runs over: another engine is one line here and one in ``local.dynamodb.ENGINES``."""
+"""What the contract suite runs over: another engine is one line here and one in ``local.dynamodb.engine.ENGINES``."""
 
 
 class Engines:

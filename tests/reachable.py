@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from shared.store.interface import Channels, Erasures, Log, Members
+from shared.storage.protocol import Channels, Erasures, Log, Members
 from tests.sources import tree_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -27,9 +27,15 @@ STORES: Final = frozenset({"store", "_store", "log", "_log"})
 """What our code calls the storage."""
 REDIS: Final = frozenset({"reader", "lists", "upstash"})
 """Attributes of `Services` and of its cache that send commands to Redis."""
-BEHIND: Final = ("shared.store", "shared.services", "shared.web")
+BEHIND: Final = (
+    "shared.storage.dynamodb",
+    "shared.storage.memory",
+    "shared.storage.protocol",
+    "shared.bootstrap",
+    "shared.web",
+)
 """The composition root knows everything, HTTP knows nothing of the storage: neither is followed."""
-READERS: Final = (("shared.log_reader", "DirectLogReader"), ("shared.cache.encoded", "CachedLogReader"))
+READERS: Final = (("shared.storage.log_reader", "DirectLogReader"), ("shared.cache.pages", "CachedLogReader"))
 
 Node = tuple[str, str]
 """A module, and a function or class at its top."""

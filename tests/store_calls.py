@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from shared.model import Entry, Former, Head, Kind, Membership, Preview, Receipt, Role
-from shared.store import items
-from shared.store.dynamodb import DynamoDBStore
-from shared.store.interface import Commit, Store
+from shared.domain.model import Entry, Former, Head, Kind, Membership, Preview, Receipt, Role
+from shared.storage import items
+from shared.storage.dynamodb import DynamoDBStore
+from shared.storage.protocol import Commit, Store
 from tests.contract.fake_client import refusal
 
 TABLE: Final = "table"

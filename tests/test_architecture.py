@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from local import template
+from local.template import load as template
 from shared.settings import Settings
 from tests.sources import tree_of
 
@@ -19,15 +19,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = frozenset({"functions", "shared", "operators", "local", "bench", "tests"})
+OURS = frozenset({"functions", "shared", "operators", "tools", "local", "bench", "tests"})
 MAY_IMPORT = {
     "shared": frozenset({"shared"}),
     "functions": frozenset({"shared", "functions"}),
     "local": frozenset({"shared", "functions", "local"}),
     "operators": frozenset({"shared", "local", "operators"}),
-    "bench": frozenset({"shared", "functions", "operators", "local", "bench"}),
+    "tools": frozenset({"shared", "functions", "local", "tools"}),
+    "bench": frozenset({"shared", "functions", "operators", "local", "tools", "bench"}),
     "tests": OURS,
 }
+LAYERS = (
+    ("domain",),
+    ("settings", "runtime", "observability"),
+    ("aws",),
+    ("storage",),
+    ("cache",),
+    ("bootstrap",),
+    ("use_cases",),
+    ("web",),
+)
+"""Of `shared`: a module imports from its own room and from earlier layers. Rooms of one layer do not import each other;
+all may read the settings."""
 FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 MAX_HANDLER_LINES = 40
@@ -66,6 +79,31 @@ def test_imports_point_inward(package: str) -> None:
     assert not outward
 
 
+def room_of(module: str) -> str:
+    """`storage` of `shared.storage.dynamodb.log`."""
+    return module.split(".")[1]
+
+
+def test_layers_of_shared_point_one_way() -> None:
+    """No room of `shared` imports one of a later layer, or a neighbour of its own."""
+    layer = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+    wrong = set()
+    for path in ROOT.glob("shared/*/**/*.py"):
+        here = room_of(".".join(path.relative_to(ROOT).parts))
+        for module in imported(path):
+            if not module.startswith("shared.") or room_of(module) in {here, "settings"}:
+                continue
+            if layer[room_of(module)] >= layer[here]:
+                wrong.add(f"{name_of(path)} imports {module}")
+    assert not wrong
+
+
+def test_every_room_of_shared_has_a_layer() -> None:
+    """A new room is named in `LAYERS`, or its imports would be kept by nothing."""
+    found = {path.stem for path in ROOT.glob("shared/*") if path.name not in {"__init__.py", "__pycache__"}}
+    assert found == {room for rooms in LAYERS for room in rooms}
+
+
 def test_functions_do_not_import_each_other() -> None:
     """Each function is deployed without the others."""
     crossing = {
@@ -79,7 +117,7 @@ def test_functions_do_not_import_each_other() -> None:
 
 def test_use_cases_know_neither_http_nor_dynamodb() -> None:
     """What a route does is said without the web framework and without the storage's client."""
-    foreign = ("shared.web", "shared.store.dynamodb", "fastapi", "starlette", "mangum", "boto3", "botocore")
+    foreign = ("shared.web", "shared.storage.dynamodb", "fastapi", "starlette", "mangum", "boto3", "botocore")
     found = {
         f"{name_of(path)} imports {module}"
         for path in ROOT.glob("shared/use_cases/*.py")

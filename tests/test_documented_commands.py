@@ -26,7 +26,7 @@ PROGRAMS = {
     "fuzz": ["tests.chaos.fuzz"],
     "soak": ["tests.chaos.soak"],
     "test-simulation": ["tests.simulation.run"],
-    "usage": ["local.usage"],
+    "usage": ["operators.usage"],
 }
 """What a target runs, whose options its `ARGS` are."""
 PROGRAMS_BY_NAME = {"bench": "bench", "test-chaos": "tests.chaos"}

@@ -16,14 +16,14 @@ from typing import Final
 
 import pytest
 
-from local.artifacts import USES_REDIS
+from tools.artifacts import USES_REDIS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BUDGET: Final = Path(__file__).with_name("import_budget.json")
 FUNCTIONS: Final = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
 NEVER: Final = {
     *("boto3", "botocore.session", "urllib3", "backports", "cryptography"),
-    *("shared.web.docs", "shared.web.answers"),
+    *("shared.web.docs", "shared.web.response_models"),
 }
 """What is loaded when it is needed, if ever. Powertools loads botocore's outermost module, which is small."""
 REDIS: Final = {"upstash_redis", "httpx"}

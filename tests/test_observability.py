@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.intrinsics import Resolver, parse
-from local.usage import METRICS, NAMESPACE
-from shared import plans, telemetry
+from local.template.intrinsics import Resolver, parse
+from operators.usage import METRICS, NAMESPACE
 from shared.cache.refusals import KINDS
+from shared.domain import plans
+from shared.observability import telemetry
 from shared.settings import DETAILS
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ FIELDS: Final = frozenset(
         *("api_request_id", "aws_error", "redis_failures", "redis_breaker", "redis_pending"),
     }
 )
-"""Of a request's line, besides what every line has and the metrics; seen in `tests/web/test_telemetry.py`."""
+"""Of a request's line, besides the metrics; seen in `tests/shared/observability/test_telemetry.py`."""
 COMMON: Final = frozenset({"@timestamp", "message", "level", "error", "frames"})
 """Of every line, and of a crash's."""
 WORDS: Final = frozenset(
@@ -259,7 +260,7 @@ def test_two_stacks_in_a_region_have_metrics_of_their_own() -> None:
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
     code = (
-        "from shared.telemetry import directive, logger; import json\n"
+        "from shared.observability.telemetry import directive, logger; import json\n"
         "logger().info('request', fields={'Latency': 1}, directive=directive({'Latency': 1}))"
     )
     for given, name in (("of-a-team", "of-a-team"), ("", telemetry.SERVICE)):
@@ -345,7 +346,7 @@ def test_every_alarm_tells_somebody_and_ends(name: str) -> None:
 
 
 def test_thresholds_of_plans_are_those_of_the_code() -> None:
-    """The template's table and ``shared/plans.py`` say the same of each plan that has limits."""
+    """The template's table and ``shared/domain/plans.py`` say the same of each plan that has limits."""
     table = TEMPLATE["Mappings"]["UpstashPlans"]
     assert (
         sorted(table) == sorted(plans.PLANS) == sorted(TEMPLATE["Parameters"]["UpstashPlan"]["AllowedValues"])

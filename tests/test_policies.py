@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
-from local import template
-from local.intrinsics import Resolver, parse
-from local.routing import Routes
-from shared.services import compose
+from local.gateway.routing import Routes
+from local.template import load as template
+from local.template.intrinsics import Resolver, parse
+from shared.bootstrap import compose
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
 from tests.api import Answer, Api
 from tests.artifacts.tour import Tour
 from tests.reachable import FUNCTIONS, OF_OPERATORS, STORE_METHODS, calls_of
 from tests.store_calls import SAMPLES, TABLE, Call, calls_of_method
 
 if TYPE_CHECKING:
-    from shared.store.interface import Store
+    from shared.storage.protocol import Store
     from tests.conftest import FakeClock
 
 ROOT: Final = Path(__file__).resolve().parent.parent

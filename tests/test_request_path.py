@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from local.request_path import AGAIN, FIRST, LIST, POST, REQUESTS, Way, way_of
+from tools.request_path import AGAIN, FIRST, LIST, POST, REQUESTS, Way, way_of
 
 LIMITS: Final = {POST: (26, 170), FIRST: (32, 466), AGAIN: (29, 112), LIST: (33, 184)}
 """Files and moves. A first page moves for each of its fifty entries, too."""
@@ -38,5 +38,5 @@ def test_a_way_is_the_same_each_time() -> None:
 def test_a_page_from_memory_reads_no_log() -> None:
     """Its way goes by the look, which vouches for the reader and the end, and by memory alone."""
     way: Way = way_of(AGAIN)
-    assert "shared/cache/encoded.py" in way.files
-    assert "shared/log_reader.py" not in way.files
+    assert "shared/cache/pages.py" in way.files
+    assert "shared/storage/log_reader.py" not in way.files

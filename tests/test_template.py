@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import pytest
 
-from local import template
-from local.intrinsics import Resolver, parse
-from shared.log_reader import DEAD_MS
-from shared.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
+from local.template import load as template
+from local.template.intrinsics import Resolver, parse
+from shared.domain.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
 from shared.settings import Settings
-from shared.store import items
+from shared.storage import items
+from shared.storage.log_reader import DEAD_MS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PATH: Final = ROOT / "template.yaml"

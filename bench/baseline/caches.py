@@ -20,14 +20,14 @@ from mangum import Mangum
 from pydantic import BaseModel, TypeAdapter
 
 from bench.lib.functions import Handler
-from shared import access
-from shared.model import Head
-from shared.store.interface import Store
+from shared.domain import permissions
+from shared.domain.model import Head
+from shared.storage.protocol import Store
 from shared.use_cases.fetch_messages import etag_of, positions
-from shared.web import answers
+from shared.web import response_models
 from shared.web.conditional import IfNoneMatch, etags
 from shared.web.identity import Caller
-from shared.web.observe import Observed
+from shared.web.middleware import Observed
 from shared.web.queries import FetchMessagesQuery
 from shared.web.schemas import ChannelId
 
@@ -104,7 +104,7 @@ def handlers(store: Store) -> Iterator[tuple[str, Handler]]:
     for name, over in PEERS.items():
         if name not in missing():
             yield f"{name}, dict", _handler(store, over(_dicts(store)), None)
-            yield f"{name}, model", _handler(store, over(_models(store)), answers.Page)
+            yield f"{name}, model", _handler(store, over(_models(store)), response_models.Page)
             yield f"{name}, {BARE}", _bare_handler(store, over(_models(store)))
 
 
@@ -118,7 +118,7 @@ def _dicts(store: Store) -> Load:
 
 
 def _models(store: Store) -> Load:
-    load, validate = _dicts(store), TypeAdapter(list[answers.Message]).validate_python
+    load, validate = _dicts(store), TypeAdapter(list[response_models.Message]).validate_python
     return lambda channel_id, first, last: validate(load(channel_id, first, last))
 
 
@@ -146,7 +146,7 @@ def _handler(store: Store, cached: Cached, model: type[BaseModel] | None) -> Han
         response: Response,
         if_none_match: IfNoneMatch = None,
     ) -> Any:  # noqa: ANN401 - FastAPI makes the answer of it
-        head, membership = access.member(store.look(channel_id, caller))
+        head, membership = permissions.member(store.look(channel_id, caller))
         window = query.window()
         tag = etag_of(head, head.seq, window, membership)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -163,10 +163,10 @@ def _handler(store: Store, cached: Cached, model: type[BaseModel] | None) -> Han
 def _bare_handler(store: Store, cached: Cached) -> Handler:
     app = FastAPI(openapi_url=None, redirect_slashes=False)
 
-    @app.get(PATH, response_model=answers.Page, response_model_exclude_none=True)
+    @app.get(PATH, response_model=response_models.Page, response_model_exclude_none=True)
     async def fetch_messages(request: Request, channel_id: str, limit: int = 50) -> Any:  # noqa: ANN401 - as above
         user_id = request.scope["aws.event"]["requestContext"]["authorizer"]["jwt"]["claims"]["sub"]
-        head, _ = access.member(store.look(channel_id, user_id))
+        head, _ = permissions.member(store.look(channel_id, user_id))
         first = max(1, head.seq - limit + 1)
         return _page(head, await cached(channel_id, first, head.seq), first, head.seq)
 

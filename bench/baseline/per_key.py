@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from bench.lib.simulated import SimUpstash
+from shared.cache.blocks import Cached, Kept, Shareable, UnreadableError
 from shared.cache.codec import pack, unpack
 from shared.cache.upstash import RedisError
-from shared.cache.values import Cached, Kept, Shareable, UnreadableError
 
 LAG: Final = 10
 """Entries that Redis must lack of a block for a SET."""
@@ -19,7 +19,7 @@ KEEP_SECONDS: Final = 86_400
 
 
 class PerKeyTier:
-    """See ``shared.cache.interface.Tier``."""
+    """See ``shared.cache.tier.Tier``."""
 
     name = "redis"
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from shared import keys
 from shared.aws.protocol import AwsClient
-from shared.messages import Draft, encode, request_hash
-from shared.model import RECEIPT_SECONDS, Entry, Receipt
-from shared.store import items
+from shared.domain import keys
+from shared.domain.messages import Draft, encode, request_hash
+from shared.domain.model import RECEIPT_SECONDS, Entry, Receipt
+from shared.storage import items
 
 LIMIT = 100
 """Positions of a poll."""

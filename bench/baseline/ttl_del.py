@@ -16,18 +16,18 @@ from backports import zstd
 from fastapi import Depends, Query, Response
 
 from bench.lib.simulated import MeteredStore, SimUpstash
-from shared import access
-from shared.cache.encoded import page_json
+from shared.cache.pages import page_json
 from shared.cache.upstash import RedisError
-from shared.channels import channel_json
-from shared.log_reader import DirectLogReader
-from shared.messages import dumps
-from shared.model import Look
+from shared.domain import permissions
+from shared.domain.channels import channel_json
+from shared.domain.messages import dumps
+from shared.domain.model import Look
+from shared.storage.log_reader import DirectLogReader
 from shared.use_cases.fetch_messages import positions
 from shared.web.app import create_app
 from shared.web.identity import Caller
 from shared.web.queries import FetchMessagesQuery
-from shared.web.respond import answer
+from shared.web.responses import answer
 from shared.web.schemas import ChannelId
 
 TTL_MESSAGES: Final = 120
@@ -124,7 +124,7 @@ async def fetch_messages(
 
 
 def _page(services: PeerServices, look: Look, query: FetchMessagesQuery) -> bytes:
-    head, membership = access.member(look)
+    head, membership = permissions.member(look)
     first, last = positions(query.window(), head, membership)
     span = services.reader.read(head, first, last)
     return page_json(head, span, has_more_after=span.last < head.seq)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
     from mypy_boto3_dynamodb.service_resource import Table
 
-    from local.conversations import Turn
+    from local.demo.conversations import Turn
 
 STARTED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """When the first message of each channel was posted; the others follow a second apart."""

@@ -12,8 +12,8 @@ import boto3
 from bench.baseline import usual_table
 from bench.lib.conversations import bodies, channel_items, turns
 from bench.lib.dynamodb import client_of, put_all
-from local import dynamodb
-from local.conversations import Turn
+from local.demo.conversations import Turn
+from local.dynamodb import engine as dynamodb
 
 PAGE: Final = 50
 USUAL_TABLE: Final = "usual"

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from bench.lib.timing import DYNAMODB_MS, Stopwatch
 from operators import units
-from shared import keys
 from shared.aws.protocol import AwsClient, ServiceError
+from shared.domain import keys
 
 Call = Mapping[str, Any]
 Item = Mapping[str, Any]

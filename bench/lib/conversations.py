@@ -11,10 +11,10 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
-from local.conversations import Turn, read
-from shared.messages import Draft, encode, preview_of
-from shared.model import Entry, Head, Kind, Membership, Role
-from shared.store import items
+from local.demo.conversations import Turn, read
+from shared.domain.messages import Draft, encode, preview_of
+from shared.domain.model import Entry, Head, Kind, Membership, Role
+from shared.storage import items
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = (

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
-from local.dynamodb import CREDENTIALS, REGION, Engine, client, ensure_table, launch_engine
+from local.dynamodb.engine import CREDENTIALS, REGION, Engine, client, ensure_table, launch_engine
 from local.processes import Processes
-from local.template import load
+from local.template.load import load
 from shared.aws.connect import dynamodb_client
 from shared.aws.protocol import AwsClient
 from shared.settings import Settings
-from shared.store.dynamodb import DynamoDBStore
+from shared.storage.dynamodb import DynamoDBStore
 
 TABLE: Final = "budgie-bench"
 TEMPLATE: Final = Path(__file__).resolve().parents[2] / "template.yaml"
@@ -37,7 +37,7 @@ def fastest(memory: Path = MEMORY) -> Path | None:
 
 @contextmanager
 def engine(kind: str) -> Iterator[Engine]:
-    """An engine of ``local.dynamodb.ENGINES`` on 127.0.0.1 with an empty table of the template, in files of its own."""
+    """An engine of ``local.dynamodb.engine.ENGINES`` on 127.0.0.1 with an empty table of the template, in files of its own."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=fastest())))
         started = launch_engine(kind, directory, stack.enter_context(Processes(directory)))

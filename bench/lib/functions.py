@@ -15,11 +15,12 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from local import events, template, wire
-from local.routing import Routes
+from local.gateway import events, wire
+from local.gateway.routing import Routes
+from local.template import load as template
 from local.tokens import AUDIENCE, ISSUER
-from shared.services import Services
-from shared.telemetry import logger
+from shared.bootstrap import Services
+from shared.observability.telemetry import logger
 from shared.web.app import create_handler, current_services
 
 ROOT: Final = Path(__file__).resolve().parents[2]

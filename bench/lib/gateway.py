@@ -21,10 +21,11 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from bench.lib.functions import ROOT
-from local import template, tokens
-from local.gateway import Gateway
+from local import tokens
+from local.gateway.http_api import Gateway
 from local.settings import LocalSettings
 from local.stack import TEMPLATE, Stack
+from local.template import load as template
 
 BUDGIE, USUAL, FLOOR = "budgie", "usual", "floor"
 HANDLERS: Final = {USUAL: "bench.baseline.usual.handler", FLOOR: "bench.baseline.constant.handler"}

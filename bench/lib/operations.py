@@ -9,12 +9,12 @@ from typing import Final
 
 from bench.lib.conversations import STARTED_AT, bodies, turns
 from bench.lib.functions import Ask, Handlers
-from shared import keys
-from shared.messages import preview_of
-from shared.model import MAX_BATCH, Entry, Head, Kind, Membership, Role
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.domain import keys
+from shared.domain.messages import preview_of
+from shared.domain.model import MAX_BATCH, Entry, Head, Kind, Membership, Role
 from shared.settings import Settings
-from shared.store.interface import Commit, Store
+from shared.storage.protocol import Commit, Store
 
 SETTINGS: Final = Settings(rate_per_second=1e6, rate_burst=10**6, max_channels_per_user=10**6)
 """Without a limit that a benchmark would meet."""

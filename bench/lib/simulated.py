@@ -13,11 +13,11 @@ from operators import units
 from shared.cache.breaker import Breaker
 from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError
-from shared.meter import meter
-from shared.model import Entry, Head, Look, Membership, Preview
-from shared.store import items
-from shared.store.interface import Commit, Committed, Outcome, Taken
-from shared.store.memory import MemoryStore
+from shared.domain.model import Entry, Head, Look, Membership, Preview
+from shared.observability.meter import meter
+from shared.storage import items
+from shared.storage.memory import MemoryStore
+from shared.storage.protocol import Commit, Committed, Outcome, Taken
 
 TIMEOUT_MS: Final = 300.0
 

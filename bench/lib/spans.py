@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from shared.cache.encoded import CachedLogReader
-from shared.log_reader import DirectLogReader
-from shared.services import Services
+from shared.bootstrap import Services
+from shared.cache.pages import CachedLogReader
+from shared.storage.log_reader import DirectLogReader
 
 STORAGE, CACHE = "storage", "cache"
 NANOSECONDS: Final = 1_000

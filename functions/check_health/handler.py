@@ -9,7 +9,7 @@ from fastapi import Query, Response
 from shared.use_cases import check_health as use_case
 from shared.web.app import Use, create_app, create_handler
 from shared.web.queries import HealthQuery
-from shared.web.respond import answer
+from shared.web.responses import answer
 
 app = create_app("check_health")
 

@@ -9,7 +9,7 @@ from shared.web.app import Use, create_app, create_handler
 from shared.web.conditional import IfNoneMatch, etags
 from shared.web.identity import Caller
 from shared.web.queries import PageQuery
-from shared.web.respond import Codings, answer, page_answer
+from shared.web.responses import Codings, answer, page_answer
 from shared.web.schemas import ChannelId, PostId
 
 app = create_app("fetch_messages")

@@ -10,7 +10,7 @@ from shared.use_cases import list_channels as use_case
 from shared.web.app import Use, create_app, create_handler
 from shared.web.identity import Caller
 from shared.web.queries import ListChannelsQuery
-from shared.web.respond import list_answer
+from shared.web.responses import list_answer
 
 app = create_app("list_channels")
 

@@ -9,9 +9,9 @@ from shared.use_cases import manage_channels as use_case
 from shared.web.app import IdempotencyKey, Use
 from shared.web.channel_schemas import ChannelChange, ChannelIn
 from shared.web.conditional import IfMatch, IfNoneMatch, etags, versions
-from shared.web.direct import BasePath
 from shared.web.identity import Caller
-from shared.web.respond import channel_answer, created_channel
+from shared.web.responses import channel_answer, created_channel
+from shared.web.routing import BasePath
 from shared.web.schemas import ChannelId
 
 

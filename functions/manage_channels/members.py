@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from functions.manage_channels.app import app
-from shared import keys
+from shared.domain import keys
 from shared.use_cases import manage_members as use_case
 from shared.web.app import Use
 from shared.web.channel_schemas import MemberIn
 from shared.web.identity import Caller
 from shared.web.queries import ListMembersQuery
-from shared.web.respond import answer
+from shared.web.responses import answer
 from shared.web.schemas import ChannelId, MemberId
 
 

@@ -7,7 +7,7 @@ from fastapi import Response
 from shared.use_cases import mark_read as use_case
 from shared.web.app import Use, create_app, create_handler
 from shared.web.identity import Caller
-from shared.web.respond import answer
+from shared.web.responses import answer
 from shared.web.schemas import ChannelId, ReadIn
 
 app = create_app("mark_read")

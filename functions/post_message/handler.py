@@ -6,9 +6,9 @@ from fastapi import Response
 
 from shared.use_cases import post_message as use_case
 from shared.web.app import IdempotencyKey, Use, create_app, create_handler
-from shared.web.direct import BasePath
 from shared.web.identity import Caller
-from shared.web.respond import posted_response
+from shared.web.responses import posted_response
+from shared.web.routing import BasePath
 from shared.web.schemas import BatchIn, ChannelId, PostIn
 
 app = create_app("post_message")

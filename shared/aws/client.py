@@ -20,13 +20,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.aws.protocol import AwsError, NoAnswerError, ServiceError
-from shared.clock import SharedClock, now_ms
-from shared.connections import DroppedError, NotConnectedError
-from shared.meter import meter
+from shared.domain.clock import SharedClock, now_ms
+from shared.observability.meter import meter
+from shared.runtime.http_pool import DroppedError, NotConnectedError
 
 if TYPE_CHECKING:
     from shared.aws.signing import Signer
-    from shared.connections import Connections
+    from shared.runtime.http_pool import Connections
 
 BACKOFF_SECONDS: Final = 0.05
 """The first wait is up to this, each further one up to twice the one before."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from shared.aws.client import Client
 from shared.aws.signing import Credentials, Signer
-from shared.connections import Connections
+from shared.runtime.http_pool import Connections
 from shared.settings import SettingsError
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.cache.interface import NoTier, Tier
+from shared.aws.parameters import parameter_reader
+from shared.cache.encryption import SealedUpstash
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.cache.sealed import SealedUpstash
+from shared.cache.stale_fallback import Vouched
+from shared.cache.tier import NoTier, Tier
 from shared.cache.upstash import Upstash, UpstashOptions
-from shared.cache.vouched import Vouched
-from shared.secrets import parameter_reader
 from shared.settings import Settings
 
 VOUCHED_PART: Final = 8

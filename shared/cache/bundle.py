@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
-from shared.cache.values import Block, Kept, Shareable
+from shared.cache.blocks import Block, Kept, Shareable
 
 
 class Bundle:

@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from shared.cache.values import Kept, UnreadableError, decode
-from shared.codings import GZIP_WBITS, zstd
+from shared.cache.blocks import Kept, UnreadableError, decode
+from shared.runtime.codings import GZIP_WBITS, zstd
 
 FORM: Final = "B2"
 MAX_RAW_BYTES: Final = 4_000_000

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from shared.cache.values import Cached
+from shared.cache.blocks import Cached
 
 KEY_BYTES: Final = 250
 """What a key of some 35 characters, its place in an ordered dictionary and its expiry cost (tests/shared/cache)."""

@@ -6,12 +6,8 @@ import threading
 from collections import Counter
 from typing import Any, Final
 
-from shared.meter import meter
+from shared.observability.meter import HITS, meter
 
-OUTCOMES: Final = ("memory", "redis", "caught_up", "miss", "stale")
-"""How a read was served: from this process, from Redis, from either and a few later entries, from the storage, or from
-memory while the storage did not answer."""
-HITS: Final = ("memory", "redis", "caught_up")
 KINDS: Final = ("pages", "channels")
 
 

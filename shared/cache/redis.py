@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from shared.cache.blocks import Cached, Kept, Shareable, UnreadableError
 from shared.cache.breaker import Breaker
 from shared.cache.bundle import Bundle
 from shared.cache.codec import pack, unpack
 from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError
-from shared.cache.values import Cached, Kept, Shareable, UnreadableError
-from shared.meter import meter
-from shared.parallel import THREADS, Background, Task
+from shared.observability.meter import meter
+from shared.runtime.parallel import THREADS, Background, Task
 
 JITTER: Final = 0.1
 """Expiries differ by up to a tenth, so that they do not all come at once."""

@@ -13,15 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shared.aws.parameters import SecretUnavailableError
 from shared.cache.allowance import Allowance
 from shared.cache.breaker import Breaker
 from shared.cache.metrics import CacheMetrics
 from shared.cache.refusals import ANSWERED, useless_until
 from shared.cache.sdk import SdkClient, failure_kind, load
-from shared.meter import meter
-from shared.parallel import start_thread
-from shared.secrets import SecretUnavailableError
-from shared.telemetry import logger
+from shared.observability.meter import meter
+from shared.observability.telemetry import logger
+from shared.runtime.parallel import start_thread
 
 READS: Final = frozenset({"GET", "MGET", "PING"})
 FREE: Final = frozenset({"PING", "INFO"})

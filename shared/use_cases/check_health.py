@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from shared import plans
+from shared.bootstrap import Services
 from shared.cache.build import pages_key
 from shared.cache.probe import probe
 from shared.cache.upstash import RedisError
-from shared.errors import BudgieError
-from shared.meter import meter
-from shared.parallel import both
-from shared.services import Services
+from shared.domain import plans
+from shared.domain.errors import BudgieError
+from shared.observability.meter import meter
+from shared.runtime.parallel import both
 
 
 def check_health(services: Services, *, deep: bool) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from shared import access, keys
-from shared.cache.encoded import AS_IS, Form, in_form, page_json, read_page
-from shared.errors import MessageNotFoundError, PositionOutOfRangeError, UnavailableError
-from shared.log_reader import Span
-from shared.model import Head, Look, Membership
-from shared.services import Services
+from shared.bootstrap import Services
+from shared.cache.pages import AS_IS, Form, in_form, page_json, read_page
+from shared.domain import keys, permissions
+from shared.domain.errors import MessageNotFoundError, PositionOutOfRangeError, UnavailableError
+from shared.domain.model import Head, Look, Membership
+from shared.storage.log_reader import Span
 
 FORMAT: Final = 1
 """Part of each ETag: raised when the form of a page changes, so that no old page is taken for a new one."""
@@ -79,7 +79,7 @@ def fetch_messages(
     asked_at = services.cache.vouched.now()
     try:
         look = _look(services, user_id, channel_id)
-        head, membership = access.member(look)
+        head, membership = permissions.member(look)
         page = _page(services, head, membership, window, known_etags, form)
     except UnavailableError:
         stale = _stale_page(services, user_id, channel_id, window, form)
@@ -169,7 +169,7 @@ def _stale_page(services: Services, user_id: str, channel_id: str, window: Windo
     look = services.cache.vouched.recall(channel_id, user_id)
     if look is None:
         return None
-    head, membership = access.member(look)
+    head, membership = permissions.member(look)
     try:
         first, last = positions(window, head, membership)
     except PositionOutOfRangeError:
@@ -203,7 +203,7 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
         MessageNotFoundError: there is no such message.
     """
     services.reader.begin()
-    head, _ = access.member(_look(services, user_id, channel_id))
+    head, _ = permissions.member(_look(services, user_id, channel_id))
     seq = keys.seq_of_message(channel_id, message_id)
     if seq is None or seq > head.seq:
         raise MessageNotFoundError

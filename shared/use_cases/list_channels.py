@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared import keys
-from shared.cache.interface import get_one
-from shared.cache.values import ChannelList, channels_key
-from shared.channel_state import Channel, confirm
-from shared.channels import channel_json
-from shared.errors import InvalidCursorError, UnavailableError
-from shared.model import Head, Kind, Membership
-from shared.parallel import both, every
-from shared.read_budget import ReadBudget, list_units
-from shared.services import Services
+from shared.bootstrap import Services
+from shared.cache.blocks import ChannelList, channels_key
+from shared.cache.tier import get_one
+from shared.domain import keys
+from shared.domain.channels import channel_json
+from shared.domain.errors import InvalidCursorError, UnavailableError
+from shared.domain.model import Head, Kind, Membership
+from shared.runtime.parallel import both, every
+from shared.use_cases.confirm_channels import Channel, confirm
+from shared.use_cases.read_budget import ReadBudget, list_units
 
 MAX_TIME: Final = 10**14
 """Milliseconds; some time after the year 5000."""

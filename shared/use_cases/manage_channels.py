@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared import access, keys
-from shared.channel_limit import full_lists, refusal
-from shared.channel_state import confirm_one
-from shared.channels import channel_json
-from shared.errors import (
+from shared.bootstrap import Services
+from shared.domain import keys, permissions
+from shared.domain.channels import channel_json
+from shared.domain.errors import (
     ChannelArchivedError,
     ContentionError,
     DirectChannelError,
     IdempotencyKeyReusedError,
     VersionMismatchError,
 )
-from shared.lost_rights import refuse_if_lost
-from shared.messages import request_hash
-from shared.model import ERASED, Head, Kind, Look, Membership, Role
-from shared.parallel import both
-from shared.read_budget import ReadBudget
-from shared.services import Services
+from shared.domain.messages import request_hash
+from shared.domain.model import ERASED, Head, Kind, Look, Membership, Role
+from shared.runtime.parallel import both
+from shared.use_cases.channel_limit import full_lists, refusal
+from shared.use_cases.confirm_channels import confirm_one
+from shared.use_cases.lost_rights import refuse_if_lost
+from shared.use_cases.read_budget import ReadBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _found(services: Services, user_id: str, channel_id: str) -> dict[str, Any]:
 
 def _shown(services: Services, look: Look) -> dict[str, Any]:
     """The channel as it is now, for a caller who may know of it."""
-    head = confirm_one(services, access.visible(look), look.membership)
+    head = confirm_one(services, permissions.visible(look), look.membership)
     return channel_json(head, look.membership)
 
 
@@ -225,7 +225,7 @@ def _matching(head: Head, if_versions: frozenset[int] | None) -> int | None:
 
 def _able(services: Services, user_id: str, channel_id: str, capability: str) -> tuple[Head, Membership]:
     look = services.store.look(channel_id, user_id)
-    head, _ = access.member(look)
+    head, _ = permissions.member(look)
     if head.kind is Kind.DIRECT:
         raise DirectChannelError
-    return access.able(look, capability)
+    return permissions.able(look, capability)

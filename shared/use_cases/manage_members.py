@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from shared import access, keys
-from shared.channel_limit import full_lists, refusal
-from shared.channel_state import read_position
-from shared.channels import member_json
-from shared.errors import (
+from shared.bootstrap import Services
+from shared.domain import keys, permissions
+from shared.domain.channels import member_json
+from shared.domain.errors import (
     ChannelArchivedError,
     ConflictError,
     ContentionError,
@@ -19,10 +18,11 @@ from shared.errors import (
     LastOwnerError,
     MemberNotFoundError,
 )
-from shared.lost_rights import refuse_if_lost
-from shared.model import Former, Head, Kind, Look, Membership, Role
-from shared.read_budget import ReadBudget
-from shared.services import Services
+from shared.domain.model import Former, Head, Kind, Look, Membership, Role
+from shared.use_cases.channel_limit import full_lists, refusal
+from shared.use_cases.confirm_channels import read_position
+from shared.use_cases.lost_rights import refuse_if_lost
+from shared.use_cases.read_budget import ReadBudget
 
 JOIN_TRIES: Final = 4
 """Times that one joins: the second because of what was posted before, others because they posted and left meanwhile."""
@@ -45,7 +45,7 @@ def list_members(
         ChannelNotFoundError: there is none, or it is not the caller's to see.
         InvalidCursorError: the cursor is not of this listing.
     """
-    access.visible(services.store.look(channel_id, user_id))
+    permissions.visible(services.store.look(channel_id, user_id))
     after = None
     if cursor is not None:
         parts = keys.decode_cursor(cursor, str)
@@ -77,13 +77,13 @@ def put_member(
         ContentionError: the target posted and left meanwhile, again and again, or the caller's own role changed.
     """
     look = services.store.look(channel_id, user_id)
-    head = access.visible(look)
+    head = permissions.visible(look)
     if head.kind is Kind.DIRECT:
         raise DirectChannelError
     if target_id == user_id:
         current = look.membership
     else:
-        access.entitled(look, "invite")
+        permissions.entitled(look, "invite")
         current = services.store.membership(channel_id, target_id)
     if current is not None and role in {None, current.role}:
         return Joined(member_json(current), new=False)
@@ -108,7 +108,7 @@ def _newcomer(services: Services, look: Look, head: Head, target_id: str, role: 
     if role is not Role.MEMBER:
         if look.membership is None:
             raise ForbiddenError
-        access.able(look, "change_roles")
+        permissions.able(look, "change_roles")
     # What was said before is not unread; what is still being written may be.
     seq, messages, voids = read_position(services.store, head, head.seq)
     return Membership(
@@ -138,7 +138,7 @@ def _join(services: Services, wanted: Membership, by: Membership | None) -> Join
 
 
 def _change_role(services: Services, look: Look, current: Membership, role: Role) -> Joined:
-    access.able(look, "change_roles")
+    permissions.able(look, "change_roles")
     by = _by(look, current.user_id)
     if not services.store.change_role(current, role, by):
         refuse_if_lost(services, by, "change_roles")
@@ -167,7 +167,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
     # Read whether there is such a channel or not, so that the calls tell nothing.
     if target_id == user_id and look.membership is None and services.store.former(channel_id, user_id):
         return
-    head, membership = access.member(look)
+    head, membership = permissions.member(look)
     if head.kind is Kind.DIRECT:
         raise DirectChannelError
     target = membership if target_id == user_id else _removable(services, look, target_id)
@@ -184,11 +184,11 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
 
 def _removable(services: Services, look: Look, target_id: str) -> Membership | None:
     """The membership that somebody else may end; None where it has ended."""
-    head, membership = access.entitled(look, "remove")
+    head, membership = permissions.entitled(look, "remove")
     target = services.store.membership(head.channel_id, target_id)
     if target is None and services.store.former(head.channel_id, target_id):
         return None
-    access.able(look, "remove")
+    permissions.able(look, "remove")
     if target is None:
         raise MemberNotFoundError
     if membership.role is Role.MODERATOR and target.role is not Role.MEMBER:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared import access
-from shared.channel_state import confirm_one, read_position
-from shared.errors import ChannelNotFoundError, NotAMemberError, PositionOutOfRangeError
-from shared.model import Kind
-from shared.services import Services
+from shared.bootstrap import Services
+from shared.domain import permissions
+from shared.domain.errors import ChannelNotFoundError, NotAMemberError, PositionOutOfRangeError
+from shared.domain.model import Kind
+from shared.use_cases.confirm_channels import confirm_one, read_position
 
 
 def mark_read(
@@ -20,7 +20,7 @@ def mark_read(
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
         PositionOutOfRangeError: the position lies beyond the channel's end.
     """
-    head, _ = access.member(services.store.look(channel_id, user_id))
+    head, _ = permissions.member(services.store.look(channel_id, user_id))
     if last_read_seq > head.seq:
         raise PositionOutOfRangeError.beyond(head.seq, "body.last_read_seq")
     seq, messages, voids = read_position(services.store, head, last_read_seq)

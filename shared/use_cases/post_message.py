@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared import access
-from shared.clock import CLOCKS_APART_MS, not_before
-from shared.errors import (
+from shared.bootstrap import Services
+from shared.domain import permissions
+from shared.domain.clock import CLOCKS_APART_MS, not_before
+from shared.domain.errors import (
     BatchTooLargeError,
     BudgieError,
     ChannelArchivedError,
@@ -20,14 +21,21 @@ from shared.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from shared.log_reader import PATIENCE_SECONDS, mend_preview, settle
-from shared.messages import Draft, encode, preview, request_hash
-from shared.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
-from shared.rate_limit import Rate, Verdict, decide
-from shared.services import Services
+from shared.domain.messages import Draft, encode, preview, request_hash
+from shared.domain.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
+from shared.domain.rate_limit import Rate, Verdict, decide
 from shared.settings import Settings
-from shared.store.backoff import backoff
-from shared.store.interface import Commit, Committed, Contended, KeyUsed, MembershipChanged, Outcome, Taken
+from shared.storage.log_reader import PATIENCE_SECONDS, mend_preview, settle
+from shared.storage.protocol import (
+    Commit,
+    Committed,
+    Contended,
+    KeyUsed,
+    MembershipChanged,
+    Outcome,
+    Taken,
+)
+from shared.storage.retry import backoff
 
 MAX_TAKES: Final = 4
 """Numbers that one post takes before it gives up: each one but the first because a reader voided the one before."""
@@ -73,10 +81,10 @@ def post_message(
     """
     look = services.store.look(channel_id, user_id, key)
     post = _Post(services, user_id, channel_id, drafts, key, is_batch=is_batch)
-    access.member(look)
+    permissions.member(look)
     if look.receipt and look.receipt.expires >= services.now() // 1000:
         return post.replay(look.receipt)
-    head, membership = access.able(look, "post")
+    head, membership = permissions.able(look, "post")
     return post.run(head, membership)
 
 

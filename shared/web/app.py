@@ -8,14 +8,15 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header
 
-from shared import startup, telemetry
-from shared.services import Services, services
+from shared.bootstrap import Services, services
+from shared.observability import telemetry
+from shared.runtime import startup
 from shared.settings import SettingsError
 from shared.web import schemas
-from shared.web.direct import DirectRoute
-from shared.web.gateway import Handler
-from shared.web.observe import Observed
+from shared.web.adapter import Handler
+from shared.web.middleware import Observed
 from shared.web.problems import MEDIA_TYPE
+from shared.web.routing import DirectRoute
 
 
 async def current_services() -> Services:
@@ -40,7 +41,11 @@ def create_app(function: str) -> FastAPI:
         title="Budgie",
         openapi_url=None,
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in shared.telemetry
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # ours are in shared.observability.telemetry
     )
     app.router.route_class = DirectRoute
     # All that stands around the routes: it answers errors, and they leave nothing open that would have to be closed.

@@ -6,10 +6,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from shared import keys
-from shared.errors import ValidationFailedError
-from shared.model import MAX_NAME, MAX_NAME_BYTES, MAX_TOPIC, MAX_TOPIC_BYTES, Kind, Role
-from shared.text import UNFIT_FOR_NAMES
+from shared.domain import keys
+from shared.domain.errors import ValidationFailedError
+from shared.domain.model import MAX_NAME, MAX_NAME_BYTES, MAX_TOPIC, MAX_TOPIC_BYTES, Kind, Role
+from shared.domain.text import UNFIT_FOR_NAMES
 from shared.use_cases.manage_channels import Plan
 from shared.web.schemas import VISIBLE, Request, UserId, without, without_fraction
 

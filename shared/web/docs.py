@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from shared import errors
-from shared.web import answers
+from shared.domain import errors
+from shared.web import response_models
 from shared.web.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
@@ -94,7 +94,7 @@ CACHE: Final = {
 PLACE: Final = {"Location": header("Where the channel is.")}
 
 LIST_CHANNELS: Final[Docs] = {
-    "response_model": answers.ChannelPage,
+    "response_model": response_models.ChannelPage,
     "responses": {
         200: {"headers": CACHE | WIRE},
         **problems(errors.InvalidCursorError, errors.ReadBudgetError),
@@ -102,7 +102,7 @@ LIST_CHANNELS: Final[Docs] = {
     "tags": ["channels"],
 }
 FETCH_MESSAGES: Final[Docs] = {
-    "response_model": answers.Page,
+    "response_model": response_models.Page,
     "responses": {
         200: {
             "headers": {
@@ -117,12 +117,12 @@ FETCH_MESSAGES: Final[Docs] = {
     "tags": ["messages"],
 }
 FETCH_MESSAGE: Final[Docs] = {
-    "response_model": answers.Message,
+    "response_model": response_models.Message,
     "responses": {200: {"headers": WIRE}, **problems(*MEMBERS_ONLY, errors.MessageNotFoundError)},
     "tags": ["messages"],
 }
 POST_MESSAGE: Final[Docs] = {
-    "response_model": answers.Message | answers.Batch,
+    "response_model": response_models.Message | response_models.Batch,
     "status_code": 201,
     "responses": {
         201: {
@@ -147,7 +147,7 @@ POST_MESSAGE: Final[Docs] = {
     "tags": ["messages"],
 }
 MARK_READ: Final[Docs] = {
-    "response_model": answers.ReadPosition,
+    "response_model": response_models.ReadPosition,
     "responses": {
         200: {"headers": WIRE},
         **problems(*WRITING, *MEMBERS_ONLY, errors.PositionOutOfRangeError),
@@ -155,11 +155,11 @@ MARK_READ: Final[Docs] = {
     "tags": ["messages"],
 }
 CREATE_CHANNEL: Final[Docs] = {
-    "response_model": answers.Channel,
+    "response_model": response_models.Channel,
     "status_code": 201,
     "responses": {
         200: {
-            "model": answers.Channel,
+            "model": response_models.Channel,
             "description": "The pair's direct channel, found again.",
             "headers": {**PLACE, **ETAG, **WIRE},
         },
@@ -183,7 +183,7 @@ CREATE_CHANNEL: Final[Docs] = {
     "tags": ["channels"],
 }
 GET_CHANNEL: Final[Docs] = {
-    "response_model": answers.Channel,
+    "response_model": response_models.Channel,
     "responses": {
         200: {"headers": {**ETAG, **WIRE}},
         304: {"description": "The caller's copy is still right.", "headers": VARY},
@@ -192,7 +192,7 @@ GET_CHANNEL: Final[Docs] = {
     "tags": ["channels"],
 }
 UPDATE_CHANNEL: Final[Docs] = {
-    "response_model": answers.Channel,
+    "response_model": response_models.Channel,
     "responses": {
         200: {"headers": {**ETAG, **WIRE}},
         **problems(*WRITING, *REFUSED, errors.ChannelArchivedError, errors.VersionMismatchError),
@@ -205,15 +205,15 @@ ARCHIVE_CHANNEL: Final[Docs] = {
     "tags": ["channels"],
 }
 LIST_MEMBERS: Final[Docs] = {
-    "response_model": answers.MemberPage,
+    "response_model": response_models.MemberPage,
     "responses": {200: {"headers": WIRE}, **problems(HIDDEN, errors.InvalidCursorError)},
     "tags": ["members"],
 }
 PUT_MEMBER: Final[Docs] = {
-    "response_model": answers.Member,
+    "response_model": response_models.Member,
     "responses": {
         200: {"headers": WIRE},
-        201: {"model": answers.Member, "description": "A new member.", "headers": WIRE},
+        201: {"model": response_models.Member, "description": "A new member.", "headers": WIRE},
         **problems(*WRITING, *REFUSED, *STATE, errors.TooManyChannelsError, errors.ReadBudgetError),
     },
     "tags": ["members"],
@@ -224,10 +224,10 @@ REMOVE_MEMBER: Final[Docs] = {
     "tags": ["members"],
 }
 CHECK_HEALTH: Final[Docs] = {
-    "response_model": answers.Health,
+    "response_model": response_models.Health,
     "responses": {
         200: {"headers": WIRE},
-        503: {"model": answers.Health, "description": "DynamoDB does not answer.", "headers": WIRE},
+        503: {"model": response_models.Health, "description": "DynamoDB does not answer.", "headers": WIRE},
         **public_problems(*ANYWHERE),
     },
     "tags": ["operations"],

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from shared import keys
-from shared.errors import UnauthenticatedError
+from shared.domain import keys
+from shared.domain.errors import UnauthenticatedError
 
 
 def claims_of(event: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever invoked the function

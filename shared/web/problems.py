@@ -9,7 +9,7 @@ from fastapi import Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from shared.errors import (
+from shared.domain.errors import (
     BudgieError,
     MethodNotAllowedError,
     MisconfiguredError,
@@ -17,9 +17,9 @@ from shared.errors import (
     UnauthenticatedError,
     ValidationFailedError,
 )
-from shared.messages import dumps
+from shared.domain.messages import dumps
+from shared.domain.text import beginning
 from shared.settings import SettingsError
-from shared.text import beginning
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_ERRORS: Final = 20

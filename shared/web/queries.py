@@ -18,8 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from shared import keys
-from shared.model import Kind
+from shared.domain import keys
+from shared.domain.model import Kind
 from shared.use_cases.fetch_messages import Window
 from shared.use_cases.list_channels import Listing
 

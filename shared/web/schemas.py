@@ -19,15 +19,11 @@ from pydantic import (
     model_validator,
 )
 
-from shared import keys
-from shared.errors import ChannelNotFoundError
-from shared.messages import Draft, dumps
-from shared.model import (
-    MAX_BATCH,
-    MAX_METADATA_BYTES,
-    MAX_TEXT,
-)
-from shared.text import is_visible
+from shared.domain import keys
+from shared.domain.errors import ChannelNotFoundError
+from shared.domain.messages import Draft, dumps
+from shared.domain.model import MAX_BATCH, MAX_METADATA_BYTES, MAX_TEXT
+from shared.domain.text import is_visible
 
 MAX_FIELDS: Final = 100
 """Of one object; no form has more than 5."""

@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from local import dynamodb, template
-from local.client import Client
+from local.demo.client import Client
+from local.dynamodb import engine as dynamodb
 from local.processes import Processes
+from local.template import load as template
 from tests.api import Answer
 from tests.artifacts.emulator import ROOT, EmulatedApi
 from tests.artifacts.parameters import parameter_store

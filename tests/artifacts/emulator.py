@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from local import ports
-from local.dynamodb import CREDENTIALS, REGION
-from local.routing import Routes
-from local.template import Route, Template
+from local.dynamodb.engine import CREDENTIALS, REGION
+from local.gateway.routing import Routes
+from local.template.load import Route, Template
 from tests.api import Answer, answer_of, event
 
 if TYPE_CHECKING:

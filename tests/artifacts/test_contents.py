@@ -12,11 +12,11 @@ from typing import Final
 
 import pytest
 
-from local import artifacts
-from local.artifacts import FIXED_TIME, LOCAL, NOISE, TASK_ROOT, Target
-from shared.machine import FILE as MACHINE_FILE
+from shared.runtime.machine import FILE as MACHINE_FILE
 from tests.artifacts.emulator import BUILT, ROOT
 from tests.reachable import FUNCTIONS, calls_of
+from tools import artifacts
+from tools.artifacts import FIXED_TIME, LOCAL, NOISE, TASK_ROOT, Target
 
 RUNTIME: Final = ("boto3", "botocore", "s3transfer", "urllib3")
 """What Lambda's runtime brings."""
@@ -75,7 +75,7 @@ def test_it_holds_its_own_handler_and_what_all_share(function: str) -> None:
     }
     assert ours == {path.relative_to(ROOT).as_posix() for path in artifacts.sources(function)}
     assert f"functions/{function}/handler.py" in ours
-    assert not [each for each in ours if each.startswith("shared/store/memory")]
+    assert not [each for each in ours if each.startswith("shared/storage/memory")]
 
 
 @pytest.mark.artifacts

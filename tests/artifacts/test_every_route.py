@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from local import template
-from local.artifacts import USES_REDIS
+from local.gateway.routing import Routes
 from local.processes import Processes
-from local.routing import Routes
-from shared.machine import FILE as MACHINE_FILE
+from local.template import load as template
+from shared.runtime.machine import FILE as MACHINE_FILE
 from tests.api import event
 from tests.artifacts.emulator import BUILT, ROOT, Emulator
 from tests.artifacts.tour import SECRET, Tour
 from tests.endpoint import TOKEN
+from tools.artifacts import USES_REDIS
 
 if TYPE_CHECKING:
     from pathlib import Path

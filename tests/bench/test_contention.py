@@ -28,11 +28,11 @@ from bench.contention import (
 )
 from bench.lib.client import BATCH_GET, TAKES, TRANSACT, MeasuredClient, Tally
 from bench.lib.operations import SETTINGS, fill
-from shared import keys
-from shared.services import Services, compose
-from shared.store import items
-from shared.store.dynamodb import DynamoDBStore
-from shared.store.memory import MemoryStore
+from shared.bootstrap import Services, compose
+from shared.domain import keys
+from shared.storage import items
+from shared.storage.dynamodb import DynamoDBStore
+from shared.storage.memory import MemoryStore
 from tests.contract.fake_client import FakeClient
 from tests.running import tiny
 

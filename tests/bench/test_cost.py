@@ -11,7 +11,7 @@ from operators import prices
 from operators.capacity_plan import MEMORY_GB, measured, of_trace, plan
 from operators.costs import SHARE_OF_PROCESSOR, Figures, by_plan, days, priced, user_month
 from operators.prices import PUBLISHED
-from shared.plans import DAYS, PLANS
+from shared.domain.plans import DAYS, PLANS
 from tests.running import tiny
 
 POST = Figures(calls_ms=12.0, own_ms=1.0, read_units=2, write_units=5, out_bytes=1_000, log_bytes=600)

@@ -8,8 +8,8 @@ import pytest
 
 from bench import growth
 from bench.growth import PAGE, USER, Chat, channel, lister
-from local.dynamodb import DYNAMODB_LOCAL
-from shared.store import items
+from local.dynamodb.engine import DYNAMODB_LOCAL
+from shared.storage import items
 from tests.running import tiny
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench import hot_path
 from bench.baseline import caches
-from shared.codings import encode
+from shared.runtime.codings import encode
 from tests.running import tiny
 
 

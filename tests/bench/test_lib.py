@@ -23,15 +23,15 @@ from bench.lib.client import (
 )
 from bench.lib.functions import ROOT, Handlers, routed
 from bench.lib.operations import OPERATIONS, Scene, fill_chat
-from local import template
+from local.template import load as template
 from shared.aws.protocol import ServiceError
-from shared.errors import ContentionError, StoreThrottledError
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.domain.errors import ContentionError, StoreThrottledError
 from shared.settings import Settings
-from shared.store import items
-from shared.store.dynamodb import DynamoDBStore
-from shared.store.interface import Contended
-from shared.store.memory import MemoryStore
+from shared.storage import items
+from shared.storage.dynamodb import DynamoDBStore
+from shared.storage.memory import MemoryStore
+from shared.storage.protocol import Contended
 from tests.contract.fake_client import FakeClient
 from tests.contract.samples import commitment, entry
 

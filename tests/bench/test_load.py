@@ -17,9 +17,9 @@ from bench.lib import gateway
 from bench.lib.chat import Chat
 from bench.lib.gateway import BUDGIE, FLOOR, USUAL
 from bench.load import MIX, OLDER, POOL, Asking, Lap, Plan, Request, Turn, drive
-from local.server import Server
-from local.wire import Answer, RefusedError
-from local.wire import Request as Received
+from local.gateway.server import Server
+from local.gateway.wire import Answer, RefusedError
+from local.gateway.wire import Request as Received
 
 CHAT = Chat(channels=3, messages=60, users=2)
 CURSORS = dict.fromkeys(CHAT.channel_ids(), "11")

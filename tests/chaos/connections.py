@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import Final
 
 from bench.lib import command
-from local import valkey
-from local.upstash import UpstashEndpoint
-from shared.cache.encoded import CachedLogReader
+from local.upstash import valkey
+from local.upstash.endpoint import UpstashEndpoint
+from shared.bootstrap import Services, compose
+from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.upstash import Upstash, UpstashOptions
-from shared.clock import now_ms
-from shared.log_reader import DirectLogReader
-from shared.messages import Draft, encode
-from shared.model import Entry, Head, Kind, Membership, Preview, Role
-from shared.services import Services, compose
+from shared.domain.clock import now_ms
+from shared.domain.messages import Draft, encode
+from shared.domain.model import Entry, Head, Kind, Membership, Preview, Role
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.log_reader import DirectLogReader
+from shared.storage.memory import MemoryStore
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.list_channels import Listing, list_channels
 

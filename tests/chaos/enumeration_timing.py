@@ -15,10 +15,10 @@ from bench.lib.command import finish, parser
 from bench.lib.dynamodb import running, store_on
 from bench.lib.functions import Ask, Handlers
 from bench.lib.timing import interleaved, summary
-from local.dynamodb import ENGINES, MINISTACK, default_engine
+from local.dynamodb.engine import ENGINES, MINISTACK, default_engine
 from operators.capacity import table
-from shared import keys
-from shared.services import Services, compose
+from shared.bootstrap import Services, compose
+from shared.domain import keys
 from shared.settings import Settings
 
 OWNER, OUTSIDER = "ada", "eve"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.lib import command
-from local.client import Client
+from local.demo.client import Client
 from local.settings import LocalSettings
 from local.stack import Stack
 

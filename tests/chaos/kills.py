@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.lib import command
-from local import dynamodb_local
+from local.dynamodb import dynamodb_local
 from operators.capacity import table
-from shared import keys
-from shared.clock import now_ms
-from shared.model import Head, Kind, Membership, Role
+from shared.domain import keys
+from shared.domain.clock import now_ms
+from shared.domain.model import Head, Kind, Membership, Role
 from tests.chaos.crash.attack import USERS, Attack, say
 from tests.chaos.crash.audit import audit
 from tests.chaos.crash.control import Control

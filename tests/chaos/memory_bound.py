@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from bench.lib import command
-from shared.messages import Draft, encode
-from shared.model import Entry, Head, Kind, Look, Membership, Preview, Role
-from shared.services import Services, compose
+from shared.bootstrap import Services, compose
+from shared.domain.messages import Draft, encode
+from shared.domain.model import Entry, Head, Kind, Look, Membership, Preview, Role
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.list_channels import Listing, list_channels
 

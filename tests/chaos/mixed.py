@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from local.client import Client
+from local.demo.client import Client
 from local.running import RunningStack
 from tests.chaos.checker import Checker
 from tests.chaos.open_loop import Call

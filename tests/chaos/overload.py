@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.lib import command, timing
-from local import dynamodb
+from local.dynamodb import engine as dynamodb
 from local.running import RunningStack, running_stack
 from operators.capacity import table
 from tests.chaos.mixed import Mixed

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.lib import command
-from local import dynamodb
-from local.dynamodb_faults import Chances, FaultyDynamoDB
+from local.dynamodb import engine as dynamodb
+from local.dynamodb.faults import Chances, FaultyDynamoDB
 from local.processes import Processes
 from local.running import RunningStack, running_stack
 from operators.capacity import table

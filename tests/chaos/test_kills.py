@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.messages import Draft
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.domain.messages import Draft
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
 from shared.use_cases.post_message import post_message
 from tests.chaos.crash.audit import audit
 from tests.chaos.crash.writers import Answer, Post

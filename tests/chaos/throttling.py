@@ -17,22 +17,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.lib import command
-from local import dynamodb
-from local.dynamodb_faults import Chances, FaultyDynamoDB
+from local.dynamodb import engine as dynamodb
+from local.dynamodb.faults import Chances, FaultyDynamoDB
 from local.processes import Processes
-from local.template import load
+from local.template.load import load
 from operators.capacity import table
-from shared import keys
 from shared.aws.connect import dynamodb_client
 from shared.aws.protocol import AwsClient
-from shared.clock import now_ms
-from shared.errors import UnavailableError
-from shared.messages import Draft
-from shared.meter import start_meter
-from shared.model import Head, Kind, Membership, Role
-from shared.services import Services, compose
+from shared.bootstrap import Services, compose
+from shared.domain import keys
+from shared.domain.clock import now_ms
+from shared.domain.errors import UnavailableError
+from shared.domain.messages import Draft
+from shared.domain.model import Head, Kind, Membership, Role
+from shared.observability.meter import start_meter
 from shared.settings import Settings
-from shared.store.dynamodb import DynamoDBStore
+from shared.storage.dynamodb import DynamoDBStore
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.list_channels import Listing, list_channels
 from shared.use_cases.mark_read import mark_read

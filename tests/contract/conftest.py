@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.store.interface import Store
+from shared.storage.protocol import Store
 from tests.engines import STORES, Engines, opened_engines
 
 

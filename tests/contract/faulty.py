@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from shared.errors import StoreUnavailableError
+from shared.domain.errors import StoreUnavailableError
 
 DIES_BEFORE: Final = "dies before"
 """The container is gone: no handler catches it, nothing of the request runs any more."""

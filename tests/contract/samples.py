@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from shared import keys
-from shared.model import Entry, Head, Kind, Membership, Preview, Receipt, Role
-from shared.store.interface import Commit, Store, Taken
+from shared.domain import keys
+from shared.domain.model import Entry, Head, Kind, Membership, Preview, Receipt, Role
+from shared.storage.protocol import Commit, Store, Taken
 
 T = TypeVar("T")
 NOW: Final = 1_795_459_464_000

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from shared import keys
-from shared.model import Head, Kind, Membership, Role
-from shared.store import items
-from shared.store.dynamodb import DynamoDBStore
+from shared.domain import keys
+from shared.domain.model import Head, Kind, Membership, Role
+from shared.storage import items
+from shared.storage.dynamodb import DynamoDBStore
 from tests.contract.fake_client import FakeClient, cancelled
 from tests.contract.samples import NOW
 

@@ -9,14 +9,14 @@ from typing import Any, cast
 
 import pytest
 
-from shared.errors import UnavailableError
-from shared.log_reader import OLD_MS, DirectLogReader
-from shared.messages import Draft
-from shared.model import Entry
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.domain.errors import UnavailableError
+from shared.domain.messages import Draft
+from shared.domain.model import Entry
 from shared.settings import Settings
-from shared.store.interface import Store
-from shared.store.memory import MemoryStore
+from shared.storage.log_reader import OLD_MS, DirectLogReader
+from shared.storage.memory import MemoryStore
+from shared.storage.protocol import Store
 from shared.use_cases.list_channels import Listing, list_channels
 from shared.use_cases.post_message import Posted, post_message
 from tests.conftest import FakeClock

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from local.dynamodb import MINISTACK
+from local.dynamodb.engine import MINISTACK
 from shared.aws.protocol import AwsClient
-from shared.meter import start_meter
-from shared.model import Kind
-from shared.store import items
-from shared.store.dynamodb import DynamoDBStore
-from shared.store.interface import Store
+from shared.domain.model import Kind
+from shared.observability.meter import start_meter
+from shared.storage import items
+from shared.storage.dynamodb import DynamoDBStore
+from shared.storage.protocol import Store
 from tests.contract.samples import NOW, head_of, open_channel, user
 from tests.engines import TABLE, Engines
 

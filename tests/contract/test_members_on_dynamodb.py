@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import ContentionError
-from shared.model import Former, Membership, Role
-from shared.store import items
-from shared.store.dynamodb import DynamoDBStore
-from shared.store.dynamodb.members import REMOVE_TRIES
+from shared.domain.errors import ContentionError
+from shared.domain.model import Former, Membership, Role
+from shared.storage import items
+from shared.storage.dynamodb import DynamoDBStore
+from shared.storage.dynamodb.members import REMOVE_TRIES
 from tests.contract.fake_client import Answer, FakeClient, cancelled
 from tests.contract.samples import NOW
 

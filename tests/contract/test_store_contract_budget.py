@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from shared.store.interface import Store
+from shared.storage.protocol import Store
 from tests.contract.samples import at_once, open_channel, user
 
 MINUTE = 29_924_324

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared import keys
-from shared.model import Head, Kind, Membership, Role
-from shared.store.interface import Store
+from shared.domain import keys
+from shared.domain.model import Head, Kind, Membership, Role
+from shared.storage.protocol import Store
 from tests.contract.samples import NOW, head_of, membership_of, open_channel, take, user
 
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.model import Entry, Look
-from shared.store.interface import Commit, Committed, KeyUsed, MembershipChanged, PositionTaken, Store
+from shared.domain.model import Entry, Look
+from shared.storage.protocol import (
+    Commit,
+    Committed,
+    KeyUsed,
+    MembershipChanged,
+    PositionTaken,
+    Store,
+)
 from tests.contract.samples import (
     NOW,
     SECOND,

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared import keys
-from shared.meter import start_meter
-from shared.model import ERASED, Former, Preview, Role
-from shared.store.interface import Committed, MembershipChanged, Store
-from shared.store.memory import MemoryStore
+from shared.domain import keys
+from shared.domain.model import ERASED, Former, Preview, Role
+from shared.observability.meter import start_meter
+from shared.storage.memory import MemoryStore
+from shared.storage.protocol import Committed, MembershipChanged, Store
 from tests.contract.samples import (
     NOW,
     commitment,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from shared.model import Entry, Role
-from shared.store.interface import Committed, Store
+from shared.domain.model import Entry, Role
+from shared.storage.protocol import Committed, Store
 from tests.contract.samples import (
     NOW,
     at_once,

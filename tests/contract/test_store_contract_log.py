@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared import keys
-from shared.meter import start_meter
-from shared.model import Head, Look, Preview, Receipt
-from shared.store.interface import Commit, Committed, Store, Taken
-from shared.store.memory import MemoryStore
+from shared.domain import keys
+from shared.domain.model import Head, Look, Preview, Receipt
+from shared.observability.meter import start_meter
+from shared.storage.memory import MemoryStore
+from shared.storage.protocol import Commit, Committed, Store, Taken
 from tests.contract.samples import (
     NOW,
     SHOWN,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared import keys
-from shared.model import Former, Member, Membership, Role
-from shared.store.interface import Committed, Store
+from shared.domain import keys
+from shared.domain.model import Former, Member, Membership, Role
+from shared.storage.protocol import Committed, Store
 from tests.contract.samples import (
     NOW,
     commitment,

@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from shared import keys
-from shared.model import Entry, Former, Membership, Role
-from shared.store.interface import (
+from shared.domain import keys
+from shared.domain.model import Entry, Former, Membership, Role
+from shared.storage.protocol import (
     Commit,
     Committed,
     Contended,

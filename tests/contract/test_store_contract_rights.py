@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from shared.model import Former, Membership, Role
-from shared.store.interface import Committed, Store
+from shared.domain.model import Former, Membership, Role
+from shared.storage.protocol import Committed, Store
 from tests.contract.samples import (
     NOW,
     at_once,

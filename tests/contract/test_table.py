@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from shared.aws.protocol import THROTTLES, NoAnswerError
-from shared.errors import (
+from shared.domain.errors import (
     ContentionError,
     MisconfiguredError,
     StoreThrottledError,
     StoreUnavailableError,
     UnavailableError,
 )
-from shared.meter import Meter, start_meter
-from shared.model import Head, Kind, Membership, Preview, Role
-from shared.store import items
-from shared.store.dynamodb import DynamoDBStore
-from shared.store.dynamodb.conflicts import CONFLICT_TRIES
-from shared.store.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, THROTTLED_SECONDS, Table
-from shared.store.interface import Committed, Contended, MembershipChanged, PositionTaken
+from shared.domain.model import Head, Kind, Membership, Preview, Role
+from shared.observability.meter import Meter, start_meter
+from shared.storage import items
+from shared.storage.dynamodb import DynamoDBStore
+from shared.storage.dynamodb.conflicts import CONFLICT_TRIES
+from shared.storage.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, THROTTLED_SECONDS, Table
+from shared.storage.protocol import Committed, Contended, MembershipChanged, PositionTaken
 from tests.contract.fake_client import Answer, FakeClient, cancelled, refusal
 from tests.contract.samples import NOW, commitment, entry
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
-from shared.clock import CLOCKS_APART_MS, SharedClock, now_ms
-from shared.store.dynamodb import DynamoDBStore
+from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK
+from shared.domain.clock import CLOCKS_APART_MS, SharedClock, now_ms
+from shared.storage.dynamodb import DynamoDBStore
 from tests.contract.fake_client import FakeClient
 from tests.engines import TABLE, Engines
 

@@ -11,22 +11,22 @@ from typing import Any
 
 import pytest
 
-from local.dynamodb import DYNAMODB_LOCAL, MINISTACK
+from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK
 from operators.units import WRITE_BYTES, query_units, read_units, size, sizes, write_units
-from shared import keys, model
-from shared.errors import ReadBudgetError
-from shared.log_reader import DirectLogReader
-from shared.messages import Draft, encode, preview
-from shared.meter import Meter, start_meter
-from shared.model import Entry, Head, Kind, Membership, Receipt, Role
-from shared.read_budget import list_units
-from shared.services import Services, compose
+from shared.bootstrap import Services, compose
+from shared.domain import keys, model
+from shared.domain.errors import ReadBudgetError
+from shared.domain.messages import Draft, encode, preview
+from shared.domain.model import Entry, Head, Kind, Membership, Receipt, Role
+from shared.observability.meter import Meter, start_meter
 from shared.settings import Settings
-from shared.store import items
-from shared.store.items import Item, b, n, s
+from shared.storage import items
+from shared.storage.items import Item, b, n, s
+from shared.storage.log_reader import DirectLogReader
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.list_channels import Listing, list_channels
 from shared.use_cases.post_message import post_message
+from shared.use_cases.read_budget import list_units
 from tests.contract.samples import NOW, head_of, membership_of, open_channel, user
 from tests.engines import TABLE, Engines
 

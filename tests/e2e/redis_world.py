@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from local.upstash import UpstashEndpoint
+from local.upstash.endpoint import UpstashEndpoint
+from shared.bootstrap import Services, compose
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.services import Services, compose
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
 from tests.api import Answer, Api
 from tests.conftest import FakeClock
 from tests.endpoint import TOKEN, reset, run

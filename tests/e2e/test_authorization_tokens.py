@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local import authorization
 from tests.e2e.running import ROOT
 from tests.e2e.test_tokens_at_the_gateway import BODIES, ROUTES, TOKENS, Place, place_of
+from tools import authorization
 
 if TYPE_CHECKING:
-    from local.client import Answer
-    from local.template import Route
+    from local.demo.client import Answer
+    from local.template.load import Route
     from tests.e2e.running import RunningStack
 
 pytestmark = pytest.mark.stack

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local import dynamodb
-from local.client import MAX_TRIES, Answer
+from local.demo.client import MAX_TRIES, Answer
+from local.dynamodb import engine as dynamodb
 from tests.e2e.running import FAST, RunningStack, running_stack
 from tests.engines import skip_unless_runnable
 

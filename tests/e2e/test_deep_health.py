@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.client import Answer, Client
-from local.dynamodb import MINISTACK, start_engine
+from local.demo.client import Answer, Client
+from local.dynamodb.engine import MINISTACK, start_engine
 from local.processes import Processes
 from tests.e2e.running import running_stack
 

@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
-from local.faults import Fault
-from local.upstash import UpstashEndpoint
-from shared.services import compose
+from local.upstash.endpoint import UpstashEndpoint
+from local.upstash.faults import Fault
+from shared.bootstrap import compose
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
 from tests.api import Api
 from tests.conftest import FakeClock
 from tests.e2e.redis_world import Container, World, chat_on, opened_world

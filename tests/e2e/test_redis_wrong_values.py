@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.upstash import UpstashEndpoint
-from shared.cache.values import Block, block_key
-from shared.store.memory import MemoryStore
+from local.upstash.endpoint import UpstashEndpoint
+from shared.cache.blocks import Block, block_key
+from shared.storage.memory import MemoryStore
 from tests.api import Api
 from tests.blocks import OTHER, block, packed
 from tests.conftest import FakeClock

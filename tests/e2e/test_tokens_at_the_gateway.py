@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from local import dynamodb
-from local.template import load
+from local.dynamodb import engine as dynamodb
+from local.template.load import load
 from local.tokens import KeyPair
 from tests.e2e.running import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.client import Answer
-    from local.template import Route
+    from local.demo.client import Answer
+    from local.template.load import Route
     from tests.e2e.running import RunningStack
 
 pytestmark = pytest.mark.stack

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from local import template
-from local.sample_events import SAMPLES, rendered
+from local.template import load as template
+from tools.sample_events import SAMPLES, rendered
 
 if TYPE_CHECKING:
     from tests.api import Api
@@ -26,7 +26,7 @@ STATUSES: Final = {"create_channel": 201, "put_member": 201, "post_message": 201
 
 
 def test_the_files_are_what_the_program_writes() -> None:
-    """`python -m local.sample_events` writes them anew; nothing else lies there."""
+    """`python -m tools.sample_events` writes them anew; nothing else lies there."""
     assert {path.name: path.read_text() for path in (ROOT / "events").iterdir()} == rendered()
 
 

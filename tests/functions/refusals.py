@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import every_error
+from shared.domain.errors import every_error
 
 if TYPE_CHECKING:
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
     from tests.api import Answer
 
 MEMBERS = frozenset({"type", "title", "status", "code", "detail", "request_id", "retryable", "errors"})

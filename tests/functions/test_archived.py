@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local import template
-from local.routing import Routes
+from local.gateway.routing import Routes
+from local.template import load as template
 from tests.functions.chat import messages
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import keys
+from shared.domain import keys
 from shared.web.problems import MAX_FIELD
 from tests.api import event
 from tests.functions.refusals import ROUTES, Route, assert_refused, named, state
 
 if TYPE_CHECKING:
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
     from tests.functions.chat import Chat
 
 NO_TEXT: list[Any] = [None, 1, 1.5, True, [], ["x"], {}, {"x": 1}, math.nan]

@@ -18,7 +18,7 @@ from tests.functions.chat import messages
 from tests.functions.refusals import BODIES, READING, ROUTES, WITH_CHANNEL, Route, assert_refused, state
 
 if TYPE_CHECKING:
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
     from tests.api import Answer, Api
     from tests.functions.chat import Chat
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from local.routing import Routes
-from local.template import load
+from local.gateway.routing import Routes
+from local.template.load import load
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
-from shared.errors import StoreUnavailableError
-from shared.store.memory import MemoryStore
+from shared.domain.errors import StoreUnavailableError
+from shared.storage.memory import MemoryStore
 from tests.api import Api, answer_of, app_of, event
 
 if TYPE_CHECKING:
-    from shared.services import Services
+    from shared.bootstrap import Services
     from tests.api import Answer
     from tests.conftest import FakeClock
 

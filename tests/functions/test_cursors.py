@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared import keys
-from shared.model import MAX_NAME_BYTES, Kind
-from shared.store.memory import MemoryStore
-from shared.text import folded, is_visible
+from shared.domain import keys
+from shared.domain.model import MAX_NAME_BYTES, Kind
+from shared.domain.text import folded, is_visible
+from shared.storage.memory import MemoryStore
 from tests.contract.samples import open_channel
 
 if TYPE_CHECKING:

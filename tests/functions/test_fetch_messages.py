@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.model import Preview
+from shared.domain.model import Preview
 from tests.functions.chat import messages, texts
 
 if TYPE_CHECKING:
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
     from tests.api import Answer
     from tests.functions.chat import Chat
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.channel_state import SMALL_BADGE
-from shared.errors import StoreUnavailableError
-from shared.log_reader import DEAD_MS
-from shared.model import MAX_GAPS, Entry, Head, Membership, Preview
-from shared.parallel import Background
-from shared.services import Services, compose
+from shared.bootstrap import Services, compose
+from shared.domain.errors import StoreUnavailableError
+from shared.domain.model import MAX_GAPS, Entry, Head, Membership, Preview
+from shared.runtime.parallel import Background
 from shared.settings import Settings
-from shared.store.interface import Commit, Outcome, Taken
-from shared.store.memory import MemoryStore
+from shared.storage.log_reader import DEAD_MS
+from shared.storage.memory import MemoryStore
+from shared.storage.protocol import Commit, Outcome, Taken
+from shared.use_cases.confirm_channels import SMALL_BADGE
 from tests.api import Api
 from tests.functions.chat import Chat
 

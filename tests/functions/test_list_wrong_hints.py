@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.cache.values import ChannelList, channels_key
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.cache.blocks import ChannelList, channels_key
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
 from shared.use_cases.list_channels import MAX_HINTED
 from tests.api import Api
 from tests.functions.chat import Chat
@@ -16,7 +16,7 @@ from tests.functions.chat import Chat
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from shared.model import Head
+    from shared.domain.model import Head
     from tests.conftest import FakeClock
 
 

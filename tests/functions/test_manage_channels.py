@@ -10,7 +10,7 @@ from tests.functions.chat import texts
 from tests.functions.refusals import ROUTES, Route, state
 
 if TYPE_CHECKING:
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
     from tests.api import Answer
     from tests.functions.chat import Chat
 

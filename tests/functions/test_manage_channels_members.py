@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.model import Former
-from shared.store.memory import MemoryStore
+from shared.domain.model import Former
+from shared.storage.memory import MemoryStore
 from tests.functions.chat import messages
 
 if TYPE_CHECKING:
-    from shared.model import Membership
+    from shared.domain.model import Membership
     from tests.api import Answer
     from tests.functions.chat import Chat
 

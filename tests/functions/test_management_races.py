@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import StoreUnavailableError
-from shared.model import ERASED, Former, Membership, Role
-from shared.store.memory import MemoryStore
+from shared.domain.errors import StoreUnavailableError
+from shared.domain.model import ERASED, Former, Membership, Role
+from shared.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from shared.model import Head, Look
+    from shared.domain.model import Head, Look
     from tests.api import Answer
     from tests.functions.chat import Chat
 

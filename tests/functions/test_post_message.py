@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.clock import CLOCKS_APART_MS
+from shared.domain.clock import CLOCKS_APART_MS
 from tests.functions.chat import messages, texts
 
 if TYPE_CHECKING:

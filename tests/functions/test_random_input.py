@@ -9,13 +9,13 @@ from unicodedata import category
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared import keys
-from shared.text import is_visible
+from shared.domain import keys
+from shared.domain.text import is_visible
 from tests.api import event
 from tests.functions.refusals import ROUTES, Route, assert_problem, named, state
 
 if TYPE_CHECKING:
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
     from tests.functions.chat import Chat
 
 # Each example has a channel of its own, so that they may share a storage.

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from shared.model import Head, Kind, Membership, Role
-from shared.read_budget import CHANNELS_PER_UNIT, FREE_UNITS, list_units
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.domain.model import Head, Kind, Membership, Role
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
+from shared.use_cases.read_budget import CHANNELS_PER_UNIT, FREE_UNITS, list_units
 from tests.api import Api
 from tests.functions.chat import Chat
 

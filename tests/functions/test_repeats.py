@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local import template
-from shared.model import Former, Membership, Role
-from shared.store.memory import MemoryStore
+from local.template import load as template
+from shared.domain.model import Former, Membership, Role
+from shared.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
     from tests.api import Answer

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import StoreUnavailableError
-from shared.services import compose
-from shared.store.memory import MemoryStore
+from shared.bootstrap import compose
+from shared.domain.errors import StoreUnavailableError
+from shared.storage.memory import MemoryStore
 from tests.api import Api
 from tests.functions.chat import Chat, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from shared.model import Entry, Head, Look, Membership
-    from shared.services import Services
+    from shared.bootstrap import Services
+    from shared.domain.model import Entry, Head, Look, Membership
     from tests.api import Answer
     from tests.functions.chat import Clock
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.log_reader import DEAD_MS
-from shared.model import Entry, Preview
+from shared.domain.model import Entry, Preview
+from shared.storage.log_reader import DEAD_MS
 from shared.use_cases.fetch_messages import WIDER
 from tests.functions.chat import messages, texts
 
 if TYPE_CHECKING:
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
     from tests.functions.chat import Chat
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.cache.encoded import EncodedPage, encoded_key, page_state
-from shared.codings import MIN_BYTES, encode
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.cache.pages import EncodedPage, encoded_key, page_state
+from shared.runtime.codings import MIN_BYTES, encode
 from shared.settings import Settings
 from tests.api import Api, event
 from tests.decoding import decoded
 from tests.functions.chat import Chat, messages
 
 if TYPE_CHECKING:
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
     from tests.conftest import FakeClock
 
 CODINGS = ("zstd", "gzip")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.upstash import UpstashEndpoint
+from local.upstash.endpoint import UpstashEndpoint
 from tests.endpoint import opened_endpoint
 
 

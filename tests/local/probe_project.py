@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from local.gateway import Gateway
-from local.template import load
+from local.gateway.http_api import Gateway
+from local.template.load import load
 from local.tokens import AUDIENCE, ISSUER, KeyPair, Verifier
 
 TEMPLATE = """

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local import leftovers, ports
-from local.leftovers import reap, start_time
+from local import orphans, ports
+from local.orphans import reap, start_time
 from local.processes import MAX_DEATHS, AlreadyRunningError, ChildFailedError, Keeper, Processes
 
 if TYPE_CHECKING:
@@ -242,10 +242,10 @@ def test_start_time_tells_processes_apart() -> None:
 @pytest.mark.skipif(not Path("/bin/ps").exists(), reason="there is no ps here")
 def test_start_time_by_ps_agrees() -> None:
     """What macOS is asked for works: alive has a time, gone has none."""
-    assert leftovers._start_time_ps(os.getpid()) == leftovers._start_time_ps(os.getpid()) is not None
+    assert orphans._start_time_ps(os.getpid()) == orphans._start_time_ps(os.getpid()) is not None
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
-    assert leftovers._start_time_ps(child.pid) is None
+    assert orphans._start_time_ps(child.pid) is None
 
 
 def test_a_free_preferred_port_is_chosen() -> None:

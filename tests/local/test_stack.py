@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local import dynamodb, ports, usage
+from local import ports
 from local.__main__ import NotRunningError, clean, url
-from local.leftovers import start_time
+from local.dynamodb import engine as dynamodb
+from local.orphans import start_time
 from local.processes import AlreadyRunningError, Processes
 from local.running import running_stack
 from local.settings import LocalSettings, SettingError
 from local.stack import Stack
-from local.template import load
+from local.template.load import load
+from operators import usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.tokens import AUDIENCE, ISSUER, KEY_FILE, KeyPair, TokenRefusedError, Verifier, main
-from shared import keys
+from shared.domain import keys
 
 if TYPE_CHECKING:
     from tests.api import Api

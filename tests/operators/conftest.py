@@ -8,7 +8,7 @@ import pytest
 
 from tests.functions.chat import Chat
 from tests.operators.erasing import SECRET
-from tests.shared.scripted_store import ScriptedStore
+from tests.shared.use_cases.scripted_store import ScriptedStore
 
 if TYPE_CHECKING:
     from tests.api import Api

@@ -8,8 +8,8 @@ from operators.erase_user import Erased, Eraser
 from tests.functions.chat import Chat, messages
 
 if TYPE_CHECKING:
-    from shared.store.interface import Store
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
+    from shared.storage.protocol import Store
     from tests.api import Answer
     from tests.conftest import FakeClock
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
 
 
 class KilledError(BaseException):

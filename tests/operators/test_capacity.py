@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from local.intrinsics import parse
+from local.template.intrinsics import parse
 from operators import prices
 from operators.capacity import free_tier, main
 from operators.capacity_plan import (
@@ -24,7 +24,7 @@ from operators.capacity_plan import (
     measured,
     plan,
 )
-from shared.plans import DAYS, PLANS
+from shared.domain.plans import DAYS, PLANS
 
 HUNDRED = Workload(users=100)
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from local.dynamodb import MINISTACK
-from local.leftovers import start_time
+from local.dynamodb.engine import MINISTACK
+from local.orphans import start_time
 from operators import table
 from operators.__main__ import main
-from shared.messages import Draft
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.domain.messages import Draft
 from shared.settings import Settings
-from shared.store.interface import Store
+from shared.storage.protocol import Store
 from shared.use_cases.post_message import post_message
 from tests.contract.samples import open_channel, user
 from tests.engines import TABLE, Engines, opened_engines

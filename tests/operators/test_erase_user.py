@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from operators.erase_user import Erased, Survey, survey
-from shared.model import ERASED, Role
+from shared.domain.model import ERASED, Role
 from tests.functions.chat import messages, texts
 from tests.operators.erasing import SECRET, erase, everything_of
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock
     from tests.functions.chat import Chat
-    from tests.shared.scripted_store import ScriptedStore
+    from tests.shared.use_cases.scripted_store import ScriptedStore
 
 
 # --- what is gone ---

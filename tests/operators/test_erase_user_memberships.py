@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from operators.erase_user import Erased
-from shared.model import Former, Role
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.domain.model import Former, Role
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
 from tests.api import Api
 from tests.functions.chat import Chat, texts
 from tests.operators.erasing import SECRET, STAND_IN, eraser
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock
-    from tests.shared.scripted_store import ScriptedStore
+    from tests.shared.use_cases.scripted_store import ScriptedStore
 
 
 @dataclass

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from operators.erase_user import Erased
-from shared.log_reader import mend_preview
-from shared.model import ERASED, Preview, Role
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.domain.model import ERASED, Preview, Role
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.log_reader import mend_preview
+from shared.storage.memory import MemoryStore
 from tests.api import Api
 from tests.conftest import FakeClock
 from tests.functions.chat import Chat, messages, texts
 from tests.operators.erasing import SECRET, STAND_IN, erase, eraser, everything_of, fetch
 from tests.operators.killed import KilledError, KillingStore
-from tests.shared.scripted_store import after
+from tests.shared.use_cases.scripted_store import after
 
 if TYPE_CHECKING:
-    from tests.shared.scripted_store import ScriptedStore
+    from tests.shared.use_cases.scripted_store import ScriptedStore
 
 
 # --- caches ---

@@ -10,19 +10,19 @@ import pytest
 
 from operators.exports import Exporter, UnknownError
 from operators.reading import PIECE
-from shared import keys
-from shared.log_reader import DEAD_MS
-from shared.model import Entry, Preview
+from shared.domain import keys
+from shared.domain.model import Entry, Preview
+from shared.storage.log_reader import DEAD_MS
 from tests.functions.chat import messages
 from tests.operators.erasing import SECRET, erase
 from tests.operators.killed import KillingStore
-from tests.shared.scripted_store import after
+from tests.shared.use_cases.scripted_store import after
 
 if TYPE_CHECKING:
-    from shared.store.interface import Store
+    from shared.storage.protocol import Store
     from tests.conftest import FakeClock
     from tests.functions.chat import Chat
-    from tests.shared.scripted_store import ScriptedStore
+    from tests.shared.use_cases.scripted_store import ScriptedStore
 
 READS = {"head", "heads", "entries", "members", "memberships", "former_memberships"}
 

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from local.intrinsics import parse
+from local.template.intrinsics import parse
 from operators.token import FLOW, NoTokenError, address_of, main, subject_of
 
 ROOT: Final = Path(__file__).resolve().parents[2]

@@ -6,21 +6,21 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from shared.cache.encoded import CachedLogReader
+from shared.bootstrap import Services, compose
+from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.errors import BudgieError
-from shared.log_reader import DirectLogReader
-from shared.meter import meter
-from shared.model import Look
-from shared.services import Services, compose
+from shared.domain.errors import BudgieError
+from shared.domain.model import Look
+from shared.observability.meter import meter
 from shared.settings import Settings
-from shared.store.memory import MemoryStore
+from shared.storage.log_reader import DirectLogReader
+from shared.storage.memory import MemoryStore
 from tests.api import Api
 from tests.fakes import FakeUpstash
 from tests.functions.chat import Chat
 
 if TYPE_CHECKING:
-    from shared.store.interface import Store
+    from shared.storage.protocol import Store
     from tests.conftest import FakeClock
 
 EAGER: Final = BundlePolicy(worth=1, patience_ms=0, rest_ms=10_000)

@@ -8,14 +8,14 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.cache.values import Block
-from shared.telemetry import logger
+from shared.cache.blocks import Block
+from shared.observability.telemetry import logger
 from tests.blocks import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from shared.cache.values import Cached
+    from shared.cache.blocks import Cached
     from tests.security.tenants import Sent, Tenant
 
 ROOT: Final = logging.getLogger()

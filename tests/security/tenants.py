@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.web.observe import MAX_BODY
+from shared.web.middleware import MAX_BODY
 from tests.functions.chat import messages
 
 if TYPE_CHECKING:

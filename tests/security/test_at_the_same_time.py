@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from local.invoke import Workers
+from local.gateway.invoke import Workers
 from shared.web.identity import user_hash
 from tests.api import event
 from tests.functions.chat import messages

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local import authorization
-from local.authorization import Act, Matrix
-from local.template import load
+from local.template.load import load
 from tests.functions.refusals import assert_refused, state
 from tests.security.people import ATTEMPTS, PEOPLE, channel_of, outcome
+from tools import authorization
+from tools.authorization import Act, Matrix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
     from tests.functions.chat import Chat
 
 ROOT: Final = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from shared import keys
-from shared.errors import StoreUnavailableError
+from shared.domain import keys
+from shared.domain.errors import StoreUnavailableError
 from tests.functions.chat import Chat, messages
 from tests.security.containers import Container, Deployment
 from tests.security.people import (

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.routing import Routes
-from local.template import load
+from local.gateway.routing import Routes
+from local.template.load import load
+from shared.bootstrap import compose
+from shared.cache.encryption import SealedUpstash
 from shared.cache.redis import RedisTier
-from shared.cache.sealed import SealedUpstash
-from shared.services import compose
+from shared.observability.telemetry import logger
 from shared.settings import Settings
-from shared.store.dynamodb import DynamoDBStore
-from shared.telemetry import logger
+from shared.storage.dynamodb import DynamoDBStore
 from tests.api import Api, chosen, event
 from tests.contract.fake_client import FakeClient, refusal
 from tests.functions.chat import Chat, messages
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
-    from shared.cache.values import Cached
-    from shared.store.memory import MemoryStore
+    from shared.cache.blocks import Cached
+    from shared.storage.memory import MemoryStore
     from tests.conftest import FakeClock
 
 ROOT: Final = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from shared.errors import StoreUnavailableError
+from shared.domain.errors import StoreUnavailableError
 from tests.functions.chat import messages
 from tests.security.containers import Container, Deployment
 from tests.security.people import IN_A_CHANNEL, MEMBER, OWNER, channel_of

@@ -10,7 +10,7 @@ from tests.api import event
 from tests.functions.refusals import assert_refused, state
 
 if TYPE_CHECKING:
-    from shared.store.memory import MemoryStore
+    from shared.storage.memory import MemoryStore
     from tests.functions.chat import Chat
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from shared.errors import every_error
+from shared.domain.errors import every_error
 from shared.settings import Settings, SettingsError
 from tests.artifacts.emulator import BUILT
 

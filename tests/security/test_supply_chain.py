@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from local import licences
 from tests.sources import tree_of
+from tools import licences
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCKED: Final = sorted(ROOT.glob("requirements/*.txt"))
@@ -151,7 +151,12 @@ def test_every_install_checks_hashes() -> None:
     for path in (ROOT / "Makefile", *ROOT.glob(".ci/*")):
         assert careless_lines(path.read_text(encoding="utf-8")) == [], path.name
     installing = []
-    for path in [*ROOT.glob("local/**/*.py"), *ROOT.glob("bench/**/*.py"), *ROOT.glob("tests/**/*.py")]:
+    for path in [
+        *ROOT.glob("local/**/*.py"),
+        *ROOT.glob("tools/**/*.py"),
+        *ROOT.glob("bench/**/*.py"),
+        *ROOT.glob("tests/**/*.py"),
+    ]:
         assert careless_calls(tree_of(path)) == [], path.name
         installing += [path.name] * ("--require-hashes" in path.read_text(encoding="utf-8"))
     assert "artifacts.py" in installing

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hypothesis
 import pytest
 
-from shared.model import Kind
-from shared.services import Services
+from shared.bootstrap import Services
+from shared.domain.model import Kind
 from tests.conftest import FakeClock
 from tests.contract.samples import open_channel
-from tests.shared.holes import World
-from tests.shared.posting import Chat
-from tests.shared.scripted_store import ScriptedStore
+from tests.shared.storage.holes import World
+from tests.shared.use_cases.posting import Chat
+from tests.shared.use_cases.scripted_store import ScriptedStore
 
 # No deadlines: a busy machine is no failure.
 hypothesis.settings.register_profile("budgie", deadline=None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from shared import keys
-from shared.errors import CommitUnknownError, MessageNotFoundError, UnavailableError
-from shared.messages import Draft
-from shared.meter import meter
-from shared.model import Role
-from shared.services import Services
+from shared.bootstrap import Services
+from shared.domain import keys
+from shared.domain.errors import CommitUnknownError, MessageNotFoundError, UnavailableError
+from shared.domain.messages import Draft
+from shared.domain.model import Role
+from shared.observability.meter import meter
 from shared.use_cases.fetch_messages import Page, Window, fetch_message
 from shared.use_cases.list_channels import Listed, Listing
 from shared.use_cases.manage_members import put_member, remove_member

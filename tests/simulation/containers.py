@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from operators.erase_user import Eraser
+from shared.bootstrap import Services
 from shared.cache.build import Cache, memory_tiers
-from shared.cache.encoded import CachedLogReader
 from shared.cache.metrics import CacheMetrics
+from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
+from shared.cache.stale_fallback import Vouched
 from shared.cache.upstash import UpstashOptions
-from shared.cache.vouched import Vouched
-from shared.clock import SharedClock
-from shared.log_reader import DirectLogReader
-from shared.parallel import Background
-from shared.services import Services
+from shared.domain.clock import SharedClock
+from shared.runtime.parallel import Background
 from shared.settings import Settings
-from shared.store.interface import Store
+from shared.storage.log_reader import DirectLogReader
+from shared.storage.protocol import Store
 from shared.use_cases.fetch_messages import fetch_messages
 from shared.use_cases.list_channels import list_channels
 from shared.use_cases.post_message import post_message
@@ -106,7 +106,7 @@ class Container(Host):
         return self.start(work, freezes=True)
 
     def _compose(self, code: Code, sizes: Sizes) -> Services:
-        """As ``shared.services.compose`` and ``shared.cache.build`` do."""
+        """As ``shared.bootstrap.compose`` and ``shared.cache.build`` do."""
         settings, metrics = sizes.settings, CacheMetrics()
         store = cast("Store", code.store(self))
         background = Background(self._start, lambda: self.world.loop.now / 1000)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from shared import keys
-from shared.errors import UnavailableError
-from shared.messages import sender_of
+from shared.domain import keys
+from shared.domain.errors import UnavailableError
+from shared.domain.messages import sender_of
 from tests.simulation.pages import WrongError
 from tests.simulation.scheduler import DiedError
 

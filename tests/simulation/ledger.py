@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.model import Head, Look
-from shared.store.interface import Taken
+from shared.domain.model import Head, Look
+from shared.storage.protocol import Taken
 from tests.simulation.pages import WrongError
 
 if TYPE_CHECKING:

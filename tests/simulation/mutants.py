@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from operators.erase_user import Erased, Eraser
 from operators.reading import channels_of, standing_of
-from shared import access
+from shared.bootstrap import Services
+from shared.cache.blocks import Cached, Kept
 from shared.cache.bundle import Bundle
-from shared.cache.encoded import CachedLogReader, EncodedPage, page_json
-from shared.cache.interface import Tier
 from shared.cache.memory import MemoryTier
+from shared.cache.pages import CachedLogReader, EncodedPage, page_json
 from shared.cache.redis import RedisTier
-from shared.cache.values import Cached, Kept
-from shared.cache.vouched import Vouched
-from shared.codings import PLAIN, Accepted
-from shared.log_reader import DirectLogReader, LogReader, Span
-from shared.messages import Draft, redacted
-from shared.model import Entry, Head, Look, Membership, Role
-from shared.services import Services
-from shared.store.interface import Commit, Committed, KeyUsed, Outcome, PositionTaken
+from shared.cache.stale_fallback import Vouched
+from shared.cache.tier import Tier
+from shared.domain import permissions
+from shared.domain.messages import Draft, redacted
+from shared.domain.model import Entry, Head, Look, Membership, Role
+from shared.runtime.codings import PLAIN, Accepted
+from shared.storage.log_reader import DirectLogReader, LogReader, Span
+from shared.storage.protocol import Commit, Committed, KeyUsed, Outcome, PositionTaken
 from shared.use_cases.fetch_messages import Page, Window, etag_of, fetch_messages, positions
 from shared.use_cases.list_channels import Listed, Listing, list_channels
 from shared.use_cases.post_message import Posted, _Post
@@ -35,15 +35,15 @@ from tests.simulation.store import SimStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from shared.cache.interface import Tier
+    from shared.bootstrap import Services
+    from shared.cache.blocks import Cached
     from shared.cache.memory import MemoryTier
     from shared.cache.metrics import CacheMetrics
-    from shared.cache.values import Cached
-    from shared.log_reader import LogReader
-    from shared.messages import Draft
-    from shared.model import Entry, Head, Receipt
-    from shared.services import Services
-    from shared.store.interface import Store
+    from shared.cache.tier import Tier
+    from shared.domain.messages import Draft
+    from shared.domain.model import Entry, Head, Receipt
+    from shared.storage.log_reader import LogReader
+    from shared.storage.protocol import Store
     from tests.simulation.containers import Container
 
 
@@ -203,7 +203,7 @@ def fetch_then_vouch(
             first, last = positions(window, known.head, known.membership)
             span = services.reader.remembered(known.head, first, last)
             if span is not None:
-                access.member(services.store.look(channel_id, user_id))
+                permissions.member(services.store.look(channel_id, user_id))
                 body = page_json(known.head, span, has_more_after=last < end)
                 return Page(etag_of(known.head, end, window, known.membership), body)
     return fetch_messages(services, user_id, channel_id, window, etags, accepted)
@@ -238,9 +238,9 @@ def post_again(
     """Takes a new number after a commit that was refused, without asking who stands at the old one."""
     look = services.store.look(channel_id, user_id, key)
     post = _TakesAnother(services, user_id, channel_id, drafts, key)
-    if look.receipt and access.member(look):
+    if look.receipt and permissions.member(look):
         return post.replay(look.receipt)
-    return post.run(*access.able(look, "post"))
+    return post.run(*permissions.able(look, "post"))
 
 
 def list_from_memory(services: Services, user_id: str, listing: Listing) -> Listed:
@@ -302,9 +302,9 @@ def acknowledge_in_part(
 
 def _posted(post: _Post) -> Posted:
     look = post._store.look(post._channel_id, post._user_id, post._key)
-    if look.receipt and access.member(look):
+    if look.receipt and permissions.member(look):
         return post.replay(look.receipt)
-    return post.run(*access.able(look, "post"))
+    return post.run(*permissions.able(look, "post"))
 
 
 # --- what did not come to stand ---
@@ -373,7 +373,7 @@ def as_wide_as_asked(
     page = plain(fetch_messages(services, user_id, channel_id, window, etags, accepted))
     if page.body is None or page.stale:
         return page
-    head, membership = access.member(services.store.look(channel_id, user_id))
+    head, membership = permissions.member(services.store.look(channel_id, user_id))
     first, last = positions(window, head, membership)
     span = services.reader.read(head, first, last)
     body = page_json(head, span, has_more_after=span.last == last < head.seq)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.codings import GZIP, PLAIN, ZSTD, Accepted, zstd
+from shared.runtime.codings import GZIP, PLAIN, ZSTD, Accepted, zstd
 from shared.use_cases.fetch_messages import Page, Window
 
 CODINGS: Final = (PLAIN, Accepted(ZSTD, identity=False), Accepted(ZSTD, identity=False), Accepted(GZIP))

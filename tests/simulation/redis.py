@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import insort
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.cache.blocks import Kept
 from shared.cache.codec import pack, unpack
 from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
-from shared.cache.values import Kept
 
 if TYPE_CHECKING:
     from tests.simulation.containers import Container

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.errors import (
+from shared.bootstrap import Services
+from shared.domain.errors import (
     BudgieError,
     ChannelNotFoundError,
     NotAMemberError,
     PositionOutOfRangeError,
     UnavailableError,
 )
-from shared.meter import start_meter
-from shared.services import Services
+from shared.observability.meter import start_meter
 from tests.simulation.ledger import Asked
 from tests.simulation.pages import WrongError
 from tests.simulation.scheduler import DiedError

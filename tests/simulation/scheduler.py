@@ -17,7 +17,7 @@ class DiedError(BaseException):
 
 
 class Fiber(greenlet):
-    """One strand of work in a container; a ``shared.parallel.Task``.
+    """One strand of work in a container; a ``shared.runtime.parallel.Task``.
 
     Args:
         loop: what wakes it.

@@ -8,10 +8,10 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from shared import keys
-from shared.errors import StoreThrottledError, StoreUnavailableError
-from shared.model import Entry, Former, Head, Look, Membership, Preview
-from shared.store.interface import Commit, Committed, Contended, Outcome, Taken
+from shared.domain import keys
+from shared.domain.errors import StoreThrottledError, StoreUnavailableError
+from shared.domain.model import Entry, Former, Head, Look, Membership, Preview
+from shared.storage.protocol import Commit, Committed, Contended, Outcome, Taken
 from tests.simulation.scheduler import Loop
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ WRITES: Final = REPEATABLE | {"add_member", "remove_member"}
 
 
 class SimStore:
-    """A container's ``shared.store.interface.Store``.
+    """A container's ``shared.storage.protocol.Store``.
 
     Args:
         container: where it is called from, and which ends with it.

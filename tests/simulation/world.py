@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shared.cache.redis import BundlePolicy
-from shared.messages import Draft, encode, preview
-from shared.model import Entry, Head, Kind, Membership, Role
+from shared.domain.messages import Draft, encode, preview
+from shared.domain.model import Entry, Head, Kind, Membership, Role
 from shared.settings import Settings
-from shared.store.interface import Taken
-from shared.store.memory import MemoryStore
+from shared.storage.memory import MemoryStore
+from shared.storage.protocol import Taken
 from tests.simulation.clients import OWNER, Clients
 from tests.simulation.containers import Code, Container, Sizes
 from tests.simulation.erasures import Erasures

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from shared.bootstrap import Services
 from shared.cache.build import Cache, memory_tiers
-from shared.cache.encoded import CachedLogReader
 from shared.cache.metrics import CacheMetrics
+from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.cache.vouched import Vouched
-from shared.errors import StoreUnavailableError
-from shared.log_reader import DirectLogReader
-from shared.parallel import Background, Task
-from shared.services import Services
+from shared.cache.stale_fallback import Vouched
+from shared.domain.errors import StoreUnavailableError
+from shared.runtime.parallel import Background, Task
 from shared.settings import Settings
-from shared.store.interface import Commit, Outcome
-from shared.store.memory import MemoryStore
+from shared.storage.log_reader import DirectLogReader
+from shared.storage.memory import MemoryStore
+from shared.storage.protocol import Commit, Outcome
 from tests.api import Answer, Api
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash
@@ -98,7 +98,7 @@ class Fleet:
         return self._apis[number].invoke(event)
 
     def _services(self, upstash: FakeUpstash) -> Services:
-        """As ``shared.services.compose`` and ``shared.cache.build`` do."""
+        """As ``shared.bootstrap.compose`` and ``shared.cache.build`` do."""
         settings, now, metrics = self.code.settings, self.clock.now, CacheMetrics()
         background = Background(_at_once, lambda: self.clock.ms / 1000)
         memory, vouched_memory = memory_tiers(settings, now)

@@ -6,17 +6,17 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.cache.encoded import CachedLogReader
+from shared.cache.pages import CachedLogReader
 from tests.api import Answer, Api
 from tests.stateful.fleet import SETTINGS, Code, FaultyStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from shared.log_reader import Span
-    from shared.model import Former, Head, Look, Member, Membership
-    from shared.services import Services
-    from shared.store.interface import Commit, Outcome
+    from shared.bootstrap import Services
+    from shared.domain.model import Former, Head, Look, Member, Membership
+    from shared.storage.log_reader import Span
+    from shared.storage.protocol import Commit, Outcome
 
 
 @dataclass

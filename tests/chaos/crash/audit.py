@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.clock import now_ms
-from shared.log_reader import OLD_MS, DirectLogReader
-from shared.services import compose
+from shared.bootstrap import compose
+from shared.domain.clock import now_ms
 from shared.settings import Settings
-from shared.store.interface import Store
+from shared.storage.log_reader import OLD_MS, DirectLogReader
+from shared.storage.protocol import Store
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from tests.chaos.crash.writers import Answer, Post
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import dynamodb
+from local.dynamodb import engine as dynamodb
 from tests.chaos.crash.engine import TABLE, MortalEngine
 
 if TYPE_CHECKING:

@@ -11,12 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from local.dynamodb import CREDENTIALS, DYNAMODB_LOCAL, REGION, Engine, client, ensure_table, launch_engine
+from local.dynamodb.engine import (
+    CREDENTIALS,
+    DYNAMODB_LOCAL,
+    REGION,
+    Engine,
+    client,
+    ensure_table,
+    launch_engine,
+)
 from local.processes import ChildFailedError, Processes
-from local.template import load
+from local.template.load import load
 from shared.aws.botocore_client import BotocoreClient
 from shared.settings import Settings
-from shared.store.dynamodb import DynamoDBStore
+from shared.storage.dynamodb import DynamoDBStore
 
 TABLE: Final = "budgie-crashes"
 TEMPLATE: Final = Path(__file__).resolve().parents[3] / "template.yaml"

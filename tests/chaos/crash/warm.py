@@ -6,7 +6,7 @@ What is made here is made before any thread or connection, so that it can be for
 from __future__ import annotations
 
 from functions.post_message.handler import handler
-from shared.services import services
+from shared.bootstrap import services
 
 services()
 __all__ = ["handler", "services"]

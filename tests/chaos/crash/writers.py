@@ -16,10 +16,10 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from local import events
-from local.template import Route, load
-from local.wire import Request
-from shared.errors import UnavailableError
+from local.gateway import events
+from local.gateway.wire import Request
+from local.template.load import Route, load
+from shared.domain.errors import UnavailableError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

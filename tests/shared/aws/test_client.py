@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from shared import connections as connections_module
 from shared.aws.client import EARNED, RESERVE, Budget, Client
 from shared.aws.protocol import PASSING, NoAnswerError, ServiceError
 from shared.aws.signing import Credentials, Signer
-from shared.clock import now_ms
-from shared.connections import IDLE_SECONDS, Connections
-from shared.meter import start_meter
+from shared.domain.clock import now_ms
+from shared.observability.meter import start_meter
+from shared.runtime import http_pool as connections_module
+from shared.runtime.http_pool import IDLE_SECONDS, Connections
 from tests.shared.aws.scripted_server import Server, checks_the_time, hangs, refuses, resets, says, serving
 
 pytestmark = pytest.mark.stack

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from shared.cache.blocks import Cached, Shareable, block_key
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.cache.values import Cached, Shareable, block_key
 from tests.blocks import CHANNEL, block, unpacked
 from tests.fakes import FakeUpstash
 

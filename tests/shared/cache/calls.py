@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from local.upstash import UpstashEndpoint
+from local.upstash.endpoint import UpstashEndpoint
 from shared.cache.upstash import RedisError, Upstash
 from tests.endpoint import TOKEN
 

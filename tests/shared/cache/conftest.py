@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from local.upstash import UpstashEndpoint
+from local.upstash.endpoint import UpstashEndpoint
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import RedisTier
 from shared.cache.upstash import Upstash, UpstashOptions

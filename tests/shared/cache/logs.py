@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared.model import Entry, Head, Kind, Preview
-from shared.store.memory import MemoryStore
+from shared.domain.model import Entry, Head, Kind, Preview
+from shared.storage.memory import MemoryStore
 from tests.blocks import CHANNEL, CREATED, body
 
 

@@ -11,12 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.cache.blocks import (
+    Block,
+    ChannelList,
+    Kept,
+    Shareable,
+    UnreadableError,
+    block_key,
+    channels_key,
+)
 from shared.cache.bundle import Bundle
 from shared.cache.codec import FORM, MAX_RAW_BYTES, pack, unpack
+from shared.cache.encryption import cipher_of, seal
 from shared.cache.redis import BundlePolicy
-from shared.cache.sealed import cipher_of, seal
-from shared.cache.values import Block, ChannelList, Kept, Shareable, UnreadableError, block_key, channels_key
-from shared.codings import GZIP_WBITS, zstd
+from shared.runtime.codings import GZIP_WBITS, zstd
 from shared.settings import CODECS
 from tests.blocks import CHANNEL, OTHER, block, packed, unpacked
 

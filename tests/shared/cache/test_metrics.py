@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from shared.cache.metrics import HITS, OUTCOMES, CacheMetrics
-from shared.meter import start_meter
+from shared.cache.metrics import CacheMetrics
+from shared.observability.meter import HITS, OUTCOMES, start_meter
 
 
 def test_outcomes_make_the_hit_rate() -> None:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.cache.encoded import CachedLogReader
-from shared.cache.interface import NoTier, Tier
+from shared.cache.blocks import Block, UnreadableError, block_key, decode
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
-from shared.cache.values import Block, UnreadableError, block_key, decode
-from shared.log_reader import DirectLogReader
-from shared.messages import redacted
-from shared.store.memory import MemoryStore
+from shared.cache.pages import CachedLogReader
+from shared.cache.tier import NoTier, Tier
+from shared.domain.messages import redacted
+from shared.storage.log_reader import DirectLogReader
+from shared.storage.memory import MemoryStore
 from tests.blocks import CHANNEL, block, body
 from tests.conftest import FakeClock
 from tests.fakes import DictTier, Shelf

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.cache.encoded import CachedLogReader
+from shared.cache.blocks import Block
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
-from shared.cache.values import Block
-from shared.log_reader import DirectLogReader
+from shared.cache.pages import CachedLogReader
+from shared.storage.log_reader import DirectLogReader
 from tests.blocks import CHANNEL, CREATED
 from tests.conftest import FakeClock
 from tests.fakes import DictTier, Shelf

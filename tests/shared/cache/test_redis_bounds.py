@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from shared.cache.values import Cached, Shareable, block_key
+from shared.cache.blocks import Cached, Shareable, block_key
 from tests.blocks import CHANNEL, OTHER, block, packed
 from tests.fakes import FakeUpstash
 from tests.shared.cache.bundles import FIRST, KEY, Start, lacking, request, stored

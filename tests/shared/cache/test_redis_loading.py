@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from shared.cache.blocks import ChannelList, Shareable, block_key, channels_key
 from shared.cache.redis import RedisTier
-from shared.cache.values import ChannelList, Shareable, block_key, channels_key
 from tests.blocks import CHANNEL, OTHER, block, packed
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash

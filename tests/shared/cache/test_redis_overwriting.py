@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
+from shared.cache.blocks import block_key
 from shared.cache.redis import LONGEST_REST_MS, SEEN_MS
-from shared.cache.values import block_key
 from tests.blocks import CHANNEL, OTHER, block, packed
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash

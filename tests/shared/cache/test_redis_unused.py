@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
+from shared.cache.blocks import Cached, block_key
 from shared.cache.codec import unpack
-from shared.cache.values import Cached, block_key
 from tests.blocks import CHANNEL, OTHER, USED, block, packed
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from shared.cache.values import ChannelList, block_key, channels_key
+from shared.cache.blocks import ChannelList, block_key, channels_key
 from tests.blocks import CHANNEL, OTHER, block, packed
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash

@@ -7,8 +7,8 @@ from dataclasses import fields
 import pytest
 
 from shared.cache.build import build_cache, bundle_policies
-from shared.cache.interface import NoTier
 from shared.cache.redis import RedisTier
+from shared.cache.tier import NoTier
 from shared.settings import CHOICES, RANGES, Settings, SettingsError
 from tests.conftest import FakeClock
 

@@ -10,12 +10,12 @@ from random import Random
 
 import pytest
 
-from shared.cache.encoded import EncodedPage, encoded_key
+from shared.cache.blocks import Block, Cached, ChannelList, block_key, channels_key
 from shared.cache.memory import MemoryTier
-from shared.cache.values import Block, Cached, ChannelList, block_key, channels_key
-from shared.cache.vouched import VouchedHead, VouchedList, VouchedMembership
-from shared.channel_state import Confirmed
-from shared.model import Head, Kind, Membership, Preview, Role
+from shared.cache.pages import EncodedPage, encoded_key
+from shared.cache.stale_fallback import VouchedHead, VouchedList, VouchedMembership
+from shared.domain.model import Head, Kind, Membership, Preview, Role
+from shared.use_cases.confirm_channels import Confirmed
 
 COUNT = 400
 NOW = 1_795_459_464_000

@@ -10,9 +10,9 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from local.faults import Fault
-from local.upstash import UpstashEndpoint
-from shared.meter import start_meter
+from local.upstash.endpoint import UpstashEndpoint
+from local.upstash.faults import Fault
+from shared.observability.meter import start_meter
 from tests.conftest import FakeClock
 from tests.endpoint import TOKEN, run
 from tests.shared.cache.calls import CONNECT_MS, READ_MS, Make, failure, failure_unasked

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from local.faults import Fault
-from local.upstash import UpstashEndpoint
+from local.upstash.endpoint import UpstashEndpoint
+from local.upstash.faults import Fault
 from tests.conftest import FakeClock
 from tests.shared.cache.calls import Make, failure, failure_unasked
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from local.faults import Fault
-from local.upstash import UpstashEndpoint
+from local.upstash.endpoint import UpstashEndpoint
+from local.upstash.faults import Fault
 from tests.shared.cache.calls import Make, failure
 from tests.shared.cache.scripted import Script
 

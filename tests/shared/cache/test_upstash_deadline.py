@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from local.faults import Fault
-from local.upstash import UpstashEndpoint
+from local.upstash.endpoint import UpstashEndpoint
+from local.upstash.faults import Fault
 from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
-from shared.parallel import both
+from shared.runtime.parallel import both
 from tests.conftest import FakeClock
 from tests.shared.cache.calls import READ_MS, Make, failure
 from tests.shared.cache.dripping import HEAD, dripping

@@ -1,0 +1,1 @@
+"""Plays real conversations against a running stack and reads them back."""

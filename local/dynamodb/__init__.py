@@ -1,0 +1,1 @@
+"""The DynamoDB engines of the local stack, and the faults that tests play on them."""

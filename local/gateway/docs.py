@@ -1,0 +1,107 @@
+"""The API's documentation on the local stack: `/docs` shows `openapi.json` with Swagger UI, without a network."""
+
+import html
+import importlib.util
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from local.gateway.wire import Answer
+
+PATH: Final = "/docs"
+DOCUMENT_PATH: Final = "/openapi.json"
+DOCUMENT_FILE: Final = "openapi.json"
+
+_ASSETS: Final = {
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "favicon.png": "image/png",
+}
+_MISSING: Final = "There is no openapi.json yet. `make openapi` writes it."
+
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Budgie API</title>
+<link rel="icon" href="/docs/assets/favicon.png">
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script>
+SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  persistAuthorization: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+  // Whoever pastes "Bearer" along with the token means the token.
+  requestInterceptor: (request) => {
+    const given = request.headers.Authorization;
+    if (given) request.headers.Authorization = given.replace(/^(Bearer\\s+)+/i, "Bearer ");
+    return request;
+  },
+});
+</script>
+</body>
+</html>
+"""
+
+
+class Docs:
+    """Answers what no deployed API has: the documentation's own paths. No token is needed for them.
+
+    Args:
+        root: the folder with `openapi.json`. It is read anew each time, so that a new one is seen at once.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._document = root / DOCUMENT_FILE
+
+    def answer(self, method: str, path: str) -> Answer | None:
+        """The page, the document or one of the page's files; None for all other paths."""
+        if method not in {"GET", "HEAD"}:
+            return None
+        if path == DOCUMENT_PATH:
+            return self._serve_document()
+        if path.rstrip("/") == PATH:
+            return self._serve_page()
+        if path.startswith(f"{PATH}/assets/"):
+            return _serve_asset(path.removeprefix(f"{PATH}/assets/"))
+        return None
+
+    def _serve_document(self) -> Answer:
+        try:
+            document = self._document.read_bytes()
+        except FileNotFoundError:
+            return Answer.message(HTTPStatus.NOT_FOUND, _MISSING)
+        return Answer(
+            HTTPStatus.OK, (("content-type", "application/json"), ("cache-control", "no-cache")), document
+        )
+
+    def _serve_page(self) -> Answer:
+        headers = (("content-type", "text/html; charset=utf-8"), ("cache-control", "no-cache"))
+        if not self._document.exists():
+            page = f"<!doctype html><title>Budgie API</title><p>{html.escape(_MISSING)}</p>\n"
+            return Answer(HTTPStatus.NOT_FOUND, headers, page.encode())
+        return Answer(HTTPStatus.OK, headers, _PAGE.encode())
+
+
+def _serve_asset(name: str) -> Answer:
+    kind, folder = _ASSETS.get(name), _assets_folder()
+    if kind is None or folder is None:
+        return Answer.message(HTTPStatus.NOT_FOUND)
+    headers = (("content-type", kind), ("cache-control", "max-age=86400"))
+    return Answer(HTTPStatus.OK, headers, (folder / name).read_bytes())
+
+
+def _assets_folder() -> Path | None:
+    """Swagger UI's files, as the package fastapi-offline ships them; the package itself is not imported."""
+    found = importlib.util.find_spec("fastapi_offline")
+    if found is None or not found.submodule_search_locations:
+        return None
+    return Path(found.submodule_search_locations[0]) / "static"

@@ -1,0 +1,199 @@
+"""The local API gateway: it treats functions as an API Gateway HTTP API would.
+
+It reads routes, authorizer and CORS from the template, turns requests into events of payload format 2.0 and
+functions' results into answers. What AWS does without documenting it is named where it is done. Beyond AWS it refuses
+web pages from elsewhere (`local.guard`), unless the template's CORS configuration names their origin.
+"""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+from urllib.parse import parse_qsl
+
+from local.gateway import cors, events
+from local.gateway.docs import Docs
+from local.gateway.invoke import INTEGRATION_TIMEOUT, Invoker
+from local.gateway.loading import Functions
+from local.gateway.routing import Routes
+from local.gateway.server import HOST, Server
+from local.gateway.throttling import NO_CONTAINER, TOO_MANY, Buckets, Concurrency
+from local.gateway.wire import Answer, RefusedError, Request
+from local.guard import refusal
+from local.template.load import Template
+from local.tokens import TokenRefusedError
+
+NO_ROUTE: Final = "- -"
+
+
+class TokenVerifier(Protocol):
+    """Checks bearer tokens; `local.tokens.Verifier` is one."""
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """The claims of a valid token; raises `TokenRefusedError` for any other."""
+        ...
+
+
+class Gateway:
+    """An HTTP API on 127.0.0.1. It listens from its construction, and answers between `start` and `close`.
+
+    Args:
+        template: the routes, the authorizer and the CORS configuration.
+        root: the folder that handlers are imported from, with `openapi.json`.
+        verifier: checks the tokens.
+        port: where to listen; 0 takes a free port.
+        reload: import handlers again when their sources change.
+        log: takes a line for each request: its route, as a path names members; never a token, a query string, a
+            header or a body.
+        docs: serve `/docs` and `/openapi.json` too.
+        integration_timeout: seconds that the API waits for a function.
+        concurrency: invocations at once, of all functions together; 0 is no limit.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    def __init__(  # noqa: PLR0913  # named settings, all but three with defaults
+        self,
+        *,
+        template: Template,
+        root: Path,
+        verifier: TokenVerifier,
+        port: int = 0,
+        reload: bool = True,
+        log: Callable[[str], None] = print,
+        docs: bool = True,
+        integration_timeout: float = INTEGRATION_TIMEOUT,
+        concurrency: int = 0,
+    ) -> None:
+        self._template = template
+        self._verifier = verifier
+        self._log = log
+        self._docs = Docs(root) if docs else None
+        # `*` is what a deployment may say, whose names are its own. Here it would let in every page that is open.
+        self._named_origins = frozenset(template.cors.allow_origins if template.cors else ()) - {"*"}
+        self._routes = Routes(template.routes)
+        self._buckets = Buckets(template.throttle)
+        self._concurrency = Concurrency(concurrency)
+        self._server = Server(port, self)
+        handlers = [route.handler for route in template.routes]
+        functions = Functions(root, handlers, reload=reload, log=log)
+        self._invoker = Invoker(functions, integration_timeout=integration_timeout, log=log)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._server.port
+
+    @property
+    def url(self) -> str:
+        """The address that clients call, without a slash at the end."""
+        return f"http://{HOST}:{self.port}"
+
+    def start(self) -> None:
+        """Answer requests, in threads of its own."""
+        self._server.start()
+
+    def close(self) -> None:
+        """Stop listening, let answers under way be sent, end the connections."""
+        self._server.stop()
+        self._invoker.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def answer(self, request: Request) -> Answer:
+        """Answer a request, and log it."""
+        begin = time.perf_counter()
+        request_id = events.new_request_id()
+        try:
+            answer = self._answer(request, request_id)
+        except Exception as error:  # noqa: BLE001  # a fault of this gateway costs one request, not the server
+            self.fault(error)
+            answer = Answer.message(HTTPStatus.INTERNAL_SERVER_ERROR)
+        matched = self._routes.match(request.method, request.path)
+        route = f"{request.method} {matched[0].path}" if matched else NO_ROUTE
+        self._log_request(route, answer.status, time.perf_counter() - begin, request_id)
+        return answer.with_headers(("apigw-requestid", request_id))
+
+    def refuse(self, refused: RefusedError) -> Answer:
+        """Answer what is no readable request, and log it: of what it holds, nothing is repeated."""
+        request_id = events.new_request_id()
+        self._log_request(NO_ROUTE, refused.answer.status, 0, request_id)
+        return refused.answer.with_headers(("apigw-requestid", request_id))
+
+    def fault(self, error: BaseException) -> None:
+        """Log a fault that cost a connection, not the server."""
+        self._log(f"gateway: {type(error).__name__}")
+
+    def _answer(self, request: Request, request_id: str) -> Answer:
+        if reason := refusal(request.header("host"), request.header("origin"), self._named_origins):
+            return Answer.message(HTTPStatus.FORBIDDEN, reason)
+        if self._docs and (page := self._docs.answer(request.method, request.path)):
+            return page
+        configuration = self._template.cors
+        if configuration is None:
+            return self._route(request, request_id)
+        if request.method == "OPTIONS" and self._routes.match("OPTIONS", request.path) is None:
+            # The API answers it by itself on every path, an unknown one too; without an Origin with no headers.
+            allowed = cors.preflight_headers(configuration, request) if cors.is_preflight(request) else ()
+            return Answer(HTTPStatus.NO_CONTENT, allowed)
+        return self._route(request, request_id).with_headers(*cors.answer_headers(configuration, request))
+
+    def _route(self, request: Request, request_id: str) -> Answer:
+        matched = self._routes.match(request.method, request.path)
+        if matched is None:
+            # Also for other methods of a path that has routes, such as HEAD: HTTP APIs know no 405.
+            return Answer.message(HTTPStatus.NOT_FOUND)
+        route, parameters = matched
+        if not self._buckets.admits(route.key):
+            return TOO_MANY
+        claims = None
+        if route.authorized:
+            try:
+                claims = self._authorize(request)
+            except TokenRefusedError as refused:
+                return _unauthorized(str(refused))
+        event = events.build(request, route, parameters, request_id=request_id, claims=claims, port=self.port)
+        with self._concurrency.one() as has_room:
+            return self._invoker.invoke(route, event) if has_room else NO_CONTAINER
+
+    def _authorize(self, request: Request) -> dict[str, Any]:
+        """The claims of the request's token, which may stand alone or behind `Bearer`.
+
+        Raises:
+            TokenRefusedError: there is no valid token. Without any token its text is empty.
+        """
+        source = self._template.authorizer.identity_source if self._template.authorizer else ""
+        value = _identity(source, request).strip()
+        scheme, _, rest = value.partition(" ")
+        token = rest.strip() if scheme.lower() == "bearer" else value
+        if not token:
+            raise TokenRefusedError("")
+        return self._verifier.claims(token)
+
+    def _log_request(self, route: str, status: int, seconds: float, request_id: str) -> None:
+        now = time.strftime("%H:%M:%S")
+        self._log(f"{now} {route} {status} {seconds * 1000:.0f} ms {request_id}")
+
+
+def _identity(source: str, request: Request) -> str:
+    """What the authorizer's identity source names: `$request.header.X` or `$request.querystring.X`."""
+    kind, _, name = source.removeprefix("$request.").partition(".")
+    if kind == "header":
+        # As in the event, a doubled header is joined by a comma, and so no token.
+        return ",".join(value for sent, value in request.headers if sent == name.lower())
+    return dict(reversed(parse_qsl(request.query))).get(name, "") if kind == "querystring" else ""
+
+
+def _unauthorized(reason: str) -> Answer:
+    challenge = f'Bearer scope="" error="invalid_token" error_description="{reason}"' if reason else "Bearer"
+    return Answer.message(HTTPStatus.UNAUTHORIZED, www_authenticate=challenge)

@@ -1,0 +1,231 @@
+"""Calls functions as Lambda does: with a context and a time limit, in threads that are reused.
+
+One process plays all containers, and handlers run in many threads at once. A function that exceeds its time is
+answered for and then left alone: where Lambda ends the container, its thread here ends when the function does.
+"""
+
+import asyncio
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeAlias, TypeVar
+
+from local.gateway.loading import Functions, Handler, HandlerNotLoadedError
+from local.gateway.results import MalformedResultError, to_answer
+from local.gateway.wire import Answer
+from local.template.load import Route
+
+MAX_EVENT: Final = 6 * 1024 * 1024
+"""Lambda's limit for an event as JSON, in bytes."""
+
+MAX_RESULT: Final = MAX_EVENT + 100
+"""Lambda's limit for a result as JSON, in bytes: seen to be a little more than for an event."""
+
+INIT_TIMEOUT: Final = 30.0
+"""Seconds that importing a handler may take. Lambda gives 10, on a machine that does nothing else."""
+
+INTEGRATION_TIMEOUT: Final = 30.0
+"""Seconds that an HTTP API waits for a function at most."""
+
+# Escaped as JSON, a character takes six bytes at most: below this nobody needs to measure an event.
+_SURELY_SMALL_BODY: Final = MAX_EVENT // 6 - 100_000
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """What a call raised instead of returning something."""
+
+    error: BaseException
+
+
+_Outcome: TypeAlias = SimpleQueue[_Result | _Raised]
+
+
+class OvertimeError(Exception):
+    """The call took longer than it may."""
+
+
+class Context:
+    """What Lambda tells a handler about its invocation. `memory_limit_in_mb` is text, as in Lambda itself."""
+
+    def __init__(self, route: Route) -> None:
+        self._deadline = time.monotonic() + route.timeout
+        self.aws_request_id = str(uuid.uuid4())
+        self.function_name = route.function
+        self.function_version = "$LATEST"
+        self.invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{route.function}"
+        self.memory_limit_in_mb = str(route.memory)
+        self.log_group_name = f"/aws/lambda/{route.function}"
+        self.log_stream_name = "local"
+        self.identity = None
+        self.client_context = None
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the invocation is given up, never less than 0."""
+        return max(0, int((self._deadline - time.monotonic()) * 1000))
+
+
+class Invoker:
+    """Calls the functions behind routes, and says in HTTP's terms what came of it.
+
+    Args:
+        functions: where handlers come from; closed with this.
+        integration_timeout: seconds that the API waits for a function, whatever its own limit.
+        log: takes a line when a function fails. It names the place, never the error's text or the event.
+    """
+
+    def __init__(
+        self,
+        functions: Functions,
+        *,
+        integration_timeout: float = INTEGRATION_TIMEOUT,
+        log: Callable[[str], None] = print,
+    ) -> None:
+        self._functions = functions
+        self._integration_timeout = integration_timeout
+        self._log = log
+        self._workers = Workers()
+
+    def close(self) -> None:
+        """End the threads that are idle."""
+        self._workers.close()
+        self._functions.close()
+
+    def invoke(self, route: Route, event: dict[str, Any]) -> Answer:
+        """Call a route's function with an event."""
+        if len(event.get("body", "")) > _SURELY_SMALL_BODY and len(json.dumps(event)) > MAX_EVENT:
+            # The API takes 10 MB, Lambda 6: what lies between gets the same answer from further behind.
+            return Answer.message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
+        try:
+            result = self._call(route, event)
+            if len(result) > MAX_RESULT:
+                raise MalformedResultError("the result is larger than 6 MB")  # noqa: TRY301  # one place to log
+            return to_answer(json.loads(result))
+        except OvertimeError:
+            return self._give_up(route)
+        except (HandlerNotLoadedError, MalformedResultError) as error:
+            self._log(f"{route.function}: {error}")
+        except Exception as error:  # noqa: BLE001  # a handler may raise anything; the client gets the same 500
+            self._log(f"{route.function} raised {self._functions.place(error)}")
+        return Answer.message(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def _call(self, route: Route, event: dict[str, Any]) -> bytes:
+        """The function's result as JSON; importing the function is not part of its time."""
+        handler = self._functions.loaded(route.handler)
+        if handler is None:
+            handler = self._workers.run(lambda: self._functions.load(route.handler), INIT_TIMEOUT)
+        time_limit = min(route.timeout, self._integration_timeout)
+        return self._workers.run(lambda: _invoked(handler, event, route), time_limit)
+
+    def _give_up(self, route: Route) -> Answer:
+        """A function's own timeout is an error of the function; the API's own means that nobody answered."""
+        if route.timeout <= self._integration_timeout:
+            self._log(f"{route.function} timed out after {route.timeout:g} s")
+            return Answer.message(HTTPStatus.INTERNAL_SERVER_ERROR)
+        self._log(f"{route.function} did not answer within the API's {self._integration_timeout:g} s")
+        return Answer.message(HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class Workers:
+    """Threads that calls run in. Each has an event loop of its own, which Mangum expects of its thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        self._all: list[_Worker] = []
+
+    def run(self, call: Callable[[], _Result], timeout: float) -> _Result:
+        """Run a call in a thread and wait for it; what the call raises is raised here.
+
+        Args:
+            call: what to run.
+            timeout: seconds to wait.
+
+        Raises:
+            OvertimeError: it took longer. It goes on, and what comes of it is dropped.
+        """
+        with self._lock:
+            worker = self._idle.pop() if self._idle else self._start()
+        # A queue passes one thing on in half the time of a `Future`, which can do more.
+        outcome: _Outcome[_Result] = SimpleQueue()
+        worker.calls.put(lambda: _settle(outcome, call))
+        try:
+            settled = outcome.get(timeout=timeout)
+        except Empty:
+            raise OvertimeError from None
+        if not isinstance(settled, _Raised):
+            return settled
+        try:
+            raise settled.error
+        finally:
+            del settled  # The error's traceback holds this frame: neither would be freed before a collection.
+
+    def close(self) -> None:
+        """End the threads that are idle; one that still works ends with its call."""
+        with self._lock:
+            idle = list(self._idle)
+            for worker in self._all:
+                worker.calls.put(None)
+        for worker in idle:
+            worker.join(timeout=5)
+
+    def _start(self) -> "_Worker":
+        worker = _Worker(self._rest)
+        self._all.append(worker)
+        worker.start()
+        return worker
+
+    def _rest(self, worker: "_Worker") -> None:
+        with self._lock:
+            self._idle.append(worker)
+
+
+class _Worker(threading.Thread):
+    """Runs one call after the other, until it is given None. A daemon: a function that hangs holds nobody up."""
+
+    def __init__(self, on_idle: Callable[["_Worker"], None]) -> None:
+        super().__init__(name="function", daemon=True)
+        self.calls: SimpleQueue[Callable[[], Callable[[], None]] | None] = SimpleQueue()
+        self._on_idle = on_idle
+
+    def run(self) -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            while call := self.calls.get():
+                tell = call()
+                # Idle before the caller knows, so that its next call finds this thread again.
+                self._on_idle(self)
+                tell()
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+def _settle(outcome: _Outcome[_Result], call: Callable[[], _Result]) -> Callable[[], None]:
+    """Run a call; what is returned passes on what came of it."""
+    try:
+        result = call()
+    except SystemExit as error:
+        # A function that ends its process fails alone.
+        failure = RuntimeError("exit").with_traceback(error.__traceback__)
+        return lambda: outcome.put(_Raised(failure))
+    except BaseException as error:  # noqa: BLE001  # the thread lives on, and the caller is told
+        failed = error
+        return lambda: outcome.put(_Raised(failed))
+    return lambda: outcome.put(result)
+
+
+def _invoked(handler: Handler, event: dict[str, Any], route: Route) -> bytes:
+    result = handler(event, Context(route))
+    try:
+        return json.dumps(result, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MalformedResultError("the result is no JSON") from error

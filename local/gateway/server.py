@@ -1,0 +1,194 @@
+"""The local stack's HTTP/1.1 server, on 127.0.0.1: sockets and threads. The answers are decided elsewhere."""
+
+import contextlib
+import socket
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, Protocol, TypeAlias
+
+from local.gateway.wire import Answer, Limits, RefusedError, Request, RequestReader, write_answer
+
+HOST: Final = "127.0.0.1"
+
+IDLE_TIMEOUT: Final = 60.0
+"""Seconds that a connection may be silent between two requests."""
+
+READ_TIMEOUT: Final = 10.0
+"""Seconds that a client may be silent within a request."""
+
+_POLL: Final = 0.05  # seconds until a server that was told to stop notices
+_READ: Final = 65_536  # bytes at once
+
+Takeover: TypeAlias = Callable[[socket.socket], None]
+"""Does with the connection what it likes, in place of an answer; the connection ends after it."""
+
+
+class Answerer(Protocol):
+    """What decides on the answers; called from many threads at once."""
+
+    def answer(self, request: Request) -> Answer | Takeover:
+        """Answer a request. A `ConnectionError` ends the connection without an answer."""
+        ...
+
+    def refuse(self, refused: RefusedError) -> Answer:
+        """Answer what is no readable request."""
+        ...
+
+    def fault(self, error: BaseException) -> None:
+        """Be told of an error that cost a connection."""
+        ...
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """One thread a connection. It listens from its construction, and answers between `start` and `stop`.
+
+    Args:
+        port: where to listen; 0 takes a free port.
+        answerer: decides on the answers.
+        limits: what is refused for its size; API Gateway's when left out.
+        on_connection: called with 1 for each connection that begins, and with -1 when it has ended.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        port: int,
+        answerer: Answerer,
+        *,
+        limits: Limits | None = None,
+        on_connection: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self.answerer = answerer
+        self.limits = limits or Limits()
+        self._on_connection = on_connection
+        self._connections: set[socket.socket] = set()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        super().__init__((HOST, port), _Connection)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self.server_address[1])
+
+    def start(self) -> None:
+        """Answer requests, in threads of its own."""
+        self._thread = threading.Thread(target=self.serve_forever, args=(_POLL,), name="server", daemon=True)
+        self._thread.start()
+
+    def stop(self, patience: float = 5.0, *, hang_up: bool = False) -> None:
+        """Stop listening and end the connections.
+
+        Args:
+            patience: seconds to wait, in all, for the connections to have ended.
+            hang_up: also those that an answer is under way on; otherwise that is sent first.
+        """
+        if self._thread:
+            self.shutdown()
+            self._thread.join()
+            self._thread = None
+        self.server_close()
+        with self._changed:
+            for connection in self._connections:
+                _end(connection, socket.SHUT_RDWR if hang_up else socket.SHUT_RD)
+            self._changed.wait_for(lambda: not self._connections, patience)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as inherited
+        """Note the new connection before its thread starts."""
+        with self._changed:
+            self._connections.add(request)
+        self._on_connection(1)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401  # as inherited
+        """Forget a connection once it is closed."""
+        super().shutdown_request(request)
+        self._on_connection(-1)
+        with self._changed:
+            self._connections.discard(request)
+            self._changed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  # as inherited
+        """Tell who decides on the answers, instead of a traceback."""
+        if error := sys.exception():
+            self.answerer.fault(error)
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    """Reads requests one after the other, and writes their answers."""
+
+    server: Server
+    request: socket.socket
+
+    def setup(self) -> None:
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = RequestReader(self.client_address[0], self.server.limits)
+
+    def handle(self) -> None:
+        # A client that is gone, or silent between two requests, is no error.
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while self._exchange():
+                pass
+
+    def _exchange(self) -> bool:
+        """One request and its answer; whether the connection goes on."""
+        try:
+            request = self._read()
+        except RefusedError as refused:
+            self._refuse(refused)
+            return False
+        if request is None:
+            return False
+        answer = self.server.answerer.answer(request)
+        if not isinstance(answer, Answer):
+            self.request.settimeout(None)
+            answer(self.request)
+            return False
+        self._write(answer, head_only=request.method == "HEAD", keep_alive=request.keeps_alive)
+        return request.keeps_alive
+
+    def _read(self) -> Request | None:
+        """The next request; None when the client has ended the connection before it."""
+        while (request := self._reader.take()) is None:
+            begun = self._reader.begun
+            self.request.settimeout(READ_TIMEOUT if begun else IDLE_TIMEOUT)
+            try:
+                data = self.request.recv(_READ)
+            except TimeoutError:
+                if begun:
+                    raise RefusedError(HTTPStatus.REQUEST_TIMEOUT) from None
+                raise
+            if not data and not begun:
+                return None
+            self._reader.feed(data)
+            if self._reader.take_continue():
+                self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return request
+
+    def _refuse(self, refused: RefusedError) -> None:
+        """Answer, and read what the client still sends, or the answer might be lost to it."""
+        self._write(self.server.answerer.refuse(refused), head_only=False, keep_alive=False)
+        _end(self.request, socket.SHUT_WR)
+        deadline = time.monotonic() + READ_TIMEOUT
+        self.request.settimeout(1.0)
+        while time.monotonic() < deadline and self.request.recv(_READ):
+            pass
+
+    def _write(self, answer: Answer, *, head_only: bool, keep_alive: bool) -> None:
+        self.request.sendall(write_answer(answer, head_only=head_only, keep_alive=keep_alive))
+
+
+def _end(connection: socket.socket, direction: int) -> None:
+    # The other side may have been faster.
+    with contextlib.suppress(OSError):
+        connection.shutdown(direction)

@@ -1,0 +1,1 @@
+"""Reads `template.yaml`, so that the local stack serves what would be deployed."""

@@ -1,0 +1,1 @@
+"""Upstash's REST endpoint, in front of a Redis server on this machine."""

@@ -1,0 +1,202 @@
+"""What is cached: blocks of a channel's log, and the list of a user's channels. Both are copies or hints."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+from shared.domain import keys
+
+BLOCK_SIZE: Final = 50
+"""Positions of a block, the default page: a page touches two blocks at most, a page of 100 three."""
+OBJECT_BYTES: Final = 33
+"""What Python adds to a bytes object (CPython, 64 bits)."""
+PLACE_BYTES: Final = 8
+"""A place in a tuple, also where a void stands."""
+VALUE_BYTES: Final = 170
+"""A block beside its bodies: the object, its numbers, its tuple."""
+LIST_BYTES: Final = 60
+LISTED_ID_BYTES: Final = 75
+"""A list of channels, and each id of 16 to 26 characters with its place. All held against tracemalloc in
+tests/shared/cache; what a tier adds for the key is the tier's to count."""
+_VOID: Final = 0xFFFFFFFF
+_HEAD: Final = struct.Struct("<QI")
+
+
+class UnreadableError(Exception):
+    """Bytes that are no value of ours, or not whole."""
+
+
+class Cached(Protocol):
+    """A value that the tier in this process can hold."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it occupies in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A settled run of positions within one aligned block; never changes, only grows into a new one."""
+
+    first: int
+    bodies: tuple[bytes | None, ...]
+    size: int
+
+    @classmethod
+    def of(cls, first: int, bodies: Sequence[bytes | None]) -> Block:
+        """A block that starts at position ``first``."""
+        held = sum(OBJECT_BYTES + len(body) for body in bodies if body is not None)
+        size = VALUE_BYTES + PLACE_BYTES * len(bodies) + held
+        return cls(first, tuple(bodies), size)
+
+    @property
+    def last(self) -> int:
+        """The last position that it holds."""
+        return self.first + len(self.bodies) - 1
+
+    @property
+    def weight(self) -> int:
+        """How many entries it spares the storage."""
+        return len(self.bodies)
+
+    def covers(self, first: int, last: int) -> bool:
+        """Whether it holds all of these positions."""
+        return self.first <= first and last <= self.last
+
+    def slice(self, first: int, last: int) -> tuple[bytes | None, ...]:
+        """The bodies at these positions."""
+        return self.bodies[first - self.first : last - self.first + 1]
+
+    def joined(self, other: Block) -> Block:
+        """With what another run of the same block adds; the longer one where they do not touch."""
+        low, high = (self, other) if self.first <= other.first else (other, self)
+        if high.first > low.last + 1:
+            return max(self, other, key=lambda block: (len(block.bodies), block.last))
+        return Block.of(low.first, low.bodies + high.bodies[low.last + 1 - high.first :])
+
+    def encode(self) -> bytes:
+        """First position, number of bodies, their lengths, and the bodies."""
+        lengths = [_VOID if body is None else len(body) for body in self.bodies]
+        head = _HEAD.pack(self.first, len(lengths)) + struct.pack(f"<{len(lengths)}I", *lengths)
+        return head + b"".join(body for body in self.bodies if body is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelList:
+    """The channels that a user was in when the list was last read."""
+
+    channel_ids: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes in this process: an id is a string of its own."""
+        return LIST_BYTES + LISTED_ID_BYTES * len(self.channel_ids)
+
+    @property
+    def weight(self) -> int:
+        """It spares one round trip."""
+        return 10
+
+    def encode(self) -> bytes:
+        """The ids, separated by blanks."""
+        return " ".join(self.channel_ids).encode()
+
+
+Shareable = Block | ChannelList
+"""Values that containers share; others stay in the process that made them."""
+
+
+class Kept(NamedTuple):
+    """A shared value, and when it was last put or found: seconds since 1970."""
+
+    value: Shareable
+    used: int
+
+
+def block_key(channel_id: str, block: int, erasures: int = 0) -> str:
+    """The key of block ``block``, which holds the positions from ``block * 50 + 1`` on.
+
+    ``erasures`` is the head's: what was read under another number is found by nobody any more.
+    """
+    return f"b{channel_id}.{block}.{erasures}" if erasures else f"b{channel_id}.{block}"
+
+
+def block_keys(channel_id: str, erasures: int, first: int, last: int) -> dict[str, tuple[int, int]]:
+    """The keys of the blocks of a range, in order, with the part of the range that is in each; none of an empty one."""
+    numbers = range(block_of(first), block_of(last) + 1) if first <= last else ()
+    return {
+        block_key(channel_id, each, erasures): (
+            max(first, each * BLOCK_SIZE + 1),
+            min(last, (each + 1) * BLOCK_SIZE),
+        )
+        for each in numbers
+    }
+
+
+def channels_key(user_id: str) -> str:
+    """The key of a user's list of channels."""
+    return f"u{user_id}"
+
+
+def block_of(seq: int) -> int:
+    """The block that a position is in."""
+    return (seq - 1) // BLOCK_SIZE
+
+
+def block_range(block: int) -> tuple[int, int]:
+    """The first and last position of a block."""
+    return block * BLOCK_SIZE + 1, (block + 1) * BLOCK_SIZE
+
+
+def decode(key: str, raw: bytes) -> Shareable:
+    """The value that was encoded under this key.
+
+    Raises:
+        UnreadableError: it is not one.
+    """
+    try:
+        if key.startswith("b"):
+            return _decode_block(key, raw)
+        if key.startswith("u"):
+            return _decode_channels(raw)
+    except (struct.error, ValueError) as error:
+        raise UnreadableError from error
+    raise UnreadableError
+
+
+def _decode_block(key: str, raw: bytes) -> Block:
+    first, count = _HEAD.unpack_from(raw)
+    channel_id, number, erasures = [*key[1:].split("."), "0"][:3]
+    if key != block_key(channel_id, int(number), int(erasures)):
+        raise UnreadableError
+    start, end = block_range(int(number))
+    if not (count and start <= first and first + count - 1 <= end):
+        raise UnreadableError
+    lengths = struct.unpack_from(f"<{count}I", raw, _HEAD.size)
+    at, bodies = _HEAD.size + 4 * count, []
+    for length in lengths:
+        bodies.append(None if length == _VOID else raw[at : at + length])
+        at += 0 if length == _VOID else length
+    if at != len(raw) or not _are_of(channel_id, first, bodies):
+        raise UnreadableError
+    return Block.of(first, bodies)
+
+
+def _are_of(channel_id: str, first: int, bodies: Sequence[bytes | None]) -> bool:
+    """Whether each message is this channel's at its position, by how its JSON begins: never a stranger's message."""
+    start = b'{"id":"%b-' % channel_id.encode()
+    after = len(start) + keys.SEQ_CHARS
+    return all(
+        body is None or (body.startswith(start) and body.startswith(b'","seq":%d,' % seq, after))
+        for seq, body in enumerate(bodies, first)
+    )
+
+
+def _decode_channels(raw: bytes) -> ChannelList:
+    ids = tuple(raw.decode().split())
+    if not all(map(keys.is_channel_id, ids)):
+        raise UnreadableError
+    return ChannelList(ids)

@@ -1,0 +1,57 @@
+"""A channel's JSON as clients get it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.domain import keys, permissions
+from shared.domain.clock import rfc3339
+from shared.domain.model import ERASED, Head, Member, Membership, Preview
+
+
+def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
+    """The channel for one caller; ``role``, ``last_read_seq`` and ``unread_count`` null for who is not in it.
+
+    Who is not in a public channel sees what it is, not what is said there.
+
+    Head and membership are read side by side, so the head may be the older one: then the caller has read all of it.
+    """
+    last = head.last if membership else None
+    return {
+        "id": head.channel_id,
+        "name": head.name,
+        "topic": head.topic,
+        "kind": head.kind,
+        "creator": head.creator,
+        "created_at": rfc3339(head.created_at),
+        "archived": head.archived_at is not None,
+        "slow_mode": head.slow_mode,
+        "version": head.version,
+        "member_count": head.members,
+        "last_seq": head.seq,
+        "last_message": last and _preview_json(head.channel_id, last),
+        "last_read_seq": min(membership.read_seq, head.seq) if membership else None,
+        "unread_count": membership.unread(head) if membership else None,
+        "role": membership.role if membership else None,
+        "capabilities": permissions.capabilities(head, membership),
+    }
+
+
+def _preview_json(channel_id: str, last: Preview) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": keys.message_id(channel_id, last.seq),
+        "seq": last.seq,
+        "text": last.text,
+        "sender": last.sender,
+        "created_at": rfc3339(last.created_at),
+    }
+    return shown | {"redacted": True} if last.sender == ERASED else shown
+
+
+def member_json(member: Member | Membership) -> dict[str, Any]:
+    """A member."""
+    return {
+        "user_id": member.user_id,
+        "role": member.role,
+        "joined_at": rfc3339(member.joined_at),
+    }

@@ -1,0 +1,72 @@
+"""A message's JSON: encoded once when it is posted, never parsed on the way out; a redaction encodes it anew."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from shared.domain import keys
+from shared.domain.clock import from_rfc3339, rfc3339
+from shared.domain.model import ERASED, MAX_PREVIEW, MAX_PREVIEW_BYTES, Entry, Preview
+from shared.domain.text import beginning
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message as its sender wrote it."""
+
+    text: str
+    client_message_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """JSON in as few bytes as possible; ValueError for what JSON has no word for (NaN, lone surrogates)."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def encode(channel_id: str, seq: int, sender: str, created_at: int, draft: Draft) -> bytes:
+    """The message's JSON as every client gets it, until it is redacted."""
+    message: dict[str, Any] = {
+        "id": keys.message_id(channel_id, seq),
+        "seq": seq,
+        "sender": sender,
+        "text": draft.text,
+        "created_at": rfc3339(created_at),
+    }
+    if draft.client_message_id is not None:
+        message["client_message_id"] = draft.client_message_id
+    if draft.metadata is not None:
+        message["metadata"] = draft.metadata
+    return dumps(message)
+
+
+def sender_of(body: bytes) -> str:
+    """Who sent a stored message."""
+    return str(json.loads(body)["sender"])
+
+
+def redacted(body: bytes) -> bytes:
+    """What is left of a message: that one was there, where and when. Of a redacted one the same again."""
+    message = json.loads(body)
+    kept = {"id": message["id"], "seq": message["seq"], "sender": ERASED, "text": ""}
+    return dumps(kept | {"created_at": message["created_at"], "redacted": True})
+
+
+def preview(seq: int, sender: str, text: str, created_at: int) -> Preview:
+    """The start of a text, at most 100 characters and 140 bytes, cut between graphemes."""
+    return Preview(seq, sender, beginning(text, MAX_PREVIEW, MAX_PREVIEW_BYTES), created_at)
+
+
+def preview_of(entry: Entry) -> Preview:
+    """The preview of a stored message, for when a void or a redaction put a preview wrong."""
+    message = json.loads(entry.body or b"{}")
+    return preview(entry.seq, message["sender"], message["text"], from_rfc3339(message["created_at"]))
+
+
+def request_hash(*parts: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Tells whether two requests under one key are the same: 128 bits of SHA-256."""
+    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()
+    return sha256(canonical).digest()[:16]

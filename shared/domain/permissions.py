@@ -1,0 +1,85 @@
+"""Who may do what: the one place that decides, from what the vouching read said."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.domain.errors import (
+    ChannelArchivedError,
+    ChannelNotFoundError,
+    ForbiddenError,
+    NotAMemberError,
+)
+from shared.domain.model import Head, Kind, Look, Membership, Role
+
+CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
+    Role.MEMBER: ("read", "post", "leave"),
+    Role.MODERATOR: ("read", "post", "leave", "edit", "invite", "remove"),
+    Role.OWNER: ("read", "post", "leave", "edit", "invite", "remove", "change_roles", "archive"),
+}
+DIRECT: Final = ("read", "post")
+"""A direct channel's two members are equals, and stay."""
+ARCHIVED: Final = ("read", "leave")
+
+
+def capabilities(head: Head, membership: Membership | None) -> list[str]:
+    """What the caller may do in a channel, as clients are told."""
+    if membership is None:
+        return ["join"] if head.kind is Kind.PUBLIC and head.archived_at is None else []
+    may = DIRECT if head.kind is Kind.DIRECT else CAPABILITIES[membership.role]
+    return [each for each in may if head.archived_at is None or each in ARCHIVED]
+
+
+def visible(look: Look) -> Head:
+    """The head, for a caller who may know of the channel.
+
+    Raises:
+        ChannelNotFoundError: there is none, or it is not public and the caller is not in it.
+    """
+    head = look.head
+    if head is None or (look.membership is None and head.kind is not Kind.PUBLIC):
+        raise ChannelNotFoundError
+    return head
+
+
+def member(look: Look) -> tuple[Head, Membership]:
+    """Head and membership, for a caller who is in the channel.
+
+    Raises:
+        ChannelNotFoundError: as ``visible``.
+        NotAMemberError: the channel is public, and the caller has not joined.
+    """
+    head = visible(look)
+    if look.membership is None:
+        raise NotAMemberError
+    return head, look.membership
+
+
+def entitled(look: Look, capability: str) -> tuple[Head, Membership]:
+    """As ``able``, but also in an archived channel: for what may stand already and then needs no write.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError, ForbiddenError: as ``able``.
+        ChannelArchivedError: the channel is archived, and the role lacks the capability.
+    """
+    head, membership = member(look)
+    if head.archived_at is not None and capability in CAPABILITIES[membership.role]:
+        return head, membership
+    return able(look, capability)
+
+
+def able(look: Look, capability: str) -> tuple[Head, Membership]:
+    """Head and membership, for a caller who has a capability.
+
+    Raises:
+        ChannelNotFoundError: as ``visible``.
+        NotAMemberError: as ``member``.
+        ForbiddenError: the caller's role lacks it.
+        ChannelArchivedError: the role has it, the channel is archived.
+    """
+    head, membership = member(look)
+    if capability in capabilities(head, membership):
+        return head, membership
+    if head.archived_at is not None:
+        raise ChannelArchivedError
+    raise ForbiddenError

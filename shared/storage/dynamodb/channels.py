@@ -1,0 +1,257 @@
+"""Heads, and the lists of them, on DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from shared.domain import keys
+from shared.domain.errors import ContentionError
+from shared.domain.model import Head, Kind, Membership
+from shared.storage import items
+from shared.storage.dynamodb.conflicts import retry_conflicts, transact
+from shared.storage.dynamodb.table import ConditionFailedError, OnTable, Table
+
+ABSENT: Final = "attribute_not_exists(pk)"
+OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
+SAME_ROLE: Final = "attribute_exists(pk) AND #role = :role"
+KEPT_MINUTES: Final = 10
+"""What was spent in a minute is kept a little longer than any two clocks are apart."""
+NO_NAMES: Final[Mapping[str, str]] = {}
+
+
+def stands(by: Membership | None) -> list[dict[str, Any]]:
+    """The condition that the acting member still has the role that was seen; none where ``by`` is None.
+
+    Comes last in a transaction, so that the reasons before it keep their places.
+    """
+    if by is None:
+        return []
+    check = {
+        "Key": items.membership_key(by.channel_id, by.user_id),
+        "ConditionExpression": SAME_ROLE,
+        "ExpressionAttributeNames": {"#role": "role"},
+        "ExpressionAttributeValues": {":role": items.s(by.role)},
+    }
+    return [{"ConditionCheck": check}]
+
+
+def below_user(table: Table, user_id: str, start: str) -> Iterator[dict[str, Any]]:
+    """A user's items whose sort keys begin so: one Query."""
+    return table.query(**_below_user(user_id, start))
+
+
+def _below_user(user_id: str, start: str) -> dict[str, Any]:
+    return {
+        "ConsistentRead": True,
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+        "ExpressionAttributeValues": {":pk": items.s(keys.user_pk(user_id)), ":sk": items.s(start)},
+    }
+
+
+class HeadChanges(OnTable):
+    """What changes heads apart from posts."""
+
+    def _change_head(
+        self,
+        channel_id: str,
+        change: str,
+        condition: str,
+        values: items.Item,
+        names: Mapping[str, str] = NO_NAMES,
+    ) -> Head | None:
+        """One UpdateItem: the new head, or None where the condition does not hold."""
+        update = _update_head(channel_id, change, condition, values, names)["Update"]
+        try:
+            item = retry_conflicts(lambda: self._table.update(**update), self._sleep)
+        except ConditionFailedError:
+            return None
+        return items.head_of(item)
+
+
+class DynamoDBChannels(HeadChanges):
+    """See ``shared.storage.protocol.Channels``."""
+
+    def memberships(self, user_id: str) -> list[Membership]:
+        """One Query: about a read unit for each 25 channels."""
+        found = below_user(self._table, user_id, keys.MEMBERSHIPS)
+        return [items.membership_of(item) for item in found]
+
+    def count_memberships(self, user_id: str, limit: int) -> int:
+        """One Query that moves no item: about a read unit for each 25 channels."""
+        return self._table.count(limit, **_below_user(user_id, keys.MEMBERSHIPS))
+
+    def spend(self, user_id: str, minute: int, units: int, limit: int) -> bool:
+        """One UpdateItem: 1 write unit, also where it is refused. DynamoDB deletes the item after the minute."""
+        try:
+            self._table.update(
+                Key=items.spent_key(user_id, minute),
+                UpdateExpression="ADD units :units SET expires = :expires",
+                ConditionExpression="attribute_not_exists(units) OR units < :limit",
+                ExpressionAttributeValues={
+                    ":units": items.n(units),
+                    ":limit": items.n(limit),
+                    ":expires": items.n((minute + KEPT_MINUTES) * 60),
+                },
+            )
+        except ConditionFailedError:
+            return False
+        return True
+
+    def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
+        """BatchGetItem: a read unit each, a call for each 100."""
+        # DynamoDB refuses a call that names a key twice, and an index may have a channel twice.
+        found = self._table.batch_get([items.head_key(each) for each in dict.fromkeys(channel_ids)])
+        return {head.channel_id: head for head in map(items.head_of, found)}
+
+    def roles(self, user_id: str, channel_ids: Iterable[str]) -> dict[str, Membership]:
+        """BatchGetItem: a read unit each, a call for each 100."""
+        wanted = [items.membership_key(each, user_id) for each in dict.fromkeys(channel_ids)]
+        found = map(items.membership_of, self._table.batch_get(wanted))
+        return {membership.channel_id: membership for membership in found}
+
+    def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
+        """One Query of the sparse index: half a read unit for each 4 KB."""
+        arguments: dict[str, Any] = {}
+        if after:
+            name, channel_id = after
+            arguments["ExclusiveStartKey"] = items.listing_key(channel_id) | {
+                "pub": items.s(items.PUBLIC),
+                "pubname": items.s(name),
+            }
+        found = self._table.query(
+            limit=limit,
+            IndexName=items.PUBLIC_INDEX,
+            KeyConditionExpression="pub = :public",
+            ExpressionAttributeValues={":public": items.s(items.PUBLIC)},
+            **arguments,
+        )
+        return [(item["pubname"]["S"], keys.channel_of(item["pk"]["S"])) for item in found]
+
+    def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
+        """One PutItem: 1 write unit, also where the key was used before."""
+        key = items.key_use_key(key_id)
+        try:
+            self._table.put(Item=key | {"hash": items.b(request_hash)}, ConditionExpression=ABSENT)
+        except ConditionFailedError as error:
+            # An engine may not return what stands there.
+            return bytes((error.item or self._table.get(key) or {})["hash"]["B"])
+        return request_hash
+
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
+        """One transaction: 2 write units for each KB of the head and for each member, and their index entries.
+
+        2 more and an index entry for the listing of a public channel.
+        """
+        writes = [_put(items.head_item(head))]
+        writes += [_put(items.listing_item(head))] if head.kind is Kind.PUBLIC else []
+        writes += [_put(items.membership_item(membership)) for membership in memberships]
+        failed = transact(self._table, self._sleep, *writes)
+        if failed is None:
+            return None
+        if failed[0]:
+            return items.head_of(failed[0])
+        raise ContentionError(retry_after=1)
+
+    def update_channel(
+        self,
+        channel_id: str,
+        changes: Mapping[str, str | int],
+        if_version: int | None,
+        by: Membership | None = None,
+    ) -> Head | None:
+        """One transaction and a GetItem: 4 write units and 1 read unit.
+
+        Renaming a public channel takes 2 write units more, and 2 for the index.
+        """
+        values = {":one": items.n(1)}
+        names = {f"#{name}": name for name in changes}
+        for name, value in changes.items():
+            values[f":{name}"] = items.s(value) if isinstance(value, str) else items.n(value)
+        condition = OPEN
+        if if_version is not None:
+            condition += " AND version = :if_version"
+            values[":if_version"] = items.n(if_version)
+        sets = ", ".join(["version = version + :one", *(f"#{name} = :{name}" for name in changes)])
+        update = _update_head(channel_id, f"SET {sets}", condition, values, names)
+        failed = transact(self._table, self._sleep, update, *stands(by))
+        head = self._head(channel_id, failed)
+        if failed is not None and not (head and _is_right(failed) and head.is_made_of(changes, if_version)):
+            return None
+        # Also of a change that was made before: what was lost with its answer is the index's turn.
+        if head and "name" in changes and head.kind is Kind.PUBLIC:
+            self._list(head)
+        return head
+
+    def _list(self, head: Head) -> None:
+        """Lists a renamed public channel under its new name; not if it was renamed again or archived meanwhile."""
+        made = items.listing_item(head)
+        values = {f":{name}": made[name] for name in ("pub", "pubname", "version")}
+        self._change_listing(head, "SET pub = :pub, pubname = :pubname, version = :version", values)
+        # Last, so that it is always listed: channels made before listings were items stand there by their heads.
+        self._change_head(
+            head.channel_id, "REMOVE pub, pubname", "pub = :public", {":public": items.s(items.PUBLIC)}
+        )
+
+    def _change_listing(self, head: Head, change: str, values: items.Item) -> None:
+        """One UpdateItem, unless the listing is of this version or a later one."""
+        with suppress(ConditionFailedError):
+            retry_conflicts(
+                lambda: self._table.update(
+                    Key=items.listing_key(head.channel_id),
+                    UpdateExpression=change,
+                    ConditionExpression="attribute_not_exists(pk) OR version < :version",
+                    ExpressionAttributeValues=values,
+                ),
+                self._sleep,
+            )
+
+    def archive_channel(
+        self, channel_id: str, now: int, by: Membership | None = None, *, if_version: int | None = None
+    ) -> bool:
+        """One transaction and a GetItem: 4 write units, 2 for whom no right is asked, and 1 read unit.
+
+        Of a public channel 1 write unit more, and 1 for the index.
+        """
+        values, condition = {":now": items.n(now), ":one": items.n(1)}, OPEN
+        if if_version is not None:
+            condition += " AND version = :if_version"
+            values[":if_version"] = items.n(if_version)
+        change = "SET archived_at = :now, version = version + :one REMOVE pub, pubname"
+        update = _update_head(channel_id, change, condition, values)
+        failed = transact(self._table, self._sleep, update, *stands(by))
+        head = self._head(channel_id, failed)
+        if failed is not None and not (head and _is_right(failed) and head.archived_at is not None):
+            return False
+        # The item stays, with the version: a renaming that comes late must not list the channel again.
+        if head and head.kind is Kind.PUBLIC:
+            version = {":version": items.n(head.version)}
+            self._change_listing(head, "SET version = :version REMOVE pub, pubname", version)
+        return True
+
+    def _head(self, channel_id: str, failed: Sequence[dict[str, Any] | None] | None) -> Head | None:
+        """The head after a transaction, which does not return it; if it was refused, as it came with the refusal."""
+        item = self._table.get(items.head_key(channel_id)) if failed is None else failed[0]
+        return items.head_of(item) if item else None
+
+
+def _is_right(failed: Sequence[dict[str, Any] | None]) -> bool:
+    """Whether a refused transaction that changes a head was not refused for want of a right."""
+    return all(each is None for each in failed[1:])
+
+
+def _update_head(
+    channel_id: str, change: str, condition: str, values: items.Item, names: Mapping[str, str] = NO_NAMES
+) -> dict[str, Any]:
+    update: dict[str, Any] = {
+        "Key": items.head_key(channel_id),
+        "UpdateExpression": change,
+        "ConditionExpression": condition,
+        "ExpressionAttributeValues": values,
+    }
+    return {"Update": update | ({"ExpressionAttributeNames": names} if names else {})}
+
+
+def _put(item: dict[str, Any]) -> dict[str, Any]:
+    return {"Put": {"Item": item, "ConditionExpression": ABSENT}}

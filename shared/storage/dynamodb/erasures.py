@@ -1,0 +1,55 @@
+"""Erasing on DynamoDB: what an operator's tool calls, and no function may."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from shared.domain import keys
+from shared.domain.model import ERASED, Former, Head
+from shared.storage import items
+from shared.storage.dynamodb.channels import HeadChanges, below_user
+from shared.storage.dynamodb.conflicts import retry_conflicts
+from shared.storage.dynamodb.table import ConditionFailedError
+
+
+class DynamoDBErasures(HeadChanges):
+    """See ``shared.storage.protocol.Erasures``."""
+
+    def former_memberships(self, user_id: str) -> list[Former]:
+        """One Query: about a read unit for each 50 channels."""
+        found = below_user(self._table, user_id, keys.FORMERS)
+        return [items.former_of(item) for item in found]
+
+    def forget_former(self, user_id: str, former: Former) -> None:
+        """One DeleteItem: 1 write unit."""
+        with suppress(ConditionFailedError):
+            retry_conflicts(
+                lambda: self._table.delete(
+                    Key=items.former_key(former.channel_id, user_id),
+                    ConditionExpression="joined_at = :joined_at",
+                    ExpressionAttributeValues={":joined_at": items.n(former.joined_at)},
+                ),
+                self._sleep,
+            )
+
+    def redact(self, channel_id: str, seq: int, body: bytes) -> None:
+        """One UpdateItem: a write unit for each KB of the entry as it was."""
+        with suppress(ConditionFailedError):
+            retry_conflicts(
+                lambda: self._table.update(
+                    Key=items.entry_key(channel_id, seq),
+                    UpdateExpression="SET body = :body",
+                    ConditionExpression="attribute_exists(body)",
+                    ExpressionAttributeValues={":body": items.b(body)},
+                ),
+                self._sleep,
+            )
+
+    def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
+        """One UpdateItem: 1 write unit; another one in a channel that the user made."""
+        one = {":one": items.n(1)}
+        head = self._change_head(channel_id, "ADD erasures :one", "attribute_exists(pk)", one)
+        if head is None or head.creator != user_id:
+            return head
+        values = {":erased": items.s(ERASED), ":user": items.s(user_id)}
+        return self._change_head(channel_id, "SET creator = :erased", "creator = :user", values)

@@ -1,0 +1,164 @@
+"""Memberships on DynamoDB."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from shared.domain import keys
+from shared.domain.errors import ContentionError
+from shared.domain.model import Former, Member, Membership, Role
+from shared.storage import items
+from shared.storage.dynamodb.channels import ABSENT, OPEN, SAME_ROLE, stands
+from shared.storage.dynamodb.conflicts import retry_conflicts, transact
+from shared.storage.dynamodb.table import ConditionFailedError, OnTable
+
+REMOVE_TRIES: Final = 10
+"""Times that a member is removed: each but the first because a post of theirs was committed meanwhile."""
+
+
+class DynamoDBMembers(OnTable):
+    """See ``shared.storage.protocol.Members``."""
+
+    def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
+        """One Query of the sparse index: half a read unit for each 4 KB."""
+        arguments: dict[str, Any] = {}
+        if after is not None:
+            key = items.membership_key(channel_id, after) | {"ch": items.s(channel_id)}
+            arguments["ExclusiveStartKey"] = key
+        found = self._table.query(
+            limit=limit,
+            IndexName=items.MEMBERS_INDEX,
+            KeyConditionExpression="ch = :channel",
+            ExpressionAttributeValues={":channel": items.s(channel_id)},
+            **arguments,
+        )
+        return [items.member_of(item) for item in found]
+
+    def membership(self, channel_id: str, user_id: str) -> Membership | None:
+        """One GetItem: 1 read unit."""
+        item = self._table.get(items.membership_key(channel_id, user_id))
+        return items.membership_of(item) if item else None
+
+    def former(self, channel_id: str, user_id: str) -> Former | None:
+        """One GetItem: 1 read unit."""
+        item = self._table.get(items.former_key(channel_id, user_id))
+        return items.former_of(item) if item else None
+
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+        """One transaction: 6 write units, 2 more where somebody else adds, and 1 for the index."""
+        put = {"Put": {"Item": items.membership_item(membership), "ConditionExpression": ABSENT}}
+        owners = 1 if membership.role is Role.OWNER else 0
+        count = _count(membership.channel_id, 1, owners, OPEN)
+        failed = transact(self._table, self._sleep, put, count, _no_later_former(membership), *stands(by))
+        if failed is None:
+            return membership
+        standing, closed, former, *lost = failed
+        if standing:
+            return items.membership_of(standing)
+        refused = any(each is not None for each in (closed, *lost))
+        return items.former_of(former) if former and not refused else None
+
+    def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
+        """One transaction: 4 write units, 2 more where somebody else changes it, and 1 for the index."""
+        owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
+        update = {
+            "Update": {
+                "Key": items.membership_key(membership.channel_id, membership.user_id),
+                "UpdateExpression": "SET #role = :new",
+                "ConditionExpression": SAME_ROLE,
+                "ExpressionAttributeNames": {"#role": "role"},
+                "ExpressionAttributeValues": {":role": items.s(membership.role), ":new": items.s(role)},
+            }
+        }
+        count = _count(membership.channel_id, 0, owners, _keeps_an_owner(owners))
+        return transact(self._table, self._sleep, update, count, *stands(by)) is None
+
+    def remove_member(
+        self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
+    ) -> bool:
+        """One transaction: 6 write units, 2 more where somebody else removes, and 1 for the index.
+
+        Another one for each post that came meanwhile.
+        """
+        owners = -1 if membership.role is Role.OWNER else 0
+        condition = _keeps_an_owner(0 if even_last_owner else owners)
+        count = _count(membership.channel_id, -1, owners, condition)
+        seen = membership
+        for _ in range(REMOVE_TRIES):
+            remember = {"Put": {"Item": items.former_item(seen)}}
+            failed = transact(self._table, self._sleep, _delete(seen), count, remember, *stands(by))
+            if failed is None:
+                return True
+            standing, is_last, *_ = failed
+            if not standing or is_last is not None:
+                return False
+            seen = items.membership_of(standing)
+            if seen.role is not membership.role:
+                return False
+        raise ContentionError(retry_after=1)
+
+    def move_read_position(
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
+    ) -> Membership | None:
+        """One UpdateItem: 1 write unit."""
+        try:
+            item = retry_conflicts(
+                lambda: self._table.update(
+                    Key=items.membership_key(channel_id, user_id),
+                    UpdateExpression="SET read_seq = :seq, read_messages = :messages, read_voids = :voids",
+                    ConditionExpression="attribute_exists(pk)" + ("" if force else " AND read_seq <= :seq"),
+                    ExpressionAttributeValues={
+                        ":seq": items.n(seq),
+                        ":messages": items.n(messages),
+                        ":voids": items.n(voids),
+                    },
+                ),
+                self._sleep,
+            )
+        except ConditionFailedError as error:
+            return items.membership_of(error.item) if error.item else None
+        return items.membership_of(item)
+
+    def ping(self) -> None:
+        """One GetItem of nothing: 1 read unit."""
+        self._table.get({"pk": items.s(keys.user_pk("ping")), "sk": items.s("PING")})
+
+
+def _no_later_former(membership: Membership) -> dict[str, Any]:
+    """Also of who was never there, or whose rate state was not kept yet."""
+    return {
+        "ConditionCheck": {
+            "Key": items.former_key(membership.channel_id, membership.user_id),
+            "ConditionExpression": "attribute_not_exists(tat) OR tat <= :tat",
+            "ExpressionAttributeValues": {":tat": items.n(membership.tat)},
+        }
+    }
+
+
+def _delete(membership: Membership) -> dict[str, Any]:
+    return {
+        "Delete": {
+            "Key": items.membership_key(membership.channel_id, membership.user_id),
+            "ConditionExpression": f"{SAME_ROLE} AND tat = :tat",
+            "ExpressionAttributeNames": {"#role": "role"},
+            "ExpressionAttributeValues": {":role": items.s(membership.role), ":tat": items.n(membership.tat)},
+        }
+    }
+
+
+def _count(channel_id: str, members: int, owners: int, condition: str) -> dict[str, Any]:
+    values = {":members": items.n(members), ":owners": items.n(owners)}
+    if ":one" in condition:
+        values[":one"] = items.n(1)
+    return {
+        "Update": {
+            "Key": items.head_key(channel_id),
+            "UpdateExpression": "SET members = members + :members, owners = owners + :owners",
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
+    }
+
+
+def _keeps_an_owner(owners: int) -> str:
+    return "attribute_exists(pk) AND owners > :one" if owners < 0 else "attribute_exists(pk)"

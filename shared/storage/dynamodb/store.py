@@ -1,0 +1,36 @@
+"""The storage as a whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from shared.storage.dynamodb.channels import DynamoDBChannels
+from shared.storage.dynamodb.erasures import DynamoDBErasures
+from shared.storage.dynamodb.log import DynamoDBLog
+from shared.storage.dynamodb.members import DynamoDBMembers
+from shared.storage.dynamodb.table import Heard, Table, unheard
+
+if TYPE_CHECKING:
+    from shared.aws.protocol import AwsClient
+
+
+class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBErasures):
+    """``shared.storage.protocol.Store`` on one table.
+
+    Args:
+        client: of DynamoDB.
+        table_name: the table of ``template.yaml``.
+        sleep: waits for a number of seconds.
+        heard: see ``Table``.
+    """
+
+    def __init__(
+        self,
+        client: AwsClient,
+        table_name: str,
+        sleep: Callable[[float], None] = time.sleep,
+        heard: Heard = unheard,
+    ) -> None:
+        super().__init__(Table(client, table_name, sleep, heard), sleep)

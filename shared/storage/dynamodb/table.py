@@ -1,0 +1,284 @@
+"""The one place that calls DynamoDB: names the table, counts units, follows pages, and turns errors into ours."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.aws.protocol import THROTTLES, NoAnswerError, ServiceError
+from shared.domain.errors import MisconfiguredError, StoreThrottledError, StoreUnavailableError
+from shared.observability.meter import meter
+
+if TYPE_CHECKING:
+    from shared.aws.protocol import AwsClient
+
+READS: Final = frozenset({"GetItem", "BatchGetItem", "Query"})
+MAX_PAGES: Final = 20
+"""Pages of up to 1 MB that one Query follows: far more than any listing here may hold."""
+MAX_BATCH_KEYS: Final = 100
+"""Keys of one BatchGetItem, by DynamoDB's limit."""
+BACKOFF_SECONDS: Final = (0.01, 0.03, 0.1, 0.3)
+"""Waits before keys that DynamoDB left unprocessed are asked for again."""
+THROTTLED_SECONDS: Final = BACKOFF_SECONDS[:3]
+"""Waits before a transaction is tried again that is under way, or of which an item was throttled. The client tries
+throttled calls again, but not these; whoever reads meanwhile waits for the writer of a hole about half as long
+(``log_reader``)."""
+
+
+Heard = Callable[[str | None, float], None]
+"""Is told the time that each answer says (HTTP ``Date``), and how many seconds the call took."""
+
+
+def unheard(said: str | None, seconds: float) -> None:
+    """For who needs no time of the storage."""
+
+
+class ConditionFailedError(Exception):
+    """A condition was not met; ``item`` is what stands there."""
+
+    def __init__(self, item: dict[str, Any] | None) -> None:
+        super().__init__("condition failed")
+        self.item = item
+
+
+class TransactionConflictError(Exception):
+    """The item is part of another transaction just now; nothing was written."""
+
+
+class TransactionUnderWayError(TransactionConflictError):
+    """An earlier try of this very transaction is not over yet; whether it will be carried out is not known."""
+
+
+class TransactionCanceledError(Exception):
+    """A transaction was refused whole; ``reasons`` has one for each of its items, in order."""
+
+    def __init__(self, reasons: Sequence[dict[str, Any]]) -> None:
+        super().__init__("transaction cancelled")
+        self.reasons = reasons
+
+    @property
+    def codes(self) -> set[str]:
+        """Of its reasons."""
+        return {reason.get("Code", "None") for reason in self.reasons}
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether some of its items were throttled and no condition failed: it may be tried as it is."""
+        return bool(self.codes & THROTTLES) and self.codes <= THROTTLES | {"None", "TransactionConflict"}
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether no condition failed and some item was refused for what would be refused again."""
+        return "ConditionalCheckFailed" not in self.codes and not self.codes <= THROTTLES | {
+            *("None", "TransactionConflict", "DuplicateItem")
+        }
+
+
+class Table:
+    """The table's calls.
+
+    Args:
+        client: of DynamoDB.
+        name: the table's name.
+        sleep: waits for a number of seconds.
+        heard: is told the storage's time, see ``Heard``.
+    """
+
+    def __init__(
+        self,
+        client: AwsClient,
+        name: str,
+        sleep: Callable[[float], None] = time.sleep,
+        heard: Heard = unheard,
+    ) -> None:
+        self._heard = heard
+        self._client = client
+        self._name = name
+        self._sleep = sleep
+
+    def get(self, key: dict[str, Any]) -> dict[str, Any] | None:
+        """The item under a key, strongly consistent."""
+        answer = self._call("GetItem", TableName=self._name, Key=key, ConsistentRead=True)
+        item: dict[str, Any] | None = answer.get("Item")
+        return item
+
+    def batch_get(self, wanted: Sequence[dict[str, Any]], *, consistent: bool = True) -> list[dict[str, Any]]:
+        """The items under these keys, in no order; missing ones are left out."""
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(wanted), MAX_BATCH_KEYS):
+            found += self._batch_get_all(list(wanted[start : start + MAX_BATCH_KEYS]), consistent=consistent)
+        return found
+
+    def _batch_get_all(self, wanted: list[dict[str, Any]], *, consistent: bool) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        request = {self._name: {"Keys": wanted, "ConsistentRead": consistent}}
+        for wait in (*BACKOFF_SECONDS, None):
+            answer = self._call("BatchGetItem", RequestItems=request)
+            found += answer["Responses"].get(self._name, [])
+            request = answer.get("UnprocessedKeys") or {}
+            if not request:
+                return found
+            meter().charge(throttles=1)
+            if wait is not None:
+                self._sleep(wait)
+        raise StoreThrottledError(retry_after=1)
+
+    def query(self, *, limit: int | None = None, **arguments: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - passed on to Query as it is
+        """The items of a Query, all its pages, up to ``limit``.
+
+        Raises:
+            StoreUnavailableError: it has more pages than any listing here may.
+        """
+        for answer in self._pages(limit, arguments):
+            yield from answer["Items"]
+
+    def count(self, limit: int | None, **arguments: Any) -> int:  # noqa: ANN401 - as above
+        """How many items a Query has, up to ``limit`` (None for all): reads them, and moves none."""
+        return sum(answer["Count"] for answer in self._pages(limit, arguments | {"Select": "COUNT"}))
+
+    def _pages(self, limit: int | None, arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        left = limit
+        for _ in range(MAX_PAGES):
+            if left is not None:
+                arguments["Limit"] = left
+            answer = self._call("Query", TableName=self._name, **arguments)
+            yield answer
+            if left is not None:
+                left -= answer["Count"]
+            if "LastEvaluatedKey" not in answer or left == 0:
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        raise StoreUnavailableError(
+            "The listing is longer than the storage may read at once.", retry_after=60
+        )
+
+    def put(self, **arguments: Any) -> None:  # noqa: ANN401 - passed on to PutItem as it is
+        """PutItem.
+
+        Raises:
+            ConditionFailedError: with the item that stands there.
+        """
+        self._call(
+            "PutItem", TableName=self._name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments
+        )
+
+    def update(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on to UpdateItem as it is
+        """UpdateItem; the whole new item.
+
+        Raises:
+            ConditionFailedError: with the item that stands there.
+            TransactionConflictError: try again.
+        """
+        answer = self._call(
+            "UpdateItem",
+            TableName=self._name,
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **arguments,
+        )
+        item: dict[str, Any] = answer["Attributes"]
+        return item
+
+    def delete(self, **arguments: Any) -> None:  # noqa: ANN401 - passed on to DeleteItem as it is
+        """DeleteItem.
+
+        Raises:
+            ConditionFailedError: what stands there is not asked for.
+            TransactionConflictError: try again.
+        """
+        self._call("DeleteItem", TableName=self._name, **arguments)
+
+    def transact(self, *writes: dict[str, Any]) -> None:
+        """All of the writes (``Put``, ``Update``, ``Delete``) or none.
+
+        Raises:
+            TransactionCanceledError: with a reason for each write.
+            TransactionUnderWayError: it took too long.
+        """
+        for write in writes:
+            for arguments in write.values():
+                arguments["TableName"] = self._name
+                arguments["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        token = str(uuid.uuid4())
+        for wait in (*THROTTLED_SECONDS, None):
+            try:
+                self._call("TransactWriteItems", TransactItems=list(writes), ClientRequestToken=token)
+            except TransactionUnderWayError:
+                if wait is None:
+                    raise
+                self._sleep(wait)  # and ask for it by its token: under another one it would meet itself
+            except TransactionCanceledError as error:
+                if wait is None or not error.is_throttled:
+                    raise
+                self._sleep(wait)
+                token = str(uuid.uuid4())
+            else:
+                return
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on as they are
+        charged = meter()
+        charged.charge(calls=1)
+        begun = time.monotonic()
+        try:
+            answer = self._client.call(operation, {"ReturnConsumedCapacity": "TOTAL", **arguments})
+        except ServiceError as error:
+            raise _ours(error) from error
+        except NoAnswerError as error:
+            charged.failed(error.code, is_permanent=False)
+            raise StoreUnavailableError(retry_after=1) from error
+        said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        self._heard(said, time.monotonic() - begun)
+        units = _units(answer.get("ConsumedCapacity"))
+        if operation in READS:
+            charged.charge(read=units)
+        else:
+            charged.charge(write=units)
+        return answer
+
+
+class OnTable:
+    """A part of the storage.
+
+    Args:
+        table: where it reads and writes.
+        sleep: waits for a number of seconds.
+    """
+
+    def __init__(self, table: Table, sleep: Callable[[float], None]) -> None:
+        self._table = table
+        self._sleep = sleep
+
+
+def _units(consumed: Any) -> float:  # noqa: ANN401 - one dictionary, a list of them, or none
+    each = consumed if isinstance(consumed, list) else [consumed or {}]
+    return float(sum(one.get("CapacityUnits", 0.0) for one in each))
+
+
+def _ours(error: ServiceError) -> Exception:
+    """What a refusal means to the storage: some outcome of a write, or a failure."""
+    match error.code:
+        case "ConditionalCheckFailedException":
+            return ConditionFailedError(error.response.get("Item"))
+        case "TransactionCanceledException":
+            return _canceled(error.response.get("CancellationReasons", []))
+        case "TransactionInProgressException":
+            return TransactionUnderWayError()
+        case "TransactionConflictException":
+            return TransactionConflictError()
+    meter().failed(error.code, is_permanent=error.is_permanent)
+    if error.is_permanent:
+        return MisconfiguredError()
+    meter().charge(throttles=int(error.is_throttle))
+    return (StoreThrottledError if error.is_throttle else StoreUnavailableError)(retry_after=1)
+
+
+def _canceled(reasons: Sequence[dict[str, Any]]) -> Exception:
+    canceled = TransactionCanceledError(reasons)
+    if canceled.is_permanent:
+        meter().failed(",".join(sorted(canceled.codes - {"None"})), is_permanent=True)
+        return MisconfiguredError()
+    if canceled.codes & THROTTLES:
+        meter().charge(throttles=1)
+    return canceled

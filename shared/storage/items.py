@@ -1,0 +1,289 @@
+"""Values to DynamoDB items and back. The attribute names of the table stand here and in ``template.yaml`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from shared.domain import keys
+from shared.domain.model import (
+    Entry,
+    Former,
+    Head,
+    Kind,
+    Look,
+    Member,
+    Membership,
+    Preview,
+    Receipt,
+    Role,
+)
+from shared.storage.protocol import Taken
+
+Item = Mapping[str, Mapping[str, Any]]
+MEMBERS_INDEX: Final = "members"
+PUBLIC_INDEX: Final = "public"
+PUBLIC: Final = "1"
+"""The one partition of the index of public channels; only creating, renaming and archiving write there."""
+
+
+def s(text: str) -> dict[str, Any]:
+    """A string attribute."""
+    return {"S": text}
+
+
+def n(number: int) -> dict[str, Any]:
+    """A number attribute."""
+    return {"N": str(number)}
+
+
+def ns(numbers: Iterable[int]) -> dict[str, Any]:
+    """A set of numbers, which DynamoDB does not keep empty."""
+    return {"NS": [str(number) for number in numbers]}
+
+
+def b(raw: bytes) -> dict[str, Any]:
+    """A binary attribute."""
+    return {"B": raw}
+
+
+def values(given: Mapping[str, str | int | Iterable[int]]) -> dict[str, Any]:
+    """Values of an expression, by their names: texts, numbers and sets of numbers."""
+    return {name: _attribute(value) for name, value in given.items()}
+
+
+def _attribute(value: str | int | Iterable[int]) -> dict[str, Any]:
+    if isinstance(value, str):
+        return s(value)
+    return n(value) if isinstance(value, int) else ns(value)
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": s(pk), "sk": s(sk)}
+
+
+def head_key(channel_id: str) -> dict[str, Any]:
+    """The key of a head."""
+    return _key(*keys.head_key(channel_id))
+
+
+def entry_key(channel_id: str, seq: int) -> dict[str, Any]:
+    """The key of an entry."""
+    return _key(*keys.entry_key(channel_id, seq))
+
+
+def gap_item(channel_id: str, seq: int) -> dict[str, Any]:
+    """A gap as it is stored: its position is all that it says."""
+    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.gap_sk(seq))}
+
+
+def receipt_key(channel_id: str, user_id: str, key: str) -> dict[str, Any]:
+    """The key of an idempotency item."""
+    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.receipt_sk(user_id, key))}
+
+
+def key_use_key(key_id: str) -> dict[str, Any]:
+    """The key of what a channel's creation under an idempotency key was."""
+    return {"pk": s(keys.channel_pk(key_id)), "sk": s(keys.KEY_USE_SK)}
+
+
+def membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
+    """The key of a membership."""
+    return _key(*keys.membership_key(channel_id, user_id))
+
+
+def former_key(channel_id: str, user_id: str) -> dict[str, Any]:
+    """The key of a membership that ended."""
+    return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.former_sk(channel_id))}
+
+
+def spent_key(user_id: str, minute: int) -> dict[str, Any]:
+    """The key of the read units that a user has spent in a minute."""
+    return {"pk": s(keys.budget_pk(user_id)), "sk": s(keys.minute_sk(minute))}
+
+
+def listing_key(channel_id: str) -> dict[str, Any]:
+    """The key of a public channel's listing."""
+    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.LISTING_SK)}
+
+
+def head_item(head: Head) -> dict[str, Any]:
+    """A head as it is stored; without a preview, gaps and redactions, as a new channel has none."""
+    item = head_key(head.channel_id) | {
+        "kind": s(head.kind),
+        "name": s(head.name),
+        "topic": s(head.topic),
+        "creator": s(head.creator),
+        "created_at": n(head.created_at),
+        "version": n(head.version),
+        "members": n(head.members),
+        "owners": n(head.owners),
+        "slow_mode": n(head.slow_mode),
+        "seq": n(head.seq),
+        "messages": n(head.messages),
+    }
+    if head.request_hash:
+        item["request_hash"] = b(head.request_hash)
+    return item
+
+
+def listing_item(head: Head) -> dict[str, Any]:
+    """What the index of public channels has a channel by: an item of its own, to keep the head within 1 KB.
+
+    ``version`` is the head's that it was made of, so that of two changes the later one stands.
+    """
+    return listing_key(head.channel_id) | {
+        "pub": s(PUBLIC),
+        "pubname": s(keys.public_name(head.name, head.channel_id)),
+        "version": n(head.version),
+    }
+
+
+def head_of(item: Item) -> Head:
+    """A head from its item."""
+    return _head(item, keys.channel_of(item["pk"]["S"]))
+
+
+def taken_of(item: Item, count: int) -> Taken:
+    """The positions that were given out last, from the head's item as it is then."""
+    return Taken(_n(item, "seq"), _n(item, "messages"), count, _n(item, "gn") if "gn" in item else 0)
+
+
+def _head(item: Item, channel_id: str) -> Head:
+    last = None
+    if "lq" in item:
+        last = Preview(_n(item, "lq"), item["lu"]["S"], item["lt"]["S"], _n(item, "lc"))
+    return Head(
+        channel_id=channel_id,
+        kind=Kind(item["kind"]["S"]),
+        name=item["name"]["S"],
+        topic=item["topic"]["S"],
+        creator=item["creator"]["S"],
+        created_at=_n(item, "created_at"),
+        archived_at=_n(item, "archived_at") if "archived_at" in item else None,
+        version=_n(item, "version"),
+        members=_n(item, "members"),
+        owners=_n(item, "owners"),
+        slow_mode=_n(item, "slow_mode"),
+        seq=_n(item, "seq"),
+        messages=_n(item, "messages"),
+        last=last,
+        erasures=_n(item, "erasures") if "erasures" in item else 0,
+        voids=_n(item, "gn") if "gn" in item else 0,
+        gaps=frozenset(map(int, item["gs"]["NS"])) if "gs" in item else frozenset(),
+        gaps_from=_n(item, "gf") if "gf" in item else 0,
+        request_hash=_b(item, "request_hash"),
+    )
+
+
+def entry_item(channel_id: str, entry: Entry) -> dict[str, Any]:
+    """An entry as it is stored; a void has no ``body``."""
+    item = entry_key(channel_id, entry.seq) | {"n": n(entry.messages), "at": n(entry.at)}
+    if entry.body is not None:
+        item["body"] = b(entry.body)
+    return item
+
+
+def entry_of(item: Item) -> Entry:
+    """An entry from its item."""
+    body = _b(item, "body") if "body" in item else None
+    return Entry(keys.seq_of(item["sk"]["S"]), _n(item, "n"), _n(item, "at"), body)
+
+
+def entries_of(found: Iterable[Item]) -> list[Entry]:
+    """Entries from their items."""
+    return [entry_of(item) for item in found]
+
+
+def membership_item(membership: Membership) -> dict[str, Any]:
+    """A membership as it is stored, ``ch`` for the index of members."""
+    return membership_key(membership.channel_id, membership.user_id) | {
+        "ch": s(membership.channel_id),
+        "role": s(membership.role),
+        "joined_at": n(membership.joined_at),
+        "read_seq": n(membership.read_seq),
+        "read_messages": n(membership.read_messages),
+        "read_voids": n(membership.read_voids),
+        "tat": n(membership.tat),
+    }
+
+
+def membership_of(item: Item) -> Membership:
+    """A membership from its item."""
+    return _membership(item, keys.user_of(item["pk"]["S"]), keys.channel_of(item["sk"]["S"]))
+
+
+def _membership(item: Item, user_id: str, channel_id: str) -> Membership:
+    return Membership(
+        user_id=user_id,
+        channel_id=channel_id,
+        role=Role(item["role"]["S"]),
+        joined_at=_n(item, "joined_at"),
+        read_seq=_n(item, "read_seq"),
+        read_messages=_n(item, "read_messages"),
+        tat=_n(item, "tat"),
+        read_voids=_n(item, "read_voids")
+        if "read_voids" in item
+        else 0,  # none in those that were stored before
+    )
+
+
+def member_of(item: Item) -> Member:
+    """A member from the index, which has less than the membership."""
+    return Member(keys.user_of(item["pk"]["S"]), Role(item["role"]["S"]), _n(item, "joined_at"))
+
+
+def former_item(membership: Membership) -> dict[str, Any]:
+    """A membership as it is remembered when it ends."""
+    return former_key(membership.channel_id, membership.user_id) | {
+        "joined_at": n(membership.joined_at),
+        "tat": n(membership.tat),
+    }
+
+
+def former_of(item: Item) -> Former:
+    """A membership that ended, from its item."""
+    tat = _n(item, "tat") if "tat" in item else 0  # none in those that were stored before it was kept
+    return Former(keys.channel_of(item["sk"]["S"]), _n(item, "joined_at"), tat)
+
+
+def look_keys(channel_id: str, user_id: str, key: str | None) -> list[dict[str, Any]]:
+    """The keys of what ``look_of`` takes."""
+    return [_key(*each) for each in keys.look_keys(channel_id, user_id, key)]
+
+
+def look_of(found: Iterable[Item], channel_id: str, user_id: str, key: str | None) -> Look:
+    """Head, membership, and the receipt of ``key``, from those of their items that were found, in any order."""
+    # Their sort keys are HEAD, C#… and I#…: no two of them begin with the same letter.
+    by_letter = {item["sk"]["S"][0]: item for item in found}
+    head, membership, receipt = (
+        by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.RECEIPTS)
+    )
+    return Look(
+        _head(head, channel_id) if head else None,
+        _membership(membership, user_id, channel_id) if membership else None,
+        receipt_of(receipt, key) if receipt and key is not None else None,
+    )
+
+
+def receipt_item(channel_id: str, user_id: str, receipt: Receipt) -> dict[str, Any]:
+    """An idempotency item as it is stored; DynamoDB deletes it some time after ``expires``."""
+    return receipt_key(channel_id, user_id, receipt.key) | {
+        "hash": b(receipt.request_hash),
+        "seq": n(receipt.seq),
+        "count": n(receipt.count),
+        "expires": n(receipt.expires),
+    }
+
+
+def receipt_of(item: Item, key: str) -> Receipt:
+    """A receipt from its item."""
+    return Receipt(key, _b(item, "hash"), _n(item, "seq"), _n(item, "count"), _n(item, "expires"))
+
+
+def _n(item: Item, name: str) -> int:
+    return int(item[name]["N"])
+
+
+def _b(item: Item, name: str) -> bytes:
+    return item[name]["B"] if name in item else b""

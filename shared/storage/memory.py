@@ -1,0 +1,382 @@
+"""The storage in memory, for tests and simulations. Passes the same contract suite as the one on DynamoDB."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from shared.domain.keys import public_name
+from shared.domain.model import (
+    ERASED,
+    Entry,
+    Former,
+    Head,
+    Kind,
+    Look,
+    Member,
+    Membership,
+    Preview,
+    Receipt,
+    Role,
+)
+from shared.storage.protocol import (
+    Commit,
+    Committed,
+    KeyUsed,
+    MembershipChanged,
+    Outcome,
+    PositionTaken,
+    Taken,
+)
+
+
+@dataclass
+class MemoryStore:
+    """``shared.storage.protocol.Store``; a lock makes each method one step, as DynamoDB makes each call."""
+
+    _heads: dict[str, Head] = field(default_factory=dict)
+    _entries: dict[str, dict[int, Entry]] = field(default_factory=dict)
+    _memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
+    _channels_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By user, for the benches' many users."""
+    _formers: dict[tuple[str, str], Former] = field(default_factory=dict)
+    _receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
+    _spent: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _gaps: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _key_uses: dict[str, bytes] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    # --- the log ---
+
+    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+        """See ``Log``."""
+        with self._lock:
+            receipt = self._receipts.get((channel_id, user_id, key)) if key is not None else None
+            return Look(self._heads.get(channel_id), self._memberships.get((channel_id, user_id)), receipt)
+
+    def head(self, channel_id: str) -> Head | None:
+        """See ``Log``."""
+        with self._lock:
+            return self._heads.get(channel_id)
+
+    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+        """See ``Log``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head is None or head.archived_at is not None:
+                return head
+            seq, messages = head.seq + count, head.messages + count
+            shown = replace(preview, seq=seq)
+            self._heads[channel_id] = replace(head, seq=seq, messages=messages, last=shown)
+            return Taken(seq, messages, count, head.voids)
+
+    def commit(self, commit: Commit) -> Outcome:
+        """See ``Log``."""
+        with self._lock:
+            refused = self._refusal(commit)
+            if refused is not None:
+                return refused
+            last, key = commit.entries[-1], (commit.channel_id, commit.user_id)
+            membership = replace(self._memberships[key], tat=commit.tat)
+            if commit.move_read:
+                membership = replace(
+                    membership, read_seq=last.seq, read_messages=last.messages, read_voids=commit.voids
+                )
+            self._memberships[key] = membership
+            self._log(commit.channel_id).update({entry.seq: entry for entry in commit.entries})
+            if commit.receipt:
+                self._receipts[(*key, commit.receipt.key)] = commit.receipt
+            return Committed()
+
+    def _refusal(self, commit: Commit) -> Outcome | None:
+        key = (commit.channel_id, commit.user_id)
+        if commit.receipt:
+            used = self._receipts.get((*key, commit.receipt.key))
+            if used and used.expires >= commit.now // 1000:
+                return KeyUsed(used)
+        log = self._log(commit.channel_id)
+        for entry in commit.entries:
+            if entry.seq in log:
+                return PositionTaken(log[entry.seq])
+        membership = self._memberships.get(key)
+        if membership is None or membership.tat != commit.tat_seen:
+            return MembershipChanged(membership)
+        if commit.move_read and membership.read_seq >= commit.entries[-1].seq:
+            return MembershipChanged(membership)
+        return None
+
+    def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        """See ``Log``."""
+        with self._lock:
+            log, head = self._log(channel_id), self._heads.get(channel_id)
+            new = {each.seq for each in voids if each.body is None and each.seq not in log}
+            standing = [log.setdefault(each.seq, each) for each in voids]
+            self._gaps[channel_id] |= new
+            if head is not None and new:
+                self._heads[channel_id] = replace(head, voids=head.voids + len(new), gaps=head.gaps | new)
+            return standing
+
+    def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
+        """See ``Log``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head is not None and head.gaps_from <= gaps_from:
+                self._heads[channel_id] = replace(head, gaps=head.gaps - set(gaps), gaps_from=gaps_from)
+
+    def count_gaps(self, channel_id: str, after: int) -> int:
+        """See ``Log``."""
+        with self._lock:
+            return sum(gap > after for gap in self._gaps[channel_id])
+
+    def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """See ``Log``."""
+        with self._lock:
+            found = {(channel, seq): self._log(channel).get(seq) for channel, seq in positions}
+        return {position: entry.body is not None for position, entry in found.items() if entry}
+
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
+        """See ``Log``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head is None or head.erasures != erasures or (head.last.seq if head.last else 0) != seq:
+                return False
+            self._heads[channel_id] = replace(head, last=preview)
+            return True
+
+    def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
+        """See ``Log``."""
+        with self._lock:
+            log = self._log(channel_id)
+            if last - first > len(log):
+                return [log[seq] for seq in sorted(log) if first <= seq <= last]
+            return [log[seq] for seq in range(first, last + 1) if seq in log]
+
+    def latest_entries(self, channel_id: str, up_to: int, limit: int) -> list[Entry]:
+        """See ``Log``."""
+        return self.entries(channel_id, 0, up_to)[::-1][:limit]
+
+    def entry_after(self, channel_id: str, seq: int) -> Entry | None:
+        """See ``Log``."""
+        with self._lock:
+            later = [position for position in self._log(channel_id) if position > seq]
+            return self._log(channel_id)[min(later)] if later else None
+
+    def _log(self, channel_id: str) -> dict[int, Entry]:
+        return self._entries.setdefault(channel_id, {})
+
+    # --- channels ---
+
+    def memberships(self, user_id: str) -> list[Membership]:
+        """See ``Channels``."""
+        with self._lock:
+            return [self._memberships[channel, user_id] for channel in sorted(self._channels_of[user_id])]
+
+    def count_memberships(self, user_id: str, limit: int) -> int:
+        """See ``Channels``."""
+        with self._lock:
+            return min(len(self._channels_of[user_id]), limit)
+
+    def spend(self, user_id: str, minute: int, units: int, limit: int) -> bool:
+        """See ``Channels``."""
+        with self._lock:
+            if self._spent[user_id, minute] >= limit:
+                return False
+            self._spent[user_id, minute] += units
+            return True
+
+    def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
+        """See ``Channels``."""
+        with self._lock:
+            return {each: self._heads[each] for each in channel_ids if each in self._heads}
+
+    def roles(self, user_id: str, channel_ids: Iterable[str]) -> dict[str, Membership]:
+        """See ``Channels``."""
+        with self._lock:
+            keys = [(each, user_id) for each in channel_ids]
+            return {key[0]: self._memberships[key] for key in keys if key in self._memberships}
+
+    def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
+        """See ``Channels``."""
+        with self._lock:
+            found = sorted(
+                (public_name(head.name, head.channel_id), head.channel_id)
+                for head in self._heads.values()
+                if head.kind is Kind.PUBLIC and head.archived_at is None
+            )
+        return [each for each in found if after is None or each > after][:limit]
+
+    def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
+        """See ``Channels``."""
+        with self._lock:
+            return self._key_uses.setdefault(key_id, request_hash)
+
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
+        """See ``Channels``."""
+        with self._lock:
+            if head.channel_id in self._heads:
+                return self._heads[head.channel_id]
+            self._heads[head.channel_id] = head
+            for each in memberships:
+                self._memberships[head.channel_id, each.user_id] = each
+                self._channels_of[each.user_id].add(head.channel_id)
+            return None
+
+    def update_channel(
+        self,
+        channel_id: str,
+        changes: Mapping[str, str | int],
+        if_version: int | None,
+        by: Membership | None = None,
+    ) -> Head | None:
+        """See ``Channels``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head is None or not self._stands(by):
+                return None
+            if head.is_made_of(changes, if_version):
+                return head
+            if head.archived_at is not None or if_version not in {None, head.version}:
+                return None
+            # The fields' types are the interface's promise.
+            changed = replace(head, version=head.version + 1, **changes)  # type: ignore[arg-type]
+            self._heads[channel_id] = changed
+            return changed
+
+    def archive_channel(
+        self, channel_id: str, now: int, by: Membership | None = None, *, if_version: int | None = None
+    ) -> bool:
+        """See ``Channels``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head is None or not self._stands(by):
+                return False
+            if head.archived_at is None and if_version in {None, head.version}:
+                head = replace(head, archived_at=now, version=head.version + 1)
+                self._heads[channel_id] = head
+            return head.archived_at is not None
+
+    # --- members ---
+
+    def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
+        """See ``Members``."""
+        with self._lock:
+            users = sorted(user for channel, user in self._memberships if channel == channel_id)
+            found = [self._memberships[channel_id, user] for user in users if after is None or user > after]
+        return [Member(each.user_id, each.role, each.joined_at) for each in found[:limit]]
+
+    def membership(self, channel_id: str, user_id: str) -> Membership | None:
+        """See ``Members``."""
+        with self._lock:
+            return self._memberships.get((channel_id, user_id))
+
+    def former(self, channel_id: str, user_id: str) -> Former | None:
+        """See ``Members``."""
+        with self._lock:
+            return self._formers.get((channel_id, user_id))
+
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+        """See ``Members``."""
+        key = (membership.channel_id, membership.user_id)
+        with self._lock:
+            if key in self._memberships:
+                return replace(self._memberships[key])
+            head = self._heads.get(membership.channel_id)
+            if head is None or head.archived_at is not None or not self._stands(by):
+                return None
+            former = self._formers.get(key)
+            if former and former.tat > membership.tat:
+                return former
+            self._count(head, 1, membership.role is Role.OWNER)
+            self._memberships[key] = membership
+            self._channels_of[membership.user_id].add(membership.channel_id)
+            return membership
+
+    def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
+        """See ``Members``."""
+        with self._lock:
+            owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
+            if not self._stands(by) or not self._may_change(membership, owners):
+                return False
+            key = (membership.channel_id, membership.user_id)
+            self._count(self._heads[membership.channel_id], 0, owners)
+            self._memberships[key] = replace(self._memberships[key], role=role)
+            return True
+
+    def remove_member(
+        self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
+    ) -> bool:
+        """See ``Members``."""
+        key = (membership.channel_id, membership.user_id)
+        with self._lock:
+            owners = -1 if membership.role is Role.OWNER else 0
+            if not self._stands(by) or not self._may_change(membership, 0 if even_last_owner else owners):
+                return False
+            self._count(self._heads[membership.channel_id], -1, owners)
+            ended = self._memberships.pop(key)
+            self._formers[key] = Former(ended.channel_id, ended.joined_at, ended.tat)
+            self._channels_of[membership.user_id].discard(membership.channel_id)
+            return True
+
+    def _stands(self, by: Membership | None) -> bool:
+        current = self._memberships.get((by.channel_id, by.user_id)) if by else None
+        return by is None or (current is not None and current.role is by.role)
+
+    def _may_change(self, membership: Membership, owners: int) -> bool:
+        current = self._memberships.get((membership.channel_id, membership.user_id))
+        if current is None or current.role is not membership.role:
+            return False
+        return owners >= 0 or self._heads[membership.channel_id].owners > 1
+
+    def _count(self, head: Head, members: int, owners: int) -> None:
+        self._heads[head.channel_id] = replace(
+            head, members=head.members + members, owners=head.owners + owners
+        )
+
+    def move_read_position(
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
+    ) -> Membership | None:
+        """See ``Members``."""
+        with self._lock:
+            current = self._memberships.get((channel_id, user_id))
+            if current is None or (current.read_seq > seq and not force):
+                return current
+            moved = replace(current, read_seq=seq, read_messages=messages, read_voids=voids)
+            self._memberships[channel_id, user_id] = moved
+            return moved
+
+    def ping(self) -> None:
+        """See ``Members``."""
+
+    # --- erasures ---
+
+    def former_memberships(self, user_id: str) -> list[Former]:
+        """See ``Erasures``."""
+        with self._lock:
+            return [former for (_, user), former in sorted(self._formers.items()) if user == user_id]
+
+    def forget_former(self, user_id: str, former: Former) -> None:
+        """See ``Erasures``."""
+        key = (former.channel_id, user_id)
+        with self._lock:
+            found = self._formers.get(key)
+            if found and found.joined_at == former.joined_at:
+                del self._formers[key]
+
+    def redact(self, channel_id: str, seq: int, body: bytes) -> None:
+        """See ``Erasures``."""
+        with self._lock:
+            log = self._entries.get(channel_id, {})
+            if seq in log and log[seq].body is not None:
+                log[seq] = replace(log[seq], body=body)
+
+    def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
+        """See ``Erasures``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head is None:
+                return None
+            creator = ERASED if head.creator == user_id else head.creator
+            self._heads[channel_id] = replace(head, erasures=head.erasures + 1, creator=creator)
+            return self._heads[channel_id]

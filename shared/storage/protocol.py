@@ -1,0 +1,279 @@
+"""What the use cases ask of a storage. Two implementations pass the same contract suite: ``dynamodb`` and ``memory``.
+
+All reads are strongly consistent but ``standing`` and those of the two indexes (``members``, ``public_channels``).
+Every method may raise ``StoreUnavailableError`` or ``StoreThrottledError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.domain.model import (
+    Entry,
+    Former,
+    Head,
+    Look,
+    Member,
+    Membership,
+    Preview,
+    Receipt,
+    Role,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Positions given out: the last of ``count`` adjacent ones, and the numbers of messages and gaps up to it."""
+
+    seq: int
+    messages: int
+    count: int
+    voids: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Entries at positions taken before, with what must change together with them."""
+
+    channel_id: str
+    user_id: str
+    entries: Sequence[Entry]
+    tat_seen: int
+    """The rate state the decision was made on; another one now means that the same user posted meanwhile."""
+    tat: int
+    move_read: bool
+    """Whether the sender's read position moves to the last entry; False where it is already further."""
+    receipt: Receipt | None
+    now: int
+    voids: int = 0
+    """Gaps known up to the last entry, for the read position that moves there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """All of it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionTaken:
+    """Something stands at one of the positions: a void, or this very commit, whose answer was lost."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipChanged:
+    """The membership is gone (None), or its rate state or read position moved meanwhile."""
+
+    membership: Membership | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUsed:
+    """The idempotency key was used meanwhile."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Contended:
+    """It met another transaction on the same items; nothing was written, it may be tried as it is."""
+
+
+Outcome = Committed | PositionTaken | MembershipChanged | KeyUsed | Contended
+
+
+class Log(Protocol):
+    """A channel's log: the truth."""
+
+    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+        """Head, membership, and the receipt of ``key``, in one round trip."""
+
+    def head(self, channel_id: str) -> Head | None:
+        """The head alone."""
+
+    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+        """Gives out ``count`` adjacent positions and shows ``preview`` for the last (its ``seq`` is ignored).
+
+        The head where the channel is archived, None where there is no such channel; then nothing was given out.
+        """
+
+    def commit(self, commit: Commit) -> Outcome:
+        """Writes entries, membership and receipt, all or nothing."""
+
+    def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
+        """Settles holes: the entries that stand there now, each the void given or what was there before it.
+
+        Each void that comes to stand is counted in the head in the same step, once, and is one of its ``gaps``.
+        """
+
+    def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
+        """Removes positions up to ``gaps_from`` from the head's ``gaps``, which is complete above it from then on.
+
+        Nothing where it is complete only above a later position by then. May be repeated.
+        """
+
+    def count_gaps(self, channel_id: str, after: int) -> int:
+        """How many gaps there are after a position, however long ago they came."""
+
+    def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """Of positions (channel id, seq): True for a message, False for a void; what is not seen is left out.
+
+        Eventually consistent: what is seen stands for ever, what is not seen may stand all the same.
+        """
+
+    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
+        """Replaces the preview, if it is still that of position ``seq`` (0 where there was none); whether it was.
+
+        Not if messages were redacted since ``erasures``, under which the preview was made: it may show one of them.
+        """
+
+    def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
+        """The entries from ``first`` to ``last``, both included, in order; holes are left out."""
+
+    def latest_entries(self, channel_id: str, up_to: int, limit: int) -> list[Entry]:
+        """The last ``limit`` entries up to position ``up_to``, the latest first."""
+
+    def entry_after(self, channel_id: str, seq: int) -> Entry | None:
+        """The first entry after a position."""
+
+
+class Channels(Protocol):
+    """Heads and the lists of them."""
+
+    def memberships(self, user_id: str) -> list[Membership]:
+        """All memberships of a user."""
+
+    def count_memberships(self, user_id: str, limit: int) -> int:
+        """How many channels a user is in; ``limit`` where it is as many or more."""
+
+    def spend(self, user_id: str, minute: int, units: int, limit: int) -> bool:
+        """Adds read units to what a user's expensive reads have cost in a minute, counted since 1970.
+
+        False, and nothing is added, where that is ``limit`` or more already. So the last request that passes may
+        exceed it, and no request is too expensive to pass ever. A write that is sent again may count twice.
+        """
+
+    def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
+        """The heads of these channels; unknown ones are left out."""
+
+    def roles(self, user_id: str, channel_ids: Iterable[str]) -> dict[str, Membership]:
+        """The user's memberships in these channels."""
+
+    def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
+        """``(name key, channel id)`` of public, unarchived channels, by name, after such a pair; may lag."""
+
+    def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
+        """Reserves an idempotency key for the creation of a channel, for ever: the hash of the first request under it.
+
+        Args:
+            key_id: a hash of user and key, so that neither stays where the user is erased.
+            request_hash: of the request that is being made.
+        """
+
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
+        """Makes the channel and its memberships; the head that stands there already, if one does, else None."""
+
+    def update_channel(
+        self,
+        channel_id: str,
+        changes: Mapping[str, str | int],
+        if_version: int | None,
+        by: Membership | None = None,
+    ) -> Head | None:
+        """Sets ``name``, ``topic``, ``slow_mode``: the head with this change in it, and any that came since.
+
+        None where the channel is archived or missing, its version is not ``if_version``, or ``by`` does not stand any
+        more (see ``Members``). But the head as it is where ``by`` stands and this very change was just made of that
+        version: a write whose answer was lost is sent again.
+        """
+
+    def archive_channel(
+        self, channel_id: str, now: int, by: Membership | None = None, *, if_version: int | None = None
+    ) -> bool:
+        """Makes the channel read-only, once; whether it is archived then.
+
+        Not where there is none, ``by`` does not stand any more (see ``Members``), or it is neither archived nor of
+        version ``if_version``.
+        """
+
+
+class Members(Protocol):
+    """Memberships.
+
+    Who changes those of others gives theirs as ``by``: nothing is written unless it still stands with the role that was
+    seen. None for who acts for themselves, and for an operator.
+    """
+
+    def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
+        """Members by user id, after a user id; may lag."""
+
+    def membership(self, channel_id: str, user_id: str) -> Membership | None:
+        """One membership."""
+
+    def former(self, channel_id: str, user_id: str) -> Former | None:
+        """The last membership that ended there, also of who is a member again; None once it is forgotten."""
+
+    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+        """Adds a member and counts it: the given membership itself (``is``).
+
+        None where the channel is archived or missing, or ``by`` does not stand any more.
+
+        The one that stands there already, another object though it may be equal, where the user is a member. The
+        former one, and nothing was written, where it ended with a later rate state than the given one has: leaving
+        must not forgive a debt.
+        """
+
+    def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
+        """Gives a member another role.
+
+        False where the role, or ``by``, changed meanwhile or the last owner would be lost.
+        """
+
+    def remove_member(
+        self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
+    ) -> bool:
+        """Removes a member and remembers that they were there.
+
+        False where the role, or ``by``, changed meanwhile or, unless ``even_last_owner``, the last owner would be
+        lost. The rate state that is remembered is the last one, also of a post that came meanwhile.
+
+        Raises:
+            ContentionError: the member posted meanwhile, again and again.
+        """
+
+    def move_read_position(
+        self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
+    ) -> Membership | None:
+        """Moves the read position forward (also back, with ``force``): the membership as it is then, or None.
+
+        ``messages`` and ``voids`` are how many positions up to there were given to messages, and are gaps.
+        """
+
+    def ping(self) -> None:
+        """Reaches the storage with its cheapest read."""
+
+
+class Erasures(Protocol):
+    """What an operator's tool needs to erase a user; no function calls it."""
+
+    def former_memberships(self, user_id: str) -> list[Former]:
+        """Where a user was a member, and may be again."""
+
+    def forget_former(self, user_id: str, former: Former) -> None:
+        """Forgets that a user was there; not if another membership ended there meanwhile."""
+
+    def redact(self, channel_id: str, seq: int, body: bytes) -> None:
+        """Writes a message anew; nothing where no message stands."""
+
+    def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
+        """Raises ``erasures`` and takes the user's name from the channel: the head then.
+
+        To be called when the messages are redacted, never before: what is read under the new number is kept.
+        """
+
+
+class Store(Log, Channels, Members, Erasures, Protocol):
+    """All of it."""

@@ -1,5 +1,0 @@
-"""The storage on DynamoDB: one table, Query and never Scan, every call's units counted."""
-
-from shared.store.dynamodb.store import DynamoDBStore
-
-__all__ = ["DynamoDBStore"]

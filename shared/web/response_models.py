@@ -1,0 +1,244 @@
+"""What answers look like, for the OpenAPI document; the functions write them as bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.model import ERASED
+
+Role = Literal["owner", "moderator", "member"]
+SENDER: Final = f"A user's id; `{ERASED}`, which is none, where the message was redacted."
+REDACTED: Final = (
+    "True where the sender was erased: the message stays at its position, its text and sender are gone. "
+    "Absent otherwise. Replace what you kept of it."
+)
+
+
+MESSAGE: Final = {
+    "id": "4nc0f2k9q1d7h3sa-00000017",
+    "seq": 39,
+    "sender": "ada",
+    "text": "Hello, Grace!",
+    "created_at": "2026-11-23T18:44:24.123Z",
+}
+CHANNEL: Final = {
+    "id": "4nc0f2k9q1d7h3sa",
+    "name": "lobby",
+    "topic": "Say hello",
+    "kind": "public",
+    "creator": "ada",
+    "created_at": "2026-11-23T18:00:00.000Z",
+    "archived": False,
+    "slow_mode": 0,
+    "version": 1,
+    "member_count": 2,
+    "last_seq": 39,
+    "last_message": MESSAGE,
+    "last_read_seq": 37,
+    "unread_count": 2,
+    "role": "member",
+    "capabilities": ["read", "post", "leave"],
+}
+MEMBER: Final = {"user_id": "grace", "role": "member", "joined_at": "2026-11-23T18:01:00.000Z"}
+MORE: Final = {"has_more": True, "next_cursor": "WzE3OTU0NTk0NjQxMjMsIjRuYzBmMms5cTFkN2gzc2EiXQ"}
+
+
+def _with_example(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
+
+
+class Answer(BaseModel):
+    """Closed, so that an undocumented field shows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Message(Answer):
+    """A message, the same bytes for every reader until its sender is erased."""
+
+    id: str = Field(description="Opaque; sorts in commit order within a channel.")
+    seq: int = Field(description="The message's position in the channel.")
+    sender: str = Field(description=SENDER)
+    text: str
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    client_message_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    redacted: bool | None = Field(default=None, description=REDACTED)
+
+    model_config = _with_example(MESSAGE)
+
+
+class Batch(Answer):
+    """Messages posted together."""
+
+    messages: list[Message]
+
+    model_config = _with_example({"messages": [MESSAGE]})
+
+
+class Page(Answer):
+    """The messages of a range of positions; positions without a message (voids) are left out.
+
+    A range without any message is extended, backward or in the direction that was asked for, until it has one.
+    """
+
+    channel_id: str
+    messages: list[Message] = Field(
+        description="In ascending order; their number never says where the end is."
+    )
+    first_seq: int = Field(description="The first position that the page covers.")
+    last_seq: int = Field(description="The last position that the page covers; poll with `after` this.")
+    channel_last_seq: int = Field(description="The last position given out in the channel.")
+    has_more_before: bool
+    has_more_after: bool
+
+    model_config = _with_example(
+        {
+            "channel_id": "4nc0f2k9q1d7h3sa",
+            "messages": [MESSAGE],
+            "first_seq": 39,
+            "last_seq": 39,
+            "channel_last_seq": 39,
+            "has_more_before": True,
+            "has_more_after": False,
+        }
+    )
+
+
+class Preview(Answer):
+    """The start of a channel's latest message, which a read returns."""
+
+    id: str
+    seq: int
+    text: str = Field(description="At most 100 characters and 140 bytes, cut between graphemes.")
+    sender: str = Field(description=SENDER)
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    redacted: bool | None = Field(default=None, description=REDACTED)
+
+
+class Channel(Answer):
+    """A channel as the caller sees it; null what only members see."""
+
+    id: str
+    name: str
+    topic: str
+    kind: Literal["public", "private", "direct"]
+    creator: str = Field(description=f"A user's id; `{ERASED}` where that user was erased.")
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    archived: bool
+    slow_mode: int = Field(description="Seconds between a member's messages; 0 for the default rate.")
+    version: int = Field(
+        description="Counts changes of name, topic, slow mode and archival. `If-Match` names it in double quotes."
+    )
+    member_count: int
+    last_seq: int
+    last_message: Preview | None
+    last_read_seq: int | None = Field(description="At most `last_seq`.")
+    unread_count: int | None = Field(
+        description="Messages after `last_read_seq`. One that is being posted at this moment counts too."
+    )
+    role: Role | None
+    capabilities: list[str] = Field(
+        description="Any of read, post, join, leave, edit, invite, remove, change_roles, archive."
+    )
+
+    model_config = _with_example(CHANNEL)
+
+
+class ChannelPage(Answer):
+    """A page of channels; it may be short, also in its middle: `next_cursor` alone says the end."""
+
+    channels: list[Channel]
+    has_more: bool
+    next_cursor: str | None
+
+    model_config = _with_example({"channels": [CHANNEL], **MORE})
+
+
+class Member(Answer):
+    """A member of a channel."""
+
+    user_id: str
+    role: Role
+    joined_at: str = Field(json_schema_extra={"format": "date-time"})
+
+    model_config = _with_example(MEMBER)
+
+
+class MemberPage(Answer):
+    """A page of members."""
+
+    members: list[Member]
+    has_more: bool
+    next_cursor: str | None
+
+    model_config = _with_example({"members": [MEMBER], **MORE})
+
+
+class ReadPosition(Answer):
+    """How far the caller has read."""
+
+    channel_id: str
+    last_read_seq: int
+    unread_count: int
+
+    model_config = _with_example({"channel_id": "4nc0f2k9q1d7h3sa", "last_read_seq": 39, "unread_count": 0})
+
+
+class Check(Answer):
+    """One dependency."""
+
+    status: Literal["ok", "down", "off"]
+    ms: float | None = None
+    code: str | None = None
+
+
+class RedisUsage(Answer):
+    """Redis against the limits of its plan; null where there is no limit, or where nobody knows."""
+
+    plan: str = Field(description="The plan that the setting UPSTASH_PLAN names.")
+    commands: int = Field(
+        description="Billed commands of this container since it started, not of the day: see `make usage`."
+    )
+    commands_a_day: int | None
+    commands_a_month: int | None
+    stored_bytes: int | None = Field(description="What Redis says that it stores.")
+    stored_bytes_limit: int | None
+
+
+class Health(Answer):
+    """Whether the service is well."""
+
+    status: Literal["ok", "degraded", "down"]
+    checks: dict[str, Check] | None = None
+    cache: dict[str, Any] | None = Field(
+        default=None,
+        description="What the cache did in this container since it started, as its log lines show it.",
+    )
+    usage: RedisUsage | None = None
+
+    model_config = _with_example(
+        {"status": "ok", "checks": {"dynamodb": {"status": "ok", "ms": 3.1}, "redis": {"status": "off"}}}
+    )
+
+
+class FieldError(Answer):
+    """What is wrong with one field."""
+
+    field: str = Field(description="For example `body.text` or `query.limit`.")
+    detail: str
+
+
+class Problem(Answer):
+    """RFC 9457 problem details. Programs decide by `code`."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    retryable: bool
+    errors: list[FieldError] | None = None

@@ -1,0 +1,122 @@
+"""From what a use case returns to the response: its status, its headers, and its content coding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import Depends, Request, Response
+
+from shared.domain.messages import dumps
+from shared.domain.model import Kind
+from shared.observability.meter import meter
+from shared.runtime.codings import Accepted, accepted, encode
+from shared.web.conditional import ANY, weak_etag
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    # Each function loads its own use case, and no other's.
+    from shared.use_cases.fetch_messages import Page
+    from shared.use_cases.list_channels import Listed
+    from shared.use_cases.manage_channels import Created
+    from shared.use_cases.post_message import Posted
+
+VARY: Final = {"Vary": "Accept-Encoding"}
+"""On every response that may be compressed, whether it is or not, and on the 304 that stands for one."""
+MEDIA_TYPE: Final = "application/json"
+
+
+async def accepted_codings(request: Request) -> Accepted:
+    """What the request's ``Accept-Encoding`` asks for."""
+    return _accepted(request.scope)
+
+
+Codings = Annotated[Accepted, Depends(accepted_codings)]
+
+
+def _accepted(scope: Scope) -> Accepted:
+    found = [value for name, value in scope["headers"] if name == b"accept-encoding"]
+    return accepted(b",".join(found).decode("latin-1") if found else None)
+
+
+class Compressible(Response):
+    """JSON, compressed as the request accepts it.
+
+    So an ``ETag`` among the headers is a weak one: a strong one would have to differ from coding to coding.
+    """
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        super().__init__(body, status, VARY if headers is None else headers | VARY)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it, once: it is made for one request."""
+        coding = _accepted(scope).choose(len(self.body))
+        if coding:
+            self.body = encode(bytes(self.body), coding)
+            self.headers.update({"Content-Encoding": coding, "Content-Length": str(len(self.body))})
+        await super().__call__(scope, receive, send)
+
+
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
+    """JSON, compressed as the client accepts it; bytes are JSON already."""
+    return Compressible(value if isinstance(value, bytes) else dumps(value), status, headers)
+
+
+def posted_response(base: str, channel_id: str, posted: Posted, *, is_batch: bool) -> Response:
+    """201 with the stored messages; the same for a replay but for one header."""
+    count = len(posted.bodies)
+    place = f"{base}/v1/channels/{channel_id}/messages?after={posted.last_seq - count}&limit={count}"
+    headers = {"Location": place}
+    if posted.rate is None:
+        headers["Idempotency-Replayed"] = "true"
+    else:
+        headers |= posted.rate.headers()
+    body = b'{"messages":[%b]}' % b",".join(posted.bodies) if is_batch else posted.bodies[0]
+    return Compressible(body, 201, headers)
+
+
+def created_channel(base: str, made: Created) -> Response:
+    """201 with the channel, also for a replay; 200 for a pair's direct channel that was there before."""
+    headers = {"Location": f"{base}/v1/channels/{made.channel['id']}"}
+    if not made.found:
+        return channel_answer(made.channel, 201, headers)
+    if made.channel["kind"] == Kind.DIRECT:
+        return channel_answer(made.channel, 200, headers)
+    return channel_answer(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
+
+
+def channel_answer(
+    channel: dict[str, Any],
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    known_etags: frozenset[str] = frozenset(),
+) -> Response:
+    """A channel as the caller sees it, or 304 for who has it so already."""
+    body = dumps(channel)
+    tag = {"ETag": weak_etag(body)}
+    if known_etags & {tag["ETag"], ANY}:
+        return Response(None, 304, tag | VARY)
+    return Compressible(body, status, (headers or {}) | tag)
+
+
+def page_answer(page: Page) -> Response:
+    """A page, or 304 for who has it already."""
+    headers = {"ETag": page.etag, "Cache-Control": "private, no-cache", **_cache_headers(stale=page.stale)}
+    if page.body is None:
+        return Response(None, 304, headers | VARY)
+    if page.coding is None:
+        return Compressible(page.body, 200, headers)
+    return Response(page.body, 200, headers | VARY | {"Content-Encoding": page.coding}, MEDIA_TYPE)
+
+
+def list_answer(listed: Listed) -> Response:
+    """A page of channels."""
+    return answer(listed.body, 200, _cache_headers(stale=listed.stale))
+
+
+def _cache_headers(*, stale: bool) -> dict[str, str]:
+    if stale:
+        return {"X-Cache": "stale", "Warning": '110 - "Response is Stale"'}
+    return {"X-Cache": meter().tier}

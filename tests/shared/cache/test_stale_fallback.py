@@ -1,0 +1,101 @@
+"""What stands in when the storage does not answer: for how long, and for whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.cache.memory import MemoryTier
+from shared.cache.stale_fallback import Vouched
+from shared.domain.model import Head, Kind, Look, Membership, Role
+from tests.blocks import CHANNEL, OTHER
+from tests.conftest import FakeClock
+
+HEAD = Head(CHANNEL, Kind.PRIVATE, "lobby", "what we talk about", "ada", 1, seq=7, request_hash=b"hash")
+MEMBERSHIP = Membership("ada", CHANNEL, Role.OWNER, 1, read_seq=5)
+LOOK = Look(HEAD, MEMBERSHIP)
+
+
+@pytest.fixture
+def memory(clock: FakeClock) -> MemoryTier:
+    """A tier that forgets nothing in a test's time."""
+    return MemoryTier(100_000, 86_400, clock.now)
+
+
+@pytest.fixture
+def vouched(memory: MemoryTier, clock: FakeClock) -> Vouched:
+    """Pages stand in for 120 s, lists for 300 s."""
+    return Vouched(memory, 120, 300, clock.now)
+
+
+def test_a_look_is_recalled_while_it_is_fresh(vouched: Vouched, clock: FakeClock) -> None:
+    """Position and membership come back for 120 s from when they were asked for, without the channel's texts."""
+    asked_at = clock.ms
+    clock.ms += 20_000
+    vouched.remember(CHANNEL, "ada", LOOK, asked_at)
+    clock.ms = asked_at + 120_000
+    expected = replace(HEAD, name="", topic="", creator="", request_hash=b"")
+    assert vouched.recall(CHANNEL, "ada") == Look(expected, MEMBERSHIP)
+    clock.ms += 1
+    assert vouched.recall(CHANNEL, "ada") is None
+
+
+def test_it_is_the_callers_own(vouched: Vouched, clock: FakeClock) -> None:
+    """A channel that is fresh for one caller is not so for another, nor another channel for the same."""
+    vouched.remember(CHANNEL, "ada", LOOK, clock.ms)
+    assert vouched.recall(CHANNEL, "grace") is None
+    assert vouched.recall(OTHER, "ada") is None
+
+
+def test_the_older_of_both_decides(vouched: Vouched, clock: FakeClock) -> None:
+    """A head that another caller's look refreshed does not make this caller's membership younger."""
+    vouched.remember(CHANNEL, "ada", LOOK, clock.ms)
+    clock.ms += 100_000
+    later = Look(replace(HEAD, seq=9), replace(MEMBERSHIP, user_id="grace"))
+    vouched.remember(CHANNEL, "grace", later, clock.ms)
+    clock.ms += 20_000
+    found = vouched.recall(CHANNEL, "ada")
+    assert found is not None
+    assert found.head is not None
+    assert found.head.seq == 9
+    clock.ms += 1
+    assert vouched.recall(CHANNEL, "ada") is None
+    assert vouched.recall(CHANNEL, "grace") is not None
+
+
+def test_who_is_out_is_forgotten(vouched: Vouched, clock: FakeClock) -> None:
+    """After a look without a membership nothing is recalled for that caller; others keep theirs."""
+    for user in ("ada", "grace"):
+        vouched.remember(CHANNEL, user, Look(HEAD, replace(MEMBERSHIP, user_id=user)), clock.ms)
+    vouched.forget(CHANNEL, "ada")
+    assert vouched.recall(CHANNEL, "ada") is None
+    assert vouched.recall(CHANNEL, "grace") is not None
+
+
+@pytest.mark.parametrize("look", [Look(None, None), Look(HEAD, None), Look(None, MEMBERSHIP)])
+def test_half_a_look_is_not_remembered(
+    vouched: Vouched, memory: MemoryTier, clock: FakeClock, look: Look
+) -> None:
+    """Only a channel and a membership together vouch for anything."""
+    vouched.remember(CHANNEL, "ada", look, clock.ms)
+    assert len(memory) == 0
+
+
+def test_a_list_is_recalled_while_it_is_fresh(vouched: Vouched, clock: FakeClock) -> None:
+    """The caller's channels come back whole for 300 s; an empty list is a list."""
+    vouched.remember_list("ada", ((HEAD, MEMBERSHIP),), clock.ms)
+    vouched.remember_list("grace", (), clock.ms)
+    clock.ms += 300_000
+    assert vouched.recall_list("ada") == ((HEAD, MEMBERSHIP),)
+    assert vouched.recall_list("grace") == ()
+    assert vouched.recall_list("eve") is None
+    clock.ms += 1
+    assert vouched.recall_list("ada") is None
+
+
+def test_it_counts_towards_the_bound(vouched: Vouched, memory: MemoryTier, clock: FakeClock) -> None:
+    """What is vouched for lies in the same bounded memory as the pages."""
+    for number in range(1_000):
+        vouched.remember(f"{number:016d}", "ada", LOOK, clock.ms)
+    assert 0.9 * 100_000 < memory.bytes_held <= 100_000

@@ -1,0 +1,111 @@
+"""Bodies that direct routes read themselves, held against FastAPI's own."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import pytest
+
+from shared.bootstrap import Services
+from shared.web.routing import DirectRoute
+from tests.api import event
+from tests.shared.web.beside_fastapi import CHANNEL, answers, handler_of
+
+BODIES = [
+    "",
+    "null",
+    "1",
+    "[]",
+    '"x"',
+    "NaN",
+    "{}",
+    '{"last_read_seq":3}',
+    '{"last_read_seq":"3","force":1,"x":[]}',
+    '{"last_read_seq":3.0,"force":true}',
+    '{"text":"Hello"}',
+    '{"text":"","client_message_id":"a b","metadata":[],"sender":"eve"}',
+    '{"text":"\\ud800"}',
+    '{"text":"a","text":"b"}',
+    '{"messages":[{"text":"a"},{"text":1},{"metadata":{}}],"text":"c"}',
+    '{"messages":[{"text":"a","metadata":{"b":[1.5,null]}}]}',
+    '{"role":"owner"}',
+    '{"role":"Owner"}',
+    '{"role":null}',
+]
+KINDS = [
+    "",
+    "application/json",
+    "Application/JSON; charset=utf-8",
+    "application/problem+json",
+    "application/x-json",
+    "application",
+    "text/json",
+    "json",
+    "application/json, text/plain",
+    ' application/json;x="y"',
+    "\x7f",
+    "é",
+]
+WITH_BODY = [("PUT", "read"), ("POST", "messages"), ("PUT", "members/grace")]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=ascii)
+@pytest.mark.parametrize(("method", "path"), WITH_BODY)
+def test_a_body_is_read_as_fastapi_reads_it(services: Services, method: str, path: str, body: str) -> None:
+    """The same values, or the same problem document, whatever JSON comes, and for none at all."""
+    ours, theirs = answers(services, event(method, f"/v1/channels/{CHANNEL}/{path}", body=body))
+    assert ours == theirs
+    assert ours[0] in {200, 422}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("method", "path"), WITH_BODY)
+def test_a_body_is_json_where_fastapi_takes_it_for_json(
+    services: Services, method: str, path: str, kind: str
+) -> None:
+    """The type that announces the body decides, in any case and with any parameter; what is not JSON's is 415."""
+    made = event(method, f"/v1/channels/{CHANNEL}/{path}", body='{"x":1}', headers={"content-type": kind})
+    ours, theirs = answers(services, made)
+    is_json = theirs[1]["errors"][-1]["detail"] == "Extra inputs are not permitted"
+    assert (ours == theirs) is is_json
+    assert ours[0] == (422 if is_json else 415)
+    del made["headers"]["content-type"]
+    assert answers(services, made)[0][0] == 415
+
+
+@pytest.mark.parametrize("body", [b"{}", '{"text":"é"}'.encode(), b"\xef\xbb\xbf{}"])
+@pytest.mark.parametrize(("method", "path"), WITH_BODY)
+def test_a_body_in_base64_is_read_as_fastapi_reads_it(
+    services: Services, method: str, path: str, body: bytes
+) -> None:
+    """Also behind a byte order mark."""
+    made = event(method, f"/v1/channels/{CHANNEL}/{path}", body=b64encode(body).decode())
+    ours, theirs = answers(services, made | {"isBase64Encoded": True})
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 256, "key"])
+@pytest.mark.parametrize("channel", [CHANNEL, "no-id"])
+def test_a_path_a_header_and_a_body_are_refused_together(services: Services, key: str, channel: str) -> None:
+    """Errors are told in FastAPI's order, the body's last; a path that is no channel's goes before them."""
+    made = event(
+        "POST", f"/v1/channels/{channel}/messages", body={"text": 1}, headers={"idempotency-key": key}
+    )
+    ours, theirs = answers(services, made)
+    assert ours == theirs
+    assert ours[0] == (422 if channel == CHANNEL else 404)
+
+
+@pytest.mark.parametrize(("user", "channel"), [(None, "no-id"), ("ada", "no-id"), ("ada", CHANNEL)])
+def test_what_is_no_json_is_refused_first(services: Services, user: str | None, channel: str) -> None:
+    """Whoever sends it to whatever channel is told of that; who is nobody is told so of any JSON."""
+    path = f"/v1/channels/{channel}/read"
+    handler = handler_of(DirectRoute, services)
+    broken, whole = event("PUT", path, user=user, body="{"), event("PUT", path, user=user, body="[]")
+    given = [handler(made, None) for made in (broken, whole)]  # type: ignore[arg-type]  # as above
+    assert json.loads(given[0]["body"])["code"] == "malformed_request"
+    assert [each["statusCode"] for each in given] == [
+        400,
+        401 if user is None else 404 if channel == "no-id" else 422,
+    ]

@@ -1,0 +1,100 @@
+"""Routes that read their parameters themselves, held against FastAPI's own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from shared.bootstrap import Services
+from shared.web.app import create_app
+from shared.web.routing import DirectRoute
+from tests.api import APPS, event
+from tests.shared.web.beside_fastapi import CHANNEL, answers, handler_of
+
+QUERIES = [
+    "",
+    "limit=7",
+    "limit=0",
+    "limit=x",
+    "limit=",
+    "limit=1e2",
+    "limit=%32",
+    "before=3&after=4",
+    "anchor=oldest",
+    "anchor=Oldest",
+    "unknown=1",
+    "unknown=1&limit=101&before=0",
+    "after=-1&around=x",
+    "&&=&",
+    "a+b=c%20d",
+    "limit=%ff",
+]
+HEADERS: list[dict[str, str]] = [
+    {},
+    {"if-none-match": 'W/"1.2"'},
+    {"If-None-Match": ""},
+    {"if_none_match": "x"},
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("path", [f"/v1/channels/{CHANNEL}/messages", "/v1/channels"])
+def test_a_query_is_read_as_fastapi_reads_it(services: Services, query: str, path: str) -> None:
+    """The same values, or the same problem document, whatever the query."""
+    ours, theirs = answers(services, event("GET", path) | {"rawQueryString": query})
+    assert ours == theirs
+    assert ours[0] in {200, 422}
+
+
+@pytest.mark.parametrize("path", [f"/v1/channels/{CHANNEL}/messages", "/v1/channels"])
+@pytest.mark.parametrize("query", ["limit=7&limit=8", "limit=7&limit=7", "limit=0&limit=7&before=1", "x&x"])
+def test_a_parameter_that_is_named_twice_is_refused(services: Services, path: str, query: str) -> None:
+    """Nobody is left to guess which of two values counted: that FastAPI takes the last is no promise to clients."""
+    made = event("GET", path) | {"rawQueryString": query}
+    given = handler_of(DirectRoute, services)(made, None)  # type: ignore[arg-type]  # as above
+    error = {"field": f"query.{query[:5] if 'limit' in query else 'x'}", "detail": "Given more than once"}
+    assert (given["statusCode"], json.loads(given["body"])["errors"]) == (422, [error])
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=str)
+def test_headers_are_read_as_fastapi_reads_them(services: Services, headers: dict[str, str]) -> None:
+    """A header is found by its name in any case, with hyphens only; an absent one has its default."""
+    ours, theirs = answers(services, event("GET", f"/v1/channels/{CHANNEL}/messages", headers=headers))
+    assert ours == theirs
+    assert ours[0] == 200
+
+
+@pytest.mark.parametrize(("user", "channel", "status"), [(None, "no-id", 401), ("ada", "no-id", 404)])
+def test_dependencies_come_before_parameters(
+    services: Services, user: str | None, channel: str, status: int
+) -> None:
+    """Who is nobody learns nothing of the path; a path that is no channel's is not found, whatever the query."""
+    made = event("GET", f"/v1/channels/{channel}/messages", user=user, query={"limit": 0})
+    ours, theirs = answers(services, made)
+    assert ours == theirs
+    assert ours[0] == status
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_another_method_is_not_allowed(services: Services, method: str) -> None:
+    """The route's methods are FastAPI's to check."""
+    ours, theirs = answers(services, event(method, "/v1/channels"))
+    assert ours == theirs
+    assert ours[0] == 405
+
+
+def test_every_app_has_direct_routes() -> None:
+    """Functions need not ask for them."""
+    app: FastAPI = create_app("test")
+    assert app.router.route_class is DirectRoute
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_every_route_of_every_function_is_direct(app: FastAPI) -> None:
+    """Also those that stand in a router of their own, which does not take the app's class of routes."""
+    routes = [context.original_route for context in iter_route_contexts(app.routes)]
+    assert routes
+    assert all(isinstance(route, DirectRoute) for route in routes)

@@ -1,0 +1,246 @@
+"""What surrounds every request: its id, its cost, its log line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi import Response
+
+from shared.domain.errors import ChannelNotFoundError
+from shared.web.app import create_app, create_handler
+from shared.web.middleware import MAX_BODY, Observed
+from tests.api import answer_of, event
+from tests.functions.chat import messages
+from tests.functions.refusals import BODIES, ROUTES, Route, assert_refused, state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.storage.memory import MemoryStore
+    from tests.functions.chat import Chat
+
+SERVER_TIMING = re.compile(
+    r'total;dur=\d+\.\d, tier;desc="[a-z-]+", dynamodb;desc="read=\d+(\.\d+)? write=\d+(\.\d+)? calls=\d+", '
+    r'redis;desc="commands=\d+"'
+)
+CANARY = "canary-7f3a"
+
+
+# --- headers ---
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+@pytest.mark.parametrize("user", ["ada", None, "eve"])
+def test_every_answer_has_the_common_headers(chat: Chat, route: Route, user: str | None) -> None:
+    """Granted or refused, an answer has an id, its cost, and what keeps browsers from doing anything with it."""
+    channel = chat.channel("grace")
+    chat.post(channel)
+    answer = chat.api(route.method, route.path(channel), user=user, body=route.body)
+    assert answer.headers["x-request-id"] == "request-1"
+    assert SERVER_TIMING.fullmatch(answer.headers["server-timing"])
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+    kept = route.name == "fetch_messages" and answer.status == 200
+    assert answer.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
+
+
+def test_what_does_not_exist_has_no_cost(chat: Chat) -> None:
+    """Units could tell a channel that is hidden from one that is not there, so neither has any."""
+    answer = chat.api("GET", "/v1/channels/0000000000000000")
+    assert re.fullmatch(r"total;dur=\d+\.\d", answer.headers["server-timing"])
+
+
+def test_nobody_hears_sooner_that_there_is_no_channel(chat: Chat) -> None:
+    """On every route, hidden or missing; whatever else is answered waits for nothing."""
+    hidden = chat.channel("grace", kind="private")
+    for route in ROUTES:
+        for channel in (hidden, "0000000000000000"):
+            chat.api.levelled.clear()
+            answer = chat.api(route.method, route.path(channel), user="eve", body=route.body)
+            assert len(chat.api.levelled) == (answer.status == 404)
+    chat.api.levelled.clear()
+    assert chat.api("GET", f"/v1/channels/{hidden}").status == 200
+    assert chat.api.levelled == []
+
+
+@pytest.mark.parametrize(("took", "waits"), [(0.0, 0.03), (0.02, 0.01), (0.04, None)])
+def test_what_such_an_answer_waits_for_is_a_moment_after_the_request(
+    took: float, waits: float | None
+) -> None:
+    """However long the storage took until then: all of them say the same time, unless it took longer."""
+    now, slept = [100.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    app = create_app("test")
+
+    @app.get("/v1/healthz")
+    async def check_health() -> None:
+        now[0] += took
+        raise ChannelNotFoundError
+
+    app.middleware_stack = Observed(app.router, "test", lambda: now[0], sleep)
+    answer = answer_of(create_handler(app)(event("GET", "/v1/healthz"), None))  # type: ignore[arg-type]  # nothing looks at it
+    assert slept == ([] if waits is None else [pytest.approx(waits)])
+    assert answer.headers["server-timing"] == f"total;dur={max(took, 0.03) * 1000:.1f}"
+
+
+def test_a_304_has_the_common_headers_too(chat: Chat) -> None:
+    """An answer without a body has an id and a cost as well."""
+    answer = chat.api("GET", messages(chat.channel()), headers={"if-none-match": "*"})
+    assert answer.status == 304
+    assert answer.headers["x-request-id"] == "request-1"
+    assert SERVER_TIMING.fullmatch(answer.headers["server-timing"])
+
+
+@pytest.mark.parametrize("given", ["a", "01J9ZK3-x_y.z=", "x" * 64])
+def test_the_clients_request_id_is_taken_over(chat: Chat, given: str) -> None:
+    """A client can follow its request by an id of its own, also in a problem."""
+    answer = chat.api("GET", "/v1/channels/x", headers={"X-Request-Id": given})
+    assert answer.headers["x-request-id"] == answer.json["request_id"] == given
+
+
+@pytest.mark.parametrize(
+    "given", ["", " ", "x" * 65, "a b", "é", "a\r\nset-cookie: x", '{"a":1}', "a\n", "<b>"]
+)
+def test_another_request_id_is_api_gateways(chat: Chat, given: str) -> None:
+    """An id that does not look like one would only litter logs and headers."""
+    answer = chat.api("GET", "/v1/healthz", user=None, headers={"x-request-id": given})
+    assert answer.headers["x-request-id"] == "request-1"
+
+
+# --- size ---
+
+
+@pytest.mark.parametrize("route", BODIES, ids=str)
+def test_a_body_above_the_limit_is_413(chat: Chat, store: MemoryStore, route: Route) -> None:
+    """A body larger than any valid one is refused before it is read."""
+    channel = chat.channel("grace")
+    before = state(store)
+    body = json.dumps((route.body or {}) | {"x": "x" * MAX_BODY})
+    answer = chat.api(route.method, route.path(channel), body=body)
+    assert_refused(answer, 413, "payload_too_large")
+    assert state(store) == before
+
+
+def test_the_largest_valid_batch_is_below_the_limit(chat: Chat) -> None:
+    """25 messages of 4,000 characters pass, each character escaped and each metadata full."""
+    message = {"text": "😀" * 4_000, "metadata": {"a": "é" * 500}, "client_message_id": "x" * 64}
+    body = json.dumps({"messages": [message] * 25})
+    assert len(body) < MAX_BODY
+    assert chat.api("POST", messages(chat.channel()), body=body).status == 201
+
+
+# --- the log line ---
+
+
+def test_a_request_is_one_line(chat: Chat, log: Callable[[], list[dict[str, Any]]]) -> None:
+    """A line says which function answered what to whom, how fast, and at what cost."""
+    channel = chat.channel()
+    before = len(log())
+    made = event("GET", messages(channel), headers={"x-request-id": "mine"})
+    made["routeKey"] = "GET /v1/channels/{channel_id}/messages"
+    chat.api.invoke(made)
+    (line,) = log()[before:]
+    wanted = {
+        "message": "request",
+        "level": "INFO",
+        "service": "budgie",
+        "function": "fetch_messages",
+        "route": "GET /v1/channels/{channel_id}/messages",
+        "channel": channel,
+        "status": 200,
+        "request_id": "mine",
+    }
+    assert line | wanted == line
+    numbers = {"ms", "read_units", "write_units", "calls", "conflicts", "voids", "redis_commands"}
+    assert all(line[name] >= 0 for name in numbers)
+
+
+def test_a_client_cannot_cut_its_line_off_from_the_access_log(
+    chat: Chat, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """Where the client gives an id of its own, the line has API Gateway's too, which the access log knows."""
+    before = len(log())
+    for headers in ({"x-request-id": "mine"}, {}):
+        chat.api("GET", "/v1/channels", headers=headers)
+    ids = [(line["request_id"], line.get("api_request_id")) for line in log()[before:]]
+    assert ids == [("mine", "request-1"), ("request-1", None)]
+
+
+def test_a_refusal_is_logged_with_its_code(chat: Chat, log: Callable[[], list[dict[str, Any]]]) -> None:
+    """A refused request is one line too, which says why."""
+    before = len(log())
+    chat.api("GET", "/v1/channels/0000000000000000")
+    (line,) = log()[before:]
+    assert (line["status"], line["code"]) == (404, "channel_not_found")
+
+
+def test_only_the_first_request_of_a_container_is_cold(log: Callable[[], list[dict[str, Any]]]) -> None:
+    """A cold start is seen in the log."""
+    app = create_app("tested")
+
+    @app.get("/v1/healthz")
+    async def healthy() -> Response:
+        return Response()
+
+    handler, before = create_handler(app), len(log())
+    for _ in range(3):
+        handler(event("GET", "/v1/healthz"), None)  # type: ignore[arg-type]  # nothing looks at the context
+    assert [line["cold"] for line in log()[before:]] == [True, False, False]
+
+
+def requests_with_canaries(channel: str) -> list[dict[str, Any]]:
+    """Good and bad requests that carry the canary wherever a client can put something."""
+    headers = {"authorization": f"Bearer {CANARY}", "cookie": CANARY, "x-request-id": f"{CANARY} {CANARY}"}
+    headers |= {"idempotency-key": CANARY, "user-agent": CANARY}
+    conditions: list[dict[str, str]] = [{}, {"if-match": CANARY, "if-none-match": f'"{CANARY}"'}]
+    bodies: list[Any] = [
+        {"text": CANARY, "client_message_id": CANARY, "metadata": {CANARY: CANARY}},
+        {"messages": [{"text": CANARY}]},
+        {"kind": "public", "name": CANARY, "topic": CANARY, "members": [CANARY]},
+        {"topic": CANARY},
+        {"last_read_seq": CANARY, CANARY: CANARY},
+        {"role": CANARY},
+        f'{{"text": "{CANARY}',
+        CANARY,
+        None,
+    ]
+    queries: list[dict[str, str]] = [{}, {"cursor": CANARY}, {CANARY: CANARY}, {"limit": CANARY}]
+    made = []
+    for route in ROUTES:
+        for body in bodies if route.body else [None]:
+            for query, condition in product(queries, conditions):
+                given: dict[str, Any] = {
+                    "user": CANARY,
+                    "body": body,
+                    "query": query,
+                    "headers": headers | condition,
+                }
+                made.append(event(route.method, route.path(channel), **given))
+    return made
+
+
+def test_no_log_has_what_people_say_or_who_they_are(
+    chat: Chat, log: Callable[[], list[dict[str, Any]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """No text, name, token, key or user id is in any line, whether the request was granted or not."""
+    caplog.set_level(logging.DEBUG)
+    channel = chat.channel(CANARY)
+    chat.put_member(channel, CANARY, role="moderator")
+    caplog.clear()
+    before = len(log())
+    statuses = {chat.api.invoke(made).status for made in requests_with_canaries(channel)}
+    assert {200, 201, 400, 422} <= statuses
+    assert max(statuses) < 500
+    assert CANARY not in json.dumps(log()[before:])
+    assert CANARY not in caplog.text
+    assert not [record for record in caplog.records if CANARY in str(record.__dict__)]

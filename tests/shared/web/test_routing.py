@@ -1,0 +1,168 @@
+"""What is acted on is what API Gateway chose: the route's key, and the parameters that it read from the path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+import pytest
+
+from local.gateway import events
+from local.gateway.routing import Routes
+from local.gateway.wire import Request
+from local.template import load as template
+from tests.api import event
+from tests.functions.chat import messages
+from tests.functions.refusals import ROUTES, WITH_CHANNEL, Route, assert_problem, assert_refused, named, state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.storage.memory import MemoryStore
+    from tests.functions.chat import Chat
+
+GATEWAY: Final = Routes(template.load(Path(__file__).resolve().parents[3] / "template.yaml").routes)
+CLAIMS: Final = {"sub": "ada"}
+RAW_PATHS: Final[dict[str, Callable[[str], str]]] = {
+    "decoded and cut": events.raw_path,
+    "decoded": unquote,
+    "as sent": lambda path: path,
+}
+"""What `rawPath` may hold: AWS documents none of it."""
+BEHIND: Final = (
+    "%3Fx=1",
+    "%3F",
+    "%23x",
+    "%23",
+    "%2Fx",
+    "%2F",
+    "%253Fx",
+    "%2523",
+    "%252F",
+    "%25",
+    "%5C",
+    "%00",
+)
+INSTEAD: Final = ("%2E%2E", "%2E", "..", "%252E%252E", "%3F", "%2F", "%25")
+
+
+def sent(route: Route, target: str, raw_path: str = "decoded and cut") -> dict[str, Any]:
+    """The event of a percent-encoded target, whose `rawPath` may be read in different ways."""
+    body = b"" if route.body is None else json.dumps(route.body).encode()
+    headers = (("host", "api.example.com"), ("content-type", "application/json"))
+    request = Request(route.method, target, headers=headers, body=body, source_ip="192.0.2.1")
+    matched = GATEWAY.match(route.method, request.path)
+    assert matched is not None, target
+    made = events.build(request, *matched, request_id="request-1", claims=CLAIMS)
+    made["rawPath"] = made["requestContext"]["http"]["path"] = RAW_PATHS[raw_path](request.path)
+    return made
+
+
+def parameters(route: Route) -> list[int]:
+    """Which segments of a route's path are parameters."""
+    wanted = GATEWAY.match(route.method, route.path("0" * 16))
+    assert wanted is not None
+    return [at for at, part in enumerate(wanted[0].path.split("/")) if part.startswith("{")]
+
+
+@pytest.mark.parametrize("raw_path", RAW_PATHS)
+@pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
+def test_what_names_something_else_is_404_or_422(
+    chat: Chat, store: MemoryStore, route: Route, raw_path: str
+) -> None:
+    """An encoded `?`, `#`, `/`, `%` or dot in any parameter is part of a name that there is not: nothing is done."""
+    channel = chat.channel("grace", "linus")
+    chat.post(channel)
+    before = state(store)
+    parts = route.path(channel).split("/")
+    for at in parameters(route):
+        for other in [
+            *(parts[at] + each for each in BEHIND),
+            *INSTEAD,
+            f"%25{ord(parts[at][0]):02X}{parts[at][1:]}",
+        ]:
+            made = sent(route, "/".join([*parts[:at], other, *parts[at + 1 :]]), raw_path)
+            answer = chat.api.invoke(made)
+            assert answer.status in {404, 422}, (other, answer.body)
+            assert_problem(answer)
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("raw_path", RAW_PATHS)
+@pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
+def test_a_needless_escape_names_the_same(chat: Chat, route: Route, raw_path: str) -> None:
+    """`%67race` is `grace`: escapes are undone once, whatever `rawPath` holds."""
+    channel = chat.channel("grace")
+    chat.post(channel)
+    parts = route.path(channel).split("/")
+    for at in parameters(route):
+        parts[at] = f"%{ord(parts[at][0]):02X}{parts[at][1:]}"
+    answer = chat.api.invoke(sent(route, "/".join(parts), raw_path))
+    assert 200 <= answer.status < 300, answer.body
+
+
+@pytest.mark.parametrize("raw_path", RAW_PATHS)
+def test_a_name_beyond_ascii_is_found(chat: Chat, raw_path: str) -> None:
+    """Its escapes are undone once."""
+    channel = chat.channel()
+    answer = chat.api.invoke(
+        sent(named("put_member"), f"/v1/channels/{channel}/members/zo%C3%AB%20b", raw_path)
+    )
+    assert (answer.status, answer.json["user_id"]) == (201, "zoë b")
+
+
+@pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
+def test_a_path_that_says_otherwise_than_the_parameters_is_404(
+    chat: Chat, store: MemoryStore, route: Route
+) -> None:
+    """No event of API Gateway's is such: the path that its log has is the one that is acted on."""
+    mine, other = chat.channel("grace"), chat.channel("grace")
+    for channel in (mine, other):
+        chat.post(channel)
+    before = state(store)
+    made = event(route.method, route.path(mine), body=route.body)
+    made["pathParameters"]["channel_id"] = other
+    assert_refused(chat.api.invoke(made), 404, "route_not_found")
+    del made["pathParameters"]
+    assert_refused(chat.api.invoke(made), 404, "route_not_found")
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("stage", ["prod", "v1", "chat/api", "a-b_c.d"])
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+def test_a_stage_or_a_mapping_is_no_part_of_the_route(chat: Chat, route: Route, stage: str) -> None:
+    """What the path begins with before the route changes nothing of the answer but its links."""
+    channel = chat.channel("grace")
+    chat.post(channel)
+    answer = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
+    assert 200 <= answer.status < 300, answer.body
+    if place := answer.headers.get("location"):
+        assert place.startswith(f"/{stage}/v1/channels/")
+
+
+@pytest.mark.parametrize("stage", ["$default", "prod"])
+@pytest.mark.parametrize("name", ["create_channel", "post_message"])
+def test_a_location_leads_back_through_the_stage(chat: Chat, name: str, stage: str) -> None:
+    """`Location` is what the client has to ask for."""
+    route, channel = named(name), chat.channel()
+    answer = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
+    prefix = "" if stage == "$default" else f"/{stage}"
+    assert answer.headers["location"].startswith(f"{prefix}/v1/channels/")
+    assert chat.follow(answer.headers["location"].removeprefix(prefix)).status == 200
+
+
+@pytest.mark.parametrize("before", ["/", "//evil.example", "/prod/", "prod", "/a b", "/prod?x", "/é"])
+def test_what_no_stage_is_called_is_404(chat: Chat, before: str) -> None:
+    """Nothing gets into a link that API Gateway does not let anything be called."""
+    made = event("POST", messages(chat.channel()), body={"text": "Hello"})
+    made["rawPath"] = made["requestContext"]["http"]["path"] = before + made["rawPath"]
+    assert_refused(chat.api.invoke(made), 404, "route_not_found")
+
+
+@pytest.mark.parametrize("key", ["$default", "", "GET", "POST /v1/channels/{channel_id}", "ANY /{proxy+}"])
+def test_an_event_without_a_route_of_ours_is_404(chat: Chat, key: str) -> None:
+    """Each route of the API is one of the template's: nothing is guessed from the path."""
+    made = event("GET", messages(chat.channel())) | {"routeKey": key}
+    assert_refused(chat.api.invoke(made), 404, "route_not_found")

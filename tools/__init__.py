@@ -1,0 +1,1 @@
+"""What the Makefile runs: builds artifacts, writes `openapi.json`, tables and sample events."""

@@ -1,0 +1,86 @@
+"""The licences of what is deployed, from the metadata of what is installed: ``python -m tools.licences [--check]``.
+
+Writes the table of ``docs/licences.md``; with ``--check`` says whether the one that stands there is right.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+from typing import Final
+
+from tools.authorization import table
+from tools.generated import replaced, run
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+DOCUMENT: Final = ROOT / "docs/licences.md"
+ARTIFACTS: Final = {
+    "artifact": "every function",
+    "artifact-redis": "functions that use Redis",
+    "artifact-sealed": "those, if built with `ARTIFACT_SEALED=1`",
+}
+"""Requirements, each with all of the one before, and where they are deployed."""
+_PINNED: Final = re.compile(r"^([a-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
+_ROW: Final = re.compile(r"^\| ([a-z0-9._-]+) \| ([^|]*) \| ([^|]*) \|", re.MULTILINE)
+_CLASSIFIER: Final = "License :: OSI Approved :: "
+_LONGEST: Final = 40
+"""Characters of a licence's name; what is longer is its text."""
+
+
+def deployed() -> dict[str, tuple[str, str]]:
+    """Version of each package, and where it is deployed."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, where in ARTIFACTS.items():
+        text = (ROOT / f"requirements/{name}.txt").read_text(encoding="utf-8")
+        for package, version in _PINNED.findall(text):
+            found.setdefault(package, (version, where))
+    return found
+
+
+def licence(package: str) -> str | None:
+    """What a package says that it is licensed under; None where it is not installed, or does not say.
+
+    Those who give only a classifier, such as `BSD License`, name a family of licences.
+    """
+    try:
+        found = metadata(package)
+    except PackageNotFoundError:
+        return None
+    classifiers = [
+        each.removeprefix(_CLASSIFIER)
+        for each in found.get_all("Classifier") or []
+        if each.startswith(_CLASSIFIER)
+    ]
+    named = next((found[each].strip() for each in ("License-Expression", "License") if each in found), "")
+    return named if named and len(named) <= _LONGEST else ", ".join(classifiers) or None
+
+
+def written(text: str) -> str:
+    """The document with its table anew.
+
+    Raises:
+        LookupError: a package says nothing of its licence.
+    """
+    before = {(name, version): said for name, version, said in _ROW.findall(text)}
+    rows = []
+    for package, (version, where) in sorted(deployed().items()):
+        # One that this Python does not need is not installed here.
+        said = licence(package) or before.get((package, version))
+        if said is None:
+            raise LookupError(
+                f"{package} {version} says nothing of its licence here; look, and add its row by hand"
+            )
+        rows.append([package, version, said, where])
+    return replaced(text, {"licences": table(["package", "version", "licence", "deployed with"], rows)})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the tables, or checks them."""
+    return run(DOCUMENT, written, "licences", arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""The API's one OpenAPI 3.1 document, merged from all functions: ``python -m tools.openapi [--check]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from local.template import load as template
+from shared.web import docs
+from shared.web.response_models import Problem
+from tools import openapi_components
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+DOCUMENT: Final = ROOT / "openapi.json"
+OPEN_ROUTES: Final = ("/v1/healthz",)
+DESCRIPTION: Final = """Channels, members and messages. A channel is a log: each message has a position (`seq`),
+pages state the range of positions they cover, and every acknowledged message is in every later read.
+Failures are RFC 9457 problem documents; programs decide by `code`. Repeat a failed post with the same
+`Idempotency-Key`: it is never doubled. A query parameter that a route does not know, or that is named twice, is
+refused. A body is JSON in UTF-8, announced by `Content-Type: application/json` and uncompressed; one that is sent to a
+route without a body is ignored.
+API Gateway answers some requests itself, as `{"message": "…"}`: a token that is no good (401), a body of over 10 MB
+(413), too many requests to a route (429), an address or a method that is not here (404)."""
+GATEWAY: Final = {
+    "401": "Unauthorized",
+    "413": "Request Entity Too Large",
+    "429": "Too Many Requests",
+    "500": "Internal Server Error",
+    "503": "Service Unavailable",
+}
+"""Statuses that API Gateway answers before a function is called, or in place of one that failed, in its own form."""
+GATEWAY_MESSAGE: Final = {
+    "type": "object",
+    "description": "What API Gateway answers itself.",
+    "properties": {"message": {"type": "string"}},
+    "required": ["message"],
+}
+SECURITY: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "On the local stack `make token USER=ada` prints a token; deployed, the issuer that the template is "
+    "told of gives one. Paste the token alone: `Bearer` is put before it.",
+}
+LICENSE: Final = {"name": "MIT", "identifier": "MIT"}
+TAGS: Final = [
+    {"name": "channels", "description": "What there is to talk in."},
+    {"name": "members", "description": "Who is in a channel, and as what."},
+    {"name": "messages", "description": "What was said, and how far it was read."},
+    {"name": "operations", "description": "For those who run it."},
+]
+
+
+def document() -> dict[str, Any]:
+    """The whole document, in a stable order; what it repeats is a component."""
+    made = written_out()
+    openapi_components.share(made)
+    return made
+
+
+def written_out() -> dict[str, Any]:
+    """The same document, each operation with all that it says."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for app in apps():
+        part = get_openapi(title="Budgie", version="1", routes=documented(app).routes)
+        for path, operations in part["paths"].items():
+            paths.setdefault(path, {}).update(operations)
+        schemas |= part.get("components", {}).get("schemas", {})
+    schemas |= _problem_schemas() | {"GatewayMessage": GATEWAY_MESSAGE}
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for path, operations in paths.items():
+        for operation in operations.values():
+            _finish(path, operation)
+    for operations in paths.values():
+        for response in operations.get("head", {}).get("responses", {}).values():
+            response.pop("content", None)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Budgie", "version": "1", "description": DESCRIPTION, "license": LICENSE},
+        "servers": [{"url": "/", "description": "This deployment."}],
+        "tags": TAGS,
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {"jwt": SECURITY},
+        },
+    }
+
+
+def apps() -> list[FastAPI]:
+    """The app of each function that the template names."""
+    handlers = {route.handler for route in template.load(ROOT / "template.yaml").routes}
+    return [import_module(handler.rpartition(".")[0]).app for handler in sorted(handlers)]
+
+
+def documented(app: FastAPI) -> FastAPI:
+    """The same routes with all that ``shared.web.docs`` says of them, which no function has to load."""
+    made = FastAPI(openapi_url=None)
+    for route in app.routes:
+        assert isinstance(route, APIRoute), route  # noqa: S101 - no function has another kind
+        words: dict[str, Any] = getattr(docs, route.name.upper())
+        made.add_api_route(route.path, route.endpoint, methods=sorted(route.methods or ()), **words)
+    return made
+
+
+def _problem_schemas() -> dict[str, Any]:
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs"), "Problem": schema}
+
+
+def _finish(path: str, operation: dict[str, Any]) -> None:
+    """What holds for every operation: its id, who may call it, and the headers of each answer."""
+    operation["operationId"] = operation["operationId"].split("_v1_")[0]
+    operation["security"] = [] if path in OPEN_ROUTES else [{"jwt": []}]
+    for parameter in operation.get("parameters", []):
+        parameter["schema"] = _never_null(parameter["schema"])
+    responses = operation["responses"]
+    responses.setdefault("429", {"description": "Too many requests to this route."})
+    for status in GATEWAY.keys() & responses.keys():
+        _add_gateway_form(responses[status], GATEWAY[status])
+    operation["responses"] = dict(sorted(responses.items()))
+    for status, response in operation["responses"].items():
+        headers = response.setdefault("headers", {})
+        headers["X-Request-Id"] = _header("Names the request in the log; the caller's own if it sent one.")
+        headers["Server-Timing"] = _header(
+            "Milliseconds, the tier that answered, DynamoDB's units, Redis commands."
+        )
+        headers["Cache-Control"] = _header(
+            "`no-store`; of pages `private, no-cache`: kept, and asked for again."
+        )
+        if status in {"429", "503"}:
+            headers["Retry-After"] = _header("Seconds to wait.", "integer")
+        if status == "401":
+            headers["WWW-Authenticate"] = _header("`Bearer`; API Gateway adds what is wrong with the token.")
+        if status == "304":
+            headers["ETag"] = _header("The tag that is still right.")
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same without null, which no path, query or header can say: what is not given is absent."""
+    forms = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return (forms[0] if len(forms) == 1 else {"anyOf": forms} if forms else {}) | rest
+
+
+def _add_gateway_form(response: dict[str, Any], message: str) -> None:
+    form = {"$ref": "#/components/schemas/GatewayMessage"}
+    content = response.setdefault("content", {})
+    ours = content.get("application/json", {}).get("schema")
+    schema = {"anyOf": [ours, form]} if ours else form
+    content["application/json"] = {"schema": schema, "example": {"message": message}}
+
+
+def _header(description: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}
+
+
+def main() -> int:
+    """Writes the document, or with ``--check`` says whether the one that stands there is right."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if openapi.json has drifted"
+    )
+    text = json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+    if not parser.parse_args().check:
+        DOCUMENT.write_text(text, encoding="utf-8")
+        return 0
+    if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == text:
+        return 0
+    print("openapi.json does not say what the code does: run `make openapi`", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

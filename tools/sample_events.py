@@ -1,0 +1,111 @@
+"""Writes `events/`: for each route the event that API Gateway would send, for `sam local invoke --event`.
+
+`python -m tools.sample_events` writes them anew. In the order of `SAMPLES` they work on an empty table: the channel's
+id follows from the key that it is created under.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from local.gateway import events
+from local.gateway.routing import Routes
+from local.gateway.wire import Request
+from local.template import load as template
+from local.tokens import AUDIENCE, ISSUER
+from shared.domain import keys
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+USER: Final = "ada"
+KEY: Final = "sample-channel"
+CHANNEL: Final = keys.derived_channel_id("key", USER, KEY)
+PATH: Final = f"/v1/channels/{CHANNEL}"
+MESSAGE: Final = keys.message_id(CHANNEL, 1)
+REQUEST_ID: Final = "sample-request="
+TRACE: Final = "Root=1-6b04a7a8-000000000000000000000000"
+TIME: Final = ("23/Nov/2026:18:44:24 +0000", 1_795_459_464_000)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A request of ada's. Its name is that of the event of `template.yaml`, in snake case."""
+
+    name: str
+    method: str
+    target: str
+    body: dict[str, Any] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    has_token: bool = True
+
+
+SAMPLES: Final = (
+    Sample("check_health", "GET", "/v1/healthz?deep=1", has_token=False),
+    Sample("probe_health", "HEAD", "/v1/healthz", has_token=False),
+    Sample(
+        "create_channel",
+        "POST",
+        "/v1/channels",
+        {"kind": "public", "name": "lobby", "topic": "Say hello"},
+        {"idempotency-key": KEY},
+    ),
+    Sample("get_channel", "GET", PATH),
+    Sample("update_channel", "PATCH", PATH, {"topic": "Welcome"}),
+    Sample("put_member", "PUT", f"{PATH}/members/grace", {"role": "member"}),
+    Sample("list_members", "GET", f"{PATH}/members?limit=50"),
+    Sample(
+        "post_message", "POST", f"{PATH}/messages", {"text": "Hello, Grace!"}, {"idempotency-key": "sample"}
+    ),
+    Sample("fetch_messages", "GET", f"{PATH}/messages?limit=50"),
+    Sample("fetch_message", "GET", f"{PATH}/messages/{MESSAGE}"),
+    Sample("mark_read", "PUT", f"{PATH}/read", {"last_read_seq": 1}),
+    Sample("list_channels", "GET", "/v1/channels?limit=50"),
+    Sample("remove_member", "DELETE", f"{PATH}/members/grace"),
+    Sample("archive_channel", "DELETE", PATH),
+)
+
+
+def event(sample: Sample, routes: Routes) -> dict[str, Any]:
+    """The event of a sample, with times and ids that never change.
+
+    Raises:
+        LookupError: the template has no route for it.
+    """
+    body = b"" if sample.body is None else json.dumps(sample.body).encode()
+    headers = {
+        "host": "api.example.com",
+        "user-agent": "curl/8.5.0",
+        "x-amzn-trace-id": TRACE,
+    } | sample.headers
+    if body:
+        headers["content-type"] = "application/json"
+    request = Request(
+        sample.method, sample.target, headers=tuple(headers.items()), body=body, source_ip="192.0.2.1"
+    )
+    matched = routes.match(sample.method, request.path)
+    if matched is None:
+        raise LookupError(sample.name)
+    claims = {"sub": USER, "iss": ISSUER, "aud": AUDIENCE} if sample.has_token else None
+    made = events.build(request, *matched, request_id=REQUEST_ID, claims=claims, port=443)
+    made["headers"]["x-forwarded-proto"] = "https"
+    made["requestContext"]["time"], made["requestContext"]["timeEpoch"] = TIME
+    return made
+
+
+def rendered() -> dict[str, str]:
+    """The text of each file of `events/`, by its name."""
+    routes = Routes(template.load(ROOT / "template.yaml").routes)
+    return {f"{sample.name}.json": json.dumps(event(sample, routes), indent=2) + "\n" for sample in SAMPLES}
+
+
+def write(directory: Path) -> None:
+    """Write them all."""
+    directory.mkdir(exist_ok=True)
+    for name, text in rendered().items():
+        (directory / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(ROOT / "events")
