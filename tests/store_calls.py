@@ -41,7 +41,10 @@ class Call(NamedTuple):
 
 
 SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
-    "look": [lambda store: store.look(CHANNEL, "ada"), lambda store: store.look(CHANNEL, "ada", "key")],
+    "look": [
+        lambda store: store.read_channel_state(CHANNEL, "ada"),
+        lambda store: store.read_channel_state(CHANNEL, "ada", "key"),
+    ],
     "head": [lambda store: store.head(CHANNEL)],
     "take": [lambda store: store.take(CHANNEL, 1, PREVIEW)],
     "commit": [lambda store: store.commit(COMMIT)],

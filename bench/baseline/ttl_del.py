@@ -21,7 +21,7 @@ from shared.cache.upstash import RedisError
 from shared.domain import permissions
 from shared.domain.channels import channel_json
 from shared.domain.messages import dumps
-from shared.domain.model import Look
+from shared.domain.model import ChannelState
 from shared.storage.log_reader import DirectLogReader
 from shared.use_cases.fetch_messages import positions
 from shared.web.app import create_app
@@ -116,15 +116,15 @@ async def fetch_messages(
     key = f"m:{channel_id}{place}" if window.anchor == "latest" else None
     found = services.get(key, "pages") if key else None
     if found is None:
-        look = services.store.look(channel_id, caller)
-        found = _page(services, look, query)
+        state = services.store.read_channel_state(channel_id, caller)
+        found = _page(services, state, query)
         if key:
             services.put(key, "pages", found, TTL_MESSAGES)
     return answer(found)
 
 
-def _page(services: PeerServices, look: Look, query: FetchMessagesQuery) -> bytes:
-    head, membership = permissions.member(look)
+def _page(services: PeerServices, state: ChannelState, query: FetchMessagesQuery) -> bytes:
+    head, membership = permissions.member(state)
     first, last = positions(query.window(), head, membership)
     span = services.reader.read(head, first, last)
     return page_json(head, span, has_more_after=span.last < head.seq)

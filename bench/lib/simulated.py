@@ -13,7 +13,7 @@ from operators import units
 from shared.cache.breaker import Breaker
 from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError
-from shared.domain.model import Entry, Head, Look, Membership, Preview
+from shared.domain.model import ChannelState, Entry, Head, Membership, Preview
 from shared.observability.meter import meter
 from shared.storage import items
 from shared.storage.memory import MemoryStore
@@ -103,10 +103,10 @@ class MeteredStore(MemoryStore):
         super().__init__()
         self._stopwatch = stopwatch
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """See ``Log``."""
         self._charge(read=2 if key is None else 3)
-        return super().look(channel_id, user_id, key)
+        return super().read_channel_state(channel_id, user_id, key)
 
     def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
         """See ``Log``."""

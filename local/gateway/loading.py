@@ -40,7 +40,7 @@ class Functions:
         self._log = log
         self._lock = threading.RLock()
         self._loaded: dict[str, Handler] = {}
-        self._sources = self._look() if reload else {}
+        self._sources = self._read_state() if reload else {}
         self._next_look = time.monotonic() + CHECK_INTERVAL
         self._added_path = str(self._root) not in sys.path
         if self._added_path:
@@ -98,7 +98,7 @@ class Functions:
             f"{path.relative_to(self._root) if path.is_relative_to(self._root) else path.name}:{error.lineno}"
         )
 
-    def _look(self) -> dict[Path, tuple[int, int]]:
+    def _read_state(self) -> dict[Path, tuple[int, int]]:
         """When each source was changed (ns), and how long it is (bytes)."""
         found = {}
         for package in self._packages:
@@ -114,7 +114,7 @@ class Functions:
         with self._lock:
             if time.monotonic() < self._next_look:
                 return
-            sources = self._look()
+            sources = self._read_state()
             self._next_look = time.monotonic() + CHECK_INTERVAL
             changed = {path for path, _ in sources.items() ^ self._sources.items()}
             if not changed:

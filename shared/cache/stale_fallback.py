@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.cache.memory import MemoryTier
 from shared.cache.tier import get_one
-from shared.domain.model import Head, Look, Membership
+from shared.domain.model import ChannelState, Head, Membership
 
 HEAD_BYTES: Final = 800
 MEMBERSHIP_BYTES: Final = 500
@@ -79,15 +79,15 @@ class Vouched:
         """Milliseconds by the clock that freshness is counted with."""
         return self._now()
 
-    def remember(self, channel_id: str, user_id: str, look: Look, asked_at: int) -> None:
+    def remember(self, channel_id: str, user_id: str, state: ChannelState, asked_at: int) -> None:
         """After what a look vouched for was served; ``asked_at`` (ms) is when that look began."""
-        if look.head is None or look.membership is None:
+        if state.head is None or state.membership is None:
             return
-        head = replace(look.head, name="", topic="", creator="", request_hash=b"")
+        head = replace(state.head, name="", topic="", creator="", request_hash=b"")
         self._memory.put(
             {
                 f"h{channel_id}": VouchedHead(head, asked_at),
-                f"m{channel_id}.{user_id}": VouchedMembership(look.membership, asked_at),
+                f"m{channel_id}.{user_id}": VouchedMembership(state.membership, asked_at),
             }
         )
 
@@ -95,14 +95,14 @@ class Vouched:
         """After a look that found no membership."""
         self._memory.forget(f"m{channel_id}.{user_id}")
 
-    def recall(self, channel_id: str, user_id: str) -> Look | None:
+    def recall(self, channel_id: str, user_id: str) -> ChannelState | None:
         """What was vouched for, if both are fresh."""
         oldest = self._now() - self._messages_ms
         head = get_one(self._memory, f"h{channel_id}", VouchedHead)
         membership = get_one(self._memory, f"m{channel_id}.{user_id}", VouchedMembership)
         if head is None or membership is None or min(head.at, membership.at) < oldest:
             return None
-        return Look(head.head, membership.membership)
+        return ChannelState(head.head, membership.membership)
 
     def remember_list(
         self, user_id: str, channels: tuple[tuple[Head, Membership], ...], asked_at: int

@@ -121,7 +121,7 @@ def receipt_sk(user_id: str, key: str) -> str:
     return f"{RECEIPTS}{quote(user_id, safe='')}#{key}"
 
 
-def look_keys(channel_id: str, user_id: str, key: str | None) -> list[tuple[str, str]]:
+def channel_state_keys(channel_id: str, user_id: str, key: str | None) -> list[tuple[str, str]]:
     """Both keys of all that a look reads: head, membership, and the receipt of ``key`` if there is one."""
     found = [head_key(channel_id), membership_key(channel_id, user_id)]
     return found if key is None else [*found, (channel_pk(channel_id), receipt_sk(user_id, key))]

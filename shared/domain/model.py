@@ -183,7 +183,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ChannelState:
     """What one vouching read says: each None where there is no such item."""
 
     head: Head | None

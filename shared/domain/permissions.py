@@ -10,7 +10,7 @@ from shared.domain.errors import (
     ForbiddenError,
     NotAMemberError,
 )
-from shared.domain.model import Head, Kind, Look, Membership, Role
+from shared.domain.model import ChannelState, Head, Kind, Membership, Role
 
 CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
     Role.MEMBER: ("read", "post", "leave"),
@@ -30,45 +30,45 @@ def capabilities(head: Head, membership: Membership | None) -> list[str]:
     return [each for each in may if head.archived_at is None or each in ARCHIVED]
 
 
-def visible(look: Look) -> Head:
+def visible(state: ChannelState) -> Head:
     """The head, for a caller who may know of the channel.
 
     Raises:
         ChannelNotFoundError: there is none, or it is not public and the caller is not in it.
     """
-    head = look.head
-    if head is None or (look.membership is None and head.kind is not Kind.PUBLIC):
+    head = state.head
+    if head is None or (state.membership is None and head.kind is not Kind.PUBLIC):
         raise ChannelNotFoundError
     return head
 
 
-def member(look: Look) -> tuple[Head, Membership]:
+def member(state: ChannelState) -> tuple[Head, Membership]:
     """Head and membership, for a caller who is in the channel.
 
     Raises:
         ChannelNotFoundError: as ``visible``.
         NotAMemberError: the channel is public, and the caller has not joined.
     """
-    head = visible(look)
-    if look.membership is None:
+    head = visible(state)
+    if state.membership is None:
         raise NotAMemberError
-    return head, look.membership
+    return head, state.membership
 
 
-def entitled(look: Look, capability: str) -> tuple[Head, Membership]:
+def entitled(state: ChannelState, capability: str) -> tuple[Head, Membership]:
     """As ``able``, but also in an archived channel: for what may stand already and then needs no write.
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError: as ``able``.
         ChannelArchivedError: the channel is archived, and the role lacks the capability.
     """
-    head, membership = member(look)
+    head, membership = member(state)
     if head.archived_at is not None and capability in CAPABILITIES[membership.role]:
         return head, membership
-    return able(look, capability)
+    return able(state, capability)
 
 
-def able(look: Look, capability: str) -> tuple[Head, Membership]:
+def able(state: ChannelState, capability: str) -> tuple[Head, Membership]:
     """Head and membership, for a caller who has a capability.
 
     Raises:
@@ -77,7 +77,7 @@ def able(look: Look, capability: str) -> tuple[Head, Membership]:
         ForbiddenError: the caller's role lacks it.
         ChannelArchivedError: the role has it, the channel is archived.
     """
-    head, membership = member(look)
+    head, membership = member(state)
     if capability in capabilities(head, membership):
         return head, membership
     if head.archived_at is not None:

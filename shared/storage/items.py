@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from shared.domain import keys
 from shared.domain.model import (
+    ChannelState,
     Entry,
     Former,
     Head,
     Kind,
-    Look,
     Member,
     Membership,
     Preview,
@@ -247,19 +247,19 @@ def former_of(item: Item) -> Former:
     return Former(keys.channel_of(item["sk"]["S"]), _n(item, "joined_at"), tat)
 
 
-def look_keys(channel_id: str, user_id: str, key: str | None) -> list[dict[str, Any]]:
-    """The keys of what ``look_of`` takes."""
-    return [_key(*each) for each in keys.look_keys(channel_id, user_id, key)]
+def channel_state_keys(channel_id: str, user_id: str, key: str | None) -> list[dict[str, Any]]:
+    """The keys of what ``channel_state_of`` takes."""
+    return [_key(*each) for each in keys.channel_state_keys(channel_id, user_id, key)]
 
 
-def look_of(found: Iterable[Item], channel_id: str, user_id: str, key: str | None) -> Look:
+def channel_state_of(found: Iterable[Item], channel_id: str, user_id: str, key: str | None) -> ChannelState:
     """Head, membership, and the receipt of ``key``, from those of their items that were found, in any order."""
     # Their sort keys are HEAD, C#… and I#…: no two of them begin with the same letter.
     by_letter = {item["sk"]["S"][0]: item for item in found}
     head, membership, receipt = (
         by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.RECEIPTS)
     )
-    return Look(
+    return ChannelState(
         _head(head, channel_id) if head else None,
         _membership(membership, user_id, channel_id) if membership else None,
         receipt_of(receipt, key) if receipt and key is not None else None,

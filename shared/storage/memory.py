@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from shared.domain.keys import public_name
 from shared.domain.model import (
     ERASED,
+    ChannelState,
     Entry,
     Former,
     Head,
     Kind,
-    Look,
     Member,
     Membership,
     Preview,
@@ -50,11 +50,13 @@ class MemoryStore:
 
     # --- the log ---
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """See ``Log``."""
         with self._lock:
             receipt = self._receipts.get((channel_id, user_id, key)) if key is not None else None
-            return Look(self._heads.get(channel_id), self._memberships.get((channel_id, user_id)), receipt)
+            return ChannelState(
+                self._heads.get(channel_id), self._memberships.get((channel_id, user_id)), receipt
+            )
 
     def head(self, channel_id: str) -> Head | None:
         """See ``Log``."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.domain.model import (
+    ChannelState,
     Entry,
     Former,
     Head,
-    Look,
     Member,
     Membership,
     Preview,
@@ -88,7 +88,7 @@ Outcome = Committed | PositionTaken | MembershipChanged | KeyUsed | Contended
 class Log(Protocol):
     """A channel's log: the truth."""
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """Head, membership, and the receipt of ``key``, in one round trip."""
 
     def head(self, channel_id: str) -> Head | None:

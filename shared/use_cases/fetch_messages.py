@@ -11,7 +11,7 @@ from shared.bootstrap import Services
 from shared.cache.pages import AS_IS, Form, in_form, page_json, read_page
 from shared.domain import keys, permissions
 from shared.domain.errors import MessageNotFoundError, PositionOutOfRangeError, UnavailableError
-from shared.domain.model import Head, Look, Membership
+from shared.domain.model import ChannelState, Head, Membership
 from shared.storage.log_reader import Span
 
 FORMAT: Final = 1
@@ -78,24 +78,24 @@ def fetch_messages(
     services.reader.begin()
     asked_at = services.cache.vouched.now()
     try:
-        look = _look(services, user_id, channel_id)
-        head, membership = permissions.member(look)
+        state = _read_state(services, user_id, channel_id)
+        head, membership = permissions.member(state)
         page = _page(services, head, membership, window, known_etags, form)
     except UnavailableError:
         stale = _stale_page(services, user_id, channel_id, window, form)
         if stale is None:
             raise
         return stale
-    services.cache.vouched.remember(channel_id, user_id, look, asked_at)
+    services.cache.vouched.remember(channel_id, user_id, state, asked_at)
     return page
 
 
-def _look(services: Services, user_id: str, channel_id: str) -> Look:
+def _read_state(services: Services, user_id: str, channel_id: str) -> ChannelState:
     """The vouching read; who is found to be out gets no stand-in from then on."""
-    look = services.store.look(channel_id, user_id)
-    if look.membership is None:
+    state = services.store.read_channel_state(channel_id, user_id)
+    if state.membership is None:
         services.cache.vouched.forget(channel_id, user_id)
-    return look
+    return state
 
 
 def _page(
@@ -166,10 +166,10 @@ def _extended_forward(
 
 def _stale_page(services: Services, user_id: str, channel_id: str, window: Window, form: Form) -> Page | None:
     """The page as it was vouched for a short time ago, if memory has all of it."""
-    look = services.cache.vouched.recall(channel_id, user_id)
-    if look is None:
+    state = services.cache.vouched.recall(channel_id, user_id)
+    if state is None:
         return None
-    head, membership = permissions.member(look)
+    head, membership = permissions.member(state)
     try:
         first, last = positions(window, head, membership)
     except PositionOutOfRangeError:
@@ -203,7 +203,7 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
         MessageNotFoundError: there is no such message.
     """
     services.reader.begin()
-    head, _ = permissions.member(_look(services, user_id, channel_id))
+    head, _ = permissions.member(_read_state(services, user_id, channel_id))
     seq = keys.seq_of_message(channel_id, message_id)
     if seq is None or seq > head.seq:
         raise MessageNotFoundError

@@ -17,7 +17,7 @@ from shared.domain.errors import (
     VersionMismatchError,
 )
 from shared.domain.messages import request_hash
-from shared.domain.model import ERASED, Head, Kind, Look, Membership, Role
+from shared.domain.model import ERASED, ChannelState, Head, Kind, Membership, Role
 from shared.runtime.parallel import both
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import confirm_one
@@ -100,16 +100,16 @@ def _standing_or_full(
 
 
 def _found(services: Services, user_id: str, channel_id: str) -> dict[str, Any]:
-    look = services.store.look(channel_id, user_id)
-    if look.membership is None and not _ended(services, look.head, user_id):
+    state = services.store.read_channel_state(channel_id, user_id)
+    if state.membership is None and not _ended(services, state.head, user_id):
         raise ContentionError("An earlier request has just made this channel; try again.", retry_after=1)
-    return _shown(services, look)
+    return _shown(services, state)
 
 
-def _shown(services: Services, look: Look) -> dict[str, Any]:
+def _shown(services: Services, state: ChannelState) -> dict[str, Any]:
     """The channel as it is now, for a caller who may know of it."""
-    head = confirm_one(services, permissions.visible(look), look.membership)
-    return channel_json(head, look.membership)
+    head = confirm_one(services, permissions.visible(state), state.membership)
+    return channel_json(head, state.membership)
 
 
 def _ended(services: Services, head: Head | None, user_id: str) -> bool:
@@ -159,7 +159,7 @@ def get_channel(services: Services, user_id: str, channel_id: str) -> dict[str, 
     Raises:
         ChannelNotFoundError: there is none, or it is not the caller's to see.
     """
-    return _shown(services, services.store.look(channel_id, user_id))
+    return _shown(services, services.store.read_channel_state(channel_id, user_id))
 
 
 def update_channel(
@@ -224,8 +224,8 @@ def _matching(head: Head, if_versions: frozenset[int] | None) -> int | None:
 
 
 def _able(services: Services, user_id: str, channel_id: str, capability: str) -> tuple[Head, Membership]:
-    look = services.store.look(channel_id, user_id)
-    head, _ = permissions.member(look)
+    state = services.store.read_channel_state(channel_id, user_id)
+    head, _ = permissions.member(state)
     if head.kind is Kind.DIRECT:
         raise DirectChannelError
-    return permissions.able(look, capability)
+    return permissions.able(state, capability)

@@ -18,7 +18,7 @@ from shared.domain.errors import (
     LastOwnerError,
     MemberNotFoundError,
 )
-from shared.domain.model import Former, Head, Kind, Look, Membership, Role
+from shared.domain.model import ChannelState, Former, Head, Kind, Membership, Role
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import read_position
 from shared.use_cases.lost_rights import refuse_if_lost
@@ -45,7 +45,7 @@ def list_members(
         ChannelNotFoundError: there is none, or it is not the caller's to see.
         InvalidCursorError: the cursor is not of this listing.
     """
-    permissions.visible(services.store.look(channel_id, user_id))
+    permissions.visible(services.store.read_channel_state(channel_id, user_id))
     after = None
     if cursor is not None:
         parts = keys.decode_cursor(cursor, str)
@@ -76,39 +76,39 @@ def put_member(
         ReadBudgetError: the caller has had too many long lists counted.
         ContentionError: the target posted and left meanwhile, again and again, or the caller's own role changed.
     """
-    look = services.store.look(channel_id, user_id)
-    head = permissions.visible(look)
+    state = services.store.read_channel_state(channel_id, user_id)
+    head = permissions.visible(state)
     if head.kind is Kind.DIRECT:
         raise DirectChannelError
     if target_id == user_id:
-        current = look.membership
+        current = state.membership
     else:
-        permissions.entitled(look, "invite")
+        permissions.entitled(state, "invite")
         current = services.store.membership(channel_id, target_id)
     if current is not None and role in {None, current.role}:
         return Joined(member_json(current), new=False)
     if head.archived_at is not None:
         raise ChannelArchivedError
     if current is not None and role is not None:
-        return _change_role(services, look, current, role)
-    wanted = _newcomer(services, look, head, target_id, role or Role.MEMBER)
+        return _change_role(services, state, current, role)
+    wanted = _newcomer(services, state, head, target_id, role or Role.MEMBER)
     full = full_lists(services, ReadBudget(services, user_id), [target_id])
     if full:
         raise refusal(user_id, full, "path.user_id")
-    return _join(services, wanted, _by(look, target_id))
+    return _join(services, wanted, _by(state, target_id))
 
 
-def _by(look: Look, target_id: str) -> Membership | None:
+def _by(state: ChannelState, target_id: str) -> Membership | None:
     """Whose right is a condition of the write: theirs who act for another, not for themselves."""
-    acting = look.membership
+    acting = state.membership
     return acting if acting and acting.user_id != target_id else None
 
 
-def _newcomer(services: Services, look: Look, head: Head, target_id: str, role: Role) -> Membership:
+def _newcomer(services: Services, state: ChannelState, head: Head, target_id: str, role: Role) -> Membership:
     if role is not Role.MEMBER:
-        if look.membership is None:
+        if state.membership is None:
             raise ForbiddenError
-        permissions.able(look, "change_roles")
+        permissions.able(state, "change_roles")
     # What was said before is not unread; what is still being written may be.
     seq, messages, voids = read_position(services.store, head, head.seq)
     return Membership(
@@ -137,9 +137,9 @@ def _join(services: Services, wanted: Membership, by: Membership | None) -> Join
     raise ContentionError(retry_after=1)
 
 
-def _change_role(services: Services, look: Look, current: Membership, role: Role) -> Joined:
-    permissions.able(look, "change_roles")
-    by = _by(look, current.user_id)
+def _change_role(services: Services, state: ChannelState, current: Membership, role: Role) -> Joined:
+    permissions.able(state, "change_roles")
+    by = _by(state, current.user_id)
     if not services.store.change_role(current, role, by):
         refuse_if_lost(services, by, "change_roles")
         standing = services.store.membership(current.channel_id, current.user_id)
@@ -163,17 +163,17 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
         LastOwnerError: it would be left without an owner.
         ContentionError: the target posts all the time, or the caller's own role changed.
     """
-    look = services.store.look(channel_id, user_id)
+    state = services.store.read_channel_state(channel_id, user_id)
     # Read whether there is such a channel or not, so that the calls tell nothing.
-    if target_id == user_id and look.membership is None and services.store.former(channel_id, user_id):
+    if target_id == user_id and state.membership is None and services.store.former(channel_id, user_id):
         return
-    head, membership = permissions.member(look)
+    head, membership = permissions.member(state)
     if head.kind is Kind.DIRECT:
         raise DirectChannelError
-    target = membership if target_id == user_id else _removable(services, look, target_id)
+    target = membership if target_id == user_id else _removable(services, state, target_id)
     if target is None:
         return
-    by = _by(look, target_id)
+    by = _by(state, target_id)
     if not services.store.remove_member(target, by):
         refuse_if_lost(services, by, "remove")
         standing = services.store.membership(channel_id, target_id)
@@ -182,13 +182,13 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
             raise _refusal(target, standing)
 
 
-def _removable(services: Services, look: Look, target_id: str) -> Membership | None:
+def _removable(services: Services, state: ChannelState, target_id: str) -> Membership | None:
     """The membership that somebody else may end; None where it has ended."""
-    head, membership = permissions.entitled(look, "remove")
+    head, membership = permissions.entitled(state, "remove")
     target = services.store.membership(head.channel_id, target_id)
     if target is None and services.store.former(head.channel_id, target_id):
         return None
-    permissions.able(look, "remove")
+    permissions.able(state, "remove")
     if target is None:
         raise MemberNotFoundError
     if membership.role is Role.MODERATOR and target.role is not Role.MEMBER:

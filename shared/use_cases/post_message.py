@@ -79,12 +79,12 @@ def post_message(
         ContentionError: nothing was posted.
         CommitUnknownError: the storage failed in the middle, and could not be asked what came of it.
     """
-    look = services.store.look(channel_id, user_id, key)
+    state = services.store.read_channel_state(channel_id, user_id, key)
     post = _Post(services, user_id, channel_id, drafts, key, is_batch=is_batch)
-    permissions.member(look)
-    if look.receipt and look.receipt.expires >= services.now() // 1000:
-        return post.replay(look.receipt)
-    head, membership = permissions.able(look, "post")
+    permissions.member(state)
+    if state.receipt and state.receipt.expires >= services.now() // 1000:
+        return post.replay(state.receipt)
+    head, membership = permissions.able(state, "post")
     return post.run(head, membership)
 
 

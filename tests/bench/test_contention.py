@@ -76,10 +76,10 @@ def masked(value: Any) -> Any:
 def test_the_bare_calls_are_budgies_calls(services: Services) -> None:
     """The same operations with the same keys, items, conditions and expressions, and values of the same kinds."""
     channel = opened(services)
-    look = services.store.look(channel, WRITER)
-    assert look.head
-    assert look.membership
-    head, membership = items.head_item(look.head), items.membership_item(look.membership)
+    state = services.store.read_channel_state(channel, WRITER)
+    assert state.head
+    assert state.membership
+    head, membership = items.head_item(state.head), items.membership_item(state.membership)
     answers: list[dict[str, Any]] = [
         {"Responses": {TABLE: [head, membership]}},
         {"Attributes": head | {"seq": items.n(1), "messages": items.n(1)}},

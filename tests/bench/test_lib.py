@@ -129,7 +129,7 @@ def test_injected_throttling_is_what_budgie_takes_for_throttling() -> None:
     """As an error, as keys that stay unprocessed, as a transaction's reason; none of it is billed."""
     store, client, _ = faulty(FaultRates(throttled=1))
     calls: list[Callable[[], object]] = [
-        lambda: store.look(CHANNEL, USER),
+        lambda: store.read_channel_state(CHANNEL, USER),
         lambda: store.commit(commitment(CHANNEL, USER, entry(1))),
         lambda: store.void(CHANNEL, [entry(1, None)]),
     ]

@@ -18,7 +18,7 @@ from typing import Final
 from bench.lib import command
 from shared.bootstrap import Services, compose
 from shared.domain.messages import Draft, encode
-from shared.domain.model import Entry, Head, Kind, Look, Membership, Preview, Role
+from shared.domain.model import ChannelState, Entry, Head, Kind, Membership, Preview, Role
 from shared.settings import Settings
 from shared.storage.memory import MemoryStore
 from shared.use_cases.fetch_messages import Window, fetch_messages
@@ -37,9 +37,9 @@ SEED: Final = 5
 class MadeUpStore(MemoryStore):
     """Channels whose logs are made up when they are read, as fresh objects, the way an answer is parsed."""
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:  # noqa: ARG002 - the interface
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:  # noqa: ARG002 - the interface
         """Everybody is in every channel."""
-        return Look(self._head(channel_id), self._membership(channel_id, user_id))
+        return ChannelState(self._head(channel_id), self._membership(channel_id, user_id))
 
     def memberships(self, user_id: str) -> list[Membership]:
         """Some channels."""

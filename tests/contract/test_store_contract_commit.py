@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.domain.model import Entry, Look
+from shared.domain.model import ChannelState, Entry
 from shared.storage.protocol import (
     Commit,
     Committed,
@@ -34,7 +34,7 @@ def test_a_commit_writes_entries_membership_and_receipt(store: Store) -> None:
     assert store.entries(channel, 1, 25) == list(commit.entries)
     membership = membership_of(store, channel, ada)
     assert (membership.read_seq, membership.read_messages, membership.tat) == (25, 25, commit.tat)
-    assert store.look(channel, ada, "k1").receipt == receipt("k1", 25, count=25)
+    assert store.read_channel_state(channel, ada, "k1").receipt == receipt("k1", 25, count=25)
 
 
 def test_a_commit_leaves_a_read_position_that_is_further(store: Store) -> None:
@@ -119,7 +119,7 @@ def test_a_receipt_counts_until_it_expires(store: Store) -> None:
     )
     _assert_refused(store, commit, KeyUsed(old))
     assert store.commit(replace(commit, now=old.expires * 1000 + 1000)) == Committed()
-    assert store.look(channel, ada, "k1").receipt == later
+    assert store.read_channel_state(channel, ada, "k1").receipt == later
 
 
 def test_two_users_may_use_the_same_key(store: Store) -> None:
@@ -136,6 +136,8 @@ def _assert_refused(store: Store, commit: Commit, outcome: object) -> None:
     assert _standing(store, commit) == before
 
 
-def _standing(store: Store, commit: Commit) -> tuple[list[Entry], Look]:
+def _standing(store: Store, commit: Commit) -> tuple[list[Entry], ChannelState]:
     key = commit.receipt.key if commit.receipt else None
-    return store.entries(commit.channel_id, 0, 100), store.look(commit.channel_id, commit.user_id, key)
+    return store.entries(commit.channel_id, 0, 100), store.read_channel_state(
+        commit.channel_id, commit.user_id, key
+    )

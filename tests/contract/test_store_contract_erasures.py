@@ -110,7 +110,7 @@ def test_erasures_are_counted(store: Store) -> None:
     for count in (1, 2):
         assert store.count_erasure(channel, eve) == head_of(store, channel)
         assert head_of(store, channel).erasures == count
-    assert store.look(channel, ada).head == head_of(store, channel)
+    assert store.read_channel_state(channel, ada).head == head_of(store, channel)
     assert head_of(store, channel).creator == ada
     unknown = keys.new_channel_id()
     assert store.count_erasure(unknown, eve) is None

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.domain import keys
-from shared.domain.model import Head, Look, Preview, Receipt
+from shared.domain.model import ChannelState, Head, Preview, Receipt
 from shared.observability.meter import start_meter
 from shared.storage.memory import MemoryStore
 from shared.storage.protocol import Commit, Committed, Store, Taken
@@ -31,7 +31,7 @@ def test_a_look_shows_head_membership_and_receipt(store: Store) -> None:
     channel = open_channel(store, ada)
     commit = commitment(channel, ada, entry(take(store, channel).seq), key="k1")
     assert store.commit(commit) == Committed()
-    assert store.look(channel, ada, "k1") == Look(
+    assert store.read_channel_state(channel, ada, "k1") == ChannelState(
         head_of(store, channel), membership_of(store, channel, ada), commit.receipt
     )
 
@@ -41,11 +41,11 @@ def test_a_look_shows_none_for_what_is_not_there(store: Store) -> None:
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     assert store.commit(commitment(channel, ada, entry(1), key="k1")) == Committed()
-    assert store.look(keys.new_channel_id(), ada, "k1") == Look(None, None, None)
-    assert store.look(channel, user()).membership is None
-    assert store.look(channel, ada).receipt is None
-    assert store.look(channel, ada, "k2").receipt is None
-    assert store.look(channel, eve, "k1").receipt is None
+    assert store.read_channel_state(keys.new_channel_id(), ada, "k1") == ChannelState(None, None, None)
+    assert store.read_channel_state(channel, user()).membership is None
+    assert store.read_channel_state(channel, ada).receipt is None
+    assert store.read_channel_state(channel, ada, "k2").receipt is None
+    assert store.read_channel_state(channel, eve, "k1").receipt is None
 
 
 def test_an_unknown_channel_has_no_head(store: Store) -> None:
@@ -211,4 +211,6 @@ def test_receipts_of_similar_names_stay_apart(store: Store) -> None:
         assert store.commit(commit) == Committed()
         assert commit.receipt
         used.append((each, commit.receipt))
-    assert [store.look(channel, each, made.key).receipt for each, made in used] == [made for _, made in used]
+    assert [store.read_channel_state(channel, each, made.key).receipt for each, made in used] == [
+        made for _, made in used
+    ]

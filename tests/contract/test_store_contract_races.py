@@ -158,7 +158,7 @@ def test_a_member_removed_while_committing(store: Store) -> None:
         assert outcome in (Committed(), MembershipChanged(None))
         assert bool(store.entries(channel, 1, 9)) == (outcome == Committed())
         assert store.membership(channel, eve) is None
-        assert (store.look(channel, eve, "k1").receipt is not None) == (outcome == Committed())
+        assert (store.read_channel_state(channel, eve, "k1").receipt is not None) == (outcome == Committed())
 
 
 def test_a_member_added_twice_at_once_is_counted_once(store: Store) -> None:

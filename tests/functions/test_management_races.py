@@ -13,7 +13,7 @@ from shared.domain.model import ERASED, Former, Membership, Role
 from shared.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from shared.domain.model import Head, Look
+    from shared.domain.model import ChannelState, Head
     from tests.api import Answer
     from tests.functions.chat import Chat
 
@@ -132,18 +132,18 @@ KINDS: list[dict[str, Any]] = [
 class SeenInPart(MemoryStore):
     """Each look sees a head before its membership."""
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """Without the membership."""
-        return replace(super().look(channel_id, user_id, key), membership=None)
+        return replace(super().read_channel_state(channel_id, user_id, key), membership=None)
 
 
 @dataclass
 class SeenNotAtAll(MemoryStore):
     """Each look comes too early for the head as well."""
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """Without anything."""
-        return replace(super().look(channel_id, user_id, key), head=None, membership=None)
+        return replace(super().read_channel_state(channel_id, user_id, key), head=None, membership=None)
 
 
 def create(chat: Chat, body: dict[str, Any], user: str = "ada") -> Answer:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shared.bootstrap import Services
-    from shared.domain.model import Entry, Head, Look, Membership
+    from shared.domain.model import ChannelState, Entry, Head, Membership
     from tests.api import Answer
     from tests.functions.chat import Clock
 
@@ -32,10 +32,10 @@ class Outage(MemoryStore):
     slow_ms: int = 0
     """What reading a log takes."""
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """Fails while down."""
         self._check()
-        return super().look(channel_id, user_id, key)
+        return super().read_channel_state(channel_id, user_id, key)
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """Takes its time."""

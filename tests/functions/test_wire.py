@@ -184,7 +184,7 @@ def test_a_page_is_made_once_for_all(chat: Chat, channel: str) -> None:
     """What memory has is sent as it lies there, neither joined nor compressed, until something is posted."""
     result(chat, messages(channel), "zstd", user="grace")
     memory, marked = chat.api.services.cache.memory, encode(b"the very bytes", "zstd")
-    head = chat.api.services.store.look(channel, "ada").head
+    head = chat.api.services.store.read_channel_state(channel, "ada").head
     assert head
     key = encoded_key(channel, 1, 30, "zstd")
     assert key in memory.get([key])

@@ -10,7 +10,7 @@ from shared.bootstrap import Services, compose
 from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.domain.errors import BudgieError
-from shared.domain.model import Look
+from shared.domain.model import ChannelState
 from shared.observability.meter import meter
 from shared.settings import Settings
 from shared.storage.log_reader import DirectLogReader
@@ -44,7 +44,7 @@ class WatchedStore:
             if self.failure:
                 raise self.failure
             found = method(*arguments, **named)
-            if isinstance(found, Look):
+            if isinstance(found, ChannelState):
                 # As DynamoDB Local counts: AWS charges for what is not there too.
                 meter().charge(read=(found.head is not None) + (found.membership is not None))
             return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.domain.model import Head, Look
+from shared.domain.model import ChannelState, Head
 from shared.storage.protocol import Taken
 from tests.simulation.pages import WrongError
 
@@ -150,9 +150,11 @@ class Ledger:
         self._changes[channel_id, user_id] += 1
         self.changed_at[channel_id, user_id] = self.world.loop.now
 
-    def looked(self, container: Container, channel_id: str, user_id: str, look: Look, at: float) -> None:
+    def channel_state_read(
+        self, container: Container, channel_id: str, user_id: str, state: ChannelState, at: float
+    ) -> None:
         """A container asked the storage who may read."""
-        if look.head and look.membership:
+        if state.head and state.membership:
             self.vouched[container.name, channel_id, user_id] = at
 
     def asked(self, container: Container, user_id: str, channel_id: str) -> Asked:

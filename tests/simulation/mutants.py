@@ -21,7 +21,7 @@ from shared.cache.stale_fallback import Vouched
 from shared.cache.tier import Tier
 from shared.domain import permissions
 from shared.domain.messages import Draft, redacted
-from shared.domain.model import Entry, Head, Look, Membership, Role
+from shared.domain.model import ChannelState, Entry, Head, Membership, Role
 from shared.runtime.codings import PLAIN, Accepted
 from shared.storage.log_reader import DirectLogReader, LogReader, Span
 from shared.storage.protocol import Commit, Committed, KeyUsed, Outcome, PositionTaken
@@ -58,26 +58,26 @@ class RemembersLooks(SimStore):
 
     def __init__(self, container: Container) -> None:
         super().__init__(container)
-        self._looks: dict[tuple[str, str], tuple[float, Look]] = {}
+        self._looks: dict[tuple[str, str], tuple[float, ChannelState]] = {}
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """The look of a while ago."""
-        at, look = self._looks.get((channel_id, user_id), (0.0, None))
-        if look is None or key is not None or self._world.loop.now - at > TTL_MS:
-            look = super().look(channel_id, user_id, key)
-            self._looks[channel_id, user_id] = (self._world.loop.now, look)
-        return look
+        at, state = self._looks.get((channel_id, user_id), (0.0, None))
+        if state is None or key is not None or self._world.loop.now - at > TTL_MS:
+            state = super().read_channel_state(channel_id, user_id, key)
+            self._looks[channel_id, user_id] = (self._world.loop.now, state)
+        return state
 
 
 class LetsAnybodyIn(SimStore):
     """Takes everybody for a member."""
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """With a membership, whether there is one or not."""
-        look = super().look(channel_id, user_id, key)
-        if look.membership is None and look.head is not None:
-            return Look(look.head, Membership(user_id, channel_id, Role.MEMBER, 0), look.receipt)
-        return look
+        state = super().read_channel_state(channel_id, user_id, key)
+        if state.membership is None and state.head is not None:
+            return ChannelState(state.head, Membership(user_id, channel_id, Role.MEMBER, 0), state.receipt)
+        return state
 
 
 class VoidsAnyway(SimStore):
@@ -178,11 +178,11 @@ class NeverTooOld(Vouched):
 class StandsInForOthers(Vouched):
     """Recalls a channel for whoever asks, not only for whom it was vouched."""
 
-    def remember(self, channel_id: str, user_id: str, look: Look, asked_at: int) -> None:  # noqa: ARG002 - the bug
+    def remember(self, channel_id: str, user_id: str, state: ChannelState, asked_at: int) -> None:  # noqa: ARG002 - the bug
         """For everybody."""
-        super().remember(channel_id, "anybody", look, asked_at)
+        super().remember(channel_id, "anybody", state, asked_at)
 
-    def recall(self, channel_id: str, user_id: str) -> Look | None:  # noqa: ARG002 - the bug
+    def recall(self, channel_id: str, user_id: str) -> ChannelState | None:  # noqa: ARG002 - the bug
         """Anybody's."""
         return super().recall(channel_id, "anybody")
 
@@ -203,7 +203,7 @@ def fetch_then_vouch(
             first, last = positions(window, known.head, known.membership)
             span = services.reader.remembered(known.head, first, last)
             if span is not None:
-                permissions.member(services.store.look(channel_id, user_id))
+                permissions.member(services.store.read_channel_state(channel_id, user_id))
                 body = page_json(known.head, span, has_more_after=last < end)
                 return Page(etag_of(known.head, end, window, known.membership), body)
     return fetch_messages(services, user_id, channel_id, window, etags, accepted)
@@ -236,11 +236,11 @@ def post_again(
     services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
 ) -> Posted:
     """Takes a new number after a commit that was refused, without asking who stands at the old one."""
-    look = services.store.look(channel_id, user_id, key)
+    state = services.store.read_channel_state(channel_id, user_id, key)
     post = _TakesAnother(services, user_id, channel_id, drafts, key)
-    if look.receipt and permissions.member(look):
-        return post.replay(look.receipt)
-    return post.run(*permissions.able(look, "post"))
+    if state.receipt and permissions.member(state):
+        return post.replay(state.receipt)
+    return post.run(*permissions.able(state, "post"))
 
 
 def list_from_memory(services: Services, user_id: str, listing: Listing) -> Listed:
@@ -301,10 +301,10 @@ def acknowledge_in_part(
 
 
 def _posted(post: _Post) -> Posted:
-    look = post._store.look(post._channel_id, post._user_id, post._key)
-    if look.receipt and permissions.member(look):
-        return post.replay(look.receipt)
-    return post.run(*permissions.able(look, "post"))
+    state = post._store.read_channel_state(post._channel_id, post._user_id, post._key)
+    if state.receipt and permissions.member(state):
+        return post.replay(state.receipt)
+    return post.run(*permissions.able(state, "post"))
 
 
 # --- what did not come to stand ---
@@ -373,7 +373,7 @@ def as_wide_as_asked(
     page = plain(fetch_messages(services, user_id, channel_id, window, etags, accepted))
     if page.body is None or page.stale:
         return page
-    head, membership = permissions.member(services.store.look(channel_id, user_id))
+    head, membership = permissions.member(services.store.read_channel_state(channel_id, user_id))
     first, last = positions(window, head, membership)
     span = services.reader.read(head, first, last)
     body = page_json(head, span, has_more_after=span.last == last < head.seq)

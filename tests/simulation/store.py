@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.domain import keys
 from shared.domain.errors import StoreThrottledError, StoreUnavailableError
-from shared.domain.model import Entry, Former, Head, Look, Membership, Preview
+from shared.domain.model import ChannelState, Entry, Former, Head, Membership, Preview
 from shared.storage.protocol import Commit, Committed, Contended, Outcome, Taken
 from tests.simulation.scheduler import Loop
 
@@ -56,27 +56,29 @@ class SimStore:
 
     # --- reads that see several items, not all at the same moment ---
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """See ``Log``."""
-        return self._call("look", self._look, channel_id, user_id, key)
+        return self._call("look", self._read_state, channel_id, user_id, key)
 
-    def _look(self, channel_id: str, user_id: str, key: str | None) -> Look:
+    def _read_state(self, channel_id: str, user_id: str, key: str | None) -> ChannelState:
         at = self._world.loop.now
-        parts: list[Callable[[Look], Look]] = [
-            lambda old: Look(self._truth.head(channel_id), old.membership, old.receipt),
-            lambda old: Look(old.head, self._truth.membership(channel_id, user_id), old.receipt),
-            lambda old: Look(old.head, old.membership, self._truth.look(channel_id, user_id, key).receipt),
+        parts: list[Callable[[ChannelState], ChannelState]] = [
+            lambda old: ChannelState(self._truth.head(channel_id), old.membership, old.receipt),
+            lambda old: ChannelState(old.head, self._truth.membership(channel_id, user_id), old.receipt),
+            lambda old: ChannelState(
+                old.head, old.membership, self._truth.read_channel_state(channel_id, user_id, key).receipt
+            ),
         ]
         torn = self._is_torn()
         if torn:
             self._world.rng.shuffle(parts)
-        look = Look(None, None)
+        state = ChannelState(None, None)
         for part in parts:
-            look = part(look)
+            state = part(state)
             if torn:
                 self._world.loop.wait(self._world.rng.uniform(0, 8))
-        self._world.ledger.looked(self._container, channel_id, user_id, look, at)
-        return look
+        self._world.ledger.channel_state_read(self._container, channel_id, user_id, state, at)
+        return state
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """See ``Log``."""

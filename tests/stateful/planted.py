@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from shared.bootstrap import Services
-    from shared.domain.model import Former, Head, Look, Member, Membership
+    from shared.domain.model import ChannelState, Former, Head, Member, Membership
     from shared.storage.log_reader import Span
     from shared.storage.protocol import Commit, Outcome
 
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 class RemembersMembers(FaultyStore):
     """Lets in whoever was in once."""
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """With the membership of old."""
-        look, known = super().look(channel_id, user_id, key), self.__dict__.setdefault("known", {})
-        known[channel_id, user_id] = look.membership or known.get((channel_id, user_id))
-        return replace(look, membership=known[channel_id, user_id])
+        state, known = (
+            super().read_channel_state(channel_id, user_id, key),
+            self.__dict__.setdefault("known", {}),
+        )
+        known[channel_id, user_id] = state.membership or known.get((channel_id, user_id))
+        return replace(state, membership=known[channel_id, user_id])
 
 
 @dataclass

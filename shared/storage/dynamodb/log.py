@@ -9,7 +9,7 @@ from typing import Any
 from shared.aws.protocol import THROTTLES
 from shared.domain import keys
 from shared.domain.errors import ContentionError, StoreThrottledError
-from shared.domain.model import MAX_BATCH, Entry, Head, Look, Preview
+from shared.domain.model import MAX_BATCH, ChannelState, Entry, Head, Preview
 from shared.observability.meter import meter
 from shared.storage import items
 from shared.storage.dynamodb.conflicts import retry_conflicts, transact
@@ -39,10 +39,10 @@ _TAKE = (
 class DynamoDBLog(OnTable):
     """See ``shared.storage.protocol.Log``."""
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """One BatchGetItem: 2 read units, 3 with a key."""
-        found = self._table.batch_get(items.look_keys(channel_id, user_id, key))
-        return items.look_of(found, channel_id, user_id, key)
+        found = self._table.batch_get(items.channel_state_keys(channel_id, user_id, key))
+        return items.channel_state_of(found, channel_id, user_id, key)
 
     def head(self, channel_id: str) -> Head | None:
         """One GetItem: 1 read unit."""

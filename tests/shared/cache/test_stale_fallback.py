@@ -8,13 +8,13 @@ import pytest
 
 from shared.cache.memory import MemoryTier
 from shared.cache.stale_fallback import Vouched
-from shared.domain.model import Head, Kind, Look, Membership, Role
+from shared.domain.model import ChannelState, Head, Kind, Membership, Role
 from tests.blocks import CHANNEL, OTHER
 from tests.conftest import FakeClock
 
 HEAD = Head(CHANNEL, Kind.PRIVATE, "lobby", "what we talk about", "ada", 1, seq=7, request_hash=b"hash")
 MEMBERSHIP = Membership("ada", CHANNEL, Role.OWNER, 1, read_seq=5)
-LOOK = Look(HEAD, MEMBERSHIP)
+LOOK = ChannelState(HEAD, MEMBERSHIP)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_look_is_recalled_while_it_is_fresh(vouched: Vouched, clock: FakeClock
     vouched.remember(CHANNEL, "ada", LOOK, asked_at)
     clock.ms = asked_at + 120_000
     expected = replace(HEAD, name="", topic="", creator="", request_hash=b"")
-    assert vouched.recall(CHANNEL, "ada") == Look(expected, MEMBERSHIP)
+    assert vouched.recall(CHANNEL, "ada") == ChannelState(expected, MEMBERSHIP)
     clock.ms += 1
     assert vouched.recall(CHANNEL, "ada") is None
 
@@ -52,7 +52,7 @@ def test_the_older_of_both_decides(vouched: Vouched, clock: FakeClock) -> None:
     """A head that another caller's look refreshed does not make this caller's membership younger."""
     vouched.remember(CHANNEL, "ada", LOOK, clock.ms)
     clock.ms += 100_000
-    later = Look(replace(HEAD, seq=9), replace(MEMBERSHIP, user_id="grace"))
+    later = ChannelState(replace(HEAD, seq=9), replace(MEMBERSHIP, user_id="grace"))
     vouched.remember(CHANNEL, "grace", later, clock.ms)
     clock.ms += 20_000
     found = vouched.recall(CHANNEL, "ada")
@@ -67,18 +67,20 @@ def test_the_older_of_both_decides(vouched: Vouched, clock: FakeClock) -> None:
 def test_who_is_out_is_forgotten(vouched: Vouched, clock: FakeClock) -> None:
     """After a look without a membership nothing is recalled for that caller; others keep theirs."""
     for user in ("ada", "grace"):
-        vouched.remember(CHANNEL, user, Look(HEAD, replace(MEMBERSHIP, user_id=user)), clock.ms)
+        vouched.remember(CHANNEL, user, ChannelState(HEAD, replace(MEMBERSHIP, user_id=user)), clock.ms)
     vouched.forget(CHANNEL, "ada")
     assert vouched.recall(CHANNEL, "ada") is None
     assert vouched.recall(CHANNEL, "grace") is not None
 
 
-@pytest.mark.parametrize("look", [Look(None, None), Look(HEAD, None), Look(None, MEMBERSHIP)])
+@pytest.mark.parametrize(
+    "look", [ChannelState(None, None), ChannelState(HEAD, None), ChannelState(None, MEMBERSHIP)]
+)
 def test_half_a_look_is_not_remembered(
-    vouched: Vouched, memory: MemoryTier, clock: FakeClock, look: Look
+    vouched: Vouched, memory: MemoryTier, clock: FakeClock, state: ChannelState
 ) -> None:
     """Only a channel and a membership together vouch for anything."""
-    vouched.remember(CHANNEL, "ada", look, clock.ms)
+    vouched.remember(CHANNEL, "ada", state, clock.ms)
     assert len(memory) == 0
 
 

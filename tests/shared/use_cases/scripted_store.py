@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from shared.domain.errors import StoreUnavailableError
-from shared.domain.model import Entry, Head, Look, Preview
+from shared.domain.model import ChannelState, Entry, Head, Preview
 from shared.storage.memory import MemoryStore
 from shared.storage.protocol import Commit, Outcome, Taken
 
@@ -35,9 +35,9 @@ class ScriptedStore(MemoryStore):
         answer: T = self._plans[method].popleft()(call)
         return answer
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """A step."""
-        return self._step("look", lambda: MemoryStore.look(self, channel_id, user_id, key))
+        return self._step("look", lambda: MemoryStore.read_channel_state(self, channel_id, user_id, key))
 
     def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
         """A step."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.bootstrap import Services
-    from shared.domain.model import Head, Look, Member, Membership
+    from shared.domain.model import ChannelState, Head, Member, Membership
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 SECRET = "what ada said to grace"
@@ -45,7 +45,7 @@ class FailingStore(MemoryStore):
         super().__init__()
         self.error = error
 
-    def look(self, channel_id: str, user_id: str, key: str | None = None) -> Look:  # noqa: ARG002 - as the real one
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:  # noqa: ARG002 - as the real one
         """Fails."""
         raise self.error
 
