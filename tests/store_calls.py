@@ -46,7 +46,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.read_channel_state(CHANNEL, "ada", "key"),
     ],
     "head": [lambda store: store.head(CHANNEL)],
-    "take": [lambda store: store.take(CHANNEL, 1, PREVIEW)],
+    "take": [lambda store: store.reserve(CHANNEL, 1, PREVIEW)],
     "commit": [lambda store: store.commit(COMMIT)],
     "void": [lambda store: store.void(CHANNEL, [ENTRY])],
     "trim_gaps": [lambda store: store.trim_gaps(CHANNEL, [1], 1)],

@@ -51,7 +51,7 @@ def fill(store: Store, channel_id: str, members: Sequence[str], said: Iterable[b
         store.add_member(each)
     entries = (Entry(seq, seq, STARTED_AT, body) for seq, body in enumerate(said, 1))
     while part := list(islice(entries, MAX_BATCH)):
-        store.take(channel_id, len(part), preview_of(part[-1]))
+        store.reserve(channel_id, len(part), preview_of(part[-1]))
         commit = Commit(
             channel_id, members[0], part, tat_seen=0, tat=0, move_read=True, receipt=None, now=STARTED_AT
         )

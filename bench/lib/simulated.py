@@ -17,7 +17,7 @@ from shared.domain.model import ChannelState, Entry, Head, Membership, Preview
 from shared.observability.meter import meter
 from shared.storage import items
 from shared.storage.memory import MemoryStore
-from shared.storage.protocol import Commit, Committed, Outcome, Taken
+from shared.storage.protocol import Commit, Committed, Outcome, Reservation
 
 TIMEOUT_MS: Final = 300.0
 
@@ -108,7 +108,7 @@ class MeteredStore(MemoryStore):
         self._charge(read=2 if key is None else 3)
         return super().read_channel_state(channel_id, user_id, key)
 
-    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
         """See ``Log``."""
         self._charge(write=1)
         return super().take(channel_id, count, preview)

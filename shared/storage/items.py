@@ -18,7 +18,7 @@ from shared.domain.model import (
     Receipt,
     Role,
 )
-from shared.storage.protocol import Taken
+from shared.storage.protocol import Reservation
 
 Item = Mapping[str, Mapping[str, Any]]
 MEMBERS_INDEX: Final = "members"
@@ -144,9 +144,9 @@ def head_of(item: Item) -> Head:
     return _head(item, keys.channel_of(item["pk"]["S"]))
 
 
-def taken_of(item: Item, count: int) -> Taken:
+def reservation_of(item: Item, count: int) -> Reservation:
     """The positions that were given out last, from the head's item as it is then."""
-    return Taken(_n(item, "seq"), _n(item, "messages"), count, _n(item, "gn") if "gn" in item else 0)
+    return Reservation(_n(item, "seq"), _n(item, "messages"), count, _n(item, "gn") if "gn" in item else 0)
 
 
 def _head(item: Item, channel_id: str) -> Head:

@@ -28,7 +28,7 @@ from shared.storage.protocol import (
     MembershipChanged,
     Outcome,
     PositionTaken,
-    Taken,
+    Reservation,
 )
 
 
@@ -63,7 +63,7 @@ class MemoryStore:
         with self._lock:
             return self._heads.get(channel_id)
 
-    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
         """See ``Log``."""
         with self._lock:
             head = self._heads.get(channel_id)
@@ -72,7 +72,7 @@ class MemoryStore:
             seq, messages = head.seq + count, head.messages + count
             shown = replace(preview, seq=seq)
             self._heads[channel_id] = replace(head, seq=seq, messages=messages, last=shown)
-            return Taken(seq, messages, count, head.voids)
+            return Reservation(seq, messages, count, head.voids)
 
     def commit(self, commit: Commit) -> Outcome:
         """See ``Log``."""

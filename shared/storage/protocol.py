@@ -24,7 +24,7 @@ from shared.domain.model import (
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Reservation:
     """Positions given out: the last of ``count`` adjacent ones, and the numbers of messages and gaps up to it."""
 
     seq: int
@@ -94,7 +94,7 @@ class Log(Protocol):
     def head(self, channel_id: str) -> Head | None:
         """The head alone."""
 
-    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
         """Gives out ``count`` adjacent positions and shows ``preview`` for the last (its ``seq`` is ignored).
 
         The head where the channel is archived, None where there is no such channel; then nothing was given out.

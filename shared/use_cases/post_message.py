@@ -33,11 +33,11 @@ from shared.storage.protocol import (
     KeyUsed,
     MembershipChanged,
     Outcome,
-    Taken,
+    Reservation,
 )
 from shared.storage.retry import backoff
 
-MAX_TAKES: Final = 4
+MAX_RESERVATIONS: Final = 4
 """Numbers that one post takes before it gives up: each one but the first because a reader voided the one before."""
 MAX_COMMITS: Final = 10
 """Times one number is committed: each but the first because the same user posted at the same moment."""
@@ -115,8 +115,8 @@ class _Post:
         now = self._services.now()
         self._verdict = self._decide(now)
         now = not_before(now, head.active_at)
-        for _ in range(MAX_TAKES):
-            entries = self._entries(self._take(now), now)
+        for _ in range(MAX_RESERVATIONS):
+            entries = self._entries(self._reserve(now), now)
             try:
                 outcome = self._commit(entries)
             except BudgieError:
@@ -161,16 +161,16 @@ class _Post:
             raise RateLimitedError(headers=verdict.headers(), retry_after=verdict.retry_after_seconds)
         return verdict
 
-    def _take(self, now: int) -> Taken:
+    def _reserve(self, now: int) -> Reservation:
         shown = preview(0, self._user_id, self._drafts[-1].text, now)
-        taken = self._store.take(self._channel_id, len(self._drafts), shown)
-        if isinstance(taken, Taken):
-            self._gaps = taken.voids
-            return taken
-        raise ChannelArchivedError if taken else ChannelNotFoundError
+        reservation = self._store.reserve(self._channel_id, len(self._drafts), shown)
+        if isinstance(reservation, Reservation):
+            self._gaps = reservation.voids
+            return reservation
+        raise ChannelArchivedError if reservation else ChannelNotFoundError
 
-    def _entries(self, taken: Taken, now: int) -> list[Entry]:
-        before, counted = taken.seq - taken.count, taken.messages - taken.count
+    def _entries(self, reservation: Reservation, now: int) -> list[Entry]:
+        before, counted = reservation.seq - reservation.count, reservation.messages - reservation.count
         return [
             Entry(
                 before + i, counted + i, now, encode(self._channel_id, before + i, self._user_id, now, draft)

@@ -195,7 +195,7 @@ def _answering(
         # What is no JSON is refused before anything else is looked at.
         sent = await read(request) if body else None
         values = await _resolved(needed, request)
-        errors = _take(given, request, values)
+        errors = _reserve(given, request, values)
         errors += [_unjudged(name) for name in refused if name in request.headers]
         if body:
             values[body.name], found = validated(sent, body)
@@ -217,7 +217,7 @@ async def _resolved(needed: list[Needed], request: Request) -> dict[str, Any]:
     return values
 
 
-def _take(given: list[Given], request: Request, values: dict[str, Any]) -> list[Any]:
+def _reserve(given: list[Given], request: Request, values: dict[str, Any]) -> list[Any]:
     """Adds the parameters to the values; what is wrong with them."""
     errors: list[Any] = []
     for each in given:

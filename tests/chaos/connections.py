@@ -61,7 +61,7 @@ class Chat:
     def post(self, channel: str) -> None:
         """A message, whose commit nobody doubts."""
         at = now_ms()
-        taken = self.store.take(channel, 1, Preview(0, "ada", "Hello", at))
+        taken = self.store.reserve(channel, 1, Preview(0, "ada", "Hello", at))
         assert taken is not None
         body = encode(channel, taken.seq, "ada", at, Draft("Hello " * 20))
         self.store.void(channel, [Entry(taken.seq, taken.seq, at, body)])

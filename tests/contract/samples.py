@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from shared.domain import keys
 from shared.domain.model import Entry, Head, Kind, Membership, Preview, Receipt, Role
-from shared.storage.protocol import Commit, Store, Taken
+from shared.storage.protocol import Commit, Reservation, Store
 
 T = TypeVar("T")
 NOW: Final = 1_795_459_464_000
@@ -47,10 +47,10 @@ def membership_of(store: Store, channel_id: str, user_id: str) -> Membership:
     return membership
 
 
-def take(store: Store, channel_id: str, count: int = 1) -> Taken:
+def reserve(store: Store, channel_id: str, count: int = 1) -> Reservation:
     """Numbers, which are given."""
-    taken = store.take(channel_id, count, SHOWN)
-    assert isinstance(taken, Taken)
+    taken = store.reserve(channel_id, count, SHOWN)
+    assert isinstance(taken, Reservation)
     return taken
 
 

@@ -10,7 +10,7 @@ import pytest
 from shared.domain import keys
 from shared.domain.model import Head, Kind, Membership, Role
 from shared.storage.protocol import Store
-from tests.contract.samples import NOW, head_of, membership_of, open_channel, take, user
+from tests.contract.samples import NOW, head_of, membership_of, open_channel, reserve, user
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -39,7 +39,7 @@ def test_a_channel_that_exists_is_found(store: Store) -> None:
     """Making it again answers what stands, and makes no memberships."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, topic="first")
-    take(store, channel)
+    reserve(store, channel)
     standing = head_of(store, channel)
     again = replace(standing, topic="second", seq=0, last=None)
     assert store.create_channel(again, [Membership(eve, channel, Role.OWNER, NOW)]) == standing
@@ -96,7 +96,7 @@ def test_a_users_roles_in_some_channels(store: Store) -> None:
 def test_a_change_makes_a_new_version(store: Store) -> None:
     """The new head is answered and stands; what was not named stays."""
     channel = open_channel(store, user(), topic="old")
-    take(store, channel)
+    reserve(store, channel)
     before = head_of(store, channel)
     changed = store.update_channel(channel, {"name": "new", "slow_mode": 10}, None)
     assert changed == replace(before, name="new", slow_mode=10, version=2) == store.head(channel)

@@ -19,7 +19,7 @@ from tests.contract.samples import (
     head_of,
     membership_of,
     open_channel,
-    take,
+    reserve,
     user,
 )
 
@@ -83,7 +83,7 @@ def test_a_message_is_redacted(store: Store) -> None:
     """Its bytes are others, all else of the entry stays; so it can be repeated."""
     ada = user()
     channel = open_channel(store, ada)
-    message = replace(entry(take(store, channel).seq, b'{"text":"secret"}'), at=NOW - 3)
+    message = replace(entry(reserve(store, channel).seq, b'{"text":"secret"}'), at=NOW - 3)
     assert store.commit(commitment(channel, ada, message)) == Committed()
     for _ in range(2):
         store.redact(channel, 1, b"{}")
@@ -131,7 +131,7 @@ def test_an_erased_creator_is_named_no_more(store: Store) -> None:
 def test_a_preview_from_before_a_redaction_does_not_come_back(store: Store, before: int) -> None:
     """A correction counts while the number is what its maker saw, and not after it was raised."""
     channel = open_channel(store, user())
-    take(store, channel, 2)
+    reserve(store, channel, 2)
     for _ in range(before):
         store.count_erasure(channel, user())
     old, new = Preview(1, "eve", "secret", NOW), Preview(1, ERASED, "", NOW)
@@ -149,7 +149,7 @@ def test_who_is_out_commits_nothing(store: Store) -> None:
     """A post that took its number as a member is refused when the membership has ended: nothing comes after."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
-    seq = take(store, channel).seq
+    seq = reserve(store, channel).seq
     assert store.remove_member(membership_of(store, channel, eve))
     assert store.commit(commitment(channel, eve, entry(seq))) == MembershipChanged(None)
     assert store.entries(channel, 1, 1) == []
@@ -159,7 +159,7 @@ def test_what_erasing_costs(store: Store) -> None:
     """A write unit for each small entry, one for the number, one for the creator, one to forget a channel."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
-    assert store.commit(commitment(channel, eve, entry(take(store, channel).seq))) == Committed()
+    assert store.commit(commitment(channel, eve, entry(reserve(store, channel).seq))) == Committed()
     assert store.remove_member(membership_of(store, channel, eve))
     costs = []
     calls: list[Callable[[], object]] = [

@@ -15,8 +15,8 @@ from tests.contract.samples import (
     head_of,
     membership_of,
     open_channel,
+    reserve,
     seqs,
-    take,
     user,
 )
 
@@ -38,7 +38,7 @@ def test_a_new_channel_has_no_gaps(store: Store) -> None:
     """Nor has a message that is committed."""
     ada = user()
     channel = open_channel(store, ada)
-    seq = take(store, channel).seq
+    seq = reserve(store, channel).seq
     assert store.commit(commitment(channel, ada, entry(seq))) == Committed()
     assert gaps_of(store, channel) == (0, [], 0)
 
@@ -46,7 +46,7 @@ def test_a_new_channel_has_no_gaps(store: Store) -> None:
 def test_voids_are_counted_when_they_come_to_stand(store: Store) -> None:
     """All that are given at once, and not again by whoever finds them there."""
     channel = open_channel(store, user())
-    take(store, channel, 5)
+    reserve(store, channel, 5)
     assert store.void(channel, voids(2, 4, 5)) == voids(2, 4, 5)
     assert gaps_of(store, channel) == (3, [2, 4, 5], 0)
     assert store.void(channel, [replace(each, at=NOW + 1) for each in voids(2, 4, 5)]) == voids(2, 4, 5)
@@ -57,7 +57,7 @@ def test_where_something_stands_nothing_is_counted(store: Store) -> None:
     """A message and an earlier void keep their places; the others are settled and counted all the same."""
     ada = user()
     channel = open_channel(store, ada)
-    take(store, channel, 25)
+    reserve(store, channel, 25)
     store.commit(commitment(channel, ada, entry(3)))
     store.void(channel, voids(7))
     standing = store.void(channel, [replace(each, at=NOW + 1) for each in voids(*range(1, 26))])
@@ -71,7 +71,7 @@ def test_a_message_that_stands_is_not_counted(store: Store) -> None:
     """A writer that finds its whole batch there changes nothing."""
     ada = user()
     channel = open_channel(store, ada)
-    take(store, channel, 3)
+    reserve(store, channel, 3)
     batch = [entry(seq) for seq in (1, 2, 3)]
     store.commit(commitment(channel, ada, *batch))
     assert store.void(channel, voids(1, 2, 3)) == batch
@@ -83,7 +83,7 @@ def test_more_voids_than_one_transaction_takes(store: Store) -> None:
     """A reader may meet a whole page of holes."""
     channel = open_channel(store, user())
     for _ in range(4):
-        take(store, channel, 25)
+        reserve(store, channel, 25)
     assert seqs(store.void(channel, voids(*range(1, 101)))) == list(range(1, 101))
     assert head_of(store, channel).voids == store.count_gaps(channel, 0) == 100
 
@@ -92,9 +92,9 @@ def test_readers_who_settle_the_same_holes_count_them_once(store: Store) -> None
     """Also where they overlap, and while positions are given out."""
     for _ in range(ROUNDS):
         channel = open_channel(store, user())
-        take(store, channel, 6)
+        reserve(store, channel, 6)
         settle = [partial(store.void, channel, voids(*each)) for each in ((1, 2, 3), (2, 3, 4), (3,))]
-        at_once(*settle, partial(take, store, channel))
+        at_once(*settle, partial(reserve, store, channel))
         assert gaps_of(store, channel) == (4, [1, 2, 3, 4], 0)
         assert (head_of(store, channel).seq, store.count_gaps(channel, 0)) == (7, 4)
 
@@ -104,7 +104,7 @@ def test_a_commit_and_its_void_count_once_or_not_at_all(store: Store) -> None:
     for _ in range(ROUNDS):
         ada = user()
         channel = open_channel(store, ada)
-        take(store, channel)
+        reserve(store, channel)
         outcome, _ = at_once(
             partial(store.commit, commitment(channel, ada, entry(1))),
             partial(store.void, channel, voids(1)),
@@ -120,9 +120,9 @@ def test_positions_given_out_say_how_many_gaps_there_are(store: Store) -> None:
     """That is what a sender's membership remembers."""
     ada = user()
     channel = open_channel(store, ada)
-    take(store, channel, 2)
+    reserve(store, channel, 2)
     store.void(channel, voids(1, 2))
-    taken = take(store, channel)
+    taken = reserve(store, channel)
     assert (taken.seq, taken.voids) == (3, 2)
     store.commit(commitment(channel, ada, entry(3), voids=taken.voids))
     assert membership_of(store, channel, ada).read_voids == 2
@@ -144,7 +144,7 @@ def test_a_read_position_keeps_its_gaps(store: Store) -> None:
 def test_the_smallest_gaps_are_trimmed(store: Store) -> None:
     """The head says above which position it has all of them; their number stays."""
     channel = open_channel(store, user())
-    take(store, channel, 6)
+    reserve(store, channel, 6)
     store.void(channel, voids(1, 2, 3, 5))
     for _ in range(2):
         store.trim_gaps(channel, [1, 2], 2)
@@ -156,7 +156,7 @@ def test_the_smallest_gaps_are_trimmed(store: Store) -> None:
 def test_who_knows_less_trims_nothing(store: Store) -> None:
     """Where the head is complete only above a later position; one that came late goes under the same position."""
     channel = open_channel(store, user())
-    take(store, channel, 6)
+    reserve(store, channel, 6)
     store.void(channel, voids(2, 3, 5))
     store.trim_gaps(channel, [2, 3], 3)
     store.trim_gaps(channel, [2], 2)
@@ -170,7 +170,7 @@ def test_who_knows_less_trims_nothing(store: Store) -> None:
 def test_all_gaps_may_be_trimmed(store: Store) -> None:
     """DynamoDB keeps no empty set."""
     channel = open_channel(store, user())
-    take(store, channel)
+    reserve(store, channel)
     store.void(channel, voids(1))
     store.trim_gaps(channel, [1], 1)
     assert gaps_of(store, channel) == (1, [], 1)
@@ -179,7 +179,7 @@ def test_all_gaps_may_be_trimmed(store: Store) -> None:
 def test_gaps_are_counted_however_old(store: Store) -> None:
     """After a position, which is not counted itself."""
     channel = open_channel(store, user())
-    take(store, channel, 6)
+    reserve(store, channel, 6)
     store.void(channel, voids(1, 3, 6))
     store.trim_gaps(channel, [1, 3], 3)
     assert [store.count_gaps(channel, after) for after in range(7)] == [3, 2, 2, 1, 1, 1, 0]
@@ -189,7 +189,7 @@ def test_whether_messages_stand_is_asked_for_many_channels_at_once(store: Store)
     """A message, a void, nothing; the same position twice is one."""
     ada = user()
     channel, other = open_channel(store, ada), open_channel(store, ada)
-    take(store, channel, 3)
+    reserve(store, channel, 3)
     store.commit(commitment(channel, ada, entry(1)))
     store.void(channel, voids(2))
     asked = [(channel, 1), (channel, 2), (channel, 3), (other, 1), (channel, 1)]

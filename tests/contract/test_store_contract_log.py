@@ -10,7 +10,7 @@ from shared.domain import keys
 from shared.domain.model import ChannelState, Head, Preview, Receipt
 from shared.observability.meter import start_meter
 from shared.storage.memory import MemoryStore
-from shared.storage.protocol import Commit, Committed, Store, Taken
+from shared.storage.protocol import Commit, Committed, Reservation, Store
 from tests.contract.samples import (
     NOW,
     SHOWN,
@@ -19,8 +19,8 @@ from tests.contract.samples import (
     head_of,
     membership_of,
     open_channel,
+    reserve,
     seqs,
-    take,
     user,
 )
 
@@ -29,7 +29,7 @@ def test_a_look_shows_head_membership_and_receipt(store: Store) -> None:
     """One look has all three as they stand."""
     ada = user()
     channel = open_channel(store, ada)
-    commit = commitment(channel, ada, entry(take(store, channel).seq), key="k1")
+    commit = commitment(channel, ada, entry(reserve(store, channel).seq), key="k1")
     assert store.commit(commit) == Committed()
     assert store.read_channel_state(channel, ada, "k1") == ChannelState(
         head_of(store, channel), membership_of(store, channel, ada), commit.receipt
@@ -56,10 +56,10 @@ def test_an_unknown_channel_has_no_head(store: Store) -> None:
 def test_numbers_are_dense_and_the_last_one_is_shown(store: Store) -> None:
     """Taking one, then three, then one gives 1, 2 to 4, 5; the preview is that of the last."""
     channel = open_channel(store, user())
-    assert [take(store, channel, count) for count in (1, 3, 1)] == [
-        Taken(1, 1, 1),
-        Taken(4, 4, 3),
-        Taken(5, 5, 1),
+    assert [reserve(store, channel, count) for count in (1, 3, 1)] == [
+        Reservation(1, 1, 1),
+        Reservation(4, 4, 3),
+        Reservation(5, 5, 1),
     ]
     head = head_of(store, channel)
     assert (head.seq, head.messages, head.last) == (5, 5, replace(SHOWN, seq=5))
@@ -69,7 +69,7 @@ def test_an_archived_channel_gives_no_numbers(store: Store) -> None:
     """The head comes back instead, and nothing was counted."""
     channel = open_channel(store, user())
     store.archive_channel(channel, NOW)
-    refused = store.take(channel, 1, SHOWN)
+    refused = store.reserve(channel, 1, SHOWN)
     assert isinstance(refused, Head)
     assert (refused.seq, refused.archived_at) == (0, NOW)
     assert head_of(store, channel) == refused
@@ -78,7 +78,7 @@ def test_an_archived_channel_gives_no_numbers(store: Store) -> None:
 def test_an_unknown_channel_gives_no_numbers(store: Store) -> None:
     """None, and no half a channel is left behind."""
     channel = keys.new_channel_id()
-    assert store.take(channel, 1, SHOWN) is None
+    assert store.reserve(channel, 1, SHOWN) is None
     assert store.head(channel) is None
 
 
@@ -139,7 +139,7 @@ def test_the_entry_after_a_position(store: Store) -> None:
 def test_a_void_stands_where_nothing_stood(store: Store) -> None:
     """A hole is settled; a second void finds the first."""
     channel = open_channel(store, user())
-    void = entry(take(store, channel).seq, None)
+    void = entry(reserve(store, channel).seq, None)
     assert store.void(channel, [void])[0] == void
     assert store.void(channel, [replace(void, at=NOW + 1)])[0] == void
     assert store.entries(channel, 1, 1) == [void]
@@ -149,7 +149,7 @@ def test_a_void_finds_the_message_that_came_first(store: Store) -> None:
     """The message is answered, and stands."""
     ada = user()
     channel = open_channel(store, ada)
-    message = entry(take(store, channel).seq, b'{"text":"first"}')
+    message = entry(reserve(store, channel).seq, b'{"text":"first"}')
     assert store.commit(commitment(channel, ada, message)) == Committed()
     assert store.void(channel, [entry(1, None)])[0] == message
     assert store.entries(channel, 1, 1) == [message]
@@ -158,7 +158,7 @@ def test_a_void_finds_the_message_that_came_first(store: Store) -> None:
 def test_a_preview_is_corrected_while_it_is_still_that_one(store: Store) -> None:
     """Another message's preview takes its place, its position with it."""
     channel = open_channel(store, user())
-    take(store, channel, 3)
+    reserve(store, channel, 3)
     earlier = Preview(2, "eve", "earlier", NOW - 5)
     assert store.correct_preview(channel, 3, earlier, 0)
     head = head_of(store, channel)
@@ -168,10 +168,10 @@ def test_a_preview_is_corrected_while_it_is_still_that_one(store: Store) -> None
 def test_a_preview_goes_where_no_message_is_left(store: Store) -> None:
     """None takes it away, as in a new channel; the next post shows its own."""
     channel = open_channel(store, user())
-    take(store, channel)
+    reserve(store, channel)
     assert store.correct_preview(channel, 1, None, 0)
     assert head_of(store, channel).last is None
-    take(store, channel)
+    reserve(store, channel)
     assert head_of(store, channel).last == replace(SHOWN, seq=2)
 
 
@@ -191,8 +191,8 @@ def test_a_preview_comes_back_where_there_was_none(store: Store) -> None:
 def test_a_preview_that_moved_on_stays(store: Store, correction: Preview | None) -> None:
     """A later post's preview is not touched, and no channel is made out of nothing."""
     channel = open_channel(store, user())
-    take(store, channel)
-    take(store, channel)
+    reserve(store, channel)
+    reserve(store, channel)
     assert not store.correct_preview(channel, 1, correction, 0)
     assert head_of(store, channel).last == replace(SHOWN, seq=2)
     unknown = keys.new_channel_id()

@@ -14,7 +14,7 @@ from tests.contract.samples import (
     head_of,
     membership_of,
     open_channel,
-    take,
+    reserve,
     user,
 )
 
@@ -146,7 +146,7 @@ def test_a_debt_outlives_the_membership(store: Store) -> None:
     """Who comes back with an earlier rate state is told the later one, and is not in; with that or a later one is."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
-    commit = commitment(channel, eve, entry(take(store, channel).seq))
+    commit = commitment(channel, eve, entry(reserve(store, channel).seq))
     assert store.commit(commit) == Committed()
     assert store.remove_member(membership_of(store, channel, eve))
     again = Membership(eve, channel, Role.MEMBER, NOW + 7, tat=commit.tat - 1)
@@ -164,7 +164,7 @@ def test_a_debt_of_another_channel_is_no_debt_here(store: Store) -> None:
     """Nor is another user's."""
     ada, eve = user(), user()
     channel, other = open_channel(store, ada, eve), open_channel(store, ada)
-    assert store.commit(commitment(channel, eve, entry(take(store, channel).seq))) == Committed()
+    assert store.commit(commitment(channel, eve, entry(reserve(store, channel).seq))) == Committed()
     assert store.remove_member(membership_of(store, channel, eve))
     for each in (Membership(eve, other, Role.MEMBER, NOW), Membership(user(), channel, Role.MEMBER, NOW)):
         assert store.add_member(each) == each
@@ -174,7 +174,7 @@ def test_an_archived_channel_is_closed_to_who_comes_back_too(store: Store) -> No
     """None, whatever they owe."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
-    assert store.commit(commitment(channel, eve, entry(take(store, channel).seq))) == Committed()
+    assert store.commit(commitment(channel, eve, entry(reserve(store, channel).seq))) == Committed()
     assert store.remove_member(membership_of(store, channel, eve))
     store.archive_channel(channel, NOW)
     assert store.add_member(Membership(eve, channel, Role.MEMBER, NOW)) is None
@@ -185,7 +185,7 @@ def test_a_post_meanwhile_does_not_keep_a_member(store: Store) -> None:
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     seen = membership_of(store, channel, eve)
-    commit = commitment(channel, eve, entry(take(store, channel).seq))
+    commit = commitment(channel, eve, entry(reserve(store, channel).seq))
     assert store.commit(commit) == Committed()
     assert store.remove_member(seen)
     assert store.former_memberships(eve) == [Former(channel, NOW, commit.tat)]
@@ -200,7 +200,7 @@ def test_a_post_meanwhile_makes_nobody_else_go(store: Store) -> None:
         seen = membership_of(store, channel, each)
         if each == eve:
             assert store.change_role(seen, Role.MODERATOR)
-        assert store.commit(commitment(channel, each, entry(take(store, channel).seq))) == Committed()
+        assert store.commit(commitment(channel, each, entry(reserve(store, channel).seq))) == Committed()
         assert not store.remove_member(seen)
     assert _counts(store, channel) == (2, 1)
     assert store.former_memberships(eve) == []

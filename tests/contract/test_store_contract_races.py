@@ -18,8 +18,8 @@ from shared.storage.protocol import (
     MembershipChanged,
     Outcome,
     PositionTaken,
+    Reservation,
     Store,
-    Taken,
 )
 from tests.contract.samples import (
     NOW,
@@ -29,7 +29,7 @@ from tests.contract.samples import (
     head_of,
     membership_of,
     open_channel,
-    take,
+    reserve,
     user,
 )
 
@@ -49,8 +49,8 @@ def test_numbers_are_each_given_once(store: Store) -> None:
     """Eight takers: together they get 1 to 80, each once, and the count of messages goes along."""
     channel = open_channel(store, user())
 
-    def taker() -> list[Taken]:
-        return [take(store, channel) for _ in range(10)]
+    def taker() -> list[Reservation]:
+        return [reserve(store, channel) for _ in range(10)]
 
     taken = [each for found in at_once(*[taker] * 8) for each in found]
     assert sorted(each.seq for each in taken) == list(range(1, 81))
@@ -61,7 +61,7 @@ def test_numbers_are_each_given_once(store: Store) -> None:
 def test_batches_of_numbers_do_not_overlap(store: Store) -> None:
     """Each batch has its numbers side by side."""
     channel = open_channel(store, user())
-    calls = [partial(take, store, channel, count) for count in (1, 2, 3, 4) * 4]
+    calls = [partial(reserve, store, channel, count) for count in (1, 2, 3, 4) * 4]
     given = [seq for each in at_once(*calls) for seq in range(each.seq - each.count + 1, each.seq + 1)]
     assert sorted(given) == list(range(1, 41))
 
@@ -98,7 +98,7 @@ def test_a_commit_and_a_void_settle_one_position_once(store: Store) -> None:
     for _ in range(ROUNDS):
         ada = user()
         channel = open_channel(store, ada)
-        message, void = entry(take(store, channel).seq, b'"message"'), entry(1, None)
+        message, void = entry(reserve(store, channel).seq, b'"message"'), entry(1, None)
         calls = [partial(_commit_or_entry, store, commitment(channel, ada, message))]
         calls += [partial(_void, store, channel, each) for each in (void, replace(void, at=NOW + 1))]
         learnt = at_once(*calls)
@@ -221,7 +221,7 @@ def test_a_post_and_a_removal_keep_the_debt(store: Store) -> None:
     for _ in range(ROUNDS):
         ada, eve = user(), user()
         channel = open_channel(store, ada, eve)
-        commit = commitment(channel, eve, entry(take(store, channel).seq))
+        commit = commitment(channel, eve, entry(reserve(store, channel).seq))
         seen = membership_of(store, channel, eve)
         calls: list[Callable[[], object]] = [
             partial(_commit, store, commit),
@@ -243,7 +243,7 @@ def test_nobody_joins_with_a_debt_forgiven(store: Store) -> None:
         def stay(joins: Membership = joins) -> object:
             standing = store.add_member(joins)
             if isinstance(standing, Membership):
-                seq = take(store, joins.channel_id).seq
+                seq = reserve(store, joins.channel_id).seq
                 _commit(store, commitment(joins.channel_id, joins.user_id, entry(seq), tat_seen=standing.tat))
                 store.remove_member(standing)
             return standing

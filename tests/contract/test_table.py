@@ -134,7 +134,7 @@ def test_a_number_is_asked_for_again_after_a_conflict(meter: Meter) -> None:
     """An UpdateItem that meets a transaction on the head is repeated, with waits."""
     taken = {"Attributes": items.head_item(HEAD) | {"seq": {"N": "7"}, "messages": {"N": "7"}}}
     played = Played(CONFLICT, refusal("TransactionInProgressException"), taken)
-    given = played.store.take(HEAD.channel_id, 1, SHOWN)
+    given = played.store.reserve(HEAD.channel_id, 1, SHOWN)
     assert (given.seq if given else 0) == 7
     assert played.client.operations == ["UpdateItem"] * 3
     assert len(played.slept) == meter.conflicts == 2

@@ -206,7 +206,7 @@ def test_settling_holes_costs_what_was_computed(engines: Engines) -> None:
     store = engines.store(MINISTACK)
     channel = open_channel(store, user())
     for _ in range(2):
-        store.take(channel, 25, preview(0, USER, WIDE, NOW))
+        store.reserve(channel, 25, preview(0, USER, WIDE, NOW))
     voids = [Entry(seq, seq, NOW, None) for seq in range(1, 51)]
     costs = []
     for part in (voids[:1], voids[1:25], voids[25:]):
@@ -232,7 +232,7 @@ def test_asking_what_is_shown_costs_what_was_computed(engines: Engines) -> None:
     assert all(store.standing([(channel, 1) for channel in channels]).values())
     assert (meter.read_units, meter.calls) == (5, 1)
     for first in (2, 27):
-        store.take(channels[0], 25, preview(0, USER, WIDE, NOW))
+        store.reserve(channels[0], 25, preview(0, USER, WIDE, NOW))
         store.void(channels[0], [Entry(seq, seq, NOW, None) for seq in range(first, first + 25)])
     meter = start_meter()
     assert store.count_gaps(channels[0], 1) == 50
@@ -339,6 +339,6 @@ def test_the_largest_head_is_one_write_unit_in_the_engine(engines: Engines) -> N
         Item=dict(largest_head(Kind.PUBLIC)) | items.head_item(replace(head, seq=0, messages=0)),
     )
     meter = start_meter()
-    store.take(channel, 1, preview(0, USER, WIDE * 9, NOW + 1))
+    store.reserve(channel, 1, preview(0, USER, WIDE * 9, NOW + 1))
     assert meter.write_units == 1
     assert head_of(store, channel).last

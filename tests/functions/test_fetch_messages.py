@@ -223,16 +223,16 @@ def test_a_tag_does_not_let_a_stranger_in(chat: Chat) -> None:
 # --- holes ---
 
 
-def take(chat: Chat, store: MemoryStore, channel: str) -> None:
+def reserve(chat: Chat, store: MemoryStore, channel: str) -> None:
     """A position that is given out and not written."""
-    store.take(channel, 1, Preview(0, "ada", "on its way", chat.clock.ms))
+    store.reserve(channel, 1, Preview(0, "ada", "on its way", chat.clock.ms))
 
 
 def test_a_page_ends_before_a_message_that_is_being_written(chat: Chat, store: MemoryStore) -> None:
     """The open end is left for the next poll, which `has_more_after` does not promise anything of yet."""
     channel = chat.channel()
     chat.fill(channel, 2)
-    take(chat, store, channel)
+    reserve(chat, store, channel)
     page = chat.page(channel)
     assert (texts(page), page["last_seq"], page["channel_last_seq"]) == (["1", "2"], 2, 3)
     assert page["has_more_after"] is False
@@ -242,7 +242,7 @@ def test_a_page_with_an_open_end_is_asked_for_again(chat: Chat, store: MemorySto
     """The tag of a page that is not complete never makes a 304."""
     channel = chat.channel()
     chat.fill(channel, 2)
-    take(chat, store, channel)
+    reserve(chat, store, channel)
     tag = chat.api("GET", messages(channel)).headers["etag"]
     assert ask(chat, channel, tag).status == 200
 
@@ -251,7 +251,7 @@ def test_a_void_is_covered_and_not_shown(chat: Chat, store: MemoryStore) -> None
     """A position whose writer failed is settled when a later message is read, and stays so."""
     channel = chat.channel()
     chat.fill(channel, 1)
-    take(chat, store, channel)
+    reserve(chat, store, channel)
     chat.post(channel, "3")
     page = chat.page(channel)
     assert (texts(page), page["first_seq"], page["last_seq"]) == (["1", "3"], 1, 3)
@@ -296,7 +296,7 @@ def test_an_unknown_message_is_not_found(chat: Chat, place: str) -> None:
 def test_a_void_is_no_message(chat: Chat, store: MemoryStore) -> None:
     """A position without a message has none by id either."""
     channel = chat.channel()
-    take(chat, store, channel)
+    reserve(chat, store, channel)
     last = chat.post(channel)["id"]
     answer = chat.api("GET", f"{messages(channel)}/{last[:-1]}1")
     assert (answer.status, answer.code) == (404, "message_not_found")

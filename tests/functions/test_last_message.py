@@ -14,7 +14,7 @@ from shared.runtime.parallel import Background
 from shared.settings import Settings
 from shared.storage.log_reader import DEAD_MS
 from shared.storage.memory import MemoryStore
-from shared.storage.protocol import Commit, Outcome, Taken
+from shared.storage.protocol import Commit, Outcome, Reservation
 from shared.use_cases.confirm_channels import SMALL_BADGE
 from tests.api import Api
 from tests.functions.chat import Chat
@@ -92,8 +92,8 @@ def chat(services: Services, clock: FakeClock) -> Chat:
 
 def die(chat: Chat, store: MemoryStore, channel: str, count: int = 1) -> None:
     """A container of ada's is killed between reserving a position and the commit."""
-    taken = store.take(channel, count, Preview(0, "ada", "never came", chat.clock.ms))
-    assert isinstance(taken, Taken)
+    taken = store.reserve(channel, count, Preview(0, "ada", "never came", chat.clock.ms))
+    assert isinstance(taken, Reservation)
 
 
 def listed(chat: Chat, user: str = "grace", **query: Any) -> tuple[str | None, int]:

@@ -97,5 +97,5 @@ def test_who_is_not_in_a_public_channel_has_no_position(chat: Chat, channel: str
 
 def test_an_open_end_is_not_marked_as_read(chat: Chat, channel: str, store: MemoryStore) -> None:
     """A message that is still being written is not read by marking its position."""
-    store.take(channel, 1, Preview(0, "ada", "on its way", chat.clock.ms))
+    store.reserve(channel, 1, Preview(0, "ada", "on its way", chat.clock.ms))
     assert mark(chat, channel, 6).json["last_read_seq"] == 5

@@ -22,13 +22,13 @@ def give_up(chat: Chat, store: MemoryStore, channel: str, count: int) -> None:
     assert head is not None
     for first in range(head.seq + 1, head.seq + count + 1, 25):
         seqs = range(first, min(first + 25, head.seq + count + 1))
-        store.take(channel, len(seqs), Preview(0, "ada", "never came", chat.clock.ms))
+        store.reserve(channel, len(seqs), Preview(0, "ada", "never came", chat.clock.ms))
         store.void(channel, [Entry(seq, seq, chat.clock.ms, None) for seq in seqs])
 
 
 def hold_up(chat: Chat, store: MemoryStore, channel: str, count: int) -> None:
     """A batch that is on its way."""
-    store.take(channel, count, Preview(0, "ada", "on its way", chat.clock.ms))
+    store.reserve(channel, count, Preview(0, "ada", "on its way", chat.clock.ms))
 
 
 @pytest.fixture

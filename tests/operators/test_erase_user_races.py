@@ -78,7 +78,7 @@ def test_a_post_on_its_way_does_not_come_after(chat: Chat, channel: str, store: 
 
 def test_a_post_that_never_ended_is_shown_nowhere(chat: Chat, channel: str, store: ScriptedStore) -> None:
     """Its container died with a number taken and the list showing its text: the erasure takes that away too."""
-    store.take(channel, 1, Preview(0, "eve", SECRET, chat.clock.ms))
+    store.reserve(channel, 1, Preview(0, "eve", SECRET, chat.clock.ms))
     assert SECRET in json.dumps(chat.listing())
     erase(chat)
     assert SECRET not in json.dumps(chat.listing())
@@ -90,7 +90,7 @@ def test_a_preview_mended_meanwhile_does_not_come_back(
     chat: Chat, channel: str, store: ScriptedStore
 ) -> None:
     """A reader read eve's last message to show it instead of a void, and stood still while she was erased."""
-    store.take(channel, 1, Preview(0, "ada", "lost", chat.clock.ms))
+    store.reserve(channel, 1, Preview(0, "ada", "lost", chat.clock.ms))
     store.plan("correct_preview", after(lambda: erase(chat)))
     mend_preview(store, channel, 4)
     assert SECRET not in json.dumps(chat.listing())

@@ -136,7 +136,7 @@ def test_what_is_unknown_is_said(chat: Chat, channel: str) -> None:
 
 def test_an_export_writes_nothing(chat: Chat, channel: str, store: ScriptedStore) -> None:
     """It calls what reads and nothing else, also where a hole stands in the log."""
-    store.take(channel, 1, Preview(0, "eve", "x", chat.clock.ms))
+    store.reserve(channel, 1, Preview(0, "eve", "x", chat.clock.ms))
     chat.post(channel, "behind the hole")
     watched = KillingStore(store)
     list(exporter(chat, watched).channel(channel))
@@ -146,7 +146,7 @@ def test_an_export_writes_nothing(chat: Chat, channel: str, store: ScriptedStore
 
 def test_a_message_on_its_way_is_waited_for(chat: Chat, channel: str, store: ScriptedStore) -> None:
     """One that took its number before and is committed after the log was read is in the export; nothing after it is."""
-    taken = store.take(channel, 1, Preview(0, "eve", "late", chat.clock.ms))
+    taken = store.reserve(channel, 1, Preview(0, "eve", "late", chat.clock.ms))
     assert taken is not None
     chat.post(channel, "behind it")
     body = b'{"id":"%b","seq":4,"sender":"eve","text":"late"}' % keys.message_id(channel, 4).encode()
@@ -169,7 +169,7 @@ def test_a_number_that_nobody_uses_is_waited_for_once(
 ) -> None:
     """Holes of writers who died cost one wait for the whole export, and end up as nothing, as for every reader."""
     for _ in range(3):
-        store.take(channel, 1, Preview(0, "eve", "x", chat.clock.ms))
+        store.reserve(channel, 1, Preview(0, "eve", "x", chat.clock.ms))
         chat.fill(channel, PIECE)
     clock.slept.clear()
     lines = list(exporter(chat).channel(channel))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.domain.model import ChannelState, Head
-from shared.storage.protocol import Taken
+from shared.storage.protocol import Reservation
 from tests.simulation.pages import WrongError
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ class Ledger:
         """When what somebody put into Redis expires there, unless it was read before."""
         self._changes: Counter[tuple[str, str]] = Counter()
 
-    def taken(self, channel_id: str, taken: Taken) -> None:
+    def reservation(self, channel_id: str, reservation: Reservation) -> None:
         """Positions were given out."""
         given = self.logs[channel_id].given_at
-        for seq in range(taken.seq - taken.count + 1, taken.seq + 1):
+        for seq in range(reservation.seq - reservation.count + 1, reservation.seq + 1):
             given[seq] = self.world.loop.now
 
     def joined(self, channel_id: str, user_id: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from shared.domain import keys
 from shared.domain.errors import StoreThrottledError, StoreUnavailableError
 from shared.domain.model import ChannelState, Entry, Former, Head, Membership, Preview
-from shared.storage.protocol import Commit, Committed, Contended, Outcome, Taken
+from shared.storage.protocol import Commit, Committed, Contended, Outcome, Reservation
 from tests.simulation.scheduler import Loop
 
 if TYPE_CHECKING:
@@ -130,15 +130,15 @@ class SimStore:
 
     # --- writes that the judge hears of at the moment of their effect ---
 
-    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
         """See ``Log``."""
         return self._call("take", self._take, channel_id, count, preview)
 
-    def _take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
-        taken = self._truth.take(channel_id, count, preview)
-        if isinstance(taken, Taken):
-            self._world.ledger.taken(channel_id, taken)
-        return taken
+    def _take(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
+        reservation = self._truth.take(channel_id, count, preview)
+        if isinstance(reservation, Reservation):
+            self._world.ledger.reservation(channel_id, reservation)
+        return reservation
 
     def commit(self, commit: Commit) -> Outcome:
         """See ``Log``."""

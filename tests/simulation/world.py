@@ -12,7 +12,7 @@ from shared.domain.messages import Draft, encode, preview
 from shared.domain.model import Entry, Head, Kind, Membership, Role
 from shared.settings import Settings
 from shared.storage.memory import MemoryStore
-from shared.storage.protocol import Taken
+from shared.storage.protocol import Reservation
 from tests.simulation.clients import OWNER, Clients
 from tests.simulation.containers import Code, Container, Sizes
 from tests.simulation.erasures import Erasures
@@ -224,11 +224,11 @@ class World:
             self.ledger.joined(channel_id, user)
         for i in range(self.rng.choice((0, 0, 10, 45, 95))):
             sender = self.rng.choice(members)
-            taken = self.truth.take(channel_id, 1, preview(0, sender, f"old {i}", now))
-            assert isinstance(taken, Taken)
-            body = encode(channel_id, taken.seq, sender, now, Draft(f"old {i}"))
-            self.truth.void(channel_id, [Entry(taken.seq, taken.messages, now, body)])
-            self.ledger.taken(channel_id, taken)
+            reservation = self.truth.take(channel_id, 1, preview(0, sender, f"old {i}", now))
+            assert isinstance(reservation, Reservation)
+            body = encode(channel_id, reservation.seq, sender, now, Draft(f"old {i}"))
+            self.truth.void(channel_id, [Entry(reservation.seq, reservation.messages, now, body)])
+            self.ledger.reservation(channel_id, reservation)
 
 
 def _role(user_id: str) -> Role:

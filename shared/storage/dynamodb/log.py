@@ -27,7 +27,7 @@ from shared.storage.protocol import (
     MembershipChanged,
     Outcome,
     PositionTaken,
-    Taken,
+    Reservation,
 )
 
 _TAKE = (
@@ -49,15 +49,15 @@ class DynamoDBLog(OnTable):
         item = self._table.get(items.head_key(channel_id))
         return items.head_of(item) if item else None
 
-    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
         """One UpdateItem: 1 write unit. It never conflicts with another post: DynamoDB serialises it."""
         try:
-            item = retry_conflicts(lambda: self._take(channel_id, count, preview), self._sleep)
+            item = retry_conflicts(lambda: self._reserve(channel_id, count, preview), self._sleep)
         except ConditionFailedError as error:
             return items.head_of(error.item) if error.item else None
-        return items.taken_of(item, count)
+        return items.reservation_of(item, count)
 
-    def _take(self, channel_id: str, count: int, preview: Preview) -> dict[str, Any]:
+    def _reserve(self, channel_id: str, count: int, preview: Preview) -> dict[str, Any]:
         return self._table.update(
             Key=items.head_key(channel_id),
             UpdateExpression=_TAKE,

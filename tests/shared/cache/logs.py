@@ -31,9 +31,9 @@ def make_channel(store: MemoryStore, channel: str = CHANNEL) -> None:
     store.create_channel(Head(channel, Kind.PUBLIC, "lobby", "", "ada", CREATED), [])
 
 
-def take(store: MemoryStore, count: int = 1, channel: str = CHANNEL, at: int = CREATED) -> int:
+def reserve(store: MemoryStore, count: int = 1, channel: str = CHANNEL, at: int = CREATED) -> int:
     """Positions that nothing is committed to yet; the last of them."""
-    taken = store.take(channel, count, Preview(0, "ada", "…", at))
+    taken = store.reserve(channel, count, Preview(0, "ada", "…", at))
     assert taken is not None
     return taken.seq
 
@@ -45,7 +45,7 @@ def commit(store: MemoryStore, seq: int, channel: str = CHANNEL, at: int = CREAT
 
 def fill(store: MemoryStore, count: int, channel: str = CHANNEL) -> None:
     """So many further messages."""
-    last = take(store, count, channel)
+    last = reserve(store, count, channel)
     for seq in range(last - count + 1, last + 1):
         commit(store, seq, channel)
 

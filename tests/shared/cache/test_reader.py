@@ -17,7 +17,7 @@ from shared.storage.log_reader import OLD_MS, DirectLogReader
 from tests.blocks import CHANNEL, CREATED, OTHER, block, body
 from tests.conftest import FakeClock
 from tests.fakes import DictTier, FakeUpstash, Shelf
-from tests.shared.cache.logs import CountingStore, bodies, commit, fill, head_of, make_channel, take
+from tests.shared.cache.logs import CountingStore, bodies, commit, fill, head_of, make_channel, reserve
 
 Start = Callable[..., CachedLogReader]
 

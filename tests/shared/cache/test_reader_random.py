@@ -13,7 +13,7 @@ from shared.storage.log_reader import DirectLogReader
 from tests.blocks import CHANNEL, CREATED
 from tests.conftest import FakeClock
 from tests.fakes import DictTier, Shelf
-from tests.shared.cache.logs import CountingStore, bodies, commit, fill, head_of, make_channel, take
+from tests.shared.cache.logs import CountingStore, bodies, commit, fill, head_of, make_channel, reserve
 
 STEPS = st.lists(
     st.one_of(

@@ -20,9 +20,9 @@ class World:
     clock: FakeClock
     channel: str
 
-    def take(self, count: int = 1) -> int:
+    def reserve(self, count: int = 1) -> int:
         """Numbers are given out, and their message shown; the last of them."""
-        taken = self.store.take(self.channel, count, preview(0, "ada", "never came", self.clock.now()))
+        taken = self.store.reserve(self.channel, count, preview(0, "ada", "never came", self.clock.now()))
         return getattr(taken, "seq", 0)
 
     def entry(self, seq: int) -> Entry:

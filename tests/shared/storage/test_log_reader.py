@@ -15,7 +15,7 @@ from tests.shared.use_cases.scripted_store import after, passes
 
 def test_a_log_without_holes_is_one_query(world: World) -> None:
     """No wait, no write."""
-    world.take(3)
+    world.reserve(3)
     world.commit(1, 2, 3)
     span = world.read()
     assert (span.first, span.last, kinds(span)) == (1, 3, [True] * 3)
@@ -25,7 +25,7 @@ def test_a_log_without_holes_is_one_query(world: World) -> None:
 
 def test_an_empty_range_asks_nothing(world: World) -> None:
     """As a client at the end of the log polls it."""
-    world.take()
+    world.reserve()
     span = world.read(2, 1)
     assert (span.first, span.last, span.bodies) == (2, 1, [])
     assert world.store.calls == []
@@ -33,7 +33,7 @@ def test_an_empty_range_asks_nothing(world: World) -> None:
 
 def test_holes_at_the_end_do_no_harm(world: World) -> None:
     """What is before them is served at once; their writers go on undisturbed."""
-    world.take(4)
+    world.reserve(4)
     world.commit(1, 2)
     span = world.read()
     assert (span.last, kinds(span)) == (2, [True, True])
@@ -42,14 +42,14 @@ def test_holes_at_the_end_do_no_harm(world: World) -> None:
 
 def test_a_log_of_holes_alone_is_empty(world: World) -> None:
     """The first post is on its way."""
-    world.take(2)
+    world.reserve(2)
     span = world.read()
     assert (span.last, span.bodies, world.clock.slept) == (0, [], [])
 
 
 def test_a_hole_before_a_message_is_waited_for_then_voided(world: World) -> None:
     """5, 10, 20, 40 ms, then a void stands there and all is served."""
-    world.take(3)
+    world.reserve(3)
     world.commit(1, 3)
     span = world.read()
     assert (span.last, kinds(span)) == (3, [True, False, True])
@@ -61,7 +61,7 @@ def test_a_hole_before_a_message_is_waited_for_then_voided(world: World) -> None
 
 def test_a_writer_who_comes_in_time_is_served(world: World) -> None:
     """The wait ends with the message; no void is written."""
-    world.take(3)
+    world.reserve(3)
     world.commit(1, 3)
     world.store.plan("entries", passes, passes, after(partial(world.commit, 2)))
     assert kinds(world.read()) == [True] * 3
@@ -71,7 +71,7 @@ def test_a_writer_who_comes_in_time_is_served(world: World) -> None:
 
 def test_a_writer_who_comes_at_the_last_moment_is_served(world: World) -> None:
     """Between the last look and the void: what stands there is what is served."""
-    world.take(3)
+    world.reserve(3)
     world.commit(1, 3)
     world.store.plan("void", after(partial(world.commit, 2)))
     assert kinds(world.read()) == [True] * 3
@@ -80,7 +80,7 @@ def test_a_writer_who_comes_at_the_last_moment_is_served(world: World) -> None:
 
 def test_messages_that_come_while_it_waits_are_served_too(world: World) -> None:
     """Also at the end of the range, where they were not waited for."""
-    world.take(4)
+    world.reserve(4)
     world.commit(3)
     world.store.plan("entries", passes, after(partial(world.commit, 1, 2, 4)))
     assert kinds(world.read()) == [True] * 4
@@ -89,7 +89,7 @@ def test_messages_that_come_while_it_waits_are_served_too(world: World) -> None:
 @pytest.mark.parametrize(("age", "waits"), [(OLD_MS - 75, 4), (OLD_MS, 1), (OLD_MS + 1, 0)])
 def test_a_hole_before_an_old_message_is_voided_at_once(world: World, age: int, waits: int) -> None:
     """Its writer had its time by any clock: ten minutes, which may also pass while it is waited for."""
-    world.take(2)
+    world.reserve(2)
     world.commit(2)
     world.clock.ms += age
     assert kinds(world.read()) == [False, True]
@@ -98,7 +98,7 @@ def test_a_hole_before_an_old_message_is_voided_at_once(world: World, age: int, 
 
 def test_a_writer_on_a_slow_storage_is_waited_for(world: World) -> None:
     """Where each call takes a second, the message behind the hole is seconds old, and the hole's writer at work."""
-    world.take(2)
+    world.reserve(2)
     world.commit(2)
     world.clock.ms += 3_000
     world.store.plan("entries", passes, after(partial(world.commit, 1)))
@@ -114,7 +114,7 @@ def test_where_reading_is_slow_writers_are_waited_for_longer(world: World, ms: i
         world.clock.ms += ms
         return call()
 
-    world.take(2)
+    world.reserve(2)
     world.commit(2)
     world.store.plan("entries", slowly)
     assert kinds(world.read()) == [False, True]
@@ -124,7 +124,7 @@ def test_where_reading_is_slow_writers_are_waited_for_longer(world: World, ms: i
 
 def test_every_hole_before_a_message_is_voided(world: World) -> None:
     """Each counts its position, so that unread counts stay right; those after the last message are left."""
-    world.take(7)
+    world.reserve(7)
     world.commit(3, 5)
     assert kinds(world.read()) == [False, False, True, False, True]
     voids = [each for each in world.store.entries(world.channel, 1, 7) if each.body is None]
@@ -133,7 +133,7 @@ def test_every_hole_before_a_message_is_voided(world: World) -> None:
 
 def test_a_hole_is_settled_for_a_message_beyond_the_range(world: World) -> None:
     """A page that ends with a hole would else hold up who turns pages."""
-    world.take(9)
+    world.reserve(9)
     world.commit(1, 2, 8)
     span = world.read(1, 4)
     assert (span.last, kinds(span)) == (4, [True, True, False, False])
@@ -142,7 +142,7 @@ def test_a_hole_is_settled_for_a_message_beyond_the_range(world: World) -> None:
 
 def test_a_range_of_holes_after_which_nothing_stands_is_left(world: World) -> None:
     """All of them are at the end of the log."""
-    world.take(9)
+    world.reserve(9)
     world.commit(1, 2)
     assert world.read(3, 5).bodies == []
     assert world.standing() == {1: True, 2: True}
@@ -151,7 +151,7 @@ def test_a_range_of_holes_after_which_nothing_stands_is_left(world: World) -> No
 @pytest.mark.parametrize(("age", "voided"), [(DEAD_MS, False), (DEAD_MS + 1, True)])
 def test_a_hole_at_the_end_dies_after_a_while(world: World, age: int, voided: bool) -> None:  # noqa: FBT001 - a case
     """After 15 s its writer's function has ended, if the clocks agree: so it is waited for once, then voided."""
-    world.take(2)
+    world.reserve(2)
     world.commit(1)
     world.clock.ms += age
     assert kinds(world.read()) == ([True, False] if voided else [True])
@@ -161,7 +161,7 @@ def test_a_hole_at_the_end_dies_after_a_while(world: World, age: int, voided: bo
 
 def test_a_hole_at_the_end_of_a_quiet_channel_is_voided_at_once(world: World) -> None:
     """No clock is so far off."""
-    world.take(2)
+    world.reserve(2)
     world.commit(1)
     world.clock.ms += OLD_MS + 1
     assert kinds(world.read()) == [True, False]
@@ -171,7 +171,7 @@ def test_a_hole_at_the_end_of_a_quiet_channel_is_voided_at_once(world: World) ->
 @pytest.mark.parametrize("behind", [1, 2])
 def test_a_clock_ahead_costs_no_live_writer_its_number(world: World, behind: int) -> None:
     """To a reader five minutes ahead each hole looks dead: a writer who comes within the wait keeps it all the same."""
-    world.take(2)
+    world.reserve(2)
     world.commit(3 - behind)
     world.clock.ms += 300_000
     world.store.plan("entries", passes, passes, after(partial(world.commit, behind)))
@@ -181,7 +181,7 @@ def test_a_clock_ahead_costs_no_live_writer_its_number(world: World, behind: int
 
 def test_a_log_of_dead_holes_is_settled(world: World) -> None:
     """Also where no message stands at all; then none is shown."""
-    world.take(3)
+    world.reserve(3)
     world.clock.ms += DEAD_MS + 1
     assert kinds(world.read()) == [False] * 3
     assert [each.messages for each in world.store.entries(world.channel, 1, 3)] == [1, 2, 3]

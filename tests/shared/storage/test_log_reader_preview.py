@@ -15,9 +15,9 @@ from tests.shared.use_cases.scripted_store import after, answers
 
 def test_a_void_that_was_shown_gives_way_to_the_latest_message(world: World) -> None:
     """The head shows the message before it, as when that was posted."""
-    world.take(2)
+    world.reserve(2)
     world.commit(1, 2)
-    world.take(2)
+    world.reserve(2)
     world.clock.ms += DEAD_MS + 1
     world.read()
     assert world.shown() == preview_of(world.store.entries(world.channel, 2, 2)[0])
@@ -25,7 +25,7 @@ def test_a_void_that_was_shown_gives_way_to_the_latest_message(world: World) -> 
 
 def test_a_preview_that_nobody_put_right_is_put_right_by_a_reader(world: World) -> None:
     """Whoever voided it failed before that; the next reader who meets the void does it, once."""
-    world.take(2)
+    world.reserve(2)
     world.commit(1)
     world.store.void(world.channel, [Entry(2, 2, 0, None)])
     assert kinds(world.read()) == [True, False]
@@ -36,9 +36,9 @@ def test_a_preview_that_nobody_put_right_is_put_right_by_a_reader(world: World) 
 
 def test_a_message_committed_after_a_later_void_is_shown(world: World) -> None:
     """The void behind it had put the preview back before it came; who reads it puts the preview right."""
-    world.take(2)
+    world.reserve(2)
     world.commit(1)
-    world.take()
+    world.reserve()
     world.store.void(world.channel, [Entry(3, 3, 0, None)])
     mend_preview(world.store, world.channel, 3)
     world.commit(2)
@@ -48,7 +48,7 @@ def test_a_message_committed_after_a_later_void_is_shown(world: World) -> None:
 
 def test_a_first_message_committed_after_a_later_void_is_shown(world: World) -> None:
     """As above, where the head was left without a preview."""
-    world.take(2)
+    world.reserve(2)
     world.store.void(world.channel, [Entry(2, 2, 0, None)])
     mend_preview(world.store, world.channel, 2)
     assert world.shown() is None
@@ -59,7 +59,7 @@ def test_a_first_message_committed_after_a_later_void_is_shown(world: World) -> 
 
 def test_a_reader_whose_look_came_before_the_preview_was_put_back_puts_it_right(world: World) -> None:
     """It remembers the message that came in between: nobody reads that from the storage again and sees it."""
-    world.take(3)
+    world.reserve(3)
     world.commit(1)
     head = head_of(world.store, world.channel)
     world.store.void(world.channel, [Entry(3, 3, 0, None)])
@@ -72,7 +72,7 @@ def test_a_reader_whose_look_came_before_the_preview_was_put_back_puts_it_right(
 
 def test_of_two_who_put_a_preview_right_the_better_informed_wins(world: World) -> None:
     """The other one's came first: it is looked at again."""
-    world.take(3)
+    world.reserve(3)
     world.commit(1)
     [first] = world.store.entries(world.channel, 1, 1)
     world.store.void(world.channel, [Entry(3, 3, 0, None)])
@@ -85,7 +85,7 @@ def test_of_two_who_put_a_preview_right_the_better_informed_wins(world: World) -
 
 def test_a_preview_that_moves_all_the_time_is_let_be(world: World) -> None:
     """Bounded tries: whoever moves it shows something later, or puts it right in their turn."""
-    world.take(2)
+    world.reserve(2)
     world.commit(1)
     world.store.void(world.channel, [Entry(2, 2, 0, None)])
     world.store.plan("correct_preview", *[answers(False)] * 20)  # noqa: FBT003 - what it answers
@@ -95,7 +95,7 @@ def test_a_preview_that_moves_all_the_time_is_let_be(world: World) -> None:
 
 def test_a_void_that_was_not_shown_leaves_the_preview(world: World) -> None:
     """A later message is shown already."""
-    world.take(2)
+    world.reserve(2)
     shown = world.shown()
     world.commit(2)
     world.read()
@@ -106,9 +106,9 @@ def test_a_void_that_was_not_shown_leaves_the_preview(world: World) -> None:
 
 def test_a_preview_that_moved_on_meanwhile_stays(world: World) -> None:
     """A post between the void and the correction has its own."""
-    world.take()
+    world.reserve()
     world.clock.ms += DEAD_MS + 1
-    world.store.plan("correct_preview", after(world.take))
+    world.store.plan("correct_preview", after(world.reserve))
     world.read()
     last = world.shown()
     assert last is not None
@@ -120,9 +120,9 @@ def test_the_latest_message_is_looked_for_behind_voids(world: World) -> None:
     for voids, found in ((60, True), (260, False)):
         channel = open_channel(world.store, "ada")
         seen = World(world.store, world.clock, channel)
-        seen.take()
+        seen.reserve()
         seen.commit(1)
-        seen.take(voids)
+        seen.reserve(voids)
         for seq in range(2, voids + 1):
             world.store.void(channel, [Entry(seq, seq, 0, None)])
         world.clock.ms += DEAD_MS + 1

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from shared.domain.errors import StoreUnavailableError
 from shared.domain.model import ChannelState, Entry, Head, Preview
 from shared.storage.memory import MemoryStore
-from shared.storage.protocol import Commit, Outcome, Taken
+from shared.storage.protocol import Commit, Outcome, Reservation
 
 T = TypeVar("T")
 Step = Callable[[Callable[[], Any]], Any]
@@ -39,9 +39,9 @@ class ScriptedStore(MemoryStore):
         """A step."""
         return self._step("look", lambda: MemoryStore.read_channel_state(self, channel_id, user_id, key))
 
-    def take(self, channel_id: str, count: int, preview: Preview) -> Taken | Head | None:
+    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
         """A step."""
-        return self._step("take", lambda: MemoryStore.take(self, channel_id, count, preview))
+        return self._step("take", lambda: MemoryStore.reserve(self, channel_id, count, preview))
 
     def commit(self, commit: Commit) -> Outcome:
         """A step."""

@@ -16,7 +16,7 @@ from shared.domain.errors import (
 from shared.storage.log_reader import PATIENCE_SECONDS
 from shared.storage.protocol import Contended
 from shared.use_cases.mark_read import mark_read
-from shared.use_cases.post_message import MAX_COMMITS, MAX_TAKES
+from shared.use_cases.post_message import MAX_COMMITS, MAX_RESERVATIONS
 from tests.shared.use_cases.posting import Chat, messages, texts
 from tests.shared.use_cases.scripted_store import Step, after, answers, fails, loses_its_answer
 
@@ -59,11 +59,11 @@ def test_a_batch_moves_whole(chat: Chat) -> None:
 @KEYS
 def test_a_writer_who_always_finds_voids_gives_up(chat: Chat, key: str | None) -> None:
     """After four numbers: 503 with a time to come back, and no message stands."""
-    chat.store.plan("commit", *[after(chat.settle_first)] * MAX_TAKES)
+    chat.store.plan("commit", *[after(chat.settle_first)] * MAX_RESERVATIONS)
     with pytest.raises(ContentionError) as caught:
         chat.post("one", "two", key=key)
     assert caught.value.retry_after == 1
-    assert (chat.log(), chat.shown()) == ([None] * 2 * MAX_TAKES, None)
+    assert (chat.log(), chat.shown()) == ([None] * 2 * MAX_RESERVATIONS, None)
     assert (chat.membership().read_seq, chat.membership().tat) == (0, 0)
 
 

@@ -11,7 +11,7 @@ from shared.storage import items
 from shared.storage.log_reader import settle
 from shared.storage.memory import MemoryStore
 from shared.use_cases.confirm_channels import read_position
-from tests.contract.samples import head_of, membership_of, open_channel, take
+from tests.contract.samples import head_of, membership_of, open_channel, reserve
 
 ADA = "ada"
 
@@ -45,7 +45,7 @@ def test_unread_is_exact(steps: list[tuple[str, int]]) -> None:
             mark(store, channel, min(number, head_of(store, channel).seq))
         else:
             before = head_of(store, channel)
-            taken = take(store, channel, 1 + number % 25 if step == "b" else 1)
+            taken = reserve(store, channel, 1 + number % 25 if step == "b" else 1)
             positions = range(taken.seq - taken.count + 1, taken.seq + 1)
             if step == "m":
                 commit(store, channel, taken.seq)
@@ -62,7 +62,7 @@ def test_unread_is_exact_whatever_settles_late(steps: list[tuple[bool, int]], re
     """Twelve writers at once who end in any order, also behind the reader, while the head keeps all of their gaps."""
     store = MemoryStore()
     channel = open_channel(store, ADA)
-    take(store, channel, 12)
+    reserve(store, channel, 12)
     voided: set[int] = set()
     for i, (stands, place) in enumerate(steps):
         seq = place + 1
@@ -83,15 +83,15 @@ def test_a_late_void_before_the_read_position_is_the_one_inexactness() -> None:
     """And more gaps after it than the head keeps, none of them read past: then the count is one too small."""
     store = MemoryStore()
     channel = open_channel(store, ADA)
-    take(store, channel, 2)
+    reserve(store, channel, 2)
     commit(store, channel, 2)
     mark(store, channel, 2)
     settle(store, head_of(store, channel), [Entry(1, 1, 0, None)])
     for seq in range(3, 3 + MAX_GAPS + 1):
-        take(store, channel)
+        reserve(store, channel)
         settle(store, head_of(store, channel), [Entry(seq, seq, 0, None)])
     for _ in range(2):
-        commit(store, channel, take(store, channel).seq)
+        commit(store, channel, reserve(store, channel).seq)
     head, membership = head_of(store, channel), membership_of(store, channel, ADA)
     assert (membership.unread(head), standing_after(store, channel, 2)) == (1, 2)
     assert mark(store, channel, membership.read_seq).unread(head) == 2
@@ -102,7 +102,7 @@ def test_trimming_by_an_old_view_keeps_the_latest_gaps() -> None:
     store = MemoryStore()
     channel = open_channel(store, ADA)
     old = head_of(store, channel)
-    take(store, channel, 25)
+    reserve(store, channel, 25)
     settle(store, head_of(store, channel), [Entry(seq, seq, 0, None) for seq in range(16, 26)])
     settle(store, old, [Entry(seq, seq, 0, None) for seq in range(1, 16)])
     head = head_of(store, channel)
