@@ -2,7 +2,7 @@
 
 ``python -m bench.cache`` runs the day of 100 users: 70 active, 3 sessions each, 5 to 10 channels each of 30, about 420
 lists, 850 pages and 1,000 posts of real text; functions in containers of their own that live 10 minutes after the last
-request. Strategies: ``none`` (no cache), ``ttl_del`` (the usual one, ``bench/baseline/ttl_del.py``), ``vouched``
+request. Strategies: ``none`` (no cache), ``ttl_del`` (the usual one, ``bench/baseline/ttl_del.py``), ``stale_fallback``
 (ours), ``vouched_per_key`` (ours with a Redis key for each value instead of one bundle). The day before is played
 first, as caches last a day; ``vouched_first_day`` is that one, with nothing cached yet. DynamoDB's 4 ms and Redis' 2 ms
 a call are added up, not slept; the processor's time is real. For 1 % of the day, at its busiest, Redis cannot be
@@ -44,7 +44,7 @@ from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
 from shared.cache.redis import RedisTier
-from shared.cache.stale_fallback import Vouched
+from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import NoTier, Tier
 from shared.domain import keys
 from shared.domain.messages import Draft, encode, preview
@@ -417,10 +417,12 @@ class Day:
         self, pages: Tier, lists: Tier, memories: tuple[MemoryTier, MemoryTier], metrics: CacheMetrics
     ) -> Services:
         now, sleep = self.clock.now, self.clock.sleep
-        memory, vouched_memory = memories
-        vouched = Vouched(vouched_memory, SETTINGS.cache_ttl_messages, SETTINGS.cache_ttl_channels, now)
+        memory, stale_memory = memories
+        stale_fallback = StaleFallback(
+            stale_memory, SETTINGS.cache_ttl_messages, SETTINGS.cache_ttl_channels, now
+        )
         reader = CachedLogReader(DirectLogReader(self.store, sleep, now), memory, pages, metrics)
-        cache = Cache(memory, pages, lists, vouched, metrics, None)
+        cache = Cache(memory, pages, lists, stale_fallback, metrics, None)
         settings = Settings(rate_per_second=1000, rate_burst=1000)
         return Services(settings, self.store, reader, cache, now, sleep)
 

@@ -37,8 +37,8 @@ class Spans:
         cache = services.cache
         store: Any = _Part(services.store, STORAGE, self)
         reader: Any = CachedLogReader(DirectLogReader(store), cache.memory, cache.pages, cache.metrics)
-        memory, vouched = (_Part(part, CACHE, self) for part in (cache.memory, cache.vouched))
-        timed: Any = {"memory": memory, "vouched": vouched}
+        memory, stale_fallback = (_Part(part, CACHE, self) for part in (cache.memory, cache.stale_fallback))
+        timed: Any = {"memory": memory, "vouched": stale_fallback}
         reader = _Part(reader, CACHE, self)
         return replace(services, store=store, reader=reader, cache=replace(cache, **timed))
 

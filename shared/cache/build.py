@@ -11,12 +11,12 @@ from shared.cache.encryption import SealedUpstash
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.cache.stale_fallback import Vouched
+from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import NoTier, Tier
 from shared.cache.upstash import Upstash, UpstashOptions
 from shared.settings import Settings
 
-VOUCHED_PART: Final = 8
+STALE_FALLBACK_PART: Final = 8
 """One part in so many: each caller's heads and memberships are needed for minutes, and must not push pages out."""
 LISTS_UNUSED: Final = 2
 """People come back after more than a day, and a list has no text in it, so unused lists stay for two. With one, by
@@ -30,23 +30,23 @@ class Cache:
     memory: MemoryTier
     pages: Tier
     lists: Tier
-    vouched: Vouched
+    stale_fallback: StaleFallback
     metrics: CacheMetrics
     upstash: Upstash | None
 
     @property
     def bytes_held(self) -> int:
         """Bytes of all that memory holds."""
-        return self.memory.bytes_held + self.vouched.bytes_held
+        return self.memory.bytes_held + self.stale_fallback.bytes_held
 
 
 def memory_tiers(settings: Settings, now: Callable[[], int]) -> tuple[MemoryTier, MemoryTier]:
     """The memory for blocks and lists, and the smaller one for what may stand in when DynamoDB does not answer."""
-    vouched = settings.cache_memory_bytes // VOUCHED_PART
+    stale_fallback = settings.cache_memory_bytes // STALE_FALLBACK_PART
     fresh_seconds = max(settings.cache_ttl_messages, settings.cache_ttl_channels)
     return (
-        MemoryTier(settings.cache_memory_bytes - vouched, settings.cache_keep_seconds, now),
-        MemoryTier(vouched, fresh_seconds, now),
+        MemoryTier(settings.cache_memory_bytes - stale_fallback, settings.cache_keep_seconds, now),
+        MemoryTier(stale_fallback, fresh_seconds, now),
     )
 
 
@@ -64,10 +64,12 @@ def pages_key(settings: Settings) -> str:
 def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
     """Memory, and Redis where it is set up."""
     metrics = CacheMetrics()
-    memory, vouched_memory = memory_tiers(settings, now)
-    vouched = Vouched(vouched_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, now)
+    memory, stale_memory = memory_tiers(settings, now)
+    stale_fallback = StaleFallback(
+        stale_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, now
+    )
     if not settings.upstash_url:
-        return Cache(memory, NoTier(), NoTier(), vouched, metrics, None)
+        return Cache(memory, NoTier(), NoTier(), stale_fallback, metrics, None)
     options = UpstashOptions(
         settings.upstash_url,
         settings.upstash_token,
@@ -84,7 +86,7 @@ def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
     # The table's name is in the key: a table restored under a new name gives out positions anew.
     pages = RedisTier(commands, pages_key(settings), "pages", for_blocks, metrics, now)
     lists = RedisTier(commands, f"{settings.table_name}:u1", "channels", for_lists, metrics, now)
-    return Cache(memory, pages, lists, vouched, metrics, upstash)
+    return Cache(memory, pages, lists, stale_fallback, metrics, upstash)
 
 
 def _sealed(upstash: Upstash, settings: Settings, now: Callable[[], int]) -> SealedUpstash:

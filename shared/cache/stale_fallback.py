@@ -52,7 +52,7 @@ class VouchedList:
         return LIST_BYTES + LISTED_BYTES * len(self.channels)
 
 
-class Vouched:
+class StaleFallback:
     """Remembers what was vouched for, and recalls it while it is fresh.
 
     Args:

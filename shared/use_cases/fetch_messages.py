@@ -76,7 +76,7 @@ def fetch_messages(
         UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
     """
     services.reader.begin()
-    asked_at = services.cache.vouched.now()
+    asked_at = services.cache.stale_fallback.now()
     try:
         state = _read_state(services, user_id, channel_id)
         head, membership = permissions.member(state)
@@ -86,7 +86,7 @@ def fetch_messages(
         if stale is None:
             raise
         return stale
-    services.cache.vouched.remember(channel_id, user_id, state, asked_at)
+    services.cache.stale_fallback.remember(channel_id, user_id, state, asked_at)
     return page
 
 
@@ -94,7 +94,7 @@ def _read_state(services: Services, user_id: str, channel_id: str) -> ChannelSta
     """The vouching read; who is found to be out gets no stand-in from then on."""
     state = services.store.read_channel_state(channel_id, user_id)
     if state.membership is None:
-        services.cache.vouched.forget(channel_id, user_id)
+        services.cache.stale_fallback.forget(channel_id, user_id)
     return state
 
 
@@ -166,7 +166,7 @@ def _extended_forward(
 
 def _stale_page(services: Services, user_id: str, channel_id: str, window: Window, form: Form) -> Page | None:
     """The page as it was vouched for a short time ago, if memory has all of it."""
-    state = services.cache.vouched.recall(channel_id, user_id)
+    state = services.cache.stale_fallback.recall(channel_id, user_id)
     if state is None:
         return None
     head, membership = permissions.member(state)

@@ -60,11 +60,11 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
     """
     after = _position(listing.cursor, int, str)
     stale = False
-    asked_at = services.cache.vouched.now()
+    asked_at = services.cache.stale_fallback.now()
     try:
         channels = _channels(services, user_id)
     except UnavailableError:
-        recalled = services.cache.vouched.recall_list(user_id)
+        recalled = services.cache.stale_fallback.recall_list(user_id)
         if recalled is None:
             raise
         channels, stale = recalled, True
@@ -113,13 +113,13 @@ def _remember_list(
     """For when the storage does not answer: with what was found out for the page."""
     heads = {head.channel_id: head for head, _ in confirmed}
     kept = tuple((heads.get(head.channel_id, head), membership) for head, membership in channels)
-    services.cache.vouched.remember_list(user_id, kept, asked_at)
+    services.cache.stale_fallback.remember_list(user_id, kept, asked_at)
 
 
 def _memberships(services: Services, user_id: str) -> list[Membership]:
     """Read anew; a channel that the caller is found to be out of does not stand in from then on."""
     found = services.store.memberships(user_id)
-    services.cache.vouched.narrow_list(user_id, {each.channel_id for each in found})
+    services.cache.stale_fallback.narrow_list(user_id, {each.channel_id for each in found})
     return found
 
 

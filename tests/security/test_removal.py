@@ -82,15 +82,15 @@ def test_a_stand_in_ends_with_the_freshness_time(deployment: Deployment, clock: 
     """Only where DynamoDB cannot be asked, and only what was vouched for so short a time ago, is shown once more."""
     channel = channel_of(deployment.start().chat, "private")
     containers = warm_containers(deployment, channel)
-    vouched = clock.ms
+    stale_fallback = clock.ms
     containers[0].chat.remove(channel, MEMBER, OWNER)
     deployment.store.fail(StoreUnavailableError(retry_after=1))
     for name in ("read a message", "post", "mark as read", "look at it", "list members"):
         assert {of(container, name, channel)[0] for container in containers} == {503}
     last = containers[-1].chat.api
-    clock.ms = vouched + PAGES_SECONDS * 1_000
+    clock.ms = stale_fallback + PAGES_SECONDS * 1_000
     assert last("GET", messages(channel), user=MEMBER).headers["x-cache"] == "stale"
     clock.ms += 1
     assert last("GET", messages(channel), user=MEMBER).status == 503
-    clock.ms = vouched + LISTS_SECONDS * 1_000 + 1
+    clock.ms = stale_fallback + LISTS_SECONDS * 1_000 + 1
     assert {each.chat.api("GET", "/v1/channels", user=MEMBER).status for each in containers} == {503}

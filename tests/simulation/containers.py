@@ -12,7 +12,7 @@ from shared.cache.build import Cache, memory_tiers
 from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.cache.stale_fallback import Vouched
+from shared.cache.stale_fallback import StaleFallback
 from shared.cache.upstash import UpstashOptions
 from shared.domain.clock import SharedClock
 from shared.runtime.parallel import Background
@@ -41,7 +41,7 @@ class Code:
     direct: type[DirectLogReader] = DirectLogReader
     reader: type[CachedLogReader] = CachedLogReader
     tier: type[RedisTier] = RedisTier
-    vouched: type[Vouched] = Vouched
+    stale_fallback: type[StaleFallback] = StaleFallback
     fetch: Callable[..., object] = fetch_messages
     post: Callable[..., object] = post_message
     listing: Callable[..., object] = list_channels
@@ -110,13 +110,13 @@ class Container(Host):
         settings, metrics = sizes.settings, CacheMetrics()
         store = cast("Store", code.store(self))
         background = Background(self._start, lambda: self.world.loop.now / 1000)
-        memory, vouched_memory = memory_tiers(settings, self.now)
-        vouched = code.vouched(
-            vouched_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, self.now
+        memory, stale_memory = memory_tiers(settings, self.now)
+        stale_fallback = code.stale_fallback(
+            stale_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, self.now
         )
         upstash = SimUpstash(self, self.world.redis, OPTIONS, metrics)
         pages = code.tier(upstash, "p1", "pages", sizes.policy, metrics, self.now, background)
         lists = code.tier(upstash, "u1", "channels", sizes.policy, metrics, self.now, background)
-        cache = Cache(memory, pages, lists, vouched, metrics, upstash)
+        cache = Cache(memory, pages, lists, stale_fallback, metrics, upstash)
         reader = code.reader(code.direct(store, self._sleep, self.clock.now), memory, pages, metrics)
         return Services(settings, store, reader, cache, self.clock.now, self._sleep, background)

@@ -85,7 +85,7 @@ class Judge:
         if container.failures == asked.failures:
             raise WrongError("stale, though the storage answered")
         oldest = asked.at - container.services.settings.cache_ttl_messages * 1000 - ROUNDING_MS
-        if self._ledger.vouched.get((container.name, asked.channel_id, asked.user_id), 0.0) < oldest:
+        if self._ledger.stale_fallback.get((container.name, asked.channel_id, asked.user_id), 0.0) < oldest:
             raise WrongError("stale, and the caller's membership was not vouched for within the time")
         given = self._ledger.logs[asked.channel_id].given_at.get(shown.channel_last_seq + 1)
         if given is not None and given < oldest:
@@ -217,7 +217,7 @@ class Judge:
 
     def refused_page(self, asked: Asked) -> None:
         """A container that had to refuse a page knows better than what was vouched for before."""
-        self._ledger.vouched.pop((asked.container.name, asked.channel_id, asked.user_id), None)
+        self._ledger.stale_fallback.pop((asked.container.name, asked.channel_id, asked.user_id), None)
 
     def unavailable(self, asked: Asked) -> None:
         """503 to a reader."""

@@ -88,7 +88,7 @@ class Ledger:
         """The channels of each user."""
         self.changed_at: dict[tuple[str, str], float] = {}
         """When a membership, named by channel and user, began or ended last."""
-        self.vouched: dict[tuple[str, str, str], float] = {}
+        self.stale_fallback: dict[tuple[str, str, str], float] = {}
         """When a container, a channel and a user were last brought together by a look."""
         self.writings: list[Writing] = []
         self.joins: Counter[tuple[str, str]] = Counter()
@@ -155,7 +155,7 @@ class Ledger:
     ) -> None:
         """A container asked the storage who may read."""
         if state.head and state.membership:
-            self.vouched[container.name, channel_id, user_id] = at
+            self.stale_fallback[container.name, channel_id, user_id] = at
 
     def asked(self, container: Container, user_id: str, channel_id: str) -> Asked:
         """A request begins."""

@@ -17,7 +17,7 @@ from shared.cache.bundle import Bundle
 from shared.cache.memory import MemoryTier
 from shared.cache.pages import CachedLogReader, EncodedPage, page_json
 from shared.cache.redis import RedisTier
-from shared.cache.stale_fallback import Vouched
+from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import Tier
 from shared.domain import permissions
 from shared.domain.messages import Draft, redacted
@@ -166,7 +166,7 @@ class FillsFurtherThanItRead(CachedLogReader):
         super().__init__(_Padded(direct), memory, shared, metrics)
 
 
-class NeverTooOld(Vouched):
+class NeverTooOld(StaleFallback):
     """Lets what was vouched for at any time stand in."""
 
     def __init__(
@@ -175,7 +175,7 @@ class NeverTooOld(Vouched):
         super().__init__(memory, 1000 * messages_seconds, 1000 * channels_seconds, now)
 
 
-class StandsInForOthers(Vouched):
+class StandsInForOthers(StaleFallback):
     """Recalls a channel for whoever asks, not only for whom it was vouched."""
 
     def remember(self, channel_id: str, user_id: str, state: ChannelState, asked_at: int) -> None:  # noqa: ARG002 - the bug
@@ -196,7 +196,7 @@ def fetch_then_vouch(
     accepted: Accepted = PLAIN,
 ) -> Page:
     """Makes the page from what it remembers, and asks the storage only then whether it may be shown."""
-    known = services.cache.vouched.recall(channel_id, user_id)
+    known = services.cache.stale_fallback.recall(channel_id, user_id)
     if known is not None and known.head is not None and known.membership is not None:
         end = known.head.seq
         if max(window.before or 0, window.after or 0, window.around or 0) <= end:
@@ -245,7 +245,7 @@ def post_again(
 
 def list_from_memory(services: Services, user_id: str, listing: Listing) -> Listed:
     """Shows the channels as they were when they were last read."""
-    known = services.cache.vouched.recall_list(user_id)
+    known = services.cache.stale_fallback.recall_list(user_id)
     if known is None:
         return list_channels(services, user_id, listing)
     frozen = cast("Store", _Frozen(services.store, known))
@@ -625,9 +625,11 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "count-apart": Mutant("counts voids in another step than it writes them", Code(store=CountsApart)),
     "list-unasked": Mutant("shows messages in lists that never came to stand", Code(listing=list_unasked)),
     "empty-page": Mutant("leaves a page empty though messages stand before it", Code(fetch=as_wide_as_asked)),
-    "stale-for-ever": Mutant("lets pages stand in beyond the freshness time", Code(vouched=NeverTooOld)),
+    "stale-for-ever": Mutant(
+        "lets pages stand in beyond the freshness time", Code(stale_fallback=NeverTooOld)
+    ),
     "stale-for-anybody": Mutant(
-        "lets a page stand in for who was not vouched for", Code(vouched=StandsInForOthers)
+        "lets a page stand in for who was not vouched for", Code(stale_fallback=StandsInForOthers)
     ),
     "etag-of-the-end": Mutant("names an open page as if it were complete", Code(fetch=etag_of_the_end)),
     "encoded-for-any-head": Mutant(

@@ -11,7 +11,7 @@ from shared.cache.build import Cache, memory_tiers
 from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.cache.stale_fallback import Vouched
+from shared.cache.stale_fallback import StaleFallback
 from shared.domain.errors import StoreUnavailableError
 from shared.runtime.parallel import Background, Task
 from shared.settings import Settings
@@ -101,11 +101,13 @@ class Fleet:
         """As ``shared.bootstrap.compose`` and ``shared.cache.build`` do."""
         settings, now, metrics = self.code.settings, self.clock.now, CacheMetrics()
         background = Background(_at_once, lambda: self.clock.ms / 1000)
-        memory, vouched_memory = memory_tiers(settings, now)
-        vouched = Vouched(vouched_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, now)
+        memory, stale_memory = memory_tiers(settings, now)
+        stale_fallback = StaleFallback(
+            stale_memory, settings.cache_ttl_messages, settings.cache_ttl_channels, now
+        )
         pages = RedisTier(upstash, "p1", "pages", POLICY, metrics, now, background)
         lists = RedisTier(upstash, "u1", "channels", POLICY, metrics, now, background)
-        cache = Cache(memory, pages, lists, vouched, metrics, upstash)
+        cache = Cache(memory, pages, lists, stale_fallback, metrics, upstash)
         direct = DirectLogReader(self.store, self.clock.sleep, now)
         reader = self.code.reader(direct, memory, pages, metrics)
         return Services(settings, self.store, reader, cache, now, self.clock.sleep, background)

@@ -12,7 +12,7 @@ from shared.cache.build import Cache
 from shared.cache.memory import KEY_BYTES, MemoryTier
 from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import EncodedPage, encoded_key, page_json, page_state, read_page
-from shared.cache.stale_fallback import Vouched
+from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import NoTier
 from shared.domain.model import Head, Kind
 from shared.runtime.codings import Accepted, encode
@@ -55,8 +55,8 @@ def reader() -> Messages:
 def cache_of(clock: FakeClock, max_bytes: int) -> Cache:
     """A cache with memory alone."""
     memory = MemoryTier(max_bytes, 10, clock.now)
-    vouched = Vouched(MemoryTier(max_bytes, 10, clock.now), 10, 10, clock.now)
-    return Cache(memory, NoTier(), NoTier(), vouched, CacheMetrics(), None)
+    stale_fallback = StaleFallback(MemoryTier(max_bytes, 10, clock.now), 10, 10, clock.now)
+    return Cache(memory, NoTier(), NoTier(), stale_fallback, CacheMetrics(), None)
 
 
 def keep(cache: Cache, head: Head, first: int, last: int, coding: str = "zstd") -> None:

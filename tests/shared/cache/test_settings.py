@@ -151,7 +151,7 @@ def test_without_redis_there_is_memory_alone(clock: FakeClock) -> None:
     assert cache.upstash is None
     assert isinstance(cache.pages, NoTier)
     assert isinstance(cache.lists, NoTier)
-    assert cache.memory._max_bytes + cache.vouched._memory._max_bytes == 32 * 1024 * 1024
+    assert cache.memory._max_bytes + cache.stale_fallback._memory._max_bytes == 32 * 1024 * 1024
 
 
 def test_every_setting_arrives(clock: FakeClock) -> None:
@@ -180,8 +180,8 @@ def test_every_setting_arrives(clock: FakeClock) -> None:
     assert (cache.pages._key, cache.lists._key) == ("tab:p1", "tab:u1")
     assert (cache.memory._max_bytes, cache.memory._keep_ms) == (7_777 - 972, 66_000)
     # An eighth, kept as long as anything in it may stand in.
-    assert (cache.vouched._memory._max_bytes, cache.vouched._memory._keep_ms) == (972, 99_000)
-    assert (cache.vouched._messages_ms, cache.vouched._channels_ms) == (88_000, 99_000)
+    assert (cache.stale_fallback._memory._max_bytes, cache.stale_fallback._memory._keep_ms) == (972, 99_000)
+    assert (cache.stale_fallback._messages_ms, cache.stale_fallback._channels_ms) == (88_000, 99_000)
 
 
 def test_unused_lists_stay_longer_than_unused_blocks() -> None:

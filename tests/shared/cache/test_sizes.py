@@ -84,7 +84,7 @@ def membership(number: int) -> Membership:
     return Membership(user(number), channel(number), Role.MEMBER, NOW - number, seq, seq, NOW + number)
 
 
-def vouched_list(count: int) -> Make:
+def stale_list(count: int) -> Make:
     """Vouched lists of so many channels."""
 
     def make(n: int) -> dict[str, Cached]:
@@ -111,9 +111,9 @@ CASES: dict[str, Make] = {
     "what was confirmed of a channel": lambda n: {
         f"s{channel(n)}": Confirmed(frozenset(range(1000 + n, 1004 + n)))
     },
-    "a vouched list of one": vouched_list(1),
-    "a vouched list of ten": vouched_list(10),
-    "a vouched list of thirty": vouched_list(30),
+    "a vouched list of one": stale_list(1),
+    "a vouched list of ten": stale_list(10),
+    "a vouched list of thirty": stale_list(30),
 }
 
 
