@@ -48,7 +48,7 @@ class Bundle:
         self._keep(key, Kept(value, self._seconds()))
         return before.value if before else None
 
-    def take_over(self, stored: Mapping[str, Kept]) -> None:
+    def merge(self, stored: Mapping[str, Kept]) -> None:
         """Adds what other containers left, as far as it is in use.
 
         A use that is yet to come, by a clock that is ahead or by a forger, is taken for one of now: nothing stays for

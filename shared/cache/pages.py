@@ -164,7 +164,7 @@ class CachedLogReader:
 
     def read(self, head: Head, first: int, last: int) -> Span:
         """See ``LogReader``: nothing but memory where it has the whole range."""
-        span = self.remembered(head, first, last)
+        span = self.from_memory(head, first, last)
         if span is not None:
             if span.bodies:
                 self._metrics.read("pages", "memory")
@@ -178,7 +178,7 @@ class CachedLogReader:
         self._metrics.read("pages", outcome)
         return _span(blocks, first, last)
 
-    def remembered(self, head: Head, first: int, last: int) -> Span | None:
+    def from_memory(self, head: Head, first: int, last: int) -> Span | None:
         """The range if memory has all of it: the way that nearly every read goes, so it does little else."""
         wanted = block_keys(head.channel_id, head.erasures, first, last)
         return _of_blocks(self._memory.get(list(wanted)), wanted, first)

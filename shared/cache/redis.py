@@ -181,7 +181,7 @@ class RedisTier:
         with self._lock:
             self._loaded, self._seen_at = True, self._now()
             self._inherited |= {key for key in stored if key not in self._bundle}
-            self._bundle.take_over(stored)
+            self._bundle.merge(stored)
             self._inherited = {key for key in self._inherited if key in self._bundle}
 
     def _stored(self) -> dict[str, Kept]:

@@ -79,7 +79,7 @@ class StaleFallback:
         """Milliseconds by the clock that freshness is counted with."""
         return self._now()
 
-    def remember(self, channel_id: str, user_id: str, state: ChannelState, asked_at: int) -> None:
+    def put(self, channel_id: str, user_id: str, state: ChannelState, asked_at: int) -> None:
         """After what a look vouched for was served; ``asked_at`` (ms) is when that look began."""
         if state.head is None or state.membership is None:
             return
@@ -95,7 +95,7 @@ class StaleFallback:
         """After a look that found no membership."""
         self._memory.forget(f"m{channel_id}.{user_id}")
 
-    def recall(self, channel_id: str, user_id: str) -> ChannelState | None:
+    def get(self, channel_id: str, user_id: str) -> ChannelState | None:
         """What was vouched for, if both are fresh."""
         oldest = self._now() - self._messages_ms
         head = get_one(self._memory, f"h{channel_id}", VouchedHead)
@@ -104,9 +104,7 @@ class StaleFallback:
             return None
         return ChannelState(head.head, membership.membership)
 
-    def remember_list(
-        self, user_id: str, channels: tuple[tuple[Head, Membership], ...], asked_at: int
-    ) -> None:
+    def put_list(self, user_id: str, channels: tuple[tuple[Head, Membership], ...], asked_at: int) -> None:
         """After a caller's channels were read; ``asked_at`` (ms) is when that began."""
         self._memory.put({f"l{user_id}": VouchedList(channels, asked_at)})
 
@@ -118,7 +116,7 @@ class StaleFallback:
             kept = tuple(each for each in found.channels if each[0].channel_id in channel_ids)
             self._memory.put({key: replace(found, channels=kept)})
 
-    def recall_list(self, user_id: str) -> tuple[tuple[Head, Membership], ...] | None:
+    def get_list(self, user_id: str) -> tuple[tuple[Head, Membership], ...] | None:
         """The caller's channels, if they are fresh."""
         found = get_one(self._memory, f"l{user_id}", VouchedList)
         if found is None or found.at < self._now() - self._channels_ms:

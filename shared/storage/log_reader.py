@@ -62,7 +62,7 @@ class LogReader(Protocol):
     def begin(self) -> None:
         """A request begins: what can be done beside its vouching read is started."""
 
-    def remembered(self, head: Head, first: int, last: int) -> Span | None:
+    def from_memory(self, head: Head, first: int, last: int) -> Span | None:
         """The range if this process has all of it as of that head; for when the storage does not answer."""
 
     def read(self, head: Head, first: int, last: int) -> Span:
@@ -91,7 +91,7 @@ class DirectLogReader:
     def begin(self) -> None:
         """Nothing to start."""
 
-    def remembered(self, head: Head, first: int, last: int) -> Span | None:  # noqa: ARG002 - the interface
+    def from_memory(self, head: Head, first: int, last: int) -> Span | None:  # noqa: ARG002 - the interface
         """Nothing is remembered."""
         return None
 

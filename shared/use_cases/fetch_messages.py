@@ -86,7 +86,7 @@ def fetch_messages(
         if stale is None:
             raise
         return stale
-    services.cache.stale_fallback.remember(channel_id, user_id, state, asked_at)
+    services.cache.stale_fallback.put(channel_id, user_id, state, asked_at)
     return page
 
 
@@ -166,7 +166,7 @@ def _extended_forward(
 
 def _stale_page(services: Services, user_id: str, channel_id: str, window: Window, form: Form) -> Page | None:
     """The page as it was vouched for a short time ago, if memory has all of it."""
-    state = services.cache.stale_fallback.recall(channel_id, user_id)
+    state = services.cache.stale_fallback.get(channel_id, user_id)
     if state is None:
         return None
     head, membership = permissions.member(state)
@@ -189,7 +189,7 @@ class _NotRememberedError(Exception):
 
 
 def _from_memory(services: Services, head: Head, first: int, last: int) -> Span:
-    span = services.reader.remembered(head, first, last)
+    span = services.reader.from_memory(head, first, last)
     if span is None:
         raise _NotRememberedError
     return span

@@ -64,7 +64,7 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
     try:
         channels = _channels(services, user_id)
     except UnavailableError:
-        recalled = services.cache.stale_fallback.recall_list(user_id)
+        recalled = services.cache.stale_fallback.get_list(user_id)
         if recalled is None:
             raise
         channels, stale = recalled, True
@@ -113,7 +113,7 @@ def _remember_list(
     """For when the storage does not answer: with what was found out for the page."""
     heads = {head.channel_id: head for head, _ in confirmed}
     kept = tuple((heads.get(head.channel_id, head), membership) for head, membership in channels)
-    services.cache.stale_fallback.remember_list(user_id, kept, asked_at)
+    services.cache.stale_fallback.put_list(user_id, kept, asked_at)
 
 
 def _memberships(services: Services, user_id: str) -> list[Membership]:

@@ -138,7 +138,7 @@ class AcceptsWhatIsBehind(CachedLogReader):
     def read(self, head: Head, first: int, last: int) -> Span:
         """As far as memory goes."""
         for end in range(last, first, -1):
-            span = self.remembered(head, first, end)
+            span = self.from_memory(head, first, end)
             if span is not None:
                 return span
         return super().read(head, first, last)
@@ -151,8 +151,8 @@ class _Padded:
     def begin(self) -> None:
         self._direct.begin()
 
-    def remembered(self, head: Head, first: int, last: int) -> Span | None:
-        return self._direct.remembered(head, first, last)
+    def from_memory(self, head: Head, first: int, last: int) -> Span | None:
+        return self._direct.from_memory(head, first, last)
 
     def read(self, head: Head, first: int, last: int) -> Span:
         span = self._direct.read(head, first, last)
@@ -178,13 +178,13 @@ class NeverTooOld(StaleFallback):
 class StandsInForOthers(StaleFallback):
     """Recalls a channel for whoever asks, not only for whom it was vouched."""
 
-    def remember(self, channel_id: str, user_id: str, state: ChannelState, asked_at: int) -> None:  # noqa: ARG002 - the bug
+    def put(self, channel_id: str, user_id: str, state: ChannelState, asked_at: int) -> None:  # noqa: ARG002 - the bug
         """For everybody."""
-        super().remember(channel_id, "anybody", state, asked_at)
+        super().put(channel_id, "anybody", state, asked_at)
 
-    def recall(self, channel_id: str, user_id: str) -> ChannelState | None:  # noqa: ARG002 - the bug
+    def get(self, channel_id: str, user_id: str) -> ChannelState | None:  # noqa: ARG002 - the bug
         """Anybody's."""
-        return super().recall(channel_id, "anybody")
+        return super().get(channel_id, "anybody")
 
 
 def fetch_then_vouch(
@@ -196,12 +196,12 @@ def fetch_then_vouch(
     accepted: Accepted = PLAIN,
 ) -> Page:
     """Makes the page from what it remembers, and asks the storage only then whether it may be shown."""
-    known = services.cache.stale_fallback.recall(channel_id, user_id)
+    known = services.cache.stale_fallback.get(channel_id, user_id)
     if known is not None and known.head is not None and known.membership is not None:
         end = known.head.seq
         if max(window.before or 0, window.after or 0, window.around or 0) <= end:
             first, last = positions(window, known.head, known.membership)
-            span = services.reader.remembered(known.head, first, last)
+            span = services.reader.from_memory(known.head, first, last)
             if span is not None:
                 permissions.member(services.store.read_channel_state(channel_id, user_id))
                 body = page_json(known.head, span, has_more_after=last < end)
@@ -245,7 +245,7 @@ def post_again(
 
 def list_from_memory(services: Services, user_id: str, listing: Listing) -> Listed:
     """Shows the channels as they were when they were last read."""
-    known = services.cache.stale_fallback.recall_list(user_id)
+    known = services.cache.stale_fallback.get_list(user_id)
     if known is None:
         return list_channels(services, user_id, listing)
     frozen = cast("Store", _Frozen(services.store, known))
@@ -538,13 +538,13 @@ class _ForgetsNothing(Bundle):
 
 
 class _TakesCarryingForUse(Bundle):
-    def take_over(self, stored: Mapping[str, Kept]) -> None:
-        super().take_over({key: Kept(each.value, self._seconds()) for key, each in stored.items()})
+    def merge(self, stored: Mapping[str, Kept]) -> None:
+        super().merge({key: Kept(each.value, self._seconds()) for key, each in stored.items()})
 
 
 class _BelievesTimes(Bundle):
-    def take_over(self, stored: Mapping[str, Kept]) -> None:
-        super().take_over(stored)
+    def merge(self, stored: Mapping[str, Kept]) -> None:
+        super().merge(stored)
         for key in self._values.keys() & stored.keys():
             self._values[key] = Kept(self._values[key].value, stored[key].used)
 

@@ -146,7 +146,7 @@ class ServesWhatIsBehind(CachedLogReader):
 
     def read(self, head: Head, first: int, last: int) -> Span:
         """As far as memory goes."""
-        spans = (self.remembered(head, first, end) for end in range(last, first, -1))
+        spans = (self.from_memory(head, first, end) for end in range(last, first, -1))
         return next(filter(None, spans), None) or super().read(head, first, last)
 
 

@@ -36,7 +36,7 @@ class Messages:
     def begin(self) -> None:
         """Nothing to start."""
 
-    def remembered(self, head: Head, first: int, last: int) -> Span | None:  # noqa: ARG002 - the interface
+    def from_memory(self, head: Head, first: int, last: int) -> Span | None:  # noqa: ARG002 - the interface
         """Nothing."""
         return None
 

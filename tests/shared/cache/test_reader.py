@@ -142,7 +142,7 @@ def test_nothing_is_read_of_an_empty_range(start: Start, store: CountingStore, m
     reader = start()
     span = reader.read(head_of(store), 4, 3)
     assert (span.first, span.last, span.bodies) == (4, 3, [])
-    assert reader.remembered(head_of(store), 4, 3) == span
+    assert reader.from_memory(head_of(store), 4, 3) == span
     assert store.ranges == []
     assert outcomes(metrics) == {}
 
@@ -246,10 +246,10 @@ def test_remembered_is_all_or_nothing(start: Start, store: CountingStore) -> Non
     fill(store, 120)
     reader = start()
     reader.read(head_of(store), 30, 80)
-    found = reader.remembered(head_of(store), 31, 80)
+    found = reader.from_memory(head_of(store), 31, 80)
     assert found is not None
     assert found.bodies == bodies(31, 80)
     for first, last in ((29, 80), (30, 81), (81, 90), (1, 10)):
-        assert reader.remembered(head_of(store), first, last) is None
-    assert reader.remembered(replace(head_of(store), channel_id=OTHER), 30, 80) is None
+        assert reader.from_memory(head_of(store), first, last) is None
+    assert reader.from_memory(replace(head_of(store), channel_id=OTHER), 30, 80) is None
     assert len(store.ranges) == 1

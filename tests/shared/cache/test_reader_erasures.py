@@ -92,8 +92,8 @@ def test_what_stands_in_is_of_the_head_that_was_vouched_for(store: CountingStore
     before = head_of(store)
     reader.read(before, 1, 60)
     erase(store)
-    assert reader.remembered(head_of(store), 1, 60) is None
-    found = reader.remembered(before, 1, 60)
+    assert reader.from_memory(head_of(store), 1, 60) is None
+    found = reader.from_memory(before, 1, 60)
     assert found is not None
     assert found.bodies == bodies(1, 60)
 

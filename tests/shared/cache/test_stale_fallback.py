@@ -33,46 +33,44 @@ def test_a_look_is_recalled_while_it_is_fresh(stale_fallback: StaleFallback, clo
     """Position and membership come back for 120 s from when they were asked for, without the channel's texts."""
     asked_at = clock.ms
     clock.ms += 20_000
-    stale_fallback.remember(CHANNEL, "ada", LOOK, asked_at)
+    stale_fallback.put(CHANNEL, "ada", LOOK, asked_at)
     clock.ms = asked_at + 120_000
     expected = replace(HEAD, name="", topic="", creator="", request_hash=b"")
-    assert stale_fallback.recall(CHANNEL, "ada") == ChannelState(expected, MEMBERSHIP)
+    assert stale_fallback.get(CHANNEL, "ada") == ChannelState(expected, MEMBERSHIP)
     clock.ms += 1
-    assert stale_fallback.recall(CHANNEL, "ada") is None
+    assert stale_fallback.get(CHANNEL, "ada") is None
 
 
 def test_it_is_the_callers_own(stale_fallback: StaleFallback, clock: FakeClock) -> None:
     """A channel that is fresh for one caller is not so for another, nor another channel for the same."""
-    stale_fallback.remember(CHANNEL, "ada", LOOK, clock.ms)
-    assert stale_fallback.recall(CHANNEL, "grace") is None
-    assert stale_fallback.recall(OTHER, "ada") is None
+    stale_fallback.put(CHANNEL, "ada", LOOK, clock.ms)
+    assert stale_fallback.get(CHANNEL, "grace") is None
+    assert stale_fallback.get(OTHER, "ada") is None
 
 
 def test_the_older_of_both_decides(stale_fallback: StaleFallback, clock: FakeClock) -> None:
     """A head that another caller's look refreshed does not make this caller's membership younger."""
-    stale_fallback.remember(CHANNEL, "ada", LOOK, clock.ms)
+    stale_fallback.put(CHANNEL, "ada", LOOK, clock.ms)
     clock.ms += 100_000
     later = ChannelState(replace(HEAD, seq=9), replace(MEMBERSHIP, user_id="grace"))
-    stale_fallback.remember(CHANNEL, "grace", later, clock.ms)
+    stale_fallback.put(CHANNEL, "grace", later, clock.ms)
     clock.ms += 20_000
-    found = stale_fallback.recall(CHANNEL, "ada")
+    found = stale_fallback.get(CHANNEL, "ada")
     assert found is not None
     assert found.head is not None
     assert found.head.seq == 9
     clock.ms += 1
-    assert stale_fallback.recall(CHANNEL, "ada") is None
-    assert stale_fallback.recall(CHANNEL, "grace") is not None
+    assert stale_fallback.get(CHANNEL, "ada") is None
+    assert stale_fallback.get(CHANNEL, "grace") is not None
 
 
 def test_who_is_out_is_forgotten(stale_fallback: StaleFallback, clock: FakeClock) -> None:
     """After a look without a membership nothing is recalled for that caller; others keep theirs."""
     for user in ("ada", "grace"):
-        stale_fallback.remember(
-            CHANNEL, user, ChannelState(HEAD, replace(MEMBERSHIP, user_id=user)), clock.ms
-        )
+        stale_fallback.put(CHANNEL, user, ChannelState(HEAD, replace(MEMBERSHIP, user_id=user)), clock.ms)
     stale_fallback.forget(CHANNEL, "ada")
-    assert stale_fallback.recall(CHANNEL, "ada") is None
-    assert stale_fallback.recall(CHANNEL, "grace") is not None
+    assert stale_fallback.get(CHANNEL, "ada") is None
+    assert stale_fallback.get(CHANNEL, "grace") is not None
 
 
 @pytest.mark.parametrize(
@@ -82,20 +80,20 @@ def test_half_a_look_is_not_remembered(
     stale_fallback: StaleFallback, memory: MemoryTier, clock: FakeClock, state: ChannelState
 ) -> None:
     """Only a channel and a membership together vouch for anything."""
-    stale_fallback.remember(CHANNEL, "ada", state, clock.ms)
+    stale_fallback.put(CHANNEL, "ada", state, clock.ms)
     assert len(memory) == 0
 
 
 def test_a_list_is_recalled_while_it_is_fresh(stale_fallback: StaleFallback, clock: FakeClock) -> None:
     """The caller's channels come back whole for 300 s; an empty list is a list."""
-    stale_fallback.remember_list("ada", ((HEAD, MEMBERSHIP),), clock.ms)
-    stale_fallback.remember_list("grace", (), clock.ms)
+    stale_fallback.put_list("ada", ((HEAD, MEMBERSHIP),), clock.ms)
+    stale_fallback.put_list("grace", (), clock.ms)
     clock.ms += 300_000
-    assert stale_fallback.recall_list("ada") == ((HEAD, MEMBERSHIP),)
-    assert stale_fallback.recall_list("grace") == ()
-    assert stale_fallback.recall_list("eve") is None
+    assert stale_fallback.get_list("ada") == ((HEAD, MEMBERSHIP),)
+    assert stale_fallback.get_list("grace") == ()
+    assert stale_fallback.get_list("eve") is None
     clock.ms += 1
-    assert stale_fallback.recall_list("ada") is None
+    assert stale_fallback.get_list("ada") is None
 
 
 def test_it_counts_towards_the_bound(
@@ -103,5 +101,5 @@ def test_it_counts_towards_the_bound(
 ) -> None:
     """What is vouched for lies in the same bounded memory as the pages."""
     for number in range(1_000):
-        stale_fallback.remember(f"{number:016d}", "ada", LOOK, clock.ms)
+        stale_fallback.put(f"{number:016d}", "ada", LOOK, clock.ms)
     assert 0.9 * 100_000 < memory.bytes_held <= 100_000
