@@ -14,7 +14,7 @@ from typing import Final
 from operators.reading import all_members, channels_of, standing_of
 from shared.domain.messages import preview_of, redacted
 from shared.domain.model import Former, Head, Kind, Member, Membership, Role
-from shared.storage.log_reader import DEAD_MS, mend_preview
+from shared.storage.log_reader import DEAD_MS, repair_preview
 from shared.storage.protocol import Store
 
 TRIES: Final = 20
@@ -103,7 +103,7 @@ class Eraser:
             if found and found[0].body is not None:
                 self.store.correct_preview(channel_id, seq, preview_of(found[0]), head.erasures)
             else:
-                mend_preview(self.store, channel_id, seq)
+                repair_preview(self.store, channel_id, seq)
             head = self.store.head(channel_id)
 
     # --- memberships ---

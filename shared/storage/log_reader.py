@@ -32,7 +32,7 @@ DEAD_MS: Final = 15_000
 """A hole at the end of the log after this time is settled too: its writer's function (10 s) has ended."""
 PREVIEW_SEARCH: Final = 25
 PREVIEW_SEARCHES: Final = 10
-PREVIEW_MENDS: Final = 5
+PREVIEW_REPAIRS: Final = 5
 """A preview is looked for in at most so many queries of so many entries, while others move it so many times."""
 
 
@@ -114,7 +114,7 @@ class DirectLogReader:
                 break
             self._sleep(wait * slowness)
             found |= self._entries(head.channel_id, holes[0], holes[-1])
-        self._mend(head, found)
+        self._repair(head, found)
         settled = takewhile(found.__contains__, range(first, last + 1))
         return Span(first, [found[seq].body for seq in settled])
 
@@ -132,7 +132,7 @@ class DirectLogReader:
             return self._log.entry_after(head.channel_id, last) or latest
         return latest
 
-    def _mend(self, head: Head, found: dict[int, Entry]) -> None:
+    def _repair(self, head: Head, found: dict[int, Entry]) -> None:
         """Puts the preview right that shows a void, settled just now or by somebody who failed before this.
 
         Or that a void behind the latest message put back, before that message was committed.
@@ -140,7 +140,7 @@ class DirectLogReader:
         shown = head.last.seq if head.last else 0
         latest = max((seq for seq, entry in found.items() if entry.body is not None), default=0)
         if shown in found and found[shown].body is None:
-            mend_preview(self._log, head.channel_id, shown)
+            repair_preview(self._log, head.channel_id, shown)
         elif latest > shown:
             self._log.correct_preview(head.channel_id, shown, preview_of(found[latest]), head.erasures)
 
@@ -169,13 +169,13 @@ def settle(log: Log, head: Head, voids: Sequence[Entry]) -> list[Entry]:
     return standing
 
 
-def mend_preview(log: Log, channel_id: str, voided: int) -> None:
+def repair_preview(log: Log, channel_id: str, voided: int) -> None:
     """Shows the latest message before a void, where the head shows the message that never came, or an earlier one.
 
     An earlier one was put back by somebody who did not see the latest yet. The head is read before the entries: a
     redaction in between is one that the correction then sees.
     """
-    for _ in range(PREVIEW_MENDS):
+    for _ in range(PREVIEW_REPAIRS):
         head = log.head(channel_id)
         shown = head.last.seq if head and head.last else 0
         if head is None or shown > voided:

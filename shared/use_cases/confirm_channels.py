@@ -18,7 +18,7 @@ from shared.domain.errors import UnavailableError
 from shared.domain.messages import preview_of
 from shared.domain.model import Entry, Head, Membership
 from shared.runtime.parallel import every
-from shared.storage.log_reader import DirectLogReader, mend_preview
+from shared.storage.log_reader import DirectLogReader, repair_preview
 from shared.storage.protocol import Store
 
 SMALL_BADGE: Final = 3
@@ -153,7 +153,7 @@ def _settled(services: Services, head: Head) -> tuple[Entry | None, int]:
         if messages or first == 1:
             break
     if _shown(head) in head.gaps:
-        mend_preview(services.store, head.channel_id, _shown(head))
+        repair_preview(services.store, head.channel_id, _shown(head))
     return (Entry(messages[-1][0], 0, 0, messages[-1][1]) if messages else None), settled_to
 
 

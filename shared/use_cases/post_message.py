@@ -25,7 +25,7 @@ from shared.domain.messages import Draft, encode, preview, request_hash
 from shared.domain.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
 from shared.domain.rate_limit import Rate, Verdict, decide
 from shared.settings import Settings
-from shared.storage.log_reader import PATIENCE_SECONDS, mend_preview, settle
+from shared.storage.log_reader import PATIENCE_SECONDS, repair_preview, settle
 from shared.storage.protocol import (
     Commit,
     Committed,
@@ -227,7 +227,7 @@ class _Post:
             standing = settle(self._store, self._head, voids)
             if standing[0].body is not None:
                 return False
-            mend_preview(self._store, self._channel_id, entries[-1].seq)
+            repair_preview(self._store, self._channel_id, entries[-1].seq)
         except UnavailableError as error:
             raise CommitUnknownError(retry_after=1) from error
         return True

@@ -13,7 +13,7 @@ from operators.erase_user import Erased
 from shared.bootstrap import compose
 from shared.domain.model import ERASED, Preview, Role
 from shared.settings import Settings
-from shared.storage.log_reader import mend_preview
+from shared.storage.log_reader import repair_preview
 from shared.storage.memory import MemoryStore
 from tests.api import Api
 from tests.conftest import FakeClock
@@ -92,7 +92,7 @@ def test_a_preview_mended_meanwhile_does_not_come_back(
     """A reader read eve's last message to show it instead of a void, and stood still while she was erased."""
     store.reserve(channel, 1, Preview(0, "ada", "lost", chat.clock.ms))
     store.plan("correct_preview", after(lambda: erase(chat)))
-    mend_preview(store, channel, 4)
+    repair_preview(store, channel, 4)
     assert SECRET not in json.dumps(chat.listing())
     assert texts(chat.page(channel)) == ["", "hello", ""]
     assert chat.listing()["channels"][0]["last_message"]["seq"] in {3, 4}

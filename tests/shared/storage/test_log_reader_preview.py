@@ -6,7 +6,7 @@ from functools import partial
 
 from shared.domain.messages import preview_of
 from shared.domain.model import Entry
-from shared.storage.log_reader import DEAD_MS, PREVIEW_MENDS, DirectLogReader, mend_preview
+from shared.storage.log_reader import DEAD_MS, PREVIEW_REPAIRS, DirectLogReader, repair_preview
 from shared.storage.memory import MemoryStore
 from tests.contract.samples import head_of, open_channel
 from tests.shared.storage.holes import World, kinds
@@ -40,7 +40,7 @@ def test_a_message_committed_after_a_later_void_is_shown(world: World) -> None:
     world.commit(1)
     world.reserve()
     world.store.void(world.channel, [Entry(3, 3, 0, None)])
-    mend_preview(world.store, world.channel, 3)
+    repair_preview(world.store, world.channel, 3)
     world.commit(2)
     assert kinds(world.read()) == [True, True, False]
     assert world.shown() == preview_of(world.store.entries(world.channel, 2, 2)[0])
@@ -50,7 +50,7 @@ def test_a_first_message_committed_after_a_later_void_is_shown(world: World) -> 
     """As above, where the head was left without a preview."""
     world.reserve(2)
     world.store.void(world.channel, [Entry(2, 2, 0, None)])
-    mend_preview(world.store, world.channel, 2)
+    repair_preview(world.store, world.channel, 2)
     assert world.shown() is None
     world.commit(1)
     world.read()
@@ -63,7 +63,7 @@ def test_a_reader_whose_look_came_before_the_preview_was_put_back_puts_it_right(
     world.commit(1)
     head = head_of(world.store, world.channel)
     world.store.void(world.channel, [Entry(3, 3, 0, None)])
-    mend_preview(world.store, world.channel, 3)
+    repair_preview(world.store, world.channel, 3)
     world.commit(2)
     reader = DirectLogReader(world.store, world.clock.sleep, world.clock.now)
     assert kinds(reader.read(head, 1, 3)) == [True, True, False]
@@ -79,7 +79,7 @@ def test_of_two_who_put_a_preview_right_the_better_informed_wins(world: World) -
     world.commit(2)
     put_back = partial(MemoryStore.correct_preview, world.store, world.channel, 3, preview_of(first), 0)
     world.store.plan("correct_preview", after(put_back))
-    mend_preview(world.store, world.channel, 3)
+    repair_preview(world.store, world.channel, 3)
     assert world.shown() == preview_of(world.store.entries(world.channel, 2, 2)[0])
 
 
@@ -89,8 +89,8 @@ def test_a_preview_that_moves_all_the_time_is_let_be(world: World) -> None:
     world.commit(1)
     world.store.void(world.channel, [Entry(2, 2, 0, None)])
     world.store.plan("correct_preview", *[answers(False)] * 20)  # noqa: FBT003 - what it answers
-    mend_preview(world.store, world.channel, 2)
-    assert world.store.calls.count("correct_preview") == PREVIEW_MENDS
+    repair_preview(world.store, world.channel, 2)
+    assert world.store.calls.count("correct_preview") == PREVIEW_REPAIRS
 
 
 def test_a_void_that_was_not_shown_leaves_the_preview(world: World) -> None:
