@@ -18,7 +18,7 @@ from shared.observability.meter import Ledger, Meter, start_meter
 from shared.observability.telemetry import log_request, logger, sample
 from shared.web.events import NO_EVENT
 from shared.web.identity import user_hash, user_of
-from shared.web.problems import problem, told
+from shared.web.problems import as_budgie_error, problem
 from shared.web.routing import find_base
 
 Header = tuple[bytes, bytes]
@@ -95,7 +95,7 @@ class Observed:
             _refuse(scope)
             await self._app(scope, receive, observed_send)
         except Exception as error:  # noqa: BLE001 - the last resort: a crash is one JSON 500 and one log line
-            known = told(error)
+            known = as_budgie_error(error)
             if known is None:
                 log_crash(error, state["request_id"])
                 known = BudgieError()

@@ -49,7 +49,7 @@ def problem(error: BudgieError, request_id: str) -> Response:
     return Response(dumps(document), error.status, headers, MEDIA_TYPE)
 
 
-def told(error: Exception) -> BudgieError | None:
+def as_budgie_error(error: Exception) -> BudgieError | None:
     """What the client is told of an error; None of one that nobody foresaw."""
     if isinstance(error, BudgieError):
         return error
