@@ -46,7 +46,7 @@ def services() -> Services:
         raise
     logger().setLevel(settings.log_level)
     clock = SharedClock()
-    store = DynamoDBStore(client, settings.table_name, heard=clock.heard)
+    store = DynamoDBStore(client, settings.table_name, on_server_date=clock.on_server_date)
     if not settings.upstash_url:
         logger().info("cache", redis="off", tiers=["memory"])
     return compose(settings, store, clock.now, own=now_ms)

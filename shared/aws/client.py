@@ -100,7 +100,7 @@ class Client:
         except (OSError, HTTPException) as error:
             raise NoAnswerError(type(error).__name__) from error
         if response.status != HTTPStatus.OK:
-            self._clock.heard(response.headers.get("date"), time.monotonic() - begun)
+            self._clock.on_server_date(response.headers.get("date"), time.monotonic() - begun)
         return _understood(response, raw)
 
 

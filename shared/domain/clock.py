@@ -41,7 +41,7 @@ class SharedClock:
         """Milliseconds since 1970."""
         return self._own() + self._offset
 
-    def heard(self, said: str | None, seconds: float) -> None:
+    def on_server_date(self, said: str | None, seconds: float) -> None:
         """The storage's answer said this time (an HTTP ``Date``), after so many seconds; None where it said none."""
         if said is None or said == self._said:
             return

@@ -22,7 +22,7 @@ ENGINES = [
 def test_an_answer_puts_a_wrong_clock_right(engines: Engines, kind: str) -> None:
     """A container five minutes ahead of the engine, after its first call: the client hands the answer's time on."""
     clock = SharedClock(lambda: now_ms() + 300_000)
-    DynamoDBStore(engines.ours(kind), TABLE, heard=clock.heard).ping()
+    DynamoDBStore(engines.ours(kind), TABLE, on_server_date=clock.on_server_date).ping()
     assert abs(clock.now() - now_ms()) < CLOCKS_APART_MS
 
 
@@ -32,8 +32,8 @@ def test_an_answer_puts_a_wrong_clock_right(engines: Engines, kind: str) -> None
 )
 def test_what_an_answer_says_is_handed_on(answer: dict[str, Any], said: str | None) -> None:
     """With the seconds that the call took; None where the answer says no time."""
-    heard: list[tuple[str | None, float]] = []
-    DynamoDBStore(FakeClient(answer), TABLE, heard=lambda *each: heard.append(each)).ping()
-    [(told, seconds)] = heard
+    on_server_date: list[tuple[str | None, float]] = []
+    DynamoDBStore(FakeClient(answer), TABLE, on_server_date=lambda *each: on_server_date.append(each)).ping()
+    [(told, seconds)] = on_server_date
     assert told == said
     assert 0 <= seconds < 60

@@ -256,7 +256,7 @@ class SimStore:
 
     def _heard(self, begun: float) -> None:
         now = self._world.loop.now
-        self._container.clock.heard(formatdate(int(now / 1000), usegmt=True), (now - begun) / 1000)
+        self._container.clock.on_server_date(formatdate(int(now / 1000), usegmt=True), (now - begun) / 1000)
 
     def _failure(self, when: str, name: str) -> StoreThrottledError | StoreUnavailableError:
         self._container.failures += 1

@@ -10,7 +10,7 @@ from shared.storage.dynamodb.channels import DynamoDBChannels
 from shared.storage.dynamodb.erasures import DynamoDBErasures
 from shared.storage.dynamodb.log import DynamoDBLog
 from shared.storage.dynamodb.members import DynamoDBMembers
-from shared.storage.dynamodb.table import Heard, Table, unheard
+from shared.storage.dynamodb.table import OnServerDate, Table, ignore_server_date
 
 if TYPE_CHECKING:
     from shared.aws.protocol import AwsClient
@@ -31,6 +31,6 @@ class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBEras
         client: AwsClient,
         table_name: str,
         sleep: Callable[[float], None] = time.sleep,
-        heard: Heard = unheard,
+        on_server_date: OnServerDate = ignore_server_date,
     ) -> None:
-        super().__init__(Table(client, table_name, sleep, heard), sleep)
+        super().__init__(Table(client, table_name, sleep, on_server_date), sleep)

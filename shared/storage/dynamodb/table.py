@@ -27,11 +27,11 @@ throttled calls again, but not these; whoever reads meanwhile waits for the writ
 (``log_reader``)."""
 
 
-Heard = Callable[[str | None, float], None]
+OnServerDate = Callable[[str | None, float], None]
 """Is told the time that each answer says (HTTP ``Date``), and how many seconds the call took."""
 
 
-def unheard(said: str | None, seconds: float) -> None:
+def ignore_server_date(said: str | None, seconds: float) -> None:
     """For who needs no time of the storage."""
 
 
@@ -83,7 +83,7 @@ class Table:
         client: of DynamoDB.
         name: the table's name.
         sleep: waits for a number of seconds.
-        heard: is told the storage's time, see ``Heard``.
+        heard: is told the storage's time, see ``OnServerDate``.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class Table:
         client: AwsClient,
         name: str,
         sleep: Callable[[float], None] = time.sleep,
-        heard: Heard = unheard,
+        on_server_date: OnServerDate = ignore_server_date,
     ) -> None:
-        self._heard = heard
+        self._on_server_date = on_server_date
         self._client = client
         self._name = name
         self._sleep = sleep
@@ -229,7 +229,7 @@ class Table:
             charged.failed(error.code, is_permanent=False)
             raise StoreUnavailableError(retry_after=1) from error
         said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        self._heard(said, time.monotonic() - begun)
+        self._on_server_date(said, time.monotonic() - begun)
         units = _units(answer.get("ConsumedCapacity"))
         if operation in READS:
             charged.charge(read=units)

@@ -75,7 +75,7 @@ class Container:
         self.right.ms += before
         said = formatdate(self.right.ms // 1000, usegmt=True)
         self.right.ms += behind
-        self.clock.heard(said, (before + behind) / 1000)
+        self.clock.on_server_date(said, (before + behind) / 1000)
 
     def error(self) -> int:
         """Milliseconds ahead of the right time."""
@@ -110,7 +110,7 @@ def test_a_clock_that_is_nearly_right_is_let_be(skew: int, delays: list[tuple[in
 def test_an_answer_without_a_time_changes_nothing(said: str | None) -> None:
     """The container's own clock is all there is."""
     container = Container(5_000)
-    container.clock.heard(said, 0.01)
+    container.clock.on_server_date(said, 0.01)
     assert container.error() == 5_000
 
 
@@ -122,5 +122,5 @@ def test_a_clock_that_is_set_right_later_is_followed() -> None:
     for each in (300_000, 0):
         skew[0] = each
         right.ms += 1_000
-        clock.heard(formatdate(right.ms // 1000, usegmt=True), 0.0)
+        clock.on_server_date(formatdate(right.ms // 1000, usegmt=True), 0.0)
         assert abs(clock.now() - right.ms) <= 1_000

@@ -34,7 +34,9 @@ class DatedStore:
     def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
         begun = self._right.ms
         result = getattr(self._store, name)(*arguments, **named)
-        self._clock.heard(formatdate(self._right.ms // 1000, usegmt=True), (self._right.ms - begun) / 1000)
+        self._clock.on_server_date(
+            formatdate(self._right.ms // 1000, usegmt=True), (self._right.ms - begun) / 1000
+        )
         return result
 
 
