@@ -146,7 +146,7 @@ def _handler(store: Store, cached: Cached, model: type[BaseModel] | None) -> Han
         response: Response,
         if_none_match: IfNoneMatch = None,
     ) -> Any:  # noqa: ANN401 - FastAPI makes the answer of it
-        head, membership = permissions.member(store.read_channel_state(channel_id, caller))
+        head, membership = permissions.require_member(store.read_channel_state(channel_id, caller))
         window = query.window()
         tag = etag_of(head, head.seq, window, membership)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -166,7 +166,7 @@ def _bare_handler(store: Store, cached: Cached) -> Handler:
     @app.get(PATH, response_model=response_models.Page, response_model_exclude_none=True)
     async def fetch_messages(request: Request, channel_id: str, limit: int = 50) -> Any:  # noqa: ANN401 - as above
         user_id = request.scope["aws.event"]["requestContext"]["authorizer"]["jwt"]["claims"]["sub"]
-        head, _ = permissions.member(store.read_channel_state(channel_id, user_id))
+        head, _ = permissions.require_member(store.read_channel_state(channel_id, user_id))
         first = max(1, head.seq - limit + 1)
         return _page(head, await cached(channel_id, first, head.seq), first, head.seq)
 

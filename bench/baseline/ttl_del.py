@@ -124,7 +124,7 @@ async def fetch_messages(
 
 
 def _page(services: PeerServices, state: ChannelState, query: FetchMessagesQuery) -> bytes:
-    head, membership = permissions.member(state)
+    head, membership = permissions.require_member(state)
     first, last = positions(query.window(), head, membership)
     span = services.reader.read(head, first, last)
     return page_json(head, span, has_more_after=span.last < head.seq)

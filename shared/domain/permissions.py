@@ -30,7 +30,7 @@ def capabilities(head: Head, membership: Membership | None) -> list[str]:
     return [each for each in may if head.archived_at is None or each in ARCHIVED]
 
 
-def visible(state: ChannelState) -> Head:
+def require_visible(state: ChannelState) -> Head:
     """The head, for a caller who may know of the channel.
 
     Raises:
@@ -42,42 +42,42 @@ def visible(state: ChannelState) -> Head:
     return head
 
 
-def member(state: ChannelState) -> tuple[Head, Membership]:
+def require_member(state: ChannelState) -> tuple[Head, Membership]:
     """Head and membership, for a caller who is in the channel.
 
     Raises:
-        ChannelNotFoundError: as ``visible``.
+        ChannelNotFoundError: as ``require_visible``.
         NotAMemberError: the channel is public, and the caller has not joined.
     """
-    head = visible(state)
+    head = require_visible(state)
     if state.membership is None:
         raise NotAMemberError
     return head, state.membership
 
 
 def entitled(state: ChannelState, capability: str) -> tuple[Head, Membership]:
-    """As ``able``, but also in an archived channel: for what may stand already and then needs no write.
+    """As ``require_capability``, but also in an archived channel: for what may stand already and then needs no write.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError, ForbiddenError: as ``able``.
+        ChannelNotFoundError, NotAMemberError, ForbiddenError: as ``require_capability``.
         ChannelArchivedError: the channel is archived, and the role lacks the capability.
     """
-    head, membership = member(state)
+    head, membership = require_member(state)
     if head.archived_at is not None and capability in CAPABILITIES[membership.role]:
         return head, membership
-    return able(state, capability)
+    return require_capability(state, capability)
 
 
-def able(state: ChannelState, capability: str) -> tuple[Head, Membership]:
+def require_capability(state: ChannelState, capability: str) -> tuple[Head, Membership]:
     """Head and membership, for a caller who has a capability.
 
     Raises:
-        ChannelNotFoundError: as ``visible``.
-        NotAMemberError: as ``member``.
+        ChannelNotFoundError: as ``require_visible``.
+        NotAMemberError: as ``require_member``.
         ForbiddenError: the caller's role lacks it.
         ChannelArchivedError: the role has it, the channel is archived.
     """
-    head, membership = member(state)
+    head, membership = require_member(state)
     if capability in capabilities(head, membership):
         return head, membership
     if head.archived_at is not None:

@@ -79,7 +79,7 @@ def fetch_messages(
     asked_at = services.cache.stale_fallback.now()
     try:
         state = _read_state(services, user_id, channel_id)
-        head, membership = permissions.member(state)
+        head, membership = permissions.require_member(state)
         page = _page(services, head, membership, window, known_etags, form)
     except UnavailableError:
         stale = _stale_page(services, user_id, channel_id, window, form)
@@ -169,7 +169,7 @@ def _stale_page(services: Services, user_id: str, channel_id: str, window: Windo
     state = services.cache.stale_fallback.get(channel_id, user_id)
     if state is None:
         return None
-    head, membership = permissions.member(state)
+    head, membership = permissions.require_member(state)
     try:
         first, last = positions(window, head, membership)
     except PositionOutOfRangeError:
@@ -203,7 +203,7 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
         MessageNotFoundError: there is no such message.
     """
     services.reader.begin()
-    head, _ = permissions.member(_read_state(services, user_id, channel_id))
+    head, _ = permissions.require_member(_read_state(services, user_id, channel_id))
     seq = keys.seq_of_message(channel_id, message_id)
     if seq is None or seq > head.seq:
         raise MessageNotFoundError

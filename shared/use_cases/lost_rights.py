@@ -19,6 +19,8 @@ def refuse_if_lost(services: Services, by: Membership | None, capability: str) -
     """
     if by is None:
         return
-    _, membership = permissions.able(services.store.read_channel_state(by.channel_id, by.user_id), capability)
+    _, membership = permissions.require_capability(
+        services.store.read_channel_state(by.channel_id, by.user_id), capability
+    )
     if membership.role is not by.role:
         raise ContentionError("Your role changed meanwhile; try again.", retry_after=1)

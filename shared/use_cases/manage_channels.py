@@ -108,7 +108,7 @@ def _found(services: Services, user_id: str, channel_id: str) -> dict[str, Any]:
 
 def _shown(services: Services, state: ChannelState) -> dict[str, Any]:
     """The channel as it is now, for a caller who may know of it."""
-    head = confirm_one(services, permissions.visible(state), state.membership)
+    head = confirm_one(services, permissions.require_visible(state), state.membership)
     return channel_json(head, state.membership)
 
 
@@ -225,7 +225,7 @@ def _matching(head: Head, if_versions: frozenset[int] | None) -> int | None:
 
 def _able(services: Services, user_id: str, channel_id: str, capability: str) -> tuple[Head, Membership]:
     state = services.store.read_channel_state(channel_id, user_id)
-    head, _ = permissions.member(state)
+    head, _ = permissions.require_member(state)
     if head.kind is Kind.DIRECT:
         raise DirectChannelError
-    return permissions.able(state, capability)
+    return permissions.require_capability(state, capability)

@@ -45,7 +45,7 @@ def list_members(
         ChannelNotFoundError: there is none, or it is not the caller's to see.
         InvalidCursorError: the cursor is not of this listing.
     """
-    permissions.visible(services.store.read_channel_state(channel_id, user_id))
+    permissions.require_visible(services.store.read_channel_state(channel_id, user_id))
     after = None
     if cursor is not None:
         parts = keys.decode_cursor(cursor, str)
@@ -77,7 +77,7 @@ def put_member(
         ContentionError: the target posted and left meanwhile, again and again, or the caller's own role changed.
     """
     state = services.store.read_channel_state(channel_id, user_id)
-    head = permissions.visible(state)
+    head = permissions.require_visible(state)
     if head.kind is Kind.DIRECT:
         raise DirectChannelError
     if target_id == user_id:
@@ -108,7 +108,7 @@ def _newcomer(services: Services, state: ChannelState, head: Head, target_id: st
     if role is not Role.MEMBER:
         if state.membership is None:
             raise ForbiddenError
-        permissions.able(state, "change_roles")
+        permissions.require_capability(state, "change_roles")
     # What was said before is not unread; what is still being written may be.
     seq, messages, voids = read_position(services.store, head, head.seq)
     return Membership(
@@ -138,7 +138,7 @@ def _join(services: Services, wanted: Membership, by: Membership | None) -> Join
 
 
 def _change_role(services: Services, state: ChannelState, current: Membership, role: Role) -> Joined:
-    permissions.able(state, "change_roles")
+    permissions.require_capability(state, "change_roles")
     by = _by(state, current.user_id)
     if not services.store.change_role(current, role, by):
         refuse_if_lost(services, by, "change_roles")
@@ -167,7 +167,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
     # Read whether there is such a channel or not, so that the calls tell nothing.
     if target_id == user_id and state.membership is None and services.store.former(channel_id, user_id):
         return
-    head, membership = permissions.member(state)
+    head, membership = permissions.require_member(state)
     if head.kind is Kind.DIRECT:
         raise DirectChannelError
     target = membership if target_id == user_id else _removable(services, state, target_id)
@@ -188,7 +188,7 @@ def _removable(services: Services, state: ChannelState, target_id: str) -> Membe
     target = services.store.membership(head.channel_id, target_id)
     if target is None and services.store.former(head.channel_id, target_id):
         return None
-    permissions.able(state, "remove")
+    permissions.require_capability(state, "remove")
     if target is None:
         raise MemberNotFoundError
     if membership.role is Role.MODERATOR and target.role is not Role.MEMBER:

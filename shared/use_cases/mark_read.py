@@ -20,7 +20,7 @@ def mark_read(
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
         PositionOutOfRangeError: the position lies beyond the channel's end.
     """
-    head, _ = permissions.member(services.store.read_channel_state(channel_id, user_id))
+    head, _ = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
     if last_read_seq > head.seq:
         raise PositionOutOfRangeError.beyond(head.seq, "body.last_read_seq")
     seq, messages, voids = read_position(services.store, head, last_read_seq)

@@ -81,10 +81,10 @@ def post_message(
     """
     state = services.store.read_channel_state(channel_id, user_id, key)
     post = _Post(services, user_id, channel_id, drafts, key, is_batch=is_batch)
-    permissions.member(state)
+    permissions.require_member(state)
     if state.receipt and state.receipt.expires >= services.now() // 1000:
         return post.replay(state.receipt)
-    head, membership = permissions.able(state, "post")
+    head, membership = permissions.require_capability(state, "post")
     return post.run(head, membership)
 
 

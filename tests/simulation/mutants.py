@@ -203,7 +203,7 @@ def fetch_then_vouch(
             first, last = positions(window, known.head, known.membership)
             span = services.reader.from_memory(known.head, first, last)
             if span is not None:
-                permissions.member(services.store.read_channel_state(channel_id, user_id))
+                permissions.require_member(services.store.read_channel_state(channel_id, user_id))
                 body = page_json(known.head, span, has_more_after=last < end)
                 return Page(etag_of(known.head, end, window, known.membership), body)
     return fetch_messages(services, user_id, channel_id, window, etags, accepted)
@@ -238,9 +238,9 @@ def post_again(
     """Takes a new number after a commit that was refused, without asking who stands at the old one."""
     state = services.store.read_channel_state(channel_id, user_id, key)
     post = _TakesAnother(services, user_id, channel_id, drafts, key)
-    if state.receipt and permissions.member(state):
+    if state.receipt and permissions.require_member(state):
         return post.replay(state.receipt)
-    return post.run(*permissions.able(state, "post"))
+    return post.run(*permissions.require_capability(state, "post"))
 
 
 def list_from_memory(services: Services, user_id: str, listing: Listing) -> Listed:
@@ -302,9 +302,9 @@ def acknowledge_in_part(
 
 def _posted(post: _Post) -> Posted:
     state = post._store.read_channel_state(post._channel_id, post._user_id, post._key)
-    if state.receipt and permissions.member(state):
+    if state.receipt and permissions.require_member(state):
         return post.replay(state.receipt)
-    return post.run(*permissions.able(state, "post"))
+    return post.run(*permissions.require_capability(state, "post"))
 
 
 # --- what did not come to stand ---
@@ -373,7 +373,7 @@ def as_wide_as_asked(
     page = plain(fetch_messages(services, user_id, channel_id, window, etags, accepted))
     if page.body is None or page.stale:
         return page
-    head, membership = permissions.member(services.store.read_channel_state(channel_id, user_id))
+    head, membership = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
     first, last = positions(window, head, membership)
     span = services.reader.read(head, first, last)
     body = page_json(head, span, has_more_after=span.last == last < head.seq)
