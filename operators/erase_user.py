@@ -13,7 +13,7 @@ from typing import Final
 
 from operators.reading import all_members, channels_of, standing_of
 from shared.domain.messages import preview_of, redacted
-from shared.domain.model import Former, Head, Kind, Member, Membership, Role
+from shared.domain.model import Head, Kind, Member, Membership, PastMembership, Role
 from shared.storage.log_reader import DEAD_MS, repair_preview
 from shared.storage.protocol import Store
 
@@ -54,25 +54,27 @@ class Eraser:
         Costs a read unit for each 4 KB of the logs that they ever wrote in, and a write unit for each message (KB).
         """
         self.leave(user_id)
-        formers = self._settled_formers(user_id)
-        if not formers:
+        past_memberships = self._settled_formers(user_id)
+        if not past_memberships:
             return Erased(0, 0, returned=bool(self.store.memberships(user_id)))
-        messages = sum(self.redact(user_id, former.channel_id) for former in formers)
+        messages = sum(
+            self.redact(user_id, past_membership.channel_id) for past_membership in past_memberships
+        )
         self.say(f"waiting {self.stand_in_seconds:g} s, as long as pages and lists may stand in")
         self.sleep(self.stand_in_seconds)
-        for former in formers:
-            self.store.forget_former(user_id, former)
-        return Erased(len(formers), messages, returned=bool(self.store.memberships(user_id)))
+        for past_membership in past_memberships:
+            self.store.forget_past_membership(user_id, past_membership)
+        return Erased(len(past_memberships), messages, returned=bool(self.store.memberships(user_id)))
 
-    def _settled_formers(self, user_id: str) -> list[Former]:
+    def _settled_formers(self, user_id: str) -> list[PastMembership]:
         """Where nothing of the user's is under way any more.
 
         What somebody else ended just now may be seen in part, the membership gone and no former one yet: so they are
         read again after the wait, and waited for where there is another one.
         """
-        formers: list[Former] | None = None
-        while formers != (found := self.store.former_memberships(user_id)):
-            formers = found
+        past_memberships: list[PastMembership] | None = None
+        while past_memberships != (found := self.store.past_memberships(user_id)):
+            past_memberships = found
             self.say(f"waiting {DEAD_MS // 1000} s for posts under way to end")
             self.sleep(DEAD_MS / 1000)
         return found

@@ -83,8 +83,11 @@ class Exporter:
         for membership in self.store.memberships(user_id):
             known = {"channel_id": membership.channel_id, "last_read_seq": membership.read_seq}
             yield _record("membership", known | member_json(membership))
-        for former in self.store.former_memberships(user_id):
-            known = {"channel_id": former.channel_id, "joined_at": rfc3339(former.joined_at)}
+        for past_membership in self.store.past_memberships(user_id):
+            known = {
+                "channel_id": past_membership.channel_id,
+                "joined_at": rfc3339(past_membership.joined_at),
+            }
             yield _record("former_membership", known)
         for head in heads:
             if head.creator == user_id:

@@ -48,7 +48,7 @@ def channels_of(store: Store, user_id: str) -> list[str]:
     Memberships first: one that ends between the two reads is a former one by the second.
     """
     present = {each.channel_id for each in store.memberships(user_id)}
-    return sorted(present | {each.channel_id for each in store.former_memberships(user_id)})
+    return sorted(present | {each.channel_id for each in store.past_memberships(user_id)})
 
 
 def all_members(store: Members, channel_id: str) -> Iterator[Member]:

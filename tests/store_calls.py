@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from shared.domain.model import Entry, Former, Head, Kind, Membership, Preview, Receipt, Role
+from shared.domain.model import Entry, Head, Kind, Membership, PastMembership, Preview, Receipt, Role
 from shared.storage import items
 from shared.storage.dynamodb import DynamoDBStore
 from shared.storage.protocol import Commit, Store
@@ -77,7 +77,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.members(CHANNEL, 1, "ada"),
     ],
     "membership": [lambda store: store.membership(CHANNEL, "ada")],
-    "former": [lambda store: store.former(CHANNEL, "ada")],
+    "former": [lambda store: store.past_membership(CHANNEL, "ada")],
     "add_member": [lambda store: store.add_member(MEMBER)],
     "change_role": [lambda store: store.change_role(MEMBER, Role.OWNER)],
     "remove_member": [
@@ -85,8 +85,8 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.remove_member(MEMBER, even_last_owner=True),
     ],
     "move_read_position": [lambda store: store.move_read_position(CHANNEL, "ada", 1, 1, force=False)],
-    "former_memberships": [lambda store: store.former_memberships("ada")],
-    "forget_former": [lambda store: store.forget_former("ada", Former(CHANNEL, 0))],
+    "former_memberships": [lambda store: store.past_memberships("ada")],
+    "forget_former": [lambda store: store.forget_past_membership("ada", PastMembership(CHANNEL, 0))],
     "redact": [lambda store: store.redact(CHANNEL, 1, b"{}")],
     "count_erasure": [
         lambda store: store.count_erasure(CHANNEL, "ada"),

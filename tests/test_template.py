@@ -150,7 +150,7 @@ def test_what_dynamodb_deletes_by_itself() -> None:
         items.listing_item(Head("c" * 16, Kind.PUBLIC, "", "", "ada", 0)),
         items.entry_item("c" * 16, Entry(1, 1, 0, b"{}")),
         items.membership_item(membership),
-        items.former_item(membership),
+        items.past_membership_item(membership),
     ]
     assert receipt[ttl["AttributeName"]] == {"N": "1795459464"}
     assert not [each for each in others if ttl["AttributeName"] in each]

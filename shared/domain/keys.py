@@ -91,7 +91,7 @@ def membership_key(channel_id: str, user_id: str) -> tuple[str, str]:
     return user_pk(user_id), membership_sk(channel_id)
 
 
-def former_sk(channel_id: str) -> str:
+def past_membership_sk(channel_id: str) -> str:
     """The sort key of a membership that ended, below its user."""
     return f"{FORMERS}{channel_id}"
 

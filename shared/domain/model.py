@@ -145,7 +145,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Former:
+class PastMembership:
     """A membership that ended: where messages of a user stand though they are not there any more."""
 
     channel_id: str

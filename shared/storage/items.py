@@ -9,11 +9,11 @@ from shared.domain import keys
 from shared.domain.model import (
     ChannelState,
     Entry,
-    Former,
     Head,
     Kind,
     Member,
     Membership,
+    PastMembership,
     Preview,
     Receipt,
     Role,
@@ -92,9 +92,9 @@ def membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
     return _key(*keys.membership_key(channel_id, user_id))
 
 
-def former_key(channel_id: str, user_id: str) -> dict[str, Any]:
+def past_membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
     """The key of a membership that ended."""
-    return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.former_sk(channel_id))}
+    return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.past_membership_sk(channel_id))}
 
 
 def spent_key(user_id: str, minute: int) -> dict[str, Any]:
@@ -233,18 +233,18 @@ def member_of(item: Item) -> Member:
     return Member(keys.user_of(item["pk"]["S"]), Role(item["role"]["S"]), _n(item, "joined_at"))
 
 
-def former_item(membership: Membership) -> dict[str, Any]:
+def past_membership_item(membership: Membership) -> dict[str, Any]:
     """A membership as it is remembered when it ends."""
-    return former_key(membership.channel_id, membership.user_id) | {
+    return past_membership_key(membership.channel_id, membership.user_id) | {
         "joined_at": n(membership.joined_at),
         "tat": n(membership.tat),
     }
 
 
-def former_of(item: Item) -> Former:
+def past_membership_of(item: Item) -> PastMembership:
     """A membership that ended, from its item."""
     tat = _n(item, "tat") if "tat" in item else 0  # none in those that were stored before it was kept
-    return Former(keys.channel_of(item["sk"]["S"]), _n(item, "joined_at"), tat)
+    return PastMembership(keys.channel_of(item["sk"]["S"]), _n(item, "joined_at"), tat)
 
 
 def channel_state_keys(channel_id: str, user_id: str, key: str | None) -> list[dict[str, Any]]:

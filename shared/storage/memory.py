@@ -12,11 +12,11 @@ from shared.domain.model import (
     ERASED,
     ChannelState,
     Entry,
-    Former,
     Head,
     Kind,
     Member,
     Membership,
+    PastMembership,
     Preview,
     Receipt,
     Role,
@@ -41,7 +41,7 @@ class MemoryStore:
     _memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
     _channels_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By user, for the benches' many users."""
-    _formers: dict[tuple[str, str], Former] = field(default_factory=dict)
+    _past_memberships: dict[tuple[str, str], PastMembership] = field(default_factory=dict)
     _receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
     _spent: Counter[tuple[str, int]] = field(default_factory=Counter)
     _gaps: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -273,12 +273,14 @@ class MemoryStore:
         with self._lock:
             return self._memberships.get((channel_id, user_id))
 
-    def former(self, channel_id: str, user_id: str) -> Former | None:
+    def past_membership(self, channel_id: str, user_id: str) -> PastMembership | None:
         """See ``Members``."""
         with self._lock:
-            return self._formers.get((channel_id, user_id))
+            return self._past_memberships.get((channel_id, user_id))
 
-    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+    def add_member(
+        self, membership: Membership, by: Membership | None = None
+    ) -> Membership | PastMembership | None:
         """See ``Members``."""
         key = (membership.channel_id, membership.user_id)
         with self._lock:
@@ -287,9 +289,9 @@ class MemoryStore:
             head = self._heads.get(membership.channel_id)
             if head is None or head.archived_at is not None or not self._stands(by):
                 return None
-            former = self._formers.get(key)
-            if former and former.tat > membership.tat:
-                return former
+            past_membership = self._past_memberships.get(key)
+            if past_membership and past_membership.tat > membership.tat:
+                return past_membership
             self._count(head, 1, membership.role is Role.OWNER)
             self._memberships[key] = membership
             self._channels_of[membership.user_id].add(membership.channel_id)
@@ -317,7 +319,7 @@ class MemoryStore:
                 return False
             self._count(self._heads[membership.channel_id], -1, owners)
             ended = self._memberships.pop(key)
-            self._formers[key] = Former(ended.channel_id, ended.joined_at, ended.tat)
+            self._past_memberships[key] = PastMembership(ended.channel_id, ended.joined_at, ended.tat)
             self._channels_of[membership.user_id].discard(membership.channel_id)
             return True
 
@@ -353,18 +355,22 @@ class MemoryStore:
 
     # --- erasures ---
 
-    def former_memberships(self, user_id: str) -> list[Former]:
+    def past_memberships(self, user_id: str) -> list[PastMembership]:
         """See ``Erasures``."""
         with self._lock:
-            return [former for (_, user), former in sorted(self._formers.items()) if user == user_id]
+            return [
+                past_membership
+                for (_, user), past_membership in sorted(self._past_memberships.items())
+                if user == user_id
+            ]
 
-    def forget_former(self, user_id: str, former: Former) -> None:
+    def forget_past_membership(self, user_id: str, past_membership: PastMembership) -> None:
         """See ``Erasures``."""
-        key = (former.channel_id, user_id)
+        key = (past_membership.channel_id, user_id)
         with self._lock:
-            found = self._formers.get(key)
-            if found and found.joined_at == former.joined_at:
-                del self._formers[key]
+            found = self._past_memberships.get(key)
+            if found and found.joined_at == past_membership.joined_at:
+                del self._past_memberships[key]
 
     def redact(self, channel_id: str, seq: int, body: bytes) -> None:
         """See ``Erasures``."""

@@ -13,10 +13,10 @@ from typing import Protocol
 from shared.domain.model import (
     ChannelState,
     Entry,
-    Former,
     Head,
     Member,
     Membership,
+    PastMembership,
     Preview,
     Receipt,
     Role,
@@ -213,10 +213,12 @@ class Members(Protocol):
     def membership(self, channel_id: str, user_id: str) -> Membership | None:
         """One membership."""
 
-    def former(self, channel_id: str, user_id: str) -> Former | None:
+    def past_membership(self, channel_id: str, user_id: str) -> PastMembership | None:
         """The last membership that ended there, also of who is a member again; None once it is forgotten."""
 
-    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+    def add_member(
+        self, membership: Membership, by: Membership | None = None
+    ) -> Membership | PastMembership | None:
         """Adds a member and counts it: the given membership itself (``is``).
 
         None where the channel is archived or missing, or ``by`` does not stand any more.
@@ -259,10 +261,10 @@ class Members(Protocol):
 class Erasures(Protocol):
     """What an operator's tool needs to erase a user; no function calls it."""
 
-    def former_memberships(self, user_id: str) -> list[Former]:
+    def past_memberships(self, user_id: str) -> list[PastMembership]:
         """Where a user was a member, and may be again."""
 
-    def forget_former(self, user_id: str, former: Former) -> None:
+    def forget_past_membership(self, user_id: str, past_membership: PastMembership) -> None:
         """Forgets that a user was there; not if another membership ended there meanwhile."""
 
     def redact(self, channel_id: str, seq: int, body: bytes) -> None:

@@ -121,7 +121,7 @@ def _ended(services: Services, head: Head | None, user_id: str) -> bool:
     if head is None:
         return False
     erased = head.creator == ERASED or head.archived_at is not None
-    return erased or services.store.former(head.channel_id, user_id) is not None
+    return erased or services.store.past_membership(head.channel_id, user_id) is not None
 
 
 def _planned(user_id: str, plan: Plan, key: str | None, now: int) -> tuple[Head, list[Membership]]:

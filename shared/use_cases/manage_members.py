@@ -18,7 +18,7 @@ from shared.domain.errors import (
     LastOwnerError,
     MemberNotFoundError,
 )
-from shared.domain.model import ChannelState, Former, Head, Kind, Membership, Role
+from shared.domain.model import ChannelState, Head, Kind, Membership, PastMembership, Role
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import read_position
 from shared.use_cases.lost_rights import refuse_if_lost
@@ -132,7 +132,7 @@ def _join(services: Services, wanted: Membership, by: Membership | None) -> Join
             case Membership():
                 # Equal ones may be made at once, in the same millisecond: only one of them is the given one itself.
                 return Joined(member_json(standing), new=standing is wanted)
-            case Former():
+            case PastMembership():
                 wanted = replace(wanted, tat=standing.tat)
     raise ContentionError(retry_after=1)
 
@@ -165,7 +165,11 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
     """
     state = services.store.read_channel_state(channel_id, user_id)
     # Read whether there is such a channel or not, so that the calls tell nothing.
-    if target_id == user_id and state.membership is None and services.store.former(channel_id, user_id):
+    if (
+        target_id == user_id
+        and state.membership is None
+        and services.store.past_membership(channel_id, user_id)
+    ):
         return
     head, membership = permissions.require_member(state)
     if head.kind is Kind.DIRECT:
@@ -186,7 +190,7 @@ def _removable(services: Services, state: ChannelState, target_id: str) -> Membe
     """The membership that somebody else may end; None where it has ended."""
     head, membership = permissions.entitled(state, "remove")
     target = services.store.membership(head.channel_id, target_id)
-    if target is None and services.store.former(head.channel_id, target_id):
+    if target is None and services.store.past_membership(head.channel_id, target_id):
         return None
     permissions.require_capability(state, "remove")
     if target is None:

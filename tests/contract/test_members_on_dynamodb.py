@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.domain.errors import ContentionError
-from shared.domain.model import Former, Membership, Role
+from shared.domain.model import Membership, PastMembership, Role
 from shared.storage import items
 from shared.storage.dynamodb import DynamoDBStore
 from shared.storage.dynamodb.members import REMOVE_TRIES
@@ -44,8 +44,8 @@ def test_a_member_who_posts_all_the_time_is_given_up() -> None:
 
 def test_a_former_item_without_a_rate_state_is_no_debt() -> None:
     """As they were stored before it was kept."""
-    item = items.former_key("0123456789abcdef", "eve") | {"joined_at": items.n(NOW)}
-    assert items.former_of(item) == Former("0123456789abcdef", NOW, 0)
+    item = items.past_membership_key("0123456789abcdef", "eve") | {"joined_at": items.n(NOW)}
+    assert items.past_membership_of(item) == PastMembership("0123456789abcdef", NOW, 0)
     store, client = played({})
     assert store.add_member(MEMBERSHIP) == MEMBERSHIP
     [(_, asked)] = client.calls

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from shared.domain import keys
-from shared.domain.model import ERASED, Former, Preview, Role
+from shared.domain.model import ERASED, PastMembership, Preview, Role
 from shared.observability.meter import start_meter
 from shared.storage.memory import MemoryStore
 from shared.storage.protocol import Committed, MembershipChanged, Store
@@ -28,11 +28,11 @@ def test_a_membership_that_ends_is_remembered(store: Store) -> None:
     """The channel and when the membership began; not as a membership, and not before it ends."""
     ada, eve = user(), user()
     channel, other = open_channel(store, ada, eve), open_channel(store, ada, eve)
-    assert store.former_memberships(eve) == []
+    assert store.past_memberships(eve) == []
     assert store.remove_member(membership_of(store, channel, eve))
-    assert store.former_memberships(eve) == [Former(channel, NOW)]
+    assert store.past_memberships(eve) == [PastMembership(channel, NOW)]
     assert [each.channel_id for each in store.memberships(eve)] == [other]
-    assert store.former_memberships(ada) == []
+    assert store.past_memberships(ada) == []
 
 
 def test_a_member_that_is_not_removed_is_not_remembered(store: Store) -> None:
@@ -40,7 +40,7 @@ def test_a_member_that_is_not_removed_is_not_remembered(store: Store) -> None:
     ada = user()
     channel = open_channel(store, ada)
     assert not store.remove_member(membership_of(store, channel, ada))
-    assert store.former_memberships(ada) == []
+    assert store.past_memberships(ada) == []
 
 
 def test_who_joins_again_is_remembered_still(store: Store) -> None:
@@ -51,9 +51,9 @@ def test_who_joins_again_is_remembered_still(store: Store) -> None:
     assert store.remove_member(first)
     again = replace(first, joined_at=NOW + 7)
     assert store.add_member(again) == again
-    assert store.former_memberships(eve) == [Former(channel, NOW)]
+    assert store.past_memberships(eve) == [PastMembership(channel, NOW)]
     assert store.remove_member(again)
-    assert store.former_memberships(eve) == [Former(channel, NOW + 7)]
+    assert store.past_memberships(eve) == [PastMembership(channel, NOW + 7)]
 
 
 def test_a_former_membership_is_forgotten(store: Store) -> None:
@@ -61,11 +61,11 @@ def test_a_former_membership_is_forgotten(store: Store) -> None:
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     assert store.remove_member(membership_of(store, channel, eve))
-    store.forget_former(eve, Former(channel, NOW - 1))
-    assert store.former_memberships(eve) == [Former(channel, NOW)]
+    store.forget_past_membership(eve, PastMembership(channel, NOW - 1))
+    assert store.past_memberships(eve) == [PastMembership(channel, NOW)]
     for _ in range(2):
-        store.forget_former(eve, Former(channel, NOW))
-    assert store.former_memberships(eve) == []
+        store.forget_past_membership(eve, PastMembership(channel, NOW))
+    assert store.past_memberships(eve) == []
 
 
 def test_even_the_last_owner_can_be_removed(store: Store) -> None:
@@ -166,7 +166,7 @@ def test_what_erasing_costs(store: Store) -> None:
         lambda: store.redact(channel, 1, b"{}"),
         lambda: store.count_erasure(channel, eve),
         lambda: store.count_erasure(channel, ada),
-        lambda: store.forget_former(eve, Former(channel, NOW)),
+        lambda: store.forget_past_membership(eve, PastMembership(channel, NOW)),
     ]
     for call in calls:
         meter = start_meter()

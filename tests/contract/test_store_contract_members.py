@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.domain import keys
-from shared.domain.model import Former, Member, Membership, Role
+from shared.domain.model import Member, Membership, PastMembership, Role
 from shared.storage.protocol import Committed, Store
 from tests.contract.samples import (
     NOW,
@@ -52,13 +52,13 @@ def test_a_former_membership_is_found_by_who_and_where(store: Store) -> None:
     """None before it ended; it stays when they are back."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
-    assert store.former(channel, eve) is None
+    assert store.past_membership(channel, eve) is None
     assert store.remove_member(membership_of(store, channel, eve))
-    assert store.former(channel, eve) == Former(channel, NOW)
-    assert store.former(channel, ada) is None
+    assert store.past_membership(channel, eve) == PastMembership(channel, NOW)
+    assert store.past_membership(channel, ada) is None
     again = Membership(eve, channel, Role.MEMBER, NOW + 1)
     assert store.add_member(again) == again
-    assert store.former(channel, eve) == Former(channel, NOW)
+    assert store.past_membership(channel, eve) == PastMembership(channel, NOW)
 
 
 def test_a_new_member_is_counted(store: Store) -> None:
@@ -150,14 +150,14 @@ def test_a_debt_outlives_the_membership(store: Store) -> None:
     assert store.commit(commit) == Committed()
     assert store.remove_member(membership_of(store, channel, eve))
     again = Membership(eve, channel, Role.MEMBER, NOW + 7, tat=commit.tat - 1)
-    assert store.add_member(again) == Former(channel, NOW, commit.tat)
+    assert store.add_member(again) == PastMembership(channel, NOW, commit.tat)
     assert store.membership(channel, eve) is None
     assert _counts(store, channel) == (1, 1)
     for tat in (commit.tat, commit.tat + 1):
         back = replace(again, tat=tat)
         assert store.add_member(back) == back == membership_of(store, channel, eve)
         assert store.remove_member(back)
-        assert store.former_memberships(eve) == [Former(channel, NOW + 7, tat)]
+        assert store.past_memberships(eve) == [PastMembership(channel, NOW + 7, tat)]
 
 
 def test_a_debt_of_another_channel_is_no_debt_here(store: Store) -> None:
@@ -188,7 +188,7 @@ def test_a_post_meanwhile_does_not_keep_a_member(store: Store) -> None:
     commit = commitment(channel, eve, entry(reserve(store, channel).seq))
     assert store.commit(commit) == Committed()
     assert store.remove_member(seen)
-    assert store.former_memberships(eve) == [Former(channel, NOW, commit.tat)]
+    assert store.past_memberships(eve) == [PastMembership(channel, NOW, commit.tat)]
     assert _counts(store, channel) == (1, 1)
 
 
@@ -203,7 +203,7 @@ def test_a_post_meanwhile_makes_nobody_else_go(store: Store) -> None:
         assert store.commit(commitment(channel, each, entry(reserve(store, channel).seq))) == Committed()
         assert not store.remove_member(seen)
     assert _counts(store, channel) == (2, 1)
-    assert store.former_memberships(eve) == []
+    assert store.past_memberships(eve) == []
 
 
 def test_a_read_position_only_goes_forward(store: Store) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from shared.domain import keys
-from shared.domain.model import Entry, Former, Membership, Role
+from shared.domain.model import Entry, Membership, PastMembership, Role
 from shared.storage.protocol import (
     Commit,
     Committed,
@@ -231,7 +231,7 @@ def test_a_post_and_a_removal_keep_the_debt(store: Store) -> None:
         assert removed is True
         assert outcome in (Committed(), MembershipChanged(None))
         owed = commit.tat if outcome == Committed() else 0
-        assert store.former_memberships(eve) == [Former(channel, NOW, owed)]
+        assert store.past_memberships(eve) == [PastMembership(channel, NOW, owed)]
 
 
 def test_nobody_joins_with_a_debt_forgiven(store: Store) -> None:
@@ -250,5 +250,5 @@ def test_nobody_joins_with_a_debt_forgiven(store: Store) -> None:
 
         at_once(stay, partial(store.add_member, joins))
         current = store.membership(channel, eve)
-        owed = [each.tat for each in store.former_memberships(eve)]
+        owed = [each.tat for each in store.past_memberships(eve)]
         assert current is None or not owed or current.tat >= owed[0]

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from shared.domain.model import Former, Membership, Role
+from shared.domain.model import Membership, PastMembership, Role
 from shared.storage.protocol import Committed, Store
 from tests.contract.samples import (
     NOW,
@@ -73,7 +73,7 @@ def test_who_does_not_stand_as_seen_changes_nothing(store: Store, loss: Loss) ->
     assert store.membership(bob.channel_id, eve.user_id) is None
     assert store.membership(bob.channel_id, mary.user_id) == mary
     assert head_of(store, bob.channel_id) == before
-    assert store.former(bob.channel_id, mary.user_id) is None
+    assert store.past_membership(bob.channel_id, mary.user_id) is None
 
 
 def test_a_debt_is_not_told_to_who_may_not_add(store: Store) -> None:
@@ -82,7 +82,7 @@ def test_a_debt_is_not_told_to_who_may_not_add(store: Store) -> None:
     commit = commitment(mary.channel_id, mary.user_id, entry(1))
     assert store.commit(commit) == Committed()
     assert store.remove_member(membership_of(store, mary.channel_id, mary.user_id))
-    assert store.add_member(mary, ada) == Former(mary.channel_id, NOW, commit.tat)
+    assert store.add_member(mary, ada) == PastMembership(mary.channel_id, NOW, commit.tat)
     _leaves(store, bob)
     assert store.add_member(mary, bob) is None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.domain.model import Former
+from shared.domain.model import PastMembership
 from shared.storage.memory import MemoryStore
 from tests.functions.chat import messages
 
@@ -249,9 +249,9 @@ def test_leaving_does_not_refill_a_burst(chat: Chat) -> None:
 class AlwaysOwing(MemoryStore):
     """Each time somebody joins they have just ended a later membership."""
 
-    def add_member(self, membership: Membership, by: Membership | None = None) -> Former:  # noqa: ARG002 - the interface
+    def add_member(self, membership: Membership, by: Membership | None = None) -> PastMembership:  # noqa: ARG002 - the interface
         """Later than whatever is offered."""
-        return Former(membership.channel_id, 0, membership.tat + 1)
+        return PastMembership(membership.channel_id, 0, membership.tat + 1)
 
 
 def test_a_join_that_never_comes_to_an_end_is_given_up(chat: Chat) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.domain.errors import StoreUnavailableError
-from shared.domain.model import ERASED, Former, Membership, Role
+from shared.domain.model import ERASED, Membership, PastMembership, Role
 from shared.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -185,11 +185,11 @@ def test_an_erased_creator_is_not_asked_to_wait(chat: Chat) -> None:
     chat.put_member(channel, "grace", role="owner")
     chat.remove(channel, "me")
     store = chat.api.services.store
-    [former] = store.former_memberships("ada")
+    [past_membership] = store.past_memberships("ada")
     head = store.count_erasure(channel, "ada")
     assert head is not None
     assert head.creator == ERASED
-    store.forget_former("ada", former)
+    store.forget_past_membership("ada", past_membership)
     assert create(chat, {"kind": "private", "name": "x"}).code == "channel_not_found"
 
 
@@ -214,7 +214,9 @@ class LosesTheRight(MemoryStore):
             )
             assert done
 
-    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+    def add_member(
+        self, membership: Membership, by: Membership | None = None
+    ) -> Membership | PastMembership | None:
         """After the loss."""
         self._lose(by)
         return super().add_member(membership, by)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from local.template import load as template
-from shared.domain.model import Former, Membership, Role
+from shared.domain.model import Membership, PastMembership, Role
 from shared.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -127,7 +127,9 @@ class Overtaken(MemoryStore):
         if self.first:
             self.first.pop()()
 
-    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+    def add_member(
+        self, membership: Membership, by: Membership | None = None
+    ) -> Membership | PastMembership | None:
         """Later than something else."""
         self._overtake()
         return super().add_member(membership, by)
@@ -175,7 +177,9 @@ def test_of_two_at_the_same_moment_both_succeed(chat: Chat, kind: str, what: str
 class SentTwice(MemoryStore):
     """Its client sends each change of a membership again, as when the first answer was lost."""
 
-    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+    def add_member(
+        self, membership: Membership, by: Membership | None = None
+    ) -> Membership | PastMembership | None:
         """Twice."""
         super().add_member(membership, by)
         return super().add_member(membership, by)

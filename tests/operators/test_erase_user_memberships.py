@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from operators.erase_user import Erased
 from shared.bootstrap import compose
-from shared.domain.model import Former, Role
+from shared.domain.model import PastMembership, Role
 from shared.settings import Settings
 from shared.storage.memory import MemoryStore
 from tests.api import Api
@@ -25,9 +25,9 @@ class SeenInPart(MemoryStore):
 
     hidden: bool = True
 
-    def former_memberships(self, user_id: str) -> list[Former]:
+    def past_memberships(self, user_id: str) -> list[PastMembership]:
         """None yet."""
-        return [] if self.hidden else super().former_memberships(user_id)
+        return [] if self.hidden else super().past_memberships(user_id)
 
 
 def test_a_membership_that_somebody_else_is_ending_is_found(clock: FakeClock) -> None:

@@ -138,7 +138,7 @@ def test_who_came_and_left_meanwhile_is_found_by_the_next_run(
             chat.remove(channel, "eve")
 
     replace(eraser(store, clock), sleep=visited).erase("eve")
-    assert [each.channel_id for each in store.former_memberships("eve")] == [channel]
+    assert [each.channel_id for each in store.past_memberships("eve")] == [channel]
     assert erase(chat).messages == 1
 
 
@@ -238,6 +238,6 @@ def copy_of(store: MemoryStore) -> MemoryStore:
         {channel: dict(log) for channel, log in store._entries.items()},
         dict(store._memberships),
         defaultdict(set, {user: set(channels) for user, channels in store._channels_of.items()}),
-        dict(store._formers),
+        dict(store._past_memberships),
         dict(store._receipts),
     )

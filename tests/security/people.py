@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.api import Answer
 
 OUTSIDER: Final = "eve"
-FORMER: Final = "frances"
+PAST_MEMBERSHIP: Final = "frances"
 MEMBER: Final = "mary"
 MODERATOR: Final = "grace"
 OWNER: Final = "ada"
@@ -20,7 +20,7 @@ OTHER_MODERATOR: Final = "linus"
 NEWCOMER: Final = "olga"
 PEOPLE: Final[dict[str, str]] = {
     "outsider": OUTSIDER,
-    "former member": FORMER,
+    "former member": PAST_MEMBERSHIP,
     "member": MEMBER,
     "moderator": MODERATOR,
     "owner": OWNER,
@@ -37,14 +37,14 @@ def channel_of(chat: Chat, kind: str, *, archived: bool = False) -> str:
         channel = chat.direct(OWNER, MEMBER)
         chat.post(channel)
         return channel
-    channel = chat.channel(MEMBER, OTHER_MEMBER, FORMER, kind=kind)
+    channel = chat.channel(MEMBER, OTHER_MEMBER, PAST_MEMBERSHIP, kind=kind)
     for moderator in (MODERATOR, OTHER_MODERATOR):
         assert chat.put_member(channel, moderator, role="moderator").status == 201
     posted = chat.api(
-        "POST", messages(channel), user=FORMER, body={"text": TEXT}, headers={"idempotency-key": KEY}
+        "POST", messages(channel), user=PAST_MEMBERSHIP, body={"text": TEXT}, headers={"idempotency-key": KEY}
     )
     assert posted.status == 201
-    assert chat.remove(channel, FORMER).status == 204
+    assert chat.remove(channel, PAST_MEMBERSHIP).status == 204
     if archived:
         assert chat.archive(channel).status == 204
     return channel

@@ -13,12 +13,12 @@ from shared.domain.errors import StoreUnavailableError
 from tests.functions.chat import Chat, messages
 from tests.security.containers import Container, Deployment
 from tests.security.people import (
-    FORMER,
     IN_A_CHANNEL,
     KEY,
     MEMBER,
     OUTSIDER,
     OWNER,
+    PAST_MEMBERSHIP,
     TEXT,
     Attempt,
     channel_of,
@@ -105,7 +105,7 @@ def hidden_ones(chat: Chat) -> dict[str, Hidden]:
     private, archived = channel_of(chat, "private"), channel_of(chat, "private", archived=True)
     return {
         "private, outsider": Hidden(private, MISSING, OUTSIDER),
-        "private, former member": Hidden(private, MISSING, FORMER),
+        "private, former member": Hidden(private, MISSING, PAST_MEMBERSHIP),
         "archived, outsider": Hidden(archived, MISSING, OUTSIDER),
         "direct, outsider": Hidden(channel_of(chat, "direct"), MISSING_PAIR, OUTSIDER),
     }
@@ -140,9 +140,9 @@ def test_who_left_a_hidden_channel_may_leave_it_again(clock: FakeClock, archived
     chat = Deployment(clock).start().chat
     channel = channel_of(chat, "private", archived=archived)
     assert chat.remove(channel, "me", MEMBER).status == 204
-    said = [chat.remove(channel, who, user) for user in (MEMBER, FORMER) for who in ("me", user)]
+    said = [chat.remove(channel, who, user) for user in (MEMBER, PAST_MEMBERSHIP) for who in ("me", user)]
     assert [(answer.status, answer.body) for answer in said] == [(204, "")] * 4
-    for user, whom in ((OUTSIDER, "me"), (OUTSIDER, FORMER), (FORMER, MEMBER)):
+    for user, whom in ((OUTSIDER, "me"), (OUTSIDER, PAST_MEMBERSHIP), (PAST_MEMBERSHIP, MEMBER)):
         hidden, missing = chat.remove(channel, whom, user), chat.remove(MISSING, whom, user)
         assert seen(hidden) == seen(missing)
         assert hidden.status == 404

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.domain import keys
 from shared.domain.errors import StoreThrottledError, StoreUnavailableError
-from shared.domain.model import ChannelState, Entry, Former, Head, Membership, Preview
+from shared.domain.model import ChannelState, Entry, Head, Membership, PastMembership, Preview
 from shared.storage.protocol import Commit, Committed, Contended, Outcome, Reservation
 from tests.simulation.scheduler import Loop
 
@@ -173,11 +173,15 @@ class SimStore:
         self._world.voids += sum(one is other for one, other in zip(standing, voids, strict=True))
         return standing
 
-    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+    def add_member(
+        self, membership: Membership, by: Membership | None = None
+    ) -> Membership | PastMembership | None:
         """See ``Members``."""
         return self._call("add_member", self._add_member, membership, by)
 
-    def _add_member(self, membership: Membership, by: Membership | None) -> Membership | Former | None:
+    def _add_member(
+        self, membership: Membership, by: Membership | None
+    ) -> Membership | PastMembership | None:
         standing = self._truth.add_member(membership, by)
         if standing is membership:
             self._world.ledger.joined(membership.channel_id, membership.user_id)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from shared.bootstrap import Services
-    from shared.domain.model import ChannelState, Former, Head, Member, Membership
+    from shared.domain.model import ChannelState, Head, Member, Membership, PastMembership
     from shared.storage.log_reader import Span
     from shared.storage.protocol import Commit, Outcome
 
@@ -65,7 +65,9 @@ class OwnIsUnread(FaultyStore):
 class NewcomersHaveAllUnread(FaultyStore):
     """Counts what was said before somebody came."""
 
-    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+    def add_member(
+        self, membership: Membership, by: Membership | None = None
+    ) -> Membership | PastMembership | None:
         """With a read position of 0."""
         return super().add_member(replace(membership, read_seq=0, read_messages=0), by)
 
@@ -74,9 +76,11 @@ class NewcomersHaveAllUnread(FaultyStore):
 class LeavingForgives(FaultyStore):
     """Lets who leaves and comes back post as if they had not yet."""
 
-    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+    def add_member(
+        self, membership: Membership, by: Membership | None = None
+    ) -> Membership | PastMembership | None:
         """With nothing owed."""
-        self._formers.pop((membership.channel_id, membership.user_id), None)
+        self._past_memberships.pop((membership.channel_id, membership.user_id), None)
         return super().add_member(membership, by)
 
 

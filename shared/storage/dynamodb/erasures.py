@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from shared.domain import keys
-from shared.domain.model import ERASED, Former, Head
+from shared.domain.model import ERASED, Head, PastMembership
 from shared.storage import items
 from shared.storage.dynamodb.channels import HeadChanges, below_user
 from shared.storage.dynamodb.conflicts import retry_conflicts
@@ -15,19 +15,19 @@ from shared.storage.dynamodb.table import ConditionFailedError
 class DynamoDBErasures(HeadChanges):
     """See ``shared.storage.protocol.Erasures``."""
 
-    def former_memberships(self, user_id: str) -> list[Former]:
+    def past_memberships(self, user_id: str) -> list[PastMembership]:
         """One Query: about a read unit for each 50 channels."""
         found = below_user(self._table, user_id, keys.FORMERS)
-        return [items.former_of(item) for item in found]
+        return [items.past_membership_of(item) for item in found]
 
-    def forget_former(self, user_id: str, former: Former) -> None:
+    def forget_past_membership(self, user_id: str, past_membership: PastMembership) -> None:
         """One DeleteItem: 1 write unit."""
         with suppress(ConditionFailedError):
             retry_conflicts(
                 lambda: self._table.delete(
-                    Key=items.former_key(former.channel_id, user_id),
+                    Key=items.past_membership_key(past_membership.channel_id, user_id),
                     ConditionExpression="joined_at = :joined_at",
-                    ExpressionAttributeValues={":joined_at": items.n(former.joined_at)},
+                    ExpressionAttributeValues={":joined_at": items.n(past_membership.joined_at)},
                 ),
                 self._sleep,
             )

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from shared.domain import keys
 from shared.domain.errors import ContentionError
-from shared.domain.model import Former, Member, Membership, Role
+from shared.domain.model import Member, Membership, PastMembership, Role
 from shared.storage import items
 from shared.storage.dynamodb.channels import ABSENT, OPEN, SAME_ROLE, stands
 from shared.storage.dynamodb.conflicts import retry_conflicts, transact
@@ -39,12 +39,14 @@ class DynamoDBMembers(OnTable):
         item = self._table.get(items.membership_key(channel_id, user_id))
         return items.membership_of(item) if item else None
 
-    def former(self, channel_id: str, user_id: str) -> Former | None:
+    def past_membership(self, channel_id: str, user_id: str) -> PastMembership | None:
         """One GetItem: 1 read unit."""
-        item = self._table.get(items.former_key(channel_id, user_id))
-        return items.former_of(item) if item else None
+        item = self._table.get(items.past_membership_key(channel_id, user_id))
+        return items.past_membership_of(item) if item else None
 
-    def add_member(self, membership: Membership, by: Membership | None = None) -> Membership | Former | None:
+    def add_member(
+        self, membership: Membership, by: Membership | None = None
+    ) -> Membership | PastMembership | None:
         """One transaction: 6 write units, 2 more where somebody else adds, and 1 for the index."""
         put = {"Put": {"Item": items.membership_item(membership), "ConditionExpression": ABSENT}}
         owners = 1 if membership.role is Role.OWNER else 0
@@ -52,11 +54,11 @@ class DynamoDBMembers(OnTable):
         failed = transact(self._table, self._sleep, put, count, _no_later_former(membership), *stands(by))
         if failed is None:
             return membership
-        standing, closed, former, *lost = failed
+        standing, closed, past_membership, *lost = failed
         if standing:
             return items.membership_of(standing)
         refused = any(each is not None for each in (closed, *lost))
-        return items.former_of(former) if former and not refused else None
+        return items.past_membership_of(past_membership) if past_membership and not refused else None
 
     def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
         """One transaction: 4 write units, 2 more where somebody else changes it, and 1 for the index."""
@@ -85,7 +87,7 @@ class DynamoDBMembers(OnTable):
         count = _count(membership.channel_id, -1, owners, condition)
         seen = membership
         for _ in range(REMOVE_TRIES):
-            remember = {"Put": {"Item": items.former_item(seen)}}
+            remember = {"Put": {"Item": items.past_membership_item(seen)}}
             failed = transact(self._table, self._sleep, _delete(seen), count, remember, *stands(by))
             if failed is None:
                 return True
@@ -128,7 +130,7 @@ def _no_later_former(membership: Membership) -> dict[str, Any]:
     """Also of who was never there, or whose rate state was not kept yet."""
     return {
         "ConditionCheck": {
-            "Key": items.former_key(membership.channel_id, membership.user_id),
+            "Key": items.past_membership_key(membership.channel_id, membership.user_id),
             "ConditionExpression": "attribute_not_exists(tat) OR tat <= :tat",
             "ExpressionAttributeValues": {":tat": items.n(membership.tat)},
         }
