@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from shared.domain.model import Entry, Head, Kind, Membership, PastMembership, Preview, Receipt, Role
+from shared.domain.model import (
+    Entry,
+    Head,
+    IdempotencyRecord,
+    Kind,
+    Membership,
+    PastMembership,
+    Preview,
+    Role,
+)
 from shared.storage import items
 from shared.storage.dynamodb import DynamoDBStore
 from shared.storage.protocol import Commit, Store
@@ -19,7 +28,7 @@ MEMBER: Final = Membership("ada", CHANNEL, Role.MEMBER, 0)
 BY: Final = Membership("eve", CHANNEL, Role.OWNER, 0)
 ENTRY: Final = Entry(1, 1, 0, None)
 PREVIEW: Final = Preview(1, "ada", "Hello", 0)
-COMMIT: Final = Commit(CHANNEL, "ada", [ENTRY], 0, 1, True, Receipt("key", b"hash", 1, 1, 2), 0)  # noqa: FBT003 - a sample
+COMMIT: Final = Commit(CHANNEL, "ada", [ENTRY], 0, 1, True, IdempotencyRecord("key", b"hash", 1, 1, 2), 0)  # noqa: FBT003 - a sample
 
 
 class Call(NamedTuple):

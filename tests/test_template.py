@@ -11,7 +11,7 @@ import pytest
 
 from local.template import load as template
 from local.template.intrinsics import Resolver, parse
-from shared.domain.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
+from shared.domain.model import IDEMPOTENCY_SECONDS, Entry, Head, IdempotencyRecord, Kind, Membership, Role
 from shared.settings import Settings
 from shared.storage import items
 from shared.storage.log_reader import DEAD_MS
@@ -144,7 +144,9 @@ def test_what_dynamodb_deletes_by_itself() -> None:
     ttl = RESOURCES["Table"]["Properties"]["TimeToLiveSpecification"]
     assert ttl["Enabled"] is True
     membership = Membership("ada", "c" * 16, Role.MEMBER, 0)
-    receipt = items.receipt_item("c" * 16, "ada", Receipt("key", b"", 1, 1, 1_795_459_464))
+    idempotency_record = items.idempotency_record_item(
+        "c" * 16, "ada", IdempotencyRecord("key", b"", 1, 1, 1_795_459_464)
+    )
     others = [
         items.head_item(Head("c" * 16, Kind.PUBLIC, "", "", "ada", 0)),
         items.listing_item(Head("c" * 16, Kind.PUBLIC, "", "", "ada", 0)),
@@ -152,6 +154,6 @@ def test_what_dynamodb_deletes_by_itself() -> None:
         items.membership_item(membership),
         items.past_membership_item(membership),
     ]
-    assert receipt[ttl["AttributeName"]] == {"N": "1795459464"}
+    assert idempotency_record[ttl["AttributeName"]] == {"N": "1795459464"}
     assert not [each for each in others if ttl["AttributeName"] in each]
-    assert RECEIPT_SECONDS == 24 * 3600
+    assert IDEMPOTENCY_SECONDS == 24 * 3600

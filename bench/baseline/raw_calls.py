@@ -12,7 +12,7 @@ from typing import Any
 from shared.aws.protocol import AwsClient
 from shared.domain import keys
 from shared.domain.messages import Draft, encode, request_hash
-from shared.domain.model import RECEIPT_SECONDS, Entry, Receipt
+from shared.domain.model import IDEMPOTENCY_SECONDS, Entry, IdempotencyRecord
 from shared.storage import items
 
 LIMIT = 100
@@ -37,7 +37,9 @@ class RawCalls:
     def post(self, text: str, key: str | None = None) -> int:
         """Reads, reserves a position, commits; with an idempotency key one item more to read and to write."""
         now = time.time_ns() // 1_000_000
-        self._get([*self._keys, *([items.receipt_key(self._channel, self._user, key)] if key else [])])
+        self._get(
+            [*self._keys, *([items.idempotency_record_key(self._channel, self._user, key)] if key else [])]
+        )
         head = self._reserve(text, now)
         seq, messages = int(head["seq"]["N"]), int(head["messages"]["N"])
         body = encode(self._channel, seq, self._user, now, Draft(text))
@@ -116,11 +118,13 @@ class RawCalls:
             ),
         ]
         if key:
-            receipt = Receipt(key, request_hash(text), entry.seq, 1, entry.at // 1000 + RECEIPT_SECONDS)
+            idempotency_record = IdempotencyRecord(
+                key, request_hash(text), entry.seq, 1, entry.at // 1000 + IDEMPOTENCY_SECONDS
+            )
             writes.append(
                 self._write(
                     "Put",
-                    Item=items.receipt_item(self._channel, self._user, receipt),
+                    Item=items.idempotency_record_item(self._channel, self._user, idempotency_record),
                     ConditionExpression="attribute_not_exists(pk) OR expires < :now",
                     ExpressionAttributeValues={":now": items.n(entry.at // 1000)},
                 )

@@ -53,7 +53,14 @@ def fill(store: Store, channel_id: str, members: Sequence[str], said: Iterable[b
     while part := list(islice(entries, MAX_BATCH)):
         store.reserve(channel_id, len(part), preview_of(part[-1]))
         commit = Commit(
-            channel_id, members[0], part, tat_seen=0, tat=0, move_read=True, receipt=None, now=STARTED_AT
+            channel_id,
+            members[0],
+            part,
+            tat_seen=0,
+            tat=0,
+            move_read=True,
+            idempotency_record=None,
+            now=STARTED_AT,
         )
         store.commit(commit)
 

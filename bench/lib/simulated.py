@@ -117,7 +117,7 @@ class MeteredStore(MemoryStore):
         """See ``Log``."""
         outcome = super().commit(commit)
         sizes = [units.size(items.entry_item(commit.channel_id, entry)) for entry in commit.entries]
-        sizes += [0] if commit.receipt is None else [0, 0]
+        sizes += [0] if commit.idempotency_record is None else [0, 0]
         self._charge(write=units.write_units(sizes, transaction=True))
         assert isinstance(outcome, Committed), "the benches post one at a time"
         return outcome

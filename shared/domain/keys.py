@@ -116,7 +116,7 @@ def gap_sk(seq: int) -> str:
     return f"G#{seq:0{SEQ_DIGITS}d}"
 
 
-def receipt_sk(user_id: str, key: str) -> str:
+def idempotency_record_sk(user_id: str, key: str) -> str:
     """The sort key of an idempotency item; unambiguous whatever the user id and key contain."""
     return f"{RECEIPTS}{quote(user_id, safe='')}#{key}"
 
@@ -124,7 +124,7 @@ def receipt_sk(user_id: str, key: str) -> str:
 def channel_state_keys(channel_id: str, user_id: str, key: str | None) -> list[tuple[str, str]]:
     """Both keys of all that a look reads: head, membership, and the receipt of ``key`` if there is one."""
     found = [head_key(channel_id), membership_key(channel_id, user_id)]
-    return found if key is None else [*found, (channel_pk(channel_id), receipt_sk(user_id, key))]
+    return found if key is None else [*found, (channel_pk(channel_id), idempotency_record_sk(user_id, key))]
 
 
 def public_name(name: str, channel_id: str) -> str:

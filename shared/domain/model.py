@@ -22,7 +22,7 @@ MAX_PREVIEW_BYTES: Final = 140
 MAX_GAPS: Final = 8
 """Positions of the latest gaps that a head keeps; eight of 12 digits are 58 bytes. More stand there for a moment only,
 until whoever added them removes the smallest."""
-RECEIPT_SECONDS: Final = 24 * 3600
+IDEMPOTENCY_SECONDS: Final = 24 * 3600
 """How long an ``Idempotency-Key`` is remembered."""
 ERASED: Final = "#erased"
 """Who sent a redacted message, and made the channels of an erased user: no user's id can be this."""
@@ -171,7 +171,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class IdempotencyRecord:
     """What an ``Idempotency-Key`` was used for: the last of ``count`` adjacent positions."""
 
     key: str
@@ -188,4 +188,4 @@ class ChannelState:
 
     head: Head | None
     membership: Membership | None
-    receipt: Receipt | None = None
+    record: IdempotencyRecord | None = None

@@ -10,12 +10,12 @@ from shared.domain.model import (
     ChannelState,
     Entry,
     Head,
+    IdempotencyRecord,
     Kind,
     Member,
     Membership,
     PastMembership,
     Preview,
-    Receipt,
     Role,
 )
 from shared.storage.protocol import Reservation
@@ -77,9 +77,9 @@ def gap_item(channel_id: str, seq: int) -> dict[str, Any]:
     return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.gap_sk(seq))}
 
 
-def receipt_key(channel_id: str, user_id: str, key: str) -> dict[str, Any]:
+def idempotency_record_key(channel_id: str, user_id: str, key: str) -> dict[str, Any]:
     """The key of an idempotency item."""
-    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.receipt_sk(user_id, key))}
+    return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.idempotency_record_sk(user_id, key))}
 
 
 def key_use_key(key_id: str) -> dict[str, Any]:
@@ -256,29 +256,29 @@ def channel_state_of(found: Iterable[Item], channel_id: str, user_id: str, key: 
     """Head, membership, and the receipt of ``key``, from those of their items that were found, in any order."""
     # Their sort keys are HEAD, C#… and I#…: no two of them begin with the same letter.
     by_letter = {item["sk"]["S"][0]: item for item in found}
-    head, membership, receipt = (
+    head, membership, record = (
         by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.RECEIPTS)
     )
     return ChannelState(
         _head(head, channel_id) if head else None,
         _membership(membership, user_id, channel_id) if membership else None,
-        receipt_of(receipt, key) if receipt and key is not None else None,
+        idempotency_record_of(record, key) if record and key is not None else None,
     )
 
 
-def receipt_item(channel_id: str, user_id: str, receipt: Receipt) -> dict[str, Any]:
+def idempotency_record_item(channel_id: str, user_id: str, record: IdempotencyRecord) -> dict[str, Any]:
     """An idempotency item as it is stored; DynamoDB deletes it some time after ``expires``."""
-    return receipt_key(channel_id, user_id, receipt.key) | {
-        "hash": b(receipt.request_hash),
-        "seq": n(receipt.seq),
-        "count": n(receipt.count),
-        "expires": n(receipt.expires),
+    return idempotency_record_key(channel_id, user_id, record.key) | {
+        "hash": b(record.request_hash),
+        "seq": n(record.seq),
+        "count": n(record.count),
+        "expires": n(record.expires),
     }
 
 
-def receipt_of(item: Item, key: str) -> Receipt:
+def idempotency_record_of(item: Item, key: str) -> IdempotencyRecord:
     """A receipt from its item."""
-    return Receipt(key, _b(item, "hash"), _n(item, "seq"), _n(item, "count"), _n(item, "expires"))
+    return IdempotencyRecord(key, _b(item, "hash"), _n(item, "seq"), _n(item, "count"), _n(item, "expires"))
 
 
 def _n(item: Item, name: str) -> int:

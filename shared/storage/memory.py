@@ -13,12 +13,12 @@ from shared.domain.model import (
     ChannelState,
     Entry,
     Head,
+    IdempotencyRecord,
     Kind,
     Member,
     Membership,
     PastMembership,
     Preview,
-    Receipt,
     Role,
 )
 from shared.storage.protocol import (
@@ -42,7 +42,7 @@ class MemoryStore:
     _channels_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By user, for the benches' many users."""
     _past_memberships: dict[tuple[str, str], PastMembership] = field(default_factory=dict)
-    _receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
+    _idempotency_records: dict[tuple[str, str, str], IdempotencyRecord] = field(default_factory=dict)
     _spent: Counter[tuple[str, int]] = field(default_factory=Counter)
     _gaps: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     _key_uses: dict[str, bytes] = field(default_factory=dict)
@@ -53,9 +53,9 @@ class MemoryStore:
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """See ``Log``."""
         with self._lock:
-            receipt = self._receipts.get((channel_id, user_id, key)) if key is not None else None
+            record = self._idempotency_records.get((channel_id, user_id, key)) if key is not None else None
             return ChannelState(
-                self._heads.get(channel_id), self._memberships.get((channel_id, user_id)), receipt
+                self._heads.get(channel_id), self._memberships.get((channel_id, user_id)), record
             )
 
     def head(self, channel_id: str) -> Head | None:
@@ -88,14 +88,14 @@ class MemoryStore:
                 )
             self._memberships[key] = membership
             self._log(commit.channel_id).update({entry.seq: entry for entry in commit.entries})
-            if commit.receipt:
-                self._receipts[(*key, commit.receipt.key)] = commit.receipt
+            if commit.idempotency_record:
+                self._idempotency_records[(*key, commit.idempotency_record.key)] = commit.idempotency_record
             return Committed()
 
     def _refusal(self, commit: Commit) -> Outcome | None:
         key = (commit.channel_id, commit.user_id)
-        if commit.receipt:
-            used = self._receipts.get((*key, commit.receipt.key))
+        if commit.idempotency_record:
+            used = self._idempotency_records.get((*key, commit.idempotency_record.key))
             if used and used.expires >= commit.now // 1000:
                 return KeyUsed(used)
         log = self._log(commit.channel_id)

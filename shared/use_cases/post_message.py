@@ -22,7 +22,7 @@ from shared.domain.errors import (
     UnavailableError,
 )
 from shared.domain.messages import Draft, encode, preview, request_hash
-from shared.domain.model import RECEIPT_SECONDS, Entry, Head, Kind, Membership, Receipt, Role
+from shared.domain.model import IDEMPOTENCY_SECONDS, Entry, Head, IdempotencyRecord, Kind, Membership, Role
 from shared.domain.rate_limit import Rate, Verdict, decide
 from shared.settings import Settings
 from shared.storage.log_reader import PATIENCE_SECONDS, repair_preview, settle
@@ -82,8 +82,8 @@ def post_message(
     state = services.store.read_channel_state(channel_id, user_id, key)
     post = _Post(services, user_id, channel_id, drafts, key, is_batch=is_batch)
     permissions.require_member(state)
-    if state.receipt and state.receipt.expires >= services.now() // 1000:
-        return post.replay(state.receipt)
+    if state.idempotency_record and state.idempotency_record.expires >= services.now() // 1000:
+        return post.replay(state.idempotency_record)
     head, membership = permissions.require_capability(state, "post")
     return post.run(head, membership)
 
@@ -126,22 +126,22 @@ class _Post:
             if isinstance(outcome, Committed) or not self._void(entries):
                 return Posted([_body(entry) for entry in entries], entries[-1].seq, self._verdict)
             if isinstance(outcome, KeyUsed):
-                return self.replay(outcome.receipt)
+                return self.replay(outcome.idempotency_record)
         raise ContentionError(retry_after=1)
 
-    def replay(self, receipt: Receipt) -> Posted:
+    def replay(self, record: IdempotencyRecord) -> Posted:
         """What the first request under this key was answered.
 
         A receipt may be seen a moment before its messages: DynamoDB isolates a transaction from each read of one item,
         not from reads of several.
         """
-        if receipt.request_hash != self._hash:
+        if record.request_hash != self._hash:
             raise IdempotencyKeyReusedError
-        first = receipt.seq - receipt.count + 1
+        first = record.seq - record.count + 1
         for wait in (*PATIENCE_SECONDS, None):
-            entries = self._store.entries(self._channel_id, first, receipt.seq)
-            if len(entries) == receipt.count:
-                return Posted([_body(entry) for entry in entries], receipt.seq, None)
+            entries = self._store.entries(self._channel_id, first, record.seq)
+            if len(entries) == record.count:
+                return Posted([_body(entry) for entry in entries], record.seq, None)
             if wait is not None:
                 self._services.sleep(wait)
         raise CommitUnknownError(retry_after=1)
@@ -197,10 +197,10 @@ class _Post:
 
     def _commitment(self, entries: list[Entry]) -> Commit:
         now, last = self._services.now(), entries[-1]
-        receipt = None
+        record = None
         if self._key is not None:
-            expires = now // 1000 + RECEIPT_SECONDS + CLOCKS_APART_MS // 1000
-            receipt = Receipt(self._key, self._hash, last.seq, len(entries), expires)
+            expires = now // 1000 + IDEMPOTENCY_SECONDS + CLOCKS_APART_MS // 1000
+            record = IdempotencyRecord(self._key, self._hash, last.seq, len(entries), expires)
         return Commit(
             channel_id=self._channel_id,
             user_id=self._user_id,
@@ -208,7 +208,7 @@ class _Post:
             tat_seen=self._membership.tat,
             tat=self._verdict.tat,
             move_read=self._membership.read_seq < last.seq,
-            receipt=receipt,
+            record=record,
             now=now,
             voids=self._gaps,
         )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from shared.domain import keys
-from shared.domain.model import Entry, Head, Kind, Membership, Preview, Receipt, Role
+from shared.domain.model import Entry, Head, IdempotencyRecord, Kind, Membership, Preview, Role
 from shared.storage.protocol import Commit, Reservation, Store
 
 T = TypeVar("T")
@@ -59,9 +59,11 @@ def entry(seq: int, body: bytes | None = b"{}") -> Entry:
     return Entry(seq, seq, NOW, body)
 
 
-def receipt(key: str, seq: int, *, count: int = 1, expires: int = SECOND + 60) -> Receipt:
+def idempotency_record(
+    key: str, seq: int, *, count: int = 1, expires: int = SECOND + 60
+) -> IdempotencyRecord:
     """A receipt."""
-    return Receipt(key, b"0123456789abcdef", seq, count, expires)
+    return IdempotencyRecord(key, b"0123456789abcdef", seq, count, expires)
 
 
 def commitment(
@@ -75,7 +77,9 @@ def commitment(
         tat_seen=0,
         tat=NOW + 200,
         move_read=True,
-        receipt=None if key is None else receipt(key, entries[-1].seq, count=len(entries)),
+        idempotency_record=None
+        if key is None
+        else idempotency_record(key, entries[-1].seq, count=len(entries)),
         now=NOW,
     )
     return replace(commit, **fields)

@@ -18,9 +18,9 @@ from tests.contract.samples import (
     SECOND,
     commitment,
     entry,
+    idempotency_record,
     membership_of,
     open_channel,
-    receipt,
     user,
 )
 
@@ -34,7 +34,9 @@ def test_a_commit_writes_entries_membership_and_receipt(store: Store) -> None:
     assert store.entries(channel, 1, 25) == list(commit.entries)
     membership = membership_of(store, channel, ada)
     assert (membership.read_seq, membership.read_messages, membership.tat) == (25, 25, commit.tat)
-    assert store.read_channel_state(channel, ada, "k1").receipt == receipt("k1", 25, count=25)
+    assert store.read_channel_state(channel, ada, "k1").idempotency_record == idempotency_record(
+        "k1", 25, count=25
+    )
 
 
 def test_a_commit_leaves_a_read_position_that_is_further(store: Store) -> None:
@@ -100,7 +102,7 @@ def test_a_used_key_refuses(store: Store) -> None:
     channel = open_channel(store, ada)
     first = commitment(channel, ada, entry(1), key="k1")
     assert store.commit(first) == Committed()
-    used = KeyUsed(receipt("k1", 1))
+    used = KeyUsed(idempotency_record("k1", 1))
     # The rate state differs; with it the position; then nothing but the key.
     _assert_refused(store, commitment(channel, ada, entry(2), key="k1"), used)
     _assert_refused(store, first, used)
@@ -112,14 +114,20 @@ def test_a_receipt_counts_until_it_expires(store: Store) -> None:
     ada = user()
     channel = open_channel(store, ada)
     assert store.commit(commitment(channel, ada, entry(1), key="k1")) == Committed()
-    old = receipt("k1", 1)
-    later = receipt("k1", 2, expires=SECOND + 999)
+    old = idempotency_record("k1", 1)
+    later = idempotency_record("k1", 2, expires=SECOND + 999)
     commit = commitment(
-        channel, ada, entry(2), tat_seen=NOW + 200, tat=NOW + 400, receipt=later, now=old.expires * 1000 + 999
+        channel,
+        ada,
+        entry(2),
+        tat_seen=NOW + 200,
+        tat=NOW + 400,
+        idempotency_record=later,
+        now=old.expires * 1000 + 999,
     )
     _assert_refused(store, commit, KeyUsed(old))
     assert store.commit(replace(commit, now=old.expires * 1000 + 1000)) == Committed()
-    assert store.read_channel_state(channel, ada, "k1").receipt == later
+    assert store.read_channel_state(channel, ada, "k1").idempotency_record == later
 
 
 def test_two_users_may_use_the_same_key(store: Store) -> None:
@@ -137,7 +145,7 @@ def _assert_refused(store: Store, commit: Commit, outcome: object) -> None:
 
 
 def _standing(store: Store, commit: Commit) -> tuple[list[Entry], ChannelState]:
-    key = commit.receipt.key if commit.receipt else None
+    key = commit.idempotency_record.key if commit.idempotency_record else None
     return store.entries(commit.channel_id, 0, 100), store.read_channel_state(
         commit.channel_id, commit.user_id, key
     )

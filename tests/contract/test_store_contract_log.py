@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.domain import keys
-from shared.domain.model import ChannelState, Head, Preview, Receipt
+from shared.domain.model import ChannelState, Head, IdempotencyRecord, Preview
 from shared.observability.meter import start_meter
 from shared.storage.memory import MemoryStore
 from shared.storage.protocol import Commit, Committed, Reservation, Store
@@ -32,7 +32,7 @@ def test_a_look_shows_head_membership_and_receipt(store: Store) -> None:
     commit = commitment(channel, ada, entry(reserve(store, channel).seq), key="k1")
     assert store.commit(commit) == Committed()
     assert store.read_channel_state(channel, ada, "k1") == ChannelState(
-        head_of(store, channel), membership_of(store, channel, ada), commit.receipt
+        head_of(store, channel), membership_of(store, channel, ada), commit.idempotency_record
     )
 
 
@@ -43,9 +43,9 @@ def test_a_look_shows_none_for_what_is_not_there(store: Store) -> None:
     assert store.commit(commitment(channel, ada, entry(1), key="k1")) == Committed()
     assert store.read_channel_state(keys.new_channel_id(), ada, "k1") == ChannelState(None, None, None)
     assert store.read_channel_state(channel, user()).membership is None
-    assert store.read_channel_state(channel, ada).receipt is None
-    assert store.read_channel_state(channel, ada, "k2").receipt is None
-    assert store.read_channel_state(channel, eve, "k1").receipt is None
+    assert store.read_channel_state(channel, ada).idempotency_record is None
+    assert store.read_channel_state(channel, ada, "k2").idempotency_record is None
+    assert store.read_channel_state(channel, eve, "k1").idempotency_record is None
 
 
 def test_an_unknown_channel_has_no_head(store: Store) -> None:
@@ -205,12 +205,12 @@ def test_receipts_of_similar_names_stay_apart(store: Store) -> None:
     users = [user(), "a#b-" + user()]
     users.append(users[1].split("#")[0])
     channel = open_channel(store, *users)
-    used: list[tuple[str, Receipt]] = []
+    used: list[tuple[str, IdempotencyRecord]] = []
     for seq, (each, key) in enumerate(zip(users, ["k", "k", users[1].split("#")[1] + "#k"], strict=True), 1):
         commit: Commit = commitment(channel, each, entry(seq), key=key)
         assert store.commit(commit) == Committed()
-        assert commit.receipt
-        used.append((each, commit.receipt))
-    assert [store.read_channel_state(channel, each, made.key).receipt for each, made in used] == [
+        assert commit.idempotency_record
+        used.append((each, commit.idempotency_record))
+    assert [store.read_channel_state(channel, each, made.key).idempotency_record for each, made in used] == [
         made for _, made in used
     ]

@@ -75,8 +75,8 @@ def test_one_key_commits_once(store: Store) -> None:
         outcomes = at_once(*[partial(_commit, store, each) for each in commits])
         first = outcomes.index(Committed())
         winner = commits[first]
-        assert winner.receipt
-        assert outcomes[1 - first] == KeyUsed(winner.receipt)
+        assert winner.idempotency_record
+        assert outcomes[1 - first] == KeyUsed(winner.idempotency_record)
         assert store.entries(channel, 1, 9) == list(winner.entries)
 
 
@@ -158,7 +158,9 @@ def test_a_member_removed_while_committing(store: Store) -> None:
         assert outcome in (Committed(), MembershipChanged(None))
         assert bool(store.entries(channel, 1, 9)) == (outcome == Committed())
         assert store.membership(channel, eve) is None
-        assert (store.read_channel_state(channel, eve, "k1").receipt is not None) == (outcome == Committed())
+        assert (store.read_channel_state(channel, eve, "k1").idempotency_record is not None) == (
+            outcome == Committed()
+        )
 
 
 def test_a_member_added_twice_at_once_is_counted_once(store: Store) -> None:

@@ -17,7 +17,7 @@ from shared.bootstrap import Services, compose
 from shared.domain import keys, model
 from shared.domain.errors import ReadBudgetError
 from shared.domain.messages import Draft, encode, preview
-from shared.domain.model import Entry, Head, Kind, Membership, Receipt, Role
+from shared.domain.model import Entry, Head, IdempotencyRecord, Kind, Membership, Role
 from shared.observability.meter import Meter, start_meter
 from shared.settings import Settings
 from shared.storage import items
@@ -84,7 +84,9 @@ def text_of_a_kilobyte(character: str = "x") -> str:
 MEMBERSHIP = items.membership_item(
     Membership(USER, CHANNEL, Role.MODERATOR, NOW + 1, keys.MAX_SEQ, keys.MAX_SEQ, NOW + 1)
 )
-RECEIPT = items.receipt_item(CHANNEL, USER, Receipt(KEY, b"h" * 16, keys.MAX_SEQ, 25, NOW // 1000 + 1))
+RECEIPT = items.idempotency_record_item(
+    CHANNEL, USER, IdempotencyRecord(KEY, b"h" * 16, keys.MAX_SEQ, 25, NOW // 1000 + 1)
+)
 
 
 # --- by AWS's rules ---
@@ -118,9 +120,9 @@ def test_a_post_within_a_kilobyte(character: str) -> None:
 def test_the_longest_user_id_and_key_change_nothing() -> None:
     """Membership and receipt stay within 1 KB, quoted ids and all."""
     longest = "ü" * (keys.MAX_USER_ID_BYTES // 2)
-    receipt = Receipt(KEY, b"h" * 16, keys.MAX_SEQ, 25, NOW // 1000 + 1)
+    idempotency_record = IdempotencyRecord(KEY, b"h" * 16, keys.MAX_SEQ, 25, NOW // 1000 + 1)
     membership = Membership(longest, CHANNEL, Role.MODERATOR, NOW + 1, keys.MAX_SEQ, keys.MAX_SEQ, NOW + 1)
-    assert size(items.receipt_item(CHANNEL, longest, receipt)) <= WRITE_BYTES
+    assert size(items.idempotency_record_item(CHANNEL, longest, idempotency_record)) <= WRITE_BYTES
     assert size(items.membership_item(membership)) <= WRITE_BYTES
 
 

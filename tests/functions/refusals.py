@@ -88,4 +88,4 @@ def state(store: MemoryStore) -> Any:
     Looking into a log that is not there leaves an empty one, which says nothing.
     """
     logs = {channel: dict(log) for channel, log in store._entries.items() if log}
-    return dict(store._heads), logs, dict(store._memberships), dict(store._receipts)
+    return dict(store._heads), logs, dict(store._memberships), dict(store._idempotency_records)

@@ -34,5 +34,11 @@ def fetch(chat: Chat, channel: str, **headers: str) -> Answer:
 
 def everything_of(store: MemoryStore) -> str:
     """All that the storage has, as text."""
-    tables = (store._heads, store._entries, store._memberships, store._past_memberships, store._receipts)
+    tables = (
+        store._heads,
+        store._entries,
+        store._memberships,
+        store._past_memberships,
+        store._idempotency_records,
+    )
     return repr(tables)

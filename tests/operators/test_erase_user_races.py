@@ -239,5 +239,5 @@ def copy_of(store: MemoryStore) -> MemoryStore:
         dict(store._memberships),
         defaultdict(set, {user: set(channels) for user, channels in store._channels_of.items()}),
         dict(store._past_memberships),
-        dict(store._receipts),
+        dict(store._idempotency_records),
     )

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from shared.cache.metrics import CacheMetrics
     from shared.cache.tier import Tier
     from shared.domain.messages import Draft
-    from shared.domain.model import Entry, Head, Receipt
+    from shared.domain.model import Entry, Head, IdempotencyRecord
     from shared.storage.log_reader import LogReader
     from shared.storage.protocol import Store
     from tests.simulation.containers import Container
@@ -76,7 +76,9 @@ class LetsAnybodyIn(SimStore):
         """With a membership, whether there is one or not."""
         state = super().read_channel_state(channel_id, user_id, key)
         if state.membership is None and state.head is not None:
-            return ChannelState(state.head, Membership(user_id, channel_id, Role.MEMBER, 0), state.receipt)
+            return ChannelState(
+                state.head, Membership(user_id, channel_id, Role.MEMBER, 0), state.idempotency_record
+            )
         return state
 
 
@@ -100,12 +102,12 @@ class ReceiptApart(SimStore):
     """Writes the receipt after the transaction instead of in it."""
 
     def _commit(self, commit: Commit) -> Outcome:
-        outcome = super()._commit(replace(commit, receipt=None))
-        if isinstance(outcome, Committed) and commit.receipt is not None:
+        outcome = super()._commit(replace(commit, idempotency_record=None))
+        if isinstance(outcome, Committed) and commit.idempotency_record is not None:
             self._container.step("putting the receipt")
-            key = (commit.channel_id, commit.user_id, commit.receipt.key)
-            used = self._truth._receipts.setdefault(key, commit.receipt)
-            if used is not commit.receipt:
+            key = (commit.channel_id, commit.user_id, commit.idempotency_record.key)
+            used = self._truth._idempotency_records.setdefault(key, commit.idempotency_record)
+            if used is not commit.idempotency_record:
                 return KeyUsed(used)
         return outcome
 
@@ -238,8 +240,8 @@ def post_again(
     """Takes a new number after a commit that was refused, without asking who stands at the old one."""
     state = services.store.read_channel_state(channel_id, user_id, key)
     post = _TakesAnother(services, user_id, channel_id, drafts, key)
-    if state.receipt and permissions.require_member(state):
-        return post.replay(state.receipt)
+    if state.idempotency_record and permissions.require_member(state):
+        return post.replay(state.idempotency_record)
     return post.run(*permissions.require_capability(state, "post"))
 
 
@@ -276,9 +278,11 @@ class _Frozen(_Behind):
 
 
 class _ReplaysWhatItSees(_Post):
-    def replay(self, receipt: Receipt) -> Posted:
-        entries = self._store.entries(self._channel_id, receipt.seq - receipt.count + 1, receipt.seq)
-        return Posted([entry.body or b"" for entry in entries], receipt.seq, None)
+    def replay(self, idempotency_record: IdempotencyRecord) -> Posted:
+        entries = self._store.entries(
+            self._channel_id, idempotency_record.seq - idempotency_record.count + 1, idempotency_record.seq
+        )
+        return Posted([entry.body or b"" for entry in entries], idempotency_record.seq, None)
 
 
 class _AsksForTheFirst(_Post):
@@ -302,8 +306,8 @@ def acknowledge_in_part(
 
 def _posted(post: _Post) -> Posted:
     state = post._store.read_channel_state(post._channel_id, post._user_id, post._key)
-    if state.receipt and permissions.require_member(state):
-        return post.replay(state.receipt)
+    if state.idempotency_record and permissions.require_member(state):
+        return post.replay(state.idempotency_record)
     return post.run(*permissions.require_capability(state, "post"))
 
 

@@ -63,10 +63,14 @@ class SimStore:
     def _read_state(self, channel_id: str, user_id: str, key: str | None) -> ChannelState:
         at = self._world.loop.now
         parts: list[Callable[[ChannelState], ChannelState]] = [
-            lambda old: ChannelState(self._truth.head(channel_id), old.membership, old.receipt),
-            lambda old: ChannelState(old.head, self._truth.membership(channel_id, user_id), old.receipt),
+            lambda old: ChannelState(self._truth.head(channel_id), old.membership, old.idempotency_record),
             lambda old: ChannelState(
-                old.head, old.membership, self._truth.read_channel_state(channel_id, user_id, key).receipt
+                old.head, self._truth.membership(channel_id, user_id), old.idempotency_record
+            ),
+            lambda old: ChannelState(
+                old.head,
+                old.membership,
+                self._truth.read_channel_state(channel_id, user_id, key).idempotency_record,
             ),
         ]
         torn = self._is_torn()

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.stateful.rules import Expected, Pace, RefusedError, may, window
-from tests.stateful.things import Channel, Member, Message, Receipt
+from tests.stateful.things import Channel, IdempotencyRecord, Member, Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,7 +196,7 @@ class Chat:
     ) -> tuple[list[Message], dict[str, str]]:
         """New messages, or those that the key was used for; `said` is the body, `ids` what the API named them."""
         found, me = self.joined(user, channel)
-        old = found.receipts.get((user, key)) if key is not None else None
+        old = found.idempotency_records.get((user, key)) if key is not None else None
         wanted, messages = json.dumps(said, sort_keys=True), said.get("messages", [said])
         if old is not None and now // 1000 <= old.until:
             if old.wanted != wanted:
@@ -211,7 +211,7 @@ class Chat:
         found.log += made
         me.read = len(found.log)
         if key is not None:
-            found.receipts[user, key] = Receipt(wanted, now // 1000 + KEY_SECONDS, made)
+            found.idempotency_records[user, key] = IdempotencyRecord(wanted, now // 1000 + KEY_SECONDS, made)
         return made, headers
 
     def pace(self, user: str, channel: str, count: int, now: int) -> tuple[int, dict[str, str]]:

@@ -39,7 +39,7 @@ class ForgetsKeys(FaultyStore):
 
     def commit(self, commit: Commit) -> Outcome:
         """Without a receipt."""
-        return super().commit(replace(commit, receipt=None))
+        return super().commit(replace(commit, idempotency_record=None))
 
 
 @dataclass
@@ -48,8 +48,8 @@ class KeepsKeysForEver(FaultyStore):
 
     def commit(self, commit: Commit) -> Outcome:
         """With a receipt that never expires."""
-        receipt = commit.receipt and replace(commit.receipt, expires=2**40)
-        return super().commit(replace(commit, receipt=receipt))
+        idempotency_record = commit.idempotency_record and replace(commit.idempotency_record, expires=2**40)
+        return super().commit(replace(commit, idempotency_record=idempotency_record))
 
 
 @dataclass

@@ -53,7 +53,7 @@ class Member:
 
 
 @dataclass
-class Receipt:
+class IdempotencyRecord:
     """What a key was used for."""
 
     wanted: str
@@ -75,7 +75,7 @@ class Channel:
     members: dict[str, Member] = field(default_factory=dict)
     left: dict[str, Member] = field(default_factory=dict)
     """Who was here before, and what they still owe."""
-    receipts: dict[tuple[str, str], Receipt] = field(default_factory=dict)
+    idempotency_records: dict[tuple[str, str], IdempotencyRecord] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

@@ -72,8 +72,8 @@ class DynamoDBLog(OnTable):
         """One transaction: for one message of up to 1 KB 4 write units, 6 with a receipt."""
         writes = [_put_entry(commit.channel_id, entry) for entry in commit.entries]
         writes.append(_update_membership(commit))
-        if commit.receipt:
-            writes.append(_put_receipt(commit))
+        if commit.idempotency_record:
+            writes.append(_put_idempotency_record(commit))
         try:
             self._table.transact(*writes)
         except TransactionCanceledError as error:
@@ -248,11 +248,13 @@ def _update_membership(commit: Commit) -> dict[str, Any]:
     }
 
 
-def _put_receipt(commit: Commit) -> dict[str, Any]:
-    assert commit.receipt is not None  # noqa: S101 - the caller looked
+def _put_idempotency_record(commit: Commit) -> dict[str, Any]:
+    assert commit.idempotency_record is not None  # noqa: S101 - the caller looked
     return {
         "Put": {
-            "Item": items.receipt_item(commit.channel_id, commit.user_id, commit.receipt),
+            "Item": items.idempotency_record_item(
+                commit.channel_id, commit.user_id, commit.idempotency_record
+            ),
             # DynamoDB deletes expired items late; until then they are as good as gone.
             "ConditionExpression": "attribute_not_exists(pk) OR expires < :now",
             "ExpressionAttributeValues": items.values({":now": commit.now // 1000}),
@@ -265,8 +267,8 @@ def _outcome(commit: Commit, reasons: Sequence[dict[str, Any]]) -> Outcome:
     count = len(commit.entries)
     codes = [reason.get("Code", "None") for reason in reasons]
     failed = [code == "ConditionalCheckFailed" for code in codes]
-    if commit.receipt and failed[count + 1]:
-        return KeyUsed(items.receipt_of(reasons[count + 1]["Item"], commit.receipt.key))
+    if commit.idempotency_record and failed[count + 1]:
+        return KeyUsed(items.idempotency_record_of(reasons[count + 1]["Item"], commit.idempotency_record.key))
     if True in failed[:count]:
         return PositionTaken(items.entry_of(reasons[failed.index(True)]["Item"]))
     if failed[count]:

@@ -74,7 +74,7 @@ def test_positions_that_no_log_has_are_no_message_ids() -> None:
 @example("a b", "c", "a%20b", "c")
 def test_receipts_of_two_requests_never_meet(user: str, key: str, other: str, other_key: str) -> None:
     """Whatever user ids and keys contain."""
-    same = keys.receipt_sk(user, key) == keys.receipt_sk(other, other_key)
+    same = keys.idempotency_record_sk(user, key) == keys.idempotency_record_sk(other, other_key)
     assert same == ((user, key) == (other, other_key))
 
 

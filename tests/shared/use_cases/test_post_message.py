@@ -15,7 +15,7 @@ from shared.domain.errors import (
     IdempotencyKeyReusedError,
     NotAMemberError,
 )
-from shared.domain.model import RECEIPT_SECONDS, Kind
+from shared.domain.model import IDEMPOTENCY_SECONDS, Kind
 from tests.contract.samples import open_channel
 from tests.shared.use_cases.posting import Chat, messages
 from tests.shared.use_cases.scripted_store import after
@@ -89,7 +89,7 @@ def test_another_body_under_a_key_is_refused(chat: Chat) -> None:
 def test_a_key_is_forgotten_after_a_day(chat: Chat) -> None:
     """Until then it replays, afterwards it posts anew."""
     chat.post("one", key="k1")
-    chat.clock.ms += RECEIPT_SECONDS * 1000 + CLOCKS_APART_MS
+    chat.clock.ms += IDEMPOTENCY_SECONDS * 1000 + CLOCKS_APART_MS
     assert chat.post("one", key="k1").replayed
     chat.clock.ms += 1000
     assert not chat.post("one", key="k1").replayed

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.domain.clock import CLOCKS_APART_MS, from_rfc3339
 from shared.domain.errors import RateLimitedError, StoreUnavailableError
-from shared.domain.model import RECEIPT_SECONDS
+from shared.domain.model import IDEMPOTENCY_SECONDS
 from shared.settings import Settings
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.post_message import Posted
@@ -93,7 +93,7 @@ def test_a_key_holds_for_a_day_by_any_clock(first: int, second: int) -> None:
     """24 hours at least, and not much longer."""
     world = Skewed(WORST)
     world.post(first, key="k1")
-    world.right.ms += RECEIPT_SECONDS * 1000 - 1
+    world.right.ms += IDEMPOTENCY_SECONDS * 1000 - 1
     assert world.post(second, key="k1").replayed
     world.right.ms += 2 * CLOCKS_APART_MS + 1
     assert not world.post(second, key="k1").replayed
