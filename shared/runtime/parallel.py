@@ -41,7 +41,7 @@ class Background:
 THREADS: Final = Background()
 
 
-def both(one: Callable[[], A], other: Callable[[], B], background: Background = THREADS) -> tuple[A, B]:
+def run_both(one: Callable[[], A], other: Callable[[], B], background: Background = THREADS) -> tuple[A, B]:
     """What both return; the second runs beside the first.
 
     Raises:
@@ -66,7 +66,7 @@ def both(one: Callable[[], A], other: Callable[[], B], background: Background = 
     return result, results[0]
 
 
-def every(
+def map_concurrently(
     work: Callable[[A], B], given: Sequence[A], background: Background = THREADS, at_once: int = 4
 ) -> list[B]:
     """What the work returns for each, in order; up to ``at_once`` (a power of two) side by side.
@@ -77,9 +77,9 @@ def every(
     if at_once == 1 or len(given) < 2:  # noqa: PLR2004 - nothing to divide
         return [work(each) for each in given]
     middle = (len(given) + 1) // 2
-    parts = both(
-        lambda: every(work, given[:middle], background, at_once // 2),
-        lambda: every(work, given[middle:], background, at_once // 2),
+    parts = run_both(
+        lambda: map_concurrently(work, given[:middle], background, at_once // 2),
+        lambda: map_concurrently(work, given[middle:], background, at_once // 2),
         background,
     )
     return [*parts[0], *parts[1]]

@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.bootstrap import Services
 from shared.domain.errors import TooManyChannelsError
-from shared.runtime.parallel import every
+from shared.runtime.parallel import map_concurrently
 from shared.use_cases.read_budget import ReadBudget, list_units
 
 AT_ONCE: Final = 4
@@ -26,7 +26,9 @@ def full_lists(services: Services, budget: ReadBudget, user_ids: Sequence[str]) 
     limit = services.settings.max_channels_per_user
     for at in range(0, len(user_ids), AT_ONCE):
         some = user_ids[at : at + AT_ONCE]
-        counts = every(lambda user: services.store.count_memberships(user, limit), some, services.background)
+        counts = map_concurrently(
+            lambda user: services.store.count_memberships(user, limit), some, services.background
+        )
         budget.spend(sum(map(list_units, counts)))
         full = [user for user, count in zip(some, counts, strict=True) if count >= limit]
         if full:

@@ -13,14 +13,14 @@ from shared.cache.upstash import RedisError
 from shared.domain import plans
 from shared.domain.errors import BudgieError
 from shared.observability.meter import meter
-from shared.runtime.parallel import both
+from shared.runtime.parallel import run_both
 
 
 def check_health(services: Services, *, deep: bool) -> dict[str, Any]:
     """``status`` is ``ok``, ``degraded`` (chat works, slower or dearer) or ``down`` (DynamoDB does not answer)."""
     if not deep:
         return {"status": "ok"}
-    dynamodb, redis = both(
+    dynamodb, redis = run_both(
         lambda: _check(services.store.ping), lambda: _check_redis(services), services.background
     )
     checks = {"dynamodb": dynamodb, "redis": redis}

@@ -17,7 +17,7 @@ from shared.cache.tier import get_one
 from shared.domain.errors import UnavailableError
 from shared.domain.messages import preview_of
 from shared.domain.model import Entry, Head, Membership
-from shared.runtime.parallel import every
+from shared.runtime.parallel import map_concurrently
 from shared.storage.log_reader import DirectLogReader, repair_preview
 from shared.storage.protocol import Store
 
@@ -66,7 +66,7 @@ def confirm(services: Services, channels: Sequence[Channel]) -> list[Channel]:
         if missed:
             lacking[head.channel_id] = missed
     heads = [head for head, _ in channels if head.channel_id in lacking]
-    repaired = every(
+    repaired = map_concurrently(
         lambda head: _repaired(services, head, lacking[head.channel_id]), heads, services.background
     )
     current = {head.channel_id: head for head in repaired}

@@ -13,7 +13,7 @@ from shared.domain import keys
 from shared.domain.channels import channel_json
 from shared.domain.errors import InvalidCursorError, UnavailableError
 from shared.domain.model import Head, Kind, Membership
-from shared.runtime.parallel import both, every
+from shared.runtime.parallel import map_concurrently, run_both
 from shared.use_cases.confirm_channels import Channel, confirm
 from shared.use_cases.read_budget import ReadBudget, list_units
 
@@ -90,7 +90,7 @@ def _channels(services: Services, user_id: str) -> Channels:
     remembered, tier = _remembered(services, user_id)
     hinted = remembered if len(remembered) <= MAX_HINTED else ()
     if hinted:
-        found, heads = both(
+        found, heads = run_both(
             lambda: _memberships(services, user_id),
             lambda: _heads(services, hinted),
             services.background,
@@ -126,7 +126,7 @@ def _memberships(services: Services, user_id: str) -> list[Membership]:
 def _heads(services: Services, channel_ids: Sequence[str]) -> dict[str, Head]:
     """As many as one call gives, and up to four such calls side by side."""
     parts = [channel_ids[at : at + PART] for at in range(0, len(channel_ids), PART)]
-    found = every(services.store.heads, parts, services.background)
+    found = map_concurrently(services.store.heads, parts, services.background)
     return {channel_id: head for heads in found for channel_id, head in heads.items()}
 
 

@@ -18,7 +18,7 @@ from shared.domain.errors import (
 )
 from shared.domain.messages import request_hash
 from shared.domain.model import ERASED, ChannelState, Head, Kind, Membership, Role
-from shared.runtime.parallel import both
+from shared.runtime.parallel import run_both
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import confirm_one
 from shared.use_cases.lost_rights import refuse_if_lost
@@ -89,7 +89,7 @@ def _standing_or_full(
     budget, caller, others = ReadBudget(services, user_ids[0]), user_ids[:1], user_ids[1:]
     # Any other has an id that nothing can stand under.
     is_repeatable = head.kind is Kind.DIRECT or bool(head.request_hash)
-    standing, full = both(
+    standing, full = run_both(
         lambda: services.store.head(head.channel_id) if is_repeatable else None,
         lambda: full_lists(services, budget, caller),
         services.background,

@@ -74,7 +74,7 @@ def variants(method: str) -> Iterator[Changes]:
     yield from ({"headers": headers} for headers in ODD_HEADERS)
 
 
-def both(
+def run_both(
     attempt: Attempt, container: Container, deployment: Deployment, hidden: Hidden, change: Changes
 ) -> list[Any]:
     """All that can be seen of a request, and what it set off: where there is a channel, and where there is none."""
@@ -126,7 +126,7 @@ def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock, name: str) -
         del hidden["private, former member"]
     for what, each in hidden.items():
         for change in variants(attempt.method):
-            there, missing = both(attempt, container, deployment, each, change)
+            there, missing = run_both(attempt, container, deployment, each, change)
             assert there == missing, (what, change)
             statuses.add(there[0][0])
             assert [call[0] for call in there[1]] in ([], ["look"], ["look", "former"])
@@ -159,7 +159,7 @@ def test_nor_does_an_outage(clock: FakeClock, name: str) -> None:
     container.settle()
     deployment.store.fail(StoreUnavailableError(retry_after=1))
     for what, each in hidden.items():
-        there, missing = both(attempt, container, deployment, each, {})
+        there, missing = run_both(attempt, container, deployment, each, {})
         assert there == missing, what
         assert there[0][0] == 503
 
@@ -170,7 +170,7 @@ def test_the_comparison_can_fail(clock: FakeClock) -> None:
     container = deployment.start()
     channel = channel_of(container.chat, "private")
     member = Hidden(channel, MISSING, MEMBER)
-    there, missing = both(IN_A_CHANNEL["read a page"], container, deployment, member, {})
+    there, missing = run_both(IN_A_CHANNEL["read a page"], container, deployment, member, {})
     assert there[0][0] != missing[0][0]
     assert there[0][2] != missing[0][2]
     assert there[1] != missing[1]

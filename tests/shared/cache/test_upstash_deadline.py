@@ -15,7 +15,7 @@ from local.upstash.endpoint import UpstashEndpoint
 from local.upstash.faults import Fault
 from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
-from shared.runtime.parallel import both
+from shared.runtime.parallel import run_both
 from tests.conftest import FakeClock
 from tests.shared.cache.calls import READ_MS, Make, failure
 from tests.shared.cache.dripping import HEAD, dripping
@@ -52,7 +52,7 @@ def test_who_comes_while_a_command_is_under_way_waits_no_longer_than_a_call_may_
     """Two commands at once share the one connection, one after the other."""
     upstash = make(script.url)
     assert upstash.execute("get", "GET", "k") == "OK"
-    found = both(lambda: upstash.execute("get", "GET", "a"), lambda: upstash.execute("get", "GET", "b"))
+    found = run_both(lambda: upstash.execute("get", "GET", "a"), lambda: upstash.execute("get", "GET", "b"))
     assert found == ("OK", "OK")
     assert script.connections == 1
 

@@ -6,19 +6,21 @@ from threading import Barrier, Lock
 
 import pytest
 
-from shared.runtime.parallel import every
+from shared.runtime.parallel import map_concurrently
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 51])
 def test_every_answer_stands_at_its_questions_place(count: int) -> None:
     """However many there are."""
-    assert every(lambda number: number * 2, range(count)) == [number * 2 for number in range(count)]
+    assert map_concurrently(lambda number: number * 2, range(count)) == [
+        number * 2 for number in range(count)
+    ]
 
 
 def test_four_work_at_once() -> None:
     """None of them ends before all four have begun."""
     together = Barrier(4)
-    assert len(every(lambda _: together.wait(10), range(4))) == 4
+    assert len(map_concurrently(lambda _: together.wait(10), range(4))) == 4
 
 
 def test_no_more_than_asked_for_work_at_once() -> None:
@@ -33,11 +35,11 @@ def test_no_more_than_asked_for_work_at_once() -> None:
             working[0] -= 1
         return number
 
-    assert every(work, range(200), at_once=2) == list(range(200))
+    assert map_concurrently(work, range(200), at_once=2) == list(range(200))
     assert 1 <= most[0] <= 2
 
 
 def test_what_fails_fails_all() -> None:
     """With the first one's error."""
     with pytest.raises(ZeroDivisionError):
-        every(lambda number: 1 // (number - 3), range(5))
+        map_concurrently(lambda number: 1 // (number - 3), range(5))
