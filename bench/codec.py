@@ -35,7 +35,7 @@ from bench.lib.functions import ROOT
 from bench.lib.timing import interleaved, medians
 from shared.cache import codec
 from shared.cache.blocks import Block, Kept, block_key
-from shared.cache.encryption import NONCE_BYTES, cipher_of, seal, unseal
+from shared.cache.encryption import NONCE_BYTES, cipher_of, decrypt, encrypt
 from shared.runtime import codings
 from shared.settings import MIN_SECRET
 from tools.artifacts import Target, build
@@ -202,13 +202,13 @@ def sealed_bundle(channels: int, rounds: int) -> dict[str, Any]:
     """Microseconds that a bundle takes in the clear, and what its encryption takes more."""
     values, cipher = blocks(channels), cipher_of(SECRET)
     text = codec.pack(values)
-    sealed = seal(cipher, KEY, text)
-    assert codec.unpack(unseal(cipher, KEY, sealed)) == values
+    encrypted = encrypt(cipher, KEY, text)
+    assert codec.unpack(decrypt(cipher, KEY, encrypted)) == values
     calls: dict[str, Callable[[], object]] = {
         "pack": partial(codec.pack, values),
-        "seal": partial(seal, cipher, KEY, text),
+        "seal": partial(encrypt, cipher, KEY, text),
         "unpack": partial(codec.unpack, text),
-        "open": partial(unseal, cipher, KEY, sealed),
+        "open": partial(decrypt, cipher, KEY, encrypted),
     }
     times = medians(interleaved(calls, rounds))
     return {
@@ -222,9 +222,9 @@ def sealed_bundle(channels: int, rounds: int) -> dict[str, Any]:
 def added(channels: int) -> dict[str, int]:
     """Bytes of a bundle's text in the clear and encrypted, and what encryption adds before base64."""
     clear = codec.pack(blocks(channels))
-    sealed = seal(cipher_of(SECRET), KEY, clear)
-    inner = [len(base64.b64decode(text[3:])) for text in (clear, sealed)]
-    return {"clear": len(clear), "sealed": len(sealed), "added_before_base64": inner[1] - inner[0]}
+    encrypted = encrypt(cipher_of(SECRET), KEY, clear)
+    inner = [len(base64.b64decode(text[3:])) for text in (clear, encrypted)]
+    return {"clear": len(clear), "sealed": len(encrypted), "added_before_base64": inner[1] - inner[0]}
 
 
 def artifacts() -> dict[str, dict[str, float]]:
@@ -282,9 +282,9 @@ def _of_encryption(results: Mapping[str, Any]) -> dict[str, bool]:
         ),
     }
     if "artifact" in results:
-        without, sealed = (results["artifact"][each]["zipped_mb"] for each in ("without", "with"))
+        without, encrypted = (results["artifact"][each]["zipped_mb"] for each in ("without", "with"))
         shown[f"an artifact is at most {TIMES_ZIPPED:g} times as large, zipped"] = (
-            sealed <= TIMES_ZIPPED * without
+            encrypted <= TIMES_ZIPPED * without
         )
     return shown
 

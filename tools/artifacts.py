@@ -57,7 +57,7 @@ class Target:
     platform: str
     python: str
     """The interpreter that compiles."""
-    sealed: bool = False
+    encrypted: bool = False
     """Whether it is to encrypt cached values."""
 
     @classmethod
@@ -83,7 +83,7 @@ class Target:
         """The name of the file of what a function needs."""
         if function not in USES_REDIS:
             return "artifact"
-        return "artifact-sealed" if self.sealed and function != "check_health" else "artifact-redis"
+        return "artifact-sealed" if self.encrypted and function != "check_health" else "artifact-redis"
 
     def install_arguments(self) -> list[str]:
         """What makes uv choose wheels of the target."""

@@ -25,13 +25,13 @@ from shared.settings import MIN_SECRET
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-SEALED: Final = "E2"
+ENCRYPTED: Final = "E2"
 PURPOSE: Final = b"budgie cache E2"
 """Keys of other purposes, or of later forms, that come from the same secret are others."""
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 """At random: one key may seal 2**32 values before two nonces are likely to meet. A day has a few hundred."""
-_START: Final = len(SEALED) + 1
+_START: Final = len(ENCRYPTED) + 1
 
 
 class SealedUpstash:
@@ -70,10 +70,10 @@ class SealedUpstash:
         cipher = self._ready()
         key = str(arguments[0])
         if command == "SET":
-            text = seal(cipher, key, str(arguments[1]))
+            text = encrypt(cipher, key, str(arguments[1]))
             return self._upstash.execute(reason, command, key, text, *arguments[2:])
         found = self._upstash.execute(reason, command, key)
-        return None if found is None else unseal(cipher, key, found)
+        return None if found is None else decrypt(cipher, key, found)
 
     def _ready(self) -> AESGCM:
         with self._lock:
@@ -106,15 +106,15 @@ def cipher_of(secret: str) -> AESGCM:
     )
 
 
-def seal(cipher: AESGCM, key: str, text: str) -> str:
+def encrypt(cipher: AESGCM, key: str, text: str) -> str:
     """A bundle's text, for one Redis key."""
     codec = text[len(FORM) : _START]
     nonce = os.urandom(NONCE_BYTES)
-    sealed = nonce + cipher.encrypt(nonce, base64.b64decode(text[_START:]), _bound(codec, key))
-    return f"{SEALED}{codec}{base64.b64encode(sealed).decode()}"
+    encrypted = nonce + cipher.encrypt(nonce, base64.b64decode(text[_START:]), _bound(codec, key))
+    return f"{ENCRYPTED}{codec}{base64.b64encode(encrypted).decode()}"
 
 
-def unseal(cipher: AESGCM, key: str, text: object) -> str:
+def decrypt(cipher: AESGCM, key: str, text: object) -> str:
     """The bundle's text that was sealed for this Redis key.
 
     Raises:
@@ -122,12 +122,12 @@ def unseal(cipher: AESGCM, key: str, text: object) -> str:
     """
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - loaded with the cipher
 
-    if not isinstance(text, str) or not text.startswith(SEALED):
+    if not isinstance(text, str) or not text.startswith(ENCRYPTED):
         raise UnreadableError
-    codec = text[len(SEALED) : _START]
+    codec = text[len(ENCRYPTED) : _START]
     try:
-        sealed = base64.b64decode(text[_START:], validate=True)
-        opened = cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(codec, key))
+        encrypted = base64.b64decode(text[_START:], validate=True)
+        opened = cipher.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], _bound(codec, key))
     except (ValueError, InvalidTag) as error:
         raise UnreadableError from error
     return f"{FORM}{codec}{base64.b64encode(opened).decode()}"
@@ -135,4 +135,4 @@ def unseal(cipher: AESGCM, key: str, text: object) -> str:
 
 def _bound(codec: str, key: str) -> bytes:
     """What a value is authenticated with. The codec is one character, so that no two pairs give the same."""
-    return f"{SEALED}{FORM}{codec}{key}".encode("utf-8", "surrogatepass")
+    return f"{ENCRYPTED}{FORM}{codec}{key}".encode("utf-8", "surrogatepass")

@@ -41,9 +41,9 @@ def test_the_redis_client_goes_where_it_is_used() -> None:
 def test_the_cipher_goes_where_it_is_asked_for(function: str) -> None:
     """With `ARTIFACT_SEALED=1` those that read and write bundles hold it, and nobody does without."""
     plain = Target.from_env({"ARTIFACT_PLATFORM": LOCAL})
-    sealed = Target.from_env({"ARTIFACT_PLATFORM": LOCAL, "ARTIFACT_SEALED": "1"})
+    encrypted = Target.from_env({"ARTIFACT_PLATFORM": LOCAL, "ARTIFACT_SEALED": "1"})
     seals = function in {"list_channels", "fetch_messages"}
-    assert sealed.requirements(function) == ("artifact-sealed" if seals else plain.requirements(function))
+    assert encrypted.requirements(function) == ("artifact-sealed" if seals else plain.requirements(function))
     assert plain.requirements(function) == (
         "artifact-redis" if function in artifacts.USES_REDIS else "artifact"
     )
@@ -51,11 +51,11 @@ def test_the_cipher_goes_where_it_is_asked_for(function: str) -> None:
 
 def test_the_cipher_is_all_that_is_added() -> None:
     """The same packages at the same versions, and the library with what it needs."""
-    redis, sealed = (
+    redis, encrypted = (
         pinned((ROOT / f"requirements/artifact-{name}.txt").read_text()) for name in ("redis", "sealed")
     )
-    assert redis < sealed
-    assert {each.partition("==")[0] for each in sealed - redis} == {"cryptography", "cffi", "pycparser"}
+    assert redis < encrypted
+    assert {each.partition("==")[0] for each in encrypted - redis} == {"cryptography", "cffi", "pycparser"}
 
 
 def pinned(text: str) -> set[str]:

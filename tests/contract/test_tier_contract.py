@@ -80,8 +80,8 @@ class RedisContainers:
 
     shared = True
 
-    def __init__(self, endpoint: UpstashEndpoint, clock: FakeClock, *, sealed: bool = False) -> None:
-        self._sealed = sealed
+    def __init__(self, endpoint: UpstashEndpoint, clock: FakeClock, *, encrypted: bool = False) -> None:
+        self._sealed = encrypted
         self._clock = clock
         self._endpoint = endpoint
         self._started: list[tuple[RedisTier, Upstash]] = []
@@ -133,7 +133,7 @@ def containers(request: pytest.FixtureRequest, clock: FakeClock) -> Iterator[Con
         return
     endpoint = request.getfixturevalue("endpoint")
     reset(endpoint)
-    redis = RedisContainers(endpoint, clock, sealed=request.param == "sealed")
+    redis = RedisContainers(endpoint, clock, encrypted=request.param == "sealed")
     yield redis
     redis.close()
 

@@ -38,11 +38,11 @@ def in_text(text: str, tenants: Sequence[Tenant], *more: str) -> list[str]:
     return [line for line in text.splitlines() if any(form in line for form in forms)]
 
 
-def in_redis(values: Mapping[str, Any], tenants: Sequence[Tenant], *, sealed: bool = False) -> list[str]:
+def in_redis(values: Mapping[str, Any], tenants: Sequence[Tenant], *, encrypted: bool = False) -> list[str]:
     """Keys with a marker; values with one that another channel's people sent, or with any where they are sealed."""
     found = in_text("\n".join(values), tenants)
     for key, text in values.items():
-        if sealed:
+        if encrypted:
             raw = base64.b64decode(str(text)[3:]).decode("latin-1")
             found += in_text(f"{text}\n{raw}", tenants)
         else:

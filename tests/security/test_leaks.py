@@ -70,7 +70,7 @@ class World:
         container = self.deployment.start(is_loaded=False)
         if is_sealed:
             for tier in container.tiers:
-                seal(tier, container)
+                encrypt(tier, container)
         container.settle()
         return container
 
@@ -95,7 +95,7 @@ class World:
             yield {key: value for key, (value, _) in values.items()}
 
 
-def seal(tier: RedisTier, container: Container) -> None:
+def encrypt(tier: RedisTier, container: Container) -> None:
     """Has a tier seal what it writes."""
     tier._upstash = SealedUpstash(container.upstash, lambda: "s" * 32, container.clock.now)
 
@@ -117,7 +117,7 @@ def test_no_word_is_where_it_does_not_belong(clock: FakeClock, *, is_sealed: boo
     assert '"CloudWatchMetrics"' in log.getvalue()
     assert '"crash"' in log.getvalue()
     assert set(world.deployment.redis) == {"budgie:p1", "budgie:u1"}
-    assert in_redis(world.deployment.redis, world.tenants, sealed=is_sealed) == []
+    assert in_redis(world.deployment.redis, world.tenants, encrypted=is_sealed) == []
     assert [in_values(values, world.tenants) for values in world.memory()] == [[]] * CONTAINERS
 
 

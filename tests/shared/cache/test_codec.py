@@ -22,7 +22,7 @@ from shared.cache.blocks import (
 )
 from shared.cache.bundle import Bundle
 from shared.cache.codec import FORM, MAX_RAW_BYTES, pack, unpack
-from shared.cache.encryption import cipher_of, seal
+from shared.cache.encryption import cipher_of, encrypt
 from shared.cache.redis import BundlePolicy
 from shared.runtime.codings import GZIP_WBITS, zstd
 from shared.settings import CODECS
@@ -38,8 +38,8 @@ ITEMS: dict[str, Shareable] = {
 
 def text_of(raw: bytes, codec: str = "g") -> str:
     """A text of our form around a pack of any kind."""
-    sealed = raw + zlib.crc32(raw).to_bytes(4, "little")
-    compressed = zlib.compress(sealed, wbits=GZIP_WBITS) if codec == "g" else zstd().compress(sealed)
+    encrypted = raw + zlib.crc32(raw).to_bytes(4, "little")
+    compressed = zlib.compress(encrypted, wbits=GZIP_WBITS) if codec == "g" else zstd().compress(encrypted)
     return f"{FORM}{codec}{base64.b64encode(compressed).decode()}"
 
 
@@ -202,4 +202,4 @@ def test_a_full_bundle_has_a_known_size() -> None:
     for codec in ("zstd", "gzip"):
         text = pack(bundle.in_use(), codec)
         assert 1_200_000 < len(text) < 1_400_000
-        assert len(seal(cipher_of("s" * 32), "k", text)) < 1_400_000
+        assert len(encrypt(cipher_of("s" * 32), "k", text)) < 1_400_000

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.aws.parameters import SecretUnavailableError
 from shared.cache.blocks import Block, Cached, Shareable, UnreadableError, block_key
 from shared.cache.codec import unpack
-from shared.cache.encryption import NONCE_BYTES, SealedUpstash, cipher_of, seal, unseal
+from shared.cache.encryption import NONCE_BYTES, SealedUpstash, cipher_of, decrypt, encrypt
 from shared.cache.redis import RedisTier
 from shared.cache.upstash import RedisError
 from shared.settings import CODECS, MIN_SECRET, Settings, SettingsError
@@ -25,14 +25,14 @@ SECRET = "s" * MIN_SECRET
 OTHER_SECRET = "o" * MIN_SECRET
 CIPHER = cipher_of(SECRET)
 ITEMS: dict[str, Shareable] = {FIRST: block(CHANNEL, 1, 5)}
-SEALED = seal(CIPHER, KEY, packed(ITEMS))
-RAW = base64.b64decode(SEALED[3:])
+ENCRYPTED = encrypt(CIPHER, KEY, packed(ITEMS))
+RAW = base64.b64decode(ENCRYPTED[3:])
 
 
 def opens(text: object, key: str = KEY, secret: str = SECRET) -> bool:
     """Whether a text is taken for one of ours; it raises nothing but its refusal."""
     try:
-        unseal(cipher_of(secret), key, text)
+        decrypt(cipher_of(secret), key, text)
     except UnreadableError:
         return False
     return True
@@ -42,16 +42,16 @@ def opens(text: object, key: str = KEY, secret: str = SECRET) -> bool:
 def test_a_sealed_bundle_comes_back(codec: str) -> None:
     """As it was, and with nothing of it to be read before that."""
     text = packed(ITEMS, codec)
-    sealed = seal(CIPHER, KEY, text)
-    assert sealed.startswith(f"E2{codec[0]}")
-    assert sealed.isascii()
-    assert unseal(CIPHER, KEY, sealed) == text
-    assert base64.b64decode(text[3:])[:16] not in base64.b64decode(sealed[3:])
+    encrypted = encrypt(CIPHER, KEY, text)
+    assert encrypted.startswith(f"E2{codec[0]}")
+    assert encrypted.isascii()
+    assert decrypt(CIPHER, KEY, encrypted) == text
+    assert base64.b64decode(text[3:])[:16] not in base64.b64decode(encrypted[3:])
 
 
 def test_no_nonce_is_used_twice() -> None:
     """The same bundle sealed again is another text."""
-    nonces = {base64.b64decode(seal(CIPHER, KEY, packed(ITEMS))[3:])[:NONCE_BYTES] for _ in range(1_000)}
+    nonces = {base64.b64decode(encrypt(CIPHER, KEY, packed(ITEMS))[3:])[:NONCE_BYTES] for _ in range(1_000)}
     assert len(nonces) == 1_000
 
 
@@ -61,27 +61,27 @@ def test_a_changed_byte_is_a_miss(place: int, change: int) -> None:
     """Whichever byte is another: of the nonce, of the values, of the tag."""
     changed = bytearray(RAW)
     changed[place] ^= change
-    assert not opens(SEALED[:3] + base64.b64encode(changed).decode())
+    assert not opens(ENCRYPTED[:3] + base64.b64encode(changed).decode())
 
 
-@given(st.integers(0, len(SEALED) - 1))
+@given(st.integers(0, len(ENCRYPTED) - 1))
 def test_a_part_is_a_miss(length: int) -> None:
     """Wherever it ends, in the text or in the bytes behind it."""
-    assert not opens(SEALED[:length])
-    assert not opens(SEALED[:3] + base64.b64encode(RAW[: length % len(RAW)]).decode())
+    assert not opens(ENCRYPTED[:length])
+    assert not opens(ENCRYPTED[:3] + base64.b64encode(RAW[: length % len(RAW)]).decode())
 
 
 @given(st.text(max_size=20).filter(lambda key: key != KEY))
 def test_a_value_of_another_key_is_a_miss(key: str) -> None:
     """What was sealed for one table or kind of value counts under no other."""
-    assert not opens(SEALED, key)
+    assert not opens(ENCRYPTED, key)
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), min_size=MIN_SECRET).filter(lambda secret: secret != SECRET))
 def test_a_value_under_another_secret_is_a_miss(secret: str) -> None:
     """After the secret was changed, what was stored before is read no more."""
-    assert not opens(SEALED, secret=secret)
+    assert not opens(ENCRYPTED, secret=secret)
 
 
 @given(st.one_of(st.text(), st.text().map(lambda text: f"E2z{text}"), st.binary(), st.none(), st.integers()))
@@ -93,7 +93,7 @@ def test_any_other_value_is_a_miss(value: object) -> None:
 @pytest.mark.parametrize("start", ["E1z", "E3z", "E2g", "e2z", "B2z"])
 def test_another_form_or_codec_is_a_miss(start: str) -> None:
     """A later form, or the bytes under another codec's letter, though all else is right."""
-    assert not opens(start + SEALED[3:])
+    assert not opens(start + ENCRYPTED[3:])
 
 
 @pytest.mark.parametrize(
@@ -102,15 +102,15 @@ def test_another_form_or_codec_is_a_miss(start: str) -> None:
 def test_a_bundle_of_an_older_form_is_a_miss(forms: str, *, is_ours: bool) -> None:
     """Authentic bytes of another form of bundle are never read as if they were of this one."""
     nonce = bytes(NONCE_BYTES)
-    sealed = nonce + CIPHER.encrypt(nonce, base64.b64decode(packed(ITEMS)[3:]), f"{forms}{KEY}".encode())
-    assert opens(f"E2z{base64.b64encode(sealed).decode()}") is is_ours
+    encrypted = nonce + CIPHER.encrypt(nonce, base64.b64decode(packed(ITEMS)[3:]), f"{forms}{KEY}".encode())
+    assert opens(f"E2z{base64.b64encode(encrypted).decode()}") is is_ours
 
 
 def test_a_value_in_the_clear_is_a_miss() -> None:
     """What whoever has the token could write."""
     assert not opens(packed(ITEMS))
     with pytest.raises(UnreadableError):
-        unpack(SEALED)
+        unpack(ENCRYPTED)
 
 
 def test_a_secret_is_not_short() -> None:
@@ -127,8 +127,8 @@ def test_a_secret_is_not_short() -> None:
 
 def tier_over(upstash: FakeUpstash, clock: FakeClock, read: Callable[[], str] = lambda: SECRET) -> RedisTier:
     """A fresh container's tier, loaded."""
-    sealed = SealedUpstash(upstash, read, clock.now)
-    tier = RedisTier(sealed, KEY, "pages", POLICY, upstash._metrics, clock.now)
+    encrypted = SealedUpstash(upstash, read, clock.now)
+    tier = RedisTier(encrypted, KEY, "pages", POLICY, upstash._metrics, clock.now)
     request(tier)
     return tier
 
