@@ -16,7 +16,7 @@ from shared.web import schemas
 from shared.web.adapter import Handler
 from shared.web.middleware import Observed
 from shared.web.problems import MEDIA_TYPE
-from shared.web.routing import DirectRoute
+from shared.web.routing import FastRoute
 
 
 async def current_services() -> Services:
@@ -47,7 +47,7 @@ def create_app(function: str) -> FastAPI:
             "logs": False,
         },  # ours are in shared.observability.telemetry
     )
-    app.router.route_class = DirectRoute
+    app.router.route_class = FastRoute
     # All that stands around the routes: it answers errors, and they leave nothing open that would have to be closed.
     app.middleware_stack = Observed(app.router, function)
     return app

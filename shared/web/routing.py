@@ -116,7 +116,7 @@ class Given:
     default: Any
 
 
-class DirectRoute(APIRoute):
+class FastRoute(APIRoute):
     """A route for ``async`` endpoints that return a ``Response``.
 
     A parameter is a dependency of at most the request, a model of the query, a header, the body's one model, or else

@@ -8,7 +8,7 @@ from base64 import b64encode
 import pytest
 
 from shared.bootstrap import Services
-from shared.web.routing import DirectRoute
+from shared.web.routing import FastRoute
 from tests.api import event
 from tests.shared.web.beside_fastapi import CHANNEL, answers, handler_of
 
@@ -101,7 +101,7 @@ def test_a_path_a_header_and_a_body_are_refused_together(services: Services, key
 def test_what_is_no_json_is_refused_first(services: Services, user: str | None, channel: str) -> None:
     """Whoever sends it to whatever channel is told of that; who is nobody is told so of any JSON."""
     path = f"/v1/channels/{channel}/read"
-    handler = handler_of(DirectRoute, services)
+    handler = handler_of(FastRoute, services)
     broken, whole = event("PUT", path, user=user, body="{"), event("PUT", path, user=user, body="[]")
     given = [handler(made, None) for made in (broken, whole)]  # type: ignore[arg-type]  # as above
     assert json.loads(given[0]["body"])["code"] == "malformed_request"

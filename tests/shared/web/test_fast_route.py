@@ -10,7 +10,7 @@ from fastapi.routing import iter_route_contexts
 
 from shared.bootstrap import Services
 from shared.web.app import create_app
-from shared.web.routing import DirectRoute
+from shared.web.routing import FastRoute
 from tests.api import APPS, event
 from tests.shared.web.beside_fastapi import CHANNEL, answers, handler_of
 
@@ -54,7 +54,7 @@ def test_a_query_is_read_as_fastapi_reads_it(services: Services, query: str, pat
 def test_a_parameter_that_is_named_twice_is_refused(services: Services, path: str, query: str) -> None:
     """Nobody is left to guess which of two values counted: that FastAPI takes the last is no promise to clients."""
     made = event("GET", path) | {"rawQueryString": query}
-    given = handler_of(DirectRoute, services)(made, None)  # type: ignore[arg-type]  # as above
+    given = handler_of(FastRoute, services)(made, None)  # type: ignore[arg-type]  # as above
     error = {"field": f"query.{query[:5] if 'limit' in query else 'x'}", "detail": "Given more than once"}
     assert (given["statusCode"], json.loads(given["body"])["errors"]) == (422, [error])
 
@@ -89,7 +89,7 @@ def test_another_method_is_not_allowed(services: Services, method: str) -> None:
 def test_every_app_has_direct_routes() -> None:
     """Functions need not ask for them."""
     app: FastAPI = create_app("test")
-    assert app.router.route_class is DirectRoute
+    assert app.router.route_class is FastRoute
 
 
 @pytest.mark.parametrize("app", APPS)
@@ -97,4 +97,4 @@ def test_every_route_of_every_function_is_direct(app: FastAPI) -> None:
     """Also those that stand in a router of their own, which does not take the app's class of routes."""
     routes = [context.original_route for context in iter_route_contexts(app.routes)]
     assert routes
-    assert all(isinstance(route, DirectRoute) for route in routes)
+    assert all(isinstance(route, FastRoute) for route in routes)
