@@ -27,7 +27,7 @@ from shared.use_cases.fetch_messages import etag_of, positions
 from shared.web import response_models
 from shared.web.conditional import IfNoneMatch, etags
 from shared.web.identity import Caller
-from shared.web.middleware import Observed
+from shared.web.middleware import RequestMiddleware
 from shared.web.queries import FetchMessagesQuery
 from shared.web.schemas import ChannelId
 
@@ -136,7 +136,7 @@ def _page(head: Head, messages: list[Any], first: int, last: int) -> dict[str, A
 
 def _handler(store: Store, cached: Cached, model: type[BaseModel] | None) -> Handler:
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    app.add_middleware(Observed, function="peer")
+    app.add_middleware(RequestMiddleware, function="peer")
 
     @app.get(PATH, response_model=model, response_model_exclude_none=True)
     async def fetch_messages(

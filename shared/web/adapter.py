@@ -80,13 +80,13 @@ class Handler(Mangum):
         call = self.app(gateway.scope, exchange.receive, exchange.send)
         try:
             copy_context().run(_run, call)  # A context of its own, as a task of an event loop has.
-        except Exception as error:  # noqa: BLE001 - ``Observed`` failed: what was answered by then still is
+        except Exception as error:  # noqa: BLE001 - ``RequestMiddleware`` failed: what was answered by then still is
             log_crash(error, gateway.scope["state"]["request_id"])
         return gateway(exchange.answer)
 
 
 def _run(call: Coroutine[Any, Any, None]) -> None:
-    """Runs to its end what never waits; one that does gets an error, of which ``Observed`` makes a 500."""
+    """Runs to its end what never waits; one that does gets an error, of which ``RequestMiddleware`` makes a 500."""
     try:
         call.send(None)
         call.throw(RuntimeError("there is no event loop here that a route could wait for"))

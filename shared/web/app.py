@@ -14,7 +14,7 @@ from shared.runtime import startup
 from shared.settings import SettingsError
 from shared.web import schemas
 from shared.web.adapter import Handler
-from shared.web.middleware import Observed
+from shared.web.middleware import RequestMiddleware
 from shared.web.problems import MEDIA_TYPE
 from shared.web.routing import FastRoute
 
@@ -49,7 +49,7 @@ def create_app(function: str) -> FastAPI:
     )
     app.router.route_class = FastRoute
     # All that stands around the routes: it answers errors, and they leave nothing open that would have to be closed.
-    app.middleware_stack = Observed(app.router, function)
+    app.middleware_stack = RequestMiddleware(app.router, function)
     return app
 
 

@@ -38,7 +38,7 @@ async def caller(request: Request) -> str:
     """
     state = request.scope.get(
         "state", {}
-    )  # ``Observed`` has looked already, where it stands around the route.
+    )  # ``RequestMiddleware`` has looked already, where it stands around the route.
     user_id = state["user_id"] if "user_id" in state else user_of(request.scope.get("aws.event"))
     if user_id is None:
         raise UnauthenticatedError

@@ -45,7 +45,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{1,64}\Z")
 _TRACE_ROOT = re.compile(r"(?:\A|;)Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|\Z)")
 
 
-class Observed:
+class RequestMiddleware:
     """Around all routes, and what answers where one raises an error.
 
     Args:
@@ -84,7 +84,7 @@ class Observed:
                 status = message["status"]
                 is_hidden = state.get("error_code") == ChannelNotFoundError.code
                 if is_hidden:
-                    self._level(started)
+                    self._pad_latency(started)
                 elapsed = (self._now() - started) * 1000
                 # An engine may not charge for what is not there: the units would tell a hidden channel from none.
                 timing = f"total;dur={elapsed:.1f}" if is_hidden else meter.server_timing(elapsed)
@@ -103,7 +103,7 @@ class Observed:
             await problem(known, state["request_id"])(scope, receive, observed_send)
         self._log(scope, status, meter, (self._now() - started) * 1000)
 
-    def _level(self, started: float) -> None:
+    def _pad_latency(self, started: float) -> None:
         """Lets the time tell a hidden channel from none as little as the words do: a head is read, or none.
 
         Blocks, as a container has one request at a time. An event loop would wake up on a millisecond counted from when

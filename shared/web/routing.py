@@ -95,7 +95,7 @@ def find_base(event: dict[str, Any], path: str) -> str:
 
 
 async def base_path(request: Request) -> str:
-    """What links to other routes begin with; ``Observed`` has found it."""
+    """What links to other routes begin with; ``RequestMiddleware`` has found it."""
     return str(request.scope["state"]["base_path"])
 
 
@@ -164,7 +164,7 @@ class FastRoute(APIRoute):
 
 
 def _app(answering: Answering) -> ASGIApp:
-    """Without FastAPI's exit stacks, as no dependency has anything to close; errors go to ``Observed``."""
+    """Without FastAPI's exit stacks, as no dependency has anything to close; errors go to ``RequestMiddleware``."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         response = await answering(Request(scope, receive))

@@ -15,7 +15,7 @@ from shared.web.app import IdempotencyKey, Use, create_app, create_handler, curr
 from shared.web.channel_schemas import MemberIn
 from shared.web.conditional import IfNoneMatch
 from shared.web.identity import Caller
-from shared.web.middleware import Observed
+from shared.web.middleware import RequestMiddleware
 from shared.web.queries import FetchMessagesQuery, ListChannelsQuery
 from shared.web.responses import answer
 from shared.web.routing import FastRoute
@@ -28,7 +28,7 @@ def handler_of(route: type[APIRoute], services: Services) -> Mangum:
     """Routes that answer with what they were given."""
     app = create_app("test")
     app.router.route_class = route
-    app.middleware_stack = Observed(
+    app.middleware_stack = RequestMiddleware(
         AsyncExitStackMiddleware(app.router), "test"
     )  # Which FastAPI's own routes ask for.
 
