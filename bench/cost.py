@@ -75,7 +75,9 @@ class RedisScene(Scene):
     def _over(self, database: Database) -> tuple[Services, RedisTier]:
         plain, metrics = compose(SETTINGS, self.store), CacheMetrics()
         upstash = SimUpstash(database, now_ms, self.stopwatch)
-        pages = RedisTier(upstash, "p", "pages", BundlePolicy(worth=1, rest_ms=0), metrics, now_ms)
+        pages = RedisTier(
+            upstash, "p", "pages", BundlePolicy(min_new_entries=1, min_interval_ms=0), metrics, now_ms
+        )
         reader = CachedLogReader(DirectLogReader(self.store), plain.cache.memory, pages, metrics)
         return replace(plain, reader=reader, cache=replace(plain.cache, pages=pages)), pages
 

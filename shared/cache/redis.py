@@ -39,11 +39,11 @@ class BundlePolicy:
     """A bundle stays for so long after it was written."""
     max_bytes: int = 1_000_000
     """Of the values before compression; the least recently used stay out."""
-    worth: int = 200
+    min_new_entries: int = 200
     """Entries that Redis must lack for a ``SET`` to be worth a command at once."""
-    patience_ms: int = 300_000
+    max_delay_ms: int = 300_000
     """After this time anything that Redis lacks is worth it."""
-    rest_ms: int = 600_000
+    min_interval_ms: int = 600_000
     """Between two writes of one container."""
     codec: str = "zstd"
     unused_factor: int = 1
@@ -106,7 +106,7 @@ class RedisTier:
         """What Redis lacks of each value, in entries."""
         self._lacking_since: int | None = None
         self._rest_until = 0
-        self._rest_ms = policy.rest_ms
+        self._rest_ms = policy.min_interval_ms
         self._loaded = False
         self._seen_at = 0
         """When this container last knew what lies in Redis."""
@@ -162,8 +162,8 @@ class RedisTier:
     def _is_due(self) -> bool:
         if not self._lacking or self._lacking_since is None or self._now() < self._rest_until:
             return False
-        patience_over = self._now() - self._lacking_since >= self._policy.patience_ms
-        return patience_over or sum(self._lacking.values()) >= self._policy.worth
+        is_overdue = self._now() - self._lacking_since >= self._policy.max_delay_ms
+        return is_overdue or sum(self._lacking.values()) >= self._policy.min_new_entries
 
     def _forget_unused(self) -> None:
         """Drops what nobody used; a bundle that has nothing new left is not written."""
@@ -216,7 +216,7 @@ class RedisTier:
                 self._rest_ms = min(2 * self._rest_ms, LONGEST_REST_MS)
             return
         with self._lock:
-            self._rest_ms, self._seen_at = self._policy.rest_ms, self._now()
+            self._rest_ms, self._seen_at = self._policy.min_interval_ms, self._now()
             self._rest_until = self._now() + self._rest_ms
         meter().ledger.stored(self._key, len(text))
         self._metrics.count("bytes_raw", sum(each.value.size for each in values.values()))

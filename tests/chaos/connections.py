@@ -97,7 +97,7 @@ def container(endpoint: UpstashEndpoint, chat: Chat, keep_alive: float) -> Conta
     metrics = built.cache.metrics
     options = UpstashOptions(endpoint.url, TOKEN, 5_000, 20_000, keep_alive_seconds=keep_alive)
     upstash = Upstash(options, metrics, now_ms)
-    policy = BundlePolicy(worth=1, patience_ms=0, rest_ms=0)
+    policy = BundlePolicy(min_new_entries=1, max_delay_ms=0, min_interval_ms=0)
     pages = RedisTier(upstash, "budgie:p1", "pages", policy, metrics, now_ms)
     lists = RedisTier(upstash, "budgie:u1", "channels", policy, metrics, now_ms)
     reader = CachedLogReader(DirectLogReader(chat.store), built.cache.memory, pages, metrics)

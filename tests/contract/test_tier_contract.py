@@ -90,7 +90,7 @@ class RedisContainers:
         """See ``Containers``; the bundle is loaded."""
         metrics = CacheMetrics()
         upstash = Upstash(UpstashOptions(self._endpoint.url, TOKEN, 2_000, 2_000), metrics, self._clock.now)
-        policy = BundlePolicy(KEEP_SECONDS, max_bytes, worth=0, patience_ms=0, rest_ms=0)
+        policy = BundlePolicy(KEEP_SECONDS, max_bytes, min_new_entries=0, max_delay_ms=0, min_interval_ms=0)
         commands = SealedUpstash(upstash, lambda: "s" * 32, self._clock.now) if self._sealed else upstash
         tier = RedisTier(commands, "bundle", "pages", policy, metrics, self._clock.now)
         self._started.append((tier, upstash))

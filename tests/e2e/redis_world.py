@@ -102,7 +102,7 @@ def opened_world(
     for _ in range(2):
         gone.read(world.channels[0])
         gone.settle()
-        clock.ms += BundlePolicy().patience_ms
+        clock.ms += BundlePolicy().max_delay_ms
     assert run(endpoint, "EXISTS", BUNDLE) == 1
     yield world
     endpoint.faults.clear()

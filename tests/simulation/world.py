@@ -210,7 +210,7 @@ class World:
             self.clients.last_words(OWNER)
             for channel_id in self.channels:
                 self.clients.gather(channel_id)
-            self.loop.wait(policy.patience_ms + policy.rest_ms)
+            self.loop.wait(policy.max_delay_ms + policy.min_interval_ms)
 
     def _found(self, channel_id: str) -> None:
         """A channel with members, and a log that begins anywhere in a block."""
@@ -244,5 +244,7 @@ def _sizes(rng: random.Random) -> Sizes:
         cache_keep_seconds=rng.choice((86_400, 86_400, 30)),
         cache_memory_bytes=rng.choice((32 * 1024 * 1024, 32 * 1024 * 1024, 40_000)),
     )
-    hurried = BundlePolicy(settings.cache_keep_seconds, 60_000, worth=5, patience_ms=500, rest_ms=50)
+    hurried = BundlePolicy(
+        settings.cache_keep_seconds, 60_000, min_new_entries=5, max_delay_ms=500, min_interval_ms=50
+    )
     return Sizes(settings, rng.choice((BundlePolicy(settings.cache_keep_seconds), hurried, hurried)))

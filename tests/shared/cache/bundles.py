@@ -11,7 +11,7 @@ from tests.blocks import CHANNEL, block, unpacked
 from tests.fakes import FakeUpstash
 
 KEY: Final = "budgie:p1"
-POLICY: Final = BundlePolicy(worth=40, patience_ms=120_000, rest_ms=60_000)
+POLICY: Final = BundlePolicy(min_new_entries=40, max_delay_ms=120_000, min_interval_ms=60_000)
 FIRST: Final = block_key(CHANNEL, 0)
 SECOND: Final = block_key(CHANNEL, 1)
 Start = Callable[..., RedisTier]

@@ -170,7 +170,7 @@ def test_an_older_bundle_put_back_is_one_that_is_behind(upstash: FakeUpstash, cl
     old = upstash.values[KEY]
     second = block_key(CHANNEL, 1)
     tier.put({second: block(CHANNEL, 51, 100)})
-    clock.ms += POLICY.rest_ms
+    clock.ms += POLICY.min_interval_ms
     request(tier)
     assert upstash.values[KEY] != old
     upstash.values[KEY] = old

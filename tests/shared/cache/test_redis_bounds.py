@@ -12,7 +12,7 @@ from tests.shared.cache.bundles import FIRST, KEY, Start, lacking, request, stor
 
 def test_a_bundle_is_bounded(start: Start, upstash: FakeUpstash) -> None:
     """Whatever is put, what lies here and in Redis stays below the bound; what was used last stays."""
-    tier, random = start(max_bytes=50_000, worth=0, patience_ms=0, rest_ms=0), Random(4)  # noqa: S311 - repeatable
+    tier, random = start(max_bytes=50_000, min_new_entries=0, max_delay_ms=0, min_interval_ms=0), Random(4)  # noqa: S311 - repeatable
     last: dict[str, Cached] = {}
     for _ in range(200):
         number, count = random.randrange(30), random.randrange(1, 51)
@@ -31,7 +31,7 @@ def test_a_bundle_is_bounded(start: Start, upstash: FakeUpstash) -> None:
 
 def test_a_value_above_the_bound_drives_nothing_out(start: Start, upstash: FakeUpstash) -> None:
     """One block that is larger than a whole bundle is left out, and is not lacking either."""
-    tier = start(max_bytes=30_000, patience_ms=0)
+    tier = start(max_bytes=30_000, max_delay_ms=0)
     tier.put(lacking(10, OTHER))
     tier.put({FIRST: block(CHANNEL, 1, 50, "x" * 1_000)})
     assert tier.get([FIRST, block_key(OTHER, 0)]) == lacking(10, OTHER)
@@ -77,7 +77,7 @@ def test_what_cannot_be_shared_stays_out(start: Start, upstash: FakeUpstash) -> 
     class Own:
         size = 10
 
-    tier = start(worth=0, patience_ms=0)
+    tier = start(min_new_entries=0, max_delay_ms=0)
     tier.put({"h1": Own()})
     request(tier)
     assert tier.get(["h1"]) == {}

@@ -24,7 +24,7 @@ def test_an_empty_bundle_is_never_written(start: Start, upstash: FakeUpstash, cl
     clock.sleep(DAY + 1)
     for _ in range(3):
         request(tier)
-        clock.ms += POLICY.patience_ms
+        clock.ms += POLICY.max_delay_ms
     assert stored(upstash) == {SECOND: block(CHANNEL, 51, 100)}
     assert upstash.reasons == ["get_pages"]
 
@@ -68,7 +68,7 @@ def test_a_write_that_is_refused_is_sent_ever_more_rarely(
         request(tier)
         if upstash.reasons.count("put_pages") > len(minutes):
             minutes.append(minute)
-        clock.ms += POLICY.rest_ms
+        clock.ms += POLICY.min_interval_ms
     assert minutes == [0, 1, 3, 7, 15, 31]
     assert tier._rest_ms <= LONGEST_REST_MS
     upstash.failure = None
@@ -77,7 +77,7 @@ def test_a_write_that_is_refused_is_sent_ever_more_rarely(
     request(tier)
     assert FIRST in stored(upstash)
     tier.put(lacking(50, OTHER))
-    clock.ms += POLICY.rest_ms
+    clock.ms += POLICY.min_interval_ms
     request(tier)
     assert stored(upstash).keys() == {FIRST, block_key(OTHER, 0)}
 

@@ -39,16 +39,16 @@ def test_only_what_redis_lacks_counts(start: Start, upstash: FakeUpstash) -> Non
 def test_patience_ends(start: Start, upstash: FakeUpstash, clock: FakeClock) -> None:
     """After two minutes a single entry is worth a command; nothing lacking never is."""
     tier = start()
-    clock.ms += 10 * POLICY.patience_ms
+    clock.ms += 10 * POLICY.max_delay_ms
     request(tier)
     tier.put(lacking(1))
-    clock.ms += POLICY.patience_ms - 1
+    clock.ms += POLICY.max_delay_ms - 1
     request(tier)
     assert upstash.reasons == ["get_pages"]
     clock.ms += 1
     request(tier)
     assert upstash.reasons == ["get_pages", "put_pages"]
-    clock.ms += 10 * POLICY.patience_ms
+    clock.ms += 10 * POLICY.max_delay_ms
     request(tier)
     assert upstash.reasons == ["get_pages", "put_pages"]
 
@@ -58,7 +58,7 @@ def test_a_changed_list_is_written_in_time(start: Start, upstash: FakeUpstash, c
     upstash.values[KEY] = packed({channels_key("ada"): ChannelList((CHANNEL,))})
     tier = start()
     tier.put({channels_key("ada"): ChannelList((OTHER,))})
-    clock.ms += POLICY.patience_ms
+    clock.ms += POLICY.max_delay_ms
     request(tier)
     assert stored(upstash) == {channels_key("ada"): ChannelList((OTHER,))}
 
@@ -69,7 +69,7 @@ def test_writes_have_a_rest_between_them(start: Start, upstash: FakeUpstash, clo
     tier.put(lacking(50))
     request(tier)
     tier.put(lacking(50, OTHER))
-    clock.ms += POLICY.rest_ms - 1
+    clock.ms += POLICY.min_interval_ms - 1
     request(tier)
     assert upstash.reasons == ["get_pages", "put_pages"]
     clock.ms += 1
@@ -87,7 +87,7 @@ def test_a_failed_write_is_made_up_for(start: Start, upstash: FakeUpstash, clock
     tier.put({SECOND: block(CHANNEL, 51, 52)})
     request(tier)
     assert KEY not in upstash.values
-    clock.ms += POLICY.rest_ms
+    clock.ms += POLICY.min_interval_ms
     request(tier)
     assert stored(upstash) == lacking(40) | {SECOND: block(CHANNEL, 51, 52)}
     assert upstash.reasons == ["get_pages", "put_pages", "put_pages"]
@@ -108,7 +108,7 @@ def test_what_is_put_during_a_write_is_for_the_next(
     upstash.gate.set()
     tier.settle()
     assert stored(upstash) == lacking(40)
-    clock.ms += POLICY.rest_ms
+    clock.ms += POLICY.min_interval_ms
     request(tier)
     assert stored(upstash) == lacking(40) | lacking(40, OTHER)
 
@@ -118,7 +118,7 @@ def test_expiries_are_spread(start: Start, upstash: FakeUpstash, clock: FakeCloc
     tier = start()
     for number in range(1, 41):
         tier.put({block_key(CHANNEL, number): block(CHANNEL, number * 50 + 1, number * 50 + 50)})
-        clock.ms += POLICY.rest_ms
+        clock.ms += POLICY.min_interval_ms
         request(tier)
     expiries = [int(command[4]) for command in upstash.commands if command[0] == "SET"]
     assert all(command[3] == "EX" for command in upstash.commands if command[0] == "SET")

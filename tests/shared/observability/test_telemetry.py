@@ -388,7 +388,7 @@ def test_a_crash_is_our_own_500() -> None:
 def test_redis_tells_what_it_stores_and_that_it_is_left_alone(clock: FakeClock) -> None:
     """The bundle's bytes as last written and as last read; the breaker with each request that finds it open."""
     upstash, made = FakeUpstash(clock.now), start_meter()
-    policy = BundlePolicy(worth=1)
+    policy = BundlePolicy(min_new_entries=1)
     tier = RedisTier(upstash, "t:p1", "pages", policy, upstash._metrics, clock.now)
     for _ in range(2):  # it is read, then written
         tier.begin()
