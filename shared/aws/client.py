@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 BACKOFF_SECONDS: Final = 0.05
 """The first wait is up to this, each further one up to twice the one before."""
-RESERVE: Final = 20.0
-EARNED: Final = 0.5
+RETRY_TOKENS: Final = 20.0
+TOKENS_PER_CALL: Final = 0.5
 """Retries that a container has in hand, and what each call adds: so that an outage costs at most 1.5 tries a call, and
 at 30 % throttled calls nothing is given up early (``python -m tests.chaos.throttling``)."""
 
@@ -109,12 +109,12 @@ class Budget:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._left = RESERVE
+        self._left = RETRY_TOKENS
 
     def earn(self) -> None:
         """A call is made."""
         with self._lock:
-            self._left = min(RESERVE, self._left + EARNED)
+            self._left = min(RETRY_TOKENS, self._left + TOKENS_PER_CALL)
 
     def spend(self) -> bool:
         """Takes a retry, if there is one."""

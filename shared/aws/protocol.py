@@ -18,11 +18,11 @@ THROTTLES: Final = frozenset(
         "ProvisionedThroughputExceeded",
     }
 )
-UNTIMELY: Final = frozenset({"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed"})
+CLOCK_SKEW: Final = frozenset({"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed"})
 """Refusals of a signature that is more than 5 minutes old or ahead; the next try is signed by the service's time."""
-PASSING: Final = THROTTLES | UNTIMELY | {"TransactionInProgressException"}
+RETRYABLE: Final = THROTTLES | CLOCK_SKEW | {"TransactionInProgressException"}
 """Refusals that a later try may not meet."""
-TEMPORARY: Final = PASSING - {"InvalidSignatureException"} | {
+TEMPORARY: Final = RETRYABLE - {"InvalidSignatureException"} | {
     *("ExpiredTokenException", "ReplicatedWriteConflictException", "RequestTimeoutException"),
     *("InternalServerError", "InternalFailure", "InternalServerException", "ServiceUnavailable"),
 }
@@ -90,7 +90,7 @@ class ServiceError(AwsError):
         status: int = response["ResponseMetadata"]["HTTPStatusCode"]
         is_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         self.is_throttle = self.code in THROTTLES
-        self.is_retryable = is_fault or self.code in PASSING
+        self.is_retryable = is_fault or self.code in RETRYABLE
         self.is_permanent = not is_fault and self.code not in TEMPORARY
 
 

@@ -29,7 +29,7 @@ KINDS: Final = {
     "other audience": "another audience",
 }
 """What each token of the table is called where it is made."""
-PASSING: Final = re.compile(r"total;dur=[\d.]+")
+RETRYABLE: Final = re.compile(r"total;dur=[\d.]+")
 OF_THE_MOMENT: Final = ("date", "apigw-requestid", "x-request-id", "content-length")
 
 
@@ -65,7 +65,7 @@ def test_every_token_of_the_table_is_made() -> None:
 def seen(answer: Answer) -> tuple[int, dict[str, str], dict[str, Any]]:
     """All of an answer but what is of its moment."""
     headers = {name: value for name, value in answer.headers.items() if name not in OF_THE_MOMENT}
-    headers["server-timing"] = PASSING.sub("", headers["server-timing"])
+    headers["server-timing"] = RETRYABLE.sub("", headers["server-timing"])
     return answer.status, headers, answer.json | {"request_id": ""}
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from shared.aws.client import EARNED, RESERVE, Budget, Client
-from shared.aws.protocol import PASSING, NoAnswerError, ServiceError
+from shared.aws.client import RETRY_TOKENS, TOKENS_PER_CALL, Budget, Client
+from shared.aws.protocol import RETRYABLE, NoAnswerError, ServiceError
 from shared.aws.signing import Credentials, Signer
 from shared.domain.clock import now_ms
 from shared.observability.meter import start_meter
@@ -76,7 +76,7 @@ def test_a_refusal_says_what_dynamodb_says(client_of: ClientOf, slept: list[floa
     assert (len(server.asked), slept) == (1, [])
 
 
-@pytest.mark.parametrize("code", sorted(PASSING))
+@pytest.mark.parametrize("code", sorted(RETRYABLE))
 def test_what_may_pass_is_tried_again(client_of: ClientOf, slept: list[float], code: str) -> None:
     """After a wait of up to 50 ms, then 100."""
     with serving(refuses(code), refuses(code), says(FINE)) as server:
@@ -254,7 +254,7 @@ def test_retries_have_a_budget() -> None:
     assert [budget.spend(), budget.spend()] == [True, False]
     for _ in range(100):
         budget.earn()
-    assert sum(budget.spend() for _ in range(50)) == RESERVE
+    assert sum(budget.spend() for _ in range(50)) == RETRY_TOKENS
 
 
 def test_an_outage_costs_at_most_one_and_a_half_tries_a_call(client_of: ClientOf) -> None:
@@ -264,4 +264,4 @@ def test_an_outage_costs_at_most_one_and_a_half_tries_a_call(client_of: ClientOf
         for _ in range(100):
             with pytest.raises(ServiceError):
                 client.call("GetItem", {})
-    assert len(server.asked) <= RESERVE + 100 * (1 + EARNED)
+    assert len(server.asked) <= RETRY_TOKENS + 100 * (1 + TOKENS_PER_CALL)
