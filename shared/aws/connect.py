@@ -28,7 +28,7 @@ _REGION: Final = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us)(?:-gov)?-[a-z]+-\d\
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class CallLimits:
     """How long a call may take: milliseconds for connecting and for each wait, and how often it is tried."""
 
     connect_ms: int
@@ -38,16 +38,16 @@ class Patience:
 
 def dynamodb_client(settings: Settings, environ: Mapping[str, str] | None = None) -> AwsClient:
     """A DynamoDB client whose worst case (attempts x read timeout, and the waits between) fits a function's 10 s."""
-    patience = Patience(
+    limits = CallLimits(
         settings.dynamodb_connect_timeout_ms,
         settings.dynamodb_read_timeout_ms,
         settings.dynamodb_attempts,
     )
-    return aws_client("dynamodb", patience, environ, settings.dynamodb_endpoint_url)
+    return aws_client("dynamodb", limits, environ, settings.dynamodb_endpoint_url)
 
 
 def aws_client(
-    service: str, patience: Patience, environ: Mapping[str, str] | None = None, url: str = ""
+    service: str, limits: CallLimits, environ: Mapping[str, str] | None = None, url: str = ""
 ) -> AwsClient:
     """A client of one of ``signing.SERVICES``.
 
@@ -69,11 +69,11 @@ def aws_client(
     # An engine next door is reached without certificates or proxies, whatever else is set.
     is_plain = address.startswith("http://") or not any(map(environ.get, BOTO3_ONLY))
     if not (is_plain and region and address and all(map(environ.get, CREDENTIALS))):
-        return _boto3_client(service, patience, given)
-    connections = Connections(address, patience.connect_ms / 1000, patience.read_ms / 1000)
+        return _boto3_client(service, limits, given)
+    connections = Connections(address, limits.connect_ms / 1000, limits.read_ms / 1000)
     access_key, secret_key = map(environ.__getitem__, CREDENTIALS)
     credentials = Credentials(access_key, secret_key, environ.get("AWS_SESSION_TOKEN", ""))
-    return Client(connections, Signer(credentials, service, region, connections.host), patience.attempts)
+    return Client(connections, Signer(credentials, service, region, connections.host), limits.attempts)
 
 
 def _address(service: str, region: str) -> str:
@@ -88,7 +88,7 @@ def _is_url(address: str) -> bool:
         return False
 
 
-def _boto3_client(service: str, patience: Patience, url: str) -> AwsClient:
+def _boto3_client(service: str, limits: CallLimits, url: str) -> AwsClient:
     import boto3  # noqa: PLC0415 - a third of a second, where nothing less will do
     from botocore.config import Config  # noqa: PLC0415 - as above
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
@@ -96,9 +96,9 @@ def _boto3_client(service: str, patience: Patience, url: str) -> AwsClient:
     from shared.aws.botocore_client import BotocoreClient  # noqa: PLC0415 - as above
 
     config = Config(
-        connect_timeout=patience.connect_ms / 1000,
-        read_timeout=patience.read_ms / 1000,
-        retries={"mode": "standard", "total_max_attempts": patience.attempts},
+        connect_timeout=limits.connect_ms / 1000,
+        read_timeout=limits.read_ms / 1000,
+        retries={"mode": "standard", "total_max_attempts": limits.attempts},
         max_pool_connections=32,
     )
     make: Any = boto3.client

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from shared.aws.connect import Patience, aws_client
+from shared.aws.connect import CallLimits, aws_client
 from shared.aws.protocol import AwsError
 from shared.observability.meter import meter
 from shared.observability.telemetry import logger
@@ -13,7 +13,7 @@ from shared.observability.telemetry import logger
 if TYPE_CHECKING:
     from shared.aws.protocol import AwsClient
 
-PATIENCE: Final = Patience(connect_ms=500, read_ms=1_000, attempts=2)
+PATIENCE: Final = CallLimits(connect_ms=500, read_ms=1_000, attempts=2)
 
 
 class SecretUnavailableError(Exception):

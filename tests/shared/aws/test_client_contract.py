@@ -11,7 +11,7 @@ import pytest
 
 from shared.aws.botocore_client import BotocoreClient
 from shared.aws.client import Client
-from shared.aws.connect import Patience, aws_client
+from shared.aws.connect import CallLimits, aws_client
 from shared.aws.protocol import AwsClient, AwsError, NoAnswerError, ServiceError
 from tests.artifacts.parameters import parameter_store
 from tests.shared.aws.scripted_server import Play, Server, hangs, refuses, resets, says, serving
@@ -37,7 +37,7 @@ def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     with ExitStack() as stack:
 
         def made(url: str, attempts: int = 1, read_ms: int = 5_000, service: str = "dynamodb") -> AwsClient:
-            client: AwsClient = aws_client(service, Patience(5_000, read_ms, attempts), environ, url)
+            client: AwsClient = aws_client(service, CallLimits(5_000, read_ms, attempts), environ, url)
             stack.callback(client.close)
             assert type(client) is request.param
             return client

@@ -6,7 +6,7 @@ import pytest
 
 from shared.aws.botocore_client import BotocoreClient
 from shared.aws.client import Client
-from shared.aws.connect import BOTO3_ONLY, Patience, aws_client, dynamodb_client
+from shared.aws.connect import BOTO3_ONLY, CallLimits, aws_client, dynamodb_client
 from shared.settings import Settings, SettingsError
 
 LAMBDA = {
@@ -84,7 +84,7 @@ def test_without_keys_boto3_looks_for_them(missing: str) -> None:
 def test_a_services_own_address_counts() -> None:
     """As boto3 takes it: the variable of that service, and of no other."""
     environ = LAMBDA | {"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:9"}
-    made = aws_client("ssm", Patience(500, 1_000, 2), environ)
+    made = aws_client("ssm", CallLimits(500, 1_000, 2), environ)
     assert isinstance(made, Client)
     assert made._connections.host == "127.0.0.1:9"
     other = dynamodb_client(Settings(), environ)
