@@ -18,7 +18,7 @@ from shared.domain.messages import preview_of
 from shared.domain.model import MAX_GAPS, Entry, Head
 from shared.storage.protocol import Log
 
-PATIENCE_SECONDS: Final = (0.005, 0.010, 0.020, 0.040)
+HOLE_WAITS_SECONDS: Final = (0.005, 0.010, 0.020, 0.040)
 """How long a reader waits for the writer of a hole before it settles it, where the storage is as fast as usual."""
 PROMPT_MS: Final = 25
 """Where reading the range takes longer than this, writers take longer too: they are waited for in proportion. With 64
@@ -100,7 +100,7 @@ class DirectLogReader:
         began = self._now()
         found = self._entries(head.channel_id, first, last)
         slowness = min(max(1.0, (self._now() - began) / PROMPT_MS), MAX_SLOWNESS)
-        for wait in (*PATIENCE_SECONDS, None):
+        for wait in (*HOLE_WAITS_SECONDS, None):
             holes = [seq for seq in range(first, last + 1) if seq not in found]
             later = self._later(head, found, holes, last)
             dead = self._now() - head.active_at > DEAD_MS

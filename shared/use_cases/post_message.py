@@ -25,7 +25,7 @@ from shared.domain.messages import Draft, encode, preview, request_hash
 from shared.domain.model import IDEMPOTENCY_SECONDS, Entry, Head, IdempotencyRecord, Kind, Membership, Role
 from shared.domain.rate_limit import Rate, Verdict, decide
 from shared.settings import Settings
-from shared.storage.log_reader import PATIENCE_SECONDS, repair_preview, settle
+from shared.storage.log_reader import HOLE_WAITS_SECONDS, repair_preview, settle
 from shared.storage.protocol import (
     Commit,
     Committed,
@@ -138,7 +138,7 @@ class _Post:
         if record.request_hash != self._hash:
             raise IdempotencyKeyReusedError
         first = record.seq - record.count + 1
-        for wait in (*PATIENCE_SECONDS, None):
+        for wait in (*HOLE_WAITS_SECONDS, None):
             entries = self._store.entries(self._channel_id, first, record.seq)
             if len(entries) == record.count:
                 return Posted([_body(entry) for entry in entries], record.seq, None)

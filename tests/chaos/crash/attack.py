@@ -28,7 +28,7 @@ ATTACKED: Final = 0.6
 NEAR_SECONDS: Final = 30.0
 UNSAFE_SECONDS: Final = 1.0
 """Before its death, what the engine acknowledges may be lost; `--control` has seen up to 0.1 s on a busy machine."""
-PATIENCE_SECONDS: Final = 0.3
+HOLE_WAITS_SECONDS: Final = 0.3
 """Before a post is sent again that was answered 503: less than `Retry-After`, so that the engine's return is met."""
 
 
@@ -132,7 +132,7 @@ class Attack:
                 self._take(post, answer)
                 return writer
             self.counts[f"answers {answer.status}"] += 1
-            time.sleep(rng.uniform(0, PATIENCE_SECONDS))
+            time.sleep(rng.uniform(0, HOLE_WAITS_SECONDS))
 
     def _killed(self) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.storage.log_reader import DEAD_MS, OLD_MS, PATIENCE_SECONDS, PROMPT_MS
+from shared.storage.log_reader import DEAD_MS, HOLE_WAITS_SECONDS, OLD_MS, PROMPT_MS
 from tests.shared.storage.holes import World, kinds
 from tests.shared.use_cases.scripted_store import after, passes
 
@@ -53,7 +53,7 @@ def test_a_hole_before_a_message_is_waited_for_then_voided(world: World) -> None
     world.commit(1, 3)
     span = world.read()
     assert (span.last, kinds(span)) == (3, [True, False, True])
-    assert world.clock.slept == [0.005, 0.010, 0.020, 0.040] == list(PATIENCE_SECONDS)
+    assert world.clock.slept == [0.005, 0.010, 0.020, 0.040] == list(HOLE_WAITS_SECONDS)
     assert world.standing() == {1: True, 2: False, 3: True}
     [void] = world.store.entries(world.channel, 2, 2)
     assert (void.messages, void.body) == (2, None)
@@ -65,7 +65,7 @@ def test_a_writer_who_comes_in_time_is_served(world: World) -> None:
     world.commit(1, 3)
     world.store.plan("entries", passes, passes, after(partial(world.commit, 2)))
     assert kinds(world.read()) == [True] * 3
-    assert world.clock.slept == list(PATIENCE_SECONDS[:2])
+    assert world.clock.slept == list(HOLE_WAITS_SECONDS[:2])
     assert "void" not in world.store.calls
 
 
@@ -118,7 +118,7 @@ def test_where_reading_is_slow_writers_are_waited_for_longer(world: World, ms: i
     world.commit(2)
     world.store.plan("entries", slowly)
     assert kinds(world.read()) == [False, True]
-    assert world.clock.slept == [times * each for each in PATIENCE_SECONDS]
+    assert world.clock.slept == [times * each for each in HOLE_WAITS_SECONDS]
     assert sum(world.clock.slept) <= 1.5
 
 
@@ -156,7 +156,7 @@ def test_a_hole_at_the_end_dies_after_a_while(world: World, age: int, voided: bo
     world.clock.ms += age
     assert kinds(world.read()) == ([True, False] if voided else [True])
     assert world.standing() == ({1: True, 2: False} if voided else {1: True})
-    assert world.clock.slept == (list(PATIENCE_SECONDS) if voided else [])
+    assert world.clock.slept == (list(HOLE_WAITS_SECONDS) if voided else [])
 
 
 def test_a_hole_at_the_end_of_a_quiet_channel_is_voided_at_once(world: World) -> None:

@@ -13,7 +13,7 @@ from shared.domain.errors import (
     StoreUnavailableError,
     UnavailableError,
 )
-from shared.storage.log_reader import PATIENCE_SECONDS
+from shared.storage.log_reader import HOLE_WAITS_SECONDS
 from shared.storage.protocol import Contended
 from shared.use_cases.mark_read import mark_read
 from shared.use_cases.post_message import MAX_COMMITS, MAX_RESERVATIONS
@@ -192,13 +192,13 @@ def test_a_replay_waits_for_the_rest_of_its_transaction(chat: Chat) -> None:
     [one, *_] = chat.store.entries(chat.channel, 1, 3)
     chat.store.plan("entries", answers([]), answers([one]))
     assert chat.post("one", "two", "three", key="k1").bodies == first.bodies
-    assert chat.clock.slept == list(PATIENCE_SECONDS[:2])
+    assert chat.clock.slept == list(HOLE_WAITS_SECONDS[:2])
 
 
 def test_a_replay_without_its_messages_is_no_answer(chat: Chat) -> None:
     """They do not come within the time of a request: 503, and the same key asks again."""
     chat.post("one", key="k1")
-    chat.store.plan("entries", *[answers([])] * (len(PATIENCE_SECONDS) + 1))
+    chat.store.plan("entries", *[answers([])] * (len(HOLE_WAITS_SECONDS) + 1))
     with pytest.raises(CommitUnknownError) as caught:
         chat.post("one", key="k1")
     assert caught.value.retry_after == 1
