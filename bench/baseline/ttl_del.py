@@ -85,13 +85,13 @@ async def peer_services() -> PeerServices:
     raise LookupError
 
 
-Use = Annotated[PeerServices, Depends(peer_services)]
+ServicesDep = Annotated[PeerServices, Depends(peer_services)]
 list_app = create_app("list_channels")
 fetch_app = create_app("fetch_messages")
 
 
 @list_app.get("/v1/channels")
-async def list_channels(services: Use, caller: Caller) -> Response:
+async def list_channels(services: ServicesDep, caller: Caller) -> Response:
     """The caller's channels, possibly as they were up to 300 s ago."""
     found = services.get(f"c:{caller}", "channels")
     if found is None:
@@ -105,7 +105,10 @@ async def list_channels(services: Use, caller: Caller) -> Response:
 
 @fetch_app.get("/v1/channels/{channel_id}/messages")
 async def fetch_messages(
-    services: Use, caller: Caller, channel_id: ChannelId, query: Annotated[FetchMessagesQuery, Query()]
+    services: ServicesDep,
+    caller: Caller,
+    channel_id: ChannelId,
+    query: Annotated[FetchMessagesQuery, Query()],
 ) -> Response:
     """A page, possibly as it was up to 120 s ago."""
     membership = services.store.membership(channel_id, caller)

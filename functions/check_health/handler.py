@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from shared.use_cases import check_health as use_case
-from shared.web.app import Use, create_app, create_handler
+from shared.web.app import ServicesDep, create_app, create_handler
 from shared.web.queries import HealthQuery
 from shared.web.responses import answer
 
@@ -15,14 +15,14 @@ app = create_app("check_health")
 
 
 @app.get("/v1/healthz")
-async def check_health(services: Use, query: Annotated[HealthQuery, Query()]) -> Response:
+async def check_health(services: ServicesDep, query: Annotated[HealthQuery, Query()]) -> Response:
     """Whether the service is well; needs no token."""
     health = use_case.check_health(services, deep=query.deep)
     return answer(health, 503 if health["status"] == "down" else 200)
 
 
 @app.head("/v1/healthz")
-async def probe_health(services: Use, query: Annotated[HealthQuery, Query()]) -> Response:
+async def probe_health(services: ServicesDep, query: Annotated[HealthQuery, Query()]) -> Response:
     """The same without a body, as uptime probes ask; no other address takes HEAD."""
     return await check_health(services, query)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Response
 
 from shared.use_cases import fetch_messages as use_case
-from shared.web.app import Use, create_app, create_handler
+from shared.web.app import ServicesDep, create_app, create_handler
 from shared.web.conditional import IfNoneMatch, etags
 from shared.web.identity import Caller
 from shared.web.queries import PageQuery
@@ -17,7 +17,7 @@ app = create_app("fetch_messages")
 
 @app.get("/v1/channels/{channel_id}/messages")
 async def fetch_messages(
-    services: Use,
+    services: ServicesDep,
     caller: Caller,
     channel_id: ChannelId,
     query: PageQuery,
@@ -30,7 +30,9 @@ async def fetch_messages(
 
 
 @app.get("/v1/channels/{channel_id}/messages/{message_id}")
-async def fetch_message(services: Use, caller: Caller, channel_id: ChannelId, message_id: PostId) -> Response:
+async def fetch_message(
+    services: ServicesDep, caller: Caller, channel_id: ChannelId, message_id: PostId
+) -> Response:
     """One message."""
     return answer(use_case.fetch_message(services, caller, channel_id, message_id))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from shared.use_cases import list_channels as use_case
-from shared.web.app import Use, create_app, create_handler
+from shared.web.app import ServicesDep, create_app, create_handler
 from shared.web.identity import Caller
 from shared.web.queries import ListChannelsQuery
 from shared.web.responses import list_answer
@@ -17,7 +17,7 @@ app = create_app("list_channels")
 
 @app.get("/v1/channels")
 async def list_channels(
-    services: Use, caller: Caller, query: Annotated[ListChannelsQuery, Query()]
+    services: ServicesDep, caller: Caller, query: Annotated[ListChannelsQuery, Query()]
 ) -> Response:
     """The caller's channels, the latest activity first; with `scope=public` those that one may join, by name."""
     find = use_case.list_public_channels if query.scope == "public" else use_case.list_channels

@@ -6,7 +6,7 @@ from fastapi import Response
 
 from functions.manage_channels.app import app
 from shared.use_cases import manage_channels as use_case
-from shared.web.app import IdempotencyKey, Use
+from shared.web.app import IdempotencyKey, ServicesDep
 from shared.web.channel_schemas import ChannelChange, ChannelIn
 from shared.web.conditional import IfMatch, IfNoneMatch, etags, versions
 from shared.web.identity import Caller
@@ -17,7 +17,11 @@ from shared.web.schemas import ChannelId
 
 @app.post("/v1/channels")
 async def create_channel(
-    services: Use, caller: Caller, base: BasePath, body: ChannelIn, idempotency_key: IdempotencyKey = None
+    services: ServicesDep,
+    caller: Caller,
+    base: BasePath,
+    body: ChannelIn,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Makes a channel with the caller as its owner; a pair's direct channel is found again.
 
@@ -30,7 +34,7 @@ async def create_channel(
 
 @app.get("/v1/channels/{channel_id}")
 async def get_channel(
-    services: Use, caller: Caller, channel_id: ChannelId, if_none_match: IfNoneMatch = None
+    services: ServicesDep, caller: Caller, channel_id: ChannelId, if_none_match: IfNoneMatch = None
 ) -> Response:
     """A channel, and the caller's part in it."""
     channel = use_case.get_channel(services, caller, channel_id)
@@ -39,7 +43,11 @@ async def get_channel(
 
 @app.patch("/v1/channels/{channel_id}")
 async def update_channel(
-    services: Use, caller: Caller, channel_id: ChannelId, body: ChannelChange, if_match: IfMatch = None
+    services: ServicesDep,
+    caller: Caller,
+    channel_id: ChannelId,
+    body: ChannelChange,
+    if_match: IfMatch = None,
 ) -> Response:
     """Changes name, topic or slow mode; with `If-Match` only if nobody else has since."""
     channel = use_case.update_channel(services, caller, channel_id, body.changes(), versions(if_match))
@@ -48,7 +56,7 @@ async def update_channel(
 
 @app.delete("/v1/channels/{channel_id}")
 async def archive_channel(
-    services: Use, caller: Caller, channel_id: ChannelId, if_match: IfMatch = None
+    services: ServicesDep, caller: Caller, channel_id: ChannelId, if_match: IfMatch = None
 ) -> Response:
     """Archives the channel: its members can read it, nobody can change it. With `If-Match` only if nobody has since."""
     use_case.archive_channel(services, caller, channel_id, versions(if_match))

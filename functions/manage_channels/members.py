@@ -9,7 +9,7 @@ from fastapi import Query, Response
 from functions.manage_channels.app import app
 from shared.domain import keys
 from shared.use_cases import manage_members as use_case
-from shared.web.app import Use
+from shared.web.app import ServicesDep
 from shared.web.channel_schemas import MemberIn
 from shared.web.identity import Caller
 from shared.web.queries import ListMembersQuery
@@ -19,7 +19,7 @@ from shared.web.schemas import ChannelId, MemberId
 
 @app.get("/v1/channels/{channel_id}/members")
 async def list_members(
-    services: Use, caller: Caller, channel_id: ChannelId, query: Annotated[ListMembersQuery, Query()]
+    services: ServicesDep, caller: Caller, channel_id: ChannelId, query: Annotated[ListMembersQuery, Query()]
 ) -> Response:
     """Who is in the channel, by user id; who came or left just now may lag."""
     return answer(use_case.list_members(services, caller, channel_id, query.limit, query.cursor))
@@ -27,7 +27,11 @@ async def list_members(
 
 @app.put("/v1/channels/{channel_id}/members/{user_id}")
 async def put_member(
-    services: Use, caller: Caller, channel_id: ChannelId, user_id: MemberId, body: MemberIn | None = None
+    services: ServicesDep,
+    caller: Caller,
+    channel_id: ChannelId,
+    user_id: MemberId,
+    body: MemberIn | None = None,
 ) -> Response:
     """Joins a public channel (`me`), adds somebody, or changes a member's role; 200 where it stands already."""
     role = body.wanted() if body else None
@@ -36,7 +40,9 @@ async def put_member(
 
 
 @app.delete("/v1/channels/{channel_id}/members/{user_id}")
-async def remove_member(services: Use, caller: Caller, channel_id: ChannelId, user_id: MemberId) -> Response:
+async def remove_member(
+    services: ServicesDep, caller: Caller, channel_id: ChannelId, user_id: MemberId
+) -> Response:
     """Leaves the channel (`me`), or removes somebody from it; 204 again for who left or was removed before."""
     use_case.remove_member(services, caller, channel_id, _target(user_id, caller))
     return Response(status_code=204)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Response
 
 from shared.use_cases import post_message as use_case
-from shared.web.app import IdempotencyKey, Use, create_app, create_handler
+from shared.web.app import IdempotencyKey, ServicesDep, create_app, create_handler
 from shared.web.identity import Caller
 from shared.web.responses import posted_response
 from shared.web.routing import BasePath
@@ -16,7 +16,7 @@ app = create_app("post_message")
 
 @app.post("/v1/channels/{channel_id}/messages")
 async def post_message(
-    services: Use,
+    services: ServicesDep,
     caller: Caller,
     base: BasePath,
     channel_id: ChannelId,

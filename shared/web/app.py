@@ -24,7 +24,7 @@ async def current_services() -> Services:
     return services()
 
 
-Use = Annotated[Services, Depends(current_services)]
+ServicesDep = Annotated[Services, Depends(current_services)]
 IdempotencyKey = Annotated[
     schemas.IdempotencyKey | None,
     Header(

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from mangum import Mangum
 
 from shared.bootstrap import Services
-from shared.web.app import IdempotencyKey, Use, create_app, create_handler, current_services
+from shared.web.app import IdempotencyKey, ServicesDep, create_app, create_handler, current_services
 from shared.web.channel_schemas import MemberIn
 from shared.web.conditional import IfNoneMatch
 from shared.web.identity import Caller
@@ -34,7 +34,7 @@ def handler_of(route: type[APIRoute], services: Services) -> Mangum:
 
     @app.get("/v1/channels/{channel_id}/messages")
     async def fetch_messages(
-        used: Use,
+        used: ServicesDep,
         caller: Caller,
         channel_id: ChannelId,
         query: Annotated[FetchMessagesQuery, Query()],
