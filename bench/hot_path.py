@@ -62,7 +62,7 @@ from shared.runtime.codings import GZIP, LEVELS, ZSTD, encode
 from shared.storage.memory import MemoryStore
 from shared.web.adapter import Handler as Adapter
 from shared.web.app import create_app, create_handler
-from shared.web.responses import answer
+from shared.web.responses import json_response
 
 ROUNDS, BATCH = 80, 25
 OURS, FLOOR, IDENTITY, ANEW = "budgie", "floor", "identity", ", anew"

@@ -32,7 +32,7 @@ APPS = (check_health, fetch_messages, list_channels, manage_channels, mark_read,
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What the client gets."""
 
     status: int
@@ -121,13 +121,13 @@ class Api:
         """Seconds that such answers should have waited."""
         self._handlers = {app: create_handler(app) for app in APPS}
 
-    def __call__(self, method: str, path: str, **rest: Any) -> Answer:
+    def __call__(self, method: str, path: str, **rest: Any) -> Response:
         """A call as ``event`` describes it."""
         return self.invoke(event(method, path, **rest))
 
-    def invoke(self, made: dict[str, Any]) -> Answer:
+    def invoke(self, made: dict[str, Any]) -> Response:
         """What the function that has the event's route answers."""
-        return answer_of(self.raw(made))
+        return response_of(self.raw(made))
 
     def raw(self, made: dict[str, Any]) -> dict[str, Any]:
         """What that function gives to Lambda."""
@@ -146,13 +146,13 @@ class Api:
         return self.services
 
 
-def answer_of(result: dict[str, Any]) -> Answer:
+def response_of(result: dict[str, Any]) -> Response:
     """What the client makes of a function's result."""
     body = result.get("body") or ""
     if result.get("isBase64Encoded"):
         raw = base64.b64decode(body, validate=True)
         body = decoded(raw, result["headers"].get("content-encoding")).decode()
-    return Answer(result["statusCode"], result["headers"], body)
+    return Response(result["statusCode"], result["headers"], body)
 
 
 def app_of(method: str, path: str) -> FastAPI:

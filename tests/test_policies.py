@@ -16,7 +16,7 @@ from local.template.intrinsics import Resolver, parse
 from shared.bootstrap import compose
 from shared.settings import Settings
 from shared.storage.memory import MemoryStore
-from tests.api import Answer, Api
+from tests.api import Api, Response
 from tests.artifacts.tour import Tour
 from tests.reachable import FUNCTIONS, OF_OPERATORS, STORE_METHODS, calls_of
 from tests.store_calls import SAMPLES, TABLE, Call, calls_of_method
@@ -237,7 +237,7 @@ def test_nothing_is_called_that_the_analysis_does_not_see(clock: FakeClock) -> N
     routes = Routes(template.load(ROOT / "template.yaml").routes)
     unseen = set()
 
-    def call(method: str, path: str, **rest: Any) -> Answer:
+    def call(method: str, path: str, **rest: Any) -> Response:
         store.called.clear()
         answer = api(method, path, **rest)
         matched = routes.match(method, path)

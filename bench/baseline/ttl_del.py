@@ -27,7 +27,7 @@ from shared.use_cases.fetch_messages import positions
 from shared.web.app import create_app
 from shared.web.identity import Caller
 from shared.web.queries import FetchMessagesQuery
-from shared.web.responses import answer
+from shared.web.responses import json_response
 from shared.web.schemas import ChannelId
 
 TTL_MESSAGES: Final = 120

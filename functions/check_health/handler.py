@@ -9,7 +9,7 @@ from fastapi import Query, Response
 from shared.use_cases import check_health as use_case
 from shared.web.app import ServicesDep, create_app, create_handler
 from shared.web.queries import HealthQuery
-from shared.web.responses import answer
+from shared.web.responses import json_response
 
 app = create_app("check_health")
 
@@ -18,7 +18,7 @@ app = create_app("check_health")
 async def check_health(services: ServicesDep, query: Annotated[HealthQuery, Query()]) -> Response:
     """Whether the service is well; needs no token."""
     health = use_case.check_health(services, deep=query.deep)
-    return answer(health, 503 if health["status"] == "down" else 200)
+    return json_response(health, 503 if health["status"] == "down" else 200)
 
 
 @app.head("/v1/healthz")

@@ -9,7 +9,7 @@ from shared.web.app import ServicesDep, create_app, create_handler
 from shared.web.conditional import IfNoneMatch, etags
 from shared.web.identity import Caller
 from shared.web.queries import PageQuery
-from shared.web.responses import Codings, answer, page_answer
+from shared.web.responses import Codings, json_response, page_response
 from shared.web.schemas import ChannelId, PostId
 
 app = create_app("fetch_messages")
@@ -26,7 +26,7 @@ async def fetch_messages(
 ) -> Response:
     """A page of messages in ascending order, the latest if no place is named."""
     window, known = query.window(), etags(if_none_match)
-    return page_answer(use_case.fetch_messages(services, caller, channel_id, window, known, codings))
+    return page_response(use_case.fetch_messages(services, caller, channel_id, window, known, codings))
 
 
 @app.get("/v1/channels/{channel_id}/messages/{message_id}")
@@ -34,7 +34,7 @@ async def fetch_message(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, message_id: PostId
 ) -> Response:
     """One message."""
-    return answer(use_case.fetch_message(services, caller, channel_id, message_id))
+    return json_response(use_case.fetch_message(services, caller, channel_id, message_id))
 
 
 handler = create_handler(app, uses_redis=True)

@@ -10,7 +10,7 @@ from shared.use_cases import list_channels as use_case
 from shared.web.app import ServicesDep, create_app, create_handler
 from shared.web.identity import Caller
 from shared.web.queries import ListChannelsQuery
-from shared.web.responses import list_answer
+from shared.web.responses import list_response
 
 app = create_app("list_channels")
 
@@ -21,7 +21,7 @@ async def list_channels(
 ) -> Response:
     """The caller's channels, the latest activity first; with `scope=public` those that one may join, by name."""
     find = use_case.list_public_channels if query.scope == "public" else use_case.list_channels
-    return list_answer(find(services, caller, query.listing()))
+    return list_response(find(services, caller, query.listing()))
 
 
 handler = create_handler(app, uses_redis=True)

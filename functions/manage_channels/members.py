@@ -13,7 +13,7 @@ from shared.web.app import ServicesDep
 from shared.web.channel_schemas import MemberIn
 from shared.web.identity import Caller
 from shared.web.queries import ListMembersQuery
-from shared.web.responses import answer
+from shared.web.responses import json_response
 from shared.web.schemas import ChannelId, MemberId
 
 
@@ -22,7 +22,7 @@ async def list_members(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, query: Annotated[ListMembersQuery, Query()]
 ) -> Response:
     """Who is in the channel, by user id; who came or left just now may lag."""
-    return answer(use_case.list_members(services, caller, channel_id, query.limit, query.cursor))
+    return json_response(use_case.list_members(services, caller, channel_id, query.limit, query.cursor))
 
 
 @app.put("/v1/channels/{channel_id}/members/{user_id}")
@@ -36,7 +36,7 @@ async def put_member(
     """Joins a public channel (`me`), adds somebody, or changes a member's role; 200 where it stands already."""
     role = body.wanted() if body else None
     joined = use_case.put_member(services, caller, channel_id, _target(user_id, caller), role)
-    return answer(joined.member, 201 if joined.new else 200)
+    return json_response(joined.member, 201 if joined.new else 200)
 
 
 @app.delete("/v1/channels/{channel_id}/members/{user_id}")

@@ -7,7 +7,7 @@ from fastapi import Response
 from shared.use_cases import mark_read as use_case
 from shared.web.app import ServicesDep, create_app, create_handler
 from shared.web.identity import Caller
-from shared.web.responses import answer
+from shared.web.responses import json_response
 from shared.web.schemas import ChannelId, ReadIn
 
 app = create_app("mark_read")
@@ -17,7 +17,7 @@ app = create_app("mark_read")
 async def mark_read(services: ServicesDep, caller: Caller, channel_id: ChannelId, body: ReadIn) -> Response:
     """Marks the messages up to a position as read; the position only goes forward unless forced."""
     position = use_case.mark_read(services, caller, channel_id, body.last_read_seq, force=body.force)
-    return answer(position)
+    return json_response(position)
 
 
 handler = create_handler(app)

@@ -27,7 +27,7 @@ class UnreachableError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """The answer that stands, after `retries` others.
 
     Attributes:
@@ -96,7 +96,7 @@ class Client:
         *,
         body: object = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send a request, again where the API asks for patience (`Retry-After`) or the connection breaks.
 
         Args:
@@ -120,7 +120,7 @@ class Client:
             self._sleep(_wait(answer, len(retries)))
         if answer.status == 0:
             raise UnreachableError(f"no answer from {self._url}")
-        return Answer(answer.status, answer.headers, answer.body, answer.seconds, tuple(retries))
+        return Response(answer.status, answer.headers, answer.body, answer.seconds, tuple(retries))
 
     def _headers(self, user: str | None, given: Mapping[str, str], *, has_body: bool) -> dict[str, str]:
         headers = dict(given)
@@ -130,7 +130,7 @@ class Client:
             headers["Content-Type"] = "application/json"
         return headers
 
-    def _try(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> Answer:
+    def _try(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> Response:
         """One try; status 0 where the connection broke."""
         began = time.perf_counter()
         try:
@@ -139,12 +139,12 @@ class Client:
             body = response.read()
         except (OSError, HTTPException):
             self._connection.close()
-            return Answer(0, {}, b"")
+            return Response(0, {}, b"")
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, body, time.perf_counter() - began)
+        return Response(response.status, found, body, time.perf_counter() - began)
 
 
-def _wait(answer: Answer, tries: int) -> float:
+def _wait(answer: Response, tries: int) -> float:
     """Seconds until the next try: what the API says, else a little more each time."""
     asked = answer.headers.get("retry-after", "")
     return min(LONGEST_WAIT, float(asked) if asked.isdigit() else 0.1 * tries)

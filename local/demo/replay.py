@@ -15,7 +15,7 @@ from shared.domain.text import UNFIT_FOR_NAMES, beginning, is_visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from local.demo.client import Answer
+    from local.demo.client import Response
     from local.demo.conversations import Conversation, Turn
 
 READER: Final = "demo-reader"
@@ -47,7 +47,7 @@ class Api(Protocol):
         *,
         body: object = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send a request as a user."""
         ...
 
@@ -226,13 +226,13 @@ def _differs(sent: Sent, message: dict[str, Any]) -> bool:
     )
 
 
-def _demanded(answer: Answer, *statuses: int) -> Answer:
+def _demanded(answer: Response, *statuses: int) -> Response:
     if answer.status not in statuses:
         raise ApiError(f"the API answered {answer.status}: {_reason(answer)}")
     return answer
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: Response) -> str:
     """What a problem document says, or a gateway's message; never what was sent."""
     try:
         document = answer.json

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from local.gateway.server import HOST, Server
-from local.gateway.wire import Answer, RefusedError, Request
+from local.gateway.wire import RefusedError, Request, Response
 
 _TIMEOUT: Final = 30.0
 _PREFIX: Final = "com.amazonaws.dynamodb.v20120810#"
@@ -73,7 +73,7 @@ class FaultyDynamoDB:
     ) -> None:
         self._server.stop()
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """Forward an attempt, or let it suffer.
 
         Raises:
@@ -90,7 +90,7 @@ class FaultyDynamoDB:
             raise ConnectionResetError
         return answer
 
-    def refuse(self, refused: RefusedError) -> Answer:
+    def refuse(self, refused: RefusedError) -> Response:
         """What is no readable request."""
         return refused.answer
 
@@ -110,7 +110,7 @@ class FaultyDynamoDB:
                 draw -= chance
         return "", whole
 
-    def _forward(self, request: Request) -> Answer:
+    def _forward(self, request: Request) -> Response:
         # A fresh one each time: engines end idle connections, and only faults that are meant are to be seen.
         connection = http.client.HTTPConnection(*self._engine, timeout=_TIMEOUT)
         headers = {name: value for name, value in request.headers if name not in _NOT_FORWARDED}
@@ -127,10 +127,10 @@ class FaultyDynamoDB:
             for name, value in response.getheaders()
             if name.lower() not in _NOT_FORWARDED
         ]
-        return Answer(response.status, tuple(kept), body)
+        return Response(response.status, tuple(kept), body)
 
 
-def _throttled(request: Request, operation: str, *, whole: bool) -> Answer:
+def _throttled(request: Request, operation: str, *, whole: bool) -> Response:
     """A transaction may be refused as a whole, or by its items, in which case no SDK tries it again."""
     if operation == "TransactWriteItems" and not whole:
         count = len(json.loads(request.body)["TransactItems"])
@@ -139,6 +139,6 @@ def _throttled(request: Request, operation: str, *, whole: bool) -> Answer:
     return _error(HTTPStatus.BAD_REQUEST, "ProvisionedThroughputExceededException")
 
 
-def _error(status: HTTPStatus, kind: str, **rest: Any) -> Answer:  # noqa: ANN401  # any JSON
+def _error(status: HTTPStatus, kind: str, **rest: Any) -> Response:  # noqa: ANN401  # any JSON
     body = {"__type": f"{_PREFIX}{kind}", "message": "injected", **rest}
-    return Answer(status, (_JSON,), json.dumps(body).encode())
+    return Response(status, (_JSON,), json.dumps(body).encode())

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from local.gateway.wire import Answer
+from local.gateway.wire import Response
 
 PATH: Final = "/docs"
 DOCUMENT_PATH: Final = "/openapi.json"
@@ -62,7 +62,7 @@ class Docs:
     def __init__(self, root: Path) -> None:
         self._document = root / DOCUMENT_FILE
 
-    def answer(self, method: str, path: str) -> Answer | None:
+    def answer(self, method: str, path: str) -> Response | None:
         """The page, the document or one of the page's files; None for all other paths."""
         if method not in {"GET", "HEAD"}:
             return None
@@ -74,29 +74,29 @@ class Docs:
             return _serve_asset(path.removeprefix(f"{PATH}/assets/"))
         return None
 
-    def _serve_document(self) -> Answer:
+    def _serve_document(self) -> Response:
         try:
             document = self._document.read_bytes()
         except FileNotFoundError:
-            return Answer.message(HTTPStatus.NOT_FOUND, _MISSING)
-        return Answer(
+            return Response.message(HTTPStatus.NOT_FOUND, _MISSING)
+        return Response(
             HTTPStatus.OK, (("content-type", "application/json"), ("cache-control", "no-cache")), document
         )
 
-    def _serve_page(self) -> Answer:
+    def _serve_page(self) -> Response:
         headers = (("content-type", "text/html; charset=utf-8"), ("cache-control", "no-cache"))
         if not self._document.exists():
             page = f"<!doctype html><title>Budgie API</title><p>{html.escape(_MISSING)}</p>\n"
-            return Answer(HTTPStatus.NOT_FOUND, headers, page.encode())
-        return Answer(HTTPStatus.OK, headers, _PAGE.encode())
+            return Response(HTTPStatus.NOT_FOUND, headers, page.encode())
+        return Response(HTTPStatus.OK, headers, _PAGE.encode())
 
 
-def _serve_asset(name: str) -> Answer:
+def _serve_asset(name: str) -> Response:
     kind, folder = _ASSETS.get(name), _assets_folder()
     if kind is None or folder is None:
-        return Answer.message(HTTPStatus.NOT_FOUND)
+        return Response.message(HTTPStatus.NOT_FOUND)
     headers = (("content-type", kind), ("cache-control", "max-age=86400"))
-    return Answer(HTTPStatus.OK, headers, (folder / name).read_bytes())
+    return Response(HTTPStatus.OK, headers, (folder / name).read_bytes())
 
 
 def _assets_folder() -> Path | None:

@@ -20,7 +20,7 @@ from local.gateway.loading import Functions
 from local.gateway.routing import Routes
 from local.gateway.server import HOST, Server
 from local.gateway.throttling import NO_CONTAINER, TOO_MANY, Buckets, Concurrency
-from local.gateway.wire import Answer, RefusedError, Request
+from local.gateway.wire import RefusedError, Request, Response
 from local.guard import refusal
 from local.template.load import Template
 from local.tokens import TokenRefusedError
@@ -110,7 +110,7 @@ class Gateway:
     ) -> None:
         self.close()
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """Answer a request, and log it."""
         begin = time.perf_counter()
         request_id = events.new_request_id()
@@ -118,13 +118,13 @@ class Gateway:
             answer = self._answer(request, request_id)
         except Exception as error:  # noqa: BLE001  # a fault of this gateway costs one request, not the server
             self.fault(error)
-            answer = Answer.message(HTTPStatus.INTERNAL_SERVER_ERROR)
+            answer = Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
         matched = self._routes.match(request.method, request.path)
         route = f"{request.method} {matched[0].path}" if matched else NO_ROUTE
         self._log_request(route, answer.status, time.perf_counter() - begin, request_id)
         return answer.with_headers(("apigw-requestid", request_id))
 
-    def refuse(self, refused: RefusedError) -> Answer:
+    def refuse(self, refused: RefusedError) -> Response:
         """Answer what is no readable request, and log it: of what it holds, nothing is repeated."""
         request_id = events.new_request_id()
         self._log_request(NO_ROUTE, refused.answer.status, 0, request_id)
@@ -134,9 +134,9 @@ class Gateway:
         """Log a fault that cost a connection, not the server."""
         self._log(f"gateway: {type(error).__name__}")
 
-    def _answer(self, request: Request, request_id: str) -> Answer:
+    def _answer(self, request: Request, request_id: str) -> Response:
         if reason := refusal(request.header("host"), request.header("origin"), self._named_origins):
-            return Answer.message(HTTPStatus.FORBIDDEN, reason)
+            return Response.message(HTTPStatus.FORBIDDEN, reason)
         if self._docs and (page := self._docs.answer(request.method, request.path)):
             return page
         configuration = self._template.cors
@@ -145,14 +145,14 @@ class Gateway:
         if request.method == "OPTIONS" and self._routes.match("OPTIONS", request.path) is None:
             # The API answers it by itself on every path, an unknown one too; without an Origin with no headers.
             allowed = cors.preflight_headers(configuration, request) if cors.is_preflight(request) else ()
-            return Answer(HTTPStatus.NO_CONTENT, allowed)
+            return Response(HTTPStatus.NO_CONTENT, allowed)
         return self._route(request, request_id).with_headers(*cors.answer_headers(configuration, request))
 
-    def _route(self, request: Request, request_id: str) -> Answer:
+    def _route(self, request: Request, request_id: str) -> Response:
         matched = self._routes.match(request.method, request.path)
         if matched is None:
             # Also for other methods of a path that has routes, such as HEAD: HTTP APIs know no 405.
-            return Answer.message(HTTPStatus.NOT_FOUND)
+            return Response.message(HTTPStatus.NOT_FOUND)
         route, parameters = matched
         if not self._buckets.admits(route.key):
             return TOO_MANY
@@ -194,6 +194,6 @@ def _identity(source: str, request: Request) -> str:
     return dict(reversed(parse_qsl(request.query))).get(name, "") if kind == "querystring" else ""
 
 
-def _unauthorized(reason: str) -> Answer:
+def _unauthorized(reason: str) -> Response:
     challenge = f'Bearer scope="" error="invalid_token" error_description="{reason}"' if reason else "Bearer"
-    return Answer.message(HTTPStatus.UNAUTHORIZED, www_authenticate=challenge)
+    return Response.message(HTTPStatus.UNAUTHORIZED, www_authenticate=challenge)

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from local.gateway.loading import Functions, Handler, HandlerNotLoadedError
 from local.gateway.results import MalformedResultError, to_answer
-from local.gateway.wire import Answer
+from local.gateway.wire import Response
 from local.template.load import Route
 
 MAX_EVENT: Final = 6 * 1024 * 1024
@@ -98,11 +98,11 @@ class Invoker:
         self._workers.close()
         self._functions.close()
 
-    def invoke(self, route: Route, event: dict[str, Any]) -> Answer:
+    def invoke(self, route: Route, event: dict[str, Any]) -> Response:
         """Call a route's function with an event."""
         if len(event.get("body", "")) > _SURELY_SMALL_BODY and len(json.dumps(event)) > MAX_EVENT:
             # The API takes 10 MB, Lambda 6: what lies between gets the same answer from further behind.
-            return Answer.message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
+            return Response.message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
         try:
             result = self._call(route, event)
             if len(result) > MAX_RESULT:
@@ -114,7 +114,7 @@ class Invoker:
             self._log(f"{route.function}: {error}")
         except Exception as error:  # noqa: BLE001  # a handler may raise anything; the client gets the same 500
             self._log(f"{route.function} raised {self._functions.place(error)}")
-        return Answer.message(HTTPStatus.INTERNAL_SERVER_ERROR)
+        return Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _call(self, route: Route, event: dict[str, Any]) -> bytes:
         """The function's result as JSON; importing the function is not part of its time."""
@@ -124,13 +124,13 @@ class Invoker:
         time_limit = min(route.timeout, self._integration_timeout)
         return self._workers.run(lambda: _invoked(handler, event, route), time_limit)
 
-    def _give_up(self, route: Route) -> Answer:
+    def _give_up(self, route: Route) -> Response:
         """A function's own timeout is an error of the function; the API's own means that nobody answered."""
         if route.timeout <= self._integration_timeout:
             self._log(f"{route.function} timed out after {route.timeout:g} s")
-            return Answer.message(HTTPStatus.INTERNAL_SERVER_ERROR)
+            return Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
         self._log(f"{route.function} did not answer within the API's {self._integration_timeout:g} s")
-        return Answer.message(HTTPStatus.SERVICE_UNAVAILABLE)
+        return Response.message(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Workers:

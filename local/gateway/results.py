@@ -7,7 +7,7 @@ import re
 from typing import Any, Final
 
 from local.gateway.cors import PREFIX as CORS_PREFIX
-from local.gateway.wire import Answer
+from local.gateway.wire import Response
 
 # The wire's own business, or the gateway's.
 _NOT_FORWARDED: Final = frozenset(
@@ -22,7 +22,7 @@ class MalformedResultError(Exception):
     """The function returned what no API can answer with. The text says what is wrong, and quotes nothing."""
 
 
-def to_answer(result: Any) -> Answer:  # noqa: ANN401  # any JSON
+def to_answer(result: Any) -> Response:  # noqa: ANN401  # any JSON
     """The answer that a result means.
 
     A result without a status is taken for the body of a 200, as format 2.0 has it. The function's own CORS headers
@@ -33,13 +33,13 @@ def to_answer(result: Any) -> Answer:  # noqa: ANN401  # any JSON
     """
     if not isinstance(result, dict) or "statusCode" not in result:
         text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
-        return Answer(200, (("content-type", "application/json"),), text.encode())
+        return Response(200, (("content-type", "application/json"),), text.encode())
     headers = _headers(result.get("headers") or {})
     names = {name for name, _ in headers}
     # API Gateway's default; a function that means JSON has to say so.
     default = () if "content-type" in names else (("content-type", "text/plain; charset=utf-8"),)
     cookies = tuple(("set-cookie", _text(cookie)) for cookie in _list(result.get("cookies") or []))
-    return Answer(_status(result["statusCode"]), (*headers, *default, *cookies), _body(result))
+    return Response(_status(result["statusCode"]), (*headers, *default, *cookies), _body(result))
 
 
 def _status(value: object) -> int:

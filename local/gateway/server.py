@@ -10,7 +10,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias
 
-from local.gateway.wire import Answer, Limits, RefusedError, Request, RequestReader, write_answer
+from local.gateway.wire import Limits, RefusedError, Request, RequestReader, Response, write_response
 
 HOST: Final = "127.0.0.1"
 
@@ -30,11 +30,11 @@ Takeover: TypeAlias = Callable[[socket.socket], None]
 class Answerer(Protocol):
     """What decides on the answers; called from many threads at once."""
 
-    def answer(self, request: Request) -> Answer | Takeover:
+    def answer(self, request: Request) -> Response | Takeover:
         """Answer a request. A `ConnectionError` ends the connection without an answer."""
         ...
 
-    def refuse(self, refused: RefusedError) -> Answer:
+    def refuse(self, refused: RefusedError) -> Response:
         """Answer what is no readable request."""
         ...
 
@@ -150,7 +150,7 @@ class _Connection(socketserver.BaseRequestHandler):
         if request is None:
             return False
         answer = self.server.answerer.answer(request)
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, Response):
             self.request.settimeout(None)
             answer(self.request)
             return False
@@ -184,8 +184,8 @@ class _Connection(socketserver.BaseRequestHandler):
         while time.monotonic() < deadline and self.request.recv(_READ):
             pass
 
-    def _write(self, answer: Answer, *, head_only: bool, keep_alive: bool) -> None:
-        self.request.sendall(write_answer(answer, head_only=head_only, keep_alive=keep_alive))
+    def _write(self, answer: Response, *, head_only: bool, keep_alive: bool) -> None:
+        self.request.sendall(write_response(answer, head_only=head_only, keep_alive=keep_alive))
 
 
 def _end(connection: socket.socket, direction: int) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from local.gateway.wire import Answer
+from local.gateway.wire import Response
 from local.template.load import Throttle
 
-TOO_MANY: Final = Answer.message(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests")
-NO_CONTAINER: Final = Answer.message(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable")
+TOO_MANY: Final = Response.message(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests")
+NO_CONTAINER: Final = Response.message(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable")
 
 
 @dataclass

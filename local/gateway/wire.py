@@ -43,7 +43,7 @@ class RefusedError(Exception):
 
     def __init__(self, status: HTTPStatus, message: str | None = None, *, size: int = 0) -> None:
         super().__init__(status)
-        self.answer: Final = Answer.message(status, message)
+        self.answer: Final = Response.message(status, message)
         self.size: Final = size
 
 
@@ -80,7 +80,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A response. `headers` hold neither length nor connection: those belong to the wire."""
 
     status: int
@@ -96,7 +96,7 @@ class Answer:
 
     def with_headers(self, *headers: tuple[str, str]) -> "Answer":
         """The same answer with more headers."""
-        return Answer(self.status, (*self.headers, *headers), self.body)
+        return Response(self.status, (*self.headers, *headers), self.body)
 
 
 class RequestReader:
@@ -234,7 +234,7 @@ class RequestReader:
         self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large", size=size)
 
 
-def write_answer(answer: Answer, *, head_only: bool, keep_alive: bool) -> bytes:
+def write_response(answer: Response, *, head_only: bool, keep_alive: bool) -> bytes:
     """The bytes of an answer. `head_only` leaves out the body, as HEAD wants it.
 
     Raises:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from local.gateway.server import HOST, Server
-from local.gateway.wire import Answer, Request
+from local.gateway.wire import Request, Response
 from local.upstash.commands import Executor
 from local.upstash.faults import Fault, FaultError, Faults, read_faults
 from local.upstash.http import LIMITS, Backend
@@ -128,7 +128,7 @@ class UpstashEndpoint:
         self._stop_listening(patience=2.0)
         self._pool.close()
 
-    def _control(self, request: Request) -> Answer:
+    def _control(self, request: Request) -> Response:
         """Answer a request to a control path."""
         if self._backend.service.role(request) != "full":
             return UNAUTHORIZED
@@ -168,7 +168,7 @@ class UpstashEndpoint:
             server.stop(patience, hang_up=True)
 
 
-def _json(document: object) -> Answer:
+def _json(document: object) -> Response:
     return typed(200, json.dumps(document).encode())
 
 

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Final
 
 from local.gateway.server import Takeover
-from local.gateway.wire import Answer, Limits, RefusedError, Request, write_answer
+from local.gateway.wire import Limits, RefusedError, Request, Response, write_response
 from local.guard import refusal
 from local.upstash.faults import Fault, Faults
 from local.upstash.resp import Connection, Reply
@@ -45,16 +45,16 @@ class Backend:
     service: Service
     faults: Faults
     counter: UsageCounter
-    control: Callable[[Request], Answer]
+    control: Callable[[Request], Response]
     closing: threading.Event = dataclasses.field(default_factory=threading.Event)
 
-    def answer(self, request: Request) -> Answer | Takeover:
+    def answer(self, request: Request) -> Response | Takeover:
         """Answer a request, or do to its connection what a fault says."""
         with self.counter.busy():
             answer = self._answer(request)
-        return self._sent(answer) if isinstance(answer, Answer) else self._while_busy(answer)
+        return self._sent(answer) if isinstance(answer, Response) else self._while_busy(answer)
 
-    def refuse(self, refused: RefusedError) -> Answer:
+    def refuse(self, refused: RefusedError) -> Response:
         """Answer what is no readable request."""
         if refused.size:
             return self._sent(error_answer(size_error(refused.size)))
@@ -64,7 +64,7 @@ class Backend:
         """Show an error of this endpoint, which cost a connection."""
         traceback.print_exception(error)
 
-    def _answer(self, request: Request) -> Answer | Takeover:
+    def _answer(self, request: Request) -> Response | Takeover:
         if reason := refusal(request.header("host"), request.header("origin")):
             return error_answer(f"ERR {reason}", HTTPStatus.FORBIDDEN)
         if request.path.startswith("/-/"):
@@ -80,9 +80,9 @@ class Backend:
             return functools.partial(self._stream, channels=channels)
         return self.service.answer(request)
 
-    def _suffer(self, fault: Fault, request: Request) -> Answer | Takeover:
+    def _suffer(self, fault: Fault, request: Request) -> Response | Takeover:
         answer = self.service.answer(request) if fault.executed else _NEVER_RAN
-        suffered: Answer | Takeover = _hang
+        suffered: Response | Takeover = _hang
         match fault.kind, fault.form:
             case "wrong_token", _:
                 suffered = UNAUTHORIZED
@@ -100,12 +100,12 @@ class Backend:
                 suffered = _reset
         return suffered
 
-    def _cut(self, answer: Answer) -> bytes:
+    def _cut(self, answer: Response) -> bytes:
         """An answer without half of its body, of which its head promises all."""
-        whole = write_answer(self._sent(answer), head_only=False, keep_alive=False)
+        whole = write_response(self._sent(answer), head_only=False, keep_alive=False)
         return whole[: len(whole) - len(answer.body) + len(_half(answer.body))]
 
-    def _sent(self, answer: Answer) -> Answer:
+    def _sent(self, answer: Response) -> Response:
         self.counter.answer(bytes_out=len(answer.body))
         return answer.with_headers(("upstash-sync-token", self.service.executor.sync_token()))
 

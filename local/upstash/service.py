@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import Final, Literal
 
-from local.gateway.wire import Answer, Request
+from local.gateway.wire import Request, Response
 from local.upstash.commands import Executor
 from local.upstash.resp import Failure
 from local.upstash.wire import (
@@ -53,15 +53,15 @@ class Service:
                 return role
         return None
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """Run the request and say what came of it; never raises."""
         if request.method not in METHODS:
-            return Answer(405)
+            return Response(405)
         role = self.role(request)
         if role is None:
             return UNAUTHORIZED
         if request.method == "HEAD":
-            return Answer(200)
+            return Response(200)
         try:
             return self._run(request, read_only=role == "read")
         except RequestError as error:
@@ -69,7 +69,7 @@ class Service:
         except OSError:
             return error_answer("ERR the Redis server behind this endpoint cannot be reached", 502)
 
-    def _run(self, request: Request, *, read_only: bool) -> Answer:
+    def _run(self, request: Request, *, read_only: bool) -> Response:
         if len(request.body) > MAX_BYTES:
             raise RequestError(size_error(len(request.body)))
         style = style_of(request)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from local.gateway.wire import Answer, Request
+from local.gateway.wire import Request, Response
 from local.upstash.resp import Failure, Reply, Status, encode_reply
 
 MAX_BYTES: Final = 10 * 1024 * 1024  # of a request, and of each result
@@ -33,9 +33,9 @@ def parameters(request: Request) -> list[tuple[bytes, bytes]]:
     return [(_raw(name), _raw(value)) for name, value in pairs]
 
 
-def typed(status: int, body: bytes, content_type: str = "application/json") -> Answer:
+def typed(status: int, body: bytes, content_type: str = "application/json") -> Response:
     """An answer that says of what type its body is."""
-    return Answer(status, (("content-type", content_type),), body)
+    return Response(status, (("content-type", content_type),), body)
 
 
 def style_of(request: Request) -> Style:
@@ -90,12 +90,12 @@ def read_path(request: Request) -> list[bytes]:
     return words
 
 
-def error_answer(text: str, status: int = 400) -> Answer:
+def error_answer(text: str, status: int = 400) -> Response:
     """An answer that holds one error."""
     return typed(status, _dump({"error": text}))
 
 
-def answer_one(reply: Reply, style: Style) -> Answer:
+def answer_one(reply: Reply, style: Style) -> Response:
     """The answer to a single command."""
     reply = _within_limit(reply)
     status = 400 if isinstance(reply, Failure) else 200
@@ -104,7 +104,7 @@ def answer_one(reply: Reply, style: Style) -> Answer:
     return typed(status, _item(reply, style))
 
 
-def answer_all(replies: Sequence[Reply], style: Style) -> Answer:
+def answer_all(replies: Sequence[Reply], style: Style) -> Response:
     """The answer to a pipeline, or to a transaction that ran."""
     fitting = [_within_limit(reply) for reply in replies]
     if style is Style.RESP2:

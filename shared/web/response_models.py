@@ -49,13 +49,13 @@ def _with_example(example: dict[str, Any]) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """Closed, so that an undocumented field shows."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Message(Answer):
+class Message(ResponseModel):
     """A message, the same bytes for every reader until its sender is erased."""
 
     id: str = Field(description="Opaque; sorts in commit order within a channel.")
@@ -70,7 +70,7 @@ class Message(Answer):
     model_config = _with_example(MESSAGE)
 
 
-class Batch(Answer):
+class Batch(ResponseModel):
     """Messages posted together."""
 
     messages: list[Message]
@@ -78,7 +78,7 @@ class Batch(Answer):
     model_config = _with_example({"messages": [MESSAGE]})
 
 
-class Page(Answer):
+class Page(ResponseModel):
     """The messages of a range of positions; positions without a message (voids) are left out.
 
     A range without any message is extended, backward or in the direction that was asked for, until it has one.
@@ -107,7 +107,7 @@ class Page(Answer):
     )
 
 
-class Preview(Answer):
+class Preview(ResponseModel):
     """The start of a channel's latest message, which a read returns."""
 
     id: str
@@ -118,7 +118,7 @@ class Preview(Answer):
     redacted: bool | None = Field(default=None, description=REDACTED)
 
 
-class Channel(Answer):
+class Channel(ResponseModel):
     """A channel as the caller sees it; null what only members see."""
 
     id: str
@@ -147,7 +147,7 @@ class Channel(Answer):
     model_config = _with_example(CHANNEL)
 
 
-class ChannelPage(Answer):
+class ChannelPage(ResponseModel):
     """A page of channels; it may be short, also in its middle: `next_cursor` alone says the end."""
 
     channels: list[Channel]
@@ -157,7 +157,7 @@ class ChannelPage(Answer):
     model_config = _with_example({"channels": [CHANNEL], **MORE})
 
 
-class Member(Answer):
+class Member(ResponseModel):
     """A member of a channel."""
 
     user_id: str
@@ -167,7 +167,7 @@ class Member(Answer):
     model_config = _with_example(MEMBER)
 
 
-class MemberPage(Answer):
+class MemberPage(ResponseModel):
     """A page of members."""
 
     members: list[Member]
@@ -177,7 +177,7 @@ class MemberPage(Answer):
     model_config = _with_example({"members": [MEMBER], **MORE})
 
 
-class ReadPosition(Answer):
+class ReadPosition(ResponseModel):
     """How far the caller has read."""
 
     channel_id: str
@@ -187,7 +187,7 @@ class ReadPosition(Answer):
     model_config = _with_example({"channel_id": "4nc0f2k9q1d7h3sa", "last_read_seq": 39, "unread_count": 0})
 
 
-class Check(Answer):
+class Check(ResponseModel):
     """One dependency."""
 
     status: Literal["ok", "down", "off"]
@@ -195,7 +195,7 @@ class Check(Answer):
     code: str | None = None
 
 
-class RedisUsage(Answer):
+class RedisUsage(ResponseModel):
     """Redis against the limits of its plan; null where there is no limit, or where nobody knows."""
 
     plan: str = Field(description="The plan that the setting UPSTASH_PLAN names.")
@@ -208,7 +208,7 @@ class RedisUsage(Answer):
     stored_bytes_limit: int | None
 
 
-class Health(Answer):
+class Health(ResponseModel):
     """Whether the service is well."""
 
     status: Literal["ok", "degraded", "down"]
@@ -224,14 +224,14 @@ class Health(Answer):
     )
 
 
-class FieldError(Answer):
+class FieldError(ResponseModel):
     """What is wrong with one field."""
 
     field: str = Field(description="For example `body.text` or `query.limit`.")
     detail: str
 
 
-class Problem(Answer):
+class Problem(ResponseModel):
     """RFC 9457 problem details. Programs decide by `code`."""
 
     type: str

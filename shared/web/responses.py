@@ -59,7 +59,7 @@ class Compressible(Response):
         await super().__call__(scope, receive, send)
 
 
-def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
+def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
     """JSON, compressed as the client accepts it; bytes are JSON already."""
     return Compressible(value if isinstance(value, bytes) else dumps(value), status, headers)
 
@@ -101,7 +101,7 @@ def channel_answer(
     return Compressible(body, status, (headers or {}) | tag)
 
 
-def page_answer(page: Page) -> Response:
+def page_response(page: Page) -> Response:
     """A page, or 304 for who has it already."""
     headers = {"ETag": page.etag, "Cache-Control": "private, no-cache", **_cache_headers(stale=page.stale)}
     if page.body is None:
@@ -111,9 +111,9 @@ def page_answer(page: Page) -> Response:
     return Response(page.body, 200, headers | VARY | {"Content-Encoding": page.coding}, MEDIA_TYPE)
 
 
-def list_answer(listed: Listed) -> Response:
+def list_response(listed: Listed) -> Response:
     """A page of channels."""
-    return answer(listed.body, 200, _cache_headers(stale=listed.stale))
+    return json_response(listed.body, 200, _cache_headers(stale=listed.stale))
 
 
 def _cache_headers(*, stale: bool) -> dict[str, str]:

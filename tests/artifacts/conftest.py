@@ -13,7 +13,7 @@ from local.demo.client import Client
 from local.dynamodb import engine as dynamodb
 from local.processes import Processes
 from local.template import load as template
-from tests.api import Answer
+from tests.api import Response
 from tests.artifacts.emulator import ROOT, EmulatedApi
 from tests.artifacts.parameters import parameter_store
 from tests.decoding import decoded
@@ -36,13 +36,13 @@ class GatewayApi:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def __call__(self, method: str, path: str, **rest: Any) -> Answer:
+    def __call__(self, method: str, path: str, **rest: Any) -> Response:
         """See `tour.Caller`."""
         query = urlencode(rest.pop("query", None) or {})
         user = rest.pop("user", "ada")
         answer = self._client.call(method, f"{path}?{query}" if query else path, user, **rest)
         body = decoded(answer.body, answer.headers.get("content-encoding"))
-        return Answer(answer.status, dict(answer.headers), body.decode())
+        return Response(answer.status, dict(answer.headers), body.decode())
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from local import ports
 from local.dynamodb.engine import CREDENTIALS, REGION
 from local.gateway.routing import Routes
 from local.template.load import Route, Template
-from tests.api import Answer, answer_of, event
+from tests.api import Response, event, response_of
 
 if TYPE_CHECKING:
     from local.processes import Child, Processes
@@ -119,16 +119,16 @@ class EmulatedApi:
         self._routes = Routes(self.template.routes)
         self.emulators: dict[str, Emulator] = {}
 
-    def __call__(self, method: str, path: str, **rest: Any) -> Answer:
+    def __call__(self, method: str, path: str, **rest: Any) -> Response:
         """See `tour.Caller`."""
         return self.invoke(event(method, path, **rest))
 
-    def invoke(self, made: dict[str, Any]) -> Answer:
+    def invoke(self, made: dict[str, Any]) -> Response:
         """What the function that has the event's route answers."""
         request = made["requestContext"]["http"]
         matched = self._routes.match(request["method"], request["path"])
         assert matched is not None
-        return answer_of(self._emulator(matched[0]).invoke(made))
+        return response_of(self._emulator(matched[0]).invoke(made))
 
     def _emulator(self, route: Route) -> Emulator:
         if route.function not in self.emulators:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
-from tests.api import Answer
+from tests.api import Response
 
 PAGE: Final = {
     "channel_id",
@@ -33,7 +33,7 @@ class Caller(Protocol):
         body: Any = None,
         query: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """One request's answer."""
 
 
@@ -46,7 +46,7 @@ class Tour:
     called: set[tuple[str, str]] = field(default_factory=set)
     """Methods and paths."""
 
-    def call(self, status: int, method: str, path: str, **rest: Any) -> Answer:
+    def call(self, status: int, method: str, path: str, **rest: Any) -> Response:
         """An answer that must have this status, and a body of the kind that goes with it."""
         self.called.add((method, path))
         answer = self.api(method, path, **rest)
@@ -61,7 +61,7 @@ class Tour:
         if rest.get("user", "ada"):
             assert headers["x-request-id"]
             assert "total;dur=" in headers["server-timing"]
-        return Answer(answer.status, headers, answer.body)
+        return Response(answer.status, headers, answer.body)
 
     def take(self) -> None:
         """All of it."""

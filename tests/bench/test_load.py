@@ -18,7 +18,7 @@ from bench.lib.chat import Chat
 from bench.lib.gateway import BUDGIE, FLOOR, USUAL
 from bench.load import MIX, OLDER, POOL, Asking, Lap, Plan, Request, Turn, drive
 from local.gateway.server import Server
-from local.gateway.wire import Answer, RefusedError
+from local.gateway.wire import RefusedError, Response
 from local.gateway.wire import Request as Received
 
 CHAT = Chat(channels=3, messages=60, users=2)
@@ -55,21 +55,21 @@ def summed_up(ours: int, errors: int = 0) -> dict[str, Any]:
     return load.summed_up(plan, [BUDGIE, USUAL, FLOOR], turns(ours, errors))
 
 
-class Answers:
+class Responses:
     """Answers every other request with 500, and hangs up on whoever asks for `/broken`."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def answer(self, request: Received) -> Answer:
+    def answer(self, request: Received) -> Response:
         """200, then 500, and again."""
         self.asked.append(request.target)
         if request.target == "/broken":
             raise ConnectionResetError
         status = HTTPStatus.INTERNAL_SERVER_ERROR if len(self.asked) % 2 == 0 else HTTPStatus.OK
-        return Answer(status, (), b"x" * 300_000)
+        return Response(status, (), b"x" * 300_000)
 
-    def refuse(self, refused: RefusedError) -> Answer:
+    def refuse(self, refused: RefusedError) -> Response:
         """Nothing here is malformed."""
         return refused.answer
 
@@ -78,9 +78,9 @@ class Answers:
 
 
 @pytest.fixture
-def answers() -> Iterator[tuple[Answers, tuple[str, int]]]:
+def answers() -> Iterator[tuple[Responses, tuple[str, int]]]:
     """A server, and its address."""
-    made = Answers()
+    made = Responses()
     listening = Server(0, made)
     listening.start()
     yield made, ("127.0.0.1", listening.port)
@@ -147,7 +147,7 @@ def test_what_a_developer_has_set_does_not_reach_the_contenders() -> None:
 
 @pytest.mark.stack
 def test_answers_are_awaited_whole_and_wrong_ones_are_errors(
-    answers: tuple[Answers, tuple[str, int]],
+    answers: tuple[Responses, tuple[str, int]],
 ) -> None:
     """Long answers come in parts; each with another status than it must have is an error."""
     made, address = answers
@@ -160,7 +160,7 @@ def test_answers_are_awaited_whole_and_wrong_ones_are_errors(
 
 
 @pytest.mark.stack
-def test_a_broken_connection_is_an_error(answers: tuple[Answers, tuple[str, int]]) -> None:
+def test_a_broken_connection_is_an_error(answers: tuple[Responses, tuple[str, int]]) -> None:
     """It ends its client, and the others go on."""
     _, address = answers
     good, bad = (

@@ -15,7 +15,7 @@ from shared.settings import Settings
 from shared.storage.memory import MemoryStore
 from shared.use_cases.post_message import post_message
 from tests.chaos.crash.audit import audit
-from tests.chaos.crash.writers import Answer, Post
+from tests.chaos.crash.writers import Post, Response
 from tests.contract.samples import open_channel
 from tests.engines import skip_unless_runnable
 
@@ -43,7 +43,7 @@ class Posted:
         self.store = MemoryStore()
         self.channel = open_channel(self.store, "ada", "grace")
         self.post = Post(self.channel, "ada", "k1", ("hello",))
-        self.answer = Answer(201, self.send("k1"), replayed=False)
+        self.answer = Response(201, self.send("k1"), replayed=False)
 
     def send(self, key: str) -> str:
         """Posts it."""
@@ -72,7 +72,7 @@ def test_the_audit_finds_a_lost_message() -> None:
     """What was acknowledged is a void."""
     posted = Posted()
     posted.send("k2")
-    posted.answer = Answer(201, posted.send("k3"), replayed=False)
+    posted.answer = Response(201, posted.send("k3"), replayed=False)
     log = posted.store._log(posted.channel)
     del log[1], log[3]
     assert posted.violations() == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.aws.protocol import ServiceError
 
-Answer = dict[str, Any] | Exception
+Response = dict[str, Any] | Exception
 
 
 class FakeClient:
@@ -16,7 +16,7 @@ class FakeClient:
     The last answer is given again and again.
     """
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Response) -> None:
         self._answers = list(answers)
         self.calls: list[tuple[str, dict[str, Any]]] = []
 

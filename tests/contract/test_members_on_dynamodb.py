@@ -9,7 +9,7 @@ from shared.domain.model import Membership, PastMembership, Role
 from shared.storage import items
 from shared.storage.dynamodb import DynamoDBStore
 from shared.storage.dynamodb.members import REMOVE_TRIES
-from tests.contract.fake_client import Answer, FakeClient, cancelled
+from tests.contract.fake_client import FakeClient, Response, cancelled
 from tests.contract.samples import NOW
 
 MEMBERSHIP = Membership("eve", "0123456789abcdef", Role.MEMBER, NOW)
@@ -17,7 +17,7 @@ POSTED = items.membership_item(Membership("eve", "0123456789abcdef", Role.MEMBER
 MOVED = cancelled("ConditionalCheckFailed", "None", "None", item=POSTED)
 
 
-def played(*answers: Answer) -> tuple[DynamoDBStore, FakeClient]:
+def played(*answers: Response) -> tuple[DynamoDBStore, FakeClient]:
     """A storage over a fake client."""
     client = FakeClient(*answers)
     return DynamoDBStore(client, "table", lambda _: None), client

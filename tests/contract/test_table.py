@@ -21,7 +21,7 @@ from shared.storage.dynamodb import DynamoDBStore
 from shared.storage.dynamodb.conflicts import CONFLICT_TRIES
 from shared.storage.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, THROTTLED_SECONDS, Table
 from shared.storage.protocol import Committed, Contended, MembershipChanged, PositionTaken
-from tests.contract.fake_client import Answer, FakeClient, cancelled, refusal
+from tests.contract.fake_client import FakeClient, Response, cancelled, refusal
 from tests.contract.samples import NOW, commitment, entry
 
 HEAD = Head("0123456789abcdef", Kind.PRIVATE, "birds", "", "ada", NOW)
@@ -34,7 +34,7 @@ CONFLICT = refusal("TransactionConflictException")
 class Played:
     """A storage over a fake client, with a list of how long it slept."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Response) -> None:
         self.client = FakeClient(*answers)
         self.slept: list[float] = []
         self.table = Table(self.client, "table", self.slept.append)

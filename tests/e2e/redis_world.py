@@ -12,7 +12,7 @@ from shared.bootstrap import Services, compose
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.settings import Settings
 from shared.storage.memory import MemoryStore
-from tests.api import Answer, Api
+from tests.api import Api, Response
 from tests.conftest import FakeClock
 from tests.endpoint import TOKEN, reset, run
 from tests.functions.chat import Chat, messages
@@ -28,7 +28,7 @@ class Container:
     api: Api
     services: Services
 
-    def read(self, channel: str) -> Answer:
+    def read(self, channel: str) -> Response:
         """The latest page."""
         return self.api("GET", messages(channel))
 
@@ -38,7 +38,7 @@ class Container:
             assert isinstance(tier, RedisTier)
             tier.settle()
 
-    def health(self) -> Answer:
+    def health(self) -> Response:
         """The deep health check."""
         return self.api("GET", "/v1/healthz", query={"deep": 1}, user=None)
 

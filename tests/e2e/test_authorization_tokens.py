@@ -13,7 +13,7 @@ from tests.e2e.test_tokens_at_the_gateway import BODIES, ROUTES, TOKENS, Place, 
 from tools import authorization
 
 if TYPE_CHECKING:
-    from local.demo.client import Answer
+    from local.demo.client import Response
     from local.template.load import Route
     from tests.e2e.running import RunningStack
 
@@ -62,7 +62,7 @@ def test_every_token_of_the_table_is_made() -> None:
     assert {"no token", *KINDS} == set(MATRIX.tokens)
 
 
-def seen(answer: Answer) -> tuple[int, dict[str, str], dict[str, Any]]:
+def seen(answer: Response) -> tuple[int, dict[str, str], dict[str, Any]]:
     """All of an answer but what is of its moment."""
     headers = {name: value for name, value in answer.headers.items() if name not in OF_THE_MOMENT}
     headers["server-timing"] = RETRYABLE.sub("", headers["server-timing"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.demo.client import MAX_TRIES, Answer
+from local.demo.client import MAX_TRIES, Response
 from local.dynamodb import engine as dynamodb
 from tests.e2e.running import FAST, RunningStack, running_stack
 from tests.engines import skip_unless_runnable
@@ -75,7 +75,7 @@ class Channel:
         self._path = f"/v1/channels/{made.json['id']}/messages"
         self.written = threading.Event()
 
-    def write(self, writer: int) -> list[list[Answer]]:
+    def write(self, writer: int) -> list[list[Response]]:
         """Post the writer's share; the answers to each message, two where it was sent twice."""
         user = f"writer-{writer}"
         mine = range(writer, self._posts, WRITERS)
@@ -87,14 +87,14 @@ class Channel:
             answers = zip(mine, first.result(), strict=True)
         return [[answer, next(second)] if _is_sent_twice(each) else [answer] for each, answer in answers]
 
-    def _post_all(self, user: str, numbers: Iterable[int], start: threading.Barrier) -> list[Answer]:
+    def _post_all(self, user: str, numbers: Iterable[int], start: threading.Barrier) -> list[Response]:
         with self._stack.client(MAX_TRIES) as client:
             return [self._post(client, user, number, start) for number in numbers]
 
-    def _post(self, client: Any, user: str, number: int, start: threading.Barrier) -> Answer:
+    def _post(self, client: Any, user: str, number: int, start: threading.Barrier) -> Response:
         if _is_sent_twice(number):
             start.wait(60)
-        answer: Answer = client.call(
+        answer: Response = client.call(
             "POST",
             self._path,
             user,
@@ -143,7 +143,7 @@ def test_concurrent_posts_retries_and_readers(stack: RunningStack, posts: int) -
         _is_the_log(pages, acknowledged)
 
 
-def _acknowledged(answers: list[list[Answer]], posts: int) -> dict[int, bytes]:
+def _acknowledged(answers: list[list[Response]], posts: int) -> dict[int, bytes]:
     """The messages by position; every answer to a message is its first result, byte for byte."""
     assert {answer.status for both in answers for answer in both} == {201}
     assert sum(len(both) == 2 for both in answers) == posts // 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.demo.client import Answer, Client
+from local.demo.client import Client, Response
 from local.dynamodb.engine import MINISTACK, start_engine
 from local.processes import Processes
 from tests.e2e.running import running_stack
@@ -27,7 +27,7 @@ class Clocked:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def __call__(self, method: str, path: str, user: str | None = None, **rest: Any) -> Answer:
+    def __call__(self, method: str, path: str, user: str | None = None, **rest: Any) -> Response:
         """The answer, within the time that a function has."""
         began = time.monotonic()
         answer = self._client.call(method, path, user, **rest)
@@ -35,7 +35,7 @@ class Clocked:
         return answer
 
 
-def _states(health: Answer) -> tuple[int, str, str, str]:
+def _states(health: Response) -> tuple[int, str, str, str]:
     said = health.json
     return (
         health.status,

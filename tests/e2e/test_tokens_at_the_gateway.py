@@ -21,7 +21,7 @@ from tests.e2e.running import ROOT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.demo.client import Answer
+    from local.demo.client import Response
     from local.template.load import Route
     from tests.e2e.running import RunningStack
 
@@ -45,7 +45,7 @@ class Place:
     channel_id: str
     message_id: str
 
-    def call(self, route: Route, **headers: str) -> Answer:
+    def call(self, route: Route, **headers: str) -> Response:
         """Call a route as it would do something, if it let the caller in."""
         # `me` joins, which anybody may; grace is a member who may be removed.
         user = "grace" if route.method == "DELETE" else "me"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
-    from tests.api import Answer, Api
+    from tests.api import Api, Response
 
 
 class Clock(Protocol):
@@ -72,20 +72,20 @@ class Chat:
         assert answer.status == 200, answer.body
         return dict(answer.json)
 
-    def put_member(self, channel: str, member: str, user: str = "ada", role: str | None = None) -> Answer:
+    def put_member(self, channel: str, member: str, user: str = "ada", role: str | None = None) -> Response:
         """The answer to adding a member, or to changing a role."""
         body = None if role is None else {"role": role}
         return self.api("PUT", f"/v1/channels/{channel}/members/{member}", user=user, body=body)
 
-    def remove(self, channel: str, member: str, user: str = "ada") -> Answer:
+    def remove(self, channel: str, member: str, user: str = "ada") -> Response:
         """The answer to removing a member."""
         return self.api("DELETE", f"/v1/channels/{channel}/members/{member}", user=user)
 
-    def archive(self, channel: str, user: str = "ada") -> Answer:
+    def archive(self, channel: str, user: str = "ada") -> Response:
         """The answer to archiving a channel."""
         return self.api("DELETE", f"/v1/channels/{channel}", user=user)
 
-    def follow(self, place: str, user: str = "ada") -> Answer:
+    def follow(self, place: str, user: str = "ada") -> Response:
         """What stands where a `Location` points to."""
         parts = urlsplit(place)
         return self.api("GET", parts.path, user=user, query=dict(parse_qsl(parts.query)))

@@ -9,7 +9,7 @@ from shared.domain.errors import every_error
 
 if TYPE_CHECKING:
     from shared.storage.memory import MemoryStore
-    from tests.api import Answer
+    from tests.api import Response
 
 MEMBERS = frozenset({"type", "title", "status", "code", "detail", "request_id", "retryable", "errors"})
 STATUSES = {error.code: error.status for error in every_error()}
@@ -58,13 +58,13 @@ def named(name: str) -> Route:
     return next(route for route in ROUTES if route.name == name)
 
 
-def assert_refused(answer: Answer, status: int, code: str | None = None) -> dict[str, Any]:
+def assert_refused(answer: Response, status: int, code: str | None = None) -> dict[str, Any]:
     """A problem document of this status and code, complete and consistent; the document."""
     assert answer.status == status, answer.body
     return assert_problem(answer, code)
 
 
-def assert_problem(answer: Answer, code: str | None = None) -> dict[str, Any]:
+def assert_problem(answer: Response, code: str | None = None) -> dict[str, Any]:
     """Any problem that is not ours, complete and consistent; the document."""
     assert 400 <= answer.status < 500, answer.body
     assert answer.headers["content-type"] == "application/problem+json"

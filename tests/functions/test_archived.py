@@ -12,7 +12,7 @@ from local.template import load as template
 from tests.functions.chat import messages
 
 if TYPE_CHECKING:
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Chat
 
 TEMPLATE: Final = Path(__file__).resolve().parents[2] / "template.yaml"
@@ -46,7 +46,7 @@ def channel(chat: Chat) -> str:
     return channel
 
 
-def call(chat: Chat, channel: str, method: str, path: str, user: str, body: Any) -> Answer:
+def call(chat: Chat, channel: str, method: str, path: str, user: str, body: Any) -> Response:
     """The answer to a request about the channel."""
     return chat.api(method, path.format(channel_id=channel), user=user, body=body)
 

@@ -19,11 +19,11 @@ from tests.functions.refusals import BODIES, READING, ROUTES, WITH_CHANNEL, Rout
 
 if TYPE_CHECKING:
     from shared.storage.memory import MemoryStore
-    from tests.api import Answer, Api
+    from tests.api import Api, Response
     from tests.functions.chat import Chat
 
 
-def send(api: Api, route: Route, channel: str, body: str, **changes: Any) -> Answer:
+def send(api: Api, route: Route, channel: str, body: str, **changes: Any) -> Response:
     """The answer to a body that is sent as it is."""
     made = event(route.method, route.path(channel), body=body)
     return api.invoke(made | changes)

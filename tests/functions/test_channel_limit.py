@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Chat
 
 LIMIT = 3
@@ -23,7 +23,7 @@ def chat(chat: Chat) -> Chat:
     return chat
 
 
-def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Answer:
+def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Response:
     """The answer to making a channel."""
     headers = {"idempotency-key": key} if key else None
     body = {"kind": "public", "name": "lobby"} | body
@@ -35,7 +35,7 @@ def fill(chat: Chat, user: str) -> list[str]:
     return [chat.channel(user) if user != "ada" else chat.channel() for _ in range(LIMIT)]
 
 
-def said(answer: Answer) -> tuple[int, str]:
+def said(answer: Response) -> tuple[int, str]:
     """Status and code of a refusal."""
     return answer.status, answer.code
 
@@ -118,5 +118,5 @@ def test_an_archived_channel_takes_a_place_until_it_is_left(chat: Chat) -> None:
     assert chat.put_member(channel, "me", "grace").status == 201
 
 
-def _direct(chat: Chat, user: str, other: str) -> Answer:
+def _direct(chat: Chat, user: str, other: str) -> Response:
     return chat.api("POST", "/v1/channels", user=user, body={"kind": "direct", "members": [other]})

@@ -13,11 +13,11 @@ from local.template.load import load
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
 from shared.domain.errors import StoreUnavailableError
 from shared.storage.memory import MemoryStore
-from tests.api import Api, answer_of, app_of, event
+from tests.api import Api, app_of, event, response_of
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
-    from tests.api import Answer
+    from tests.api import Response
     from tests.conftest import FakeClock
 
 
@@ -49,7 +49,7 @@ def with_redis(services: Services, failure: str = "") -> Services:
     return replace(services, cache=replace(services.cache, upstash=redis))
 
 
-def deep(services: Services) -> Answer:
+def deep(services: Services) -> Response:
     """The answer of a deep check over these services."""
     return Api(services)("GET", "/v1/healthz", user=None, query={"deep": "1"})
 
@@ -88,7 +88,7 @@ def test_a_method_that_a_function_does_not_take_is_405_with_those_that_it_does(
     """`Allow` names them (RFC 9110, 15.5.6), should API Gateway ever hand one on."""
     api = Api(services)
     app = app_of("GET", path)
-    answer = answer_of(api.result(app, event("OPTIONS", path)))
+    answer = response_of(api.result(app, event("OPTIONS", path)))
     assert (answer.status, answer.headers["allow"], answer.code) == (405, allowed, "method_not_allowed")
 
 

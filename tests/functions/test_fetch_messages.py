@@ -11,7 +11,7 @@ from tests.functions.chat import messages, texts
 
 if TYPE_CHECKING:
     from shared.storage.memory import MemoryStore
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Chat
 
 SIZES = range(7)
@@ -160,7 +160,7 @@ def test_who_is_not_in_a_public_channel_reads_nothing(chat: Chat) -> None:
 # --- conditional requests ---
 
 
-def ask(chat: Chat, channel: str, tag: str, user: str = "ada", **query: Any) -> Answer:
+def ask(chat: Chat, channel: str, tag: str, user: str = "ada", **query: Any) -> Response:
     """The answer to a reader who has a page with this tag."""
     return chat.api("GET", messages(channel), user=user, query=query, headers={"if-none-match": tag})
 

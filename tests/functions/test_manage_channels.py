@@ -11,19 +11,19 @@ from tests.functions.refusals import ROUTES, Route, state
 
 if TYPE_CHECKING:
     from shared.storage.memory import MemoryStore
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Chat
 
 CHANGING = ["PATCH", "DELETE"]
 
 
-def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Answer:
+def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Response:
     """The answer to creating a channel."""
     headers = {"idempotency-key": key} if key else None
     return chat.api("POST", "/v1/channels", user=user, body=body, headers=headers)
 
 
-def change(chat: Chat, channel: str, user: str = "ada", if_match: str = "", **body: Any) -> Answer:
+def change(chat: Chat, channel: str, user: str = "ada", if_match: str = "", **body: Any) -> Response:
     """The answer to changing a channel."""
     headers = {"if-match": if_match} if if_match else None
     return chat.api("PATCH", f"/v1/channels/{channel}", user=user, body=body, headers=headers)
@@ -233,7 +233,7 @@ def test_a_change_of_another_version_is_refused(chat: Chat) -> None:
 STRANGE_TAGS = ['W/"1"', '"01"', '"01x"', '"-1"', '"+1"', '"9999999999999"', '"x"', '""']
 
 
-def conditional(chat: Chat, method: str, channel: str, if_match: str) -> Answer:
+def conditional(chat: Chat, method: str, channel: str, if_match: str) -> Response:
     """The answer to a change, or to archiving, under such an `If-Match`."""
     body = {"topic": "new"} if method == "PATCH" else None
     return chat.api(method, f"/v1/channels/{channel}", body=body, headers={"if-match": if_match})

@@ -13,7 +13,7 @@ from tests.functions.chat import messages
 
 if TYPE_CHECKING:
     from shared.domain.model import Membership
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Chat
 
 
@@ -29,7 +29,7 @@ def roles(chat: Chat, channel: str, user: str = "ada") -> dict[str, str]:
     return {member["user_id"]: member["role"] for member in members(chat, channel, user)["members"]}
 
 
-def said(answer: Answer) -> tuple[int, str]:
+def said(answer: Response) -> tuple[int, str]:
     """Status and code of a refusal."""
     return answer.status, answer.code
 

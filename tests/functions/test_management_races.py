@@ -14,7 +14,7 @@ from shared.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
     from shared.domain.model import ChannelState, Head
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Chat
 
 
@@ -146,7 +146,7 @@ class SeenNotAtAll(MemoryStore):
         return replace(super().read_channel_state(channel_id, user_id, key), head=None, membership=None)
 
 
-def create(chat: Chat, body: dict[str, Any], user: str = "ada") -> Answer:
+def create(chat: Chat, body: dict[str, Any], user: str = "ada") -> Response:
     """The answer to making a channel under a key."""
     return chat.api("POST", "/v1/channels", user=user, body=body, headers={"idempotency-key": "k"})
 
@@ -262,7 +262,7 @@ def losing(chat: Chat, kind: str, role: Role, to: Role | None = None) -> tuple[s
     return channel, store
 
 
-def change(chat: Chat, channel: str, user: str, if_match: str | None) -> Answer:
+def change(chat: Chat, channel: str, user: str, if_match: str | None) -> Response:
     """The answer to giving the channel a name."""
     headers = {"if-match": if_match} if if_match else None
     return chat.api("PATCH", f"/v1/channels/{channel}", user=user, body={"name": "new"}, headers=headers)
@@ -364,7 +364,7 @@ def test_a_channel_archived_meanwhile_is_not_changed(chat: Chat) -> None:
 
 def test_who_is_made_a_plain_member_meanwhile_may_not_any_more(chat: Chat) -> None:
     """403 for all five, as if they asked only now."""
-    asked: list[Callable[[str], Answer]] = [
+    asked: list[Callable[[str], Response]] = [
         lambda channel: chat.put_member(channel, "eve", "bob"),
         lambda channel: chat.put_member(channel, "mary", "bob", "moderator"),
         lambda channel: chat.remove(channel, "mary", "bob"),

@@ -10,11 +10,11 @@ from shared.domain.model import Preview
 
 if TYPE_CHECKING:
     from shared.storage.memory import MemoryStore
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Chat
 
 
-def mark(chat: Chat, channel: str, seq: int, user: str = "grace", **body: Any) -> Answer:
+def mark(chat: Chat, channel: str, seq: int, user: str = "grace", **body: Any) -> Response:
     """The answer to marking as read."""
     return chat.api("PUT", f"/v1/channels/{channel}/read", user=user, body={"last_read_seq": seq} | body)
 

@@ -11,13 +11,13 @@ from shared.domain.clock import CLOCKS_APART_MS
 from tests.functions.chat import messages, texts
 
 if TYPE_CHECKING:
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Chat
 
 
 def post(
     chat: Chat, channel: str, body: dict[str, Any] | None = None, user: str = "ada", key: str = ""
-) -> Answer:
+) -> Response:
     """The answer to posting, with an `Idempotency-Key` if one is given."""
     headers = {"idempotency-key": key} if key else None
     return chat.api("POST", messages(channel), user=user, body=body or {"text": "Hello"}, headers=headers)
@@ -201,7 +201,7 @@ def test_a_replay_needs_membership(chat: Chat) -> None:
 # --- rate ---
 
 
-def rate(answer: Answer) -> tuple[int, int, int]:
+def rate(answer: Response) -> tuple[int, int, int]:
     """Limit, remaining and reset, as an answer says them."""
     limit, remaining, reset = (
         answer.headers[f"ratelimit-{name}"] for name in ("limit", "remaining", "reset")
@@ -261,7 +261,7 @@ def test_the_largest_batch_passes_at_once_by_default(chat: Chat) -> None:
     assert post(chat, channel, batch(*"x" * 25)).status == 201
 
 
-def assert_too_large(answer: Answer, most: int) -> None:
+def assert_too_large(answer: Response, most: int) -> None:
     """A refusal that says how many are possible, and not to wait."""
     assert (answer.status, answer.code, answer.json["retryable"]) == (422, "batch_too_large", False)
     assert "retry-after" not in answer.headers

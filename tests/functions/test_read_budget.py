@@ -18,7 +18,7 @@ from tests.functions.chat import Chat
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.api import Answer
+    from tests.api import Response
     from tests.conftest import FakeClock
 
 LONG: Final = 300
@@ -91,12 +91,12 @@ def chat(store: Costed, clock: FakeClock) -> Chat:
     return Chat(Api(services), clock)
 
 
-def listing(chat: Chat, user: str = "ada") -> Answer:
+def listing(chat: Chat, user: str = "ada") -> Response:
     """The answer to listing one's channels."""
     return chat.api("GET", "/v1/channels", user=user)
 
 
-def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Answer:
+def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Response:
     """The answer to making a channel."""
     headers = {"idempotency-key": key} if key else None
     return chat.api(
@@ -104,7 +104,7 @@ def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Answer:
     )
 
 
-def said(answer: Answer) -> tuple[int, str]:
+def said(answer: Response) -> tuple[int, str]:
     """Status and code of a refusal."""
     return answer.status, answer.code
 
@@ -248,7 +248,7 @@ def test_a_repeated_creation_is_not_charged_again(chat: Chat, store: Costed, kin
         store.fill(user, FULL - 1)
     body = {"kind": "direct", "members": others} if kind == "direct" else {"members": others}
 
-    def ask() -> Answer:
+    def ask() -> Response:
         if kind == "direct":
             return chat.api("POST", "/v1/channels", body=body)
         return create(chat, key="key-1", **body)

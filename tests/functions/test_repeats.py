@@ -14,7 +14,7 @@ from shared.domain.model import Membership, PastMembership, Role
 from shared.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Chat
 
 CHANNEL: Final = "/v1/channels/{channel_id}"
@@ -47,7 +47,7 @@ def channel_of(chat: Chat, kind: str) -> str:
     return channel
 
 
-def send(chat: Chat, channel: str, what: str) -> Answer:
+def send(chat: Chat, channel: str, what: str) -> Response:
     """The answer to a request of the table."""
     method, path, user, body, *_ = REQUESTS[what]
     return chat.api(method, path.format(channel_id=channel), user=user, body=body)
@@ -165,7 +165,7 @@ def test_of_two_at_the_same_moment_both_succeed(chat: Chat, kind: str, what: str
     """Both looked before either wrote, in one millisecond: one makes the member (201), the other finds it (200)."""
     first, later = REQUESTS[what][-2:]
     channel = channel_of(chat, kind)
-    earlier: list[Answer] = []
+    earlier: list[Response] = []
     overtaken(chat, lambda: earlier.append(send(chat, channel, what)))
     second = send(chat, channel, what)
     if earlier:  # Archiving writes no membership.

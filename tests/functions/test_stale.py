@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from shared.bootstrap import Services
     from shared.domain.model import ChannelState, Entry, Head, Membership
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Clock
 
 
@@ -74,7 +74,7 @@ def channel(chat: Chat) -> str:
     return channel
 
 
-def fetch(chat: Chat, channel: str, user: str = "grace", **query: Any) -> Answer:
+def fetch(chat: Chat, channel: str, user: str = "grace", **query: Any) -> Response:
     """The answer to fetching messages."""
     return chat.api("GET", messages(channel), user=user, query=query)
 

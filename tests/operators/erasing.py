@@ -10,7 +10,7 @@ from tests.functions.chat import Chat, messages
 if TYPE_CHECKING:
     from shared.storage.memory import MemoryStore
     from shared.storage.protocol import Store
-    from tests.api import Answer
+    from tests.api import Response
     from tests.conftest import FakeClock
 
 STAND_IN: Final = 300.0
@@ -27,7 +27,7 @@ def erase(chat: Chat, user: str = "eve") -> Erased:
     return eraser(chat.api.services.store, cast("FakeClock", chat.clock)).erase(user)
 
 
-def fetch(chat: Chat, channel: str, **headers: str) -> Answer:
+def fetch(chat: Chat, channel: str, **headers: str) -> Response:
     """Ada's answer to fetching messages."""
     return chat.api("GET", messages(channel), headers=headers)
 

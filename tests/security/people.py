@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.functions.chat import Chat, messages
 
 if TYPE_CHECKING:
-    from tests.api import Answer
+    from tests.api import Response
 
 OUTSIDER: Final = "eve"
 PAST_MEMBERSHIP: Final = "frances"
@@ -62,7 +62,7 @@ class Attempt:
     lists: bool = False
     """Whether what counts is what the answer lists."""
 
-    def by(self, chat: Chat, user: str, channel: str, **rest: Any) -> Answer:
+    def by(self, chat: Chat, user: str, channel: str, **rest: Any) -> Response:
         """The answer that a user gets."""
         path = self.path.replace("{c}", channel)
         return chat.api(self.method, path, user=user, **{"body": self.body, "query": self.query} | rest)
@@ -97,7 +97,7 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
 IN_A_CHANNEL: Final = {name: each for name, each in ATTEMPTS.items() if "{c}" in each.path}
 
 
-def outcome(attempt: Attempt, answer: Answer, channel: str) -> str:
+def outcome(attempt: Attempt, answer: Response, channel: str) -> str:
     """An answer as a cell has it."""
     if answer.status >= 400:
         return f"{answer.status} {answer.code}"

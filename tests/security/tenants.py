@@ -13,7 +13,7 @@ from tests.functions.chat import messages
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.api import Answer
+    from tests.api import Response
     from tests.functions.chat import Chat
 
 Request = dict[str, Any]
@@ -67,7 +67,7 @@ class Sent:
 
     tenant: Tenant
     request: Request
-    answer: Answer
+    answer: Response
 
     @property
     def text(self) -> str:

@@ -27,7 +27,7 @@ from tests.security.people import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.api import Answer
+    from tests.api import Response
     from tests.conftest import FakeClock
 
 MISSING: Final = "0" * 16
@@ -88,7 +88,7 @@ def run_both(
     return found
 
 
-def seen(answer: Answer) -> tuple[int, dict[str, str], str]:
+def seen(answer: Response) -> tuple[int, dict[str, str], str]:
     """Status, headers and body, but for how long it took."""
     headers = dict(answer.headers)
     headers["server-timing"] = DURATION.sub("", headers["server-timing"])

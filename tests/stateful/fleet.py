@@ -18,7 +18,7 @@ from shared.settings import Settings
 from shared.storage.log_reader import DirectLogReader
 from shared.storage.memory import MemoryStore
 from shared.storage.protocol import Commit, Outcome
-from tests.api import Answer, Api
+from tests.api import Api, Response
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash
 
@@ -93,7 +93,7 @@ class Fleet:
         for upstash in self._upstashes.values():
             upstash.failure = kind
 
-    def call(self, number: int, event: dict[str, object]) -> Answer:
+    def call(self, number: int, event: dict[str, object]) -> Response:
         """What a container answers."""
         return self._apis[number].invoke(event)
 

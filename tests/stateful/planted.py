@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.cache.pages import CachedLogReader
-from tests.api import Answer, Api
+from tests.api import Api, Response
 from tests.stateful.fleet import SETTINGS, Code, FaultyStore
 
 if TYPE_CHECKING:
@@ -166,17 +166,17 @@ class MixesChannels(CachedLogReader):
 class TrustsCopies(Api):
     """Says of every copy that it is still right."""
 
-    def invoke(self, made: dict[str, Any]) -> Answer:
+    def invoke(self, made: dict[str, Any]) -> Response:
         """304 to whoever has one."""
         answer = super().invoke(made)
         has_copy = "if-none-match" in made["headers"] and answer.status == 200
-        return Answer(304, answer.headers, "") if has_copy else answer
+        return Response(304, answer.headers, "") if has_copy else answer
 
 
 class MixesForms(Api):
     """Takes a message for a batch of it, and answers as it was asked."""
 
-    def invoke(self, made: dict[str, Any]) -> Answer:
+    def invoke(self, made: dict[str, Any]) -> Response:
         """As a batch."""
         body = json.loads(made.get("body", "null"))
         if made["routeKey"].endswith("/messages") and isinstance(body, dict) and "text" in body:
@@ -188,7 +188,7 @@ class MixesForms(Api):
 class KeepsBatchesToItself(Api):
     """Answers a batch with nothing."""
 
-    def invoke(self, made: dict[str, Any]) -> Answer:
+    def invoke(self, made: dict[str, Any]) -> Response:
         """No message."""
         answer = super().invoke(made)
         return replace(answer, body='{"messages":[]}') if '{"messages":[' in answer.body[:13] else answer

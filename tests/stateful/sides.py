@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from tests.api import Answer, Api, event
+from tests.api import Api, Response, event
 from tests.stateful.fleet import Code, Fleet
 from tests.stateful.model import Chat
 from tests.stateful.rules import STATUS, Expected, RefusedError
@@ -50,14 +50,14 @@ class Sides(RuleBasedStateMachine):
 
     # --- the two sides ---
 
-    def call(self, user: str, method: str, path: str, **rest: Any) -> Answer:
+    def call(self, user: str, method: str, path: str, **rest: Any) -> Response:
         """The API's answer; without claims where the token has expired, as then the authorizer lets nobody through."""
         Sides.steps += 1
         expired = self.now - self.signed_in[user] >= TOKEN_MS
         made = event(method, path, user=None if expired else user, **rest)
         return self.fleet.call(self.container, made)
 
-    def agree(self, answer: Answer, user: str, expect: Callable[[], Expected]) -> Expected | None:
+    def agree(self, answer: Response, user: str, expect: Callable[[], Expected]) -> Expected | None:
         """The model's answer, which is the API's too; None where both refuse."""
         expected = self._expected(user, expect)
         if isinstance(expected, RefusedError):

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from tests.chaos.crash.engine import MortalEngine
-from tests.chaos.crash.writers import Answer, Post, Writer, fork_server
+from tests.chaos.crash.writers import Post, Response, Writer, fork_server
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
@@ -54,7 +54,7 @@ class Attack:
         self._context: ForkServerContext = fork_server()
         self._latencies: deque[float] = deque([0.05], maxlen=50)
         self._lock = threading.Lock()
-        self.first: dict[Post, Answer] = {}
+        self.first: dict[Post, Response] = {}
         self.acknowledged_at: dict[Post, float] = {}
         self.counts: Counter[str] = Counter()
         self.notes: list[str] = []
@@ -144,7 +144,7 @@ class Attack:
         if killed % every == every // 2 and self._engine.kills < self._engine_kills:
             self._engine.kill()
 
-    def _take(self, post: Post, answer: Answer) -> None:
+    def _take(self, post: Post, answer: Response) -> None:
         with self._lock:
             self.counts["replays seen"] += answer.replayed
             first = self.first.setdefault(post, answer)

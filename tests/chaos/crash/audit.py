@@ -14,7 +14,7 @@ from shared.settings import Settings
 from shared.storage.log_reader import OLD_MS, DirectLogReader
 from shared.storage.protocol import Store
 from shared.use_cases.fetch_messages import Window, fetch_messages
-from tests.chaos.crash.writers import Answer, Post
+from tests.chaos.crash.writers import Post, Response
 
 PAGE = 100
 
@@ -41,7 +41,7 @@ class Audit:
         return sum(found) + self.wrong_previews + self.wrong_unread
 
 
-def audit(store: Store, channels: Sequence[str], reader: str, first: Mapping[Post, Answer]) -> Audit:
+def audit(store: Store, channels: Sequence[str], reader: str, first: Mapping[Post, Response]) -> Audit:
     """Reads every channel to its end.
 
     Args:
@@ -58,7 +58,7 @@ def audit(store: Store, channels: Sequence[str], reader: str, first: Mapping[Pos
     return found
 
 
-def messages_of(post: Post, answer: Answer) -> list[dict[str, Any]]:
+def messages_of(post: Post, answer: Response) -> list[dict[str, Any]]:
     """What the client was told stands there."""
     said = json.loads(answer.body)
     return list(said["messages"]) if len(post.texts) > 1 else [said]
@@ -85,7 +85,7 @@ def _audit_channel(found: Audit, store: Store, channel: str, reader: str, posts:
     found.wrong_unread += moved is None or moved.unread(head) != 0
 
 
-def _audit_answer(found: Audit, store: Store, post: Post, answer: Answer) -> None:
+def _audit_answer(found: Audit, store: Store, post: Post, answer: Response) -> None:
     """What was acknowledged stands where it was said to, as it was said."""
     messages = messages_of(post, answer)
     seqs = [message["seq"] for message in messages]

@@ -67,7 +67,7 @@ class Post:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What the handler answered."""
 
     status: int
@@ -96,13 +96,13 @@ class Writer:
         """Hands the post over, and returns at once."""
         self._pipe.send(post.event())
 
-    def answer(self, seconds: float = ANSWER_SECONDS) -> Answer | None:
+    def answer(self, seconds: float = ANSWER_SECONDS) -> Response | None:
         """What it says within this time; None if nothing."""
         if not self._pipe.poll(seconds):
             return None
         result = self._pipe.recv()
         replayed = result["headers"].get("idempotency-replayed") == "true"
-        return Answer(result["statusCode"], result["body"], replayed)
+        return Response(result["statusCode"], result["body"], replayed)
 
     def kill(self) -> None:
         """SIGKILL, wherever it is just now."""

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from local.demo.client import Answer
+from local.demo.client import Response
 from local.demo.conversations import Conversation, Conversations, Turn
 from local.demo.replay import READER, ApiError, ReadBack, Told, create_channel, read_back
 from local.demo.run import Result, conclude, main, report, run, running
@@ -44,22 +44,22 @@ class InProcess:
         *,
         body: object = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """As `local.demo.client.Client.call`."""
         parts = urlsplit(path)
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
         query = dict(parse_qsl(parts.query))
         answer = self._functions(method, parts.path, user=user, body=body, query=query, headers=lowered)
-        return Answer(answer.status, answer.headers, answer.body.encode(), seconds=0.25)
+        return Response(answer.status, answer.headers, answer.body.encode(), seconds=0.25)
 
 
 class Careless(InProcess):
     """Answers posts as if it had stored them, but some it stores never."""
 
-    def call(self, method: str, path: str, user: str | None = None, **rest: Any) -> Answer:
+    def call(self, method: str, path: str, user: str | None = None, **rest: Any) -> Response:
         """A text that says so is acknowledged and dropped."""
         if method == "POST" and (rest["body"] or {}).get("text") == "drop me":
-            return Answer(201, {}, b'{"seq":2}')
+            return Response(201, {}, b'{"seq":2}')
         return super().call(method, path, user, **rest)
 
 
@@ -173,7 +173,7 @@ def test_pages_that_do_not_meet_are_a_fault(functions: Functions) -> None:
     """A page that skips positions, or a log that ends before its end, is counted."""
 
     class Skipping(InProcess):
-        def call(self, method: str, path: str, user: str | None = None, **rest: Any) -> Answer:
+        def call(self, method: str, path: str, user: str | None = None, **rest: Any) -> Response:
             return super().call(method, path.replace("after=0", "after=2"), user, **rest)
 
     result = _told_to(Skipping(functions), _conversation("a", "b", "c"))

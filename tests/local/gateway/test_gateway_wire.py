@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from local.gateway.wire import Answer, Limits, RefusedError, Request, RequestReader, write_answer
+from local.gateway.wire import Limits, RefusedError, Request, RequestReader, Response, write_response
 
 HOST = b"Host: localhost\r\n"
 
@@ -188,8 +188,10 @@ def test_what_is_around_a_body_has_a_limit() -> None:
 
 def test_writes_an_answer() -> None:
     """An answer has its length, its date and whether the connection goes on."""
-    answer = Answer(200, (("content-type", "text/plain"), ("set-cookie", "a"), ("set-cookie", "b")), b"hello")
-    head, _, body = write_answer(answer, head_only=False, keep_alive=True).partition(b"\r\n\r\n")
+    answer = Response(
+        200, (("content-type", "text/plain"), ("set-cookie", "a"), ("set-cookie", "b")), b"hello"
+    )
+    head, _, body = write_response(answer, head_only=False, keep_alive=True).partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert (lines[0], body) == ("HTTP/1.1 200 OK", b"hello")
     assert lines[2:] == [
@@ -203,10 +205,12 @@ def test_writes_an_answer() -> None:
 
 def test_answers_without_a_body() -> None:
     """HEAD is told the length only, where there is one to tell; 204 and 304 have neither body nor length."""
-    assert write_answer(Answer(200, (), b"abc"), head_only=True, keep_alive=False).endswith(b"close\r\n\r\n")
-    assert b"content-length" not in write_answer(Answer(200), head_only=True, keep_alive=True)
+    assert write_response(Response(200, (), b"abc"), head_only=True, keep_alive=False).endswith(
+        b"close\r\n\r\n"
+    )
+    assert b"content-length" not in write_response(Response(200), head_only=True, keep_alive=True)
     for status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
-        data = write_answer(Answer(status, (), b"abc"), head_only=False, keep_alive=True)
+        data = write_response(Response(status, (), b"abc"), head_only=False, keep_alive=True)
         assert b"content-length" not in data
         assert data.endswith(b"\r\n\r\n")
 
@@ -214,4 +218,4 @@ def test_answers_without_a_body() -> None:
 def test_headers_cannot_break_the_line() -> None:
     """A header that holds the end of a line is not sent."""
     with pytest.raises(ValueError, match="control"):
-        write_answer(Answer(200, (("a", "b\r\nc: d"),)), head_only=False, keep_alive=True)
+        write_response(Response(200, (("a", "b\r\nc: d"),)), head_only=False, keep_alive=True)

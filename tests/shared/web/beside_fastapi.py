@@ -17,7 +17,7 @@ from shared.web.conditional import IfNoneMatch
 from shared.web.identity import Caller
 from shared.web.middleware import RequestMiddleware
 from shared.web.queries import FetchMessagesQuery, ListChannelsQuery
-from shared.web.responses import answer
+from shared.web.responses import json_response
 from shared.web.routing import FastRoute
 from shared.web.schemas import ChannelId, PostIn, ReadIn, UserId
 

@@ -11,7 +11,7 @@ from fastapi import Response
 
 from shared.observability.meter import Meter, meter
 from shared.web.app import create_app, create_handler
-from shared.web.responses import answer
+from shared.web.responses import json_response
 from tests.api import event
 
 if TYPE_CHECKING:

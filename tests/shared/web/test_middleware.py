@@ -14,7 +14,7 @@ from fastapi import Response
 from shared.domain.errors import ChannelNotFoundError
 from shared.web.app import create_app, create_handler
 from shared.web.middleware import MAX_BODY, RequestMiddleware
-from tests.api import answer_of, event
+from tests.api import event, response_of
 from tests.functions.chat import messages
 from tests.functions.refusals import BODIES, ROUTES, Route, assert_refused, state
 
@@ -88,7 +88,7 @@ def test_what_such_an_answer_waits_for_is_a_moment_after_the_request(
         raise ChannelNotFoundError
 
     app.middleware_stack = RequestMiddleware(app.router, "test", lambda: now[0], sleep)
-    answer = answer_of(create_handler(app)(event("GET", "/v1/healthz"), None))  # type: ignore[arg-type]  # nothing looks at it
+    answer = response_of(create_handler(app)(event("GET", "/v1/healthz"), None))  # type: ignore[arg-type]  # nothing looks at it
     assert slept == ([] if waits is None else [pytest.approx(waits)])
     assert answer.headers["server-timing"] == f"total;dur={max(took, 0.03) * 1000:.1f}"
 

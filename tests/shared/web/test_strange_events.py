@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from shared.observability.telemetry import SERVICE, logger
 from shared.web.middleware import MAX_BODY
 from shared.web.problems import MAX_FIELD
-from tests.api import APPS, Answer, app_of, event
+from tests.api import APPS, Response, app_of, event
 from tests.functions.chat import messages
 from tests.functions.refusals import (
     BODIES,
@@ -40,7 +40,7 @@ CANARY: Final = "canary-7f3a"
 CHANNEL: Final = "0" * 16
 
 
-def answered(api: Api, app: FastAPI, made: Any) -> tuple[Answer, dict[str, Any]]:
+def answered(api: Api, app: FastAPI, made: Any) -> tuple[Response, dict[str, Any]]:
     """What a function answers, which API Gateway takes and says nothing of the body, and its one log line."""
     stream = io.StringIO()
     handler, budgie = logging.StreamHandler(stream), logging.getLogger(SERVICE)
@@ -56,7 +56,7 @@ def answered(api: Api, app: FastAPI, made: Any) -> tuple[Answer, dict[str, Any]]
     assert all(type(each) is str for header in result["headers"].items() for each in header)
     assert CANARY not in str(result) + stream.getvalue()
     [line] = stream.getvalue().encode().splitlines()
-    answer = Answer(result["statusCode"], result["headers"], result["body"])
+    answer = Response(result["statusCode"], result["headers"], result["body"])
     if answer.status >= 400:
         assert_problem(answer)
     return answer, json.loads(line)
