@@ -127,11 +127,11 @@ class Lambda:
         event, self._event = self._event, b""
         return event or None
 
-    def take(self, answer: bytes) -> None:
+    def take(self, response: bytes) -> None:
         """The container's answer."""
         if not self._answered.is_set():
             self._at = time.perf_counter()
-            self._answer = json.loads(answer)
+            self._answer = json.loads(response)
             self._answered.set()
 
     def _environment(self, contender: Contender) -> dict[str, str]:

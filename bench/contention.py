@@ -149,8 +149,8 @@ class Caller:
     def post(self, text: str, key: str) -> int | None:
         """The position; None where nobody knows what came of it."""
         for _ in range(MAX_TRIES):
-            if answer := self.call("POST", body={"text": text}, key=key):
-                return int(answer["seq"])
+            if response := self.call("POST", body={"text": text}, key=key):
+                return int(response["seq"])
             time.sleep(RETRY_SECONDS)
         return None
 

@@ -378,10 +378,10 @@ class Contest:
 
 
 def _read(client: Client, path: str, user: str) -> bytes:
-    answer = client.call("GET", path, user)
-    if answer.status != HTTPStatus.OK:
-        raise RuntimeError(f"{path}: {answer.status}")
-    return answer.body
+    response = client.call("GET", path, user)
+    if response.status != HTTPStatus.OK:
+        raise RuntimeError(f"{path}: {response.status}")
+    return response.body
 
 
 @contextlib.contextmanager

@@ -79,14 +79,14 @@ def _start_time_linux(pid: int) -> str | None:
 
 
 def _start_time_ps(pid: int) -> str | None:
-    answer = subprocess.run(
+    response = subprocess.run(
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)],
         env={"LC_ALL": "C", "TZ": "UTC"},
         capture_output=True,
         text=True,
         check=False,
     ).stdout.strip()
-    state, _, started = answer.partition(" ")
+    state, _, started = response.partition(" ")
     return None if not started or state.startswith("Z") else started.strip()
 
 

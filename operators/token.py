@@ -78,15 +78,15 @@ def token_of(cognito: Any, pool: str, client: str, address: str, *, reset: bool 
     # Of each kind of character that a pool may ask for, and nobody will ever type it.
     password = f"aA1!{secrets.token_urlsafe(32)}"
     cognito.admin_set_user_password(UserPoolId=pool, Username=address, Password=password, Permanent=True)
-    answer = cognito.admin_initiate_auth(
+    response = cognito.admin_initiate_auth(
         UserPoolId=pool,
         ClientId=client,
         AuthFlow=FLOW,
         AuthParameters={"USERNAME": address, "PASSWORD": password},
     )
-    if "AuthenticationResult" not in answer:
-        raise NoTokenError(f"the pool asks for more than a password: {answer.get('ChallengeName')}")
-    return str(answer["AuthenticationResult"]["AccessToken"])
+    if "AuthenticationResult" not in response:
+        raise NoTokenError(f"the pool asks for more than a password: {response.get('ChallengeName')}")
+    return str(response["AuthenticationResult"]["AccessToken"])
 
 
 def _make(cognito: Any, pool: str, address: str) -> bool:  # noqa: ANN401 - as above

@@ -128,12 +128,12 @@ def from_endpoint(upstash: Client, api: Client | None) -> Figures:
 
 
 def _json(client: Client, method: str, path: str, body: object = None) -> dict[str, Any]:
-    answer = client.call(method, path, "operator", body=body)
-    if answer.status != HTTPStatus.OK:
+    response = client.call(method, path, "operator", body=body)
+    if response.status != HTTPStatus.OK:
         raise NoUsageError(
-            f"the Upstash endpoint answered {answer.status}: is it the one of this project's `make run`?"
+            f"the Upstash endpoint answered {response.status}: is it the one of this project's `make run`?"
         )
-    found: dict[str, Any] = answer.json
+    found: dict[str, Any] = response.json
     return found
 
 

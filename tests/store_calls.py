@@ -125,7 +125,7 @@ class NotingClient:
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """An answer without much in it."""
-        answers = {
+        responses = {
             "GetItem": self._get_item,
             "BatchGetItem": self._batch_get_item,
             "Query": self._query,
@@ -134,7 +134,7 @@ class NotingClient:
             "UpdateItem": self._update_item,
             "TransactWriteItems": self._transact_write_items,
         }
-        return answers[operation](arguments)
+        return responses[operation](arguments)
 
     def close(self) -> None:
         """Nothing is open."""

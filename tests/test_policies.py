@@ -239,12 +239,12 @@ def test_nothing_is_called_that_the_analysis_does_not_see(clock: FakeClock) -> N
 
     def call(method: str, path: str, **rest: Any) -> Response:
         store.called.clear()
-        answer = api(method, path, **rest)
+        response = api(method, path, **rest)
         matched = routes.match(method, path)
         assert matched is not None
         function = matched[0].handler.split(".")[1]
         unseen.update({(function, each) for each in store.called - calls_of(function).store})
-        return answer
+        return response
 
     Tour(call).take()
     assert not unseen

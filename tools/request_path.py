@@ -63,8 +63,8 @@ class CannedConnections:
 
     host = "dynamodb.us-east-1.amazonaws.com"
 
-    def __init__(self, answers: Mapping[str, Any]) -> None:
-        self._answers = {name: _to_json(each) for name, each in answers.items()}
+    def __init__(self, responses: Mapping[str, Any]) -> None:
+        self._answers = {name: _to_json(each) for name, each in responses.items()}
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[CannedResponse, bytes]:  # noqa: ARG002 - as ``Connections``
         """The operation's answer."""
@@ -74,8 +74,8 @@ class CannedConnections:
         """Nothing to close."""
 
 
-def _to_json(answer: Any) -> bytes:  # noqa: ANN401 - any JSON, bytes among it
-    return json.dumps(answer, default=lambda raw: b64encode(raw).decode()).encode()
+def _to_json(response: Any) -> bytes:  # noqa: ANN401 - any JSON, bytes among it
+    return json.dumps(response, default=lambda raw: b64encode(raw).decode()).encode()
 
 
 def _answers() -> dict[str, Any]:
@@ -229,9 +229,9 @@ def way_of(name: str) -> Way:
 
 
 def _serve(handler: Callable[..., Any], event: dict[str, Any]) -> None:
-    answer = handler(event, None)
-    if answer["statusCode"] >= 300:  # noqa: PLR2004 - what goes another way
-        raise RuntimeError(answer)
+    response = handler(event, None)
+    if response["statusCode"] >= 300:  # noqa: PLR2004 - what goes another way
+        raise RuntimeError(response)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

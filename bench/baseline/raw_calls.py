@@ -61,8 +61,8 @@ class RawCalls:
     def list(self) -> int:
         """Reads the user's memberships, then the heads of their channels; how many these are (100 at most)."""
         found = self._query("pk = :pk", {":pk": items.membership_key("", self._user)["pk"]})
-        answer = self._get([items.head_key(item["ch"]["S"]) for item in found])
-        return len(answer["Responses"][self._table])
+        response = self._get([items.head_key(item["ch"]["S"]) for item in found])
+        return len(response["Responses"][self._table])
 
     def _get(self, wanted: Any) -> Any:  # noqa: ANN401 - keys, and an answer
         asked = {self._table: {"Keys": wanted, "ConsistentRead": True}}

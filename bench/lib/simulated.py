@@ -44,10 +44,10 @@ class Database:
 
     def run(self, now: int, command: str, arguments: tuple[Any, ...]) -> object:
         """GET, MGET, SET … EX, DEL."""
-        answer = self._run(now, command, arguments)
-        value = arguments[1] if command == "SET" else answer
+        response = self._run(now, command, arguments)
+        value = arguments[1] if command == "SET" else response
         self.moved += len(value) if isinstance(value, str) else 0
-        return answer
+        return response
 
     def _run(self, now: int, command: str, arguments: tuple[Any, ...]) -> object:
         if command == "MGET":

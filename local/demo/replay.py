@@ -132,9 +132,9 @@ def create_channel(api: Api, conversation: Conversation, key: str) -> str:
         "topic": channel_topic(conversation.topic),
         "members": members[:_MEMBERS_AT_CREATION],
     }
-    answer = api.call("POST", "/v1/channels", owner, body=body, headers={"Idempotency-Key": key})
-    _demanded(answer, 201)
-    channel_id = str(answer.json["id"])
+    response = api.call("POST", "/v1/channels", owner, body=body, headers={"Idempotency-Key": key})
+    _demanded(response, 201)
+    channel_id = str(response.json["id"])
     for member in members[_MEMBERS_AT_CREATION:]:
         path = f"/v1/channels/{channel_id}/members/{quote(member, safe='')}"
         _demanded(api.call("PUT", path, owner), 201, 200)
@@ -154,22 +154,22 @@ def channel_topic(topic: str) -> str:
 
 
 def _post(api: Api, told: Told, turn: Turn, key: str) -> None:
-    answer = api.call(
+    response = api.call(
         "POST",
         f"/v1/channels/{told.channel_id}/messages",
         turn.speaker,
         body={"text": turn.text, "client_message_id": key},
         headers={"Idempotency-Key": key},
     )
-    told.retries.update(answer.retries)
-    if answer.status in REFUSALS:
+    told.retries.update(response.retries)
+    if response.status in REFUSALS:
         place = turn.ts or f"message {key.rpartition('-')[2]}"
-        told.refused.append(f"{told.conversation}, {place}: {_reason(answer)}")
+        told.refused.append(f"{told.conversation}, {place}: {_reason(response)}")
         return
-    message = _demanded(answer, 201).json
+    message = _demanded(response, 201).json
     told.sent.append(Sent(key, message["seq"], turn))
-    told.seconds.append(answer.seconds)
-    calls = _CALLS.search(answer.headers.get("server-timing", ""))
+    told.seconds.append(response.seconds)
+    calls = _CALLS.search(response.headers.get("server-timing", ""))
     told.conflicts += bool(calls and int(calls[1]) > UNDISTURBED_CALLS)
 
 
@@ -226,16 +226,16 @@ def _differs(sent: Sent, message: dict[str, Any]) -> bool:
     )
 
 
-def _demanded(answer: Response, *statuses: int) -> Response:
-    if answer.status not in statuses:
-        raise ApiError(f"the API answered {answer.status}: {_reason(answer)}")
-    return answer
+def _demanded(response: Response, *statuses: int) -> Response:
+    if response.status not in statuses:
+        raise ApiError(f"the API answered {response.status}: {_reason(response)}")
+    return response
 
 
-def _reason(answer: Response) -> str:
+def _reason(response: Response) -> str:
     """What a problem document says, or a gateway's message; never what was sent."""
     try:
-        document = answer.json
+        document = response.json
     except ValueError:
         return "no JSON"
     if not isinstance(document, dict):

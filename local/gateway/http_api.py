@@ -110,25 +110,25 @@ class Gateway:
     ) -> None:
         self.close()
 
-    def answer(self, request: Request) -> Response:
+    def response(self, request: Request) -> Response:
         """Answer a request, and log it."""
         begin = time.perf_counter()
         request_id = events.new_request_id()
         try:
-            answer = self._answer(request, request_id)
+            response = self._answer(request, request_id)
         except Exception as error:  # noqa: BLE001  # a fault of this gateway costs one request, not the server
             self.fault(error)
-            answer = Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
+            response = Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
         matched = self._routes.match(request.method, request.path)
         route = f"{request.method} {matched[0].path}" if matched else NO_ROUTE
-        self._log_request(route, answer.status, time.perf_counter() - begin, request_id)
-        return answer.with_headers(("apigw-requestid", request_id))
+        self._log_request(route, response.status, time.perf_counter() - begin, request_id)
+        return response.with_headers(("apigw-requestid", request_id))
 
     def refuse(self, refused: RefusedError) -> Response:
         """Answer what is no readable request, and log it: of what it holds, nothing is repeated."""
         request_id = events.new_request_id()
-        self._log_request(NO_ROUTE, refused.answer.status, 0, request_id)
-        return refused.answer.with_headers(("apigw-requestid", request_id))
+        self._log_request(NO_ROUTE, refused.response.status, 0, request_id)
+        return refused.response.with_headers(("apigw-requestid", request_id))
 
     def fault(self, error: BaseException) -> None:
         """Log a fault that cost a connection, not the server."""
@@ -137,7 +137,7 @@ class Gateway:
     def _answer(self, request: Request, request_id: str) -> Response:
         if reason := refusal(request.header("host"), request.header("origin"), self._named_origins):
             return Response.message(HTTPStatus.FORBIDDEN, reason)
-        if self._docs and (page := self._docs.answer(request.method, request.path)):
+        if self._docs and (page := self._docs.response(request.method, request.path)):
             return page
         configuration = self._template.cors
         if configuration is None:

@@ -30,7 +30,7 @@ Takeover: TypeAlias = Callable[[socket.socket], None]
 class Answerer(Protocol):
     """What decides on the answers; called from many threads at once."""
 
-    def answer(self, request: Request) -> Response | Takeover:
+    def response(self, request: Request) -> Response | Takeover:
         """Answer a request. A `ConnectionError` ends the connection without an answer."""
         ...
 
@@ -149,12 +149,12 @@ class _Connection(socketserver.BaseRequestHandler):
             return False
         if request is None:
             return False
-        answer = self.server.answerer.answer(request)
-        if not isinstance(answer, Response):
+        response = self.server.answerer.response(request)
+        if not isinstance(response, Response):
             self.request.settimeout(None)
-            answer(self.request)
+            response(self.request)
             return False
-        self._write(answer, head_only=request.method == "HEAD", keep_alive=request.keeps_alive)
+        self._write(response, head_only=request.method == "HEAD", keep_alive=request.keeps_alive)
         return request.keeps_alive
 
     def _read(self) -> Request | None:
@@ -184,8 +184,8 @@ class _Connection(socketserver.BaseRequestHandler):
         while time.monotonic() < deadline and self.request.recv(_READ):
             pass
 
-    def _write(self, answer: Response, *, head_only: bool, keep_alive: bool) -> None:
-        self.request.sendall(write_response(answer, head_only=head_only, keep_alive=keep_alive))
+    def _write(self, response: Response, *, head_only: bool, keep_alive: bool) -> None:
+        self.request.sendall(write_response(response, head_only=head_only, keep_alive=keep_alive))
 
 
 def _end(connection: socket.socket, direction: int) -> None:

@@ -43,7 +43,7 @@ class RefusedError(Exception):
 
     def __init__(self, status: HTTPStatus, message: str | None = None, *, size: int = 0) -> None:
         super().__init__(status)
-        self.answer: Final = Response.message(status, message)
+        self.response: Final = Response.message(status, message)
         self.size: Final = size
 
 
@@ -234,26 +234,26 @@ class RequestReader:
         self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large", size=size)
 
 
-def write_response(answer: Response, *, head_only: bool, keep_alive: bool) -> bytes:
+def write_response(response: Response, *, head_only: bool, keep_alive: bool) -> bytes:
     """The bytes of an answer. `head_only` leaves out the body, as HEAD wants it.
 
     Raises:
         ValueError: a header cannot be sent: it breaks the line or is not Latin-1.
     """
     try:
-        reason = HTTPStatus(answer.status).phrase
+        reason = HTTPStatus(response.status).phrase
     except ValueError:
         reason = ""
-    lines = [f"HTTP/1.1 {answer.status} {reason}", f"date: {formatdate(time.time(), usegmt=True)}"]
-    lines += [f"{name}: {value}" for name, value in answer.headers]
+    lines = [f"HTTP/1.1 {response.status} {reason}", f"date: {formatdate(time.time(), usegmt=True)}"]
+    lines += [f"{name}: {value}" for name, value in response.headers]
     # A function answers HEAD without a body: its length says nothing of that which GET would get (RFC 9110, 8.6).
-    if answer.status not in _BODILESS and (answer.body or not head_only):
-        lines.append(f"content-length: {len(answer.body)}")
+    if response.status not in _BODILESS and (response.body or not head_only):
+        lines.append(f"content-length: {len(response.body)}")
     lines.append("connection: " + ("keep-alive" if keep_alive else "close"))
     if any(_CONTROL.search(line) for line in lines):
         raise ValueError("A header holds a control character.")
     head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-    return head if head_only or answer.status in _BODILESS else head + answer.body
+    return head if head_only or response.status in _BODILESS else head + response.body
 
 
 def _readable(value: str) -> str:

@@ -48,17 +48,17 @@ class Backend:
     control: Callable[[Request], Response]
     closing: threading.Event = dataclasses.field(default_factory=threading.Event)
 
-    def answer(self, request: Request) -> Response | Takeover:
+    def response(self, request: Request) -> Response | Takeover:
         """Answer a request, or do to its connection what a fault says."""
         with self.counter.busy():
-            answer = self._answer(request)
-        return self._sent(answer) if isinstance(answer, Response) else self._while_busy(answer)
+            response = self._answer(request)
+        return self._sent(response) if isinstance(response, Response) else self._while_busy(response)
 
     def refuse(self, refused: RefusedError) -> Response:
         """Answer what is no readable request."""
         if refused.size:
             return self._sent(error_answer(size_error(refused.size)))
-        return self._sent(error_answer("ERR the request cannot be read", refused.answer.status))
+        return self._sent(error_answer("ERR the request cannot be read", refused.response.status))
 
     def fault(self, error: BaseException) -> None:
         """Show an error of this endpoint, which cost a connection."""
@@ -78,10 +78,10 @@ class Backend:
         if request.path.startswith("/subscribe/") and self.service.role(request):
             channels = read_path(request)[1:]
             return functools.partial(self._stream, channels=channels)
-        return self.service.answer(request)
+        return self.service.response(request)
 
     def _suffer(self, fault: Fault, request: Request) -> Response | Takeover:
-        answer = self.service.answer(request) if fault.executed else _NEVER_RAN
+        response = self.service.response(request) if fault.executed else _NEVER_RAN
         suffered: Response | Takeover = _hang
         match fault.kind, fault.form:
             case "wrong_token", _:
@@ -91,23 +91,23 @@ class Backend:
             case "garbage", "text":
                 suffered = typed(200, _NOT_JSON, "text/html")
             case "garbage", "truncated":
-                suffered = dataclasses.replace(answer, body=_half(answer.body))
+                suffered = dataclasses.replace(response, body=_half(response.body))
             case "garbage", "short":
-                suffered = functools.partial(_send, data=self._cut(answer))
+                suffered = functools.partial(_send, data=self._cut(response))
             case "die", "half":
-                suffered = functools.partial(_reset, data=self._cut(answer))
+                suffered = functools.partial(_reset, data=self._cut(response))
             case "die", _:
                 suffered = _reset
         return suffered
 
-    def _cut(self, answer: Response) -> bytes:
+    def _cut(self, response: Response) -> bytes:
         """An answer without half of its body, of which its head promises all."""
-        whole = write_response(self._sent(answer), head_only=False, keep_alive=False)
-        return whole[: len(whole) - len(answer.body) + len(_half(answer.body))]
+        whole = write_response(self._sent(response), head_only=False, keep_alive=False)
+        return whole[: len(whole) - len(response.body) + len(_half(response.body))]
 
-    def _sent(self, answer: Response) -> Response:
-        self.counter.answer(bytes_out=len(answer.body))
-        return answer.with_headers(("upstash-sync-token", self.service.executor.sync_token()))
+    def _sent(self, response: Response) -> Response:
+        self.counter.response(bytes_out=len(response.body))
+        return response.with_headers(("upstash-sync-token", self.service.executor.sync_token()))
 
     def _while_busy(self, takeover: Takeover) -> Takeover:
         def take(connection: socket.socket) -> None:
@@ -127,7 +127,7 @@ class Backend:
             threading.Thread(target=_watch, args=(connection, feed), daemon=True).start()
             while event := _event(feed.read()):
                 connection.sendall(event)
-                self.counter.answer(bytes_out=len(event))
+                self.counter.response(bytes_out=len(event))
 
 
 def _half(body: bytes) -> bytes:

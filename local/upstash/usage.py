@@ -109,7 +109,7 @@ class UsageCounter:
             self._requests += 1
             self._bytes_in += bytes_in
 
-    def answer(self, *, bytes_out: int) -> None:
+    def response(self, *, bytes_out: int) -> None:
         """Count the body of an answer that was sent."""
         with self._lock:
             self._bytes_out += bytes_out

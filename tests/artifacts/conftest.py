@@ -40,9 +40,9 @@ class GatewayApi:
         """See `tour.Caller`."""
         query = urlencode(rest.pop("query", None) or {})
         user = rest.pop("user", "ada")
-        answer = self._client.call(method, f"{path}?{query}" if query else path, user, **rest)
-        body = decoded(answer.body, answer.headers.get("content-encoding"))
-        return Response(answer.status, dict(answer.headers), body.decode())
+        response = self._client.call(method, f"{path}?{query}" if query else path, user, **rest)
+        body = decoded(response.body, response.headers.get("content-encoding"))
+        return Response(response.status, dict(response.headers), body.decode())
 
 
 @pytest.fixture(scope="session")

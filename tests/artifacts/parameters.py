@@ -23,12 +23,12 @@ class _Handler(BaseHTTPRequestHandler):
         assert request["WithDecryption"] is True
         self.asked.append(request["Name"])
         known = request["Name"] in self.values
-        answer = (
+        response = (
             {"Parameter": {"Value": self.values[request["Name"]]}}
             if known
             else {"__type": "ParameterNotFound"}
         )
-        body = json.dumps(answer).encode()
+        body = json.dumps(response).encode()
         self.send_response(200 if known else 400)
         self.send_header("Content-Type", "application/x-amz-json-1.1")
         self.send_header("Content-Length", str(len(body)))

@@ -71,8 +71,8 @@ def test_an_artifact_for_another_machine_says_so(tmp_path: Path) -> None:
     (tmp_path / "artifact" / MACHINE_FILE).write_text("m68k\n")
     with Processes(tmp_path / "run") as processes:
         emulator = Emulator(route, {}, processes, tmp_path / "artifact")
-        answer = emulator.send(event("GET", "/v1/healthz"))
-        assert "statusCode" not in answer
+        response = emulator.send(event("GET", "/v1/healthz"))
+        assert "statusCode" not in response
         assert "built for m68k" in emulator.log
         assert "manylinux2014 sam build" in emulator.log
 

@@ -49,19 +49,19 @@ class Tour:
     def call(self, status: int, method: str, path: str, **rest: Any) -> Response:
         """An answer that must have this status, and a body of the kind that goes with it."""
         self.called.add((method, path))
-        answer = self.api(method, path, **rest)
-        assert answer.status == status, f"{method} {path}: {answer.status} {answer.body}"
-        headers = {name.lower(): value for name, value in answer.headers.items()}
+        response = self.api(method, path, **rest)
+        assert response.status == status, f"{method} {path}: {response.status} {response.body}"
+        headers = {name.lower(): value for name, value in response.headers.items()}
         if status >= 400 and rest.get("user", "ada"):
             assert headers["content-type"] == "application/problem+json"
-            assert answer.json.keys() >= PROBLEM
-            assert answer.json["status"] == status
-        elif answer.body and status < 400:
+            assert response.json.keys() >= PROBLEM
+            assert response.json["status"] == status
+        elif response.body and status < 400:
             assert headers["content-type"] == "application/json"
         if rest.get("user", "ada"):
             assert headers["x-request-id"]
             assert "total;dur=" in headers["server-timing"]
-        return Response(answer.status, headers, answer.body)
+        return Response(response.status, headers, response.body)
 
     def take(self) -> None:
         """All of it."""

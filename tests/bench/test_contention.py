@@ -80,12 +80,12 @@ def test_the_bare_calls_are_budgies_calls(services: Services) -> None:
     assert state.head
     assert state.membership
     head, membership = items.head_item(state.head), items.membership_item(state.membership)
-    answers: list[dict[str, Any]] = [
+    responses: list[dict[str, Any]] = [
         {"Responses": {TABLE: [head, membership]}},
         {"Attributes": head | {"seq": items.n(1), "messages": items.n(1)}},
         {},
     ]
-    theirs, ours = FakeClient(*answers), FakeClient(*answers)
+    theirs, ours = FakeClient(*responses), FakeClient(*responses)
     RawCalls(theirs, TABLE, channel, WRITER).post("hello", "key")
     over = replace(services, store=DynamoDBStore(ours, TABLE))
     assert Caller(over, shift_in(channel), Report()).post("hello", "key") == 1
@@ -96,8 +96,8 @@ def test_the_bare_calls_are_budgies_calls(services: Services) -> None:
 
 def test_a_post_is_counted_and_weighed(services: Services) -> None:
     """A position reserved, a transaction, 7 write units with a key."""
-    answer = {"Responses": {}, "Attributes": {"seq": items.n(1), "messages": items.n(1)}}
-    client = MeasuredClient(FakeClient(answer))
+    response = {"Responses": {}, "Attributes": {"seq": items.n(1), "messages": items.n(1)}}
+    client = MeasuredClient(FakeClient(response))
     RawCalls(client, TABLE, opened(services), WRITER).post("hello", "key")
     assert client.tally.calls == Counter({BATCH_GET: 1, TAKES: 1, TRANSACT: 1})
     assert client.tally.write == 7

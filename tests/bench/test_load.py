@@ -61,7 +61,7 @@ class Responses:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def answer(self, request: Received) -> Response:
+    def response(self, request: Received) -> Response:
         """200, then 500, and again."""
         self.asked.append(request.target)
         if request.target == "/broken":
@@ -71,14 +71,14 @@ class Responses:
 
     def refuse(self, refused: RefusedError) -> Response:
         """Nothing here is malformed."""
-        return refused.answer
+        return refused.response
 
     def fault(self, error: BaseException) -> None:
         """A connection that was broken on purpose."""
 
 
 @pytest.fixture
-def answers() -> Iterator[tuple[Responses, tuple[str, int]]]:
+def responses() -> Iterator[tuple[Responses, tuple[str, int]]]:
     """A server, and its address."""
     made = Responses()
     listening = Server(0, made)
@@ -147,10 +147,10 @@ def test_what_a_developer_has_set_does_not_reach_the_contenders() -> None:
 
 @pytest.mark.stack
 def test_answers_are_awaited_whole_and_wrong_ones_are_errors(
-    answers: tuple[Responses, tuple[str, int]],
+    responses: tuple[Responses, tuple[str, int]],
 ) -> None:
     """Long answers come in parts; each with another status than it must have is an error."""
-    made, address = answers
+    made, address = responses
     lap = drive(address, [[Request("read", 200, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")]] * 2, 0.05, 0.0)
     assert lap.answered == len(made.asked) >= 2
     assert lap.received > lap.answered * 300_000
@@ -160,9 +160,9 @@ def test_answers_are_awaited_whole_and_wrong_ones_are_errors(
 
 
 @pytest.mark.stack
-def test_a_broken_connection_is_an_error(answers: tuple[Responses, tuple[str, int]]) -> None:
+def test_a_broken_connection_is_an_error(responses: tuple[Responses, tuple[str, int]]) -> None:
     """It ends its client, and the others go on."""
-    _, address = answers
+    _, address = responses
     good, bad = (
         Request("read", 200, b"GET /%b HTTP/1.1\r\nhost: x\r\n\r\n" % name) for name in (b"", b"broken")
     )

@@ -45,10 +45,10 @@ class Mixed:
     def _found(self, client: Client, number: int) -> str:
         body = {"kind": "private", "name": f"channel {number}", "members": self._users[1:]}
         key = {"Idempotency-Key": f"{self._seed}-channel-{number}"}
-        answer = client.call("POST", "/v1/channels", self._users[0], body=body, headers=key)
-        if answer.status != HTTPStatus.CREATED:
-            raise RuntimeError(f"no channel could be made: {answer.status}")
-        return str(answer.json["id"])
+        response = client.call("POST", "/v1/channels", self._users[0], body=body, headers=key)
+        if response.status != HTTPStatus.CREATED:
+            raise RuntimeError(f"no channel could be made: {response.status}")
+        return str(response.json["id"])
 
     def call(self, number: int) -> Call:
         """The request of this number."""

@@ -43,7 +43,7 @@ class Posted:
         self.store = MemoryStore()
         self.channel = open_channel(self.store, "ada", "grace")
         self.post = Post(self.channel, "ada", "k1", ("hello",))
-        self.answer = Response(201, self.send("k1"), replayed=False)
+        self.response = Response(201, self.send("k1"), replayed=False)
 
     def send(self, key: str) -> str:
         """Posts it."""
@@ -53,7 +53,7 @@ class Posted:
 
     def violations(self) -> int:
         """What the audit finds."""
-        return audit(self.store, [self.channel], "grace", {self.post: self.answer}).violations
+        return audit(self.store, [self.channel], "grace", {self.post: self.response}).violations
 
 
 def test_the_audit_finds_nothing_where_nothing_is_wrong() -> None:
@@ -72,7 +72,7 @@ def test_the_audit_finds_a_lost_message() -> None:
     """What was acknowledged is a void."""
     posted = Posted()
     posted.send("k2")
-    posted.answer = Response(201, posted.send("k3"), replayed=False)
+    posted.response = Response(201, posted.send("k3"), replayed=False)
     log = posted.store._log(posted.channel)
     del log[1], log[3]
     assert posted.violations() == 1

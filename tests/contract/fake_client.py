@@ -16,17 +16,17 @@ class FakeClient:
     The last answer is given again and again.
     """
 
-    def __init__(self, *answers: Response) -> None:
-        self._answers = list(answers)
+    def __init__(self, *responses: Response) -> None:
+        self._answers = list(responses)
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The next answer."""
         self.calls.append((operation, dict(arguments)))
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     def close(self) -> None:
         """Nothing is open."""

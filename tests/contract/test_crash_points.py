@@ -47,13 +47,13 @@ class Crash:
         self.faulty = FaultyStore(self.store, {})
         self.post(self.reader, ["before"], None)
         self.faulty = FaultyStore(self.store, self.faults)
-        self.answers: list[Posted] = []
+        self.responses: list[Posted] = []
 
     def run(self) -> None:
         """Posts, again under its key until it was answered three times; without a key once."""
         for _ in range(len(self.faults) + 3 if self.key else 1):
             try:
-                self.answers.append(self.post(self.sender, self.texts, self.key))
+                self.responses.append(self.post(self.sender, self.texts, self.key))
             except (DiedError, UnavailableError):
                 self.clock.ms += 1_000
         self.faulty.settle()
@@ -92,13 +92,13 @@ class Crash:
 
     def _check_messages(self, bodies: list[bytes | None], texts: list[str]) -> None:
         once = ["before", *self.texts]
-        assert texts in ([once] if self.answers else [once, ["before"]])
-        for answer in self.answers:
-            first = answer.last_seq - len(self.texts)
-            assert bodies[first : answer.last_seq] == answer.bodies == self.answers[0].bodies
-        assert [each.replayed for each in self.answers].count(False) <= 1
+        assert texts in ([once] if self.responses else [once, ["before"]])
+        for response in self.responses:
+            first = response.last_seq - len(self.texts)
+            assert bodies[first : response.last_seq] == response.bodies == self.responses[0].bodies
+        assert [each.replayed for each in self.responses].count(False) <= 1
         if self.key:
-            assert len(self.answers) >= 3
+            assert len(self.responses) >= 3
 
     def _check_unread(self, log: list[Entry]) -> None:
         """As many as messages stand behind them, for sender and reader, and none left at the end of the log."""

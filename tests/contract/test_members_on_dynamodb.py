@@ -17,9 +17,9 @@ POSTED = items.membership_item(Membership("eve", "0123456789abcdef", Role.MEMBER
 MOVED = cancelled("ConditionalCheckFailed", "None", "None", item=POSTED)
 
 
-def played(*answers: Response) -> tuple[DynamoDBStore, FakeClient]:
+def played(*responses: Response) -> tuple[DynamoDBStore, FakeClient]:
     """A storage over a fake client."""
-    client = FakeClient(*answers)
+    client = FakeClient(*responses)
     return DynamoDBStore(client, "table", lambda _: None), client
 
 

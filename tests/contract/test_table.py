@@ -34,8 +34,8 @@ CONFLICT = refusal("TransactionConflictException")
 class Played:
     """A storage over a fake client, with a list of how long it slept."""
 
-    def __init__(self, *answers: Response) -> None:
-        self.client = FakeClient(*answers)
+    def __init__(self, *responses: Response) -> None:
+        self.client = FakeClient(*responses)
         self.slept: list[float] = []
         self.table = Table(self.client, "table", self.slept.append)
         self.store = DynamoDBStore(self.client, "table", self.slept.append)
@@ -153,9 +153,9 @@ def test_a_write_that_always_conflicts_gives_up() -> None:
 @pytest.mark.parametrize(
     "answer", [cancelled("None", "TransactionConflict"), cancelled("TransactionConflict", "None"), CONFLICT]
 )
-def test_a_commit_that_meets_a_transaction_is_contended(meter: Meter, answer: Exception) -> None:
+def test_a_commit_that_meets_a_transaction_is_contended(meter: Meter, response: Exception) -> None:
     """The caller decides whether to try again; nothing was written."""
-    played = Played(answer)
+    played = Played(response)
     assert played.store.commit(commitment(HEAD.channel_id, "ada", entry(1))) == Contended()
     assert (len(played.client.calls), meter.conflicts) == (1, 1)
 

@@ -30,10 +30,12 @@ def test_an_answer_puts_a_wrong_clock_right(engines: Engines, kind: str) -> None
     ("answer", "said"),
     [({}, None), ({"ResponseMetadata": {"HTTPHeaders": {"date": "then"}}}, "then")],
 )
-def test_what_an_answer_says_is_handed_on(answer: dict[str, Any], said: str | None) -> None:
+def test_what_an_answer_says_is_handed_on(response: dict[str, Any], said: str | None) -> None:
     """With the seconds that the call took; None where the answer says no time."""
     on_server_date: list[tuple[str | None, float]] = []
-    DynamoDBStore(FakeClient(answer), TABLE, on_server_date=lambda *each: on_server_date.append(each)).ping()
+    DynamoDBStore(
+        FakeClient(response), TABLE, on_server_date=lambda *each: on_server_date.append(each)
+    ).ping()
     [(told, seconds)] = on_server_date
     assert told == said
     assert 0 <= seconds < 60

@@ -51,10 +51,10 @@ def test_a_token_gets_what_the_table_says(room: Place, route: Route, token: str)
     headers = {}
     if token in KINDS:
         headers = {"Authorization": f"Bearer {TOKENS[KINDS[token]](room.stack.keys)}"}
-    answer = room.call(route, **headers)
+    response = room.call(route, **headers)
     refused = MATRIX.refuses(operation(route))
-    assert answer.status == (401 if refused else 200)
-    assert (answer.body == b'{"message":"Unauthorized"}') is refused
+    assert response.status == (401 if refused else 200)
+    assert (response.body == b'{"message":"Unauthorized"}') is refused
 
 
 def test_every_token_of_the_table_is_made() -> None:
@@ -62,11 +62,11 @@ def test_every_token_of_the_table_is_made() -> None:
     assert {"no token", *KINDS} == set(MATRIX.tokens)
 
 
-def seen(answer: Response) -> tuple[int, dict[str, str], dict[str, Any]]:
+def seen(response: Response) -> tuple[int, dict[str, str], dict[str, Any]]:
     """All of an answer but what is of its moment."""
-    headers = {name: value for name, value in answer.headers.items() if name not in OF_THE_MOMENT}
+    headers = {name: value for name, value in response.headers.items() if name not in OF_THE_MOMENT}
     headers["server-timing"] = RETRYABLE.sub("", headers["server-timing"])
-    return answer.status, headers, answer.json | {"request_id": ""}
+    return response.status, headers, response.json | {"request_id": ""}
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def seen(answer: Response) -> tuple[int, dict[str, str], dict[str, Any]]:
 def test_a_hidden_channel_is_as_a_missing_one(room: Place, route: Route) -> None:
     """Over a real engine: same status, headers and body."""
     missing = room.channel_id[::-1]
-    answers = []
+    responses = []
     with room.stack.client() as client:
         for channel in (room.channel_id, missing):
             path = route.path.format(channel_id=channel, message_id=f"{channel}-00000001", user_id="me")
-            answers.append(client.call(route.method, path, "eve", body=BODIES.get(route.key)))
-    assert seen(answers[0]) == seen(answers[1])
-    assert answers[0].status == 404
+            responses.append(client.call(route.method, path, "eve", body=BODIES.get(route.key)))
+    assert seen(responses[0]) == seen(responses[1])
+    assert responses[0].status == 404

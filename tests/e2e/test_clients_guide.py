@@ -84,7 +84,7 @@ def test_the_guides_client_repeats_nothing_that_will_not_pass(stack: RunningStac
     client = _client(stack, "hedy")
     with scripted() as script:
         client["URL"] = script.url
-        script.answers = [(500, b'{"code": "misconfigured", "retryable": false}')]
+        script.responses = [(500, b'{"code": "misconfigured", "retryable": false}')]
         status, _, problem = client["call"]("POST", "/v1/channels", {})
         assert (status, problem["code"]) == (500, "misconfigured")
         assert len(script.requests) == 1

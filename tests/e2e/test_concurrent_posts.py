@@ -84,8 +84,10 @@ class Channel:
         with ThreadPoolExecutor(1) as twin:
             first = twin.submit(self._post_all, user, mine, start)
             second = iter(self._post_all(user, [each for each in mine if _is_sent_twice(each)], start))
-            answers = zip(mine, first.result(), strict=True)
-        return [[answer, next(second)] if _is_sent_twice(each) else [answer] for each, answer in answers]
+            responses = zip(mine, first.result(), strict=True)
+        return [
+            [response, next(second)] if _is_sent_twice(each) else [response] for each, response in responses
+        ]
 
     def _post_all(self, user: str, numbers: Iterable[int], start: threading.Barrier) -> list[Response]:
         with self._stack.client(MAX_TRIES) as client:
@@ -94,14 +96,14 @@ class Channel:
     def _post(self, client: Any, user: str, number: int, start: threading.Barrier) -> Response:
         if _is_sent_twice(number):
             start.wait(60)
-        answer: Response = client.call(
+        response: Response = client.call(
             "POST",
             self._path,
             user,
             body={"text": f"message {number} 🐦"},
             headers={"Idempotency-Key": f"key-{number}"},
         )
-        return answer
+        return response
 
     def follow(self, pause: float = PAUSE) -> list[Page]:
         """Read from the beginning, poll for what is new, and end with the end of the log."""
@@ -110,9 +112,9 @@ class Channel:
             while True:
                 is_last_round = self.written.is_set()
                 after = pages[-1].said["last_seq"]
-                answer = client.call("GET", f"{self._path}?after={after}&limit={PAGE}", READER)
-                assert answer.status == 200
-                pages.append(Page(after, answer.body, answer.json))
+                response = client.call("GET", f"{self._path}?after={after}&limit={PAGE}", READER)
+                assert response.status == 200
+                pages.append(Page(after, response.body, response.json))
                 said = pages[-1].said
                 if is_last_round and said["last_seq"] == said["channel_last_seq"]:
                     return pages[1:]
@@ -131,30 +133,30 @@ def test_concurrent_posts_retries_and_readers(stack: RunningStack, posts: int) -
     with ThreadPoolExecutor(WRITERS + READERS) as pool:
         readers = [pool.submit(channel.follow) for _ in range(READERS)]
         try:
-            answers = [each for share in pool.map(channel.write, range(WRITERS)) for each in share]
+            responses = [each for share in pool.map(channel.write, range(WRITERS)) for each in share]
         finally:
             channel.written.set()
         followed = [reader.result() for reader in readers]
     followed.append(channel.follow())
 
-    assert len(answers) == posts
-    acknowledged = _acknowledged(answers, posts)
+    assert len(responses) == posts
+    acknowledged = _acknowledged(responses, posts)
     for pages in followed:
         _is_the_log(pages, acknowledged)
 
 
-def _acknowledged(answers: list[list[Response]], posts: int) -> dict[int, bytes]:
+def _acknowledged(responses: list[list[Response]], posts: int) -> dict[int, bytes]:
     """The messages by position; every answer to a message is its first result, byte for byte."""
-    assert {answer.status for both in answers for answer in both} == {201}
-    assert sum(len(both) == 2 for both in answers) == posts // 2
-    for first, *others in answers:
+    assert {response.status for both in responses for response in both} == {201}
+    assert sum(len(both) == 2 for both in responses) == posts // 2
+    for first, *others in responses:
         assert all(other.body == first.body for other in others)
         assert all(other.headers["location"] == first.headers["location"] for other in others)
-    for both in answers:
+    for both in responses:
         originals = [each for each in both if "idempotency-replayed" not in each.headers]
         # Nobody stored it twice. If the original's own answer was lost, its retry is a replay as well.
         assert len(originals) == 1 or (not originals and any(each.retries for each in both))
-    acknowledged = {both[0].json["seq"]: both[0].body for both in answers}
+    acknowledged = {both[0].json["seq"]: both[0].body for both in responses}
     assert len(acknowledged) == posts
     return acknowledged
 

@@ -30,9 +30,9 @@ class Clocked:
     def __call__(self, method: str, path: str, user: str | None = None, **rest: Any) -> Response:
         """The answer, within the time that a function has."""
         began = time.monotonic()
-        answer = self._client.call(method, path, user, **rest)
+        response = self._client.call(method, path, user, **rest)
         assert time.monotonic() - began < LONGEST
-        return answer
+        return response
 
 
 def _states(health: Response) -> tuple[int, str, str, str]:
@@ -71,20 +71,20 @@ def test_health_tells_which_dependency_is_down(tmp_path: Path) -> None:
 
         processes.close()
         assert _states(call("GET", "/v1/healthz?deep=1")) == (503, "down", "down", "down")
-        for answer in (
+        for response in (
             call("POST", messages, "ada", body={"text": "anybody?"}, headers={"Idempotency-Key": "a"}),
             call("POST", "/v1/channels", "ada", body={"kind": "private", "name": "raft"}),
             call("GET", "/v1/channels", "ada"),
             call("GET", f"{messages}?after=0", "grace"),
         ):
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert int(answer.headers["retry-after"]) >= 1
-            problem = answer.json
+            assert response.headers["content-type"] == "application/problem+json"
+            assert int(response.headers["retry-after"]) >= 1
+            problem = response.json
             assert (problem["status"], problem["code"], problem["retryable"]) == (
                 503,
                 "store_unavailable",
                 True,
             )
-            assert answer.status == 503
+            assert response.status == 503
         # The function itself is well: the shallow check asks nobody.
         assert call("GET", "/v1/healthz").status == 200

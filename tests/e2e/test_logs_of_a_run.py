@@ -135,6 +135,6 @@ def command(stack: RunningStack, *words: str) -> object:
     connection.request(
         "POST", "/", json.dumps(words), {"Authorization": f"Bearer {stack.upstash_token.strip()}"}
     )
-    answer: object = json.loads(connection.getresponse().read())["result"]
+    response: object = json.loads(connection.getresponse().read())["result"]
     connection.close()
-    return answer
+    return response

@@ -139,9 +139,9 @@ def test_a_token_that_proves_nothing_opens_no_route(place: Place, kind: str) -> 
     """401 on every route that the template protects, and nothing is written."""
     token = TOKENS[kind](place.stack.keys)
     before = place.everything()
-    answers = {route.key: place.call(route, Authorization=f"Bearer {token}") for route in PROTECTED}
-    assert {key: answer.status for key, answer in answers.items()} == dict.fromkeys(answers, 401)
-    assert {answer.body for answer in answers.values()} == {b'{"message":"Unauthorized"}'}
+    responses = {route.key: place.call(route, Authorization=f"Bearer {token}") for route in PROTECTED}
+    assert {key: response.status for key, response in responses.items()} == dict.fromkeys(responses, 401)
+    assert {response.body for response in responses.values()} == {b'{"message":"Unauthorized"}'}
     assert place.everything() == before
 
 
@@ -162,8 +162,10 @@ def test_a_token_of_nobody_opens_no_route(place: Place) -> None:
     """A valid signature under no subject passes the gateway; the functions refuse it, and write nothing."""
     before = place.everything()
     for token in (place.stack.keys.issue("x", sub=None), place.stack.keys.issue("x", sub="a/b")):
-        answers = [place.call(route, Authorization=f"Bearer {token}") for route in PROTECTED]
-        assert {(answer.status, answer.json["code"]) for answer in answers} == {(401, "unauthenticated")}
+        responses = [place.call(route, Authorization=f"Bearer {token}") for route in PROTECTED]
+        assert {(response.status, response.json["code"]) for response in responses} == {
+            (401, "unauthenticated")
+        }
     assert place.everything() == before
 
 

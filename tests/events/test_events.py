@@ -44,8 +44,8 @@ def test_every_route_has_one() -> None:
 def test_in_their_order_all_succeed(api: Api) -> None:
     """On an empty table, each finds what those before it made."""
     for sample in SAMPLES:
-        answer = api.invoke(json.loads((ROOT / "events" / f"{sample.name}.json").read_text()))
-        assert answer.status == STATUSES.get(sample.name, 200), f"{sample.name}: {answer.body}"
+        response = api.invoke(json.loads((ROOT / "events" / f"{sample.name}.json").read_text()))
+        assert response.status == STATUSES.get(sample.name, 200), f"{sample.name}: {response.body}"
 
 
 def test_the_documentation_has_them_in_this_order() -> None:

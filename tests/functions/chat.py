@@ -25,9 +25,11 @@ class Chat:
 
     def create(self, user: str = "ada", **body: Any) -> dict[str, Any]:
         """A new channel: public and called `lobby` unless said otherwise."""
-        answer = self.api("POST", "/v1/channels", user=user, body={"kind": "public", "name": "lobby"} | body)
-        assert answer.status == 201, answer.body
-        return dict(answer.json)
+        response = self.api(
+            "POST", "/v1/channels", user=user, body={"kind": "public", "name": "lobby"} | body
+        )
+        assert response.status == 201, response.body
+        return dict(response.json)
 
     def direct(self, user: str, other: str) -> str:
         """The id of a pair's direct channel."""
@@ -41,9 +43,9 @@ class Chat:
     def post(self, channel: str, text: str = "Hello", user: str = "ada") -> dict[str, Any]:
         """A new message, a second after whatever came before."""
         self.clock.ms += 1_000
-        answer = self.api("POST", messages(channel), user=user, body={"text": text})
-        assert answer.status == 201, answer.body
-        return dict(answer.json)
+        response = self.api("POST", messages(channel), user=user, body={"text": text})
+        assert response.status == 201, response.body
+        return dict(response.json)
 
     def fill(self, channel: str, count: int) -> None:
         """Messages `1`, `2`, `3`, … of ada's, as many as asked for."""
@@ -51,26 +53,26 @@ class Chat:
             texts = range(first, min(first + 20, count + 1))
             self.clock.ms += 10_000
             body = {"messages": [{"text": str(text)} for text in texts]}
-            answer = self.api("POST", messages(channel), body=body)
-            assert answer.status == 201, answer.body
+            response = self.api("POST", messages(channel), body=body)
+            assert response.status == 201, response.body
 
     def page(self, channel: str, user: str = "ada", **query: Any) -> dict[str, Any]:
         """A page of messages."""
-        answer = self.api("GET", messages(channel), user=user, query=query)
-        assert answer.status == 200, answer.body
-        return dict(answer.json)
+        response = self.api("GET", messages(channel), user=user, query=query)
+        assert response.status == 200, response.body
+        return dict(response.json)
 
     def seen(self, channel: str, user: str = "ada") -> dict[str, Any]:
         """The channel as a user sees it."""
-        answer = self.api("GET", f"/v1/channels/{channel}", user=user)
-        assert answer.status == 200, answer.body
-        return dict(answer.json)
+        response = self.api("GET", f"/v1/channels/{channel}", user=user)
+        assert response.status == 200, response.body
+        return dict(response.json)
 
     def listing(self, user: str = "ada", **query: Any) -> dict[str, Any]:
         """A page of channels."""
-        answer = self.api("GET", "/v1/channels", user=user, query=query)
-        assert answer.status == 200, answer.body
-        return dict(answer.json)
+        response = self.api("GET", "/v1/channels", user=user, query=query)
+        assert response.status == 200, response.body
+        return dict(response.json)
 
     def put_member(self, channel: str, member: str, user: str = "ada", role: str | None = None) -> Response:
         """The answer to adding a member, or to changing a role."""

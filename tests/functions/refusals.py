@@ -58,22 +58,22 @@ def named(name: str) -> Route:
     return next(route for route in ROUTES if route.name == name)
 
 
-def assert_refused(answer: Response, status: int, code: str | None = None) -> dict[str, Any]:
+def assert_refused(response: Response, status: int, code: str | None = None) -> dict[str, Any]:
     """A problem document of this status and code, complete and consistent; the document."""
-    assert answer.status == status, answer.body
-    return assert_problem(answer, code)
+    assert response.status == status, response.body
+    return assert_problem(response, code)
 
 
-def assert_problem(answer: Response, code: str | None = None) -> dict[str, Any]:
+def assert_problem(response: Response, code: str | None = None) -> dict[str, Any]:
     """Any problem that is not ours, complete and consistent; the document."""
-    assert 400 <= answer.status < 500, answer.body
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json
+    assert 400 <= response.status < 500, response.body
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json
     assert MEMBERS - {"errors"} <= set(problem) <= MEMBERS
-    assert problem["status"] == answer.status == STATUSES[problem["code"]]
+    assert problem["status"] == response.status == STATUSES[problem["code"]]
     assert code in {None, problem["code"]}
     assert problem["type"] == f"urn:budgie:error:{problem['code']}"
-    assert problem["request_id"] == answer.headers["x-request-id"] != ""
+    assert problem["request_id"] == response.headers["x-request-id"] != ""
     assert problem["title"]
     assert problem["detail"]
     assert all(

@@ -55,8 +55,8 @@ def call(chat: Chat, channel: str, method: str, path: str, user: str, body: Any)
 def test_what_would_change_it_is_refused(chat: Chat, channel: str, what: str) -> None:
     """409 with one code, and nothing has changed."""
     before = chat.seen(channel), chat.page(channel), members(chat, channel)
-    answer = call(chat, channel, *REFUSED[what])
-    assert (answer.status, answer.code) == (409, "channel_archived")
+    response = call(chat, channel, *REFUSED[what])
+    assert (response.status, response.code) == (409, "channel_archived")
     assert (chat.seen(channel), chat.page(channel), members(chat, channel)) == before
 
 

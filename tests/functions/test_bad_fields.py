@@ -130,8 +130,8 @@ def test_a_bad_field_is_422_and_named(
     chat.post(channel)
     before = state(store)
     body = {field: value} if field == "messages" else (route.body or {}) | {field: value}
-    answer = chat.api(route.method, route.path(channel), body=body)
-    problem = assert_refused(answer, 422)
+    response = chat.api(route.method, route.path(channel), body=body)
+    problem = assert_refused(response, 422)
     assert any(error["field"].startswith(f"body.{field}") for error in problem["errors"]), problem
     assert state(store) == before
 
@@ -177,9 +177,9 @@ def test_a_whole_number_may_be_written_with_a_point(chat: Chat, name: str, field
     """JSON does not tell 1.0 from 1, nor does the document's `integer`."""
     route, channel = named(name), chat.channel("grace")
     chat.post(channel)
-    answer = chat.api(route.method, route.path(channel), body=(route.body or {}) | {field: 1.0})
-    assert answer.status in {200, 201}, answer.body
-    assert (answer.json[field], type(answer.json[field])) == (1, int)
+    response = chat.api(route.method, route.path(channel), body=(route.body or {}) | {field: 1.0})
+    assert response.status in {200, 201}, response.body
+    assert (response.json[field], type(response.json[field])) == (1, int)
 
 
 # --- query parameters ---
@@ -271,8 +271,8 @@ def test_a_bad_parameter_is_422_and_named(
 @pytest.mark.parametrize("cursor", MADE_UP_CURSORS)
 def test_a_made_up_cursor_is_refused_in_both_lists(chat: Chat, scope: str, cursor: str) -> None:
     """A cursor that could not have come from the list is not passed to the storage."""
-    answer = chat.api("GET", "/v1/channels", query={"scope": scope, "cursor": cursor})
-    assert_refused(answer, 422)
+    response = chat.api("GET", "/v1/channels", query={"scope": scope, "cursor": cursor})
+    assert_refused(response, 422)
 
 
 @pytest.mark.parametrize("name", LISTINGS)
@@ -283,8 +283,8 @@ def test_a_cursor_of_another_route_is_no_cursor(chat: Chat, name: str) -> None:
         "list_members": keys.encode_cursor(1_795_459_464_000, "0" * 16),
     }
     if cursor := foreign.get(name):
-        answer = chat.api("GET", named(name).path(chat.channel()), query={"cursor": cursor})
-        assert_refused(answer, 422, "invalid_cursor")
+        response = chat.api("GET", named(name).path(chat.channel()), query={"cursor": cursor})
+        assert_refused(response, 422, "invalid_cursor")
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)
@@ -293,8 +293,8 @@ def test_an_unknown_parameter_is_422(chat: Chat, store: MemoryStore, route: Rout
     """A misspelt parameter is told of, not passed over, by routes that know of none too."""
     channel = chat.channel("grace")
     before = state(store)
-    answer = chat.api(route.method, route.path(channel), body=route.body, query={parameter: "1"})
-    problem = assert_refused(answer, 422, "validation_failed")
+    response = chat.api(route.method, route.path(channel), body=route.body, query={parameter: "1"})
+    problem = assert_refused(response, 422, "validation_failed")
     assert [error["field"] for error in problem["errors"]] == [f"query.{parameter}"[:MAX_FIELD]]
     assert state(store) == before
 
@@ -311,8 +311,8 @@ def test_an_unknown_parameter_is_422(chat: Chat, store: MemoryStore, route: Rout
 )
 def test_two_places_are_422(chat: Chat, query: dict[str, Any]) -> None:
     """A page is at one place at most."""
-    answer = chat.api("GET", named("fetch_messages").path(chat.channel()), query=query)
-    assert_refused(answer, 422, "validation_failed")
+    response = chat.api("GET", named("fetch_messages").path(chat.channel()), query=query)
+    assert_refused(response, 422, "validation_failed")
 
 
 @pytest.mark.parametrize(
@@ -320,8 +320,8 @@ def test_two_places_are_422(chat: Chat, query: dict[str, Any]) -> None:
 )
 def test_a_filter_of_ones_own_channels_is_422_on_the_public_list(chat: Chat, filters: dict[str, str]) -> None:
     """`scope=public` takes neither `kind` nor `unread_only`, whatever they say: each is refused by its name."""
-    answer = chat.api("GET", "/v1/channels", query={"scope": "public", **filters})
-    problem = assert_refused(answer, 422, "validation_failed")
+    response = chat.api("GET", "/v1/channels", query={"scope": "public", **filters})
+    problem = assert_refused(response, 422, "validation_failed")
     assert [error["field"] for error in problem["errors"]] == [f"query.{name}" for name in filters]
     assert chat.api("GET", "/v1/channels", query={"scope": "mine", **filters}).status == 200
 
@@ -372,8 +372,8 @@ def test_a_bad_idempotency_key_is_422(chat: Chat, store: MemoryStore, name: str,
     """A key is 1 to 255 visible ASCII characters; one that is not is not dropped silently."""
     route, channel = named(name), chat.channel()
     before = state(store)
-    answer = chat.api(route.method, route.path(channel), body=route.body, headers={"idempotency-key": key})
-    problem = assert_refused(answer, 422, "validation_failed")
+    response = chat.api(route.method, route.path(channel), body=route.body, headers={"idempotency-key": key})
+    problem = assert_refused(response, 422, "validation_failed")
     assert problem["errors"][0]["field"] == "header.idempotency-key"
     assert state(store) == before
 
@@ -415,5 +415,5 @@ def test_strange_headers_harm_nobody(chat: Chat, route: Route, header: str) -> N
     channel = chat.channel("grace", "linus")
     chat.post(channel)
     for value in ["", "é😀", "\x00", "x" * 10_000, '"' * 99, "W/" * 99]:
-        answer = chat.api(route.method, route.path(channel), body=route.body, headers={header: value})
-        assert answer.status < 500, answer.body
+        response = chat.api(route.method, route.path(channel), body=route.body, headers={header: value})
+        assert response.status < 500, response.body

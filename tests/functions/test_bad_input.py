@@ -126,8 +126,8 @@ def test_a_missing_body_is_refused(chat: Chat, store: MemoryStore, route: Route,
     """A route that needs a body says so."""
     channel = chat.channel("grace")
     before = state(store)
-    answer = chat.api(route.method, route.path(channel), body=body)
-    assert_refused(answer, 400 if body == " " else 422)
+    response = chat.api(route.method, route.path(channel), body=body)
+    assert_refused(response, 400 if body == " " else 422)
     assert state(store) == before
 
 
@@ -140,10 +140,10 @@ def test_another_content_type_is_415(chat: Chat, store: MemoryStore, route: Rout
     made = event(route.method, route.path(channel), body=route.body, headers={"content-type": kind or ""})
     if kind is None:
         del made["headers"]["content-type"]
-    answer = chat.api.invoke(made)
-    problem = assert_refused(answer, 415, "unsupported_media_type")
+    response = chat.api.invoke(made)
+    problem = assert_refused(response, 415, "unsupported_media_type")
     assert [error["field"] for error in problem["errors"]] == ["header.content-type"]
-    assert answer.headers["accept"] == "application/json"
+    assert response.headers["accept"] == "application/json"
     assert state(store) == before
 
 
@@ -155,12 +155,12 @@ def test_a_compressed_body_is_415(chat: Chat, store: MemoryStore, route: Route, 
     """Also one that only says so: whoever reads a request on its way must see what the function sees."""
     channel = chat.channel("grace")
     before = state(store)
-    answer = chat.api(
+    response = chat.api(
         route.method, route.path(channel), body=route.body, headers={"content-encoding": coding}
     )
-    problem = assert_refused(answer, 415, "unsupported_media_type")
+    problem = assert_refused(response, 415, "unsupported_media_type")
     assert [error["field"] for error in problem["errors"]] == ["header.content-encoding"]
-    assert answer.headers["accept-encoding"] == "identity"
+    assert response.headers["accept-encoding"] == "identity"
     assert state(store) == before
 
 
@@ -178,8 +178,8 @@ def test_a_compressed_body_is_415(chat: Chat, store: MemoryStore, route: Route, 
 )
 def test_json_under_any_of_its_names_is_taken(chat: Chat, route: Route, headers: dict[str, str]) -> None:
     """Parameters are free but the charset, and so is what is built on JSON."""
-    answer = chat.api(route.method, route.path(chat.channel()), body=route.body, headers=headers)
-    assert answer.status in {200, 201}, answer.body
+    response = chat.api(route.method, route.path(chat.channel()), body=route.body, headers=headers)
+    assert response.status in {200, 201}, response.body
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.body is None], ids=str)
@@ -189,8 +189,8 @@ def test_a_body_that_no_route_asks_for_is_ignored(chat: Chat, route: Route, body
     channel = chat.channel("grace")
     chat.post(channel)
     headers = {"content-type": "text/plain", "content-encoding": "gzip"}
-    answer = chat.api(route.method, route.path(channel), body=body, headers=headers)
-    assert answer.status in {200, 204}, answer.body
+    response = chat.api(route.method, route.path(channel), body=body, headers=headers)
+    assert response.status in {200, 204}, response.body
 
 
 @pytest.mark.parametrize("route", BODIES, ids=str)
@@ -199,8 +199,8 @@ def test_an_unknown_field_is_422(chat: Chat, store: MemoryStore, route: Route, n
     """A misspelt field is told of, not passed over."""
     channel = chat.channel("grace")
     before = state(store)
-    answer = chat.api(route.method, route.path(channel), body={**(route.body or {}), name: "x"})
-    assert_refused(answer, 422, "validation_failed")
+    response = chat.api(route.method, route.path(channel), body={**(route.body or {}), name: "x"})
+    assert_refused(response, 422, "validation_failed")
     assert state(store) == before
 
 
@@ -229,8 +229,8 @@ def test_an_unknown_channel_is_404(chat: Chat, store: MemoryStore, route: Route,
     """Ids of nothing, and texts that are no id, are channels that there are not."""
     chat.channel("grace")
     before = state(store)
-    answer = chat.api(route.method, route.path(channel), body=route.body)
-    assert_refused(answer, 404, None if "/" in channel else "channel_not_found")
+    response = chat.api(route.method, route.path(channel), body=route.body)
+    assert_refused(response, 404, None if "/" in channel else "channel_not_found")
     assert state(store) == before
 
 
@@ -294,9 +294,9 @@ def test_claims_without_a_user_are_401(chat: Chat, store: MemoryStore, route: Ro
     channel = chat.channel("grace")
     before = state(store)
     for claims in NO_USER:
-        answer = chat.api(route.method, route.path(channel), body=route.body, claims=claims)
-        assert_refused(answer, 401, "unauthenticated")
-        assert answer.headers["www-authenticate"] == "Bearer"
+        response = chat.api(route.method, route.path(channel), body=route.body, claims=claims)
+        assert_refused(response, 401, "unauthenticated")
+        assert response.headers["www-authenticate"] == "Bearer"
     assert state(store) == before
 
 
@@ -331,8 +331,8 @@ def test_no_authorizer_is_401(chat: Chat, store: MemoryStore, route: Route) -> N
 )
 def test_an_unknown_address_is_404(chat: Chat, method: str, path: str) -> None:
     """Where there is nothing, the answer is a problem too."""
-    answer = chat.api(method, path.format(c=chat.channel()), body={"text": "x"})
-    assert_refused(answer, 404, "route_not_found")
+    response = chat.api(method, path.format(c=chat.channel()), body={"text": "x"})
+    assert_refused(response, 404, "route_not_found")
 
 
 @pytest.mark.parametrize(
@@ -343,8 +343,8 @@ def test_another_method_is_405(chat: Chat, store: MemoryStore, method: str, path
     """An address that exists does not take every method."""
     channel = chat.channel()
     before = state(store)
-    answer = chat.api(method, path.format(c=channel), body={"text": "x"})
-    assert_refused(answer, 405, "method_not_allowed")
+    response = chat.api(method, path.format(c=channel), body={"text": "x"})
+    assert_refused(response, 405, "method_not_allowed")
     assert state(store) == before
 
 
@@ -364,10 +364,10 @@ def test_a_body_of_unknown_fields_takes_little_memory(chat: Chat, route: Route) 
     fields = ",".join(f'"{number:x}":0' for number in range(190_000))
     made = event(route.method, route.path(chat.channel()), body=f"{{{fields}}}")
     tracemalloc.start()
-    answer = chat.api.invoke(made)
+    response = chat.api.invoke(made)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert_refused(answer, 422, "validation_failed")
+    assert_refused(response, 422, "validation_failed")
     assert peak < 64_000_000
 
 

@@ -35,16 +35,16 @@ def fill(chat: Chat, user: str) -> list[str]:
     return [chat.channel(user) if user != "ada" else chat.channel() for _ in range(LIMIT)]
 
 
-def said(answer: Response) -> tuple[int, str]:
+def said(response: Response) -> tuple[int, str]:
     """Status and code of a refusal."""
-    return answer.status, answer.code
+    return response.status, response.code
 
 
 def test_nobody_joins_more_channels_than_one_may(chat: Chat) -> None:
     """The last one is granted, the next refused; who leaves one may join again."""
     channels = [str(chat.create(user)["id"]) for user in ("ada", "ada", "ada", "linus")]
     joined = [chat.put_member(channel, "me", "grace") for channel in channels]
-    assert [answer.status for answer in joined] == [201, 201, 201, 409]
+    assert [response.status for response in joined] == [201, 201, 201, 409]
     assert (said(joined[-1]), joined[-1].json["retryable"]) == (FULL, False)
     assert joined[-1].json["detail"] == "You are in as many channels as one may be: leave one first."
     assert "errors" not in joined[-1].json
@@ -63,10 +63,10 @@ def test_nobodys_list_is_flooded_by_others(chat: Chat) -> None:
     """Who invites is told whom there is no place for; channels and members stay as they were."""
     fill(chat, "grace")
     channel = str(chat.create("linus")["id"])
-    answer = chat.put_member(channel, "grace", "linus")
-    assert said(answer) == FULL
+    response = chat.put_member(channel, "grace", "linus")
+    assert said(response) == FULL
     wanted = {"field": "path.user_id", "detail": "grace is in as many channels as one may be."}
-    assert answer.json["errors"] == [wanted]
+    assert response.json["errors"] == [wanted]
     assert chat.seen(channel, "linus")["member_count"] == 1
     assert len(chat.listing("grace")["channels"]) == LIMIT
 
@@ -77,20 +77,20 @@ def test_nobody_is_made_a_member_of_a_new_channel_too_many(chat: Chat, kind: str
     fill(chat, "grace")
     others = [] if kind == "direct" else ["mary", "noor"]
     body: dict[str, Any] = {"kind": kind, "members": ["grace", *others]}
-    answer = create(chat, "linus", **body) if kind != "direct" else _direct(chat, "linus", "grace")
-    assert said(answer) == FULL
+    response = create(chat, "linus", **body) if kind != "direct" else _direct(chat, "linus", "grace")
+    assert said(response) == FULL
     wanted = {"field": "body.members", "detail": "grace is in as many channels as one may be."}
-    assert answer.json["errors"] == [wanted]
+    assert response.json["errors"] == [wanted]
     assert [chat.listing(user)["channels"] for user in ("linus", *others)] == [[]] * (1 + len(others))
 
 
 def test_nobody_makes_channels_without_end(chat: Chat) -> None:
     """The maker is in them too."""
     fill(chat, "ada")
-    answer = create(chat, members=["grace"])
-    assert said(answer) == FULL
-    assert answer.json["detail"].startswith("You are in as many channels")
-    assert "errors" not in answer.json
+    response = create(chat, members=["grace"])
+    assert said(response) == FULL
+    assert response.json["detail"].startswith("You are in as many channels")
+    assert "errors" not in response.json
     assert len(chat.listing("ada")["channels"]) == LIMIT
 
 

@@ -56,8 +56,8 @@ def deep(services: Services) -> Response:
 
 def test_a_shallow_check_needs_no_token_and_no_storage(services: Services) -> None:
     """The shallow check says that the function runs, whatever DynamoDB does."""
-    answer = Api(replace(services, store=SilentStore()))("GET", "/v1/healthz", user=None)
-    assert (answer.status, answer.json) == (200, {"status": "ok"})
+    response = Api(replace(services, store=SilentStore()))("GET", "/v1/healthz", user=None)
+    assert (response.status, response.json) == (200, {"status": "ok"})
 
 
 @pytest.mark.parametrize("query", [{}, {"deep": "1"}, {"deeper": "1"}], ids=str)
@@ -88,34 +88,34 @@ def test_a_method_that_a_function_does_not_take_is_405_with_those_that_it_does(
     """`Allow` names them (RFC 9110, 15.5.6), should API Gateway ever hand one on."""
     api = Api(services)
     app = app_of("GET", path)
-    answer = response_of(api.result(app, event("OPTIONS", path)))
-    assert (answer.status, answer.headers["allow"], answer.code) == (405, allowed, "method_not_allowed")
+    response = response_of(api.result(app, event("OPTIONS", path)))
+    assert (response.status, response.headers["allow"], response.code) == (405, allowed, "method_not_allowed")
 
 
 def test_a_deep_check_says_that_all_is_well(services: Services) -> None:
     """A deep check times what it reaches."""
-    answer = deep(with_redis(services))
-    assert answer.status == 200
-    assert answer.json["status"] == "ok"
-    assert {name: check["status"] for name, check in answer.json["checks"].items()} == {
+    response = deep(with_redis(services))
+    assert response.status == 200
+    assert response.json["status"] == "ok"
+    assert {name: check["status"] for name, check in response.json["checks"].items()} == {
         "dynamodb": "ok",
         "redis": "ok",
     }
-    assert all(check["ms"] >= 0 for check in answer.json["checks"].values())
+    assert all(check["ms"] >= 0 for check in response.json["checks"].values())
 
 
 def test_redis_that_is_not_set_up_is_off_and_not_ill(services: Services) -> None:
     """Without Redis the service is well."""
-    answer = deep(services)
-    assert (answer.status, answer.json["status"]) == (200, "ok")
-    assert answer.json["checks"]["redis"] == {"status": "off"}
+    response = deep(services)
+    assert (response.status, response.json["status"]) == (200, "ok")
+    assert response.json["checks"]["redis"] == {"status": "off"}
 
 
 def test_redis_that_is_down_degrades_the_service(services: Services) -> None:
     """Chat works without Redis, so the check is still 200, and names Redis."""
-    answer = deep(with_redis(services, "timeout"))
-    assert (answer.status, answer.json["status"]) == (200, "degraded")
-    assert answer.json["checks"]["redis"] == {"status": "down", "code": "redis_timeout"}
+    response = deep(with_redis(services, "timeout"))
+    assert (response.status, response.json["status"]) == (200, "degraded")
+    assert response.json["checks"]["redis"] == {"status": "down", "code": "redis_timeout"}
 
 
 class ProbedUpstash(FakeUpstash):
@@ -158,9 +158,9 @@ def probed(services: Services, kind: str = "", *refused: str) -> tuple[Services,
 def test_a_deep_check_does_what_functions_do(services: Services, kind: str, refused: tuple[str, ...]) -> None:
     """A PING goes well while reads or writes are refused, for quota, room or rights: the check says so, and why."""
     told, _ = probed(services, kind, *refused)
-    answer = deep(told)
-    assert (answer.status, answer.json["status"]) == (200, "degraded")
-    assert answer.json["checks"]["redis"] == {"status": "down", "code": f"redis_{kind}"}
+    response = deep(told)
+    assert (response.status, response.json["status"]) == (200, "degraded")
+    assert response.json["checks"]["redis"] == {"status": "down", "code": f"redis_{kind}"}
 
 
 def test_a_deep_check_reads_the_bundle_and_writes_beside_it(services: Services) -> None:
@@ -199,9 +199,9 @@ def test_an_open_breaker_keeps_its_cause(services: Services) -> None:
 
 def test_a_storage_that_is_down_takes_the_service_down(services: Services) -> None:
     """Without DynamoDB there is no chat: 503, and the check names the storage."""
-    answer = deep(replace(with_redis(services, "timeout"), store=SilentStore()))
-    assert (answer.status, answer.json["status"]) == (503, "down")
-    assert answer.json["checks"]["dynamodb"] == {"status": "down", "code": "store_unavailable"}
+    response = deep(replace(with_redis(services, "timeout"), store=SilentStore()))
+    assert (response.status, response.json["status"]) == (503, "down")
+    assert response.json["checks"]["dynamodb"] == {"status": "down", "code": "store_unavailable"}
 
 
 def test_a_deep_check_says_what_the_cache_did(services: Services) -> None:

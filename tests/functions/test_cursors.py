@@ -32,12 +32,12 @@ def walk(chat: Chat, path: str, item: str, **query: Any) -> list[Any]:
     """What is on all pages of one each; each cursor is taken back."""
     found: list[Any] = []
     while True:
-        answer = chat.api("GET", path, user="ada", query={"limit": 1, **query})
-        assert answer.status == 200, (query, answer.body)
-        found += answer.json[item]
-        if not answer.json["has_more"]:
+        response = chat.api("GET", path, user="ada", query={"limit": 1, **query})
+        assert response.status == 200, (query, response.body)
+        found += response.json[item]
+        if not response.json["has_more"]:
             return found
-        query["cursor"] = answer.json["next_cursor"]
+        query["cursor"] = response.json["next_cursor"]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=SHARED)

@@ -143,9 +143,9 @@ def test_a_position_beyond_the_end_is_refused(chat: Chat, query: dict[str, int],
     """A position of the future is no empty page, for it would be taken for the end."""
     channel = chat.channel()
     chat.fill(channel, 3)
-    answer = chat.api("GET", messages(channel), query=query)
-    assert (answer.status, answer.code) == (422, "position_out_of_range")
-    assert answer.json["errors"][0]["field"] == f"query.{position}"
+    response = chat.api("GET", messages(channel), query=query)
+    assert (response.status, response.code) == (422, "position_out_of_range")
+    assert response.json["errors"][0]["field"] == f"query.{position}"
 
 
 def test_who_is_not_in_a_public_channel_reads_nothing(chat: Chat) -> None:
@@ -153,8 +153,8 @@ def test_who_is_not_in_a_public_channel_reads_nothing(chat: Chat) -> None:
     channel = chat.channel()
     message = chat.post(channel)
     for path in (messages(channel), f"{messages(channel)}/{message['id']}"):
-        answer = chat.api("GET", path, user="grace")
-        assert (answer.status, answer.code) == (403, "not_a_member")
+        response = chat.api("GET", path, user="grace")
+        assert (response.status, response.code) == (403, "not_a_member")
 
 
 # --- conditional requests ---
@@ -268,8 +268,8 @@ def test_a_message_is_found_by_its_id(chat: Chat) -> None:
     channel = chat.channel()
     chat.fill(channel, 3)
     for message in chat.page(channel)["messages"]:
-        answer = chat.api("GET", f"{messages(channel)}/{message['id']}")
-        assert (answer.status, answer.json) == (200, message)
+        response = chat.api("GET", f"{messages(channel)}/{message['id']}")
+        assert (response.status, response.json) == (200, message)
 
 
 def test_ids_sort_as_the_messages_do(chat: Chat) -> None:
@@ -289,8 +289,8 @@ def test_an_unknown_message_is_not_found(chat: Chat, place: str) -> None:
     channel = chat.channel()
     chat.post(channel)
     other = chat.post(chat.channel())["id"]
-    answer = chat.api("GET", f"{messages(channel)}/{place.format(c=channel, other=other)}")
-    assert (answer.status, answer.code) == (404, "message_not_found")
+    response = chat.api("GET", f"{messages(channel)}/{place.format(c=channel, other=other)}")
+    assert (response.status, response.code) == (404, "message_not_found")
 
 
 def test_a_void_is_no_message(chat: Chat, store: MemoryStore) -> None:
@@ -298,5 +298,5 @@ def test_a_void_is_no_message(chat: Chat, store: MemoryStore) -> None:
     channel = chat.channel()
     reserve(chat, store, channel)
     last = chat.post(channel)["id"]
-    answer = chat.api("GET", f"{messages(channel)}/{last[:-1]}1")
-    assert (answer.status, answer.code) == (404, "message_not_found")
+    response = chat.api("GET", f"{messages(channel)}/{last[:-1]}1")
+    assert (response.status, response.code) == (404, "message_not_found")

@@ -169,8 +169,8 @@ def test_marking_as_read_settles_what_a_dead_writer_left(chat: Chat, store: Watc
     """Reading the last message clears the badge."""
     die(chat, store, channel, 3)
     chat.clock.ms += DEAD_MS + 1
-    answer = chat.api("PUT", f"/v1/channels/{channel}/read", user="grace", body={"last_read_seq": 1})
-    assert answer.json["unread_count"] == 0
+    response = chat.api("PUT", f"/v1/channels/{channel}/read", user="grace", body={"last_read_seq": 1})
+    assert response.json["unread_count"] == 0
     assert listed(chat) == ("hello", 0)
 
 
@@ -236,8 +236,8 @@ def test_the_same_key_at_the_same_moment_counts_once(clock: FakeClock, times: in
     page = chat.page(channel, "grace")
     assert len(page["messages"]) == count
     last = page["messages"][-1]["seq"]
-    answer = chat.api("PUT", f"/v1/channels/{channel}/read", user="grace", body={"last_read_seq": last})
-    assert answer.json["unread_count"] == 0
+    response = chat.api("PUT", f"/v1/channels/{channel}/read", user="grace", body={"last_read_seq": last})
+    assert response.json["unread_count"] == 0
     assert listed(chat) == (f"hello {count - 1}", 0)
 
 
@@ -252,9 +252,9 @@ def test_a_channel_of_many_voids_is_marked_page_by_page(chat: Chat, store: Watch
     unread = 4 * MAX_GAPS
     assert chat.seen(channel, "grace")["unread_count"] == unread
     for seq in range(1, 8 * MAX_GAPS + 1, 2):
-        answer = chat.api("PUT", f"/v1/channels/{channel}/read", user="grace", body={"last_read_seq": seq})
+        response = chat.api("PUT", f"/v1/channels/{channel}/read", user="grace", body={"last_read_seq": seq})
         unread -= 1
-        assert answer.json["unread_count"] == unread
+        assert response.json["unread_count"] == unread
 
 
 # --- what it costs ---

@@ -213,8 +213,8 @@ def test_a_cursor_of_another_listing_is_refused(chat: Chat, scope: str, other: s
         chat.create(name=name)
         chat.create("grace", name=name)
     cursor = chat.listing(scope=other, limit=1)["next_cursor"]
-    answer = chat.api("GET", "/v1/channels", query={"scope": scope, "cursor": cursor})
-    assert (answer.status, answer.code) == (422, "invalid_cursor")
+    response = chat.api("GET", "/v1/channels", query={"scope": scope, "cursor": cursor})
+    assert (response.status, response.code) == (422, "invalid_cursor")
 
 
 def test_hundreds_of_channels_are_all_listed(chat: Chat) -> None:

@@ -35,16 +35,16 @@ def change(chat: Chat, channel: str, user: str = "ada", if_match: str = "", **bo
 @pytest.mark.parametrize("kind", ["public", "private"])
 def test_who_makes_a_channel_owns_it(chat: Chat, kind: str) -> None:
     """201 with the channel, its place and its version; the creator is its owner."""
-    answer = create(chat, kind=kind, name="lobby", topic="Say hello", slow_mode=5, members=["grace"])
-    channel = answer.json
-    assert answer.status == 201
-    assert answer.headers["location"] == f"/v1/channels/{channel['id']}"
-    assert answer.headers["etag"].startswith('W/"')
+    response = create(chat, kind=kind, name="lobby", topic="Say hello", slow_mode=5, members=["grace"])
+    channel = response.json
+    assert response.status == 201
+    assert response.headers["location"] == f"/v1/channels/{channel['id']}"
+    assert response.headers["etag"].startswith('W/"')
     assert (channel["kind"], channel["name"], channel["topic"]) == (kind, "lobby", "Say hello")
     assert (channel["slow_mode"], channel["version"], channel["member_count"]) == (5, 1, 2)
     assert (channel["creator"], channel["role"]) == ("ada", "owner")
     assert "archive" in channel["capabilities"]
-    assert chat.follow(answer.headers["location"]).json == channel
+    assert chat.follow(response.headers["location"]).json == channel
     assert chat.seen(channel["id"], "grace")["role"] == "member"
 
 
@@ -118,11 +118,11 @@ def test_another_channel_under_the_same_key_is_refused(chat: Chat, first: dict[s
     """A key stands for one channel, direct ones too."""
     made = create(chat, key="key-1", **first).json
     for body in BODIES:
-        answer = create(chat, key="key-1", **body)
+        response = create(chat, key="key-1", **body)
         if body == first:
-            assert (answer.status in {200, 201}, answer.json["id"]) == (True, made["id"])
+            assert (response.status in {200, 201}, response.json["id"]) == (True, made["id"])
         else:
-            assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+            assert (response.status, response.code) == (422, "idempotency_key_reused")
     assert len(chat.listing()["channels"]) == 1
 
 
@@ -190,8 +190,8 @@ def test_a_private_channel_is_seen_by_its_members(chat: Chat) -> None:
     """To anybody else there is no such channel."""
     channel = chat.channel("grace", kind="private")
     assert chat.seen(channel, "grace")["name"] == "lobby"
-    answer = chat.api("GET", f"/v1/channels/{channel}", user="linus")
-    assert (answer.status, answer.code) == (404, "channel_not_found")
+    response = chat.api("GET", f"/v1/channels/{channel}", user="linus")
+    assert (response.status, response.code) == (404, "channel_not_found")
 
 
 # --- changing ---
@@ -200,10 +200,10 @@ def test_a_private_channel_is_seen_by_its_members(chat: Chat) -> None:
 def test_a_change_moves_the_version(chat: Chat) -> None:
     """What is absent stays; the answer is the whole channel as it is now."""
     channel = chat.create(topic="old", slow_mode=3)
-    answer = change(chat, channel["id"], topic="new")
-    assert answer.status == 200
-    assert answer.headers["etag"] == chat.api("GET", f"/v1/channels/{channel['id']}").headers["etag"]
-    assert answer.json == channel | {"topic": "new", "version": 2} == chat.seen(channel["id"])
+    response = change(chat, channel["id"], topic="new")
+    assert response.status == 200
+    assert response.headers["etag"] == chat.api("GET", f"/v1/channels/{channel['id']}").headers["etag"]
+    assert response.json == channel | {"topic": "new", "version": 2} == chat.seen(channel["id"])
     assert change(chat, channel["id"], name="hall", slow_mode=0).json["slow_mode"] == 0
 
 
@@ -244,8 +244,8 @@ def conditional(chat: Chat, method: str, channel: str, if_match: str) -> Respons
 def test_a_tag_that_is_no_version_never_matches(chat: Chat, method: str, tag: str) -> None:
     """`If-Match` compares strongly: what is not our tag is another version's."""
     channel = chat.create()
-    answer = conditional(chat, method, channel["id"], tag)
-    assert (answer.status, answer.code) == (412, "version_mismatch")
+    response = conditional(chat, method, channel["id"], tag)
+    assert (response.status, response.code) == (412, "version_mismatch")
     assert chat.seen(channel["id"]) == channel
 
 
@@ -255,8 +255,8 @@ def test_a_tag_that_is_no_version_never_matches(chat: Chat, method: str, tag: st
 )
 def test_any_version_of_the_list_may_match(chat: Chat, method: str, form: str) -> None:
     """`If-Match` names one version, several, or any."""
-    answer = conditional(chat, method, chat.channel(), form.format('"1"'))
-    assert answer.status in {200, 204}, answer.body
+    response = conditional(chat, method, chat.channel(), form.format('"1"'))
+    assert response.status in {200, 204}, response.body
 
 
 @pytest.mark.parametrize("method", CHANGING)
@@ -267,8 +267,11 @@ def test_any_version_of_the_list_may_match(chat: Chat, method: str, form: str) -
 def test_a_malformed_if_match_is_422(chat: Chat, method: str, header: str) -> None:
     """Who forgets the quotes is told so, not that somebody else was quicker."""
     channel = chat.create()
-    answer = conditional(chat, method, channel["id"], header)
-    assert (answer.status, [error["field"] for error in answer.json["errors"]]) == (422, ["header.if-match"])
+    response = conditional(chat, method, channel["id"], header)
+    assert (response.status, [error["field"] for error in response.json["errors"]]) == (
+        422,
+        ["header.if-match"],
+    )
     assert chat.seen(channel["id"]) == channel
 
 
@@ -277,10 +280,10 @@ def test_a_precondition_comes_after_the_right_to_change(chat: Chat, method: str)
     """Who may not is told that, whatever version they name (RFC 9110, 13.2.1)."""
     channel, hidden = chat.channel("grace"), chat.channel(kind="private")
     for place, status in ((channel, 403), (hidden, 404)):
-        answer = chat.api(
+        response = chat.api(
             method, f"/v1/channels/{place}", user="grace", body={"topic": "a"}, headers={"if-match": '"9"'}
         )
-        assert answer.status == status
+        assert response.status == status
 
 
 def test_archiving_asks_for_the_version(chat: Chat) -> None:
@@ -299,8 +302,8 @@ def test_a_channels_tag_is_weak_and_names_what_the_caller_sees(chat: Chat) -> No
     channel = chat.channel("grace")
     tags = set()
     for user in ("ada", "grace", "ada"):
-        answer = chat.api("GET", f"/v1/channels/{channel}", user=user)
-        tag = answer.headers["etag"]
+        response = chat.api("GET", f"/v1/channels/{channel}", user=user)
+        tag = response.headers["etag"]
         assert tag.startswith('W/"')
         assert tag not in tags
         tags.add(tag)
@@ -331,8 +334,11 @@ def test_a_precondition_that_a_change_does_not_judge_is_422(
     if header == "if-match" and route.name in {"update_channel", "archive_channel"}:
         return
     before = state(store)
-    answer = chat.api(route.method, route.path(channel), body=route.body, headers={header: "*"})
-    assert (answer.status, [error["field"] for error in answer.json["errors"]]) == (422, [f"header.{header}"])
+    response = chat.api(route.method, route.path(channel), body=route.body, headers={header: "*"})
+    assert (response.status, [error["field"] for error in response.json["errors"]]) == (
+        422,
+        [f"header.{header}"],
+    )
     assert state(store) == before
 
 
@@ -368,9 +374,9 @@ def test_owners_and_moderators_change_a_channel(chat: Chat, role: str | None, st
     channel = chat.channel()
     if role:
         chat.put_member(channel, "grace", role=role)
-    answer = change(chat, channel, "grace", topic="new")
-    assert answer.status == status
-    assert status == 200 or answer.code == ("forbidden" if role else "not_a_member")
+    response = change(chat, channel, "grace", topic="new")
+    assert response.status == status
+    assert status == 200 or response.code == ("forbidden" if role else "not_a_member")
 
 
 # --- archiving ---
@@ -380,8 +386,8 @@ def test_an_archived_channel_is_read_only(chat: Chat) -> None:
     """204; from then on the channel is read, and nothing of it changed."""
     channel = chat.channel("grace")
     chat.post(channel, "last words")
-    answer = chat.archive(channel)
-    assert (answer.status, answer.body) == (204, "")
+    response = chat.archive(channel)
+    assert (response.status, response.body) == (204, "")
     seen = chat.seen(channel, "grace")
     assert (seen["archived"], seen["version"]) == (True, 2)
     assert texts(chat.page(channel, "grace")) == ["last words"]
@@ -392,7 +398,7 @@ def test_an_archived_channel_is_read_only(chat: Chat) -> None:
         chat.put_member(channel, "grace", role="owner"),
         chat.remove(channel, "grace"),
     ]
-    assert [(answer.status, answer.code) for answer in refused] == [(409, "channel_archived")] * 5
+    assert [(response.status, response.code) for response in refused] == [(409, "channel_archived")] * 5
 
 
 def test_archiving_again_changes_nothing(chat: Chat) -> None:
@@ -417,8 +423,8 @@ def test_only_owners_archive(chat: Chat, role: str) -> None:
     """Moderators may not end a channel."""
     channel = chat.channel()
     chat.put_member(channel, "grace", role=role)
-    answer = chat.archive(channel, "grace")
-    assert (answer.status, answer.code) == (403, "forbidden")
+    response = chat.archive(channel, "grace")
+    assert (response.status, response.code) == (403, "forbidden")
     assert chat.seen(channel)["archived"] is False
 
 
@@ -433,4 +439,4 @@ def test_a_direct_channel_stays_as_it_is(chat: Chat) -> None:
         chat.remove(channel, "me"),
         chat.remove(channel, "grace"),
     ]
-    assert [(answer.status, answer.code) for answer in refused] == [(409, "direct_channel")] * 6
+    assert [(response.status, response.code) for response in refused] == [(409, "direct_channel")] * 6

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def members(chat: Chat, channel: str, user: str = "ada", **query: Any) -> dict[str, Any]:
     """A page of members."""
-    answer = chat.api("GET", f"/v1/channels/{channel}/members", user=user, query=query)
-    assert answer.status == 200, answer.body
-    return dict(answer.json)
+    response = chat.api("GET", f"/v1/channels/{channel}/members", user=user, query=query)
+    assert response.status == 200, response.body
+    return dict(response.json)
 
 
 def roles(chat: Chat, channel: str, user: str = "ada") -> dict[str, str]:
@@ -29,9 +29,9 @@ def roles(chat: Chat, channel: str, user: str = "ada") -> dict[str, str]:
     return {member["user_id"]: member["role"] for member in members(chat, channel, user)["members"]}
 
 
-def said(answer: Response) -> tuple[int, str]:
+def said(response: Response) -> tuple[int, str]:
     """Status and code of a refusal."""
-    return answer.status, answer.code
+    return response.status, response.code
 
 
 @pytest.fixture
@@ -85,9 +85,9 @@ def test_members_of_a_public_channel_are_public(chat: Chat) -> None:
 def test_anybody_joins_a_public_channel(chat: Chat) -> None:
     """201 for a new member, 200 for one who was in already; from then on they take part."""
     channel = chat.channel()
-    answer = chat.put_member(channel, "me", "grace")
+    response = chat.put_member(channel, "me", "grace")
     member = {"user_id": "grace", "role": "member", "joined_at": "2026-11-23T18:44:24.000Z"}
-    assert (answer.status, answer.json) == (201, member)
+    assert (response.status, response.json) == (201, member)
     again = chat.put_member(channel, "me", "grace")
     assert (again.status, again.json) == (200, member)
     assert chat.seen(channel, "grace")["member_count"] == 2
@@ -161,8 +161,8 @@ def test_strangers_do_not_invite(chat: Chat) -> None:
 
 def test_an_owner_changes_roles(chat: Chat, staffed: str) -> None:
     """A role can be given and taken away; without one in the body it stays."""
-    answer = chat.put_member(staffed, "mary", role="moderator")
-    assert (answer.status, answer.json["role"]) == (200, "moderator")
+    response = chat.put_member(staffed, "mary", role="moderator")
+    assert (response.status, response.json["role"]) == (200, "moderator")
     assert chat.put_member(staffed, "mary").json["role"] == "moderator"
     assert "invite" in chat.seen(staffed, "mary")["capabilities"]
     chat.put_member(staffed, "mary", role="member")
@@ -205,7 +205,7 @@ def test_a_removed_member_is_out_at_once(chat: Chat) -> None:
     channel = chat.channel("grace", kind="private")
     message = chat.post(channel, user="grace")
     assert chat.remove(channel, "grace").status == 204
-    answers = [
+    responses = [
         chat.api("GET", f"/v1/channels/{channel}", user="grace"),
         chat.api("GET", messages(channel), user="grace"),
         chat.api("GET", f"{messages(channel)}/{message['id']}", user="grace"),
@@ -213,7 +213,7 @@ def test_a_removed_member_is_out_at_once(chat: Chat) -> None:
         chat.api("POST", messages(channel), user="grace", body={"text": "still here"}),
         chat.api("PUT", f"/v1/channels/{channel}/read", user="grace", body={"last_read_seq": 1}),
     ]
-    assert [said(answer) for answer in answers] == [(404, "channel_not_found")] * 6
+    assert [said(response) for response in responses] == [(404, "channel_not_found")] * 6
     assert chat.listing("grace")["channels"] == []
     assert chat.seen(channel)["member_count"] == 1
 
@@ -241,8 +241,8 @@ def test_leaving_does_not_refill_a_burst(chat: Chat) -> None:
     chat.remove(channel, "me", "grace")
     chat.put_member(channel, "me", "grace")
     for place in (channel, other):
-        answer = chat.api("POST", messages(place), user="grace", body={"text": "x"})
-        left.append(answer.headers["ratelimit-remaining"])
+        response = chat.api("POST", messages(place), user="grace", body={"text": "x"})
+        left.append(response.headers["ratelimit-remaining"])
     assert left == ["10", "9", "24"]
 
 
@@ -259,8 +259,8 @@ def test_a_join_that_never_comes_to_an_end_is_given_up(chat: Chat) -> None:
     channel = chat.channel()
     store = AlwaysOwing(**vars(chat.api.services.store))
     chat.api.services = replace(chat.api.services, store=store)
-    answer = chat.put_member(channel, "me", "grace")
-    assert (*said(answer), answer.headers["retry-after"]) == (503, "contention", "1")
+    response = chat.put_member(channel, "me", "grace")
+    assert (*said(response), response.headers["retry-after"]) == (503, "contention", "1")
 
 
 def test_messages_outlive_their_senders_membership(chat: Chat) -> None:

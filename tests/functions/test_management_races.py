@@ -55,9 +55,9 @@ def test_a_change_whose_first_answer_was_lost_is_done(chat: Chat) -> None:
     """200 with the version that it made, not 412 for meeting itself."""
     channel = chat.channel()
     over(chat, SentTwice)
-    answer = chat.api("PATCH", f"/v1/channels/{channel}", body={"name": "new"}, headers={"if-match": '"1"'})
-    assert (answer.status, answer.json["version"]) == (200, 2)
-    assert answer.json == chat.seen(channel)
+    response = chat.api("PATCH", f"/v1/channels/{channel}", body={"name": "new"}, headers={"if-match": '"1"'})
+    assert (response.status, response.json["version"]) == (200, 2)
+    assert response.json == chat.seen(channel)
 
 
 def test_an_archiving_whose_first_answer_was_lost_is_done(chat: Chat) -> None:
@@ -84,8 +84,8 @@ def test_archiving_meets_a_change_that_came_between(chat: Chat) -> None:
     """The version is a condition of the write: 412, and the channel stays open."""
     channel = chat.channel()
     over(chat, ChangedBetween)
-    answer = chat.api("DELETE", f"/v1/channels/{channel}", headers={"if-match": '"1"'})
-    assert (answer.status, answer.code) == (412, "version_mismatch")
+    response = chat.api("DELETE", f"/v1/channels/{channel}", headers={"if-match": '"1"'})
+    assert (response.status, response.code) == (412, "version_mismatch")
     assert chat.seen(channel)["archived"] is False
     assert chat.api("DELETE", f"/v1/channels/{channel}").status == 204
 
@@ -160,9 +160,9 @@ def test_a_channel_that_is_seen_in_part_is_asked_for_again(
     whole = chat.api.services
     first = create(chat, body).json
     over(chat, seen)
-    answer = create(chat, body)
-    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "contention", "1")
-    assert answer.json["retryable"]
+    response = create(chat, body)
+    assert (response.status, response.code, response.headers["retry-after"]) == (503, "contention", "1")
+    assert response.json["retryable"]
     chat.api.services = whole
     assert create(chat, body).json["id"] == first["id"]
 
@@ -278,8 +278,8 @@ def test_who_is_removed_meanwhile_brings_nobody_in(
 ) -> None:
     """The answer is that of a stranger, and nobody came in, in whatever role."""
     channel, store = losing(chat, kind, Role.OWNER)
-    answer = chat.put_member(channel, "eve", "bob", role)
-    assert (answer.status, answer.code) == (status, code)
+    response = chat.put_member(channel, "eve", "bob", role)
+    assert (response.status, response.code) == (status, code)
     assert store.membership(channel, "eve") is None
     assert chat.seen(channel)["member_count"] == 2
 
@@ -288,8 +288,8 @@ def test_who_is_removed_meanwhile_brings_nobody_in(
 def test_who_is_removed_meanwhile_changes_no_role(chat: Chat, kind: str, status: int, code: str) -> None:
     """The member keeps the role that they had."""
     channel, store = losing(chat, kind, Role.OWNER)
-    answer = chat.put_member(channel, "mary", "bob", "owner")
-    assert (answer.status, answer.code) == (status, code)
+    response = chat.put_member(channel, "mary", "bob", "owner")
+    assert (response.status, response.code) == (status, code)
     assert store.membership(channel, "mary") == Membership("mary", channel, Role.MEMBER, chat.clock.ms)
 
 
@@ -297,8 +297,8 @@ def test_who_is_removed_meanwhile_changes_no_role(chat: Chat, kind: str, status:
 def test_who_is_removed_meanwhile_removes_nobody(chat: Chat, kind: str, status: int, code: str) -> None:
     """The member stays."""
     channel, store = losing(chat, kind, Role.MODERATOR)
-    answer = chat.remove(channel, "mary", "bob")
-    assert (answer.status, answer.code) == (status, code)
+    response = chat.remove(channel, "mary", "bob")
+    assert (response.status, response.code) == (status, code)
     assert store.membership(channel, "mary") is not None
 
 
@@ -309,8 +309,8 @@ def test_who_is_removed_meanwhile_changes_no_channel(
 ) -> None:
     """Neither its settings nor its version, with a precondition or without."""
     channel, _ = losing(chat, kind, Role.MODERATOR)
-    answer = change(chat, channel, "bob", if_match)
-    assert (answer.status, answer.code) == (status, code)
+    response = change(chat, channel, "bob", if_match)
+    assert (response.status, response.code) == (status, code)
     assert (chat.seen(channel)["name"], chat.seen(channel)["version"]) == ("lobby", 1)
 
 
@@ -318,8 +318,8 @@ def test_who_is_removed_meanwhile_changes_no_channel(
 def test_who_is_removed_meanwhile_archives_nothing(chat: Chat, kind: str, status: int, code: str) -> None:
     """What cannot be undone is not done by who is no owner any more."""
     channel, _ = losing(chat, kind, Role.OWNER)
-    answer = chat.archive(channel, "bob")
-    assert (answer.status, answer.code) == (status, code)
+    response = chat.archive(channel, "bob")
+    assert (response.status, response.code) == (status, code)
     assert not chat.seen(channel)["archived"]
 
 
@@ -357,8 +357,8 @@ def test_a_channel_archived_meanwhile_is_not_changed(chat: Chat) -> None:
         chat.api.services = whole
         channel = chat.channel()
         over(chat, ArchivedMeanwhile)
-        answer = ask(channel)
-        assert (answer.status, answer.code if answer.body else None) == wanted
+        response = ask(channel)
+        assert (response.status, response.code if response.body else None) == wanted
         assert chat.seen(channel)["version"] == 2
 
 
@@ -375,8 +375,8 @@ def test_who_is_made_a_plain_member_meanwhile_may_not_any_more(chat: Chat) -> No
     for ask in asked:
         chat.api.services = whole
         channel, store = losing(chat, "public", Role.OWNER, Role.MEMBER)
-        answer = ask(channel)
-        assert (answer.status, answer.code) == (403, "forbidden")
+        response = ask(channel)
+        assert (response.status, response.code) == (403, "forbidden")
         assert [each.user_id for each in store.members(channel, 9, None)] == ["ada", "bob", "mary"]
 
 

@@ -29,9 +29,9 @@ def channel(chat: Chat) -> str:
 
 def test_the_answer_says_how_many_messages_are_unread(chat: Chat, channel: str) -> None:
     """Marking as read answers the new position and count, and the channel shows the same."""
-    answer = mark(chat, channel, 3)
-    assert answer.status == 200
-    assert answer.json == {"channel_id": channel, "last_read_seq": 3, "unread_count": 2}
+    response = mark(chat, channel, 3)
+    assert response.status == 200
+    assert response.json == {"channel_id": channel, "last_read_seq": 3, "unread_count": 2}
     seen = chat.seen(channel, "grace")
     assert (seen["last_read_seq"], seen["unread_count"]) == (3, 2)
 
@@ -63,9 +63,9 @@ def test_everything_read_leaves_nothing_unread(chat: Chat, channel: str) -> None
 
 def test_a_position_beyond_the_end_is_refused(chat: Chat, channel: str) -> None:
     """What was not posted cannot have been read."""
-    answer = mark(chat, channel, 6)
-    assert (answer.status, answer.code) == (422, "position_out_of_range")
-    assert answer.json["errors"][0]["field"] == "body.last_read_seq"
+    response = mark(chat, channel, 6)
+    assert (response.status, response.code) == (422, "position_out_of_range")
+    assert response.json["errors"][0]["field"] == "body.last_read_seq"
     assert chat.seen(channel, "grace")["last_read_seq"] == 0
 
 
@@ -91,8 +91,8 @@ def test_an_archived_channel_can_be_marked_as_read(chat: Chat, channel: str) -> 
 
 def test_who_is_not_in_a_public_channel_has_no_position(chat: Chat, channel: str) -> None:
     """Reading positions are members'."""
-    answer = mark(chat, channel, 1, user="linus")
-    assert (answer.status, answer.code) == (403, "not_a_member")
+    response = mark(chat, channel, 1, user="linus")
+    assert (response.status, response.code) == (403, "not_a_member")
 
 
 def test_an_open_end_is_not_marked_as_read(chat: Chat, channel: str, store: MemoryStore) -> None:

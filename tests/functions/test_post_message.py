@@ -31,9 +31,9 @@ def batch(*texts: str) -> dict[str, Any]:
 def test_a_posted_message_is_answered_whole(chat: Chat) -> None:
     """201, and the message with its id, position, sender and time."""
     channel = chat.channel()
-    answer = post(chat, channel, {"text": "Hello"})
-    assert answer.status == 201
-    assert answer.json == {
+    response = post(chat, channel, {"text": "Hello"})
+    assert response.status == 201
+    assert response.json == {
         "id": f"{channel}-00000001",
         "seq": 1,
         "sender": "ada",
@@ -49,9 +49,9 @@ def test_what_the_sender_added_comes_back(chat: Chat) -> None:
         "client_message_id": "01J9ZK3",
         "metadata": {"reply_to": 7, "tags": ["a", None, 1.5, {"é": "😀"}]},
     }
-    answer = post(chat, channel, {"text": "Hello"} | extra)
-    assert {name: answer.json[name] for name in extra} == extra
-    assert chat.page(channel, "grace")["messages"] == [answer.json]
+    response = post(chat, channel, {"text": "Hello"} | extra)
+    assert {name: response.json[name] for name in extra} == extra
+    assert chat.page(channel, "grace")["messages"] == [response.json]
 
 
 @pytest.mark.parametrize("body", [{"text": "one"}, batch("one"), batch("one", "two", "three")])
@@ -79,19 +79,19 @@ def test_a_batch_stands_at_adjacent_positions(chat: Chat) -> None:
     channel = chat.channel()
     chat.post(channel)
     chat.clock.ms += 1_000
-    answer = post(chat, channel, batch(*(str(number) for number in range(25))))
-    assert answer.status == 201
-    assert [message["seq"] for message in answer.json["messages"]] == list(range(2, 27))
-    assert texts(answer.json) == [str(number) for number in range(25)]
+    response = post(chat, channel, batch(*(str(number) for number in range(25))))
+    assert response.status == 201
+    assert [message["seq"] for message in response.json["messages"]] == list(range(2, 27))
+    assert texts(response.json) == [str(number) for number in range(25)]
     assert chat.seen(channel)["last_message"]["text"] == "24"
 
 
 def test_one_bad_message_of_a_batch_posts_none(chat: Chat) -> None:
     """A batch is posted whole or not at all, and the answer names the bad one."""
     channel = chat.channel()
-    answer = post(chat, channel, batch("fine", " ", "fine"))
-    assert (answer.status, answer.code) == (422, "validation_failed")
-    assert [error["field"] for error in answer.json["errors"]] == ["body.messages.1.text"]
+    response = post(chat, channel, batch("fine", " ", "fine"))
+    assert (response.status, response.code) == (422, "validation_failed")
+    assert [error["field"] for error in response.json["errors"]] == ["body.messages.1.text"]
     assert chat.page(channel)["messages"] == []
 
 
@@ -133,8 +133,8 @@ def test_another_body_under_the_same_key_is_refused(chat: Chat, body: dict[str, 
     """A key stands for one request."""
     channel = chat.channel()
     post(chat, channel, {"text": "first"}, key="key-1")
-    answer = post(chat, channel, body, key="key-1")
-    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    response = post(chat, channel, body, key="key-1")
+    assert (response.status, response.code) == (422, "idempotency_key_reused")
     assert texts(chat.page(channel)) == ["first"]
 
 
@@ -144,8 +144,8 @@ def test_a_message_and_a_batch_of_it_are_two_requests(chat: Chat, bodies: list[d
     channel = chat.channel()
     first, other = bodies
     posted = post(chat, channel, first, key="key-1")
-    answer = post(chat, channel, other, key="key-1")
-    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    response = post(chat, channel, other, key="key-1")
+    assert (response.status, response.code) == (422, "idempotency_key_reused")
     again = post(chat, channel, first, key="key-1")
     assert (again.status, again.body) == (201, posted.body)
     assert texts(chat.page(channel)) == ["x"]
@@ -167,8 +167,8 @@ def test_a_key_is_its_users_and_its_channels(chat: Chat) -> None:
         for user in ("ada", "grace")
         for channel in (first, second)
     ]
-    assert [answer.status for answer in posted] == [201] * 4
-    assert not [answer for answer in posted if "idempotency-replayed" in answer.headers]
+    assert [response.status for response in posted] == [201] * 4
+    assert not [response for response in posted if "idempotency-replayed" in response.headers]
 
 
 def test_a_key_is_forgotten_after_a_day(chat: Chat) -> None:
@@ -194,17 +194,17 @@ def test_a_replay_needs_membership(chat: Chat) -> None:
     channel = chat.channel("grace", kind="private")
     post(chat, channel, user="grace", key="key-1")
     chat.remove(channel, "grace")
-    answer = post(chat, channel, user="grace", key="key-1")
-    assert (answer.status, answer.code) == (404, "channel_not_found")
+    response = post(chat, channel, user="grace", key="key-1")
+    assert (response.status, response.code) == (404, "channel_not_found")
 
 
 # --- rate ---
 
 
-def rate(answer: Response) -> tuple[int, int, int]:
+def rate(response: Response) -> tuple[int, int, int]:
     """Limit, remaining and reset, as an answer says them."""
     limit, remaining, reset = (
-        answer.headers[f"ratelimit-{name}"] for name in ("limit", "remaining", "reset")
+        response.headers[f"ratelimit-{name}"] for name in ("limit", "remaining", "reset")
     )
     return int(limit), int(remaining), int(reset)
 
@@ -261,12 +261,12 @@ def test_the_largest_batch_passes_at_once_by_default(chat: Chat) -> None:
     assert post(chat, channel, batch(*"x" * 25)).status == 201
 
 
-def assert_too_large(answer: Response, most: int) -> None:
+def assert_too_large(response: Response, most: int) -> None:
     """A refusal that says how many are possible, and not to wait."""
-    assert (answer.status, answer.code, answer.json["retryable"]) == (422, "batch_too_large", False)
-    assert "retry-after" not in answer.headers
-    assert answer.headers["ratelimit-limit"] == str(most)
-    [error] = answer.json["errors"]
+    assert (response.status, response.code, response.json["retryable"]) == (422, "batch_too_large", False)
+    assert "retry-after" not in response.headers
+    assert response.headers["ratelimit-limit"] == str(most)
+    [error] = response.json["errors"]
     assert error["field"] == "body.messages"
     assert error["detail"].startswith(f"At most {most} message")
 
@@ -336,22 +336,22 @@ def test_an_archived_channel_takes_no_message(chat: Chat) -> None:
     """An archived channel can be read, not written."""
     channel = chat.channel()
     chat.archive(channel)
-    answer = post(chat, channel)
-    assert (answer.status, answer.code) == (409, "channel_archived")
+    response = post(chat, channel)
+    assert (response.status, response.code) == (409, "channel_archived")
 
 
 def test_who_has_not_joined_cannot_post(chat: Chat) -> None:
     """A public channel is joined first."""
-    answer = post(chat, chat.channel(), user="grace")
-    assert (answer.status, answer.code) == (403, "not_a_member")
+    response = post(chat, chat.channel(), user="grace")
+    assert (response.status, response.code) == (403, "not_a_member")
 
 
 def test_the_caller_alone_is_the_sender(chat: Chat) -> None:
     """No header, query or field says who the sender is."""
     channel = chat.channel("grace")
     headers = {"x-user-id": "grace", "authorization": "Bearer grace", "cookie": "user=grace"}
-    answer = chat.api("POST", messages(channel), body={"text": "x"}, headers=headers)
-    assert answer.json["sender"] == "ada"
+    response = chat.api("POST", messages(channel), body={"text": "x"}, headers=headers)
+    assert response.json["sender"] == "ada"
     asked = chat.api("POST", messages(channel), body={"text": "x"}, query={"user": "grace"})
     assert asked.status == 422
     assert post(chat, channel, {"text": "x", "sender": "grace"}).status == 422

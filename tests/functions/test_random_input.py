@@ -90,10 +90,10 @@ def test_no_request_is_a_crash(
     channel = chat.channel("grace")
     chat.post(channel)
     before = state(store)
-    answer = chat.api(route.method, route.path(channel), user=user, body=body, query=query, headers=headers)
-    assert answer.status < 500, answer.body
-    if answer.status >= 400:
-        assert_problem(answer)
+    response = chat.api(route.method, route.path(channel), user=user, body=body, query=query, headers=headers)
+    assert response.status < 500, response.body
+    if response.status >= 400:
+        assert_problem(response)
         assert state(store) == before
 
 
@@ -103,18 +103,18 @@ def test_no_path_is_a_crash(chat: Chat, place: str) -> None:
     """Whatever stands in a path, the answer is what a route promises or a problem."""
     for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
         for path in (f"/v1/channels/{place}", f"/v1/channels/{place}/messages/{place}", f"/v1/{place}"):
-            answer = chat.api.invoke(event(method, path, body={"text": "x"}))
-            assert answer.status < 500, answer.body
-            if answer.status >= 400:
-                assert_problem(answer)
+            response = chat.api.invoke(event(method, path, body={"text": "x"}))
+            assert response.status < 500, response.body
+            if response.status >= 400:
+                assert_problem(response)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
 @given(claims=st.dictionaries(st.sampled_from(["sub", "iss", "aud", "scope"]) | TEXT, JSON, max_size=3))
 def test_no_claims_are_a_crash(chat: Chat, claims: dict[str, Any]) -> None:
     """Whatever an authorizer says, the caller is a user or nobody."""
-    answer = chat.api("GET", "/v1/channels", claims=claims)
-    assert answer.status in {200, 401}
+    response = chat.api("GET", "/v1/channels", claims=claims)
+    assert response.status in {200, 401}
 
 
 VISIBLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
@@ -128,10 +128,10 @@ VISIBLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size
 def test_a_message_is_taken_exactly_if_it_shows_something(chat: Chat, text: str) -> None:
     """And has no control character but tabs and line ends; what is taken comes back as it was."""
     channel = chat.channel()
-    answer = chat.api("POST", f"/v1/channels/{channel}/messages", body={"text": text})
+    response = chat.api("POST", f"/v1/channels/{channel}/messages", body={"text": text})
     control = any(category(each) == "Cc" and each not in "\t\n\r\x85" for each in text)
-    assert answer.status == (201 if is_visible(text) and not control else 422), answer.body
-    assert answer.status == 422 or answer.json["text"] == text
+    assert response.status == (201 if is_visible(text) and not control else 422), response.body
+    assert response.status == 422 or response.json["text"] == text
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=SHARED)

@@ -104,9 +104,9 @@ def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Respons
     )
 
 
-def said(answer: Response) -> tuple[int, str]:
+def said(response: Response) -> tuple[int, str]:
     """Status and code of a refusal."""
-    return answer.status, answer.code
+    return response.status, response.code
 
 
 USED: Final = (429, "read_budget_used")
@@ -209,9 +209,9 @@ def test_the_first_full_list_ends_the_counting(chat: Chat, store: Costed) -> Non
     others = [f"user{number:02}" for number in range(49)]
     for user in others:
         store.fill(user, FULL)
-    answer = create(chat, members=others)
-    assert said(answer) == (409, "too_many_channels")
-    assert len(answer.json["errors"]) == 4
+    response = create(chat, members=others)
+    assert said(response) == (409, "too_many_channels")
+    assert len(response.json["errors"]) == 4
     assert sorted(store.counted) == ["ada", *others[:4]]
     assert store.units <= FREE_UNITS
 

@@ -64,13 +64,13 @@ def test_a_repeated_request_succeeds_and_changes_nothing(chat: Chat, kind: str, 
     """As often as it is sent: the same as the first time, but 200 for a member who is not new any more."""
     first, later = REQUESTS[what][-2:]
     channel = channel_of(chat, kind)
-    answer = send(chat, channel, what)
-    assert answer.status == first, answer.body
+    response = send(chat, channel, what)
+    assert response.status == first, response.body
     after = seen_by(chat, channel)
     for _ in range(2):
         chat.clock.ms += 1_000
         again = send(chat, channel, what)
-        assert (again.status, again.body) == (later, answer.body)
+        assert (again.status, again.body) == (later, response.body)
         assert seen_by(chat, channel) == after
 
 
@@ -80,10 +80,10 @@ def test_a_repeat_succeeds_though_the_channel_was_archived_in_between(
 ) -> None:
     """What was done before needs no write, so that it is not refused for want of one."""
     channel = channel_of(chat, kind)
-    answer = send(chat, channel, what)
+    response = send(chat, channel, what)
     assert chat.archive(channel).status == 204
     again = send(chat, channel, what)
-    assert (again.status, again.body) == (REQUESTS[what][-1], answer.body)
+    assert (again.status, again.body) == (REQUESTS[what][-1], response.body)
 
 
 def test_every_put_and_delete_is_repeated() -> None:
@@ -214,5 +214,5 @@ def test_who_is_removed_while_marking_as_read_is_out(chat: Chat, kind: str, stat
     channel = channel_of(chat, kind)
     overtaken(chat, lambda: chat.remove(channel, "grace"))
     # The removal itself goes through the storage that does nothing before any more.
-    answer = send(chat, channel, "mark as read")
-    assert (answer.status, answer.code) == (status, code)
+    response = send(chat, channel, "mark as read")
+    assert (response.status, response.code) == (status, code)

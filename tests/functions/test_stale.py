@@ -156,16 +156,16 @@ def test_after_an_outage_all_is_fresh_again(chat: Chat, channel: str, store: Out
     assert fetch(chat, channel).headers["x-cache"] == "stale"
     store.down = False
     chat.post(channel, "4")
-    answer = fetch(chat, channel)
-    assert answer.json["last_seq"] == 4
-    assert "warning" not in answer.headers
+    response = fetch(chat, channel)
+    assert response.json["last_seq"] == 4
+    assert "warning" not in response.headers
 
 
 def test_nothing_is_written_during_an_outage(chat: Chat, channel: str, store: Outage) -> None:
     """Posting has no stand-in: 503, to be repeated with the same key."""
     store.down = True
-    answer = chat.api("POST", messages(channel), body={"text": "x"})
-    assert (answer.status, answer.json["retryable"]) == (503, True)
+    response = chat.api("POST", messages(channel), body={"text": "x"})
+    assert (response.status, response.json["retryable"]) == (503, True)
 
 
 def test_a_position_beyond_what_was_vouched_for_is_a_503(chat: Chat, channel: str, store: Outage) -> None:

@@ -78,10 +78,10 @@ def test_the_last_page_is_not_empty(chat: Chat, store: MemoryStore, voids: int) 
     channel = chat.channel()
     chat.post(channel, "hello")
     give_up(chat, store, channel, voids)
-    answer = chat.api("GET", messages(channel))
-    assert texts(answer.json) == ["hello"]
-    assert said(answer.json) == ([1], 1, voids + 1)
-    again = chat.api("GET", messages(channel), headers={"If-None-Match": answer.headers["etag"]})
+    response = chat.api("GET", messages(channel))
+    assert texts(response.json) == ["hello"]
+    assert said(response.json) == ([1], 1, voids + 1)
+    again = chat.api("GET", messages(channel), headers={"If-None-Match": response.headers["etag"]})
     assert again.status == 304
 
 
@@ -91,14 +91,14 @@ def test_batches_on_their_way_do_not_hide_what_was_said(chat: Chat, store: Memor
     chat.fill(channel, 10)
     for _ in range(3):
         hold_up(chat, store, channel, 25)
-    answer = chat.api("GET", messages(channel), query={"limit": 4})
-    assert said(answer.json) == ([7, 8, 9, 10], 7, 10)
-    assert (answer.json["channel_last_seq"], answer.json["has_more_after"]) == (85, False)
+    response = chat.api("GET", messages(channel), query={"limit": 4})
+    assert said(response.json) == ([7, 8, 9, 10], 7, 10)
+    assert (response.json["channel_last_seq"], response.json["has_more_after"]) == (85, False)
     chat.clock.ms += DEAD_MS + 1
-    known = {"If-None-Match": answer.headers["etag"]}
-    answer = chat.api("GET", messages(channel), query={"limit": 4}, headers=known)
-    assert answer.status == 200
-    assert said(answer.json) == ([7, 8, 9, 10], 7, 85)
+    known = {"If-None-Match": response.headers["etag"]}
+    response = chat.api("GET", messages(channel), query={"limit": 4}, headers=known)
+    assert response.status == 200
+    assert said(response.json) == ([7, 8, 9, 10], 7, 85)
 
 
 def test_what_is_on_its_way_behind_voids_is_not_final(chat: Chat, store: MemoryStore) -> None:
@@ -108,12 +108,12 @@ def test_what_is_on_its_way_behind_voids_is_not_final(chat: Chat, store: MemoryS
     give_up(chat, store, channel, 20)
     hold_up(chat, store, channel, 2)
     query = {"after": 1, "limit": 5}
-    answer = chat.api("GET", messages(channel), query=query)
-    assert said(answer.json) == ([], 2, 21)
-    assert answer.json["has_more_after"] is False
+    response = chat.api("GET", messages(channel), query=query)
+    assert said(response.json) == ([], 2, 21)
+    assert response.json["has_more_after"] is False
     chat.clock.ms += DEAD_MS + 1
     chat.post(channel, "late")
-    known = {"If-None-Match": answer.headers["etag"]}
+    known = {"If-None-Match": response.headers["etag"]}
     assert said(chat.api("GET", messages(channel), query=query, headers=known).json) == ([24], 2, 24)
 
 

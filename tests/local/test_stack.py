@@ -54,8 +54,8 @@ def _status(url: str, token: str | None = None) -> int:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  # our own address
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # as above
-            return int(answer.status)
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  # as above
+            return int(response.status)
     except urllib.error.HTTPError as error:
         with error:
             return error.code

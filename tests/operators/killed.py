@@ -47,6 +47,6 @@ class KillingStore:
             if self._done:
                 call(*arguments, **named)
             raise KilledError
-        answer = call(*arguments, **named)
+        response = call(*arguments, **named)
         self._watch()
-        return answer
+        return response

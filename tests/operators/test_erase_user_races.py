@@ -37,10 +37,10 @@ def test_no_container_shows_what_it_remembers(chat: Chat, channel: str, store: S
     assert all(SECRET in each.body for each in known)
     erase(chat)
     for each, before in zip((chat, *others), known, strict=True):
-        answer = fetch(each, channel, **{"if-none-match": before.headers["etag"]})
-        assert (answer.status, SECRET in answer.body) == (200, False)
-        assert answer.headers["etag"] != before.headers["etag"]
-        again = fetch(each, channel, **{"if-none-match": answer.headers["etag"]})
+        response = fetch(each, channel, **{"if-none-match": before.headers["etag"]})
+        assert (response.status, SECRET in response.body) == (200, False)
+        assert response.headers["etag"] != before.headers["etag"]
+        again = fetch(each, channel, **{"if-none-match": response.headers["etag"]})
         assert again.status == 304
         assert fetch(each, channel).headers["x-cache"] == "memory"
 
@@ -70,8 +70,8 @@ def test_a_post_on_its_way_does_not_come_after(chat: Chat, channel: str, store: 
         eraser(store, cast("FakeClock", chat.clock)).erase("eve")
 
     store.plan("commit", after(strike))
-    answer = chat.api("POST", messages(channel), user="eve", body={"text": SECRET})
-    assert (answer.status, answer.code) == (404, "channel_not_found")
+    response = chat.api("POST", messages(channel), user="eve", body={"text": SECRET})
+    assert (response.status, response.code) == (404, "channel_not_found")
     assert SECRET not in fetch(chat, channel).body
     assert SECRET not in everything_of(store)
 

@@ -63,14 +63,14 @@ class Aws:
         asked = {"UserPoolId": POOL, "Username": address, "MessageAction": "SUPPRESS"}
         stub.add_response("admin_create_user", {}, asked | {"UserAttributes": attributes})
 
-    def signs_in(self, address: str, answer: dict[str, Any] | None = None) -> None:
+    def signs_in(self, address: str, response: dict[str, Any] | None = None) -> None:
         """With the password that was given to the user."""
         stub = self.stubs["cognito-idp"]
         user = {"UserPoolId": POOL, "Username": address}
         stub.add_response("admin_set_user_password", {}, user | {"Password": ANY, "Permanent": True})
         stub.add_response(
             "admin_initiate_auth",
-            answer or {"AuthenticationResult": {"AccessToken": TOKEN}},
+            response or {"AuthenticationResult": {"AccessToken": TOKEN}},
             {
                 "UserPoolId": POOL,
                 "ClientId": "client",

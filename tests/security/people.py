@@ -97,11 +97,11 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
 IN_A_CHANNEL: Final = {name: each for name, each in ATTEMPTS.items() if "{c}" in each.path}
 
 
-def outcome(attempt: Attempt, answer: Response, channel: str) -> str:
+def outcome(attempt: Attempt, response: Response, channel: str) -> str:
     """An answer as a cell has it."""
-    if answer.status >= 400:
-        return f"{answer.status} {answer.code}"
+    if response.status >= 400:
+        return f"{response.status} {response.code}"
     if not attempt.lists:
-        return str(answer.status)
-    listed = channel in {each["id"] for each in answer.json["channels"]}
-    return f"{answer.status} {'with' if listed else 'without'} it"
+        return str(response.status)
+    listed = channel in {each["id"] for each in response.json["channels"]}
+    return f"{response.status} {'with' if listed else 'without'} it"

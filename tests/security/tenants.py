@@ -67,12 +67,12 @@ class Sent:
 
     tenant: Tenant
     request: Request
-    answer: Response
+    response: Response
 
     @property
     def text(self) -> str:
         """All that the caller got."""
-        return f"{self.answer.headers} {self.answer.body}"
+        return f"{self.response.headers} {self.response.body}"
 
 
 def good(tenant: Tenant, channel: str, draw: Random) -> Request:

@@ -65,19 +65,22 @@ def test_requests_at_the_same_time_share_nothing(clock: FakeClock) -> None:
         closing(Workers()) as workers,
         ThreadPoolExecutor(THREADS) as pool,
     ):
-        answers = list(pool.map(lambda each: workers.run(lambda: api.invoke(event(**each[2])), 30), requests))
+        responses = list(
+            pool.map(lambda each: workers.run(lambda: api.invoke(event(**each[2])), 30), requests)
+        )
     written = [json.loads(line) for line in log.getvalue().splitlines() if line.startswith('{"level"')]
     lines = {line["request_id"]: line for line in written}
     assert len(lines) == len(written) == REQUESTS
-    for (tenant, channel, request), answer in zip(requests, answers, strict=True):
+    for (tenant, channel, request), response in zip(requests, responses, strict=True):
         name = request["headers"]["x-request-id"]
-        assert (answer.status, answer.headers["x-request-id"]) == (200, name)
-        assert answer.json["channel_id"] == lines[name]["channel"] == channel
-        assert tenant.marker in answer.body
+        assert (response.status, response.headers["x-request-id"]) == (200, name)
+        assert response.json["channel_id"] == lines[name]["channel"] == channel
+        assert tenant.marker in response.body
         assert lines[name]["user"] == user_hash(request["user"])
         assert lines[name]["read_units"] == 2
-        assert re.search(r"read=2 write=0 ", answer.headers["server-timing"])
+        assert re.search(r"read=2 write=0 ", response.headers["server-timing"])
     sent = [
-        Sent(tenant, request, answer) for (tenant, _, request), answer in zip(requests, answers, strict=True)
+        Sent(tenant, request, response)
+        for (tenant, _, request), response in zip(requests, responses, strict=True)
     ]
     assert in_answers(sent, tenants) == []

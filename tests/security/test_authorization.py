@@ -89,10 +89,10 @@ def test_a_caller_gets_what_the_table_says(
     channel = channel_of(chat, kind, archived=caller == "owner of an archived one")
     before = state(store)
     attempt = ATTEMPTS[act.name]
-    answer = attempt.by(chat, PEOPLE[caller], channel)
-    assert outcome(attempt, answer, channel) == cell
-    if answer.status >= 400:
-        assert_refused(answer, answer.status)
+    response = attempt.by(chat, PEOPLE[caller], channel)
+    assert outcome(attempt, response, channel) == cell
+    if response.status >= 400:
+        assert_refused(response, response.status)
         assert state(store) == before
 
 
@@ -103,6 +103,6 @@ def test_who_has_no_claims_gets_nothing(chat: Chat, store: MemoryStore, act: Act
     before = state(store)
     attempt = ATTEMPTS[act.name]
     path = attempt.path.replace("{c}", channel)
-    answer = chat.api(attempt.method, path, user=None, body=attempt.body, query=attempt.query)
-    assert answer.status == (401 if MATRIX.refuses(act.operation) else 200)
+    response = chat.api(attempt.method, path, user=None, body=attempt.body, query=attempt.query)
+    assert response.status == (401 if MATRIX.refuses(act.operation) else 200)
     assert state(store) == before

@@ -82,17 +82,17 @@ def run_both(
     for where in (hidden.channel, hidden.missing):
         deployment.store.calls.clear()
         container.upstash.commands.clear()
-        answer = attempt.by(container.chat, hidden.user, where, **change)
+        response = attempt.by(container.chat, hidden.user, where, **change)
         calls = [named(call, where) for call in deployment.store.calls]
-        found.append((seen(answer), calls, list(container.upstash.commands)))
+        found.append((seen(response), calls, list(container.upstash.commands)))
     return found
 
 
-def seen(answer: Response) -> tuple[int, dict[str, str], str]:
+def seen(response: Response) -> tuple[int, dict[str, str], str]:
     """Status, headers and body, but for how long it took."""
-    headers = dict(answer.headers)
+    headers = dict(response.headers)
     headers["server-timing"] = DURATION.sub("", headers["server-timing"])
-    return answer.status, headers, answer.body
+    return response.status, headers, response.body
 
 
 def named(call: tuple[Any, ...], channel: str) -> tuple[Any, ...]:
@@ -141,7 +141,7 @@ def test_who_left_a_hidden_channel_may_leave_it_again(clock: FakeClock, archived
     channel = channel_of(chat, "private", archived=archived)
     assert chat.remove(channel, "me", MEMBER).status == 204
     said = [chat.remove(channel, who, user) for user in (MEMBER, PAST_MEMBERSHIP) for who in ("me", user)]
-    assert [(answer.status, answer.body) for answer in said] == [(204, "")] * 4
+    assert [(response.status, response.body) for response in said] == [(204, "")] * 4
     for user, whom in ((OUTSIDER, "me"), (OUTSIDER, PAST_MEMBERSHIP), (PAST_MEMBERSHIP, MEMBER)):
         hidden, missing = chat.remove(channel, whom, user), chat.remove(MISSING, whom, user)
         assert seen(hidden) == seen(missing)

@@ -44,8 +44,8 @@ def warm_containers(deployment: Deployment, channel: str) -> list[Container]:
 
 def of(container: Container, name: str, channel: str, **rest: Any) -> tuple[int, str]:
     """Status and body of the member's attempt."""
-    answer = IN_A_CHANNEL[name].by(container.chat, MEMBER, channel, **rest)
-    return answer.status, answer.body
+    response = IN_A_CHANNEL[name].by(container.chat, MEMBER, channel, **rest)
+    return response.status, response.body
 
 
 @pytest.mark.parametrize("kind", ["public", "private"])

@@ -32,6 +32,6 @@ def test_another_route_than_the_one_chosen_is_404(
     chat.post(channel)
     before = state(store)
     made = event(route.partition(" ")[0], path.format(c=channel))
-    answer = chat.api.invoke(made | {"routeKey": route})
-    assert_refused(answer, 404, "route_not_found")
+    response = chat.api.invoke(made | {"routeKey": route})
+    assert_refused(response, 404, "route_not_found")
     assert state(store) == before

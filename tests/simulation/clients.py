@@ -170,9 +170,9 @@ class Clients:
         seq = self._cursors.get((user_id, channel_id), 0)
         force = self._world.chance(0.3)
 
-        def check(asked: Asked, answer: dict[str, Any]) -> str:
+        def check(asked: Asked, response: dict[str, Any]) -> str:
             head = self._world.truth.head(asked.channel_id)
-            read, unread = answer["last_read_seq"], answer["unread_count"]
+            read, unread = response["last_read_seq"], response["unread_count"]
             if head is None or not 0 <= unread <= max(0, head.seq - read):
                 raise WrongError(f"{unread} unread after marking {read} as read")
             return "marked"

@@ -42,9 +42,9 @@ class Judge:
         for seq, body in enumerate(posted.bodies, begin):
             if log.is_erased(seq, asked) and body == log.redacted[seq][0]:
                 raise WrongError(f"answered message {seq} again, whose sender was erased before")
-        if writing.answer is not None and writing.answer != bodies:
+        if writing.response is not None and writing.response != bodies:
             raise WrongError("the same key was answered with two results")
-        writing.answer, writing.may_stand = bodies, True
+        writing.response, writing.may_stand = bodies, True
         messages = [json.loads(body) for body in bodies]
         if [message["text"] for message in messages] != writing.texts:
             raise WrongError("acknowledged another text")

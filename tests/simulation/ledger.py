@@ -51,7 +51,7 @@ class Writing:
     key: str | None
     may_stand: bool = False
     """Whether an attempt was acknowledged, or ended without saying what came of it."""
-    answer: list[bytes] | None = None
+    response: list[bytes] | None = None
 
 
 @dataclass(frozen=True)

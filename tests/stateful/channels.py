@@ -65,16 +65,16 @@ class Channels(Sides):
         """A channel is looked at."""
         channel = self.channel(where)
         user = self.user(who, channel)
-        answer = self.call(user, "GET", f"/v1/channels/{channel}")
-        self.agree(answer, user, lambda: self.chat.get(user, channel))
+        response = self.call(user, "GET", f"/v1/channels/{channel}")
+        self.agree(response, user, lambda: self.chat.get(user, channel))
 
     @rule(who=WHO, where=WHERE, changes=CHANGES, match=MATCHES)
     def update(self, who: int, where: int, changes: dict[str, Any], match: str | None) -> None:
         """A channel gets other settings."""
         channel = self.channel(where)
         user, headers = self.user(who, channel), {"if-match": match} if match else {}
-        answer = self.call(user, "PATCH", f"/v1/channels/{channel}", body=changes, headers=headers)
-        self.agree(answer, user, lambda: self.chat.update(user, channel, changes, match))
+        response = self.call(user, "PATCH", f"/v1/channels/{channel}", body=changes, headers=headers)
+        self.agree(response, user, lambda: self.chat.update(user, channel, changes, match))
 
     @rule(who=WHO, where=WHERE, sure=st.integers(0, 3), match=MATCHES)
     def archive(self, who: int, where: int, sure: int, match: str | None) -> None:
@@ -82,8 +82,8 @@ class Channels(Sides):
         channel = self.channel(where)
         user, headers = self.user(who, channel), {"if-match": match} if match else {}
         if sure == 3:
-            answer = self.call(user, "DELETE", f"/v1/channels/{channel}", headers=headers)
-            self.agree(answer, user, lambda: self.chat.archive(user, channel, match))
+            response = self.call(user, "DELETE", f"/v1/channels/{channel}", headers=headers)
+            self.agree(response, user, lambda: self.chat.archive(user, channel, match))
 
     # --- members ---
 
@@ -93,8 +93,8 @@ class Channels(Sides):
         channel = self.channel(where)
         user = self.user(who, channel)
         named, body = user if whom == "me" else whom, {"role": role} if role else ({} if is_empty else None)
-        answer = self.call(user, "PUT", f"/v1/channels/{channel}/members/{whom}", body=body)
-        self.agree(answer, user, lambda: self.chat.put_member(user, channel, named, role, self.now))
+        response = self.call(user, "PUT", f"/v1/channels/{channel}/members/{whom}", body=body)
+        self.agree(response, user, lambda: self.chat.put_member(user, channel, named, role, self.now))
 
     @rule(who=WHO, where=WHERE, whom=TARGETS)
     def remove(self, who: int, where: int, whom: str) -> None:
@@ -102,8 +102,8 @@ class Channels(Sides):
         channel = self.channel(where)
         user = self.user(who, channel)
         named = user if whom == "me" else whom
-        answer = self.call(user, "DELETE", f"/v1/channels/{channel}/members/{whom}")
-        self.agree(answer, user, lambda: self.chat.remove(user, channel, named))
+        response = self.call(user, "DELETE", f"/v1/channels/{channel}/members/{whom}")
+        self.agree(response, user, lambda: self.chat.remove(user, channel, named))
 
     def _create(
         self, user: str, kind: str, members: list[str], name: str, slow: int, key: str | None
@@ -112,9 +112,9 @@ class Channels(Sides):
         if kind == "direct":
             body = {"kind": kind, "members": [next(each for each in (*members, *USERS) if each != user)]}
         headers = {"idempotency-key": key} if key else {}
-        answer = self.call(user, "POST", "/v1/channels", body=body, headers=headers)
-        new_id = answer.json["id"] if answer.status < 300 else ""
-        self.agree(answer, user, lambda: self.chat.create(user, body, key, self.now, new_id))
+        response = self.call(user, "POST", "/v1/channels", body=body, headers=headers)
+        new_id = response.json["id"] if response.status < 300 else ""
+        self.agree(response, user, lambda: self.chat.create(user, body, key, self.now, new_id))
 
     # --- lists ---
 
@@ -153,18 +153,18 @@ class Channels(Sides):
         assert found is None or found == self.chat.members(user, channel)
 
     def _page_of_mine(self, user: str, query: Query, after: tuple[int, str] | None) -> None:
-        answer = self.call(user, "GET", "/v1/channels", query=query)
+        response = self.call(user, "GET", "/v1/channels", query=query)
         mine = self.chat.mine(user, query)
         rest = [each for each in mine if after is None or (-each.active, each.id) > after]
         page, has_more = rest[: query["limit"]], len(rest) > query["limit"]
-        cursor = answer.json.get("next_cursor")
-        assert bool(cursor) == has_more or answer.status != 200
+        cursor = response.json.get("next_cursor")
+        assert bool(cursor) == has_more or response.status != 200
         shown = {
             "channels": [each.json(user) for each in page],
             "has_more": has_more,
             "next_cursor": cursor,
         }
-        if self.agree(answer, user, lambda: Expected(200, shown)) and cursor:
+        if self.agree(response, user, lambda: Expected(200, shown)) and cursor:
             last = page[-1]
             self.cursors.append((user, query, cursor, (-last.active, last.id)))
 
@@ -180,10 +180,10 @@ class Channels(Sides):
         found: list[Any] = []
         cursor: dict[str, str] = {}
         while True:
-            answer = self.call(user, "GET", path, query=query | cursor)
-            if self.agree(answer, user, expected) is None:
+            response = self.call(user, "GET", path, query=query | cursor)
+            if self.agree(response, user, expected) is None:
                 return None
-            body = answer.json
+            body = response.json
             assert len(body[name]) <= query["limit"]
             assert body["has_more"] == (body["next_cursor"] is not None)
             found += body[name]

@@ -142,8 +142,8 @@ class Messages(Sides):
         log = self.chat.channels[channel].log if channel in self.chat.channels else []
         ids = [each.id for each in log if each] or [f"{channel}-00000001"]
         message, user = ids[at % len(ids)], self.user(who, place)
-        answer = self.call(user, "GET", f"/v1/channels/{place}/messages/{message}")
-        self.agree(answer, user, lambda: self.chat.message(user, place, message))
+        response = self.call(user, "GET", f"/v1/channels/{place}/messages/{message}")
+        self.agree(response, user, lambda: self.chat.message(user, place, message))
 
     @rule(who=WHO, where=WHERE, at=WHICH, force=st.booleans())
     def mark_read(self, who: int, where: int, at: int, force: bool) -> None:  # noqa: FBT001 - as above
@@ -151,19 +151,19 @@ class Messages(Sides):
         channel = self.channel(where)
         user, position = self.user(who, channel), self._position(channel, at)
         body = {"last_read_seq": position, "force": force}
-        answer = self.call(user, "PUT", f"/v1/channels/{channel}/read", body=body)
-        self.agree(answer, user, lambda: self.chat.mark_read(user, channel, position, force=force))
+        response = self.call(user, "PUT", f"/v1/channels/{channel}/read", body=body)
+        self.agree(response, user, lambda: self.chat.mark_read(user, channel, position, force=force))
 
     # --- details ---
 
     def _post(self, post: Post, fate: str) -> None:
         self.fleet.store.fate = fate
-        answer = self.call(post.user, "POST", post.path, body=post.body, headers=post.headers)
+        response = self.call(post.user, "POST", post.path, body=post.body, headers=post.headers)
         was_tried, self.fleet.store.fate = self.fleet.store.fate != fate, ""
         if was_tried and fate == "fails":
-            self.agree(answer, post.user, lambda: self._fail(post))
+            self.agree(response, post.user, lambda: self._fail(post))
             return
-        shown = answer.json if answer.status == 201 else {}
+        shown = response.json if response.status == 201 else {}
         ids = [each["id"] for each in (shown.get("messages", []) if post.is_batch else [shown]) if each]
 
         def expected() -> Expected:
@@ -172,7 +172,7 @@ class Messages(Sides):
             told["location"] = f"{post.path}?after={made[0].seq - 1}&limit={len(made)}"
             return Expected(201, {"messages": found} if post.is_batch else found[0], told)
 
-        if self.agree(answer, post.user, expected):
+        if self.agree(response, post.user, expected):
             written = [each.id for each in self.chat.channels[post.channel].log if each]
             assert written == sorted(set(written))
         if post.key:
@@ -199,19 +199,19 @@ class Messages(Sides):
     def _fetch(self, user: str, channel: str, query: Query, copy: Any = None) -> None:
         headers = {"if-none-match": copy[0]} if copy else {}
         path = f"/v1/channels/{channel}/messages"
-        answer = self.call(user, "GET", path, query=query, headers=headers)
+        response = self.call(user, "GET", path, query=query, headers=headers)
 
         def expected() -> Expected:
             page, version = self.chat.page(user, channel, query), self._version(user, channel)
-            if copy and answer.status == 304:
+            if copy and response.status == 304:
                 assert copy[2] == page.body, "the copy is no longer right"
                 return Expected(304)
             assert copy is None or copy[1] != version, "304 would have done"
-            tag = answer.headers.get("etag", "")
+            tag = response.headers.get("etag", "")
             self.copies[user, channel, tuple(query.items())] = tag, version, page.body
             return page
 
-        self.agree(answer, user, expected)
+        self.agree(response, user, expected)
 
     def _version(self, user: str, channel: str) -> tuple[int, int]:
         """What a page may depend on."""

@@ -168,9 +168,9 @@ class TrustsCopies(Api):
 
     def invoke(self, made: dict[str, Any]) -> Response:
         """304 to whoever has one."""
-        answer = super().invoke(made)
-        has_copy = "if-none-match" in made["headers"] and answer.status == 200
-        return Response(304, answer.headers, "") if has_copy else answer
+        response = super().invoke(made)
+        has_copy = "if-none-match" in made["headers"] and response.status == 200
+        return Response(304, response.headers, "") if has_copy else response
 
 
 class MixesForms(Api):
@@ -180,8 +180,8 @@ class MixesForms(Api):
         """As a batch."""
         body = json.loads(made.get("body", "null"))
         if made["routeKey"].endswith("/messages") and isinstance(body, dict) and "text" in body:
-            answer = super().invoke(made | {"body": json.dumps({"messages": [body]})})
-            return replace(answer, body=answer.body[13:-2]) if answer.status == 201 else answer
+            response = super().invoke(made | {"body": json.dumps({"messages": [body]})})
+            return replace(response, body=response.body[13:-2]) if response.status == 201 else response
         return super().invoke(made)
 
 
@@ -190,8 +190,10 @@ class KeepsBatchesToItself(Api):
 
     def invoke(self, made: dict[str, Any]) -> Response:
         """No message."""
-        answer = super().invoke(made)
-        return replace(answer, body='{"messages":[]}') if '{"messages":[' in answer.body[:13] else answer
+        response = super().invoke(made)
+        return (
+            replace(response, body='{"messages":[]}') if '{"messages":[' in response.body[:13] else response
+        )
 
 
 @dataclass(frozen=True)

@@ -57,19 +57,19 @@ class Sides(RuleBasedStateMachine):
         made = event(method, path, user=None if expired else user, **rest)
         return self.fleet.call(self.container, made)
 
-    def agree(self, answer: Response, user: str, expect: Callable[[], Expected]) -> Expected | None:
+    def agree(self, response: Response, user: str, expect: Callable[[], Expected]) -> Expected | None:
         """The model's answer, which is the API's too; None where both refuse."""
         expected = self._expected(user, expect)
         if isinstance(expected, RefusedError):
-            said = answer.json["code"] if answer.status >= 400 else answer.body
-            assert (answer.status, said) == (STATUS[expected.code], expected.code)
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert _part(answer.headers, expected.headers) == expected.headers
+            said = response.json["code"] if response.status >= 400 else response.body
+            assert (response.status, said) == (STATUS[expected.code], expected.code)
+            assert response.headers["content-type"] == "application/problem+json"
+            assert _part(response.headers, expected.headers) == expected.headers
             return None
-        assert answer.status == expected.status, answer.body
+        assert response.status == expected.status, response.body
         if expected.body is not None:
-            assert answer.json == expected.body
-        assert _part(answer.headers, expected.headers) == expected.headers
+            assert response.json == expected.body
+        assert _part(response.headers, expected.headers) == expected.headers
         return expected
 
     def _expected(self, user: str, expect: Callable[[], Expected]) -> Expected | RefusedError:

@@ -74,10 +74,10 @@ class Attack:
         writer = Writer(self._context)
         for post in [each for each in self.first if each not in but]:
             writer.ask(post)
-            answer = writer.answer()
-            assert answer is not None
-            self._take(post, answer)
-            self.counts["posts without a replay"] += not answer.replayed
+            response = writer.response()
+            assert response is not None
+            self._take(post, response)
+            self.counts["posts without a replay"] += not response.replayed
         writer.kill()
 
     def told_when(self, post: Post) -> str:
@@ -113,25 +113,25 @@ class Attack:
         while True:
             writer.ask(post)
             began = time.monotonic()
-            answer = None
+            response = None
             attacked = rng.random() < ATTACKED
             if attacked and self.counts["writers killed"] < self._kills:
-                answer = writer.answer(rng.uniform(0, 1.2 * statistics.median(self._latencies)))
-                if answer is None:
+                response = writer.response(rng.uniform(0, 1.2 * statistics.median(self._latencies)))
+                if response is None:
                     writer.kill()
                     self._killed()
                     writer = Writer(self._context)
                     continue
-            answer = answer or writer.answer()
-            if answer is None:
+            response = response or writer.response()
+            if response is None:
                 raise RuntimeError("a writer that nobody killed does not answer")
-            if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            if response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 if not attacked:  # Who survived was fast: no measure of the others.
                     self._latencies.append(time.monotonic() - began)
-                self.counts["committed before the kill"] += answer.replayed
-                self._take(post, answer)
+                self.counts["committed before the kill"] += response.replayed
+                self._take(post, response)
                 return writer
-            self.counts[f"answers {answer.status}"] += 1
+            self.counts[f"answers {response.status}"] += 1
             time.sleep(rng.uniform(0, HOLE_WAITS_SECONDS))
 
     def _killed(self) -> None:
@@ -144,14 +144,14 @@ class Attack:
         if killed % every == every // 2 and self._engine.kills < self._engine_kills:
             self._engine.kill()
 
-    def _take(self, post: Post, answer: Response) -> None:
+    def _take(self, post: Post, response: Response) -> None:
         with self._lock:
-            self.counts["replays seen"] += answer.replayed
-            first = self.first.setdefault(post, answer)
+            self.counts["replays seen"] += response.replayed
+            first = self.first.setdefault(post, response)
             self.acknowledged_at.setdefault(post, time.monotonic())
-            if answer.status != HTTPStatus.CREATED or answer.body != first.body:
+            if response.status != HTTPStatus.CREATED or response.body != first.body:
                 self.counts["wrong answers"] += 1
-                self.notes.append(f"{post.key}: {answer.status} {answer.body[:200]}")
+                self.notes.append(f"{post.key}: {response.status} {response.body[:200]}")
 
 
 def say(text: str) -> None:

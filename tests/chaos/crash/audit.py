@@ -58,9 +58,9 @@ def audit(store: Store, channels: Sequence[str], reader: str, first: Mapping[Pos
     return found
 
 
-def messages_of(post: Post, answer: Response) -> list[dict[str, Any]]:
+def messages_of(post: Post, response: Response) -> list[dict[str, Any]]:
     """What the client was told stands there."""
-    said = json.loads(answer.body)
+    said = json.loads(response.body)
     return list(said["messages"]) if len(post.texts) > 1 else [said]
 
 
@@ -85,9 +85,9 @@ def _audit_channel(found: Audit, store: Store, channel: str, reader: str, posts:
     found.wrong_unread += moved is None or moved.unread(head) != 0
 
 
-def _audit_answer(found: Audit, store: Store, post: Post, answer: Response) -> None:
+def _audit_answer(found: Audit, store: Store, post: Post, response: Response) -> None:
     """What was acknowledged stands where it was said to, as it was said."""
-    messages = messages_of(post, answer)
+    messages = messages_of(post, response)
     seqs = [message["seq"] for message in messages]
     standing = [each.body for each in store.entries(post.channel, seqs[0], seqs[-1])]
     if [json.loads(body or b"null") for body in standing] != messages:

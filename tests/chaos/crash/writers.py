@@ -96,7 +96,7 @@ class Writer:
         """Hands the post over, and returns at once."""
         self._pipe.send(post.event())
 
-    def answer(self, seconds: float = ANSWER_SECONDS) -> Response | None:
+    def response(self, seconds: float = ANSWER_SECONDS) -> Response | None:
         """What it says within this time; None if nothing."""
         if not self._pipe.poll(seconds):
             return None

@@ -73,8 +73,8 @@ def slept() -> list[float]:
 
 def _post(server: Played, slept: list[float], tries: int = 30) -> tuple[int, Sequence[int]]:
     with Client(server.url, lambda user: f"token of {user}", slept.append, tries) as client:
-        answer = client.call("POST", "/v1/x", "ada", body={"text": "ä"}, headers={"Idempotency-Key": "k"})
-    return answer.status, answer.retries
+        response = client.call("POST", "/v1/x", "ada", body={"text": "ä"}, headers={"Idempotency-Key": "k"})
+    return response.status, response.retries
 
 
 @pytest.fixture(params=[429, 503])

@@ -49,8 +49,8 @@ class InProcess:
         parts = urlsplit(path)
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
         query = dict(parse_qsl(parts.query))
-        answer = self._functions(method, parts.path, user=user, body=body, query=query, headers=lowered)
-        return Response(answer.status, answer.headers, answer.body.encode(), seconds=0.25)
+        response = self._functions(method, parts.path, user=user, body=body, query=query, headers=lowered)
+        return Response(response.status, response.headers, response.body.encode(), seconds=0.25)
 
 
 class Careless(InProcess):

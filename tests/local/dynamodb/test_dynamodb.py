@@ -158,5 +158,5 @@ def _sent(url: str, method: str, headers: dict[str, str]) -> tuple[int, Message]
     connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
     with contextlib.closing(connection):
         connection.request(method, "/", b"{}", {"Content-Type": "application/x-amz-json-1.0"} | headers)
-        answer = connection.getresponse()
-        return answer.status, answer.headers
+        response = connection.getresponse()
+        return response.status, response.headers

@@ -39,11 +39,11 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
 
 def test_function_gets_event_and_context(client: httpx.Client) -> None:
     """A handler is called with the event of its request and a context of its function."""
-    answer = client.post(
+    response = client.post(
         "/open/a%20b?x=1&x=2", json={"k": "ü"}, headers=[("X-A", "1"), ("X-A", "2"), ("Cookie", "c=1; d=2")]
     )
-    assert answer.status_code == 200
-    event, context = answer.json()["event"], answer.json()["context"]
+    assert response.status_code == 200
+    event, context = response.json()["event"], response.json()["context"]
     assert (event["routeKey"], event["rawPath"], event["pathParameters"]) == (
         "ANY /open/{id}",
         "/open/a b",
@@ -51,7 +51,7 @@ def test_function_gets_event_and_context(client: httpx.Client) -> None:
     )
     assert (event["queryStringParameters"], event["cookies"]) == ({"x": "1,2"}, ["c=1", "d=2"])
     assert (event["headers"]["x-a"], json.loads(event["body"])) == ("1,2", {"k": "ü"})
-    assert event["requestContext"]["requestId"] == answer.headers["apigw-requestid"]
+    assert event["requestContext"]["requestId"] == response.headers["apigw-requestid"]
     assert "authorizer" not in event["requestContext"]
     assert (context["function_name"], context["memory_limit_in_mb"]) == ("F0", "256")
     assert context["invoked_function_arn"].endswith(":function:F0")
@@ -62,8 +62,8 @@ def test_token_opens_a_route(client: httpx.Client) -> None:
     """A valid token, alone or behind Bearer, reaches the function as claims of text."""
     token = KEYS.issue("ada", groups=["a", "b"])
     for value in (f"Bearer {token}", f"bearer {token}", token):
-        answer = client.get("/closed", headers={"Authorization": value})
-        jwt = answer.json()["event"]["requestContext"]["authorizer"]["jwt"]
+        response = client.get("/closed", headers={"Authorization": value})
+        jwt = response.json()["event"]["requestContext"]["authorizer"]["jwt"]
         assert (jwt["claims"]["sub"], jwt["claims"]["groups"], jwt["scopes"]) == ("ada", "[a b]", None)
         assert jwt["claims"]["exp"].isdecimal()
 
@@ -93,17 +93,17 @@ def test_other_callers_are_unauthorized(
     client: httpx.Client, headers: dict[str, str], challenge: str
 ) -> None:
     """Without a valid token the gateway answers 401 and says why, as API Gateway does."""
-    answer = client.get("/closed", headers={**headers, "Origin": "https://app.example"})
-    assert (answer.status_code, answer.text) == (401, '{"message":"Unauthorized"}')
-    assert re.fullmatch(challenge, answer.headers["www-authenticate"])
-    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+    response = client.get("/closed", headers={**headers, "Origin": "https://app.example"})
+    assert (response.status_code, response.text) == (401, '{"message":"Unauthorized"}')
+    assert re.fullmatch(challenge, response.headers["www-authenticate"])
+    assert response.headers["access-control-allow-origin"] == "https://app.example"
 
 
 def test_a_doubled_token_opens_nothing(client: httpx.Client) -> None:
     """Two `Authorization` headers are joined by a comma, as every doubled header is; neither of them counts."""
     token = f"Bearer {KEYS.issue('ada')}"
-    answer = client.get("/closed", headers=[("Authorization", token), ("Authorization", token)])
-    assert answer.status_code == 401
+    response = client.get("/closed", headers=[("Authorization", token), ("Authorization", token)])
+    assert response.status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -111,17 +111,17 @@ def test_a_doubled_token_opens_nothing(client: httpx.Client) -> None:
 )
 def test_unknown_routes_are_not_found(client: httpx.Client, method: str, path: str) -> None:
     """What has no route is 404, also another method, and before anyone asks for a token."""
-    answer = client.request(method, path)
-    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
-    assert answer.text == ("" if method == "HEAD" else '{"message":"Not Found"}')
+    response = client.request(method, path)
+    assert (response.status_code, response.headers["content-type"]) == (404, "application/json")
+    assert response.text == ("" if method == "HEAD" else '{"message":"Not Found"}')
 
 
 def test_answer_is_the_functions_own(client: httpx.Client) -> None:
     """Status, headers, cookies and a decoded body come through; CORS headers only from the configuration."""
-    answer = client.get("/answer", headers={"Origin": "http://localhost:5173"})
-    assert (answer.status_code, answer.content, answer.headers["etag"]) == (201, b"\x00\xff", "x")
-    assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
-    assert "access-control-allow-origin" not in answer.headers
+    response = client.get("/answer", headers={"Origin": "http://localhost:5173"})
+    assert (response.status_code, response.content, response.headers["etag"]) == (201, b"\x00\xff", "x")
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
+    assert "access-control-allow-origin" not in response.headers
     allowed = client.get("/answer", headers={"Origin": "https://app.example"})
     assert allowed.headers["access-control-allow-origin"] == "https://app.example"
     assert allowed.headers["access-control-expose-headers"] == "ETag"
@@ -136,18 +136,18 @@ def test_a_web_page_from_elsewhere_is_refused(
 ) -> None:
     """A foreign origin, or a foreign name that leads here, is 403 on every path, with no CORS header."""
     for method in ("GET", "OPTIONS"):
-        answer = client.request(method, path, headers=headers | {"Access-Control-Request-Method": "GET"})
-        assert answer.status_code == 403
-        assert not any(name.startswith("access-control") for name in answer.headers)
+        response = client.request(method, path, headers=headers | {"Access-Control-Request-Method": "GET"})
+        assert response.status_code == 403
+        assert not any(name.startswith("access-control") for name in response.headers)
 
 
 def test_preflight_is_answered_by_the_gateway(client: httpx.Client) -> None:
     """OPTIONS is 204 on every path without an OPTIONS route, with CORS headers for an allowed origin only."""
     headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
     for path in ("/closed", "/unknown"):
-        answer = client.options(path, headers=headers)
-        assert (answer.status_code, answer.content) == (204, b"")
-        assert answer.headers["access-control-allow-methods"] == "GET"
+        response = client.options(path, headers=headers)
+        assert (response.status_code, response.content) == (204, b"")
+        assert response.headers["access-control-allow-methods"] == "GET"
         bare = client.options(path)
         assert (bare.status_code, "access-control-allow-origin" in bare.headers) == (204, False)
 
@@ -155,8 +155,8 @@ def test_preflight_is_answered_by_the_gateway(client: httpx.Client) -> None:
 @pytest.mark.parametrize("path", ["/crash", "/leave", "/no_json", "/not_a_function", "/missing"])
 def test_failing_functions_are_500(client: httpx.Client, project: Project, path: str) -> None:
     """A handler that raises, exits, is missing or returns no JSON is 500; the log says where, and quotes nothing."""
-    answer = client.post(path, content=b"token", headers={"Content-Type": "text/plain"})
-    assert (answer.status_code, answer.text) == (500, '{"message":"Internal Server Error"}')
+    response = client.post(path, content=b"token", headers={"Content-Type": "text/plain"})
+    assert (response.status_code, response.text) == (500, '{"message":"Internal Server Error"}')
     assert client.get("/open/1").status_code == 200
     assert not any("secret" in line or "token" in line for line in project.lines)
     if path == "/crash":
@@ -181,8 +181,8 @@ def test_payload_limits(client: httpx.Client) -> None:
     """More than 10 MB, or than the 6 MB that Lambda takes, is 413; a result of more than 6 MB is 500."""
     text = {"Content-Type": "text/plain"}
     for size in (10 * 1024 * 1024 + 1, 7 * 1024 * 1024):
-        answer = client.post("/answer", content=b"x" * size, headers=text)
-        assert (answer.status_code, answer.text) == (413, '{"message":"Request Entity Too Large"}')
+        response = client.post("/answer", content=b"x" * size, headers=text)
+        assert (response.status_code, response.text) == (413, '{"message":"Request Entity Too Large"}')
     assert client.post("/answer", content=b"x" * (6 * 1024 * 1024 - 5_000), headers=text).status_code == 201
     assert client.get("/large?n=6000000").status_code == 200
     assert client.get("/large?n=6291556").status_code == 500
@@ -190,23 +190,23 @@ def test_payload_limits(client: httpx.Client) -> None:
 
 def test_large_heads_are_refused(client: httpx.Client) -> None:
     """More than 10,240 bytes of request line and headers are 431."""
-    answer = client.get("/open/1", headers={"X-A": "x" * 10_241})
-    assert (answer.status_code, answer.text) == (431, '{"message":"Request Header Fields Too Large"}')
+    response = client.get("/open/1", headers={"X-A": "x" * 10_241})
+    assert (response.status_code, response.text) == (431, '{"message":"Request Header Fields Too Large"}')
 
 
 def test_requests_run_at_the_same_time(gateway: Gateway) -> None:
     """Eight requests that wait for each other all return, again and again, on connections that are kept."""
     with httpx.Client(base_url=gateway.url, timeout=20) as client, ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: client.get("/wait"), range(32)))
-    assert [answer.text for answer in answers] == ["true"] * 32
+        responses = list(pool.map(lambda _: client.get("/wait"), range(32)))
+    assert [response.text for response in responses] == ["true"] * 32
 
 
 def test_asgi_apps_run_under_mangum(client: httpx.Client) -> None:
     """FastAPI's async and sync endpoints under Mangum work in many threads, without an event loop to spare."""
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda i: client.post(f"/asgi/{i}?q={i}", content=b"x%d" % i), range(12)))
+        responses = list(pool.map(lambda i: client.post(f"/asgi/{i}?q={i}", content=b"x%d" % i), range(12)))
         gets = list(pool.map(lambda i: client.get(f"/asgi/{i}").json()["name"], range(12)))
-    assert [answer.json() for answer in answers] == [
+    assert [response.json() for response in responses] == [
         {"name": str(i), "body": f"x{i}", "query": f"q={i}"} for i in range(12)
     ]
     assert gets == [str(i) for i in range(12)]

@@ -85,8 +85,8 @@ def test_other_requests_have_no_route(method: str, path: str) -> None:
 )
 def test_results_become_answers(result: object, status: int, body: bytes, kind: str) -> None:
     """A result with a status is the answer; any other JSON is the body of a 200."""
-    answer = to_answer(result)
-    assert (answer.status, answer.body, dict(answer.headers)["content-type"]) == (status, body, kind)
+    response = to_answer(result)
+    assert (response.status, response.body, dict(response.headers)["content-type"]) == (status, body, kind)
 
 
 def test_answers_keep_cookies_and_drop_what_is_not_theirs() -> None:

@@ -53,10 +53,10 @@ def exchange(gateway: Gateway, data: bytes, *, end: bool = True) -> bytes:
 
 def test_log_has_one_line_a_request(client: httpx.Client, project: Project) -> None:
     """A line says time, route, status, duration and request id; never path, query, headers or body."""
-    answer = client.post("/open/hidden?token=hidden", content=b"hidden", headers={"X-A": "hidden"})
+    response = client.post("/open/hidden?token=hidden", content=b"hidden", headers={"X-A": "hidden"})
     (line,) = project.lines
     assert re.fullmatch(r"\d\d:\d\d:\d\d POST /open/\{id\} 200 \d+ ms (\S+)", line)
-    assert line.endswith(answer.headers["apigw-requestid"])
+    assert line.endswith(response.headers["apigw-requestid"])
 
 
 @pytest.mark.parametrize(("method", "status"), [("POST", 404), ("TRACE", 404), ("HIDDEN", 400)])

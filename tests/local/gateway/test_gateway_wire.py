@@ -124,8 +124,8 @@ def test_refuses_what_is_no_request(data: bytes) -> None:
     """Malformed requests are answered with 400, so that nobody guesses where the next one begins."""
     with pytest.raises(RefusedError) as refused:
         read(data)
-    assert refused.value.answer.status == 400
-    assert refused.value.answer.body == b'{"message":"Bad Request"}'
+    assert refused.value.response.status == 400
+    assert refused.value.response.body == b'{"message":"Bad Request"}'
 
 
 @settings(max_examples=300)
@@ -139,7 +139,7 @@ def test_garbage_is_read_or_refused(data: bytes, prefix: bytes) -> None:
     try:
         request = read(prefix + data)
     except RefusedError as error:
-        status = error.answer.status
+        status = error.response.status
     else:
         status = 200
         assert request is None or request.target.isascii()
@@ -155,7 +155,7 @@ def test_head_has_a_limit() -> None:
     for larger in (data + b"x\r\n\r\n", data * 10, line + b"\r\n" + b"A: b\r\n" * 20_000):
         with pytest.raises(RefusedError) as refused:
             read(larger)
-        assert refused.value.answer.status == 431
+        assert refused.value.response.status == 431
 
 
 def test_body_has_a_limit() -> None:
@@ -169,8 +169,8 @@ def test_body_has_a_limit() -> None:
     for larger in (chunked + b"1\r\nx\r\n", head + b"Content-Length: 10485761\r\n\r\n"):
         with pytest.raises(RefusedError) as refused:
             read(larger)
-        assert (refused.value.answer.status, refused.value.size) == (413, 10_485_761)
-        assert refused.value.answer.body == b'{"message":"Request Entity Too Large"}'
+        assert (refused.value.response.status, refused.value.size) == (413, 10_485_761)
+        assert refused.value.response.body == b'{"message":"Request Entity Too Large"}'
 
 
 def test_what_is_around_a_body_has_a_limit() -> None:
@@ -183,15 +183,15 @@ def test_what_is_around_a_body_has_a_limit() -> None:
             reader.feed(endless)
         with pytest.raises(RefusedError) as refused:
             reader.take()
-        assert refused.value.answer.status == 413
+        assert refused.value.response.status == 413
 
 
 def test_writes_an_answer() -> None:
     """An answer has its length, its date and whether the connection goes on."""
-    answer = Response(
+    response = Response(
         200, (("content-type", "text/plain"), ("set-cookie", "a"), ("set-cookie", "b")), b"hello"
     )
-    head, _, body = write_response(answer, head_only=False, keep_alive=True).partition(b"\r\n\r\n")
+    head, _, body = write_response(response, head_only=False, keep_alive=True).partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert (lines[0], body) == ("HTTP/1.1 200 OK", b"hello")
     assert lines[2:] == [

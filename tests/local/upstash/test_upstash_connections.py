@@ -107,9 +107,9 @@ def _connect(endpoint: UpstashEndpoint) -> http.client.HTTPConnection:
 def _get(connection: http.client.HTTPConnection, path: str, *, status: int = 200) -> Any:
     """The JSON of the answer, which must have the status."""
     connection.request("GET", path, headers=BEARER)
-    answer = connection.getresponse()
-    assert answer.status == status
-    return json.loads(answer.read())
+    response = connection.getresponse()
+    assert response.status == status
+    return json.loads(response.read())
 
 
 def _eventually(condition: Any) -> None:

@@ -30,8 +30,8 @@ def _call(endpoint: UpstashEndpoint, body: Any, path: str = "/", method: str = "
     connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=0.5)
     try:
         connection.request(method, path, json.dumps(body), {"Authorization": f"Bearer {TOKEN}"})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 

@@ -33,9 +33,9 @@ class Caller:
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.connection.request(method, path, data, BEARER | named)
-        answer = self.connection.getresponse()
-        self.headers = {name.lower(): value for name, value in answer.getheaders()}
-        return answer.status, answer.read()
+        response = self.connection.getresponse()
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        return response.status, response.read()
 
     def json(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Status and JSON of the answer."""
@@ -129,8 +129,8 @@ def test_a_transaction_runs_whole_or_not_at_all(caller: Caller) -> None:
     assert items[1]["error"].startswith("ERR value is not an integer")
     assert items[2] == {"result": "text"}
     for bad in (["GET"], ["NOSUCH"], ["WATCH", "k"]):
-        status, answer = caller.json("POST", "/multi-exec", [["DEL", "k"], bad])
-        assert (status, list(answer)) == (400, ["error"])
+        status, response = caller.json("POST", "/multi-exec", [["DEL", "k"], bad])
+        assert (status, list(response)) == (400, ["error"])
     assert caller.json("GET", "/get/k") == (200, {"result": "text"})
 
 
@@ -171,9 +171,9 @@ def test_answers_in_resp2(caller: Caller) -> None:
 )
 def test_what_cannot_be_read_or_run_is_400(caller: Caller, path: str, body: bytes, error: str) -> None:
     """A malformed or unsupported command is one error object with status 400, and nothing is written."""
-    status, answer = caller.json("POST", path, body)
+    status, response = caller.json("POST", path, body)
     assert status == 400
-    assert answer["error"].startswith(error)
+    assert response["error"].startswith(error)
     assert caller.json("GET", "/dbsize") == (200, {"result": 0})
 
 
@@ -233,8 +233,8 @@ def test_the_sync_token_changes_after_writes_only(caller: Caller) -> None:
 def test_ten_megabytes_are_the_limit_in_both_directions(caller: Caller) -> None:
     """A larger request, and a larger result, is refused with the sizes."""
     limit = f"ERR max request size exceeded. Limit: {MAX_BYTES} bytes, Actual: "
-    status, answer = caller.json("POST", "/set/big", b"x" * (MAX_BYTES + 1))
-    assert (status, answer["error"]) == (400, f"{limit}{MAX_BYTES + 1} bytes")
+    status, response = caller.json("POST", "/set/big", b"x" * (MAX_BYTES + 1))
+    assert (status, response["error"]) == (400, f"{limit}{MAX_BYTES + 1} bytes")
     assert caller.json("POST", "/set/big", b"x" * MAX_BYTES) == (200, {"result": "OK"})
     assert caller.json("GET", "/strlen/big") == (200, {"result": MAX_BYTES})
     caller.send("POST", "/append/big", b"x")
@@ -255,7 +255,7 @@ def test_what_is_not_read_is_refused(endpoint: UpstashEndpoint, head: str, error
     host, _, port = endpoint.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(f"POST / HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode())
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        assert (answer.status, json.loads(answer.read())) == (400, {"error": error})
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, json.loads(response.read())) == (400, {"error": error})
         assert connection.recv(1) == b""

@@ -48,11 +48,11 @@ class Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def says(answer: object, status: int = 200, *, crc: int | None = None, close: bool = False) -> Play:
+def says(response: object, status: int = 200, *, crc: int | None = None, close: bool = False) -> Play:
     """An answer as DynamoDB writes it; ``close`` ends the connection after it without a word."""
 
     def play(handler: Handler) -> None:
-        raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        raw = response if isinstance(response, bytes) else json.dumps(response).encode()
         handler.send_response(status)
         handler.send_header("content-length", str(len(raw)))
         handler.send_header("x-amz-crc32", str(zlib.crc32(raw) if crc is None else crc))
@@ -68,13 +68,13 @@ def refuses(code: str, status: int = 400, **rest: Any) -> Play:
     return says({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "made up", **rest}, status)
 
 
-def checks_the_time(answer: object) -> Play:
+def checks_the_time(response: object) -> Play:
     """As AWS does: a signature that is more than 5 minutes old or ahead is refused; the answer says the right time."""
 
     def play(handler: Handler) -> None:
         signed = datetime.strptime(handler.headers["x-amz-date"], "%Y%m%dT%H%M%S%z")
         is_timely = abs((datetime.now(UTC) - signed).total_seconds()) <= 300
-        (says(answer) if is_timely else refuses("InvalidSignatureException"))(handler)
+        (says(response) if is_timely else refuses("InvalidSignatureException"))(handler)
 
     return play
 

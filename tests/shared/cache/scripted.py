@@ -20,7 +20,7 @@ class Script:
     """
 
     url: str = ""
-    answers: list[tuple[int, bytes] | None] = field(default_factory=list)
+    responses: list[tuple[int, bytes] | None] = field(default_factory=list)
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
 
@@ -39,14 +39,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """The next answer."""
         self.script.requests.append(self.rfile.read(int(self.headers["Content-Length"])))
-        answer = self.script.answers.pop(0) if self.script.answers else (200, b'{"result":"OK"}')
-        if answer is None:
+        response = self.script.responses.pop(0) if self.script.responses else (200, b'{"result":"OK"}')
+        if response is None:
             self.close_connection = True
             return
-        self.send_response(answer[0])
-        self.send_header("Content-Length", str(len(answer[1])))
+        self.send_response(response[0])
+        self.send_header("Content-Length", str(len(response[1])))
         self.end_headers()
-        self.wfile.write(answer[1])
+        self.wfile.write(response[1])
 
 
 @contextmanager

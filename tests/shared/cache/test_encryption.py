@@ -206,13 +206,13 @@ def test_without_the_secret_redis_is_left_alone(
 
 def test_a_secret_that_comes_late_is_taken(upstash: FakeUpstash, clock: FakeClock) -> None:
     """A container whose first look for it failed has Redis ten minutes later."""
-    answers: list[str] = []
+    responses: list[str] = []
 
     def late() -> str:
-        return answers[0] if answers else refusing()
+        return responses[0] if responses else refusing()
 
     tier = tier_over(upstash, clock, late)
-    answers.append(SECRET)
+    responses.append(SECRET)
     clock.ms += 10 * 60_000
     request(tier)
     assert upstash.commands == [("GET", KEY)]

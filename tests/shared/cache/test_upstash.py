@@ -187,7 +187,7 @@ BODIES = [
 @pytest.mark.parametrize("body", [*BODIES, b"[" * 100_000])
 def test_json_of_another_kind(make: Make, script: Script, body: bytes) -> None:
     """Whatever the body: lists, numbers, nothing, nested without end, no result."""
-    script.answers = [(200, body)]
+    script.responses = [(200, body)]
     assert failure(make(script.url)) in {"garbled", "disconnected"}
     assert len(script.requests) <= 2
 
@@ -205,7 +205,7 @@ def test_json_of_another_kind(make: Make, script: Script, body: bytes) -> None:
 )
 def test_errors_of_redis(make: Make, script: Script, error: str, kind: str) -> None:
     """What Redis refuses with an error is named by it, whatever the HTTP status."""
-    script.answers = [(status, f'{{"error":"{error}"}}'.encode()) for status in (200, 400, 500)]
+    script.responses = [(status, f'{{"error":"{error}"}}'.encode()) for status in (200, 400, 500)]
     upstash = make(script.url)
     for _ in range(3):
         assert failure(upstash, "SET", "k", "v") == kind

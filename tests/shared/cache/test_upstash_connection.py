@@ -17,7 +17,7 @@ pytestmark = pytest.mark.stack
 def test_a_read_on_a_dropped_connection_is_repeated_once(make: Make, script: Script) -> None:
     """The kept connection is gone: GET is asked again on another; when that is gone too, it fails."""
     upstash = make(script.url)
-    script.answers = [(200, b'{"result":1}'), None, (200, b'{"result":2}'), None, None]
+    script.responses = [(200, b'{"result":1}'), None, (200, b'{"result":2}'), None, None]
     assert upstash.execute("get", "GET", "k") == 1
     assert upstash.execute("get", "GET", "k") == 2
     assert failure(upstash) == "disconnected"
@@ -28,7 +28,7 @@ def test_a_read_on_a_dropped_connection_is_repeated_once(make: Make, script: Scr
 def test_a_write_is_never_repeated(make: Make, script: Script) -> None:
     """Whether a SET ran nobody knows: it is not asked again."""
     upstash = make(script.url)
-    script.answers = [(200, b'{"result":"OK"}'), None]
+    script.responses = [(200, b'{"result":"OK"}'), None]
     upstash.execute("put", "SET", "k", "v")
     assert failure(upstash, "SET", "k", "v") == "disconnected"
     assert len(script.requests) == 2

@@ -164,7 +164,7 @@ def test_a_permanent_refusal_is_a_metric_whoever_noticed_it(log: Log) -> None:
     late: list[Meter] = []
 
     @app.get("/v1/healthz")
-    async def answers() -> Response:
+    async def responses() -> Response:
         late.append(meter())
         return Response()
 

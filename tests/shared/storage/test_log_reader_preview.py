@@ -10,7 +10,7 @@ from shared.storage.log_reader import DEAD_MS, PREVIEW_REPAIRS, DirectLogReader,
 from shared.storage.memory import MemoryStore
 from tests.contract.samples import head_of, open_channel
 from tests.shared.storage.holes import World, kinds
-from tests.shared.use_cases.scripted_store import after, answers
+from tests.shared.use_cases.scripted_store import after, responses
 
 
 def test_a_void_that_was_shown_gives_way_to_the_latest_message(world: World) -> None:
@@ -88,7 +88,7 @@ def test_a_preview_that_moves_all_the_time_is_let_be(world: World) -> None:
     world.reserve(2)
     world.commit(1)
     world.store.void(world.channel, [Entry(2, 2, 0, None)])
-    world.store.plan("correct_preview", *[answers(False)] * 20)  # noqa: FBT003 - what it answers
+    world.store.plan("correct_preview", *[responses(False)] * 20)  # noqa: FBT003 - what it answers
     repair_preview(world.store, world.channel, 2)
     assert world.store.calls.count("correct_preview") == PREVIEW_REPAIRS
 

@@ -32,8 +32,8 @@ class ScriptedStore(MemoryStore):
         self.calls.append(method)
         if not self._plans[method]:
             return call()
-        answer: T = self._plans[method].popleft()(call)
-        return answer
+        response: T = self._plans[method].popleft()(call)
+        return response
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """A step."""
@@ -89,7 +89,7 @@ def loses_its_answer(call: Callable[[], object]) -> None:
     raise StoreUnavailableError(retry_after=1)
 
 
-def answers(outcome: T) -> Callable[[Callable[[], object]], T]:
+def responses(outcome: T) -> Callable[[Callable[[], object]], T]:
     """The storage answers this, and did nothing."""
     return lambda _: outcome
 

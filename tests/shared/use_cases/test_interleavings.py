@@ -36,10 +36,10 @@ def test_courses_meet_what_they_are_meant_to() -> None:
         course.run(writers=4, posts=6, readers=3)
         log = course.settle()
         seen["thousands of steps"] += course.turns.steps // 1000
-        answers = [each for posts in course.acknowledged.values() for each in posts]
+        responses = [each for posts in course.acknowledged.values() for each in posts]
         seen["voids"] += sum(each.body is None for each in log)
-        seen["replays"] += sum(each.replayed for each in answers)
-        seen["posted"] += sum(not each.replayed for each in answers)
+        seen["replays"] += sum(each.replayed for each in responses)
+        seen["posted"] += sum(not each.replayed for each in responses)
         seen["lost"] += 24 - len(course.acknowledged)
     assert {name for name, count in seen.items() if count > 3} == {
         "voids",
@@ -70,11 +70,11 @@ def _assert_acknowledged(course: Course, log: list[Entry]) -> None:
     standing = [each.body for each in log if each.body is not None]
     texts = Counter(json.loads(body)["text"] for body in standing)
     assert set(texts.values()) <= {1}
-    for name, answers in course.acknowledged.items():
-        bodies = answers[0].bodies
+    for name, responses in course.acknowledged.items():
+        bodies = responses[0].bodies
         assert [json.loads(body)["text"] for body in bodies] == texts_of(name)
-        assert all(each.bodies == bodies for each in answers)
-        assert [each.replayed for each in answers].count(False) <= 1
+        assert all(each.bodies == bodies for each in responses)
+        assert [each.replayed for each in responses].count(False) <= 1
         start = standing.index(bodies[0])
         assert standing[start : start + len(bodies)] == bodies
         seqs = [json.loads(body)["seq"] for body in bodies]

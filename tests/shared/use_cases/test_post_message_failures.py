@@ -18,7 +18,7 @@ from shared.storage.protocol import Contended
 from shared.use_cases.mark_read import mark_read
 from shared.use_cases.post_message import MAX_COMMITS, MAX_RESERVATIONS
 from tests.shared.use_cases.posting import Chat, messages, texts
-from tests.shared.use_cases.scripted_store import Step, after, answers, fails, loses_its_answer
+from tests.shared.use_cases.scripted_store import Step, after, fails, loses_its_answer, responses
 
 KEYS = pytest.mark.parametrize("key", [None, "k1"])
 
@@ -72,7 +72,7 @@ def test_a_writer_who_always_finds_voids_gives_up(chat: Chat, key: str | None) -
 
 def test_a_commit_that_met_another_transaction_is_repeated(chat: Chat) -> None:
     """At the same position, after a wait."""
-    chat.store.plan("commit", answers(Contended()), answers(Contended()))
+    chat.store.plan("commit", responses(Contended()), responses(Contended()))
     assert chat.post("hello").last_seq == 1
     assert len(chat.clock.slept) == 2
     assert chat.log() == ["hello"]
@@ -80,7 +80,7 @@ def test_a_commit_that_met_another_transaction_is_repeated(chat: Chat) -> None:
 
 def test_a_commit_that_always_meets_others_gives_up(chat: Chat) -> None:
     """Bounded tries, then the number is given up and nothing stands."""
-    chat.store.plan("commit", *[answers(Contended())] * MAX_COMMITS)
+    chat.store.plan("commit", *[responses(Contended())] * MAX_COMMITS)
     with pytest.raises(ContentionError):
         chat.post("hello")
     assert (chat.log(), chat.shown()) == ([None], None)
@@ -116,7 +116,7 @@ def test_a_commit_that_failed_is_given_up(chat: Chat, key: str | None) -> None:
 
 def test_a_commit_that_failed_after_a_conflict_is_given_up(chat: Chat) -> None:
     """Whatever came before, the last outcome decides."""
-    chat.store.plan("commit", answers(Contended()), fails)
+    chat.store.plan("commit", responses(Contended()), fails)
     with pytest.raises(StoreUnavailableError):
         chat.post("hello")
     assert chat.log() == [None]
@@ -190,7 +190,7 @@ def test_a_replay_waits_for_the_rest_of_its_transaction(chat: Chat) -> None:
     """The receipt is there, of the messages none or one: the answer is the first one's all the same."""
     first = chat.post("one", "two", "three", key="k1")
     [one, *_] = chat.store.entries(chat.channel, 1, 3)
-    chat.store.plan("entries", answers([]), answers([one]))
+    chat.store.plan("entries", responses([]), responses([one]))
     assert chat.post("one", "two", "three", key="k1").bodies == first.bodies
     assert chat.clock.slept == list(HOLE_WAITS_SECONDS[:2])
 
@@ -198,7 +198,7 @@ def test_a_replay_waits_for_the_rest_of_its_transaction(chat: Chat) -> None:
 def test_a_replay_without_its_messages_is_no_answer(chat: Chat) -> None:
     """They do not come within the time of a request: 503, and the same key asks again."""
     chat.post("one", key="k1")
-    chat.store.plan("entries", *[answers([])] * (len(HOLE_WAITS_SECONDS) + 1))
+    chat.store.plan("entries", *[responses([])] * (len(HOLE_WAITS_SECONDS) + 1))
     with pytest.raises(CommitUnknownError) as caught:
         chat.post("one", key="k1")
     assert caught.value.retry_after == 1

@@ -48,9 +48,9 @@ def test_a_function_names_the_variable(variable: str, value: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    *lines, answer = [json.loads(line) for line in done.stdout.splitlines()]
+    *lines, response = [json.loads(line) for line in done.stdout.splitlines()]
     said = [line["detail"] for line in lines if line["message"] == "settings"]
     assert len(said) == 2
     assert all(each.startswith(f"{variable}: ") for each in said)
     request = next(line for line in lines if line["message"] == "request")
-    assert (request["Misconfigured"], request["code"], answer["statusCode"]) == (1, "misconfigured", 500)
+    assert (request["Misconfigured"], request["code"], response["statusCode"]) == (1, "misconfigured", 500)

@@ -10,7 +10,7 @@ import pytest
 from shared.bootstrap import Services
 from shared.web.routing import FastRoute
 from tests.api import event
-from tests.shared.web.beside_fastapi import CHANNEL, answers, handler_of
+from tests.shared.web.beside_fastapi import CHANNEL, handler_of, responses
 
 BODIES = [
     "",
@@ -54,7 +54,7 @@ WITH_BODY = [("PUT", "read"), ("POST", "messages"), ("PUT", "members/grace")]
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
 def test_a_body_is_read_as_fastapi_reads_it(services: Services, method: str, path: str, body: str) -> None:
     """The same values, or the same problem document, whatever JSON comes, and for none at all."""
-    ours, theirs = answers(services, event(method, f"/v1/channels/{CHANNEL}/{path}", body=body))
+    ours, theirs = responses(services, event(method, f"/v1/channels/{CHANNEL}/{path}", body=body))
     assert ours == theirs
     assert ours[0] in {200, 422}
 
@@ -66,12 +66,12 @@ def test_a_body_is_json_where_fastapi_takes_it_for_json(
 ) -> None:
     """The type that announces the body decides, in any case and with any parameter; what is not JSON's is 415."""
     made = event(method, f"/v1/channels/{CHANNEL}/{path}", body='{"x":1}', headers={"content-type": kind})
-    ours, theirs = answers(services, made)
+    ours, theirs = responses(services, made)
     is_json = theirs[1]["errors"][-1]["detail"] == "Extra inputs are not permitted"
     assert (ours == theirs) is is_json
     assert ours[0] == (422 if is_json else 415)
     del made["headers"]["content-type"]
-    assert answers(services, made)[0][0] == 415
+    assert responses(services, made)[0][0] == 415
 
 
 @pytest.mark.parametrize("body", [b"{}", '{"text":"é"}'.encode(), b"\xef\xbb\xbf{}"])
@@ -81,7 +81,7 @@ def test_a_body_in_base64_is_read_as_fastapi_reads_it(
 ) -> None:
     """Also behind a byte order mark."""
     made = event(method, f"/v1/channels/{CHANNEL}/{path}", body=b64encode(body).decode())
-    ours, theirs = answers(services, made | {"isBase64Encoded": True})
+    ours, theirs = responses(services, made | {"isBase64Encoded": True})
     assert ours == theirs
 
 
@@ -92,7 +92,7 @@ def test_a_path_a_header_and_a_body_are_refused_together(services: Services, key
     made = event(
         "POST", f"/v1/channels/{channel}/messages", body={"text": 1}, headers={"idempotency-key": key}
     )
-    ours, theirs = answers(services, made)
+    ours, theirs = responses(services, made)
     assert ours == theirs
     assert ours[0] == (422 if channel == CHANNEL else 404)
 

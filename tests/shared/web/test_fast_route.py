@@ -12,7 +12,7 @@ from shared.bootstrap import Services
 from shared.web.app import create_app
 from shared.web.routing import FastRoute
 from tests.api import APPS, event
-from tests.shared.web.beside_fastapi import CHANNEL, answers, handler_of
+from tests.shared.web.beside_fastapi import CHANNEL, handler_of, responses
 
 QUERIES = [
     "",
@@ -44,7 +44,7 @@ HEADERS: list[dict[str, str]] = [
 @pytest.mark.parametrize("path", [f"/v1/channels/{CHANNEL}/messages", "/v1/channels"])
 def test_a_query_is_read_as_fastapi_reads_it(services: Services, query: str, path: str) -> None:
     """The same values, or the same problem document, whatever the query."""
-    ours, theirs = answers(services, event("GET", path) | {"rawQueryString": query})
+    ours, theirs = responses(services, event("GET", path) | {"rawQueryString": query})
     assert ours == theirs
     assert ours[0] in {200, 422}
 
@@ -62,7 +62,7 @@ def test_a_parameter_that_is_named_twice_is_refused(services: Services, path: st
 @pytest.mark.parametrize("headers", HEADERS, ids=str)
 def test_headers_are_read_as_fastapi_reads_them(services: Services, headers: dict[str, str]) -> None:
     """A header is found by its name in any case, with hyphens only; an absent one has its default."""
-    ours, theirs = answers(services, event("GET", f"/v1/channels/{CHANNEL}/messages", headers=headers))
+    ours, theirs = responses(services, event("GET", f"/v1/channels/{CHANNEL}/messages", headers=headers))
     assert ours == theirs
     assert ours[0] == 200
 
@@ -73,7 +73,7 @@ def test_dependencies_come_before_parameters(
 ) -> None:
     """Who is nobody learns nothing of the path; a path that is no channel's is not found, whatever the query."""
     made = event("GET", f"/v1/channels/{channel}/messages", user=user, query={"limit": 0})
-    ours, theirs = answers(services, made)
+    ours, theirs = responses(services, made)
     assert ours == theirs
     assert ours[0] == status
 
@@ -81,7 +81,7 @@ def test_dependencies_come_before_parameters(
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_another_method_is_not_allowed(services: Services, method: str) -> None:
     """The route's methods are FastAPI's to check."""
-    ours, theirs = answers(services, event(method, "/v1/channels"))
+    ours, theirs = responses(services, event(method, "/v1/channels"))
     assert ours == theirs
     assert ours[0] == 405
 

@@ -40,20 +40,20 @@ def test_every_answer_has_the_common_headers(chat: Chat, route: Route, user: str
     """Granted or refused, an answer has an id, its cost, and what keeps browsers from doing anything with it."""
     channel = chat.channel("grace")
     chat.post(channel)
-    answer = chat.api(route.method, route.path(channel), user=user, body=route.body)
-    assert answer.headers["x-request-id"] == "request-1"
-    assert SERVER_TIMING.fullmatch(answer.headers["server-timing"])
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
-    assert answer.headers["strict-transport-security"] == "max-age=31536000"
-    kept = route.name == "fetch_messages" and answer.status == 200
-    assert answer.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
+    response = chat.api(route.method, route.path(channel), user=user, body=route.body)
+    assert response.headers["x-request-id"] == "request-1"
+    assert SERVER_TIMING.fullmatch(response.headers["server-timing"])
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert response.headers["strict-transport-security"] == "max-age=31536000"
+    kept = route.name == "fetch_messages" and response.status == 200
+    assert response.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
 
 
 def test_what_does_not_exist_has_no_cost(chat: Chat) -> None:
     """Units could tell a channel that is hidden from one that is not there, so neither has any."""
-    answer = chat.api("GET", "/v1/channels/0000000000000000")
-    assert re.fullmatch(r"total;dur=\d+\.\d", answer.headers["server-timing"])
+    response = chat.api("GET", "/v1/channels/0000000000000000")
+    assert re.fullmatch(r"total;dur=\d+\.\d", response.headers["server-timing"])
 
 
 def test_nobody_hears_sooner_that_there_is_no_channel(chat: Chat) -> None:
@@ -62,8 +62,8 @@ def test_nobody_hears_sooner_that_there_is_no_channel(chat: Chat) -> None:
     for route in ROUTES:
         for channel in (hidden, "0000000000000000"):
             chat.api.levelled.clear()
-            answer = chat.api(route.method, route.path(channel), user="eve", body=route.body)
-            assert len(chat.api.levelled) == (answer.status == 404)
+            response = chat.api(route.method, route.path(channel), user="eve", body=route.body)
+            assert len(chat.api.levelled) == (response.status == 404)
     chat.api.levelled.clear()
     assert chat.api("GET", f"/v1/channels/{hidden}").status == 200
     assert chat.api.levelled == []
@@ -88,24 +88,24 @@ def test_what_such_an_answer_waits_for_is_a_moment_after_the_request(
         raise ChannelNotFoundError
 
     app.middleware_stack = RequestMiddleware(app.router, "test", lambda: now[0], sleep)
-    answer = response_of(create_handler(app)(event("GET", "/v1/healthz"), None))  # type: ignore[arg-type]  # nothing looks at it
+    response = response_of(create_handler(app)(event("GET", "/v1/healthz"), None))  # type: ignore[arg-type]  # nothing looks at it
     assert slept == ([] if waits is None else [pytest.approx(waits)])
-    assert answer.headers["server-timing"] == f"total;dur={max(took, 0.03) * 1000:.1f}"
+    assert response.headers["server-timing"] == f"total;dur={max(took, 0.03) * 1000:.1f}"
 
 
 def test_a_304_has_the_common_headers_too(chat: Chat) -> None:
     """An answer without a body has an id and a cost as well."""
-    answer = chat.api("GET", messages(chat.channel()), headers={"if-none-match": "*"})
-    assert answer.status == 304
-    assert answer.headers["x-request-id"] == "request-1"
-    assert SERVER_TIMING.fullmatch(answer.headers["server-timing"])
+    response = chat.api("GET", messages(chat.channel()), headers={"if-none-match": "*"})
+    assert response.status == 304
+    assert response.headers["x-request-id"] == "request-1"
+    assert SERVER_TIMING.fullmatch(response.headers["server-timing"])
 
 
 @pytest.mark.parametrize("given", ["a", "01J9ZK3-x_y.z=", "x" * 64])
 def test_the_clients_request_id_is_taken_over(chat: Chat, given: str) -> None:
     """A client can follow its request by an id of its own, also in a problem."""
-    answer = chat.api("GET", "/v1/channels/x", headers={"X-Request-Id": given})
-    assert answer.headers["x-request-id"] == answer.json["request_id"] == given
+    response = chat.api("GET", "/v1/channels/x", headers={"X-Request-Id": given})
+    assert response.headers["x-request-id"] == response.json["request_id"] == given
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_the_clients_request_id_is_taken_over(chat: Chat, given: str) -> None:
 )
 def test_another_request_id_is_api_gateways(chat: Chat, given: str) -> None:
     """An id that does not look like one would only litter logs and headers."""
-    answer = chat.api("GET", "/v1/healthz", user=None, headers={"x-request-id": given})
-    assert answer.headers["x-request-id"] == "request-1"
+    response = chat.api("GET", "/v1/healthz", user=None, headers={"x-request-id": given})
+    assert response.headers["x-request-id"] == "request-1"
 
 
 # --- size ---
@@ -126,8 +126,8 @@ def test_a_body_above_the_limit_is_413(chat: Chat, store: MemoryStore, route: Ro
     channel = chat.channel("grace")
     before = state(store)
     body = json.dumps((route.body or {}) | {"x": "x" * MAX_BODY})
-    answer = chat.api(route.method, route.path(channel), body=body)
-    assert_refused(answer, 413, "payload_too_large")
+    response = chat.api(route.method, route.path(channel), body=body)
+    assert_refused(response, 413, "payload_too_large")
     assert state(store) == before
 
 

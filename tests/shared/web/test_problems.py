@@ -85,10 +85,10 @@ ASKING = [route for route in ROUTES if route.name != "check_health"]
 @pytest.mark.parametrize("route", ASKING, ids=str)
 def test_a_crash_is_one_json_500(services: Services, route: Route) -> None:
     """What nobody foresaw is told of without a stack trace, a file name, or the error's own text."""
-    answer = failing(services, crash())(route.method, route.path(CHANNEL), body=route.body)
-    assert answer.status == 500
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json == {
+    response = failing(services, crash())(route.method, route.path(CHANNEL), body=route.body)
+    assert response.status == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json == {
         "type": "urn:budgie:error:internal_error",
         "title": "Internal error",
         "status": 500,
@@ -97,8 +97,8 @@ def test_a_crash_is_one_json_500(services: Services, route: Route) -> None:
         "request_id": "request-1",
         "retryable": True,
     }
-    assert answer.headers["x-request-id"] == "request-1"
-    assert "server-timing" in answer.headers
+    assert response.headers["x-request-id"] == "request-1"
+    assert "server-timing" in response.headers
 
 
 def test_a_crash_is_one_line_beside_the_requests(
@@ -130,9 +130,9 @@ def test_services_that_cannot_be_made_are_a_500(log: Callable[[], list[dict[str,
 
     app.dependency_overrides[current_services] = broken
     before = len(log())
-    answer = create_handler(app)(event("GET", "/v1/healthz"), None)  # type: ignore[arg-type]  # nobody looks at it
-    assert answer["statusCode"] == 500
-    assert SECRET not in answer["body"]
+    response = create_handler(app)(event("GET", "/v1/healthz"), None)  # type: ignore[arg-type]  # nobody looks at it
+    assert response["statusCode"] == 500
+    assert SECRET not in response["body"]
     assert [line["message"] for line in log()[before:]] == ["crash", "request"]
 
 
@@ -142,9 +142,9 @@ def test_a_storage_that_fails_is_a_503_to_repeat(
     services: Services, route: Route, kind: type[BudgieError]
 ) -> None:
     """A client is told to come back, and when."""
-    answer = failing(services, kind(retry_after=0.2))(route.method, route.path(CHANNEL), body=route.body)
-    assert (answer.status, answer.code, answer.json["retryable"]) == (503, kind.code, True)
-    assert answer.headers["retry-after"] == "1"
+    response = failing(services, kind(retry_after=0.2))(route.method, route.path(CHANNEL), body=route.body)
+    assert (response.status, response.code, response.json["retryable"]) == (503, kind.code, True)
+    assert response.headers["retry-after"] == "1"
 
 
 # --- the tree of errors ---
@@ -153,9 +153,9 @@ def test_a_storage_that_fails_is_a_503_to_repeat(
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
 def test_every_error_has_a_document(error: type[BudgieError]) -> None:
     """Each error's class alone says all that its document needs."""
-    answer = problem(error(), "id-1")
-    assert answer.status_code == error.status
-    assert answer.media_type == "application/problem+json"
+    response = problem(error(), "id-1")
+    assert response.status_code == error.status
+    assert response.media_type == "application/problem+json"
     assert error().detail.endswith((".", "first", "Idempotency-Key"))
 
 

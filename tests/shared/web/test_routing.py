@@ -84,9 +84,9 @@ def test_what_names_something_else_is_404_or_422(
             f"%25{ord(parts[at][0]):02X}{parts[at][1:]}",
         ]:
             made = sent(route, "/".join([*parts[:at], other, *parts[at + 1 :]]), raw_path)
-            answer = chat.api.invoke(made)
-            assert answer.status in {404, 422}, (other, answer.body)
-            assert_problem(answer)
+            response = chat.api.invoke(made)
+            assert response.status in {404, 422}, (other, response.body)
+            assert_problem(response)
     assert state(store) == before
 
 
@@ -99,18 +99,18 @@ def test_a_needless_escape_names_the_same(chat: Chat, route: Route, raw_path: st
     parts = route.path(channel).split("/")
     for at in parameters(route):
         parts[at] = f"%{ord(parts[at][0]):02X}{parts[at][1:]}"
-    answer = chat.api.invoke(sent(route, "/".join(parts), raw_path))
-    assert 200 <= answer.status < 300, answer.body
+    response = chat.api.invoke(sent(route, "/".join(parts), raw_path))
+    assert 200 <= response.status < 300, response.body
 
 
 @pytest.mark.parametrize("raw_path", RAW_PATHS)
 def test_a_name_beyond_ascii_is_found(chat: Chat, raw_path: str) -> None:
     """Its escapes are undone once."""
     channel = chat.channel()
-    answer = chat.api.invoke(
+    response = chat.api.invoke(
         sent(named("put_member"), f"/v1/channels/{channel}/members/zo%C3%AB%20b", raw_path)
     )
-    assert (answer.status, answer.json["user_id"]) == (201, "zoë b")
+    assert (response.status, response.json["user_id"]) == (201, "zoë b")
 
 
 @pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
@@ -136,9 +136,9 @@ def test_a_stage_or_a_mapping_is_no_part_of_the_route(chat: Chat, route: Route, 
     """What the path begins with before the route changes nothing of the answer but its links."""
     channel = chat.channel("grace")
     chat.post(channel)
-    answer = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
-    assert 200 <= answer.status < 300, answer.body
-    if place := answer.headers.get("location"):
+    response = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
+    assert 200 <= response.status < 300, response.body
+    if place := response.headers.get("location"):
         assert place.startswith(f"/{stage}/v1/channels/")
 
 
@@ -147,10 +147,10 @@ def test_a_stage_or_a_mapping_is_no_part_of_the_route(chat: Chat, route: Route, 
 def test_a_location_leads_back_through_the_stage(chat: Chat, name: str, stage: str) -> None:
     """`Location` is what the client has to ask for."""
     route, channel = named(name), chat.channel()
-    answer = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
+    response = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
     prefix = "" if stage == "$default" else f"/{stage}"
-    assert answer.headers["location"].startswith(f"{prefix}/v1/channels/")
-    assert chat.follow(answer.headers["location"].removeprefix(prefix)).status == 200
+    assert response.headers["location"].startswith(f"{prefix}/v1/channels/")
+    assert chat.follow(response.headers["location"].removeprefix(prefix)).status == 200
 
 
 @pytest.mark.parametrize("before", ["/", "//evil.example", "/prod/", "prod", "/a b", "/prod?x", "/é"])

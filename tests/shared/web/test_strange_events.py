@@ -56,10 +56,10 @@ def answered(api: Api, app: FastAPI, made: Any) -> tuple[Response, dict[str, Any
     assert all(type(each) is str for header in result["headers"].items() for each in header)
     assert CANARY not in str(result) + stream.getvalue()
     [line] = stream.getvalue().encode().splitlines()
-    answer = Response(result["statusCode"], result["headers"], result["body"])
-    if answer.status >= 400:
-        assert_problem(answer)
-    return answer, json.loads(line)
+    response = Response(result["statusCode"], result["headers"], result["body"])
+    if response.status >= 400:
+        assert_problem(response)
+    return response, json.loads(line)
 
 
 # --- no event of ours ---
@@ -98,8 +98,8 @@ STRANGERS: dict[str, Any] = {
 @pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
 def test_what_is_no_event_of_ours_is_a_400_and_one_line(api: Api, app: FastAPI, stranger: Any) -> None:
     """A ping, another service's event, another payload format: a problem document, one log line, no exception."""
-    answer, line = answered(api, app, stranger)
-    problem = assert_refused(answer, 400, "malformed_request")
+    response, line = answered(api, app, stranger)
+    problem = assert_refused(response, 400, "malformed_request")
     assert ("HTTP API" in problem["detail"], problem["request_id"]) == (True, "none")
     assert (line["message"], line["status"], line["code"]) == ("request", 400, "malformed_request")
 
@@ -210,8 +210,8 @@ def test_no_field_of_an_event_is_a_crash(
     made = event(route.method, route.path(CHANNEL), body=json.dumps({"secret": CANARY}))
     for place, value in changes:
         changed(made, place, value)
-    answer, line = answered(chat.api, app_of(route.method, route.path(CHANNEL)), made)
-    assert line["status"] == answer.status
+    response, line = answered(chat.api, app_of(route.method, route.path(CHANNEL)), made)
+    assert line["status"] == response.status
 
 
 @pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
@@ -221,8 +221,8 @@ def test_a_path_that_names_no_channel_is_not_logged(chat: Chat, route: Route) ->
     app = app_of(route.method, route.path(CHANNEL))
     assert answered(chat.api, app, made)[1]["channel"] == CHANNEL
     made["requestContext"]["http"]["path"] = route.path(CANARY)
-    answer, line = answered(chat.api, app, made)
-    assert (answer.status, "channel" in line) == (404, False)
+    response, line = answered(chat.api, app, made)
+    assert (response.status, "channel" in line) == (404, False)
 
 
 @pytest.mark.parametrize("name", ["Idempotency-Key", "IDEMPOTENCY-KEY", "idempotency-key"])
@@ -256,10 +256,10 @@ def test_ten_megabytes_are_refused_before_they_are_read(chat: Chat, route: Route
     made["isBase64Encoded"] = not body.startswith(("{", "[", '"'))
     assert len(body) > MAX_BODY
     tracemalloc.start()
-    answer, _ = answered(chat.api, app_of(route.method, route.path(CHANNEL)), made)
+    response, _ = answered(chat.api, app_of(route.method, route.path(CHANNEL)), made)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert_refused(answer, 413, "payload_too_large")
+    assert_refused(response, 413, "payload_too_large")
     assert peak < 4 * len(body.encode())
 
 
@@ -283,8 +283,8 @@ def test_odd_json_is_refused_unquoted(chat: Chat, route: Route, body: str) -> No
     """What Python's JSON takes and others do not, or what has no text, is refused; the answer does not repeat it."""
     channel = chat.channel()
     made = event(route.method, route.path(channel), body=body)
-    answer, _ = answered(chat.api, app_of(route.method, route.path(channel)), made)
-    assert answer.status in {400, 422}, answer.body
+    response, _ = answered(chat.api, app_of(route.method, route.path(channel)), made)
+    assert response.status in {400, 422}, response.body
 
 
 def test_the_name_of_an_unknown_field_is_told_up_to_a_length(chat: Chat) -> None:
@@ -299,7 +299,7 @@ def test_the_name_of_an_unknown_field_is_told_up_to_a_length(chat: Chat) -> None
 def test_the_last_of_doubled_keys_counts(chat: Chat) -> None:
     """A body that names a field twice is what Python makes of it, for the checks as for what is stored."""
     channel = chat.channel()
-    answer = chat.api("POST", messages(channel), body='{"text":"","text":"b"}')
-    assert (answer.status, answer.json["text"]) == (201, "b")
+    response = chat.api("POST", messages(channel), body='{"text":"","text":"b"}')
+    assert (response.status, response.json["text"]) == (201, "b")
     refused = chat.api("POST", messages(channel), body='{"text":"b","text":""}')
     assert_refused(refused, 422, "validation_failed")
