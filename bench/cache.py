@@ -55,8 +55,8 @@ from shared.settings import Settings
 from shared.storage.log_reader import DirectLogReader
 from shared.web.app import current_services
 
-STRATEGIES: Final = ("none", "ttl_del", "vouched", "vouched_per_key")
-OUTAGES: Final = ("ttl_del", "vouched")
+STRATEGIES: Final = ("none", "ttl_del", "budgie", "budgie_per_key")
+OUTAGES: Final = ("ttl_del", "budgie")
 HIT_RATE: Final = 0.95
 MOST_COMMANDS: Final = 200
 MOST_BYTES: Final = 7_000_000
@@ -405,7 +405,7 @@ class Day:
             policy = bundle_policies(SETTINGS)[kind == "lists"]
             reason = {"lists": "channels", "pages": "pages"}[kind]
             tier: RedisTier | PerKeyTier = PerKeyTier(upstash, reason)
-            if self.strategy == "vouched":
+            if self.strategy == "budgie":
                 tier = RedisTier(upstash, kind[0], reason, policy, upstash.metrics, self.clock.now)
             self._tiers.append(tier)
             self.metrics.append(upstash.metrics)
@@ -491,15 +491,15 @@ def compare(workload: Workload, seed: int, strategies: Sequence[str] = STRATEGIE
     for strategy, outage in progress(runs, f"strategies for {workload.users} users"):
         name = strategy + ("_outage" if outage else "")
         first, results[name] = Day(trace, strategy, outage=outage).run()
-        if strategy == "vouched" and not outage:
+        if strategy == "budgie" and not outage:
             results["vouched_first_day"] = first
     return {"users": workload.users, "strategies": results}
 
 
 def targets(results: dict[str, Any]) -> dict[str, bool]:
     """What the day of 100 users must show."""
-    ours, peer = results["vouched"], results["ttl_del"]
-    both = (ours, results["vouched_outage"])
+    ours, peer = results["budgie"], results["ttl_del"]
+    both = (ours, results["budgie_outage"])
     return {
         "vouched: no stale read, with and without an outage": not any(
             each["stale_pages"] or each["stale_lists"] for each in both
@@ -528,7 +528,7 @@ def main() -> int:
         days = [
             compare(Workload(users, posts_each=posts), options.seed, options.strategies) for users in wanted
         ]
-    whole = wanted[0] == GUIDE_USERS and {"ttl_del", "vouched"} <= set(options.strategies)
+    whole = wanted[0] == GUIDE_USERS and {"ttl_del", "budgie"} <= set(options.strategies)
     return finish(options, {"days": days}, targets(days[0]["strategies"]) if whole else {})
 
 

@@ -245,7 +245,7 @@ def declared(route: APIRoute, services: Services, body: bytes) -> Handler:
 
     @functools.wraps(route.endpoint)  # its parameters are read off it
     async def constant(**_: Any) -> Response:  # noqa: ANN401 - whatever the route declares
-        return answer(body)
+        return json_response(body)
 
     app = create_app("bench")
     app.add_api_route(route.path, constant, methods=list(route.methods or ()), response_model=None)

@@ -121,7 +121,7 @@ def main() -> int:
     options = arguments.parse_args()
     lines, wanted = Lines(), [20] if options.tiny else sorted(options.users)
     with redirect_stdout(lines):
-        scales = [measure(users, "vouched", lines) for users in progress(wanted, "numbers of users")]
+        scales = [measure(users, "budgie", lines) for users in progress(wanted, "numbers of users")]
         uncached = measure(wanted[0], "none", lines)
     found = {
         "by": "python -m bench.measure",

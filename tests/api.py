@@ -21,7 +21,7 @@ from local.gateway.routing import Routes
 from local.template.load import load
 from shared.bootstrap import Services
 from shared.web.app import create_handler, current_services
-from shared.web.middleware import Observed
+from shared.web.middleware import RequestMiddleware
 from tests.decoding import decoded
 
 ROUTES = Routes(
@@ -138,7 +138,7 @@ class Api:
     def result(self, app: FastAPI, made: Any) -> dict[str, Any]:
         """What a function returns to whoever invokes it with anything at all."""
         app.dependency_overrides[current_services] = self._current
-        assert isinstance(app.middleware_stack, Observed)
+        assert isinstance(app.middleware_stack, RequestMiddleware)
         app.middleware_stack.sleep = self.levelled.append
         return self._handlers[app](made, None)  # type: ignore[arg-type]  # no function of ours looks at the context
 

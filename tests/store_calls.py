@@ -50,12 +50,12 @@ class Call(NamedTuple):
 
 
 SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
-    "look": [
+    "read_channel_state": [
         lambda store: store.read_channel_state(CHANNEL, "ada"),
         lambda store: store.read_channel_state(CHANNEL, "ada", "key"),
     ],
     "head": [lambda store: store.head(CHANNEL)],
-    "take": [lambda store: store.reserve(CHANNEL, 1, PREVIEW)],
+    "reserve": [lambda store: store.reserve(CHANNEL, 1, PREVIEW)],
     "commit": [lambda store: store.commit(COMMIT)],
     "void": [lambda store: store.void(CHANNEL, [ENTRY])],
     "trim_gaps": [lambda store: store.trim_gaps(CHANNEL, [1], 1)],
@@ -86,7 +86,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.members(CHANNEL, 1, "ada"),
     ],
     "membership": [lambda store: store.membership(CHANNEL, "ada")],
-    "former": [lambda store: store.past_membership(CHANNEL, "ada")],
+    "past_membership": [lambda store: store.past_membership(CHANNEL, "ada")],
     "add_member": [lambda store: store.add_member(MEMBER)],
     "change_role": [lambda store: store.change_role(MEMBER, Role.OWNER)],
     "remove_member": [

@@ -136,7 +136,7 @@ def canned_services(*, lists: bool) -> Services:
     connections: Any = CannedConnections(known | {"BatchGetItem": known[read], "Query": known[queried]})
     signer = Signer(Credentials("key", "secret"), "dynamodb", "us-east-1", connections.host)
     clock = SharedClock()
-    store = DynamoDBStore(Client(connections, signer, 1), "table", heard=clock.heard)
+    store = DynamoDBStore(Client(connections, signer, 1), "table", on_server_date=clock.on_server_date)
     return compose(Settings.from_env({"TABLE_NAME": "table"}), store, clock.now, own=now_ms)
 
 

@@ -100,7 +100,7 @@ async def list_channels(services: ServicesDep, caller: Caller) -> Response:
         channels = [channel_json(heads[each.channel_id], each) for each in memberships]
         found = dumps({"channels": sorted(channels, key=lambda each: each["id"])})
         services.put(f"c:{caller}", "channels", found, TTL_CHANNELS)
-    return answer(found)
+    return json_response(found)
 
 
 @fetch_app.get("/v1/channels/{channel_id}/messages")
@@ -123,7 +123,7 @@ async def fetch_messages(
         found = _page(services, state, query)
         if key:
             services.put(key, "pages", found, TTL_MESSAGES)
-    return answer(found)
+    return json_response(found)
 
 
 def _page(services: PeerServices, state: ChannelState, query: FetchMessagesQuery) -> bytes:

@@ -37,7 +37,7 @@ def fastest(memory: Path = MEMORY) -> Path | None:
 
 @contextmanager
 def engine(kind: str) -> Iterator[Engine]:
-    """An engine of ``local.dynamodb.engine.ENGINES`` on 127.0.0.1 with an empty table of the template, in files of its own."""
+    """An engine of ``local.dynamodb.engine.ENGINES`` on 127.0.0.1, in files of its own, with an empty table."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=fastest())))
         started = launch_engine(kind, directory, stack.enter_context(Processes(directory)))

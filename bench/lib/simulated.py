@@ -111,7 +111,7 @@ class MeteredStore(MemoryStore):
     def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
         """See ``Log``."""
         self._charge(write=1)
-        return super().take(channel_id, count, preview)
+        return super().reserve(channel_id, count, preview)
 
     def commit(self, commit: Commit) -> Outcome:
         """See ``Log``."""

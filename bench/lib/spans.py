@@ -38,7 +38,7 @@ class Spans:
         store: Any = _Part(services.store, STORAGE, self)
         reader: Any = CachedLogReader(DirectLogReader(store), cache.memory, cache.pages, cache.metrics)
         memory, stale_fallback = (_Part(part, CACHE, self) for part in (cache.memory, cache.stale_fallback))
-        timed: Any = {"memory": memory, "vouched": stale_fallback}
+        timed: Any = {"memory": memory, "stale_fallback": stale_fallback}
         reader = _Part(reader, CACHE, self)
         return replace(services, store=store, reader=reader, cache=replace(cache, **timed))
 

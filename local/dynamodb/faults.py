@@ -73,7 +73,7 @@ class FaultyDynamoDB:
     ) -> None:
         self._server.stop()
 
-    def answer(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         """Forward an attempt, or let it suffer.
 
         Raises:
@@ -92,7 +92,7 @@ class FaultyDynamoDB:
 
     def refuse(self, refused: RefusedError) -> Response:
         """What is no readable request."""
-        return refused.answer
+        return refused.response
 
     def fault(self, error: BaseException) -> None:
         """An error that cost a connection; the client sees that it broke."""

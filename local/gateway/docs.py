@@ -62,7 +62,7 @@ class Docs:
     def __init__(self, root: Path) -> None:
         self._document = root / DOCUMENT_FILE
 
-    def response(self, method: str, path: str) -> Response | None:
+    def respond(self, method: str, path: str) -> Response | None:
         """The page, the document or one of the page's files; None for all other paths."""
         if method not in {"GET", "HEAD"}:
             return None

@@ -110,7 +110,7 @@ class Gateway:
     ) -> None:
         self.close()
 
-    def response(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         """Answer a request, and log it."""
         begin = time.perf_counter()
         request_id = events.new_request_id()
@@ -137,7 +137,7 @@ class Gateway:
     def _answer(self, request: Request, request_id: str) -> Response:
         if reason := refusal(request.header("host"), request.header("origin"), self._named_origins):
             return Response.message(HTTPStatus.FORBIDDEN, reason)
-        if self._docs and (page := self._docs.response(request.method, request.path)):
+        if self._docs and (page := self._docs.respond(request.method, request.path)):
             return page
         configuration = self._template.cors
         if configuration is None:

@@ -27,10 +27,10 @@ Takeover: TypeAlias = Callable[[socket.socket], None]
 """Does with the connection what it likes, in place of an answer; the connection ends after it."""
 
 
-class Answerer(Protocol):
+class Responder(Protocol):
     """What decides on the answers; called from many threads at once."""
 
-    def response(self, request: Request) -> Response | Takeover:
+    def respond(self, request: Request) -> Response | Takeover:
         """Answer a request. A `ConnectionError` ends the connection without an answer."""
         ...
 
@@ -63,12 +63,12 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(
         self,
         port: int,
-        answerer: Answerer,
+        responder: Responder,
         *,
         limits: Limits | None = None,
         on_connection: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.answerer = answerer
+        self.responder = responder
         self.limits = limits or Limits()
         self._on_connection = on_connection
         self._connections: set[socket.socket] = set()
@@ -121,7 +121,7 @@ class Server(socketserver.ThreadingTCPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  # as inherited
         """Tell who decides on the answers, instead of a traceback."""
         if error := sys.exception():
-            self.answerer.fault(error)
+            self.responder.fault(error)
 
 
 class _Connection(socketserver.BaseRequestHandler):
@@ -149,7 +149,7 @@ class _Connection(socketserver.BaseRequestHandler):
             return False
         if request is None:
             return False
-        response = self.server.answerer.response(request)
+        response = self.server.responder.respond(request)
         if not isinstance(response, Response):
             self.request.settimeout(None)
             response(self.request)
@@ -177,7 +177,7 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def _refuse(self, refused: RefusedError) -> None:
         """Answer, and read what the client still sends, or the answer might be lost to it."""
-        self._write(self.server.answerer.refuse(refused), head_only=False, keep_alive=False)
+        self._write(self.server.responder.refuse(refused), head_only=False, keep_alive=False)
         _end(self.request, socket.SHUT_WR)
         deadline = time.monotonic() + READ_TIMEOUT
         self.request.settimeout(1.0)

@@ -88,13 +88,13 @@ class Response:
     body: bytes = field(default=b"", repr=False)
 
     @classmethod
-    def message(cls, status: HTTPStatus, text: str | None = None, **headers: str) -> "Answer":
+    def message(cls, status: HTTPStatus, text: str | None = None, **headers: str) -> "Response":
         """API Gateway's own form of an answer, for example `{"message":"Not Found"}`."""
         body = json.dumps({"message": text or status.phrase}, separators=(",", ":")).encode()
         named = ((name.replace("_", "-"), value) for name, value in headers.items())
         return cls(status, (("content-type", "application/json"), *named), body)
 
-    def with_headers(self, *headers: tuple[str, str]) -> "Answer":
+    def with_headers(self, *headers: tuple[str, str]) -> "Response":
         """The same answer with more headers."""
         return Response(self.status, (*self.headers, *headers), self.body)
 

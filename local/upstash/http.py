@@ -48,7 +48,7 @@ class Backend:
     control: Callable[[Request], Response]
     closing: threading.Event = dataclasses.field(default_factory=threading.Event)
 
-    def response(self, request: Request) -> Response | Takeover:
+    def respond(self, request: Request) -> Response | Takeover:
         """Answer a request, or do to its connection what a fault says."""
         with self.counter.busy():
             response = self._answer(request)
@@ -78,10 +78,10 @@ class Backend:
         if request.path.startswith("/subscribe/") and self.service.role(request):
             channels = read_path(request)[1:]
             return functools.partial(self._stream, channels=channels)
-        return self.service.response(request)
+        return self.service.respond(request)
 
     def _suffer(self, fault: Fault, request: Request) -> Response | Takeover:
-        response = self.service.response(request) if fault.executed else _NEVER_RAN
+        response = self.service.respond(request) if fault.executed else _NEVER_RAN
         suffered: Response | Takeover = _hang
         match fault.kind, fault.form:
             case "wrong_token", _:

@@ -53,7 +53,7 @@ class Service:
                 return role
         return None
 
-    def response(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         """Run the request and say what came of it; never raises."""
         if request.method not in METHODS:
             return Response(405)

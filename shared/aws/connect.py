@@ -53,7 +53,7 @@ def aws_client(
 
     Args:
         service: its name.
-        patience: of each call.
+        limits: of each call.
         environ: AWS's variables; the process's if None.
         url: where it is; as AWS's variables say if empty.
 

@@ -188,4 +188,4 @@ class ChannelState:
 
     head: Head | None
     membership: Membership | None
-    record: IdempotencyRecord | None = None
+    idempotency_record: IdempotencyRecord | None = None

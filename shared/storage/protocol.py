@@ -45,7 +45,7 @@ class Commit:
     tat: int
     move_read: bool
     """Whether the sender's read position moves to the last entry; False where it is already further."""
-    record: IdempotencyRecord | None
+    idempotency_record: IdempotencyRecord | None
     now: int
     voids: int = 0
     """Gaps known up to the last entry, for the read position that moves there."""
@@ -74,7 +74,7 @@ class MembershipChanged:
 class KeyUsed:
     """The idempotency key was used meanwhile."""
 
-    record: IdempotencyRecord
+    idempotency_record: IdempotencyRecord
 
 
 @dataclass(frozen=True, slots=True)

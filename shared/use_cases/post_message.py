@@ -208,7 +208,7 @@ class _Post:
             tat_seen=self._membership.tat,
             tat=self._verdict.tat,
             move_read=self._membership.read_seq < last.seq,
-            record=record,
+            idempotency_record=record,
             now=now,
             voids=self._gaps,
         )

@@ -14,14 +14,14 @@ from tests.running import tiny
 def test_every_strategy_lives_through_the_same_day() -> None:
     """As many requests and writes each; ours is never stale, and asks Redis less than TTL and DEL do."""
     found = tiny("bench.cache")["days"][0]["strategies"]
-    assert set(found) == {*STRATEGIES, "ttl_del_outage", "vouched_outage", "vouched_first_day"}
+    assert set(found) == {*STRATEGIES, "ttl_del_outage", "budgie_outage", "vouched_first_day"}
     same_day = [row for name, row in found.items() if name != "vouched_first_day"]
     assert len({(row["requests"], row["write_units"]) for row in same_day}) == 1
-    for name in ("none", "vouched", "vouched_outage", "vouched_per_key"):
+    for name in ("none", "budgie", "budgie_outage", "budgie_per_key"):
         assert (found[name]["stale_pages"], found[name]["stale_lists"], found[name]["refused"]) == (0, 0, 0)
-    assert found["none"]["redis_commands"] == 0 < found["vouched"]["redis_commands"]
-    assert found["vouched"]["redis_commands"] < found["ttl_del"]["redis_commands"]
-    assert found["vouched"]["read_units"] < found["none"]["read_units"]
+    assert found["none"]["redis_commands"] == 0 < found["budgie"]["redis_commands"]
+    assert found["budgie"]["redis_commands"] < found["ttl_del"]["redis_commands"]
+    assert found["budgie"]["read_units"] < found["none"]["read_units"]
 
 
 def test_a_day_is_the_same_every_time() -> None:
@@ -57,7 +57,7 @@ def test_each_target_can_be_missed(miss: dict[str, Any]) -> None:
         "stored_bytes": 10,
     }
     peer = good | {"redis_commands": 3_000}
-    days = {"vouched": good, "vouched_outage": good, "ttl_del": peer}
+    days = {"budgie": good, "budgie_outage": good, "ttl_del": peer}
     assert all(targets(days).values())
-    assert list(targets(days | {"vouched": good | miss}).values()).count(False) == 1
+    assert list(targets(days | {"budgie": good | miss}).values()).count(False) == 1
     assert not all(targets(days | {"ttl_del": good}).values())

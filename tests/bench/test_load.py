@@ -61,7 +61,7 @@ class Responses:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def response(self, request: Received) -> Response:
+    def respond(self, request: Received) -> Response:
         """200, then 500, and again."""
         self.asked.append(request.target)
         if request.target == "/broken":

@@ -151,7 +151,7 @@ def test_a_write_that_always_conflicts_gives_up() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [cancelled("None", "TransactionConflict"), cancelled("TransactionConflict", "None"), CONFLICT]
+    "response", [cancelled("None", "TransactionConflict"), cancelled("TransactionConflict", "None"), CONFLICT]
 )
 def test_a_commit_that_meets_a_transaction_is_contended(meter: Meter, response: Exception) -> None:
     """The caller decides whether to try again; nothing was written."""

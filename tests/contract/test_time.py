@@ -27,7 +27,7 @@ def test_an_answer_puts_a_wrong_clock_right(engines: Engines, kind: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("response", "said"),
     [({}, None), ({"ResponseMetadata": {"HTTPHeaders": {"date": "then"}}}, "then")],
 )
 def test_what_an_answer_says_is_handed_on(response: dict[str, Any], said: str | None) -> None:

@@ -59,7 +59,7 @@ def of_exports() -> set[Call]:
 def of_erasure() -> set[Call]:
     """What an erasure needs, the mending of previews with it."""
     calls = Calls()
-    list(_reached("shared.storage.log_reader", "mend_preview", calls))
+    list(_reached("shared.storage.log_reader", "repair_preview", calls))
     assert "correct_preview" in calls.store
     return needs(methods_of("erase_user.py") | methods_of("reading.py") | calls.store)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.storage.protocol import Store
     from tests.conftest import FakeClock
 
-EAGER: Final = BundlePolicy(worth=1, max_delay_ms=0, min_interval_ms=10_000)
+EAGER: Final = BundlePolicy(min_new_entries=1, max_delay_ms=0, min_interval_ms=10_000)
 """Writes whatever Redis lacks, every ten seconds."""
 
 

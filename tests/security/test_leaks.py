@@ -109,7 +109,7 @@ def test_no_word_is_where_it_does_not_belong(clock: FakeClock, *, is_sealed: boo
         for container in world.containers:
             container.upstash.failure = None
             container.settle()
-    statuses = {each.answer.status for each in world.sent}
+    statuses = {each.response.status for each in world.sent}
     assert {200, 201, 400, 403, 404, 405, 413, 422, 500} <= statuses
     assert all(each.marker in str([one.text for one in world.sent]) for each in world.tenants)
     assert in_answers(world.sent, world.tenants) == []
@@ -214,7 +214,7 @@ def test_what_redis_says_is_not_repeated(
 ) -> None:
     """Errors of Redis and of its client quote commands, headers, tokens: no answer and no line has a word of them."""
     with captured() as log, scripted() as script:
-        script.answers = [said] * 4
+        script.responses = [said] * 4
         settings = Settings(upstash_url=script.url, upstash_token="QACMEQ-token", redis_wait_ms=2_000)
         services = compose(settings, store, clock.now, clock.sleep)
         chat = Chat(Api(services), clock)

@@ -24,7 +24,7 @@ LOST_MEANWHILE: Final = 0.5
 """How often the writer of a transaction that is seen in part hears no answer."""
 REPEATABLE: Final = frozenset(
     {
-        "take",
+        "reserve",
         "commit",
         "void",
         "trim_gaps",
@@ -58,7 +58,7 @@ class SimStore:
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """See ``Log``."""
-        return self._call("look", self._read_state, channel_id, user_id, key)
+        return self._call("read_channel_state", self._read_state, channel_id, user_id, key)
 
     def _read_state(self, channel_id: str, user_id: str, key: str | None) -> ChannelState:
         at = self._world.loop.now
@@ -136,10 +136,10 @@ class SimStore:
 
     def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
         """See ``Log``."""
-        return self._call("take", self._take, channel_id, count, preview)
+        return self._call("reserve", self._take, channel_id, count, preview)
 
     def _take(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
-        reservation = self._truth.take(channel_id, count, preview)
+        reservation = self._truth.reserve(channel_id, count, preview)
         if isinstance(reservation, Reservation):
             self._world.ledger.reservation(channel_id, reservation)
         return reservation
@@ -254,7 +254,7 @@ class SimStore:
         if name in REPEATABLE and world.chance(weather.again):
             world.count("write sent twice")
             second = effect(*arguments, **named)
-            result = second if name == "take" or world.chance(0.5) else result
+            result = second if name == "reserve" or world.chance(0.5) else result
         if world.chance(weather.after):
             raise self._failure("after", name)
         if world.chance(0.3):

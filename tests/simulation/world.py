@@ -224,7 +224,7 @@ class World:
             self.ledger.joined(channel_id, user)
         for i in range(self.rng.choice((0, 0, 10, 45, 95))):
             sender = self.rng.choice(members)
-            reservation = self.truth.take(channel_id, 1, preview(0, sender, f"old {i}", now))
+            reservation = self.truth.reserve(channel_id, 1, preview(0, sender, f"old {i}", now))
             assert isinstance(reservation, Reservation)
             body = encode(channel_id, reservation.seq, sender, now, Draft(f"old {i}"))
             self.truth.void(channel_id, [Entry(reservation.seq, reservation.messages, now, body)])

@@ -24,7 +24,7 @@ from tests.fakes import FakeUpstash
 
 SETTINGS: Final = Settings(rate_per_second=1.0, rate_burst=5, cache_memory_bytes=60_000)
 """A pace that is easily exceeded, and memory for a few blocks."""
-POLICY: Final = BundlePolicy(worth=4, max_delay_ms=5_000, min_interval_ms=1_000, max_bytes=20_000)
+POLICY: Final = BundlePolicy(min_new_entries=4, max_delay_ms=5_000, min_interval_ms=1_000, max_bytes=20_000)
 """Redis is written often, and has not place for everything."""
 
 

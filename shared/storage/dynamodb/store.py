@@ -23,7 +23,7 @@ class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBEras
         client: of DynamoDB.
         table_name: the table of ``template.yaml``.
         sleep: waits for a number of seconds.
-        heard: see ``Table``.
+        on_server_date: see ``Table``.
     """
 
     def __init__(

@@ -83,7 +83,7 @@ class Table:
         client: of DynamoDB.
         name: the table's name.
         sleep: waits for a number of seconds.
-        heard: is told the storage's time, see ``OnServerDate``.
+        on_server_date: is told the storage's time, see ``OnServerDate``.
     """
 
     def __init__(

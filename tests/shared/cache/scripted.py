@@ -14,7 +14,7 @@ class Script:
     """What is answered in turn, ``OK`` when nothing is left; and what was seen.
 
     Attributes:
-        answers: status and body; None hangs up instead.
+        responses: status and body; None hangs up instead.
         requests: the bodies of the requests.
         connections: how many were opened.
     """

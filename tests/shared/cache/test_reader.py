@@ -150,7 +150,7 @@ def test_nothing_is_read_of_an_empty_range(start: Start, store: CountingStore, m
 def test_an_open_hole_at_the_end_is_not_kept(start: Start, store: CountingStore) -> None:
     """A position that was given out and not committed yet is no void: when it is committed it is served."""
     fill(store, 3)
-    open_seq = take(store)
+    open_seq = reserve(store)
     reader = start()
     assert reader.read(head_of(store), 1, 4).bodies == bodies(1, 3)
     assert cached(reader, 0) == block(CHANNEL, 1, 3)
@@ -162,7 +162,7 @@ def test_an_open_hole_at_the_end_is_not_kept(start: Start, store: CountingStore)
 def test_a_block_that_holds_nothing_is_not_kept(start: Start, store: CountingStore) -> None:
     """The first position of a block is still open: there is no such block yet."""
     fill(store, 50)
-    take(store)
+    reserve(store)
     reader = start()
     assert reader.read(head_of(store), 40, 51).last == 50
     assert cached(reader, 1) is None
@@ -171,7 +171,7 @@ def test_a_block_that_holds_nothing_is_not_kept(start: Start, store: CountingSto
 def test_a_settled_hole_is_kept(start: Start, store: CountingStore, clock: FakeClock) -> None:
     """A hole before a later entry is settled by the first read, and read from memory by the second."""
     fill(store, 2)
-    take(store)
+    reserve(store)
     fill(store, 2)
     clock.ms = CREATED + OLD_MS + 1
     reader = start()

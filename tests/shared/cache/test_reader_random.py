@@ -18,7 +18,7 @@ from tests.shared.cache.logs import CountingStore, bodies, commit, fill, head_of
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("fill"), st.integers(1, 60), st.just(0)),
-        st.tuples(st.just("take"), st.integers(1, 3), st.just(0)),
+        st.tuples(st.just("reserve"), st.integers(1, 3), st.just(0)),
         st.tuples(st.just("commit"), st.integers(0, 10), st.just(0)),
         st.tuples(st.just("wait"), st.sampled_from([10, 2_000, 20_000]), st.just(0)),
         st.tuples(st.just("read"), st.integers(0, 10**6), st.integers(1, 100)),
@@ -50,8 +50,8 @@ class World:
         """One step."""
         if what == "fill":
             fill(self.store, number)
-        elif what == "take":
-            last = take(self.store, number, at=self.clock.ms)
+        elif what == "reserve":
+            last = reserve(self.store, number, at=self.clock.ms)
             self.open += range(last - number + 1, last + 1)
         elif what == "commit" and self.open:
             commit(self.store, self.open.pop(number % len(self.open)), at=self.clock.ms)

@@ -74,7 +74,7 @@ def test_who_is_out_is_forgotten(stale_fallback: StaleFallback, clock: FakeClock
 
 
 @pytest.mark.parametrize(
-    "look", [ChannelState(None, None), ChannelState(HEAD, None), ChannelState(None, MEMBERSHIP)]
+    "state", [ChannelState(None, None), ChannelState(HEAD, None), ChannelState(None, MEMBERSHIP)]
 )
 def test_half_a_look_is_not_remembered(
     stale_fallback: StaleFallback, memory: MemoryTier, clock: FakeClock, state: ChannelState

@@ -30,7 +30,7 @@ from tests.shared.use_cases.turns import Turns
 T = TypeVar("T")
 USERS = ("ada", "eve", "joe")
 FAILURES: dict[str, list[tuple[float, Step]]] = {
-    "take": [(0.01, fails), (0.01, loses_its_answer)],
+    "reserve": [(0.01, fails), (0.01, loses_its_answer)],
     "commit": [(0.05, fails), (0.05, loses_its_answer)],
     "void": [(0.02, fails), (0.02, loses_its_answer)],
 }

@@ -37,11 +37,11 @@ class ScriptedStore(MemoryStore):
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """A step."""
-        return self._step("look", lambda: MemoryStore.read_channel_state(self, channel_id, user_id, key))
+        return self._step("read_channel_state", lambda: MemoryStore.read_channel_state(self, channel_id, user_id, key))
 
     def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
         """A step."""
-        return self._step("take", lambda: MemoryStore.reserve(self, channel_id, count, preview))
+        return self._step("reserve", lambda: MemoryStore.reserve(self, channel_id, count, preview))
 
     def commit(self, commit: Commit) -> Outcome:
         """A step."""

@@ -42,7 +42,7 @@ def test_a_post_is_three_calls(chat: Chat) -> None:
     """Look, take a number, commit."""
     chat.store.calls.clear()
     chat.post("hello", key="k1")
-    assert chat.store.calls == ["look", "take", "commit"]
+    assert chat.store.calls == ["read_channel_state", "reserve", "commit"]
 
 
 def test_a_batch_stands_side_by_side(chat: Chat) -> None:
@@ -151,7 +151,7 @@ def test_a_member_removed_meanwhile_posts_nothing(chat: Chat, kind: Kind, error:
 
 def test_a_channel_archived_meanwhile_takes_nothing(chat: Chat) -> None:
     """No number is given out."""
-    chat.store.plan("take", after(partial(chat.store.archive_channel, chat.channel, chat.clock.ms)))
+    chat.store.plan("reserve", after(partial(chat.store.archive_channel, chat.channel, chat.clock.ms)))
     with pytest.raises(ChannelArchivedError):
         chat.post("too late")
     assert (chat.log(), chat.shown()) == ([], None)

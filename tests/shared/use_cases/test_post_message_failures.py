@@ -158,7 +158,7 @@ def test_a_void_whose_answer_was_lost_is_unknown_too(chat: Chat) -> None:
 @pytest.mark.parametrize("step", [fails, loses_its_answer])
 def test_a_number_that_was_not_given_is_no_post(chat: Chat, step: Step) -> None:
     """If it was given after all, it is a hole that readers settle; no message stands, and the key is free."""
-    chat.store.plan("take", step)
+    chat.store.plan("reserve", step)
     with pytest.raises(StoreUnavailableError):
         chat.post("hello", key="k1")
     assert chat.store.entries(chat.channel, 1, 9) == []
@@ -167,7 +167,7 @@ def test_a_number_that_was_not_given_is_no_post(chat: Chat, step: Step) -> None:
 
 def test_a_look_that_failed_is_no_post(chat: Chat) -> None:
     """Nothing was written."""
-    chat.store.plan("look", fails)
+    chat.store.plan("read_channel_state", fails)
     with pytest.raises(UnavailableError):
         chat.post("hello")
     assert chat.log() == []

@@ -81,7 +81,7 @@ def test_times_of_posts_at_the_same_moment_differ_little() -> None:
     """A post that looked before another one took its number goes back by no more than clocks may be apart."""
     world = Skewed(WORST)
     earlier: list[Posted] = []
-    world.store.plan("take", after(lambda: earlier.append(world.post(0, user="ada"))))
+    world.store.plan("reserve", after(lambda: earlier.append(world.post(0, user="ada"))))
     later = world.post(1)
     assert later.last_seq > earlier[0].last_seq
     assert created_at(later) >= created_at(earlier[0]) - CLOCKS_APART_MS
@@ -121,7 +121,7 @@ def test_a_page_stands_in_for_two_minutes_by_any_clock(container: int) -> None:
     services = world.containers[container]
     fetch_messages(services, "eve", world.channel, Window(50), frozenset())
     world.right.ms += 120_000
-    world.store.plan("look", fails, fails)
+    world.store.plan("read_channel_state", fails, fails)
     assert fetch_messages(services, "eve", world.channel, Window(50), frozenset()).stale
     world.right.ms += 1
     with pytest.raises(StoreUnavailableError):

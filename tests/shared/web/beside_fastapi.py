@@ -40,25 +40,25 @@ def handler_of(route: type[APIRoute], services: Services) -> Mangum:
         query: Annotated[FetchMessagesQuery, Query()],
         if_none_match: IfNoneMatch = None,
     ) -> Response:
-        return answer([used is services, caller, channel_id, query.model_dump(), if_none_match])
+        return json_response([used is services, caller, channel_id, query.model_dump(), if_none_match])
 
     @app.get("/v1/channels")
     async def list_channels(query: Annotated[ListChannelsQuery, Query()]) -> Response:
-        return answer(query.model_dump())
+        return json_response(query.model_dump())
 
     @app.put("/v1/channels/{channel_id}/read")
     async def mark_read(caller: Caller, channel_id: ChannelId, body: ReadIn) -> Response:
-        return answer([caller, channel_id, body.model_dump()])
+        return json_response([caller, channel_id, body.model_dump()])
 
     @app.post("/v1/channels/{channel_id}/messages")
     async def post_message(
         channel_id: ChannelId, body: PostIn, idempotency_key: IdempotencyKey = None
     ) -> Response:
-        return answer([channel_id, type(body).__name__, body.model_dump(), idempotency_key])
+        return json_response([channel_id, type(body).__name__, body.model_dump(), idempotency_key])
 
     @app.put("/v1/channels/{channel_id}/members/{user_id}")
     async def put_member(channel_id: ChannelId, user_id: UserId, body: MemberIn | None = None) -> Response:
-        return answer([channel_id, user_id, body and body.model_dump()])
+        return json_response([channel_id, user_id, body and body.model_dump()])
 
     app.dependency_overrides[current_services] = _giving(services)
     return create_handler(app)
@@ -71,7 +71,7 @@ def _giving(services: Services) -> Any:
     return current
 
 
-def answers(services: Services, made: dict[str, Any]) -> list[tuple[int, Any]]:
+def responses(services: Services, made: dict[str, Any]) -> list[tuple[int, Any]]:
     """What a direct route says, and what FastAPI's own says."""
     found = []
     for route in (FastRoute, APIRoute):

@@ -41,7 +41,7 @@ def test_a_route_that_waits_for_an_event_loop_is_a_crash(
 
     async def waiting() -> Response:
         await asyncio.sleep(seconds)
-        return answer({})
+        return json_response({})
 
     handler = handler_of(waiting)
     for _ in range(2):
@@ -60,7 +60,7 @@ def test_a_request_leaves_nothing_in_its_callers_context() -> None:
     async def charging() -> Response:
         seen.append(meter())
         meter().charge(read=1.0)
-        return answer({})
+        return json_response({})
 
     handler = handler_of(charging)
     outside = meter()
