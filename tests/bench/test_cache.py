@@ -14,8 +14,8 @@ from tests.running import tiny
 def test_every_strategy_lives_through_the_same_day() -> None:
     """As many requests and writes each; ours is never stale, and asks Redis less than TTL and DEL do."""
     found = tiny("bench.cache")["days"][0]["strategies"]
-    assert set(found) == {*STRATEGIES, "ttl_del_outage", "budgie_outage", "vouched_first_day"}
-    same_day = [row for name, row in found.items() if name != "vouched_first_day"]
+    assert set(found) == {*STRATEGIES, "ttl_del_outage", "budgie_outage", "budgie_first_day"}
+    same_day = [row for name, row in found.items() if name != "budgie_first_day"]
     assert len({(row["requests"], row["write_units"]) for row in same_day}) == 1
     for name in ("none", "budgie", "budgie_outage", "budgie_per_key"):
         assert (found[name]["stale_pages"], found[name]["stale_lists"], found[name]["refused"]) == (0, 0, 0)
