@@ -129,7 +129,8 @@ def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock, name: str) -
             there, missing = run_both(attempt, container, deployment, each, change)
             assert there == missing, (what, change)
             statuses.add(there[0][0])
-            assert [call[0] for call in there[1]] in ([], ["read_channel_state"], ["read_channel_state", "past_membership"])
+            calls = [call[0] for call in there[1]]
+            assert calls in ([], ["read_channel_state"], ["read_channel_state", "past_membership"])
     assert 404 in statuses
     assert statuses <= {400, 404, 415, 422}
 

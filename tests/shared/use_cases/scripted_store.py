@@ -37,7 +37,9 @@ class ScriptedStore(MemoryStore):
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """A step."""
-        return self._step("read_channel_state", lambda: MemoryStore.read_channel_state(self, channel_id, user_id, key))
+        return self._step(
+            "read_channel_state", lambda: MemoryStore.read_channel_state(self, channel_id, user_id, key)
+        )
 
     def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
         """A step."""
