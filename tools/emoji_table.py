@@ -22,9 +22,7 @@ WIDTH: Final = 20
 def table() -> str:
     """The module's text."""
     full = sorted(
-        each
-        for each, facts in emoji.EMOJI_DATA.items()
-        if facts["status"] == emoji.STATUS["fully_qualified"]
+        each for each, facts in emoji.EMOJI_DATA.items() if facts["status"] == emoji.STATUS["fully_qualified"]
     )
     lines = [" ".join(full[at : at + WIDTH]) for at in range(0, len(full), WIDTH)]
     return (

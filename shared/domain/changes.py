@@ -100,9 +100,7 @@ def lay_over(first: int, bodies: Sequence[bytes | None], changes: Iterable[Chang
 # --- a message's JSON after a change ---
 
 
-def edited(
-    body: bytes, rev: int, by: str, at: int, changes: dict[str, Any], mentions: Mentions
-) -> bytes:
+def edited(body: bytes, rev: int, by: str, at: int, changes: dict[str, Any], mentions: Mentions) -> bytes:
     """With another ``text`` or ``metadata`` (None removes it), and who is named now."""
     message = json.loads(body)
     reactions = message.pop("reactions", None)

@@ -9,6 +9,9 @@ head        ``C#<channel>``   ``HEAD``                creating, posting, changin
 listing     ``C#<channel>``   ``PUBLIC``              creating, renaming, archiving a public one
 entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that settles a hole
 gap         ``C#<channel>``   ``G#<seq, 12 digits>``  whoever settles a hole with a void
+change      ``C#<channel>``   ``X#<rev, 12 digits>``  editing, deleting, reacting, pinning
+reaction    ``C#<channel>``   ``R#<seq>#<emoji>#<user>``  reacting, after the first 20 with an emoji
+pins        ``C#<channel>``   ``PINS``                pinning
 receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
 key use     ``C#<hash>``      ``KEY``                 creating a channel with an ``Idempotency-Key``
 membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
@@ -35,6 +38,8 @@ MAX_SEQ: Final = 10**SEQ_DIGITS - 1
 HEAD_SK: Final = "HEAD"
 LISTING_SK: Final = "PUBLIC"
 KEY_USE_SK: Final = "KEY"
+PINS_SK: Final = "PINS"
+ENTRIES: Final = "E#"
 MEMBERSHIPS: Final = "C#"
 FORMERS: Final = "L#"
 """How the sort keys below a user begin."""
@@ -114,6 +119,16 @@ def entry_sk(seq: int) -> str:
 def gap_sk(seq: int) -> str:
     """The sort key of a gap's item: sorts as its position does."""
     return f"G#{seq:0{SEQ_DIGITS}d}"
+
+
+def change_sk(rev: int) -> str:
+    """The sort key of a change: sorts as its number does."""
+    return f"X#{rev:0{SEQ_DIGITS}d}"
+
+
+def reactions_sk(seq: int, emoji: str) -> str:
+    """How the sort keys of the reactions with an emoji begin, of those that the message does not show."""
+    return f"R#{seq:0{SEQ_DIGITS}d}#{emoji}#"
 
 
 def idempotency_record_sk(user_id: str, key: str) -> str:

@@ -19,6 +19,11 @@ MAX_PREVIEW: Final = 100
 MAX_PREVIEW_BYTES: Final = 140
 """Name, topic and preview have limits in bytes too, so that a head stays below the 1 KB of one write unit
 (for user ids of up to 60 bytes; a UUID has 36)."""
+MAX_EVERYBODY: Final = 3
+"""Positions of messages that name everybody, of which a head keeps the latest; three of 12 digits are 27 bytes."""
+MAX_KEPT_MENTIONS: Final = 50
+"""Messages that name a user, of which a membership keeps the latest: 750 bytes."""
+MARK: Final = 10**12
 MAX_GAPS: Final = 8
 """Positions of the latest gaps that a head keeps; eight of 12 digits are 58 bytes. More stand there for a moment only,
 until whoever added them removes the smallest."""
@@ -88,6 +93,14 @@ class Head:
     gaps_from: int = 0
     request_hash: bytes = b""
     """Of the request that created it, where that carried an ``Idempotency-Key``."""
+    rev: int = 0
+    """The number of the last change to a message here; see ``changes``."""
+    edit_window: int | None = None
+    """Seconds after posting in which an author may edit a message; None for ever, 0 never."""
+    members_pin: bool = False
+    """Whether plain members may pin."""
+    mentions: tuple[int, ...] = ()
+    """Positions of the latest messages, at most ``MAX_EVERYBODY``, that name everybody in the channel."""
 
     @property
     def active_at(self) -> int:
@@ -98,7 +111,7 @@ class Head:
         """How many gaps there are after a position; None where the head does not keep all of them."""
         return sum(gap > seq for gap in self.gaps) if seq >= self.gaps_from else None
 
-    def is_made_of(self, changes: Mapping[str, str | int], version: int | None) -> bool:
+    def is_made_of(self, changes: Mapping[str, str | int | None], version: int | None) -> bool:
         """Whether these very changes of that version led here, and nothing came after; not if archived since."""
         if version is None or self.archived_at is not None or self.version != version + 1:
             return False
@@ -121,6 +134,13 @@ class Membership:
     read_messages: int = 0
     tat: int = 0
     read_voids: int = 0
+    mentions: frozenset[int] = frozenset()
+    """Messages that name the user, the latest ``MAX_KEPT_MENTIONS`` or so: see ``mention_mark``."""
+
+    def mention_count(self, head: Head) -> int:
+        """Messages after the read position that name the user, or everybody: at most as many as are kept of each."""
+        seqs = {mark % MARK for mark in self.mentions}.union(head.mentions)
+        return sum(seq > self.read_seq and seq not in head.gaps for seq in seqs)
 
     def unread(self, head: Head) -> int:
         """Messages after the read position, and positions there whose writers have not ended.
@@ -168,6 +188,10 @@ class Entry:
     messages: int
     at: int
     body: bytes | None
+    rev: int = 0
+    """The number of the last change in the message."""
+    versions: tuple[int, ...] = ()
+    """The numbers of the last changes of its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +204,11 @@ class IdempotencyRecord:
     count: int
     expires: int
     """Seconds since 1970, as DynamoDB's TTL wants it."""
+
+
+def mention_mark(at: int, seq: int) -> int:
+    """A message that names somebody, as one number that sorts by time and tells the position: at * 10^12 + seq."""
+    return at * MARK + seq
 
 
 @dataclass(frozen=True, slots=True)

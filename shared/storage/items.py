@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from shared.domain import keys
+from shared.domain.changes import Change, ChangeKind
 from shared.domain.model import (
     ChannelState,
     Entry,
@@ -23,6 +24,10 @@ from shared.storage.protocol import Reservation
 Item = Mapping[str, Mapping[str, Any]]
 MEMBERS_INDEX: Final = "members"
 PUBLIC_INDEX: Final = "public"
+EVERYBODY: Final = ("m1", "m2", "m3")
+"""Of a head: positions of messages that name everybody, the latest first."""
+PIN: Final = "p"
+"""How the attributes of pins begin: each has a position in its name, and the number of the change that pinned it."""
 PUBLIC: Final = "1"
 """The one partition of the index of public channels; only creating, renaming and archiving write there."""
 
@@ -47,15 +52,22 @@ def b(raw: bytes) -> dict[str, Any]:
     return {"B": raw}
 
 
-def values(given: Mapping[str, str | int | Iterable[int]]) -> dict[str, Any]:
-    """Values of an expression, by their names: texts, numbers and sets of numbers."""
+def values(given: Mapping[str, str | int | bytes | Iterable[int]]) -> dict[str, Any]:
+    """Values of an expression, by their names: texts, numbers, bytes and sets of numbers."""
     return {name: _attribute(value) for name, value in given.items()}
 
 
-def _attribute(value: str | int | Iterable[int]) -> dict[str, Any]:
+def _attribute(value: str | int | bytes | Iterable[int]) -> dict[str, Any]:
     if isinstance(value, str):
         return s(value)
+    if isinstance(value, bytes):
+        return b(value)
     return n(value) if isinstance(value, int) else ns(value)
+
+
+def numbers(given: Sequence[int]) -> dict[str, Any]:
+    """A list of numbers."""
+    return {"L": [n(number) for number in given]}
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:
@@ -70,6 +82,21 @@ def head_key(channel_id: str) -> dict[str, Any]:
 def entry_key(channel_id: str, seq: int) -> dict[str, Any]:
     """The key of an entry."""
     return _key(*keys.entry_key(channel_id, seq))
+
+
+def change_key(channel_id: str, rev: int) -> dict[str, Any]:
+    """The key of a change."""
+    return _key(keys.channel_pk(channel_id), keys.change_sk(rev))
+
+
+def pins_key(channel_id: str) -> dict[str, Any]:
+    """The key of what is pinned in a channel."""
+    return _key(keys.channel_pk(channel_id), keys.PINS_SK)
+
+
+def reaction_key(channel_id: str, seq: int, emoji: str, user_id: str) -> dict[str, Any]:
+    """The key of a reaction that the message does not show."""
+    return _key(keys.channel_pk(channel_id), keys.reactions_sk(seq, emoji) + user_id)
 
 
 def gap_item(channel_id: str, seq: int) -> dict[str, Any]:
@@ -173,6 +200,10 @@ def _head(item: Item, channel_id: str) -> Head:
         gaps=frozenset(map(int, item["gs"]["NS"])) if "gs" in item else frozenset(),
         gaps_from=_n(item, "gf") if "gf" in item else 0,
         request_hash=_b(item, "request_hash"),
+        rev=_n(item, "rev") if "rev" in item else 0,
+        edit_window=_n(item, "edit_window") if "edit_window" in item else None,
+        members_pin="members_pin" in item and _n(item, "members_pin") == 1,
+        mentions=tuple(_n(item, name) for name in EVERYBODY if name in item and _n(item, name)),
     )
 
 
@@ -181,18 +212,65 @@ def entry_item(channel_id: str, entry: Entry) -> dict[str, Any]:
     item = entry_key(channel_id, entry.seq) | {"n": n(entry.messages), "at": n(entry.at)}
     if entry.body is not None:
         item["body"] = b(entry.body)
+    if entry.rev:
+        item["rev"] = n(entry.rev)
+    if entry.versions:
+        item["versions"] = numbers(entry.versions)
     return item
 
 
 def entry_of(item: Item) -> Entry:
     """An entry from its item."""
     body = _b(item, "body") if "body" in item else None
-    return Entry(keys.seq_of(item["sk"]["S"]), _n(item, "n"), _n(item, "at"), body)
+    return Entry(
+        keys.seq_of(item["sk"]["S"]),
+        _n(item, "n"),
+        _n(item, "at"),
+        body,
+        _n(item, "rev") if "rev" in item else 0,
+        tuple(int(each["N"]) for each in item["versions"]["L"]) if "versions" in item else (),
+    )
 
 
 def entries_of(found: Iterable[Item]) -> list[Entry]:
     """Entries from their items."""
     return [entry_of(item) for item in found]
+
+
+def change_item(channel_id: str, change: Change) -> dict[str, Any]:
+    """A change as it is stored."""
+    item = change_key(channel_id, change.rev) | {
+        "kind": s(change.kind),
+        "seq": n(change.seq),
+        "by": s(change.by),
+        "at": n(change.at),
+    }
+    if change.body is not None:
+        item["body"] = b(change.body)
+    if change.emoji:
+        item["emoji"] = s(change.emoji)
+    if change.before:
+        item["before"] = b(change.before)
+    return item
+
+
+def change_of(item: Item) -> Change:
+    """A change from its item."""
+    return Change(
+        rev=keys.seq_of(item["sk"]["S"]),
+        kind=ChangeKind(item["kind"]["S"]),
+        seq=_n(item, "seq"),
+        by=item["by"]["S"],
+        at=_n(item, "at"),
+        body=_b(item, "body") if "body" in item else None,
+        emoji=item["emoji"]["S"] if "emoji" in item else "",
+        before=_b(item, "before"),
+    )
+
+
+def pins_of(item: Item) -> dict[int, int]:
+    """Positions of pinned messages, each with the number of the change that pinned it."""
+    return {int(name[1:]): int(value["N"]) for name, value in item.items() if name[1:].isdigit()}
 
 
 def membership_item(membership: Membership) -> dict[str, Any]:
@@ -225,6 +303,7 @@ def _membership(item: Item, user_id: str, channel_id: str) -> Membership:
         read_voids=_n(item, "read_voids")
         if "read_voids" in item
         else 0,  # none in those that were stored before
+        mentions=frozenset(map(int, item["mentions"]["NS"])) if "mentions" in item else frozenset(),
     )
 
 
@@ -254,7 +333,7 @@ def channel_state_keys(channel_id: str, user_id: str, key: str | None) -> list[d
 
 def channel_state_of(found: Iterable[Item], channel_id: str, user_id: str, key: str | None) -> ChannelState:
     """Head, membership, and the receipt of ``key``, from those of their items that were found, in any order."""
-    # Their sort keys are HEAD, C#… and I#…: no two of them begin with the same letter.
+    # Their sort keys are HEAD, C#…, I#… and E#…: no two of them begin with the same letter.
     by_letter = {item["sk"]["S"][0]: item for item in found}
     head, membership, record = (
         by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.RECEIPTS)

@@ -7,9 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from shared.domain.changes import MAX_PINS, Change, ChangeKind
 from shared.domain.keys import public_name
 from shared.domain.model import (
     ERASED,
+    MAX_EVERYBODY,
     ChannelState,
     Entry,
     Head,
@@ -22,13 +24,20 @@ from shared.domain.model import (
     Role,
 )
 from shared.storage.protocol import (
+    ChangeCommit,
+    ChangeOutcome,
     Commit,
     Committed,
     KeyUsed,
     MembershipChanged,
+    MentionedLeft,
     Outcome,
+    PinsFull,
+    PinUnchanged,
     PositionTaken,
+    Reacted,
     Reservation,
+    StateChanged,
 )
 
 
@@ -46,6 +55,12 @@ class MemoryStore:
     _spent: Counter[tuple[str, int]] = field(default_factory=Counter)
     _gaps: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     _key_uses: dict[str, bytes] = field(default_factory=dict)
+    _changes: defaultdict[str, dict[int, Change]] = field(default_factory=lambda: defaultdict(dict))
+    _pins: defaultdict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
+    _reacted: defaultdict[tuple[str, int, str], dict[str, int]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    _redacted: set[tuple[str, int]] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # --- the log ---
@@ -63,7 +78,9 @@ class MemoryStore:
         with self._lock:
             return self._heads.get(channel_id)
 
-    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
+    def reserve(
+        self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
+    ) -> Reservation | Head | None:
         """See ``Log``."""
         with self._lock:
             head = self._heads.get(channel_id)
@@ -71,7 +88,8 @@ class MemoryStore:
                 return head
             seq, messages = head.seq + count, head.messages + count
             shown = replace(preview, seq=seq)
-            self._heads[channel_id] = replace(head, seq=seq, messages=messages, last=shown)
+            named = (seq, *head.mentions)[:MAX_EVERYBODY] if everybody else head.mentions
+            self._heads[channel_id] = replace(head, seq=seq, messages=messages, last=shown, mentions=named)
             return Reservation(seq, messages, count, head.voids)
 
     def commit(self, commit: Commit) -> Outcome:
@@ -90,7 +108,21 @@ class MemoryStore:
             self._log(commit.channel_id).update({entry.seq: entry for entry in commit.entries})
             if commit.idempotency_record:
                 self._idempotency_records[(*key, commit.idempotency_record.key)] = commit.idempotency_record
+            self._mark(commit.channel_id, commit.mentions, {})
             return Committed()
+
+    def _mark(
+        self, channel_id: str, added: Mapping[str, frozenset[int]], removed: Mapping[str, frozenset[int]]
+    ) -> None:
+        for user in {*added, *removed}:
+            key = (channel_id, user)
+            marks = self._memberships[key].mentions | added.get(user, frozenset())
+            self._memberships[key] = replace(
+                self._memberships[key], mentions=marks - removed.get(user, frozenset())
+            )
+
+    def _left(self, channel_id: str, users: Iterable[str]) -> frozenset[str]:
+        return frozenset(user for user in users if (channel_id, user) not in self._memberships)
 
     def _refusal(self, commit: Commit) -> Outcome | None:
         key = (commit.channel_id, commit.user_id)
@@ -107,7 +139,8 @@ class MemoryStore:
             return MembershipChanged(membership)
         if commit.move_read and membership.read_seq >= commit.entries[-1].seq:
             return MembershipChanged(membership)
-        return None
+        left = self._left(commit.channel_id, commit.mentions)
+        return MentionedLeft(left) if left else None
 
     def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         """See ``Log``."""
@@ -124,13 +157,14 @@ class MemoryStore:
         """See ``Log``."""
         with self._lock:
             head = self._heads.get(channel_id)
+            self._gaps[channel_id] |= set(gaps)
             if head is not None and head.gaps_from <= gaps_from:
                 self._heads[channel_id] = replace(head, gaps=head.gaps - set(gaps), gaps_from=gaps_from)
 
-    def count_gaps(self, channel_id: str, after: int) -> int:
+    def gaps(self, channel_id: str, after: int) -> frozenset[int]:
         """See ``Log``."""
         with self._lock:
-            return sum(gap > after for gap in self._gaps[channel_id])
+            return frozenset(gap for gap in self._gaps[channel_id] if gap > after)
 
     def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
         """See ``Log``."""
@@ -138,13 +172,15 @@ class MemoryStore:
             found = {(channel, seq): self._log(channel).get(seq) for channel, seq in positions}
         return {position: entry.body is not None for position, entry in found.items() if entry}
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
+    def correct_preview(self, head: Head, preview: Preview | None) -> bool:
         """See ``Log``."""
         with self._lock:
-            head = self._heads.get(channel_id)
-            if head is None or head.erasures != erasures or (head.last.seq if head.last else 0) != seq:
+            current = self._heads.get(head.channel_id)
+            if current is None or _shown(current) != _shown(head):
                 return False
-            self._heads[channel_id] = replace(head, last=preview)
+            if (current.erasures, current.rev) != (head.erasures, head.rev):
+                return False
+            self._heads[head.channel_id] = replace(current, last=preview)
             return True
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
@@ -167,6 +203,115 @@ class MemoryStore:
 
     def _log(self, channel_id: str) -> dict[int, Entry]:
         return self._entries.setdefault(channel_id, {})
+
+    # --- changes ---
+
+    def read_message_state(
+        self, channel_id: str, user_id: str, seq: int, key: str | None = None
+    ) -> tuple[ChannelState, Entry | None]:
+        """See ``Changes``."""
+        with self._lock:
+            return self.read_channel_state(channel_id, user_id, key), self._log(channel_id).get(seq)
+
+    def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """See ``Changes``."""
+        with self._lock:
+            refused = self._change_refusal(commit)
+            if refused is not None:
+                return refused
+            channel_id, change = commit.head.channel_id, commit.change
+            head = replace(self._heads[channel_id], rev=change.rev)
+            if commit.preview is not None and head.last:
+                head = replace(head, last=replace(head.last, text=commit.preview))
+            if commit.is_gap:
+                head = replace(head, voids=head.voids + 1, gaps=head.gaps | {change.seq})
+            self._heads[channel_id] = head
+            self._changes[channel_id][change.rev] = change
+            if commit.entry is not None:
+                self._log(channel_id)[change.seq] = commit.entry
+            elif commit.pin:
+                self._pins[channel_id][change.seq] = change.rev
+            else:
+                del self._pins[channel_id][change.seq]
+            reacted = self._reacted[channel_id, change.seq, change.emoji]
+            if commit.reacted is not None:
+                reacted[commit.reacted] = change.rev
+            if commit.unreacted is not None:
+                del reacted[commit.unreacted]
+            self._mark(channel_id, commit.mentions, commit.unmentions)
+            if record := commit.idempotency_record:
+                self._idempotency_records[channel_id, commit.by.user_id, record.key] = record
+            return Committed()
+
+    def _change_refusal(self, commit: ChangeCommit) -> ChangeOutcome | None:
+        head, change, by = commit.head, commit.change, commit.by
+        if record := commit.idempotency_record:
+            used = self._idempotency_records.get((head.channel_id, by.user_id, record.key))
+            if used and used.expires >= change.at // 1000:
+                return KeyUsed(used)
+        current = self._heads.get(head.channel_id)
+        if current is None or current.archived_at is not None or current.rev != head.rev:
+            return StateChanged()
+        if change.kind in {ChangeKind.EDITED, ChangeKind.DELETED}:
+            if (_shown(current) == change.seq) is (commit.preview is None):
+                return StateChanged()
+        if not self._stands(by):
+            return StateChanged()
+        if commit.entry is None:
+            pins = self._pins[head.channel_id]
+            if (change.seq in pins) is commit.pin:
+                return PinUnchanged()
+            if commit.pin and len(pins) >= MAX_PINS:
+                return PinsFull()
+        else:
+            entry = self._log(head.channel_id).get(change.seq)
+            if entry is None or entry.body is None or entry.rev != commit.seen.rev:
+                return StateChanged()
+            if (head.channel_id, change.seq) in self._redacted:
+                return StateChanged()
+        reacted = self._reacted[head.channel_id, change.seq, change.emoji]
+        if commit.reacted in reacted or (commit.unreacted is not None and commit.unreacted not in reacted):
+            return StateChanged()
+        left = self._left(head.channel_id, {*commit.mentions, *commit.unmentions})
+        return MentionedLeft(left) if left else None
+
+    def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
+        """See ``Changes``."""
+        return self.changes_at(channel_id, range(first, last + 1))
+
+    def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
+        """See ``Changes``."""
+        with self._lock:
+            log = self._changes[channel_id]
+            return [log[rev] for rev in revs if rev in log]
+
+    def entries_at(self, channel_id: str, seqs: Sequence[int]) -> list[Entry]:
+        """See ``Changes``."""
+        with self._lock:
+            log = self._log(channel_id)
+            return [log[seq] for seq in seqs if seq in log]
+
+    def pins(self, channel_id: str) -> dict[int, int]:
+        """See ``Changes``."""
+        with self._lock:
+            return dict(self._pins[channel_id])
+
+    def has_reacted(self, channel_id: str, seq: int, emoji: str, user_id: str) -> bool:
+        """See ``Changes``."""
+        with self._lock:
+            return user_id in self._reacted[channel_id, seq, emoji]
+
+    def reacted(self, channel_id: str, seq: int, emoji: str, limit: int, after: str | None) -> list[Reacted]:
+        """See ``Changes``."""
+        with self._lock:
+            found = sorted(self._reacted[channel_id, seq, emoji].items())
+        return [Reacted(user, rev) for user, rev in found if after is None or user > after][:limit]
+
+    def forget_mentions(self, channel_id: str, user_id: str, marks: Iterable[int]) -> None:
+        """See ``Changes``."""
+        with self._lock:
+            if (channel_id, user_id) in self._memberships:
+                self._mark(channel_id, {}, {user_id: frozenset(marks)})
 
     # --- channels ---
 
@@ -228,7 +373,7 @@ class MemoryStore:
     def update_channel(
         self,
         channel_id: str,
-        changes: Mapping[str, str | int],
+        changes: Mapping[str, str | int | None],
         if_version: int | None,
         by: Membership | None = None,
     ) -> Head | None:
@@ -377,7 +522,8 @@ class MemoryStore:
         with self._lock:
             log = self._entries.get(channel_id, {})
             if seq in log and log[seq].body is not None:
-                log[seq] = replace(log[seq], body=body)
+                log[seq] = replace(log[seq], body=body, versions=())
+                self._redacted.add((channel_id, seq))
 
     def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
         """See ``Erasures``."""
@@ -388,3 +534,7 @@ class MemoryStore:
             creator = ERASED if head.creator == user_id else head.creator
             self._heads[channel_id] = replace(head, erasures=head.erasures + 1, creator=creator)
             return self._heads[channel_id]
+
+
+def _shown(head: Head) -> int:
+    return head.last.seq if head.last else 0

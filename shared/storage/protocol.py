@@ -7,9 +7,10 @@ Every method may raise ``StoreUnavailableError`` or ``StoreThrottledError``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from shared.domain.changes import Change
 from shared.domain.model import (
     ChannelState,
     Entry,
@@ -21,6 +22,14 @@ from shared.domain.model import (
     Preview,
     Role,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Reacted:
+    """A user's reaction that the message does not show, with the number of the change that made it."""
+
+    user_id: str
+    rev: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,8 @@ class Commit:
     now: int
     voids: int = 0
     """Gaps known up to the last entry, for the read position that moves there."""
+    mentions: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """The marks (``mention_mark``) that members who are named get, by user id; at most 50 users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,62 @@ class Contended:
     """It met another transaction on the same items; nothing was written, it may be tried as it is."""
 
 
-Outcome = Committed | PositionTaken | MembershipChanged | KeyUsed | Contended
+@dataclass(frozen=True, slots=True)
+class MentionedLeft:
+    """Some of those who are named are no members any more; nothing was written."""
+
+    users: frozenset[str]
+
+
+Outcome = Committed | PositionTaken | MembershipChanged | KeyUsed | MentionedLeft | Contended
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCommit:
+    """A change of a message, with all that must change together with it."""
+
+    head: Head
+    """As it was read: the change's number is one more than its ``rev``."""
+    by: Membership
+    """The acting member, as read: the write fails if they left or their role changed since."""
+    seen: Entry
+    """The message as it was read: the write fails if it changed since."""
+    change: Change
+    entry: Entry | None
+    """The message after the change; None where it stays as it is, as for pins."""
+    preview: str | None = None
+    """What the head shows of the message from now on; None where it does not show this one."""
+    is_gap: bool = False
+    """Whether the position holds no message from now on that counts as unread."""
+    pin: bool | None = None
+    """Whether the message is to be pinned, or not to be; None where its pin stays."""
+    reacted: str | None = None
+    """Who reacts with ``change.emoji`` and is not shown in the message itself, as it shows the first ones only."""
+    unreacted: str | None = None
+    """Who is to be removed from those."""
+    mentions: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """As of ``Commit``; of those who are newly named."""
+    unmentions: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """Marks that are to go; of who is not named any more."""
+    idempotency_record: IdempotencyRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """Channel, membership or message are not as they were read; nothing was written, read them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinUnchanged:
+    """The message was pinned already, or was not pinned; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinsFull:
+    """The channel has as many pins as it may; nothing was written."""
+
+
+ChangeOutcome = Committed | StateChanged | PinUnchanged | PinsFull | KeyUsed | MentionedLeft | Contended
 
 
 class Log(Protocol):
@@ -94,8 +160,12 @@ class Log(Protocol):
     def head(self, channel_id: str) -> Head | None:
         """The head alone."""
 
-    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
+    def reserve(
+        self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
+    ) -> Reservation | Head | None:
         """Gives out ``count`` adjacent positions and shows ``preview`` for the last (its ``seq`` is ignored).
+
+        With ``everybody`` the last one is noted as a message that names everybody in the channel.
 
         The head where the channel is archived, None where there is no such channel; then nothing was given out.
         """
@@ -115,8 +185,8 @@ class Log(Protocol):
         Nothing where it is complete only above a later position by then. May be repeated.
         """
 
-    def count_gaps(self, channel_id: str, after: int) -> int:
-        """How many gaps there are after a position, however long ago they came."""
+    def gaps(self, channel_id: str, after: int) -> frozenset[int]:
+        """Positions of gaps after a position: all that the head does not keep any more, and some of those it keeps."""
 
     def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
         """Of positions (channel id, seq): True for a message, False for a void; what is not seen is left out.
@@ -124,10 +194,11 @@ class Log(Protocol):
         Eventually consistent: what is seen stands for ever, what is not seen may stand all the same.
         """
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
-        """Replaces the preview, if it is still that of position ``seq`` (0 where there was none); whether it was.
+    def correct_preview(self, head: Head, preview: Preview | None) -> bool:
+        """Replaces the preview of a head that was read before the messages were; whether it was replaced.
 
-        Not if messages were redacted since ``erasures``, under which the preview was made: it may show one of them.
+        Not where the head shows another message by now, or messages were redacted or changed since: the preview may
+        show one of these.
         """
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
@@ -138,6 +209,39 @@ class Log(Protocol):
 
     def entry_after(self, channel_id: str, seq: int) -> Entry | None:
         """The first entry after a position."""
+
+
+class Changes(Protocol):
+    """A channel's change log, and what changes with it."""
+
+    def read_message_state(
+        self, channel_id: str, user_id: str, seq: int, key: str | None = None
+    ) -> tuple[ChannelState, Entry | None]:
+        """As ``read_channel_state``, with the entry at a position, in one round trip."""
+
+    def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """Gives out the change's number and makes the change, all or nothing."""
+
+    def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
+        """The changes of these numbers, both included, in order."""
+
+    def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
+        """The changes of these numbers, in no order."""
+
+    def entries_at(self, channel_id: str, seqs: Sequence[int]) -> list[Entry]:
+        """The entries at these positions, in no order."""
+
+    def pins(self, channel_id: str) -> dict[int, int]:
+        """The positions of pinned messages, each with the number of the change that pinned it."""
+
+    def has_reacted(self, channel_id: str, seq: int, emoji: str, user_id: str) -> bool:
+        """Whether a user is among those who reacted and are not shown in the message."""
+
+    def reacted(self, channel_id: str, seq: int, emoji: str, limit: int, after: str | None) -> list[Reacted]:
+        """Who reacted and is not shown in the message, by user id, after a user id."""
+
+    def forget_mentions(self, channel_id: str, user_id: str, marks: Iterable[int]) -> None:
+        """Removes marks of mentions from a membership, if there is one; may be repeated."""
 
 
 class Channels(Protocol):
@@ -179,11 +283,11 @@ class Channels(Protocol):
     def update_channel(
         self,
         channel_id: str,
-        changes: Mapping[str, str | int],
+        changes: Mapping[str, str | int | None],
         if_version: int | None,
         by: Membership | None = None,
     ) -> Head | None:
-        """Sets ``name``, ``topic``, ``slow_mode``: the head with this change in it, and any that came since.
+        """Sets ``name``, ``topic``, ``slow_mode``, ``edit_window``, ``members_pin``: the head with this change in it, and any that came since.
 
         None where the channel is archived or missing, its version is not ``if_version``, or ``by`` does not stand any
         more (see ``Members``). But the head as it is where ``by`` stands and this very change was just made of that
@@ -277,5 +381,5 @@ class Erasures(Protocol):
         """
 
 
-class Store(Log, Channels, Members, Erasures, Protocol):
+class Store(Log, Changes, Channels, Members, Erasures, Protocol):
     """All of it."""

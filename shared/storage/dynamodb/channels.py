@@ -157,7 +157,7 @@ class DynamoDBChannels(HeadChanges):
     def update_channel(
         self,
         channel_id: str,
-        changes: Mapping[str, str | int],
+        changes: Mapping[str, str | int | None],
         if_version: int | None,
         by: Membership | None = None,
     ) -> Head | None:
@@ -167,14 +167,16 @@ class DynamoDBChannels(HeadChanges):
         """
         values = {":one": items.n(1)}
         names = {f"#{name}": name for name in changes}
-        for name, value in changes.items():
-            values[f":{name}"] = items.s(value) if isinstance(value, str) else items.n(value)
+        given = {name: value for name, value in changes.items() if value is not None}
+        values |= items.values({f":{name}": value for name, value in given.items()})
         condition = OPEN
         if if_version is not None:
             condition += " AND version = :if_version"
             values[":if_version"] = items.n(if_version)
-        sets = ", ".join(["version = version + :one", *(f"#{name} = :{name}" for name in changes)])
-        update = _update_head(channel_id, f"SET {sets}", condition, values, names)
+        change = "SET " + ", ".join(["version = version + :one", *(f"#{name} = :{name}" for name in given)])
+        if removed := [f"#{name}" for name in changes if name not in given]:
+            change += f" REMOVE {', '.join(removed)}"
+        update = _update_head(channel_id, change, condition, values, names)
         failed = transact(self._table, self._sleep, update, *stands(by))
         head = self._head(channel_id, failed)
         if failed is not None and not (head and _is_right(failed) and head.is_made_of(changes, if_version)):

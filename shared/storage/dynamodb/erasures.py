@@ -38,9 +38,10 @@ class DynamoDBErasures(HeadChanges):
             retry_conflicts(
                 lambda: self._table.update(
                     Key=items.entry_key(channel_id, seq),
-                    UpdateExpression="SET body = :body",
+                    # What is redacted changes no more: a change that was under way fails.
+                    UpdateExpression="SET body = :body, redacted = :one REMOVE versions",
                     ConditionExpression="attribute_exists(body)",
-                    ExpressionAttributeValues={":body": items.b(body)},
+                    ExpressionAttributeValues=items.values({":body": body, ":one": 1}),
                 ),
                 self._sleep,
             )

@@ -9,7 +9,7 @@ from typing import Any
 from shared.aws.protocol import THROTTLES
 from shared.domain import keys
 from shared.domain.errors import ContentionError, StoreThrottledError
-from shared.domain.model import MAX_BATCH, ChannelState, Entry, Head, Preview
+from shared.domain.model import MAX_BATCH, ChannelState, Entry, Head, IdempotencyRecord, Preview
 from shared.observability.meter import meter
 from shared.storage import items
 from shared.storage.dynamodb.conflicts import retry_conflicts, transact
@@ -25,15 +25,17 @@ from shared.storage.protocol import (
     Contended,
     KeyUsed,
     MembershipChanged,
+    MentionedLeft,
     Outcome,
     PositionTaken,
     Reservation,
 )
 
-_TAKE = (
+_RESERVE = (
     "SET #seq = #seq + :count, #messages = #messages + :count,"
     " lq = #seq + :count, lu = :sender, lt = :text, lc = :at"
 )
+_EVERYBODY = ", m3 = if_not_exists(m2, :zero), m2 = if_not_exists(m1, :zero), m1 = #seq + :count"
 
 
 class DynamoDBLog(OnTable):
@@ -49,23 +51,33 @@ class DynamoDBLog(OnTable):
         item = self._table.get(items.head_key(channel_id))
         return items.head_of(item) if item else None
 
-    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
+    def reserve(
+        self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
+    ) -> Reservation | Head | None:
         """One UpdateItem: 1 write unit. It never conflicts with another post: DynamoDB serialises it."""
         try:
-            item = retry_conflicts(lambda: self._reserve(channel_id, count, preview), self._sleep)
+            item = retry_conflicts(
+                lambda: self._reserve(channel_id, count, preview, _RESERVE + _EVERYBODY * everybody),
+                self._sleep,
+            )
         except ConditionFailedError as error:
             return items.head_of(error.item) if error.item else None
         return items.reservation_of(item, count)
 
-    def _reserve(self, channel_id: str, count: int, preview: Preview) -> dict[str, Any]:
+    def _reserve(self, channel_id: str, count: int, preview: Preview, change: str) -> dict[str, Any]:
+        values: dict[str, str | int] = {":zero": 0} if ":zero" in change else {}
+        values |= {
+            ":count": count,
+            ":sender": preview.sender,
+            ":text": preview.text,
+            ":at": preview.created_at,
+        }
         return self._table.update(
             Key=items.head_key(channel_id),
-            UpdateExpression=_TAKE,
+            UpdateExpression=change,
             ConditionExpression="attribute_exists(pk) AND attribute_not_exists(archived_at)",
             ExpressionAttributeNames={"#seq": "seq", "#messages": "messages"},
-            ExpressionAttributeValues=items.values(
-                {":count": count, ":sender": preview.sender, ":text": preview.text, ":at": preview.created_at}
-            ),
+            ExpressionAttributeValues=items.values(values),
         )
 
     def commit(self, commit: Commit) -> Outcome:
@@ -73,7 +85,15 @@ class DynamoDBLog(OnTable):
         writes = [_put_entry(commit.channel_id, entry) for entry in commit.entries]
         writes.append(_update_membership(commit))
         if commit.idempotency_record:
-            writes.append(_put_idempotency_record(commit))
+            writes.append(
+                put_idempotency_record(
+                    commit.channel_id, commit.user_id, commit.idempotency_record, commit.now
+                )
+            )
+        writes += [
+            mention_mark_write(commit.channel_id, user, "ADD", marks)
+            for user, marks in commit.mentions.items()
+        ]
         try:
             self._table.transact(*writes)
         except TransactionCanceledError as error:
@@ -108,7 +128,10 @@ class DynamoDBLog(OnTable):
         return [standing[each.seq] for each in voids]
 
     def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
-        """One UpdateItem: 1 write unit."""
+        """A PutItem for each, and one UpdateItem: 1 write unit each."""
+        for seq in gaps:
+            # A void's stands there already, a deleted message's does not. No gap leaves the head before it does.
+            self._table.put(Item=items.gap_item(channel_id, seq))
         with suppress(ConditionFailedError):
             retry_conflicts(
                 lambda: self._table.update(
@@ -122,11 +145,10 @@ class DynamoDBLog(OnTable):
                 self._sleep,
             )
 
-    def count_gaps(self, channel_id: str, after: int) -> int:
-        """One Query that moves no item: a read unit for each 100 gaps or so."""
-        return self._table.count(
-            None, **_range(channel_id, keys.gap_sk(after + 1), keys.gap_sk(keys.MAX_SEQ))
-        )
+    def gaps(self, channel_id: str, after: int) -> frozenset[int]:
+        """One Query: a read unit for each 100 gaps or so."""
+        found = self._table.query(**key_range(channel_id, keys.gap_sk(after + 1), keys.gap_sk(keys.MAX_SEQ)))
+        return frozenset(keys.seq_of(item["sk"]["S"]) for item in found)
 
     def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
         """BatchGetItem: half a read unit for each 4 KB of each entry, seen or not, a call for each 100."""
@@ -136,28 +158,25 @@ class DynamoDBLog(OnTable):
             (keys.channel_of(item["pk"]["S"]), keys.seq_of(item["sk"]["S"])): "body" in item for item in found
         }
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
+    def correct_preview(self, head: Head, preview: Preview | None) -> bool:
         """One UpdateItem: 1 write unit, also where the preview has moved on."""
-        values: dict[str, str | int] = {":seq": seq}
-        condition = "lq = :seq"
-        if not seq:
-            condition, values = "attribute_exists(pk) AND attribute_not_exists(lq)", {}
-        if erasures:
-            condition, values = (
-                condition + " AND erasures = :erasures",
-                values | {":erasures": erasures},
-            )
-        else:
-            condition += " AND attribute_not_exists(erasures)"
+        seen = {"lq": head.last.seq if head.last else 0, "erasures": head.erasures, "rev": head.rev}
+        # What is 0 has no attribute.
+        values: dict[str, Any] = {f":{name}": number for name, number in seen.items() if number}
+        condition = " AND ".join(
+            f"{name} = :{name}" if number else f"attribute_not_exists({name})"
+            for name, number in seen.items()
+        )
+        condition += " AND attribute_exists(pk)"
         change = "REMOVE lq, lu, lt, lc"
         if preview:
-            change = "SET lq = :lq, lu = :sender, lt = :text, lc = :at"
-            values |= {":lq": preview.seq, ":sender": preview.sender}
+            change = "SET lq = :new, lu = :sender, lt = :text, lc = :at"
+            values |= {":new": preview.seq, ":sender": preview.sender}
             values |= {":text": preview.text, ":at": preview.created_at}
         try:
             retry_conflicts(
                 lambda: self._table.update(
-                    Key=items.head_key(channel_id),
+                    Key=items.head_key(head.channel_id),
                     UpdateExpression=change,
                     ConditionExpression=condition,
                     ExpressionAttributeValues=items.values(values),
@@ -186,12 +205,13 @@ class DynamoDBLog(OnTable):
 
     def _entries(self, channel_id: str, first: int, last: int, **arguments: Any) -> list[Entry]:  # noqa: ANN401 - passed on to Query
         found = self._table.query(
-            **_range(channel_id, keys.entry_sk(first), keys.entry_sk(last)), **arguments
+            **key_range(channel_id, keys.entry_sk(first), keys.entry_sk(last)), **arguments
         )
         return items.entries_of(list(found))
 
 
-def _range(channel_id: str, first: str, last: str) -> dict[str, Any]:
+def key_range(channel_id: str, first: str, last: str) -> dict[str, Any]:
+    """The arguments of a strongly consistent Query of a channel's sort keys from ``first`` to ``last``."""
     return {
         "ConsistentRead": True,
         "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
@@ -248,16 +268,28 @@ def _update_membership(commit: Commit) -> dict[str, Any]:
     }
 
 
-def _put_idempotency_record(commit: Commit) -> dict[str, Any]:
-    assert commit.idempotency_record is not None  # noqa: S101 - the caller looked
+def put_idempotency_record(
+    channel_id: str, user_id: str, record: IdempotencyRecord, now: int
+) -> dict[str, Any]:
+    """Keeps what a key was used for, on condition that it was not used, or that this is expired."""
     return {
         "Put": {
-            "Item": items.idempotency_record_item(
-                commit.channel_id, commit.user_id, commit.idempotency_record
-            ),
+            "Item": items.idempotency_record_item(channel_id, user_id, record),
             # DynamoDB deletes expired items late; until then they are as good as gone.
             "ConditionExpression": "attribute_not_exists(pk) OR expires < :now",
-            "ExpressionAttributeValues": items.values({":now": commit.now // 1000}),
+            "ExpressionAttributeValues": items.values({":now": now // 1000}),
+        }
+    }
+
+
+def mention_mark_write(channel_id: str, user_id: str, action: str, marks: frozenset[int]) -> dict[str, Any]:
+    """Adds (``ADD``) or removes (``DELETE``) marks of mentions, on condition that the user is a member."""
+    return {
+        "Update": {
+            "Key": items.membership_key(channel_id, user_id),
+            "UpdateExpression": f"{action} mentions :marks",
+            "ConditionExpression": "attribute_exists(pk)",
+            "ExpressionAttributeValues": items.values({":marks": marks}),
         }
     }
 
@@ -274,6 +306,9 @@ def _outcome(commit: Commit, reasons: Sequence[dict[str, Any]]) -> Outcome:
     if failed[count]:
         item = reasons[count].get("Item")
         return MembershipChanged(items.membership_of(item) if item else None)
+    named = zip(reversed(commit.mentions), reversed(failed), strict=False)
+    if left := {user for user, bad in named if bad}:
+        return MentionedLeft(frozenset(left))
     if "TransactionConflict" in codes:
         meter().conflicts += 1
         return Contended()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from shared.storage.dynamodb.changes import DynamoDBChanges
 from shared.storage.dynamodb.channels import DynamoDBChannels
 from shared.storage.dynamodb.erasures import DynamoDBErasures
 from shared.storage.dynamodb.log import DynamoDBLog
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from shared.aws.protocol import AwsClient
 
 
-class DynamoDBStore(DynamoDBLog, DynamoDBChannels, DynamoDBMembers, DynamoDBErasures):
+class DynamoDBStore(DynamoDBLog, DynamoDBChanges, DynamoDBChannels, DynamoDBMembers, DynamoDBErasures):
     """``shared.storage.protocol.Store`` on one table.
 
     Args:
