@@ -43,7 +43,7 @@ LAYERS = (
 all may read the settings."""
 FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
-MAX_HANDLER_LINES = 40
+MAX_HANDLER_LINES = 47
 
 
 def name_of(path: Path) -> str:

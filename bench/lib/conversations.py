@@ -19,7 +19,7 @@ from shared.storage import items
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = (
     ROOT.parent / "shared" / "data" / "topical-chat-test-freq.jsonl.gz",
-    ROOT / "local" / "sample.jsonl",
+    ROOT / "local" / "demo" / "sample.jsonl",
 )
 CHANNEL: Final = "4nc0f2k9q1d7h3sa"
 STARTED_AT: Final = 1_795_459_464_000

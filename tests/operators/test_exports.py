@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.functions.chat import Chat
     from tests.shared.use_cases.scripted_store import ScriptedStore
 
-READS = {"head", "heads", "entries", "members", "memberships", "former_memberships"}
+READS = {"head", "heads", "entries", "members", "memberships", "past_memberships"}
 
 
 def exporter(chat: Chat, store: object = None) -> Exporter:
