@@ -103,7 +103,7 @@ class Eraser:
             channel_id, seq = head.channel_id, head.last.seq
             found = self.store.entries(channel_id, seq, seq)
             if found and found[0].body is not None:
-                self.store.correct_preview(channel_id, seq, preview_of(found[0]), head.erasures)
+                self.store.correct_preview(channel_id, seq, preview_of(found[0]), head.erasures, head.rev)
             else:
                 repair_preview(self.store, channel_id, seq)
             head = self.store.head(channel_id)

@@ -58,8 +58,9 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "reserve": [lambda store: store.reserve(CHANNEL, 1, PREVIEW)],
     "commit": [lambda store: store.commit(COMMIT)],
     "void": [lambda store: store.void(CHANNEL, [ENTRY])],
+    "list_gaps": [lambda store: store.list_gaps(CHANNEL, [1])],
     "trim_gaps": [lambda store: store.trim_gaps(CHANNEL, [1], 1)],
-    "count_gaps": [lambda store: store.count_gaps(CHANNEL, 1)],
+    "gaps": [lambda store: store.gaps(CHANNEL, 1)],
     "standing": [lambda store: store.standing([(CHANNEL, 1)])],
     "correct_preview": [
         lambda store: store.correct_preview(CHANNEL, 1, PREVIEW, 0),

@@ -108,10 +108,12 @@ class MeteredStore(MemoryStore):
         self._charge(read=2 if key is None else 3)
         return super().read_channel_state(channel_id, user_id, key)
 
-    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
+    def reserve(
+        self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
+    ) -> Reservation | Head | None:
         """See ``Log``."""
         self._charge(write=1)
-        return super().reserve(channel_id, count, preview)
+        return super().reserve(channel_id, count, preview, everybody=everybody)
 
     def commit(self, commit: Commit) -> Outcome:
         """See ``Log``."""

@@ -8,7 +8,7 @@ would never see the earlier.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol
@@ -142,7 +142,9 @@ class DirectLogReader:
         if shown in found and found[shown].body is None:
             repair_preview(self._log, head.channel_id, shown)
         elif latest > shown:
-            self._log.correct_preview(head.channel_id, shown, preview_of(found[latest]), head.erasures)
+            self._log.correct_preview(
+                head.channel_id, shown, preview_of(found[latest]), head.erasures, head.rev
+            )
 
     def _void(self, head: Head, seq: int, later: Entry | None) -> Entry:
         counted = later.messages - (later.seq - seq) if later else head.messages - (head.seq - seq)
@@ -162,11 +164,17 @@ def settle(log: Log, head: Head, voids: Sequence[Entry]) -> list[Entry]:
     are removed. What others added meanwhile is larger, or stays until the next ones come.
     """
     standing = log.void(head.channel_id, voids)
-    known = sorted(head.gaps.union(each.seq for each in standing if each.body is None))
-    trimmed = known[:-MAX_GAPS]
-    if trimmed:
-        log.trim_gaps(head.channel_id, trimmed, max(trimmed[-1], head.gaps_from))
+    trim(log, head, [each.seq for each in standing if each.body is None])
     return standing
+
+
+def trim(log: Log, head: Head, gaps: Iterable[int]) -> None:
+    """Removes the smallest gaps from a head that has more than it keeps, now that these came; may be repeated."""
+    trimmed = sorted(head.gaps.union(gaps))[:-MAX_GAPS]
+    if trimmed:
+        # Those of voids are listed already; which of the head's are deleted messages it does not say.
+        log.list_gaps(head.channel_id, head.gaps.intersection(trimmed))
+        log.trim_gaps(head.channel_id, trimmed, max(trimmed[-1], head.gaps_from))
 
 
 def repair_preview(log: Log, channel_id: str, voided: int) -> None:
@@ -183,7 +191,8 @@ def repair_preview(log: Log, channel_id: str, voided: int) -> None:
         latest = _latest_message(log, channel_id, voided - 1)
         if shown < voided and (latest is None or latest.seq <= shown):
             return
-        if log.correct_preview(channel_id, shown, preview_of(latest) if latest else None, head.erasures):
+        preview = preview_of(latest) if latest else None
+        if log.correct_preview(channel_id, shown, preview, head.erasures, head.rev):
             return
 
 

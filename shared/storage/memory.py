@@ -153,11 +153,15 @@ class MemoryStore:
                 self._heads[channel_id] = replace(head, voids=head.voids + len(new), gaps=head.gaps | new)
             return standing
 
+    def list_gaps(self, channel_id: str, gaps: Iterable[int]) -> None:
+        """See ``Log``."""
+        with self._lock:
+            self._gaps[channel_id] |= set(gaps)
+
     def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
         """See ``Log``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            self._gaps[channel_id] |= set(gaps)
             if head is not None and head.gaps_from <= gaps_from:
                 self._heads[channel_id] = replace(head, gaps=head.gaps - set(gaps), gaps_from=gaps_from)
 
@@ -172,15 +176,15 @@ class MemoryStore:
             found = {(channel, seq): self._log(channel).get(seq) for channel, seq in positions}
         return {position: entry.body is not None for position, entry in found.items() if entry}
 
-    def correct_preview(self, head: Head, preview: Preview | None) -> bool:
+    def correct_preview(
+        self, channel_id: str, seq: int, preview: Preview | None, erasures: int, rev: int = 0
+    ) -> bool:
         """See ``Log``."""
         with self._lock:
-            current = self._heads.get(head.channel_id)
-            if current is None or _shown(current) != _shown(head):
+            head = self._heads.get(channel_id)
+            if head is None or (head.erasures, head.rev, _shown(head)) != (erasures, rev, seq):
                 return False
-            if (current.erasures, current.rev) != (head.erasures, head.rev):
-                return False
-            self._heads[head.channel_id] = replace(current, last=preview)
+            self._heads[channel_id] = replace(head, last=preview)
             return True
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:

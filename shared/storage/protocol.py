@@ -179,6 +179,9 @@ class Log(Protocol):
         Each void that comes to stand is counted in the head in the same step, once, and is one of its ``gaps``.
         """
 
+    def list_gaps(self, channel_id: str, gaps: Iterable[int]) -> None:
+        """Lists gaps of deleted messages by themselves, as those of voids are; to be called before they are trimmed."""
+
     def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
         """Removes positions up to ``gaps_from`` from the head's ``gaps``, which is complete above it from then on.
 
@@ -194,11 +197,13 @@ class Log(Protocol):
         Eventually consistent: what is seen stands for ever, what is not seen may stand all the same.
         """
 
-    def correct_preview(self, head: Head, preview: Preview | None) -> bool:
-        """Replaces the preview of a head that was read before the messages were; whether it was replaced.
+    def correct_preview(
+        self, channel_id: str, seq: int, preview: Preview | None, erasures: int, rev: int = 0
+    ) -> bool:
+        """Replaces the preview, if it is still that of position ``seq`` (0 where there was none); whether it was.
 
-        Not where the head shows another message by now, or messages were redacted or changed since: the preview may
-        show one of these.
+        Not if messages were redacted since ``erasures``, or changed since ``rev``, under which the preview was made: it
+        may show one of them.
         """
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:

@@ -89,8 +89,16 @@ def read_position(store: Store, head: Head, seq: int) -> tuple[int, int, int]:
         return 0, 0, 0
     after = head.gaps_after(latest[0].seq)
     if after is None:
-        after = store.count_gaps(head.channel_id, latest[0].seq)
+        after = with_all_gaps(store, head, latest[0].seq).gaps_after(latest[0].seq) or 0
     return latest[0].seq, latest[0].messages, max(0, head.voids - after)
+
+
+def with_all_gaps(store: Store, head: Head, seq: int) -> Head:
+    """The head with all gaps after a position: one Query, of a read unit, where it does not keep all of them."""
+    if head.gaps_after(seq) is not None:
+        return head
+    gaps = store.gaps(head.channel_id, seq) | {gap for gap in head.gaps if gap > seq}
+    return replace(head, gaps=gaps, gaps_from=seq)
 
 
 def _doubtful(services: Services, head: Head, membership: Membership) -> frozenset[int]:

@@ -35,7 +35,7 @@ class SentTwice(MemoryStore):
     def update_channel(
         self,
         channel_id: str,
-        changes: Mapping[str, str | int],
+        changes: Mapping[str, str | int | None],
         if_version: int | None,
         by: Membership | None = None,
     ) -> Head | None:
@@ -236,7 +236,7 @@ class LosesTheRight(MemoryStore):
     def update_channel(
         self,
         channel_id: str,
-        changes: Mapping[str, str | int],
+        changes: Mapping[str, str | int | None],
         if_version: int | None,
         by: Membership | None = None,
     ) -> Head | None:
@@ -330,7 +330,7 @@ class ArchivedMeanwhile(MemoryStore):
     def update_channel(
         self,
         channel_id: str,
-        changes: Mapping[str, str | int],
+        changes: Mapping[str, str | int | None],
         if_version: int | None,
         by: Membership | None = None,
     ) -> Head | None:

@@ -263,7 +263,7 @@ class Judge:
         """Each void is counted once; and what is unread is exact, holes as messages."""
         truth = self._ledger.truth
         head = truth.head(channel_id)
-        if head is None or (head.voids, truth.count_gaps(channel_id, 0)) != (len(voids), len(voids)):
+        if head is None or (head.voids, len(truth.gaps(channel_id, 0))) != (len(voids), len(voids)):
             raise WrongError(f"{channel_id} counts {head and head.voids} gaps of {len(voids)}")
         kept, after = {gap for gap in head.gaps if gap > head.gaps_from}, head.gaps_from
         if kept != {void for void in voids if void > after}:

@@ -134,12 +134,16 @@ class SimStore:
 
     # --- writes that the judge hears of at the moment of their effect ---
 
-    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
+    def reserve(
+        self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
+    ) -> Reservation | Head | None:
         """See ``Log``."""
-        return self._call("reserve", self._take, channel_id, count, preview)
+        return self._call("reserve", self._reserve, channel_id, count, preview, everybody)
 
-    def _take(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
-        reservation = self._truth.reserve(channel_id, count, preview)
+    def _reserve(
+        self, channel_id: str, count: int, preview: Preview, everybody: bool
+    ) -> Reservation | Head | None:
+        reservation = self._truth.reserve(channel_id, count, preview, everybody=everybody)
         if isinstance(reservation, Reservation):
             self._world.ledger.reservation(channel_id, reservation)
         return reservation

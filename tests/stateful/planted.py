@@ -121,7 +121,7 @@ class OverwritesChanges(FaultyStore):
     def update_channel(
         self,
         channel_id: str,
-        changes: Mapping[str, str | int],
+        changes: Mapping[str, str | int | None],
         if_version: int | None,
         by: Membership | None = None,
     ) -> Head | None:

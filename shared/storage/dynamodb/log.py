@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -55,9 +55,10 @@ class DynamoDBLog(OnTable):
         self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
     ) -> Reservation | Head | None:
         """One UpdateItem: 1 write unit. It never conflicts with another post: DynamoDB serialises it."""
+        change = _RESERVE + (_EVERYBODY if everybody else "")
         try:
             item = retry_conflicts(
-                lambda: self._reserve(channel_id, count, preview, _RESERVE + _EVERYBODY * everybody),
+                lambda: self._reserve(channel_id, count, preview, change),
                 self._sleep,
             )
         except ConditionFailedError as error:
@@ -127,11 +128,13 @@ class DynamoDBLog(OnTable):
             left = [each for each in left if each.seq not in standing]
         return [standing[each.seq] for each in voids]
 
-    def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
-        """A PutItem for each, and one UpdateItem: 1 write unit each."""
+    def list_gaps(self, channel_id: str, gaps: Iterable[int]) -> None:
+        """A PutItem for each: 1 write unit each."""
         for seq in gaps:
-            # A void's stands there already, a deleted message's does not. No gap leaves the head before it does.
             self._table.put(Item=items.gap_item(channel_id, seq))
+
+    def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
+        """One UpdateItem: 1 write unit."""
         with suppress(ConditionFailedError):
             retry_conflicts(
                 lambda: self._table.update(
@@ -158,9 +161,11 @@ class DynamoDBLog(OnTable):
             (keys.channel_of(item["pk"]["S"]), keys.seq_of(item["sk"]["S"])): "body" in item for item in found
         }
 
-    def correct_preview(self, head: Head, preview: Preview | None) -> bool:
+    def correct_preview(
+        self, channel_id: str, seq: int, preview: Preview | None, erasures: int, rev: int = 0
+    ) -> bool:
         """One UpdateItem: 1 write unit, also where the preview has moved on."""
-        seen = {"lq": head.last.seq if head.last else 0, "erasures": head.erasures, "rev": head.rev}
+        seen = {"lq": seq, "erasures": erasures, "rev": rev}
         # What is 0 has no attribute.
         values: dict[str, Any] = {f":{name}": number for name, number in seen.items() if number}
         condition = " AND ".join(
@@ -176,7 +181,7 @@ class DynamoDBLog(OnTable):
         try:
             retry_conflicts(
                 lambda: self._table.update(
-                    Key=items.head_key(head.channel_id),
+                    Key=items.head_key(channel_id),
                     UpdateExpression=change,
                     ConditionExpression=condition,
                     ExpressionAttributeValues=items.values(values),
@@ -306,7 +311,7 @@ def _outcome(commit: Commit, reasons: Sequence[dict[str, Any]]) -> Outcome:
     if failed[count]:
         item = reasons[count].get("Item")
         return MembershipChanged(items.membership_of(item) if item else None)
-    named = zip(reversed(commit.mentions), reversed(failed), strict=False)
+    named = zip(reversed(list(commit.mentions)), reversed(failed), strict=False)
     if left := {user for user, bad in named if bad}:
         return MentionedLeft(frozenset(left))
     if "TransactionConflict" in codes:

@@ -41,9 +41,13 @@ class ScriptedStore(MemoryStore):
             "read_channel_state", lambda: MemoryStore.read_channel_state(self, channel_id, user_id, key)
         )
 
-    def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
+    def reserve(
+        self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
+    ) -> Reservation | Head | None:
         """A step."""
-        return self._step("reserve", lambda: MemoryStore.reserve(self, channel_id, count, preview))
+        return self._step(
+            "reserve", lambda: MemoryStore.reserve(self, channel_id, count, preview, everybody=everybody)
+        )
 
     def commit(self, commit: Commit) -> Outcome:
         """A step."""
@@ -53,11 +57,13 @@ class ScriptedStore(MemoryStore):
         """A step."""
         return self._step("void", lambda: MemoryStore.void(self, channel_id, voids))
 
-    def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
+    def correct_preview(
+        self, channel_id: str, seq: int, preview: Preview | None, erasures: int, rev: int = 0
+    ) -> bool:
         """A step."""
         return self._step(
             "correct_preview",
-            lambda: MemoryStore.correct_preview(self, channel_id, seq, preview, erasures),
+            lambda: MemoryStore.correct_preview(self, channel_id, seq, preview, erasures, rev),
         )
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
