@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from shared.domain import keys
+from shared.domain.changes import Change, lay_over
 
 BLOCK_SIZE: Final = 50
 """Positions of a block, the default page: a page touches two blocks at most, a page of 100 three."""
@@ -17,12 +18,14 @@ PLACE_BYTES: Final = 8
 """A place in a tuple, also where a void stands."""
 VALUE_BYTES: Final = 170
 """A block beside its bodies: the object, its numbers, its tuple."""
+CHANGE_BYTES: Final = 450
+"""A change beside its body: the object, its numbers and texts."""
 LIST_BYTES: Final = 60
 LISTED_ID_BYTES: Final = 75
 """A list of channels, and each id of 16 to 26 characters with its place. All held against tracemalloc in
 tests/shared/cache; what a tier adds for the key is the tier's to count."""
 _VOID: Final = 0xFFFFFFFF
-_HEAD: Final = struct.Struct("<QI")
+_HEAD: Final = struct.Struct("<QQI")
 
 
 class UnreadableError(Exception):
@@ -39,18 +42,22 @@ class Cached(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A settled run of positions within one aligned block; never changes, only grows into a new one."""
+    """A settled run of positions within one aligned block, with all changes up to ``rev`` in its messages.
+
+    Never changes: it grows, and is caught up with later changes, into a new one.
+    """
 
     first: int
     bodies: tuple[bytes | None, ...]
     size: int
+    rev: int = 0
 
     @classmethod
-    def of(cls, first: int, bodies: Sequence[bytes | None]) -> Block:
+    def of(cls, first: int, bodies: Sequence[bytes | None], rev: int = 0) -> Block:
         """A block that starts at position ``first``."""
         held = sum(OBJECT_BYTES + len(body) for body in bodies if body is not None)
         size = VALUE_BYTES + PLACE_BYTES * len(bodies) + held
-        return cls(first, tuple(bodies), size)
+        return cls(first, tuple(bodies), size, rev)
 
     @property
     def last(self) -> int:
@@ -66,6 +73,10 @@ class Block:
         """Whether it holds all of these positions."""
         return self.first <= first and last <= self.last
 
+    def caught_up(self, changes: Iterable[Change], rev: int) -> Block:
+        """With these changes, which are all from its own ``rev`` to another one."""
+        return Block.of(self.first, lay_over(self.first, self.bodies, changes), rev)
+
     def slice(self, first: int, last: int) -> tuple[bytes | None, ...]:
         """The bodies at these positions."""
         return self.bodies[first - self.first : last - self.first + 1]
@@ -75,12 +86,17 @@ class Block:
         low, high = (self, other) if self.first <= other.first else (other, self)
         if high.first > low.last + 1:
             return max(self, other, key=lambda block: (len(block.bodies), block.last))
-        return Block.of(low.first, low.bodies + high.bodies[low.last + 1 - high.first :])
+        # Where both have a position, that of the later changes counts; the whole is as far as the older of its parts.
+        newer, older = (self, other) if self.rev >= other.rev else (other, self)
+        if newer.covers(older.first, older.last):
+            return newer
+        bodies = {seq: body for run in (older, newer) for seq, body in enumerate(run.bodies, run.first)}
+        return Block.of(low.first, [bodies[seq] for seq in sorted(bodies)], older.rev)
 
     def encode(self) -> bytes:
-        """First position, number of bodies, their lengths, and the bodies."""
+        """First position, number of the last change, number of bodies, their lengths, and the bodies."""
         lengths = [_VOID if body is None else len(body) for body in self.bodies]
-        head = _HEAD.pack(self.first, len(lengths)) + struct.pack(f"<{len(lengths)}I", *lengths)
+        head = _HEAD.pack(self.first, self.rev, len(lengths)) + struct.pack(f"<{len(lengths)}I", *lengths)
         return head + b"".join(body for body in self.bodies if body is not None)
 
 
@@ -103,6 +119,24 @@ class ChannelList:
     def encode(self) -> bytes:
         """The ids, separated by blanks."""
         return " ".join(self.channel_ids).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRun:
+    """The latest changes of a channel, without a gap. Stays in this process."""
+
+    changes: tuple[Change, ...]
+    size: int
+
+    @classmethod
+    def of(cls, changes: Sequence[Change]) -> ChangeRun:
+        """The run of these."""
+        return cls(tuple(changes), sum(CHANGE_BYTES + len(each.body or b"") for each in changes))
+
+    def since(self, rev: int) -> tuple[Change, ...] | None:
+        """The changes after ``rev``; None where some of them are not here."""
+        first = self.changes[0].rev
+        return self.changes[rev + 1 - first :] if first <= rev + 1 <= self.changes[-1].rev + 1 else None
 
 
 Shareable = Block | ChannelList
@@ -134,6 +168,11 @@ def block_keys(channel_id: str, erasures: int, first: int, last: int) -> dict[st
         )
         for each in numbers
     }
+
+
+def changes_key(channel_id: str, erasures: int) -> str:
+    """The key of a channel's latest changes; ``erasures`` as of a block's."""
+    return f"x{channel_id}.{erasures}"
 
 
 def channels_key(user_id: str) -> str:
@@ -168,7 +207,7 @@ def decode(key: str, raw: bytes) -> Shareable:
 
 
 def _decode_block(key: str, raw: bytes) -> Block:
-    first, count = _HEAD.unpack_from(raw)
+    first, rev, count = _HEAD.unpack_from(raw)
     channel_id, number, erasures = [*key[1:].split("."), "0"][:3]
     if key != block_key(channel_id, int(number), int(erasures)):
         raise UnreadableError
@@ -182,7 +221,7 @@ def _decode_block(key: str, raw: bytes) -> Block:
         at += 0 if length == _VOID else length
     if at != len(raw) or not _are_of(channel_id, first, bodies):
         raise UnreadableError
-    return Block.of(first, bodies)
+    return Block.of(first, bodies, rev)
 
 
 def _are_of(channel_id: str, first: int, bodies: Sequence[bytes | None]) -> bool:

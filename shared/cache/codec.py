@@ -1,6 +1,6 @@
 """A bundle of values as text for Redis: versioned, compressed, checked. What cannot be read is a miss.
 
-``B2z`` or ``B2g`` (form 2, zstd or gzip), then base64 of the compressed pack. A pack is, for each value: the length of
+``B3z`` or ``B3g`` (form 3, zstd or gzip), then base64 of the compressed pack. A pack is, for each value: the length of
 its key, the length of its value, when it was last used, key, value; and at the end a CRC-32 of all of it.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 from shared.cache.blocks import Kept, UnreadableError, decode
 from shared.runtime.codings import GZIP_WBITS, zstd
 
-FORM: Final = "B2"
+FORM: Final = "B3"
 MAX_RAW_BYTES: Final = 4_000_000
 """Of a pack before it is compressed; what claims to be larger is not ours."""
 ZSTD_LEVEL: Final = 3

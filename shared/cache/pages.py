@@ -16,9 +16,19 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from shared.cache.blocks import Block, Cached, block_key, block_keys, block_of, block_range
+from shared.cache.blocks import (
+    Block,
+    Cached,
+    ChangeRun,
+    block_key,
+    block_keys,
+    block_of,
+    block_range,
+    changes_key,
+)
 from shared.cache.metrics import CacheMetrics
-from shared.cache.tier import Tier
+from shared.cache.tier import Tier, get_one
+from shared.domain.changes import Change
 from shared.domain.model import Head
 from shared.runtime.codings import PLAIN, Accepted, encode
 from shared.storage.log_reader import LogReader, Span
@@ -26,6 +36,8 @@ from shared.storage.log_reader import LogReader, Span
 if TYPE_CHECKING:
     from shared.cache.build import Cache
 
+MAX_LAID_OVER: Final = 300
+"""Changes that a block is caught up with; one that lacks more is read anew."""
 ENCODED_BYTES: Final = 300
 """An encoded page beside its bytes: the object, its numbers, what Python adds to bytes (tests/shared/cache)."""
 Form = Accepted
@@ -90,7 +102,7 @@ def read_page(
     if form.coding and isinstance(kept, EncodedPage) and kept.of == page_state(head, first, last):
         cache.metrics.read("pages", "memory")
         return PageBytes(kept.body, form.coding, head.seq)
-    span = _of_blocks(found, blocks, first)
+    span = _of_blocks(found, blocks, first, head.rev)
     if span is None:
         span = reader.read(head, first, last)
     elif span.bodies:
@@ -117,17 +129,18 @@ def encoded_key(channel_id: str, first: int, last: int, coding: str) -> str:
 
 def page_state(head: Head, first: int, last: int) -> State:
     """What determines the bytes of a channel's page that is complete to ``last``."""
-    return first, last, head.seq, head.erasures
+    return first, last, head.seq, head.erasures, head.rev
 
 
 def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:
     """The page around the stored messages, which are joined as they are."""
     closing = (
-        b'],"first_seq":%d,"last_seq":%d,"channel_last_seq":%d,"has_more_before":%b,"has_more_after":%b}'
+        b'],"first_seq":%d,"last_seq":%d,"channel_last_seq":%d,"channel_last_rev":%d,"has_more_before":%b,"has_more_after":%b}'
         % (
             span.first,
             span.last,
             head.seq,
+            head.rev,
             _BOOLEANS[span.first > 1],
             _BOOLEANS[has_more_after],
         )
@@ -173,6 +186,8 @@ class CachedLogReader:
         fetched = self._fetched(head, blocks, first, last)
         blocks |= fetched
         outcome = self._shared.origin([_key(head, each) for each in fetched]) if fetched else "memory"
+        if any(block.rev < head.rev for block in blocks.values()):
+            blocks, outcome = self._caught_up(head, blocks), "caught_up"
         if not _covers(blocks, first, last):
             outcome = self._fill(head, blocks, first, last)
         self._metrics.read("pages", outcome)
@@ -181,7 +196,32 @@ class CachedLogReader:
     def from_memory(self, head: Head, first: int, last: int) -> Span | None:
         """The range if memory has all of it: the way that nearly every read goes, so it does little else."""
         wanted = block_keys(head.channel_id, head.erasures, first, last)
-        return _of_blocks(self._memory.get(list(wanted)), wanted, first)
+        return _of_blocks(self._memory.get(list(wanted)), wanted, first, head.rev)
+
+    def changes(self, head: Head, first: int, last: int) -> Sequence[Change]:
+        """See ``LogReader``: the latest from memory."""
+        key = changes_key(head.channel_id, head.erasures)
+        run = get_one(self._memory, key, ChangeRun)
+        known = run.since(first - 1) if run else None
+        if known is not None and (not run or run.changes[-1].rev >= last):
+            return [each for each in known if each.rev <= last]
+        # What is known reaches up to some number: only what came after it is read.
+        start = known[-1].rev + 1 if known else first
+        found = [*(known or ()), *self._direct.changes(head, start, last)]
+        if found and found[-1].rev == head.rev:
+            self._memory.put({key: ChangeRun.of(found[-MAX_LAID_OVER:])})
+        return found
+
+    def _caught_up(self, head: Head, blocks: dict[int, Block]) -> dict[int, Block]:
+        """The blocks with all changes up to the head's; without those that lack too many, which are read anew."""
+        near = {number: block for number, block in blocks.items() if head.rev - block.rev <= MAX_LAID_OVER}
+        behind = {number: block for number, block in near.items() if block.rev < head.rev}
+        if not behind:
+            return near
+        changes = self.changes(head, min(block.rev for block in behind.values()) + 1, head.rev)
+        fresh = {number: block.caught_up(changes, head.rev) for number, block in behind.items()}
+        self._memory.put({_key(head, number): block for number, block in fresh.items()})
+        return near | fresh
 
     def _remembered(self, head: Head, first: int, last: int) -> dict[int, Block]:
         wanted = {_key(head, each): each for each in _blocks(first, last)}
@@ -211,7 +251,7 @@ class CachedLogReader:
         for each in _blocks(low, span.last):
             start, end = block_range(each)
             start, end = max(start, low), min(end, span.last)
-            run = Block.of(start, span.bodies[start - low : end - low + 1])
+            run = Block.of(start, span.bodies[start - low : end - low + 1], head.rev)
             blocks[each] = blocks[each].joined(run) if each in blocks else run
             fresh[_key(head, each)] = blocks[each]
         self._memory.put(fresh)
@@ -220,12 +260,14 @@ class CachedLogReader:
         return "caught_up" if held >= high - low + 1 else "miss"
 
 
-def _of_blocks(found: Mapping[str, Cached], wanted: Mapping[str, tuple[int, int]], first: int) -> Span | None:
-    """The range, if these blocks hold all of it."""
+def _of_blocks(
+    found: Mapping[str, Cached], wanted: Mapping[str, tuple[int, int]], first: int, rev: int
+) -> Span | None:
+    """The range, if these blocks hold all of it, with all changes up to ``rev``."""
     bodies: list[bytes | None] = []
     for key, (start, end) in wanted.items():
         block = found.get(key)
-        if not isinstance(block, Block) or not block.covers(start, end):
+        if not isinstance(block, Block) or block.rev < rev or not block.covers(start, end):
             return None
         bodies += block.slice(start, end)
     return Span(first, bodies)

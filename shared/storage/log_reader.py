@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol
 
+from shared.domain.changes import Change
 from shared.domain.clock import MAX_SKEW_MS, now_ms
 from shared.domain.messages import preview_of
 from shared.domain.model import MAX_GAPS, Entry, Head
@@ -68,6 +69,9 @@ class LogReader(Protocol):
     def read(self, head: Head, first: int, last: int) -> Span:
         """Positions ``first`` to ``last``, ``last <= head.seq``, for a head read in this request."""
 
+    def changes(self, head: Head, first: int, last: int) -> Sequence[Change]:
+        """The changes of these numbers, ``last <= head.rev``, for a head read in this request."""
+
 
 class DirectLogReader:
     """Reads the storage each time: the tier "none".
@@ -117,6 +121,10 @@ class DirectLogReader:
         self._repair(head, found)
         settled = takewhile(found.__contains__, range(first, last + 1))
         return Span(first, [found[seq].body for seq in settled])
+
+    def changes(self, head: Head, first: int, last: int) -> Sequence[Change]:
+        """See ``LogReader``: one Query. There are no holes, as a change gets its number when it is made."""
+        return self._log.changes(head.channel_id, first, last)
 
     def _entries(self, channel_id: str, first: int, last: int) -> dict[int, Entry]:
         if last < first:

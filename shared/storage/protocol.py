@@ -209,6 +209,9 @@ class Log(Protocol):
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """The entries from ``first`` to ``last``, both included, in order; holes are left out."""
 
+    def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
+        """The changes of these numbers, both included, in order."""
+
     def latest_entries(self, channel_id: str, up_to: int, limit: int) -> list[Entry]:
         """The last ``limit`` entries up to position ``up_to``, the latest first."""
 
@@ -226,9 +229,6 @@ class Changes(Protocol):
 
     def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
         """Gives out the change's number and makes the change, all or nothing."""
-
-    def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
-        """The changes of these numbers, both included, in order."""
 
     def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
         """The changes of these numbers, in no order."""
