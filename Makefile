@@ -8,7 +8,7 @@ PYTHON ?= python3
 # A PYTHON that was named is used or refused, never silently replaced.
 ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
 ifneq ($(shell "$(PYTHON)" -c 'import sys, venv; print(sys.version_info >= (3, 11))' 2>/dev/null),True)
-$(error PYTHON=$(PYTHON) is no Python 3.11 or later with its venv module: name another, or leave it out)
+$(error PYTHON=$(PYTHON) is not Python 3.11 or later with its venv module: name another, or leave it out)
 endif
 endif
 ARGS ?=
