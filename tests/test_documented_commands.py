@@ -104,4 +104,4 @@ def test_a_python_that_is_none_is_refused(python: str) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert f"PYTHON={python} is no Python 3.11 or later" in done.stderr
+    assert f"PYTHON={python} is not Python 3.11 or later" in done.stderr
