@@ -8,9 +8,9 @@ from functions.manage_channels.app import app
 from shared.use_cases import manage_channels as use_case
 from shared.web.app import IdempotencyKey, ServicesDep
 from shared.web.channel_schemas import ChannelChange, ChannelIn
-from shared.web.conditional import IfMatch, IfNoneMatch, etags, versions
+from shared.web.conditional import IfMatch, IfNoneMatch, known_versions, versions
 from shared.web.identity import Caller
-from shared.web.responses import channel_answer, created_channel
+from shared.web.responses import channel_response, created_channel
 from shared.web.routing import BasePath
 from shared.web.schemas import ChannelId
 
@@ -38,7 +38,7 @@ async def get_channel(
 ) -> Response:
     """A channel, and the caller's part in it."""
     channel = use_case.get_channel(services, caller, channel_id)
-    return channel_answer(channel, known_etags=etags(if_none_match))
+    return channel_response(channel, known=known_versions(if_none_match))
 
 
 @app.patch("/v1/channels/{channel_id}")
@@ -51,7 +51,7 @@ async def update_channel(
 ) -> Response:
     """Changes name, topic or slow mode; with `If-Match` only if nobody else has since."""
     channel = use_case.update_channel(services, caller, channel_id, body.changes(), versions(if_match))
-    return channel_answer(channel)
+    return channel_response(channel)
 
 
 @app.delete("/v1/channels/{channel_id}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -15,7 +15,7 @@ from shared.domain.model import ChannelState, Head, Membership
 from shared.storage.log_reader import Span
 
 FORMAT: Final = 1
-"""Part of each ETag: raised when the form of a page changes, so that no old page is taken for a new one."""
+"""Part of each page's version: raised when the format of a page changes, so that no old page matches a new one."""
 WIDER: Final = 100
 """Positions by which a window without a message is extended at once: a Query of voids alone reads few bytes."""
 MAX_WIDER: Final = 50
@@ -51,7 +51,7 @@ class Page:
     content coding, None for JSON as it is.
     """
 
-    etag: str
+    version: str
     body: bytes | None
     stale: bool = False
     coding: str | None = None
@@ -62,7 +62,7 @@ def fetch_messages(
     user_id: str,
     channel_id: str,
     window: Window,
-    known_etags: frozenset[str],
+    known: Container[str],
     form: Form = AS_IS,
 ) -> Page:
     """The page in the form that is asked for, unless the caller has it already.
@@ -80,7 +80,7 @@ def fetch_messages(
     try:
         state = _read_state(services, user_id, channel_id)
         head, membership = permissions.require_member(state)
-        page = _page(services, head, membership, window, known_etags, form)
+        page = _page(services, head, membership, window, known, form)
     except UnavailableError:
         stale = _stale_page(services, user_id, channel_id, window, form)
         if stale is None:
@@ -103,19 +103,19 @@ def _page(
     head: Head,
     membership: Membership,
     window: Window,
-    known_etags: frozenset[str],
+    known: Container[str],
     form: Form,
 ) -> Page:
     first, last = positions(window, head, membership)
-    etag = etag_of(head, head.seq, window, membership)
-    if known_etags & {etag, "*"}:
-        return Page(etag, None)
+    version = page_version(head, head.seq, window, membership)
+    if version in known:
+        return Page(version, None)
     widened = partial(_widened, services.reader.read, head, window, last)
     made = read_page(services.reader, services.cache, head, (first, last), widened, form)
     if made.complete_to < head.seq:
         # The end is still open: name the position it is complete to, which is never the channel's last.
-        etag = etag_of(head, made.complete_to, window, membership)
-    return Page(etag, made.body, coding=made.coding)
+        version = page_version(head, made.complete_to, window, membership)
+    return Page(version, made.body, coding=made.coding)
 
 
 def _widened(
@@ -181,7 +181,7 @@ def _stale_page(services: Services, user_id: str, channel_id: str, window: Windo
         return None
     services.cache.metrics.read("pages", "stale")
     body, coding = in_form(page_json(head, span, has_more_after=span.last < head.seq), form)
-    return Page(etag_of(head, head.seq, window, membership), body, stale=True, coding=coding)
+    return Page(page_version(head, head.seq, window, membership), body, stale=True, coding=coding)
 
 
 class _NotRememberedError(Exception):
@@ -246,11 +246,11 @@ def _around(position: int, limit: int, end: int) -> tuple[int, int]:
     return first, min(end, first + limit - 1)
 
 
-def etag_of(head: Head, complete_to: int, window: Window, membership: Membership) -> str:
+def page_version(head: Head, complete_to: int, window: Window, membership: Membership) -> str:
     """The position up to which a page is complete; for ``first_unread`` also where that is.
 
     And how often messages were redacted, where any were: a copy from before is not right any more.
     """
     erasures = f"-{head.erasures}" if head.erasures else ""
     read = f".{membership.read_seq}" if window.anchor == "first_unread" else ""
-    return f'W/"{FORMAT}{erasures}.{complete_to}{read}"'
+    return f"{FORMAT}{erasures}.{complete_to}{read}"

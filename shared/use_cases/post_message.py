@@ -151,14 +151,12 @@ class _Post:
         most = self._rate.burst
         if len(self._drafts) > most:
             detail = f"At most {most} message{'s' if most > 1 else ''} at once may be posted here by you."
-            raise BatchTooLargeError(
-                errors=[{"field": "body.messages", "detail": detail}], headers={"RateLimit-Limit": str(most)}
-            )
+            raise BatchTooLargeError(errors=[{"field": "body.messages", "detail": detail}], limit=most)
 
     def _decide(self, now: int) -> Verdict:
         verdict = decide(self._rate, self._membership.tat, now, len(self._drafts))
         if not verdict.allowed:
-            raise RateLimitedError(headers=verdict.headers(), retry_after=verdict.retry_after_seconds)
+            raise RateLimitedError(verdict=verdict)
         return verdict
 
     def _reserve(self, now: int) -> Reservation:

@@ -7,6 +7,7 @@ A channel's answer differs by caller and with each message, so its tag is weak, 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from hashlib import blake2b
 from typing import Annotated, Final
 
@@ -14,6 +15,8 @@ from fastapi import Header
 from pydantic import AfterValidator, Field
 
 ANY: Final = "*"
+WEAK_ETAG: Final = 'W/"%s"'
+"""A version as an ``ETag``; weak, as one version is sent in several content codings."""
 _TAG: Final = r'(?:W/)?"[^"\x00-\x20\x7f]*"'
 _LIST: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _TAGS: Final = re.compile(_TAG)
@@ -48,17 +51,25 @@ IfMatch = Annotated[
 ]
 
 
-def etags(if_none_match: str | None) -> frozenset[str]:
-    """The tags of an ``If-None-Match``, all in their weak form, as its comparison is weak; ``*`` as it is.
+class _EveryVersion:
+    """What ``*`` names."""
 
-    None of a malformed one: what it costs is the answer once more.
+    def __contains__(self, version: object) -> bool:
+        return True
+
+
+def known_versions(if_none_match: str | None) -> Container[str]:
+    """The versions whose tags an ``If-None-Match`` lists; ``*`` contains every version.
+
+    The comparison is weak, so ``W/"1"`` and ``"1"`` name the same version. A malformed header names none: the cost is a
+    full response.
     """
     if if_none_match is None:
         return frozenset()
     if if_none_match.strip() == ANY:
-        return frozenset({ANY})
+        return _EveryVersion()
     found = _TAGS.findall(if_none_match) if _LIST.fullmatch(if_none_match) else ()
-    return frozenset(tag if tag.startswith("W/") else f"W/{tag}" for tag in found)
+    return frozenset(tag.removeprefix("W/")[1:-1] for tag in found)
 
 
 def versions(if_match: str | None) -> frozenset[int] | None:
@@ -69,6 +80,6 @@ def versions(if_match: str | None) -> frozenset[int] | None:
     return frozenset(int(match[1]) for match in found if match)
 
 
-def weak_etag(body: bytes) -> str:
-    """The tag of an answer that has no better name than what it says; weak, as it goes out in several codings."""
-    return f'W/"{blake2b(body, digest_size=12).hexdigest()}"'
+def content_version(body: bytes) -> str:
+    """The version of a response that has no other name for it: a hash of its body."""
+    return blake2b(body, digest_size=12).hexdigest()

@@ -10,16 +10,21 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from shared.domain.errors import (
+    BatchTooLargeError,
     BudgieError,
     MethodNotAllowedError,
     MisconfiguredError,
+    RateLimitedError,
     RouteNotFoundError,
     UnauthenticatedError,
+    UnsupportedMediaTypeError,
     ValidationFailedError,
 )
 from shared.domain.messages import dumps
+from shared.domain.rate_limit import Verdict
 from shared.domain.text import beginning
 from shared.settings import SettingsError
+from shared.web.responses import rate_headers
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_ERRORS: Final = 20
@@ -32,11 +37,6 @@ _FORMS: Final = frozenset({"message", "batch"})
 
 def problem(error: BudgieError, request_id: str) -> Response:
     """The answer that tells of an error."""
-    headers = dict(error.headers)
-    if isinstance(error, UnauthenticatedError):
-        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(ceil(error.retry_after))
     document: dict[str, Any] = {
         "type": f"urn:budgie:error:{error.code}",
         "title": error.code.replace("_", " ").capitalize(),
@@ -46,7 +46,28 @@ def problem(error: BudgieError, request_id: str) -> Response:
         "request_id": request_id,
         "retryable": error.retryable,
     } | error.extra()
-    return Response(dumps(document), error.status, headers, MEDIA_TYPE)
+    return Response(dumps(document), error.status, _headers(error), MEDIA_TYPE)
+
+
+def _headers(error: BudgieError) -> dict[str, str]:
+    """The headers that belong to an error; the sections are RFC 9110's."""
+    headers: dict[str, str] = {}
+    match error:
+        case UnauthenticatedError():
+            headers["WWW-Authenticate"] = "Bearer"  # 15.5.2
+        case MethodNotAllowedError(allowed=[_, *_] as allowed):
+            headers["Allow"] = ", ".join(allowed)  # 15.5.6
+        case UnsupportedMediaTypeError(media_type=str() as media_type):
+            headers["Accept"] = media_type  # 15.5.16
+        case UnsupportedMediaTypeError(coding=str() as coding):
+            headers["Accept-Encoding"] = coding  # 15.5.16
+        case BatchTooLargeError(limit=int() as limit):
+            headers["RateLimit-Limit"] = str(limit)
+        case RateLimitedError(verdict=Verdict() as verdict):
+            headers |= rate_headers(verdict)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(ceil(error.retry_after))
+    return headers
 
 
 def as_budgie_error(error: Exception) -> BudgieError | None:
@@ -61,7 +82,8 @@ def as_budgie_error(error: Exception) -> BudgieError | None:
     if isinstance(error, SettingsError):  # Which one, ``services`` has logged: clients have no use for it.
         return MisconfiguredError()
     if isinstance(error, HTTPException):  # Starlette's own: no route, another method.
-        return {404: RouteNotFoundError, 405: MethodNotAllowedError}.get(error.status_code, BudgieError)()
+        known: dict[int, BudgieError] = {404: RouteNotFoundError(), 405: MethodNotAllowedError()}
+        return known.get(error.status_code, BudgieError())
     return None
 
 

@@ -10,12 +10,15 @@ from shared.domain.messages import dumps
 from shared.domain.model import Kind
 from shared.observability.meter import meter
 from shared.runtime.codings import Accepted, accepted, encode
-from shared.web.conditional import ANY, weak_etag
+from shared.web.conditional import WEAK_ETAG, content_version
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from starlette.types import Receive, Scope, Send
 
     # Each function loads its own use case, and no other's.
+    from shared.domain.rate_limit import Verdict
     from shared.use_cases.fetch_messages import Page
     from shared.use_cases.list_channels import Listed
     from shared.use_cases.manage_channels import Created
@@ -72,38 +75,52 @@ def posted_response(base: str, channel_id: str, posted: Posted, *, is_batch: boo
     if posted.rate is None:
         headers["Idempotency-Replayed"] = "true"
     else:
-        headers |= posted.rate.headers()
+        headers |= rate_headers(posted.rate)
     body = b'{"messages":[%b]}' % b",".join(posted.bodies) if is_batch else posted.bodies[0]
     return Compressible(body, 201, headers)
+
+
+def rate_headers(rate: Verdict) -> dict[str, str]:
+    """The ``RateLimit-*`` fields; ``RateLimit-Reset`` is in seconds from now."""
+    return {
+        "RateLimit-Limit": str(rate.limit),
+        "RateLimit-Remaining": str(rate.remaining),
+        "RateLimit-Reset": str(rate.reset_seconds),
+    }
 
 
 def created_channel(base: str, made: Created) -> Response:
     """201 with the channel, also for a replay; 200 for a pair's direct channel that was there before."""
     headers = {"Location": f"{base}/v1/channels/{made.channel['id']}"}
     if not made.found:
-        return channel_answer(made.channel, 201, headers)
+        return channel_response(made.channel, 201, headers)
     if made.channel["kind"] == Kind.DIRECT:
-        return channel_answer(made.channel, 200, headers)
-    return channel_answer(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
+        return channel_response(made.channel, 200, headers)
+    return channel_response(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
 
 
-def channel_answer(
+def channel_response(
     channel: dict[str, Any],
     status: int = 200,
     headers: dict[str, str] | None = None,
-    known_etags: frozenset[str] = frozenset(),
+    known: Container[str] = frozenset(),
 ) -> Response:
     """A channel as the caller sees it, or 304 for who has it so already."""
     body = dumps(channel)
-    tag = {"ETag": weak_etag(body)}
-    if known_etags & {tag["ETag"], ANY}:
+    version = content_version(body)
+    tag = {"ETag": WEAK_ETAG % version}
+    if version in known:
         return Response(None, 304, tag | VARY)
     return Compressible(body, status, (headers or {}) | tag)
 
 
 def page_response(page: Page) -> Response:
     """A page, or 304 for who has it already."""
-    headers = {"ETag": page.etag, "Cache-Control": "private, no-cache", **_cache_headers(stale=page.stale)}
+    headers = {
+        "ETag": WEAK_ETAG % page.version,
+        "Cache-Control": "private, no-cache",
+        **_cache_headers(stale=page.stale),
+    }
     if page.body is None:
         return Response(None, 304, headers | VARY)
     if page.coding is None:

@@ -147,7 +147,7 @@ class FastRoute(APIRoute):
         if scope["method"] not in self._taken:
             here = [route for route in scope["app"].routes if route.path == self.path]
             allowed = sorted(method for route in here for method in route.methods)
-            raise MethodNotAllowedError(headers={"Allow": ", ".join(allowed)})
+            raise MethodNotAllowedError(allowed=allowed)
         await self.app(scope, receive, send)
 
     def _answering(self) -> Answering:
@@ -293,19 +293,21 @@ async def read(request: Request) -> Any:  # noqa: ANN401 - any JSON
     if not raw:
         return ABSENT
     if (request.headers.get("content-encoding") or IDENTITY).strip().lower() != IDENTITY:
-        raise _unsupported("content-encoding", "A body is sent uncompressed.", {"Accept-Encoding": IDENTITY})
+        detail = "A body is sent uncompressed."
+        raise UnsupportedMediaTypeError(
+            detail, errors=_of_header("content-encoding", detail), coding=IDENTITY
+        )
     if not _is_json(request.headers.get("content-type", "")):
-        raise _unsupported("content-type", f"A body is sent as {JSON}, in UTF-8.", {"Accept": JSON})
+        detail = f"A body is sent as {JSON}, in UTF-8."
+        raise UnsupportedMediaTypeError(detail, errors=_of_header("content-type", detail), media_type=JSON)
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
         raise MalformedRequestError from None
 
 
-def _unsupported(name: str, detail: str, accepted: dict[str, str]) -> UnsupportedMediaTypeError:
-    """With the header by which RFC 9110, 15.5.16, says what would be taken."""
-    errors = [{"field": f"header.{name}", "detail": detail}]
-    return UnsupportedMediaTypeError(detail, errors=errors, headers=accepted)
+def _of_header(name: str, detail: str) -> list[dict[str, str]]:
+    return [{"field": f"header.{name}", "detail": detail}]
 
 
 @lru_cache(maxsize=16)  # Nearly all clients send the same; bounded, as any may send what it likes.

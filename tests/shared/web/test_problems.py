@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from shared.domain.errors import (
+    BatchTooLargeError,
     BudgieError,
     CommitUnknownError,
     ContentionError,
     MisconfiguredError,
+    RateLimitedError,
     StoreThrottledError,
     StoreUnavailableError,
     every_error,
 )
+from shared.domain.rate_limit import Rate, decide
 from shared.storage.memory import MemoryStore
 from shared.web.app import create_app, create_handler, current_services
 from shared.web.problems import problem
@@ -110,7 +113,7 @@ def test_a_crash_is_one_line_beside_the_requests(
     failing(services, crash())("POST", f"/v1/channels/{CHANNEL}/messages", body={"text": SECRET})
     crashed, request = log()[before:]
     assert (crashed["message"], crashed["level"], crashed["error"]) == ("crash", "ERROR", "RuntimeError")
-    assert crashed["frames"][-1].endswith(" look")
+    assert crashed["frames"][-1].endswith(" read_channel_state")
     assert crashed["request_id"] == request["request_id"] == "request-1"
     assert (request["message"], request["status"], request["code"]) == ("request", 500, "internal_error")
     assert SECRET not in str(log())
@@ -157,6 +160,14 @@ def test_every_error_has_a_document(error: type[BudgieError]) -> None:
     assert response.status_code == error.status
     assert response.media_type == "application/problem+json"
     assert error().detail.endswith((".", "first", "Idempotency-Key"))
+
+
+def test_an_error_of_the_rate_limit_has_its_headers() -> None:
+    """What the verdict says is in the refusal's headers; so is the most that a batch may have."""
+    refused = problem(RateLimitedError(verdict=decide(Rate(200, 2), 1_400, 1_000)), "id-1").headers
+    names = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after")
+    assert [refused[name] for name in names] == ["2", "0", "1", "1"]
+    assert problem(BatchTooLargeError(limit=25), "id-1").headers["ratelimit-limit"] == "25"
 
 
 DOCUMENTS = """
