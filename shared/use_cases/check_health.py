@@ -39,7 +39,7 @@ def check_health(services: Services, *, deep: bool) -> dict[str, Any]:
 
 def _check_redis(services: Services) -> dict[str, Any]:
     """What functions do is done: a read and a write, so that quota, room and rights are part of it."""
-    upstash, settings = services.cache.upstash, services.settings
+    upstash, settings = services.upstash, services.settings
     if upstash is None:
         return {"status": "off"}
     return _check(lambda: probe(upstash, pages_key(settings), f"{settings.table_name}:health"))
@@ -47,10 +47,10 @@ def _check_redis(services: Services) -> dict[str, Any]:
 
 def _cache(services: Services) -> dict[str, Any]:
     """What the cache did in this container, which in a deployment is the health check's own."""
-    upstash, memory = services.cache.upstash, services.cache.memory
-    return services.cache.metrics.snapshot() | {
+    upstash, memory = services.upstash, services.memory
+    return services.metrics.snapshot() | {
         "breaker": upstash.breaker.state if upstash else "off",
-        "memory_bytes": services.cache.bytes_held,
+        "memory_bytes": services.bytes_held,
         "memory_values": len(memory),
     }
 
@@ -60,7 +60,7 @@ def _usage(services: Services, redis: dict[str, Any]) -> dict[str, Any]:
     plan = plans.PLANS[services.settings.upstash_plan]
     return {
         "plan": plan.name,
-        "commands": services.cache.metrics.commands,
+        "commands": services.metrics.commands,
         "commands_a_day": plan.commands_a_day,
         "commands_a_month": plan.commands_a_month,
         "stored_bytes": _stored_bytes(services) if redis["status"] == "ok" else None,
@@ -70,10 +70,10 @@ def _usage(services: Services, redis: dict[str, Any]) -> dict[str, Any]:
 
 def _stored_bytes(services: Services) -> int | None:
     """As Redis' INFO has it, which Upstash does not bill; None where it does not say."""
-    if services.cache.upstash is None:
+    if services.upstash is None:
         return None
     try:
-        found = plans.stored_bytes(str(services.cache.upstash.execute("info", "INFO")))
+        found = plans.stored_bytes(str(services.upstash.execute("info", "INFO")))
     except RedisError:
         return None
     if found is not None:

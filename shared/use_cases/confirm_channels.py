@@ -102,7 +102,7 @@ def _doubtful(services: Services, head: Head, membership: Membership) -> frozens
         wanted |= set(range(membership.read_seq + 1, head.seq + 1)) - head.gaps
     if not wanted:
         return frozenset()
-    known = get_one(services.cache.memory, _key(head), Confirmed)
+    known = get_one(services.memory, _key(head), Confirmed)
     return frozenset(wanted - known.seqs if known else wanted)
 
 
@@ -165,9 +165,9 @@ def _remember(services: Services, head: Head, seqs: AbstractSet[int]) -> None:
     """Of what is settled only what may be asked for again: the latest positions."""
     if not seqs:
         return
-    known = get_one(services.cache.memory, _key(head), Confirmed)
+    known = get_one(services.memory, _key(head), Confirmed)
     latest = sorted(known.seqs.union(seqs) if known else seqs)[-SMALL_BADGE - 1 :]
-    services.cache.memory.put({_key(head): Confirmed(frozenset(latest))})
+    services.memory.put({_key(head): Confirmed(frozenset(latest))})
 
 
 def _shown(head: Head) -> int:

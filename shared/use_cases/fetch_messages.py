@@ -76,7 +76,7 @@ def fetch_messages(
         UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
     """
     services.reader.begin()
-    asked_at = services.cache.stale_fallback.now()
+    asked_at = services.stale_fallback.now()
     try:
         state = _read_state(services, user_id, channel_id)
         head, membership = permissions.require_member(state)
@@ -86,7 +86,7 @@ def fetch_messages(
         if stale is None:
             raise
         return stale
-    services.cache.stale_fallback.put(channel_id, user_id, state, asked_at)
+    services.stale_fallback.put(channel_id, user_id, state, asked_at)
     return page
 
 
@@ -94,7 +94,7 @@ def _read_state(services: Services, user_id: str, channel_id: str) -> ChannelSta
     """The vouching read; who is found to be out gets no stand-in from then on."""
     state = services.store.read_channel_state(channel_id, user_id)
     if state.membership is None:
-        services.cache.stale_fallback.forget(channel_id, user_id)
+        services.stale_fallback.forget(channel_id, user_id)
     return state
 
 
@@ -111,7 +111,7 @@ def _page(
     if version in known:
         return Page(version, None)
     widened = partial(_widened, services.reader.read, head, window, last)
-    made = read_page(services.reader, services.cache, head, (first, last), widened, form)
+    made = read_page(services.reader, services.memory, services.metrics, head, (first, last), widened, form)
     if made.complete_to < head.seq:
         # The end is still open: name the position it is complete to, which is never the channel's last.
         version = page_version(head, made.complete_to, window, membership)
@@ -166,7 +166,7 @@ def _extended_forward(
 
 def _stale_page(services: Services, user_id: str, channel_id: str, window: Window, form: Form) -> Page | None:
     """The page as it was vouched for a short time ago, if memory has all of it."""
-    state = services.cache.stale_fallback.get(channel_id, user_id)
+    state = services.stale_fallback.get(channel_id, user_id)
     if state is None:
         return None
     head, membership = permissions.require_member(state)
@@ -179,7 +179,7 @@ def _stale_page(services: Services, user_id: str, channel_id: str, window: Windo
         span, _ = _widened(read, head, window, last, read(head, first, last))
     except _NotRememberedError:
         return None
-    services.cache.metrics.read("pages", "stale")
+    services.metrics.read("pages", "stale")
     body, coding = in_form(page_json(head, span, has_more_after=span.last < head.seq), form)
     return Page(page_version(head, head.seq, window, membership), body, stale=True, coding=coding)
 

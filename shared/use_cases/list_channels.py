@@ -60,15 +60,15 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
     """
     after = _position(listing.cursor, int, str)
     stale = False
-    asked_at = services.cache.stale_fallback.now()
+    asked_at = services.stale_fallback.now()
     try:
         channels = _channels(services, user_id)
     except UnavailableError:
-        recalled = services.cache.stale_fallback.get_list(user_id)
+        recalled = services.stale_fallback.get_list(user_id)
         if recalled is None:
             raise
         channels, stale = recalled, True
-        services.cache.metrics.read("channels", "stale")
+        services.metrics.read("channels", "stale")
     shown = [each for each in channels if _is_shown(*each, listing)]
     shown.sort(key=_order)
     if after:
@@ -103,7 +103,7 @@ def _channels(services: Services, user_id: str) -> Channels:
     if lacking:
         heads |= _heads(services, lacking)
     _remember(services, user_id, remembered, tuple(memberships))
-    services.cache.metrics.read("channels", _outcome(tier, hinted, lacking))
+    services.metrics.read("channels", _outcome(tier, hinted, lacking))
     return tuple((heads[each], memberships[each]) for each in memberships if each in heads)
 
 
@@ -113,13 +113,13 @@ def _remember_list(
     """For when the storage does not answer: with what was found out for the page."""
     heads = {head.channel_id: head for head, _ in confirmed}
     kept = tuple((heads.get(head.channel_id, head), membership) for head, membership in channels)
-    services.cache.stale_fallback.put_list(user_id, kept, asked_at)
+    services.stale_fallback.put_list(user_id, kept, asked_at)
 
 
 def _memberships(services: Services, user_id: str) -> list[Membership]:
     """Read anew; a channel that the caller is found to be out of does not stand in from then on."""
     found = services.store.memberships(user_id)
-    services.cache.stale_fallback.narrow_list(user_id, {each.channel_id for each in found})
+    services.stale_fallback.narrow_list(user_id, {each.channel_id for each in found})
     return found
 
 
@@ -132,9 +132,9 @@ def _heads(services: Services, channel_ids: Sequence[str]) -> dict[str, Head]:
 
 def _remembered(services: Services, user_id: str) -> tuple[tuple[str, ...], str]:
     """Which channels the caller was in when last seen, and which tier knew. Only a hint: it may be wrong."""
-    services.cache.lists.begin()
+    services.lists.begin()
     key = channels_key(user_id)
-    for tier in (services.cache.memory, services.cache.lists):
+    for tier in (services.memory, services.lists):
         found = get_one(tier, key, ChannelList)
         if found is not None:
             return found.channel_ids, tier.origin([key])
@@ -143,9 +143,9 @@ def _remembered(services: Services, user_id: str) -> tuple[tuple[str, ...], str]
 
 def _remember(services: Services, user_id: str, before: tuple[str, ...], now: tuple[str, ...]) -> None:
     hint = {channels_key(user_id): ChannelList(now)}
-    services.cache.memory.put(hint)
+    services.memory.put(hint)
     if set(before) != set(now):
-        services.cache.lists.put(hint)
+        services.lists.put(hint)
 
 
 def _outcome(tier: str, hinted: tuple[str, ...], lacking: list[str]) -> str:

@@ -188,7 +188,7 @@ def update_channel(
     changed = services.store.update_channel(channel_id, changes, if_version, membership)
     if changed is None:
         # Not archived, and the right stands: it was the version.
-        refuse_if_lost(services, membership, "edit")
+        refuse_if_lost(services.store, membership, "edit")
         raise VersionMismatchError if if_version is not None else ContentionError(retry_after=1)
     return channel_json(confirm_one(services, changed, membership), membership)
 
@@ -208,7 +208,7 @@ def archive_channel(
         head, membership = _able(services, user_id, channel_id, "archive")
         if_version = _matching(head, if_versions)
         if not services.store.archive_channel(channel_id, services.now(), membership, if_version=if_version):
-            refuse_if_lost(services, membership, "archive")
+            refuse_if_lost(services.store, membership, "archive")
             raise VersionMismatchError if if_version is not None else ContentionError(retry_after=1)
     except ChannelArchivedError:
         return

@@ -127,7 +127,7 @@ def _join(services: Services, wanted: Membership, by: Membership | None) -> Join
         standing = services.store.add_member(wanted, by)
         match standing:
             case None:
-                refuse_if_lost(services, by, "invite" if wanted.role is Role.MEMBER else "change_roles")
+                refuse_if_lost(services.store, by, "invite" if wanted.role is Role.MEMBER else "change_roles")
                 raise ChannelArchivedError
             case Membership():
                 # Equal ones may be made at once, in the same millisecond: only one of them is the given one itself.
@@ -141,7 +141,7 @@ def _change_role(services: Services, state: ChannelState, current: Membership, r
     permissions.require_capability(state, "change_roles")
     by = _by(state, current.user_id)
     if not services.store.change_role(current, role, by):
-        refuse_if_lost(services, by, "change_roles")
+        refuse_if_lost(services.store, by, "change_roles")
         standing = services.store.membership(current.channel_id, current.user_id)
         # Another request for the same role was first, or this one was sent again after its answer was lost.
         if standing is None or standing.role is not role:
@@ -179,7 +179,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
         return
     by = _by(state, target_id)
     if not services.store.remove_member(target, by):
-        refuse_if_lost(services, by, "remove")
+        refuse_if_lost(services.store, by, "remove")
         standing = services.store.membership(channel_id, target_id)
         # Gone: another request was first, or this one was sent again after its answer was lost.
         if standing is not None:

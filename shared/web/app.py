@@ -72,6 +72,6 @@ def warm_up(*, uses_redis: bool) -> None:
     """Builds what is built once. Settings that cannot be used are told by each request instead."""
     telemetry.warm_up()
     with suppress(SettingsError):
-        upstash = services().cache.upstash
+        upstash = services().upstash
         if upstash and uses_redis:
             upstash.warm_up()

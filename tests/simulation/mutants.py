@@ -198,7 +198,7 @@ def fetch_then_vouch(
     accepted: Accepted = PLAIN,
 ) -> Page:
     """Makes the page from what it remembers, and asks the storage only then whether it may be shown."""
-    known = services.cache.stale_fallback.get(channel_id, user_id)
+    known = services.stale_fallback.get(channel_id, user_id)
     if known is not None and known.head is not None and known.membership is not None:
         end = known.head.seq
         if max(window.before or 0, window.after or 0, window.around or 0) <= end:
@@ -247,7 +247,7 @@ def post_again(
 
 def list_from_memory(services: Services, user_id: str, listing: Listing) -> Listed:
     """Shows the channels as they were when they were last read."""
-    known = services.cache.stale_fallback.get_list(user_id)
+    known = services.stale_fallback.get_list(user_id)
     if known is None:
         return list_channels(services, user_id, listing)
     frozen = cast("Store", _Frozen(services.store, known))
@@ -423,8 +423,8 @@ def encoded_for_any_head(
     accepted: Accepted = PLAIN,
 ) -> Page:
     """Sends a page that was encoded before, whatever was posted since."""
-    memory = cast("MemoryTier", _Careless(services.cache.memory))
-    careless = replace(services, cache=replace(services.cache, memory=memory))
+    memory = cast("MemoryTier", _Careless(services.memory))
+    careless = replace(services, memory=memory)
     return fetch_messages(careless, user_id, channel_id, window, etags, accepted)
 
 
