@@ -24,7 +24,7 @@ async def fetch_messages(
     codings: Codings,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """A page of messages in ascending order, the latest if no place is named."""
+    """A page of messages in ascending order; by default the latest."""
     window, known = query.window(), known_versions(if_none_match)
     return page_response(use_case.fetch_messages(services, caller, channel_id, window, known, codings))
 

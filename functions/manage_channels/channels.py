@@ -1,4 +1,4 @@
-"""Making, changing and archiving channels."""
+"""Creating, reading, changing and archiving channels."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ async def create_channel(
     body: ChannelIn,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Makes a channel with the caller as its owner; a pair's direct channel is found again.
+    """Creates a channel owned by the caller; two users share one direct channel.
 
-    A channel that an earlier request made, under the same key or for the same pair, is answered as it is now: under its
-    present name, archived if it was archived since, with what was posted there.
+    If an earlier request with the same key or for the same pair created the channel, the response is that channel in
+    its current state.
     """
     made = use_case.create_channel(services, caller, body.plan(caller), idempotency_key)
     return created_channel(base, made)
@@ -36,7 +36,7 @@ async def create_channel(
 async def get_channel(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """A channel, and the caller's part in it."""
+    """A channel, with the caller's role and unread count."""
     channel = use_case.get_channel(services, caller, channel_id)
     return channel_response(channel, known=known_versions(if_none_match))
 
@@ -49,7 +49,7 @@ async def update_channel(
     body: ChannelChange,
     if_match: IfMatch = None,
 ) -> Response:
-    """Changes name, topic or slow mode; with `If-Match` only if nobody else has since."""
+    """Changes name, topic or slow mode; with `If-Match` only if the channel still has that version."""
     channel = use_case.update_channel(services, caller, channel_id, body.changes(), versions(if_match))
     return channel_response(channel)
 
@@ -58,6 +58,6 @@ async def update_channel(
 async def archive_channel(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, if_match: IfMatch = None
 ) -> Response:
-    """Archives the channel: its members can read it, nobody can change it. With `If-Match` only if nobody has since."""
+    """Archives the channel: members can still read it, nobody can change it. `If-Match` works as for changes."""
     use_case.archive_channel(services, caller, channel_id, versions(if_match))
     return Response(status_code=204)

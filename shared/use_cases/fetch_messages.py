@@ -17,14 +17,14 @@ from shared.storage.log_reader import Span
 FORMAT: Final = 1
 """Part of each page's version: raised when the format of a page changes, so that no old page matches a new one."""
 WIDER: Final = 100
-"""Positions by which a window without a message is extended at once: a Query of voids alone reads few bytes."""
+"""Positions by which a window without a message is extended at once: a Query of voids reads few bytes."""
 MAX_WIDER: Final = 50
-"""Times that it is: a page is empty only where more than 5,000 voids stand side by side."""
+"""Extensions of one window: a page is empty only if more than 5,000 voids are adjacent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which messages are asked for: at most one of ``before``, ``after``, ``around``, ``anchor``."""
+    """The requested messages: at most one of ``before``, ``after``, ``around`` and ``anchor`` is set."""
 
     limit: int
     before: int | None = None
@@ -34,21 +34,24 @@ class Window:
 
     @property
     def goes_forward(self) -> bool:
-        """Whether messages are asked for from a position on, and none before it."""
+        """Whether the window starts at a position, so that no earlier message is wanted."""
         return self.after is not None or (self.anchor == "oldest" and self.before is self.around is None)
 
     @property
     def goes_back(self) -> bool:
-        """Whether messages are asked for up to a position, and none after it."""
+        """Whether the window ends at a position, so that no later message is wanted."""
         return self.before is not None or (self.anchor == "latest" and self.after is self.around is None)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as it goes out; ``body`` None where the caller's copy is still right (304).
+    """A page as it is sent.
 
-    ``stale`` where the storage did not answer and this was vouched for a short time ago; ``coding`` is the body's
-    content coding, None for JSON as it is.
+    Attributes:
+        version: names the page's content; the same for every content coding.
+        body: None if the caller already has this version.
+        stale: the storage did not respond, and this page was confirmed a short time ago.
+        coding: the body's content coding; None for uncompressed JSON.
     """
 
     version: str
@@ -65,15 +68,15 @@ def fetch_messages(
     known: Container[str],
     form: Form = AS_IS,
 ) -> Page:
-    """The page in the form that is asked for, unless the caller has it already.
+    """The page in the requested form, without a body if its version is one of ``known``.
 
-    It is empty only where no message stands before the window, or after one that begins after a position: a window of
-    voids is extended, and says by ``first_seq`` and ``last_seq`` what it covers.
+    A window that holds voids only is extended: backward or, if it starts at a position, forward. So a page is empty
+    only if there is no message in that direction. Its ``first_seq`` and ``last_seq`` say which positions it covers.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError: the caller may not read here.
-        PositionOutOfRangeError: the position lies beyond the channel's end.
-        UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
+        ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
+        PositionOutOfRangeError: the position is beyond the channel's end.
+        UnavailableError: the storage does not respond, and the stale fallback has no page.
     """
     services.reader.begin()
     asked_at = services.stale_fallback.now()
@@ -91,7 +94,7 @@ def fetch_messages(
 
 
 def _read_state(services: Services, user_id: str, channel_id: str) -> ChannelState:
-    """The vouching read; who is found to be out gets no stand-in from then on."""
+    """Reads the channel state; a caller without a membership gets no stale page from then on."""
     state = services.store.read_channel_state(channel_id, user_id)
     if state.membership is None:
         services.stale_fallback.forget(channel_id, user_id)
@@ -113,7 +116,7 @@ def _page(
     widened = partial(_widened, services.reader.read, head, window, last)
     made = read_page(services.reader, services.memory, services.metrics, head, (first, last), widened, form)
     if made.complete_to < head.seq:
-        # The end is still open: name the position it is complete to, which is never the channel's last.
+        # The end is open: the version names the position up to which the page is complete, never the last one.
         version = page_version(head, made.complete_to, window, membership)
     return Page(version, made.body, coding=made.coding)
 
@@ -121,10 +124,10 @@ def _page(
 def _widened(
     read: Callable[[Head, int, int], Span], head: Head, window: Window, last: int, span: Span
 ) -> tuple[Span, bool]:
-    """A window's positions up to ``last``, and whether they are settled to the end of what was read.
+    """The span, extended if it holds no message, and whether it is settled to its end; ``last`` is the window's.
 
-    Where none of them holds a message, the positions before it too, as far as there is one, or those after it where
-    messages after a position are asked for; where messages around one are, those after it if there are none before.
+    A window that goes forward is extended forward, any other backward until there is a message. A window around a
+    position is extended forward if there is no message before it.
     """
     complete = span.last == last
     if span.first > last or not all(body is None for body in span.bodies):
@@ -141,7 +144,7 @@ def _extended_back(read: Callable[[Head, int, int], Span], head: Head, span: Spa
         if span.first == 1 or span.messages():
             break
         more = read(head, max(1, span.first - WIDER), span.first - 1)
-        # What is before something that stands is settled. Before an open end it may be open too.
+        # Everything before an entry is settled. Before an open end, positions may be open too.
         span = Span(more.first, more.bodies + span.bodies) if more.last == span.first - 1 else more
     places = [place for place, body in enumerate(span.bodies) if body is not None]
     cut = places[-limit] if len(places) > limit else 0
@@ -165,7 +168,7 @@ def _extended_forward(
 
 
 def _stale_page(services: Services, user_id: str, channel_id: str, window: Window, form: Form) -> Page | None:
-    """The page as it was vouched for a short time ago, if memory has all of it."""
+    """The page as it was confirmed a short time ago, if memory has all of it."""
     state = services.stale_fallback.get(channel_id, user_id)
     if state is None:
         return None
@@ -173,25 +176,25 @@ def _stale_page(services: Services, user_id: str, channel_id: str, window: Windo
     try:
         first, last = positions(window, head, membership)
     except PositionOutOfRangeError:
-        return None  # The caller knows of more than this container does.
+        return None  # The caller knows a later position than this container.
     read = partial(_from_memory, services)
     try:
         span, _ = _widened(read, head, window, last, read(head, first, last))
-    except _NotRememberedError:
+    except _NotInMemoryError:
         return None
     services.metrics.read("pages", "stale")
     body, coding = in_form(page_json(head, span, has_more_after=span.last < head.seq), form)
     return Page(page_version(head, head.seq, window, membership), body, stale=True, coding=coding)
 
 
-class _NotRememberedError(Exception):
-    """This process does not have all of a range."""
+class _NotInMemoryError(Exception):
+    """Memory does not hold the whole range."""
 
 
 def _from_memory(services: Services, head: Head, first: int, last: int) -> Span:
     span = services.reader.from_memory(head, first, last)
     if span is None:
-        raise _NotRememberedError
+        raise _NotInMemoryError
     return span
 
 
@@ -199,8 +202,8 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
     """One message's JSON.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError: the caller may not read here.
-        MessageNotFoundError: there is no such message.
+        ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
+        MessageNotFoundError: no message of this channel has the id.
     """
     services.reader.begin()
     head, _ = permissions.require_member(_read_state(services, user_id, channel_id))
@@ -215,10 +218,10 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
 
 
 def positions(window: Window, head: Head, membership: Membership) -> tuple[int, int]:
-    """The first and last position of a window; the last is one less than the first where it is empty.
+    """The first and last position of a window; if it is empty, the last is one less than the first.
 
     Raises:
-        PositionOutOfRangeError: the position lies beyond the channel's end.
+        PositionOutOfRangeError: the position is beyond the channel's end.
     """
     end = head.seq
     for name, position, furthest in (
@@ -247,9 +250,10 @@ def _around(position: int, limit: int, end: int) -> tuple[int, int]:
 
 
 def page_version(head: Head, complete_to: int, window: Window, membership: Membership) -> str:
-    """The position up to which a page is complete; for ``first_unread`` also where that is.
+    """The version of a page: it changes with everything that can change the page's content.
 
-    And how often messages were redacted, where any were: a copy from before is not right any more.
+    That is the position up to which the page is complete, the number of redactions if there are any, and for
+    ``first_unread`` the caller's read position.
     """
     erasures = f"-{head.erasures}" if head.erasures else ""
     read = f".{membership.read_seq}" if window.anchor == "first_unread" else ""
