@@ -34,12 +34,12 @@ class Window:
 
     @property
     def goes_forward(self) -> bool:
-        """Whether the window starts at a position, so that no earlier message is wanted."""
+        """Whether the window is ``after`` a position or at the oldest message: nothing before it is wanted."""
         return self.after is not None or (self.anchor == "oldest" and self.before is self.around is None)
 
     @property
     def goes_back(self) -> bool:
-        """Whether the window ends at a position, so that no later message is wanted."""
+        """Whether the window is ``before`` a position or at the latest message: nothing after it is wanted."""
         return self.before is not None or (self.anchor == "latest" and self.after is self.around is None)
 
 
@@ -70,8 +70,8 @@ def fetch_messages(
 ) -> Page:
     """The page in the requested form, without a body if its version is one of ``known``.
 
-    A window that holds voids only is extended: backward or, if it starts at a position, forward. So a page is empty
-    only if there is no message in that direction. Its ``first_seq`` and ``last_seq`` say which positions it covers.
+    A window that holds voids only is extended until it has a message: forward for ``after`` and ``oldest``; otherwise
+    backward and, for ``around``, then forward. ``first_seq`` and ``last_seq`` say which positions the page covers.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller may not read this channel.

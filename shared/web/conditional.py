@@ -1,7 +1,7 @@
-"""Conditional requests (RFC 9110, 13): entity tags, made, read and compared here alone.
+"""Conditional requests (RFC 9110, 13). Only this module knows the format of entity tags.
 
-A channel's answer differs by caller and with each message, so its tag is weak, and good for ``If-None-Match``. What
-``If-Match`` names, compared strongly, is the version of its settings: the field ``version`` between quotes.
+A channel's response differs by caller and with each message, so its ``ETag`` is weak and works with ``If-None-Match``
+only. ``If-Match`` is compared strongly with the version of the channel's settings: the field ``version`` in quotes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VERSION: Final = re.compile(r'"([1-9]\d{0,11})"', re.ASCII)
 
 def _well_formed(header: str) -> str:
     if header.strip() != ANY and not _LIST.fullmatch(header):
-        msg = f'neither `{ANY}` nor entity tags in double quotes, such as `"3"`'
+        msg = f'must be `{ANY}` or a list of entity tags in double quotes, such as `"3"`'
         raise ValueError(msg)
     return header
 
@@ -33,8 +33,8 @@ def _well_formed(header: str) -> str:
 IfNoneMatch = Annotated[
     str | None,
     Header(
-        description="The `ETag` of the caller's copy, a list of them, or `*`: 304 if one is still right. "
-        "What is malformed is passed over."
+        description="The `ETag` of the caller's copy, a list of them, or `*`. The response is 304 if one is current. "
+        "A malformed value is ignored."
     ),
 ]
 IfMatch = Annotated[
@@ -45,8 +45,8 @@ IfMatch = Annotated[
     ]
     | None,
     Header(
-        description='The `version` that the change is made for, in double quotes, such as `"3"`; a list of them, '
-        "or `*` for any. Compared strongly: the `ETag` of a channel is weak and matches none."
+        description='The `version` that the channel must have, in double quotes, such as `"3"`; a list of them, '
+        "or `*` for any. Compared strongly, so a channel's `ETag`, which is weak, never matches."
     ),
 ]
 
@@ -73,7 +73,7 @@ def known_versions(if_none_match: str | None) -> Container[str]:
 
 
 def versions(if_match: str | None) -> frozenset[int] | None:
-    """The versions that an ``If-Match`` asks for, of which the channel must have one: None for any."""
+    """The versions of an ``If-Match``, one of which the channel must have; None for any version."""
     if if_match is None or if_match.strip() == ANY:
         return None
     found = (_VERSION.fullmatch(tag) for tag in _TAGS.findall(if_match))

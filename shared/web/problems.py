@@ -1,4 +1,4 @@
-"""Failures as RFC 9457 problem documents: the one place where an error becomes HTTP."""
+"""Errors as RFC 9457 problem documents; only this module turns an error into HTTP."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from shared.web.responses import rate_headers
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_ERRORS: Final = 20
-"""Fields named in one answer."""
+"""Field errors in one response."""
 MAX_FIELD: Final = 200
-"""Characters of a field's path: an unknown field has whatever name the client gave it."""
+"""Characters of a field's path, because clients choose the names of unknown fields."""
 _FORMS: Final = frozenset({"message", "batch"})
-"""Names of the forms of a body, which are no part of a field's path."""
+"""The tags of a discriminated body, which are not part of a field's path."""
 
 
 def problem(error: BudgieError, request_id: str) -> Response:
-    """The answer that tells of an error."""
+    """The response for an error."""
     document: dict[str, Any] = {
         "type": f"urn:budgie:error:{error.code}",
         "title": error.code.replace("_", " ").capitalize(),
@@ -71,7 +71,7 @@ def _headers(error: BudgieError) -> dict[str, str]:
 
 
 def as_budgie_error(error: Exception) -> BudgieError | None:
-    """What the client is told of an error; None of one that nobody foresaw."""
+    """The error that the client gets; None if the error is unexpected."""
     if isinstance(error, BudgieError):
         return error
     if isinstance(error, RequestValidationError):
@@ -79,15 +79,15 @@ def as_budgie_error(error: Exception) -> BudgieError | None:
         return ValidationFailedError(
             errors=[{"field": _field(each["loc"]), "detail": each["msg"]} for each in found]
         )
-    if isinstance(error, SettingsError):  # Which one, ``services`` has logged: clients have no use for it.
+    if isinstance(error, SettingsError):  # ``services`` has logged the details, which are not for clients.
         return MisconfiguredError()
-    if isinstance(error, HTTPException):  # Starlette's own: no route, another method.
+    if isinstance(error, HTTPException):  # Starlette's own errors: unknown route, wrong method.
         known: dict[int, BudgieError] = {404: RouteNotFoundError(), 405: MethodNotAllowedError()}
         return known.get(error.status_code, BudgieError())
     return None
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    # A discriminated body puts its form's name behind "body".
+    # The location in a discriminated body has the tag after "body".
     parts = [str(part) for i, part in enumerate(location) if not (i == 1 and part in _FORMS)]
     return beginning(".".join(parts), MAX_FIELD, 4 * MAX_FIELD)
