@@ -58,6 +58,6 @@ async def update_channel(
 async def archive_channel(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, if_match: IfMatch = None
 ) -> Response:
-    """Archives the channel: members can still read it, nobody can change it. `If-Match` works as for changes."""
+    """Archives the channel: members can still read it, nobody can change it. With `If-Match` only at that version."""
     use_case.archive_channel(services, caller, channel_id, versions(if_match))
     return Response(status_code=204)

@@ -15,7 +15,6 @@ from shared.web.schemas import VISIBLE, Request, UserId, without, without_fracti
 
 MAX_MEMBERS_AT_CREATION: Final = 50
 MAX_SLOW_MODE: Final = 6 * 3600
-SLOW_MODE: Final = "Minimum seconds between two messages of a member; 0 for the default rate."
 
 
 def _at_most(limit: int) -> AfterValidator:
@@ -64,7 +63,7 @@ class ChannelIn(Request):
     topic: Topic = ""
     slow_mode: SlowMode = Field(
         default=0,
-        description="Minimum seconds between two messages of a member; 0 for the default rate limit.",
+        description="Minimum seconds between two messages of a member; 0 for the default rate.",
     )
     members: list[UserId] = Field(
         default=[],

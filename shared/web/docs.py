@@ -77,7 +77,9 @@ REFUSED: Final = (*MEMBERS_ONLY, errors.ForbiddenError, errors.DirectChannelErro
 STATE: Final = (errors.ChannelArchivedError, errors.ConflictError, errors.LastOwnerError)
 ETAG: Final = {"ETag": header("Weak tag of the response in every content coding, for `If-None-Match`.")}
 RATE: Final = {
-    "RateLimit-Limit": header("Messages per burst; a larger batch is 422 `batch_too_large`.", "integer"),
+    "RateLimit-Limit": header(
+        "Messages allowed at once; a larger batch is 422 `batch_too_large`.", "integer"
+    ),
     "RateLimit-Remaining": header("Messages that can still be posted now.", "integer"),
     "RateLimit-Reset": header("Seconds until the full limit is available again.", "integer"),
 }
