@@ -1,9 +1,9 @@
 """Counts our files that a request executes, and the moves between them: ``python -m tools.request_path [--moves]``.
 
-The real handlers serve API Gateway's events over the real AWS client, whose connection returns canned responses: nothing
-is sent. A move is a call or a return after which another file of ours executes; libraries in between do not count. Each
-request runs once before it is counted, to leave out what a container does only once; "first page" is then served by a
-new container, which has no page in memory.
+The real handlers serve API Gateway's events over the real AWS client, whose connection returns canned responses;
+nothing is sent. A move is a call or a return after which another file of ours executes; libraries in between do not
+count. Each request runs once before it is counted, to leave out what a container does only once; "first page" is then
+served by a new container, which has no page in memory.
 """
 
 from __future__ import annotations

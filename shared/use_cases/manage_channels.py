@@ -83,7 +83,7 @@ def _existing_or_full(
 ) -> tuple[Head | None, list[str]]:
     """The channel if an earlier request created it, else the members that have reached the limit of channels.
 
-    The caller comes first. The others are counted only if the channel does not exist, which 1 read unit tells.
+    The caller comes first. The others are counted only if the channel does not exist, which costs 1 read unit to find out.
     """
     budget, caller, others = ReadBudget(services, user_ids[0]), user_ids[:1], user_ids[1:]
     # Any other channel has a new random id.
@@ -112,7 +112,7 @@ def _shown(services: Services, state: ChannelState) -> dict[str, Any]:
 
 
 def _ended(services: Services, head: Head | None, user_id: str) -> bool:
-    """Whether the membership of a channel's maker has ended; if not, it exists but is not visible yet.
+    """Whether the membership of the channel's creator has ended; if not, it exists but is not visible yet.
 
     A read of several items may see a transaction's head before its membership. A membership that has ended leaves a
     past membership: 1 read unit. An erased user has none, but then the channel has no creator any more, or is archived.

@@ -126,16 +126,16 @@ def _new_membership(
 
 def _join(services: Services, wanted: Membership, by: Membership | None) -> Joined:
     for _ in range(JOIN_TRIES):
-        standing = services.store.add_member(wanted, by)
-        match standing:
+        stored = services.store.add_member(wanted, by)
+        match stored:
             case None:
                 refuse_if_lost(services.store, by, "invite" if wanted.role is Role.MEMBER else "change_roles")
                 raise ChannelArchivedError
             case Membership():
                 # Two joins in the same millisecond make equal memberships: identity tells which of them was written.
-                return Joined(member_json(standing), new=standing is wanted)
+                return Joined(member_json(stored), new=stored is wanted)
             case PastMembership():
-                wanted = replace(wanted, tat=standing.tat)
+                wanted = replace(wanted, tat=stored.tat)
     raise ContentionError(retry_after=1)
 
 
@@ -144,10 +144,10 @@ def _change_role(services: Services, state: ChannelState, current: Membership, r
     by = _by(state, current.user_id)
     if not services.store.change_role(current, role, by):
         refuse_if_lost(services.store, by, "change_roles")
-        standing = services.store.membership(current.channel_id, current.user_id)
+        stored = services.store.membership(current.channel_id, current.user_id)
         # The requested role: another request set it first, or the client repeated a write whose response was lost.
-        if standing is None or standing.role is not role:
-            raise _refusal(current, standing)
+        if stored is None or stored.role is not role:
+            raise _refusal(current, stored)
     changed = Membership(current.user_id, current.channel_id, role, current.joined_at)
     return Joined(member_json(changed), new=False)
 
@@ -182,10 +182,10 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
     by = _by(state, target_id)
     if not services.store.remove_member(target, by):
         refuse_if_lost(services.store, by, "remove")
-        standing = services.store.membership(channel_id, target_id)
+        stored = services.store.membership(channel_id, target_id)
         # If gone: another request was first, or the storage's client repeated this write after its response was lost.
-        if standing is not None:
-            raise _refusal(target, standing)
+        if stored is not None:
+            raise _refusal(target, stored)
 
 
 def _removable(services: Services, state: ChannelState, target_id: str) -> Membership | None:
@@ -202,8 +202,8 @@ def _removable(services: Services, state: ChannelState, target_id: str) -> Membe
     return target
 
 
-def _refusal(seen: Membership, standing: Membership | None) -> ConflictError:
+def _refusal(seen: Membership, stored: Membership | None) -> ConflictError:
     """The reason why a write failed: the target is the last owner, or its role has changed."""
-    if standing and standing.role is seen.role is Role.OWNER:
+    if stored and stored.role is seen.role is Role.OWNER:
         return LastOwnerError()
     return ConflictError("The member's role has just changed. Read it again.")

@@ -222,8 +222,8 @@ class _Post:
         """
         try:
             voids = [replace(entry, body=None) for entry in entries]
-            standing = settle(self._store, self._head, voids)
-            if standing[0].body is not None:
+            settled = settle(self._store, self._head, voids)
+            if settled[0].body is not None:
                 return False
             repair_preview(self._store, self._channel_id, entries[-1].seq)
         except UnavailableError as error:
