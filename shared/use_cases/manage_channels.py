@@ -83,7 +83,7 @@ def _existing_or_full(
 ) -> tuple[Head | None, list[str]]:
     """The channel if an earlier request created it, else the members that have reached the limit of channels.
 
-    The caller comes first. The others are counted only if the channel does not exist, which costs 1 read unit to find out.
+    The caller comes first. The others are counted only if the channel does not exist, which 1 read unit finds out.
     """
     budget, caller, others = ReadBudget(services, user_ids[0]), user_ids[:1], user_ids[1:]
     # Any other channel has a new random id.
