@@ -91,6 +91,7 @@ class Settings:
     rate_per_second: float = _setting("RATE_LIMIT_PER_SECOND", 5.0)
     rate_burst: int = _setting("RATE_LIMIT_BURST", 25)
     max_channels_per_user: int = _setting("MAX_CHANNELS_PER_USER", 1_000)
+    max_members_for_everybody: int = _setting("MAX_MEMBERS_FOR_EVERYBODY", 50)
     read_units_per_minute: int = _setting("READ_UNITS_PER_MINUTE", 12_000)
     log_level: str = _setting("LOG_LEVEL", "INFO")
     metrics_detail: str = _setting("METRICS_DETAIL", "basic")

@@ -17,7 +17,7 @@ from typing import Any, Final
 from shared.domain import keys
 from shared.domain.clock import rfc3339
 from shared.domain.mentions import Mentions
-from shared.domain.messages import dumps
+from shared.domain.messages import dumps, mentions_json
 
 MAX_EMOJI: Final = 20
 """Different emoji on one message."""
@@ -27,6 +27,8 @@ MAX_PINS: Final = 50
 """Of a channel: the item that names them stays within the 1 KB of one write unit."""
 MAX_VERSIONS: Final = 20
 """Changes of a message's text that it knows the numbers of; older ones stay in the change log alone."""
+_MADE_ANEW: Final = frozenset({"mentions", "mentions_everybody", "edited_at", "edited_by", "version", "rev"})
+"""What an edit says anew of a message."""
 _REV: Final = re.compile(rb',"rev":(\d{1,12})\}\Z')
 _REV_BYTES: Final = 22
 """More than the end that ``_REV`` looks for can be long."""
@@ -97,6 +99,12 @@ def lay_over(first: int, bodies: Sequence[bytes | None], changes: Iterable[Chang
     return made
 
 
+def is_gone(body: bytes) -> bool:
+    """Whether a message was deleted or redacted."""
+    message = json.loads(body)
+    return "deleted" in message or "redacted" in message
+
+
 # --- a message's JSON after a change ---
 
 
@@ -111,15 +119,6 @@ def edited(body: bytes, rev: int, by: str, at: int, changes: dict[str, Any], men
     kept |= mentions_json(mentions)
     kept |= {"edited_at": rfc3339(at), "edited_by": by, "version": message.get("version", 1) + 1}
     return _with_rev(kept | ({"reactions": reactions} if reactions else {}), rev)
-
-
-_MADE_ANEW: Final = frozenset({"mentions", "mentions_everybody", "edited_at", "edited_by", "version", "rev"})
-
-
-def mentions_json(mentions: Mentions) -> dict[str, Any]:
-    """What a message says of whom it names."""
-    found: dict[str, Any] = {"mentions": list(mentions.users)} if mentions.users else {}
-    return found | ({"mentions_everybody": True} if mentions.everybody else {})
 
 
 def deleted(body: bytes, rev: int, by: str, at: int) -> bytes:

@@ -84,6 +84,13 @@ class NotAMemberError(ForbiddenError):
     detail = "Only members of the channel may do this; join it first."
 
 
+class EditWindowError(ForbiddenError):
+    """An edit after the channel's ``edit_window``."""
+
+    code = "edit_window_over"
+    detail = "The time in which messages of this channel may be edited is over for this one."
+
+
 class RouteNotFoundError(BudgieError):
     """No function serves the path."""
 
@@ -156,6 +163,29 @@ class TooManyChannelsError(ConflictError):
 
     code = "too_many_channels"
     detail = "A user would be in more channels than one may be; leaving one makes room."
+
+
+class MessageDeletedError(ConflictError):
+    """A change of a message that was deleted, or whose author was erased."""
+
+    code = "message_deleted"
+    detail = "The message was deleted. It can be neither edited, nor reacted to, nor pinned."
+
+
+class TooManyReactionsError(ConflictError):
+    """One emoji more than a message may have."""
+
+    code = "too_many_reactions"
+    detail = (
+        "The message has reactions with 20 different emoji, which is the limit. One of these can be used."
+    )
+
+
+class TooManyPinsError(ConflictError):
+    """One pin more than a channel may have."""
+
+    code = "too_many_pins"
+    detail = "The channel has reached the limit of 50 pinned messages. Unpin one first."
 
 
 class VersionMismatchError(BudgieError):
@@ -245,6 +275,13 @@ class BatchTooLargeError(ValidationFailedError):
     ) -> None:
         super().__init__(detail, errors=errors)
         self.limit = limit
+
+
+class TooManyMentionsError(ValidationFailedError):
+    """A request that names more users than one may."""
+
+    code = "too_many_mentions"
+    detail = "One request may name at most 50 users."
 
 
 class RateLimitedError(BudgieError):

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.domain import keys
 from shared.domain.clock import from_rfc3339, rfc3339
+from shared.domain.mentions import NOBODY, Mentions
 from shared.domain.model import ERASED, MAX_PREVIEW, MAX_PREVIEW_BYTES, Entry, Preview
 from shared.domain.text import beginning
 
@@ -27,8 +28,15 @@ def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def encode(channel_id: str, seq: int, sender: str, created_at: int, draft: Draft) -> bytes:
-    """The message's JSON as every client gets it, until it is redacted."""
+def encode(
+    channel_id: str,
+    seq: int,
+    sender: str,
+    created_at: int,
+    draft: Draft,
+    mentions: Mentions = NOBODY,
+) -> bytes:
+    """The message's JSON as every client gets it, until it is changed or redacted."""
     message: dict[str, Any] = {
         "id": keys.message_id(channel_id, seq),
         "seq": seq,
@@ -40,7 +48,13 @@ def encode(channel_id: str, seq: int, sender: str, created_at: int, draft: Draft
         message["client_message_id"] = draft.client_message_id
     if draft.metadata is not None:
         message["metadata"] = draft.metadata
-    return dumps(message)
+    return dumps(message | mentions_json(mentions))
+
+
+def mentions_json(mentions: Mentions) -> dict[str, Any]:
+    """What a message says of whom it names."""
+    found: dict[str, Any] = {"mentions": list(mentions.users)} if mentions.users else {}
+    return found | ({"mentions_everybody": True} if mentions.everybody else {})
 
 
 def sender_of(body: bytes) -> str:

@@ -13,11 +13,15 @@ from shared.domain.errors import (
 from shared.domain.model import ChannelState, Head, Kind, Membership, Role
 
 CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
-    Role.MEMBER: ("read", "post", "leave"),
-    Role.MODERATOR: ("read", "post", "leave", "edit", "invite", "remove"),
-    Role.OWNER: ("read", "post", "leave", "edit", "invite", "remove", "change_roles", "archive"),
+    Role.MEMBER: ("read", "post", "react", "leave"),
+    Role.MODERATOR: ("read", "post", "react", "leave", "pin", "delete", "edit", "invite", "remove"),
+    Role.OWNER: (
+        *("read", "post", "react", "leave", "pin", "delete"),
+        *("edit", "invite", "remove", "change_roles", "archive"),
+    ),
 }
-DIRECT: Final = ("read", "post")
+"""``delete`` is of others' messages: whoever may post may edit and delete their own."""
+DIRECT: Final = ("read", "post", "react", "pin")
 """A direct channel's two members are equals, and stay."""
 ARCHIVED: Final = ("read", "leave")
 
@@ -27,6 +31,8 @@ def capabilities(head: Head, membership: Membership | None) -> list[str]:
     if membership is None:
         return ["join"] if head.kind is Kind.PUBLIC and head.archived_at is None else []
     may = DIRECT if head.kind is Kind.DIRECT else CAPABILITIES[membership.role]
+    if head.members_pin and "pin" not in may:
+        may = (*may, "pin")
     return [each for each in may if head.archived_at is None or each in ARCHIVED]
 
 

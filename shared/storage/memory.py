@@ -248,36 +248,41 @@ class MemoryStore:
             return Committed()
 
     def _change_refusal(self, commit: ChangeCommit) -> ChangeOutcome | None:
-        head, change, by = commit.head, commit.change, commit.by
+        channel_id, change = commit.head.channel_id, commit.change
         if record := commit.idempotency_record:
-            used = self._idempotency_records.get((head.channel_id, by.user_id, record.key))
+            used = self._idempotency_records.get((channel_id, commit.by.user_id, record.key))
             if used and used.expires >= change.at // 1000:
                 return KeyUsed(used)
-        current = self._heads.get(head.channel_id)
-        if current is None or current.archived_at is not None or current.rev != head.rev:
-            return StateChanged()
-        if change.kind in {ChangeKind.EDITED, ChangeKind.DELETED}:
-            if (_shown(current) == change.seq) is (commit.preview is None):
-                return StateChanged()
-        if not self._stands(by):
+        if not self._is_head_as_read(commit) or not self._stands(commit.by):
             return StateChanged()
         if commit.entry is None:
-            pins = self._pins[head.channel_id]
+            pins = self._pins[channel_id]
             if (change.seq in pins) is commit.pin:
                 return PinUnchanged()
-            if commit.pin and len(pins) >= MAX_PINS:
-                return PinsFull()
-        else:
-            entry = self._log(head.channel_id).get(change.seq)
-            if entry is None or entry.body is None or entry.rev != commit.seen.rev:
-                return StateChanged()
-            if (head.channel_id, change.seq) in self._redacted:
-                return StateChanged()
-        reacted = self._reacted[head.channel_id, change.seq, change.emoji]
-        if commit.reacted in reacted or (commit.unreacted is not None and commit.unreacted not in reacted):
+            return PinsFull() if commit.pin and len(pins) >= MAX_PINS else None
+        if not self._is_message_as_read(commit):
             return StateChanged()
-        left = self._left(head.channel_id, {*commit.mentions, *commit.unmentions})
+        left = self._left(channel_id, {*commit.mentions, *commit.unmentions})
         return MentionedLeft(left) if left else None
+
+    def _is_head_as_read(self, commit: ChangeCommit) -> bool:
+        head, change = self._heads.get(commit.head.channel_id), commit.change
+        if head is None or head.archived_at is not None or head.rev != commit.head.rev:
+            return False
+        if change.kind not in {ChangeKind.EDITED, ChangeKind.DELETED}:
+            return True
+        return (_shown(head) == change.seq) is (commit.preview is not None)
+
+    def _is_message_as_read(self, commit: ChangeCommit) -> bool:
+        channel_id, change = commit.head.channel_id, commit.change
+        entry = self._log(channel_id).get(change.seq)
+        if entry is None or entry.body is None or entry.rev != commit.seen.rev:
+            return False
+        reacted = self._reacted[channel_id, change.seq, change.emoji]
+        is_lost = commit.unreacted is not None and commit.unreacted not in reacted
+        return (
+            commit.reacted not in reacted and not is_lost and (channel_id, change.seq) not in self._redacted
+        )
 
     def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
         """See ``Changes``."""
@@ -294,6 +299,12 @@ class MemoryStore:
         with self._lock:
             log = self._log(channel_id)
             return [log[seq] for seq in seqs if seq in log]
+
+    def members_of(self, channel_id: str, user_ids: Iterable[str]) -> dict[str, Membership]:
+        """See ``Changes``."""
+        with self._lock:
+            keys = [(channel_id, each) for each in user_ids]
+            return {key[1]: self._memberships[key] for key in keys if key in self._memberships}
 
     def pins(self, channel_id: str) -> dict[int, int]:
         """See ``Changes``."""

@@ -236,6 +236,9 @@ class Changes(Protocol):
     def entries_at(self, channel_id: str, seqs: Sequence[int]) -> list[Entry]:
         """The entries at these positions, in no order."""
 
+    def members_of(self, channel_id: str, user_ids: Iterable[str]) -> dict[str, Membership]:
+        """The memberships of these users in a channel; of who is no member there is none."""
+
     def pins(self, channel_id: str) -> dict[int, int]:
         """The positions of pinned messages, each with the number of the change that pinned it."""
 
@@ -292,7 +295,7 @@ class Channels(Protocol):
         if_version: int | None,
         by: Membership | None = None,
     ) -> Head | None:
-        """Sets ``name``, ``topic``, ``slow_mode``, ``edit_window``, ``members_pin``: the head with this change in it, and any that came since.
+        """Sets name, topic and settings (fields of ``Head``; None removes one): the head with this change in it, and any that came since.
 
         None where the channel is archived or missing, its version is not ``if_version``, or ``by`` does not stand any
         more (see ``Members``). But the head as it is where ``by`` stands and this very change was just made of that

@@ -32,10 +32,12 @@ from shared.storage.protocol import (
     Contended,
     KeyUsed,
     MembershipChanged,
+    MentionedLeft,
     Outcome,
     Reservation,
 )
 from shared.storage.retry import backoff
+from shared.use_cases.mention_members import find_named, forget_oldest
 
 MAX_RESERVATIONS: Final = 4
 """Reservations of one post before it gives up: each after the first because a reader voided the one before."""
@@ -77,6 +79,7 @@ def post_message(
         BatchTooLargeError: more messages than the rate limit's burst; nothing was posted.
         RateLimitedError: nothing was posted.
         ContentionError: nothing was posted.
+        TooManyMentionsError, ForbiddenError: the texts name more users than they may, or everybody.
         CommitUnknownError: the storage failed during the commit, and its outcome could not be determined.
     """
     state = services.store.read_channel_state(channel_id, user_id, key)
@@ -112,6 +115,7 @@ class _Post:
         self._head, self._membership = head, membership
         self._rate = rate_of(self._services.settings, head, membership)
         self._require_burst()
+        self._named = find_named(self._services, head, membership, [each.text for each in self._drafts])
         now = self._services.now()
         self._verdict = self._decide(now)
         now = not_before(now, head.active_at)
@@ -124,6 +128,7 @@ class _Post:
                     raise
                 outcome = Committed()
             if isinstance(outcome, Committed) or not self._void(entries):
+                forget_oldest(self._services, self._named, self._marks)
                 return Posted([_body(entry) for entry in entries], entries[-1].seq, self._verdict)
             if isinstance(outcome, KeyUsed):
                 return self.replay(outcome.idempotency_record)
@@ -161,19 +166,22 @@ class _Post:
 
     def _reserve(self, now: int) -> Reservation:
         shown = preview(0, self._user_id, self._drafts[-1].text, now)
-        reservation = self._store.reserve(self._channel_id, len(self._drafts), shown)
+        reservation = self._store.reserve(
+            self._channel_id, len(self._drafts), shown, everybody=self._named.everybody
+        )
         if isinstance(reservation, Reservation):
             self._gaps = reservation.voids
             return reservation
         raise ChannelArchivedError if reservation else ChannelNotFoundError
 
     def _entries(self, reservation: Reservation, now: int) -> list[Entry]:
-        before, counted = reservation.seq - reservation.count, reservation.messages - reservation.count
+        first = reservation.seq - reservation.count + 1
+        counted = reservation.messages - reservation.seq
+        seqs = range(first, reservation.seq + 1)
+        self._marks = self._named.marks(seqs, now)
         return [
-            Entry(
-                before + i, counted + i, now, encode(self._channel_id, before + i, self._user_id, now, draft)
-            )
-            for i, draft in enumerate(self._drafts, start=1)
+            Entry(seq, counted + seq, now, encode(self._channel_id, seq, self._user_id, now, draft, mentions))
+            for seq, draft, mentions in zip(seqs, self._drafts, self._named.mentions, strict=True)
         ]
 
     def _commit(self, entries: list[Entry]) -> Outcome:
@@ -186,6 +194,8 @@ class _Post:
                 case MembershipChanged(Membership() as membership):
                     self._membership = membership
                     self._verdict = self._decide(self._services.now())
+                case MentionedLeft(users):
+                    self._marks = {user: marks for user, marks in self._marks.items() if user not in users}
                 case Contended():
                     if attempt + 1 < MAX_COMMITS:
                         self._services.sleep(backoff(attempt))
@@ -209,6 +219,7 @@ class _Post:
             idempotency_record=record,
             now=now,
             voids=self._gaps,
+            mentions=self._marks,
         )
 
     def _no_longer_a_member(self) -> BudgieError:

@@ -9,7 +9,7 @@ from shared.aws.protocol import THROTTLES
 from shared.domain import keys
 from shared.domain.changes import MAX_PINS, Change, ChangeKind
 from shared.domain.errors import StoreThrottledError
-from shared.domain.model import ChannelState, Entry
+from shared.domain.model import ChannelState, Entry, Membership
 from shared.observability.meter import meter
 from shared.storage import items
 from shared.storage.dynamodb.channels import OPEN, SAME_ROLE
@@ -83,6 +83,12 @@ class DynamoDBChanges(OnTable):
         """BatchGetItem: a read unit for each 4 KB of each entry, a call for each 100."""
         wanted = [items.entry_key(channel_id, seq) for seq in dict.fromkeys(seqs)]
         return items.entries_of(self._table.batch_get(wanted))
+
+    def members_of(self, channel_id: str, user_ids: Iterable[str]) -> dict[str, Membership]:
+        """BatchGetItem: a read unit each, a call for each 100."""
+        wanted = [items.membership_key(channel_id, each) for each in dict.fromkeys(user_ids)]
+        found = map(items.membership_of, self._table.batch_get(wanted))
+        return {membership.user_id: membership for membership in found}
 
     def pins(self, channel_id: str) -> dict[int, int]:
         """One GetItem: 1 read unit."""
@@ -192,7 +198,7 @@ def _acting(commit: ChangeCommit) -> dict[str, Any]:
 
 
 def _rewrite(commit: ChangeCommit) -> dict[str, Any]:
-    """The message as it is after the change, on condition that it was neither changed nor redacted since it was read."""
+    """The message after the change, on condition that it was neither changed nor redacted since it was read."""
     entry, seen = commit.entry, commit.seen
     assert entry is not None  # noqa: S101 - the caller looked
     values: dict[str, Any] = items.values({":rev": entry.rev, ":body": entry.body or b""})

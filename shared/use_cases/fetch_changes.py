@@ -1,0 +1,172 @@
+"""Reading what happened to messages: the change log, earlier versions, reactions and pins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared.bootstrap import Services
+from shared.domain import changes, keys, permissions
+from shared.domain.changes import change_json, unpacked
+from shared.domain.errors import (
+    ForbiddenError,
+    InvalidCursorError,
+    MessageNotFoundError,
+    PositionOutOfRangeError,
+)
+from shared.domain.model import Entry, Membership
+
+FORMAT: Final = 1
+"""Part of the version of a page of changes: raised when the format of a page changes."""
+_BOOLEANS: Final = (b"false", b"true")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """A page of changes as it is sent; ``body`` None if the caller already has this version."""
+
+    version: str
+    body: bytes | None
+
+
+def fetch_changes(
+    services: Services, user_id: str, channel_id: str, after: int, limit: int, known: Container[str]
+) -> ChangePage:
+    """The changes after a number, in order and without a gap; without a body if its version is one of ``known``.
+
+    Costs 2 read units, and 1 for each 4 KB of changes that this container does not remember.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
+        PositionOutOfRangeError: no change has had this number yet.
+    """
+    head, _ = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
+    if after > head.rev:
+        raise PositionOutOfRangeError.beyond(head.rev, "query.after")
+    last = min(head.rev, after + limit)
+    version = f"c{FORMAT}.{head.erasures}.{after}.{last}.{head.rev}"
+    if version in known:
+        return ChangePage(version, None)
+    found = services.reader.changes(head, after + 1, last)
+    told = b",".join(change_json(channel_id, each) for each in found)
+    body = (
+        b'{"channel_id":"%b","changes":[%b],"first_rev":%d,"last_rev":%d,"channel_last_rev":%d,"has_more_after":%b}'
+        % (channel_id.encode(), told, after + 1, last, head.rev, _BOOLEANS[last < head.rev])
+    )
+    return ChangePage(version, body)
+
+
+def fetch_versions(services: Services, user_id: str, channel_id: str, message_id: str) -> dict[str, Any]:
+    """The versions of a message, the oldest first: at most the last 20 before the present one.
+
+    Costs 3 read units, and 1 for each change of its text.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
+        MessageNotFoundError: the message does not exist.
+        ForbiddenError: the caller is not its author, and not a moderator or owner.
+    """
+    member, entry = _message(services, user_id, channel_id, message_id)
+    message = json.loads(entry.body or b"{}")
+    is_own = message["sender"] == user_id
+    if not is_own and "delete" not in permissions.CAPABILITIES[member.role]:
+        raise ForbiddenError("Only its author, moderators and owners may see earlier versions of a message.")
+    made = sorted(services.store.changes_at(channel_id, entry.versions), key=lambda each: each.rev)
+    earlier = [json.loads(unpacked(each.before, each.body or b"")) for each in made]
+    return {
+        "message_id": message_id,
+        "versions": [_version_json(each) for each in [*earlier, message] if "deleted" not in each],
+    }
+
+
+def _version_json(message: dict[str, Any]) -> dict[str, Any]:
+    shown = {
+        "version": message.get("version", 1),
+        "text": message["text"],
+        "written_at": message.get("edited_at", message["created_at"]),
+    }
+    return shown | ({"metadata": message["metadata"]} if "metadata" in message else {})
+
+
+def fetch_reactions(
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    message_id: str,
+    emoji: str,
+    limit: int,
+    cursor: str | None,
+) -> dict[str, Any]:
+    """Who reacted to a message with an emoji: first those whom the message shows, then the others by user id.
+
+    Costs 3 read units, and 1 for each 40 users whom the message does not show.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
+        MessageNotFoundError: the message does not exist.
+        InvalidCursorError: the cursor is not of this listing.
+    """
+    _, entry = _message(services, user_id, channel_id, message_id)
+    found = next((each for each in changes.reactions_of(entry.body or b"") if each.emoji == emoji), None)
+    if found is None:
+        return {"emoji": emoji, "count": 0, "users": [], "has_more": False, "next_cursor": None}
+    at, after = _place(cursor)
+    users = list(found.users[at : at + limit])
+    at += len(users)
+    if len(users) < limit and not found.shows_all:
+        more = services.store.reacted(channel_id, entry.seq, emoji, limit - len(users), after or None)
+        users += [each.user_id for each in more]
+        after = more[-1].user_id if more else after
+        is_end = len(users) < limit
+    else:
+        is_end = found.shows_all and at >= len(found.users)
+    following = None if is_end else keys.encode_cursor(at, after)
+    return {
+        "emoji": emoji,
+        "count": found.count,
+        "users": users,
+        "has_more": following is not None,
+        "next_cursor": following,
+    }
+
+
+def _place(cursor: str | None) -> tuple[int, str]:
+    if cursor is None:
+        return 0, ""
+    parts = keys.decode_cursor(cursor, int, str)
+    if parts is None or not 0 <= int(parts[0]) <= changes.SHOWN_USERS:
+        raise InvalidCursorError.of_query()
+    after = str(parts[1])
+    if after and not keys.is_stored_user_id(after):
+        raise InvalidCursorError.of_query()
+    return int(parts[0]), after
+
+
+def fetch_pins(services: Services, user_id: str, channel_id: str) -> dict[str, Any]:
+    """The pinned messages of a channel, what was pinned last first; deleted ones are left out.
+
+    Costs 3 read units, and 1 for each pinned message.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
+    """
+    permissions.require_member(services.store.read_channel_state(channel_id, user_id))
+    pins = services.store.pins(channel_id)
+    entries = services.store.entries_at(channel_id, list(pins)) if pins else []
+    entries.sort(key=lambda each: pins[each.seq], reverse=True)
+    found = [(pins[each.seq], each.body) for each in entries if each.body and not changes.is_gone(each.body)]
+    return {
+        "channel_id": channel_id,
+        "pins": [{"rev": rev, "message": json.loads(body)} for rev, body in found],
+    }
+
+
+def _message(services: Services, user_id: str, channel_id: str, message_id: str) -> tuple[Membership, Entry]:
+    seq = keys.seq_of_message(channel_id, message_id)
+    state, entry = services.store.read_message_state(channel_id, user_id, seq or 0)
+    _, member = permissions.require_member(state)
+    if entry is None or entry.body is None:
+        raise MessageNotFoundError
+    return member, entry
