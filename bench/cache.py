@@ -424,7 +424,7 @@ class Day:
         reader = CachedLogReader(DirectLogReader(self.store, sleep, now), memory, pages, metrics)
         cache = Cache(memory, pages, lists, stale_fallback, metrics, None)
         settings = Settings(rate_per_second=1000, rate_burst=1000)
-        return Services(settings, self.store, reader, cache, now, sleep)
+        return Services.of(settings, self.store, reader, cache, now, sleep)
 
     def _peer(self, _kind: str) -> Callable[[], PeerServices]:
         def build() -> PeerServices:

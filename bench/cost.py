@@ -78,8 +78,8 @@ class RedisScene(Scene):
         pages = RedisTier(
             upstash, "p", "pages", BundlePolicy(min_new_entries=1, min_interval_ms=0), metrics, now_ms
         )
-        reader = CachedLogReader(DirectLogReader(self.store), plain.cache.memory, pages, metrics)
-        return replace(plain, reader=reader, cache=replace(plain.cache, pages=pages)), pages
+        reader = CachedLogReader(DirectLogReader(self.store), plain.memory, pages, metrics)
+        return replace(plain, reader=reader, pages=pages), pages
 
 
 class Bench:

@@ -103,7 +103,7 @@ class Page:
         """What makes the function's result in one of ``WAYS``."""
         coding = way.removesuffix(ANEW)
         function, called = routed(Ask("GET", PAGE_ASK.target, USER, headers={"accept-encoding": coding}))
-        memory, key = self.handlers.services.cache.memory, encoded_key(CHANNEL, 1, PAGE, coding)
+        memory, key = self.handlers.services.memory, encoded_key(CHANNEL, 1, PAGE, coding)
 
         def call() -> Result:
             if way != coding:

@@ -1,9 +1,9 @@
-"""One folder a Lambda function; each its own routes only."""
+"""One folder for each Lambda function, with its routes only."""
 
 from shared.runtime import machine
 
-machine.check()  # before the first library with compiled parts
+machine.check()  # before the first compiled library is imported
 
-from shared.runtime import startup  # noqa: E402 - loads such a library
+from shared.runtime import startup  # noqa: E402 - imports a compiled library
 
-startup.begin()  # before a handler loads FastAPI
+startup.begin()  # before a handler imports FastAPI

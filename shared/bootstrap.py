@@ -7,9 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 from shared.cache.build import Cache, build_cache
+from shared.cache.memory import MemoryTier
+from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
+from shared.cache.stale_fallback import StaleFallback
+from shared.cache.tier import Tier
+from shared.cache.upstash import Upstash
 from shared.domain.clock import SharedClock, now_ms
 from shared.observability.telemetry import logger
 from shared.runtime.parallel import THREADS, Background
@@ -20,15 +26,52 @@ from shared.storage.protocol import Store
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a request may use."""
+    """The parts that a request may use, all by name (``docs/adr/0020``); ``upstash`` is None without Redis."""
 
     settings: Settings
     store: Store
     reader: LogReader
-    cache: Cache
-    now: Callable[[], int] = now_ms
-    sleep: Callable[[float], None] = time.sleep
-    background: Background = THREADS
+    memory: MemoryTier
+    pages: Tier
+    lists: Tier
+    stale_fallback: StaleFallback
+    metrics: CacheMetrics
+    upstash: Upstash | None
+    now: Callable[[], int]
+    sleep: Callable[[float], None]
+    background: Background
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        store: Store,
+        reader: LogReader,
+        cache: Cache,
+        now: Callable[[], int] = now_ms,
+        sleep: Callable[[float], None] = time.sleep,
+        background: Background = THREADS,
+    ) -> Self:
+        """Services with the parts of a cache."""
+        return cls(
+            settings,
+            store,
+            reader,
+            memory=cache.memory,
+            pages=cache.pages,
+            lists=cache.lists,
+            stale_fallback=cache.stale_fallback,
+            metrics=cache.metrics,
+            upstash=cache.upstash,
+            now=now,
+            sleep=sleep,
+            background=background,
+        )
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of all that the cache holds in this process."""
+        return self.memory.bytes_held + self.stale_fallback.bytes_held
 
 
 @cache
@@ -70,4 +113,4 @@ def compose(
     """
     built = build_cache(settings, own or now)
     reader = CachedLogReader(DirectLogReader(store, sleep, now), built.memory, built.pages, built.metrics)
-    return Services(settings, store, reader, built, now, sleep)
+    return Services.of(settings, store, reader, built, now, sleep)

@@ -170,9 +170,9 @@ def test_a_function_serves_what_the_template_sends_it(function: str) -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_handler_is_short_and_decides_nothing(function: str) -> None:
-    """A handler has a route, its dependencies and a call: under 40 lines, and no `if` statement."""
+    """A handler has a route, its dependencies and a call: at most 40 lines, and no `if` statement."""
     path = ROOT / f"functions/{function}/handler.py"
-    assert len(path.read_text().splitlines()) < MAX_HANDLER_LINES
+    assert len(path.read_text().splitlines()) <= MAX_HANDLER_LINES
     assert not [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.If | ast.Match | ast.While)]
 
 

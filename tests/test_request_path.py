@@ -1,7 +1,7 @@
-"""How plain a request's way is: the files of ours that it passes, and the moves between them.
+"""Limits for the files that a request executes and the moves between them.
 
-``make request-path ARGS=--moves`` prints them. Whoever adds a stop on the way raises a limit here, in plain sight;
-whoever takes one away lowers it.
+``make request-path ARGS=--moves`` prints them. A change that adds a file or a move has to raise a limit here; one that
+removes some lowers it.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ from typing import Final
 
 import pytest
 
-from tools.request_path import AGAIN, FIRST, LIST, POST, REQUESTS, Way, way_of
+from tools.request_path import AGAIN, FIRST, LIST, POST, REQUESTS, RequestPath, path_of
 
-LIMITS: Final = {POST: (26, 170), FIRST: (32, 466), AGAIN: (29, 112), LIST: (33, 184)}
-"""Files and moves. A first page moves for each of its fifty entries, too."""
+LIMITS: Final = {POST: (26, 168), FIRST: (32, 466), AGAIN: (29, 112), LIST: (33, 184)}
+"""Files and moves. A first page has moves for each of its fifty entries."""
 
 
 def test_every_request_has_a_limit() -> None:
-    """Each request whose way is printed is held to one."""
+    """Each request that is counted has a limit."""
     assert set(LIMITS) == set(REQUESTS)
 
 
 @pytest.mark.parametrize("request_name", LIMITS)
-def test_a_request_keeps_to_a_plain_way(request_name: str) -> None:
-    """It passes no more files, and moves between them no more often, than its limits say."""
+def test_a_request_keeps_to_its_limits(request_name: str) -> None:
+    """The files and moves do not exceed the limits."""
     files, moves = LIMITS[request_name]
-    way = way_of(request_name)
-    assert len(way.files) <= files, way.files
-    assert len(way.moves) <= moves
+    path = path_of(request_name)
+    assert len(path.files) <= files, path.files
+    assert len(path.moves) <= moves
 
 
-def test_a_way_is_the_same_each_time() -> None:
-    """What is counted depends on nothing but the code: no clock, no network, no request before it."""
-    assert way_of(AGAIN) == way_of(AGAIN)
+def test_a_path_is_the_same_each_time() -> None:
+    """The counts depend on the code only: not on a clock, the network or earlier requests."""
+    assert path_of(AGAIN) == path_of(AGAIN)
 
 
 def test_a_page_from_memory_reads_no_log() -> None:
-    """Its way goes by the look, which vouches for the reader and the end, and by memory alone."""
-    way: Way = way_of(AGAIN)
-    assert "shared/cache/pages.py" in way.files
-    assert "shared/storage/log_reader.py" not in way.files
+    """It reads the channel state and memory only."""
+    path: RequestPath = path_of(AGAIN)
+    assert "shared/cache/pages.py" in path.files
+    assert "shared/storage/log_reader.py" not in path.files

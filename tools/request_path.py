@@ -1,9 +1,9 @@
-"""Which of our files a request passes, and how often it moves between them: ``python -m tools.request_path [--moves]``.
+"""Counts our files that a request executes, and the moves between them: ``python -m tools.request_path [--moves]``.
 
-The real handlers serve API Gateway's events over the real client of AWS, whose connection gives canned answers: nothing
-is sent. A move is a call or a return by which another file of ours goes on; libraries between the two do not count.
-Each request is made once before, so that what a container does only once is not counted; but for "first page", which
-finds no page in memory.
+The real handlers serve API Gateway's events over the real AWS client, whose connection returns canned responses;
+nothing is sent. A move is a call or a return after which another file of ours executes; libraries in between do not
+count. Each request runs once before it is counted, to leave out what a container does only once; "first page" is then
+served by a new container, which has no page in memory.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ POST, FIRST, AGAIN, LIST = "post", "first page", "page from memory", "list"
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A request's way: its files in the order in which it reaches them, and each move from one to another."""
+class RequestPath:
+    """A request's path: its files in order of execution, and each move from one to another."""
 
     files: tuple[str, ...]
     moves: tuple[tuple[str, str], ...]
 
 
-# --- what AWS answers ---
+# --- AWS's responses ---
 
 
 class CannedResponse:
-    """An HTTP answer, as far as the client of AWS looks at one."""
+    """An HTTP response with the attributes that the AWS client reads."""
 
     status = 200
 
@@ -59,16 +59,16 @@ class CannedResponse:
 
 
 class CannedConnections:
-    """Stands in for ``Connections``: each operation of DynamoDB has one answer, whatever is asked."""
+    """Replaces ``Connections``: each operation of DynamoDB has one response for all requests."""
 
     host = "dynamodb.us-east-1.amazonaws.com"
 
     def __init__(self, responses: Mapping[str, Any]) -> None:
-        self._answers = {name: _to_json(each) for name, each in responses.items()}
+        self._responses = {name: _to_json(each) for name, each in responses.items()}
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[CannedResponse, bytes]:  # noqa: ARG002 - as ``Connections``
-        """The operation's answer."""
-        return CannedResponse(), self._answers[headers["x-amz-target"].rpartition(".")[2]]
+        """The operation's response."""
+        return CannedResponse(), self._responses[headers["x-amz-target"].rpartition(".")[2]]
 
     def close(self) -> None:
         """Nothing to close."""
@@ -78,8 +78,8 @@ def _to_json(response: Any) -> bytes:  # noqa: ANN401 - any JSON, bytes among it
     return json.dumps(response, default=lambda raw: b64encode(raw).decode()).encode()
 
 
-def _answers() -> dict[str, Any]:
-    """A channel with messages, all read by the one who asks, and a second one for the list."""
+def _responses() -> dict[str, Any]:
+    """Responses with a channel whose messages the caller has read, and a second channel for the list."""
     from shared.domain.messages import Draft, encode, preview
     from shared.domain.model import Entry, Head, Kind, Membership, Role
     from shared.storage import items
@@ -113,7 +113,7 @@ def _answers() -> dict[str, Any]:
         for seq in range(11, MESSAGES + 1)
     ]
     return {
-        "look": {"Responses": {"table": [heads[0], memberships[0]]}, "ConsumedCapacity": [consumed]},
+        "state": {"Responses": {"table": [heads[0], memberships[0]]}, "ConsumedCapacity": [consumed]},
         "heads": {"Responses": {"table": heads}, "ConsumedCapacity": [consumed]},
         "UpdateItem": {"Attributes": heads[0], "ConsumedCapacity": consumed},
         "TransactWriteItems": {"ConsumedCapacity": [consumed]},
@@ -123,7 +123,7 @@ def _answers() -> dict[str, Any]:
 
 
 def canned_services(*, lists: bool) -> Services:
-    """The services of a container, over a connection that answers for a page or, with ``lists``, for a list."""
+    """The services of a container whose connection has the responses for a page or, with ``lists``, for a list."""
     from shared.aws.client import Client
     from shared.aws.signing import Credentials, Signer
     from shared.bootstrap import compose
@@ -131,8 +131,8 @@ def canned_services(*, lists: bool) -> Services:
     from shared.settings import Settings
     from shared.storage.dynamodb import DynamoDBStore
 
-    known = _answers()
-    read, queried = ("heads", "memberships") if lists else ("look", "entries")
+    known = _responses()
+    read, queried = ("heads", "memberships") if lists else ("state", "entries")
     connections: Any = CannedConnections(known | {"BatchGetItem": known[read], "Query": known[queried]})
     signer = Signer(Credentials("key", "secret"), "dynamodb", "us-east-1", connections.host)
     clock = SharedClock()
@@ -140,11 +140,11 @@ def canned_services(*, lists: bool) -> Services:
     return compose(Settings.from_env({"TABLE_NAME": "table"}), store, clock.now, own=now_ms)
 
 
-# --- what is asked ---
+# --- requests ---
 
 
 def _event(method: str, route: str, query: str = "", body: object = None) -> dict[str, Any]:
-    """As API Gateway makes it of a request of the user's, on the channel."""
+    """API Gateway's event for a request of the user to the channel."""
     path = route.replace("{channel_id}", CHANNEL)
     return {
         "version": "2.0",
@@ -172,15 +172,15 @@ REQUESTS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     AGAIN: ("fetch_messages", _event("GET", _MESSAGES)),
     LIST: ("list_channels", _event("GET", "/v1/channels")),
 }
-"""By name: the function, and its event."""
+"""The function and the event of each request, by name."""
 
 
-# --- how it goes ---
+# --- counting ---
 
 
 @contextmanager
 def _watched(moved: Callable[[str], None]) -> Iterator[None]:
-    """Tells of each of our files that goes on, by a call or by a return."""
+    """Calls ``moved`` with our file that executes next, after each call and each return."""
 
     def watch(frame: FrameType, happened: str, _: object) -> None:
         if happened == "call":
@@ -200,8 +200,8 @@ def _watched(moved: Callable[[str], None]) -> Iterator[None]:
         sys.setprofile(before)
 
 
-def way_of(name: str) -> Way:
-    """The way of one of ``REQUESTS``."""
+def path_of(name: str) -> RequestPath:
+    """The path of one of ``REQUESTS``."""
     from shared.web.app import current_services
 
     function, event = REQUESTS[name]
@@ -225,27 +225,27 @@ def way_of(name: str) -> Way:
         overrides.clear()
         overrides.update(before)
     moves = [(here, there) for here, there in pairwise(passed) if here != there]
-    return Way(tuple(dict.fromkeys(passed)), tuple(moves))
+    return RequestPath(tuple(dict.fromkeys(passed)), tuple(moves))
 
 
 def _serve(handler: Callable[..., Any], event: dict[str, Any]) -> None:
     response = handler(event, None)
-    if response["statusCode"] >= 300:  # noqa: PLR2004 - what goes another way
+    if response["statusCode"] >= 300:  # noqa: PLR2004 - errors take another path
         raise RuntimeError(response)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints each request's files and moves."""
+    """Prints the files and moves of each request."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("--moves", action="store_true", help="also which moves, and how often each")
     options = parser.parse_args(arguments)
-    ways = {name: way_of(name) for name in REQUESTS}
-    for name, way in ways.items():
-        print(f"{name}: {len(way.files)} files, {len(way.moves)} moves")
-        for each in way.files:
+    paths = {name: path_of(name) for name in REQUESTS}
+    for name, path in paths.items():
+        print(f"{name}: {len(path.files)} files, {len(path.moves)} moves")
+        for each in path.files:
             print(f"  {each}")
         if options.moves:
-            for (here, there), count in Counter(way.moves).most_common():
+            for (here, there), count in Counter(path.moves).most_common():
                 print(f"  {count:4d} {here} -> {there}")
     return 0
 

@@ -23,9 +23,9 @@ from bench.lib.functions import Handler
 from shared.domain import permissions
 from shared.domain.model import Head
 from shared.storage.protocol import Store
-from shared.use_cases.fetch_messages import etag_of, positions
+from shared.use_cases.fetch_messages import page_version, positions
 from shared.web import response_models
-from shared.web.conditional import IfNoneMatch, etags
+from shared.web.conditional import WEAK_ETAG, IfNoneMatch, known_versions
 from shared.web.identity import Caller
 from shared.web.middleware import RequestMiddleware
 from shared.web.queries import FetchMessagesQuery
@@ -148,9 +148,9 @@ def _handler(store: Store, cached: Cached, model: type[BaseModel] | None) -> Han
     ) -> Any:  # noqa: ANN401 - FastAPI makes the answer of it
         head, membership = permissions.require_member(store.read_channel_state(channel_id, caller))
         window = query.window()
-        tag = etag_of(head, head.seq, window, membership)
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        if etags(if_none_match) & {tag, "*"}:
+        version = page_version(head, head.seq, window, membership)
+        headers = {"ETag": WEAK_ETAG % version, "Cache-Control": "private, no-cache"}
+        if version in known_versions(if_none_match):
             return Response(None, 304, headers)
         first, last = positions(window, head, membership)
         page = _page(head, await cached(channel_id, first, last), first, last)

@@ -34,13 +34,16 @@ class Spans:
 
     def over(self, services: Services) -> Services:
         """The same services, timed."""
-        cache = services.cache
         store: Any = _Part(services.store, STORAGE, self)
-        reader: Any = CachedLogReader(DirectLogReader(store), cache.memory, cache.pages, cache.metrics)
-        memory, stale_fallback = (_Part(part, CACHE, self) for part in (cache.memory, cache.stale_fallback))
+        reader: Any = CachedLogReader(
+            DirectLogReader(store), services.memory, services.pages, services.metrics
+        )
+        memory, stale_fallback = (
+            _Part(part, CACHE, self) for part in (services.memory, services.stale_fallback)
+        )
         timed: Any = {"memory": memory, "stale_fallback": stale_fallback}
         reader = _Part(reader, CACHE, self)
-        return replace(services, store=store, reader=reader, cache=replace(cache, **timed))
+        return replace(services, store=store, reader=reader, **timed)
 
     def take(self) -> Work:
         """What was done since the last time."""

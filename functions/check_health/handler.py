@@ -1,4 +1,4 @@
-"""Whether the service is well."""
+"""The health check."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ app = create_app("check_health")
 
 @app.get("/v1/healthz")
 async def check_health(services: ServicesDep, query: Annotated[HealthQuery, Query()]) -> Response:
-    """Whether the service is well; needs no token."""
+    """The state of the service; needs no token."""
     health = use_case.check_health(services, deep=query.deep)
     return json_response(health, 503 if health["status"] == "down" else 200)
 
 
 @app.head("/v1/healthz")
 async def probe_health(services: ServicesDep, query: Annotated[HealthQuery, Query()]) -> Response:
-    """The same without a body, as uptime probes ask; no other address takes HEAD."""
+    """The same without a body, for uptime probes; no other path accepts HEAD."""
     return await check_health(services, query)
 
 

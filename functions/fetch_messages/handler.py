@@ -6,7 +6,7 @@ from fastapi import Response
 
 from shared.use_cases import fetch_messages as use_case
 from shared.web.app import ServicesDep, create_app, create_handler
-from shared.web.conditional import IfNoneMatch, etags
+from shared.web.conditional import IfNoneMatch, known_versions
 from shared.web.identity import Caller
 from shared.web.queries import PageQuery
 from shared.web.responses import Codings, json_response, page_response
@@ -24,8 +24,8 @@ async def fetch_messages(
     codings: Codings,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """A page of messages in ascending order, the latest if no place is named."""
-    window, known = query.window(), etags(if_none_match)
+    """A page of messages in ascending order; by default the latest."""
+    window, known = query.window(), known_versions(if_none_match)
     return page_response(use_case.fetch_messages(services, caller, channel_id, window, known, codings))
 
 

@@ -19,7 +19,7 @@ app = create_app("list_channels")
 async def list_channels(
     services: ServicesDep, caller: Caller, query: Annotated[ListChannelsQuery, Query()]
 ) -> Response:
-    """The caller's channels, the latest activity first; with `scope=public` those that one may join, by name."""
+    """The caller's channels, latest activity first; with `scope=public`, channels the caller may join, by name."""
     find = use_case.list_public_channels if query.scope == "public" else use_case.list_channels
     return list_response(find(services, caller, query.listing()))
 

@@ -1,4 +1,4 @@
-"""The app that both files of routes beside this one add to. Routers of their own would leave out ``FastRoute``."""
+"""The app to which ``channels`` and ``members`` add routes. Routers of their own would not use ``FastRoute``."""
 
 from __future__ import annotations
 

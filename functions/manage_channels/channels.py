@@ -1,4 +1,4 @@
-"""Making, changing and archiving channels."""
+"""Creating, reading, changing and archiving channels."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from functions.manage_channels.app import app
 from shared.use_cases import manage_channels as use_case
 from shared.web.app import IdempotencyKey, ServicesDep
 from shared.web.channel_schemas import ChannelChange, ChannelIn
-from shared.web.conditional import IfMatch, IfNoneMatch, etags, versions
+from shared.web.conditional import IfMatch, IfNoneMatch, known_versions, versions
 from shared.web.identity import Caller
-from shared.web.responses import channel_answer, created_channel
+from shared.web.responses import channel_response, created_channel
 from shared.web.routing import BasePath
 from shared.web.schemas import ChannelId
 
@@ -23,10 +23,10 @@ async def create_channel(
     body: ChannelIn,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Makes a channel with the caller as its owner; a pair's direct channel is found again.
+    """Creates a channel owned by the caller; two users share one direct channel.
 
-    A channel that an earlier request made, under the same key or for the same pair, is answered as it is now: under its
-    present name, archived if it was archived since, with what was posted there.
+    If an earlier request with the same key or for the same pair created the channel, the response is that channel in
+    its current state.
     """
     made = use_case.create_channel(services, caller, body.plan(caller), idempotency_key)
     return created_channel(base, made)
@@ -36,9 +36,9 @@ async def create_channel(
 async def get_channel(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """A channel, and the caller's part in it."""
+    """A channel, with the caller's role and unread count."""
     channel = use_case.get_channel(services, caller, channel_id)
-    return channel_answer(channel, known_etags=etags(if_none_match))
+    return channel_response(channel, known=known_versions(if_none_match))
 
 
 @app.patch("/v1/channels/{channel_id}")
@@ -49,15 +49,15 @@ async def update_channel(
     body: ChannelChange,
     if_match: IfMatch = None,
 ) -> Response:
-    """Changes name, topic or slow mode; with `If-Match` only if nobody else has since."""
+    """Changes name, topic or slow mode; with `If-Match` only if the channel still has that version."""
     channel = use_case.update_channel(services, caller, channel_id, body.changes(), versions(if_match))
-    return channel_answer(channel)
+    return channel_response(channel)
 
 
 @app.delete("/v1/channels/{channel_id}")
 async def archive_channel(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, if_match: IfMatch = None
 ) -> Response:
-    """Archives the channel: its members can read it, nobody can change it. With `If-Match` only if nobody has since."""
+    """Archives the channel: members can still read it, nobody can change it. With `If-Match` only at that version."""
     use_case.archive_channel(services, caller, channel_id, versions(if_match))
     return Response(status_code=204)

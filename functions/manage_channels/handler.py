@@ -1,4 +1,4 @@
-"""Channels and their members: the routes of both files beside this one, in one function."""
+"""The function for channels and their members."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from functions.manage_channels import channels, members
 from functions.manage_channels.app import app
 from shared.web.app import create_handler
 
-__all__ = ["app", "channels", "handler", "members"]  # Imported, the two have added their routes to the app.
+__all__ = ["app", "channels", "handler", "members"]  # Importing these modules adds their routes.
 
 handler = create_handler(app)

@@ -1,4 +1,4 @@
-"""Joining, inviting, leaving, removing; the user `me` is the caller."""
+"""Joining, adding, leaving and removing; the user id `me` is the caller."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.web.schemas import ChannelId, MemberId
 async def list_members(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, query: Annotated[ListMembersQuery, Query()]
 ) -> Response:
-    """Who is in the channel, by user id; who came or left just now may lag."""
+    """The channel's members by user id; changes of the last second may be missing."""
     return json_response(use_case.list_members(services, caller, channel_id, query.limit, query.cursor))
 
 
@@ -33,7 +33,7 @@ async def put_member(
     user_id: MemberId,
     body: MemberIn | None = None,
 ) -> Response:
-    """Joins a public channel (`me`), adds somebody, or changes a member's role; 200 where it stands already."""
+    """Joins a public channel (`me`), adds a member (201), or changes a role; 200 for an existing member."""
     role = body.wanted() if body else None
     joined = use_case.put_member(services, caller, channel_id, _target(user_id, caller), role)
     return json_response(joined.member, 201 if joined.new else 200)
@@ -43,7 +43,7 @@ async def put_member(
 async def remove_member(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, user_id: MemberId
 ) -> Response:
-    """Leaves the channel (`me`), or removes somebody from it; 204 again for who left or was removed before."""
+    """Leaves the channel (`me`) or removes a member; repeating the request returns 204 again."""
     use_case.remove_member(services, caller, channel_id, _target(user_id, caller))
     return Response(status_code=204)
 

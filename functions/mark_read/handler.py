@@ -15,7 +15,7 @@ app = create_app("mark_read")
 
 @app.put("/v1/channels/{channel_id}/read")
 async def mark_read(services: ServicesDep, caller: Caller, channel_id: ChannelId, body: ReadIn) -> Response:
-    """Marks the messages up to a position as read; the position only goes forward unless forced."""
+    """Marks the messages up to a position as read; the position moves back only with `force`."""
     position = use_case.mark_read(services, caller, channel_id, body.last_read_seq, force=body.force)
     return json_response(position)
 

@@ -23,7 +23,7 @@ async def post_message(
     body: PostIn,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Posts a message, or up to 25 at adjacent positions, all or none; in slow mode one."""
+    """Posts one message, or up to 25 at adjacent positions, all or none; in slow mode only one."""
     drafts, is_batch = body.drafts(), isinstance(body, BatchIn)
     posted = use_case.post_message(services, caller, channel_id, drafts, idempotency_key, is_batch=is_batch)
     return posted_response(base, channel_id, posted, is_batch=is_batch)

@@ -34,11 +34,6 @@ class Cache:
     metrics: CacheMetrics
     upstash: Upstash | None
 
-    @property
-    def bytes_held(self) -> int:
-        """Bytes of all that memory holds."""
-        return self.memory.bytes_held + self.stale_fallback.bytes_held
-
 
 def memory_tiers(settings: Settings, now: Callable[[], int]) -> tuple[MemoryTier, MemoryTier]:
     """The memory for blocks and lists, and the smaller one for what may stand in when DynamoDB does not answer."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from shared.cache.blocks import Block, Cached, block_key, block_keys, block_of, block_range
 from shared.cache.metrics import CacheMetrics
@@ -22,9 +22,6 @@ from shared.cache.tier import Tier
 from shared.domain.model import Head
 from shared.runtime.codings import PLAIN, Accepted, encode
 from shared.storage.log_reader import LogReader, Span
-
-if TYPE_CHECKING:
-    from shared.cache.build import Cache
 
 ENCODED_BYTES: Final = 300
 """An encoded page beside its bytes: the object, its numbers, what Python adds to bytes (tests/shared/cache)."""
@@ -63,7 +60,8 @@ class PageBytes:
 
 def read_page(
     reader: LogReader,
-    cache: Cache,
+    memory: Tier,
+    metrics: CacheMetrics,
     head: Head,
     positions: tuple[int, int],
     widened: Callable[[Span], tuple[Span, bool]],
@@ -75,7 +73,8 @@ def read_page(
 
     Args:
         reader: for what memory lacks.
-        cache: its memory, and what counts the outcome.
+        memory: the tier in this process.
+        metrics: counts the outcome.
         head: of the channel, read in this request.
         positions: the first and the last.
         widened: extends a range of voids; says whether what it returns is settled to its end.
@@ -85,22 +84,22 @@ def read_page(
     blocks = block_keys(head.channel_id, head.erasures, first, last)
     key = encoded_key(head.channel_id, first, last, form.coding) if form.coding else ""
     # The blocks of a kept page are asked for too, so that they count as used: the next post is caught up from them.
-    found = cache.memory.get([key, *blocks])
+    found = memory.get([key, *blocks])
     kept = found.get(key)
     if form.coding and isinstance(kept, EncodedPage) and kept.of == page_state(head, first, last):
-        cache.metrics.read("pages", "memory")
+        metrics.read("pages", "memory")
         return PageBytes(kept.body, form.coding, head.seq)
     span = _of_blocks(found, blocks, first)
     if span is None:
         span = reader.read(head, first, last)
     elif span.bodies:
-        cache.metrics.read("pages", "memory")
+        metrics.read("pages", "memory")
     span, complete = widened(span)
     body = page_json(head, span, has_more_after=complete and span.last < head.seq)
     body, coding = in_form(body, form)
     # A page that was extended depends on the window's direction too, which its key does not name: it is made anew.
     if coding and complete and (span.first, span.last) == positions:
-        cache.memory.put({key: EncodedPage(page_state(head, first, last), body)})
+        memory.put({key: EncodedPage(page_state(head, first, last), body)})
     return PageBytes(body, coding, head.seq if complete else span.last)
 
 

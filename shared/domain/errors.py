@@ -5,7 +5,11 @@ The ``detail`` is for people; programs decide by ``code``. It is data, as docstr
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from shared.domain.rate_limit import Verdict
 
 
 class BudgieError(Exception):
@@ -20,7 +24,6 @@ class BudgieError(Exception):
     Args:
         detail: says more than the class's.
         errors: the fields at fault, each with ``field`` and ``detail``.
-        headers: of the answer.
         retry_after: seconds until another try may go well; sent rounded up.
     """
 
@@ -34,13 +37,11 @@ class BudgieError(Exception):
         detail: str | None = None,
         *,
         errors: list[dict[str, str]] | None = None,
-        headers: dict[str, str] | None = None,
         retry_after: float | None = None,
     ) -> None:
         self.detail = detail or self.detail
         super().__init__(self.detail)
         self.errors = errors
-        self.headers = headers or {}
         self.retry_after = retry_after
 
     def extra(self) -> dict[str, Any]:
@@ -117,6 +118,10 @@ class MethodNotAllowedError(BudgieError):
     code, status, retryable = "method_not_allowed", 405, False
     detail = "The address exists, the method does not."
 
+    def __init__(self, detail: str | None = None, *, allowed: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.allowed = allowed
+
 
 class ConflictError(BudgieError):
     """The parent of refusals for the state that a channel is in."""
@@ -168,10 +173,22 @@ class PayloadTooLargeError(BudgieError):
 
 
 class UnsupportedMediaTypeError(BudgieError):
-    """A ``Content-Type`` or ``Content-Encoding`` that is not read here."""
+    """A ``Content-Type`` or ``Content-Encoding`` that is not read here; one of the arguments says what would be."""
 
     code, status, retryable = "unsupported_media_type", 415, False
     detail = "The body is not sent as JSON in UTF-8, uncompressed; `errors` names the header that says so."
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: list[dict[str, str]] | None = None,
+        media_type: str | None = None,
+        coding: str | None = None,
+    ) -> None:
+        super().__init__(detail, errors=errors)
+        self.media_type = media_type
+        self.coding = coding
 
 
 class ValidationFailedError(BudgieError):
@@ -219,12 +236,26 @@ class BatchTooLargeError(ValidationFailedError):
     code = "batch_too_large"
     detail = "The batch has more messages than may be posted here at once; waiting does not help, smaller batches do."
 
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: list[dict[str, str]] | None = None,
+        limit: int | None = None,
+    ) -> None:
+        super().__init__(detail, errors=errors)
+        self.limit = limit
+
 
 class RateLimitedError(BudgieError):
-    """The rate limit or the channel's slow mode; ``retry_after`` says when to come back."""
+    """The rate limit or the channel's slow mode; ``verdict`` says which limit, and when to try again."""
 
     code, status, retryable = "rate_limited", 429, True
     detail = "Too many messages in a short time; nothing was posted."
+
+    def __init__(self, detail: str | None = None, *, verdict: Verdict | None = None) -> None:
+        super().__init__(detail, retry_after=verdict.retry_after_seconds if verdict else None)
+        self.verdict = verdict
 
 
 class ReadBudgetError(BudgieError):

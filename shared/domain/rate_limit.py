@@ -29,14 +29,6 @@ class Verdict:
     retry_after_seconds: int
     """Until this request would pass; 0 if it does."""
 
-    def headers(self) -> dict[str, str]:
-        """The ``RateLimit-*`` fields; ``RateLimit-Reset`` is in seconds from now."""
-        return {
-            "RateLimit-Limit": str(self.limit),
-            "RateLimit-Remaining": str(self.remaining),
-            "RateLimit-Reset": str(self.reset_seconds),
-        }
-
 
 def decide(rate: Rate, tat: int, now: int, cost: int = 1) -> Verdict:
     """Whether ``cost`` messages may pass at ``now`` (ms), given the state ``tat`` (ms).

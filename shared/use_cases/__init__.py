@@ -1,1 +1,1 @@
-"""What each route does, one file each: no HTTP, no DynamoDB."""
+"""What each route does, one file a route. Nothing here knows HTTP or DynamoDB."""

@@ -1,4 +1,4 @@
-"""How many channels one user may be in: nobody can make another's list of channels slow, or too long to be read."""
+"""The limit of channels for each user, so that nobody can make another user's list too long to read."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from shared.runtime.parallel import map_concurrently
 from shared.use_cases.read_budget import ReadBudget, list_units
 
 AT_ONCE: Final = 4
-"""Users whose channels are counted side by side."""
+"""Users whose channels are counted concurrently."""
 
 
 def full_lists(services: Services, budget: ReadBudget, user_ids: Sequence[str]) -> list[str]:
-    """Some who are in as many channels as one may be; none if nobody is.
+    """Users that have reached the limit; empty if none has.
 
-    The first that are found end it. Nothing is reserved: joins at the same moment may all find the last place free, and
-    pass the limit by a few. Costs a Query for each user, four side by side: about a read unit for each 25 channels.
+    Counting stops after the first group that contains such a user. Nothing is reserved: concurrent joins may all find
+    the last place free and exceed the limit by a few. Costs one Query for each user, four concurrently: about one read
+    unit for each 25 channels.
 
     Raises:
-        ReadBudgetError: it has cost more than the caller's budget of the minute has left.
+        ReadBudgetError: the counts cost more than the rest of the caller's budget for this minute.
     """
     limit = services.settings.max_channels_per_user
     for at in range(0, len(user_ids), AT_ONCE):
@@ -36,12 +37,14 @@ def full_lists(services: Services, budget: ReadBudget, user_ids: Sequence[str]) 
     return []
 
 
-def refusal(caller: str, full: Sequence[str], field: str) -> TooManyChannelsError:
-    """Why these cannot be in another channel; ``field`` is where the request named those who are not the caller."""
+def refusal(caller: str, full: Sequence[str], field: str, limit: int) -> TooManyChannelsError:
+    """The error for these users; ``field`` is the request's field that names the ones other than the caller."""
     others = [user for user in full if user != caller]
-    errors = [{"field": field, "detail": f"{user} is in as many channels as one may be."} for user in others]
+    errors = [
+        {"field": field, "detail": f"{user} has reached the limit of {limit:,} channels."} for user in others
+    ]
     if caller in full:
         return TooManyChannelsError(
-            "You are in as many channels as one may be: leave one first.", errors=errors
+            f"You have reached the limit of {limit:,} channels. Leave one first.", errors=errors
         )
     return TooManyChannelsError(errors=errors)

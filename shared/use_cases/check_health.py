@@ -1,4 +1,4 @@
-"""Health: shallow, that the function runs; deep, that what it depends on answers."""
+"""Health checks: a shallow one shows that the function runs, a deep one also asks DynamoDB and Redis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.runtime.parallel import run_both
 
 
 def check_health(services: Services, *, deep: bool) -> dict[str, Any]:
-    """``status`` is ``ok``, ``degraded`` (chat works, slower or dearer) or ``down`` (DynamoDB does not answer)."""
+    """``status`` is ``ok``, ``degraded`` (chat works, but slower or at a higher cost) or ``down`` (DynamoDB fails)."""
     if not deep:
         return {"status": "ok"}
     dynamodb, redis = run_both(
@@ -38,29 +38,29 @@ def check_health(services: Services, *, deep: bool) -> dict[str, Any]:
 
 
 def _check_redis(services: Services) -> dict[str, Any]:
-    """What functions do is done: a read and a write, so that quota, room and rights are part of it."""
-    upstash, settings = services.cache.upstash, services.settings
+    """Reads and writes, as the functions do, so that the check covers the quota, the free space and the permissions."""
+    upstash, settings = services.upstash, services.settings
     if upstash is None:
         return {"status": "off"}
     return _check(lambda: probe(upstash, pages_key(settings), f"{settings.table_name}:health"))
 
 
 def _cache(services: Services) -> dict[str, Any]:
-    """What the cache did in this container, which in a deployment is the health check's own."""
-    upstash, memory = services.cache.upstash, services.cache.memory
-    return services.cache.metrics.snapshot() | {
+    """What the cache did in this container; when deployed, this is the container of the health check itself."""
+    upstash, memory = services.upstash, services.memory
+    return services.metrics.snapshot() | {
         "breaker": upstash.breaker.state if upstash else "off",
-        "memory_bytes": services.cache.bytes_held,
+        "memory_bytes": services.bytes_held,
         "memory_values": len(memory),
     }
 
 
 def _usage(services: Services, redis: dict[str, Any]) -> dict[str, Any]:
-    """The plan's limits beside what this container sent; what all containers sent, CloudWatch knows (`make usage`)."""
+    """The plan's limits, and the commands of this container; CloudWatch has the sum of all (`make usage`)."""
     plan = plans.PLANS[services.settings.upstash_plan]
     return {
         "plan": plan.name,
-        "commands": services.cache.metrics.commands,
+        "commands": services.metrics.commands,
         "commands_a_day": plan.commands_a_day,
         "commands_a_month": plan.commands_a_month,
         "stored_bytes": _stored_bytes(services) if redis["status"] == "ok" else None,
@@ -69,11 +69,11 @@ def _usage(services: Services, redis: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stored_bytes(services: Services) -> int | None:
-    """As Redis' INFO has it, which Upstash does not bill; None where it does not say."""
-    if services.cache.upstash is None:
+    """From Redis' INFO, which Upstash does not bill; None if INFO does not say or fails."""
+    if services.upstash is None:
         return None
     try:
-        found = plans.stored_bytes(str(services.cache.upstash.execute("info", "INFO")))
+        found = plans.stored_bytes(str(services.upstash.execute("info", "INFO")))
     except RedisError:
         return None
     if found is not None:

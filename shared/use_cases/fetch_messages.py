@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -15,16 +15,16 @@ from shared.domain.model import ChannelState, Head, Membership
 from shared.storage.log_reader import Span
 
 FORMAT: Final = 1
-"""Part of each ETag: raised when the form of a page changes, so that no old page is taken for a new one."""
+"""Part of each page's version: raised when the format of a page changes, so that no old page matches a new one."""
 WIDER: Final = 100
-"""Positions by which a window without a message is extended at once: a Query of voids alone reads few bytes."""
+"""Positions by which a window without a message is extended at once: a Query of voids reads few bytes."""
 MAX_WIDER: Final = 50
-"""Times that it is: a page is empty only where more than 5,000 voids stand side by side."""
+"""Extensions of one window: a page is empty only if more than 5,000 voids are adjacent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which messages are asked for: at most one of ``before``, ``after``, ``around``, ``anchor``."""
+    """The requested messages: at most one of ``before``, ``after``, ``around`` and ``anchor`` is set."""
 
     limit: int
     before: int | None = None
@@ -34,24 +34,27 @@ class Window:
 
     @property
     def goes_forward(self) -> bool:
-        """Whether messages are asked for from a position on, and none before it."""
+        """Whether the window is ``after`` a position or at the oldest message: nothing before it is wanted."""
         return self.after is not None or (self.anchor == "oldest" and self.before is self.around is None)
 
     @property
     def goes_back(self) -> bool:
-        """Whether messages are asked for up to a position, and none after it."""
+        """Whether the window is ``before`` a position or at the latest message: nothing after it is wanted."""
         return self.before is not None or (self.anchor == "latest" and self.after is self.around is None)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as it goes out; ``body`` None where the caller's copy is still right (304).
+    """A page as it is sent.
 
-    ``stale`` where the storage did not answer and this was vouched for a short time ago; ``coding`` is the body's
-    content coding, None for JSON as it is.
+    Attributes:
+        version: names the page's content; the same for every content coding.
+        body: None if the caller already has this version.
+        stale: the storage did not respond, and this page was confirmed a short time ago.
+        coding: the body's content coding; None for uncompressed JSON.
     """
 
-    etag: str
+    version: str
     body: bytes | None
     stale: bool = False
     coding: str | None = None
@@ -62,39 +65,39 @@ def fetch_messages(
     user_id: str,
     channel_id: str,
     window: Window,
-    known_etags: frozenset[str],
+    known: Container[str],
     form: Form = AS_IS,
 ) -> Page:
-    """The page in the form that is asked for, unless the caller has it already.
+    """The page in the requested form, without a body if its version is one of ``known``.
 
-    It is empty only where no message stands before the window, or after one that begins after a position: a window of
-    voids is extended, and says by ``first_seq`` and ``last_seq`` what it covers.
+    A window that holds voids only is extended until it has a message: forward for ``after`` and ``oldest``; otherwise
+    backward and, for ``around``, then forward. ``first_seq`` and ``last_seq`` say which positions the page covers.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError: the caller may not read here.
-        PositionOutOfRangeError: the position lies beyond the channel's end.
-        UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
+        ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
+        PositionOutOfRangeError: the position is beyond the channel's end.
+        UnavailableError: the storage does not respond, and the stale fallback has no page.
     """
     services.reader.begin()
-    asked_at = services.cache.stale_fallback.now()
+    asked_at = services.stale_fallback.now()
     try:
         state = _read_state(services, user_id, channel_id)
         head, membership = permissions.require_member(state)
-        page = _page(services, head, membership, window, known_etags, form)
+        page = _page(services, head, membership, window, known, form)
     except UnavailableError:
         stale = _stale_page(services, user_id, channel_id, window, form)
         if stale is None:
             raise
         return stale
-    services.cache.stale_fallback.put(channel_id, user_id, state, asked_at)
+    services.stale_fallback.put(channel_id, user_id, state, asked_at)
     return page
 
 
 def _read_state(services: Services, user_id: str, channel_id: str) -> ChannelState:
-    """The vouching read; who is found to be out gets no stand-in from then on."""
+    """Reads the channel state; a caller without a membership gets no stale page from then on."""
     state = services.store.read_channel_state(channel_id, user_id)
     if state.membership is None:
-        services.cache.stale_fallback.forget(channel_id, user_id)
+        services.stale_fallback.forget(channel_id, user_id)
     return state
 
 
@@ -103,28 +106,28 @@ def _page(
     head: Head,
     membership: Membership,
     window: Window,
-    known_etags: frozenset[str],
+    known: Container[str],
     form: Form,
 ) -> Page:
     first, last = positions(window, head, membership)
-    etag = etag_of(head, head.seq, window, membership)
-    if known_etags & {etag, "*"}:
-        return Page(etag, None)
+    version = page_version(head, head.seq, window, membership)
+    if version in known:
+        return Page(version, None)
     widened = partial(_widened, services.reader.read, head, window, last)
-    made = read_page(services.reader, services.cache, head, (first, last), widened, form)
+    made = read_page(services.reader, services.memory, services.metrics, head, (first, last), widened, form)
     if made.complete_to < head.seq:
-        # The end is still open: name the position it is complete to, which is never the channel's last.
-        etag = etag_of(head, made.complete_to, window, membership)
-    return Page(etag, made.body, coding=made.coding)
+        # The end is open: the version names the position up to which the page is complete, never the last one.
+        version = page_version(head, made.complete_to, window, membership)
+    return Page(version, made.body, coding=made.coding)
 
 
 def _widened(
     read: Callable[[Head, int, int], Span], head: Head, window: Window, last: int, span: Span
 ) -> tuple[Span, bool]:
-    """A window's positions up to ``last``, and whether they are settled to the end of what was read.
+    """The span, extended if it holds no message, and whether it is settled to its end; ``last`` is the window's.
 
-    Where none of them holds a message, the positions before it too, as far as there is one, or those after it where
-    messages after a position are asked for; where messages around one are, those after it if there are none before.
+    A window that goes forward is extended forward, any other backward until there is a message. A window around a
+    position is extended forward if there is no message before it.
     """
     complete = span.last == last
     if span.first > last or not all(body is None for body in span.bodies):
@@ -141,7 +144,7 @@ def _extended_back(read: Callable[[Head, int, int], Span], head: Head, span: Spa
         if span.first == 1 or span.messages():
             break
         more = read(head, max(1, span.first - WIDER), span.first - 1)
-        # What is before something that stands is settled. Before an open end it may be open too.
+        # Everything before an entry is settled. Before an open end, positions may be open too.
         span = Span(more.first, more.bodies + span.bodies) if more.last == span.first - 1 else more
     places = [place for place, body in enumerate(span.bodies) if body is not None]
     cut = places[-limit] if len(places) > limit else 0
@@ -165,33 +168,33 @@ def _extended_forward(
 
 
 def _stale_page(services: Services, user_id: str, channel_id: str, window: Window, form: Form) -> Page | None:
-    """The page as it was vouched for a short time ago, if memory has all of it."""
-    state = services.cache.stale_fallback.get(channel_id, user_id)
+    """The page as it was confirmed a short time ago, if memory has all of it."""
+    state = services.stale_fallback.get(channel_id, user_id)
     if state is None:
         return None
     head, membership = permissions.require_member(state)
     try:
         first, last = positions(window, head, membership)
     except PositionOutOfRangeError:
-        return None  # The caller knows of more than this container does.
+        return None  # The caller knows a later position than this container.
     read = partial(_from_memory, services)
     try:
         span, _ = _widened(read, head, window, last, read(head, first, last))
-    except _NotRememberedError:
+    except _NotInMemoryError:
         return None
-    services.cache.metrics.read("pages", "stale")
+    services.metrics.read("pages", "stale")
     body, coding = in_form(page_json(head, span, has_more_after=span.last < head.seq), form)
-    return Page(etag_of(head, head.seq, window, membership), body, stale=True, coding=coding)
+    return Page(page_version(head, head.seq, window, membership), body, stale=True, coding=coding)
 
 
-class _NotRememberedError(Exception):
-    """This process does not have all of a range."""
+class _NotInMemoryError(Exception):
+    """Memory does not hold the whole range."""
 
 
 def _from_memory(services: Services, head: Head, first: int, last: int) -> Span:
     span = services.reader.from_memory(head, first, last)
     if span is None:
-        raise _NotRememberedError
+        raise _NotInMemoryError
     return span
 
 
@@ -199,8 +202,8 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
     """One message's JSON.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError: the caller may not read here.
-        MessageNotFoundError: there is no such message.
+        ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
+        MessageNotFoundError: no message of this channel has the id.
     """
     services.reader.begin()
     head, _ = permissions.require_member(_read_state(services, user_id, channel_id))
@@ -215,10 +218,10 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
 
 
 def positions(window: Window, head: Head, membership: Membership) -> tuple[int, int]:
-    """The first and last position of a window; the last is one less than the first where it is empty.
+    """The first and last position of a window; if it is empty, the last is one less than the first.
 
     Raises:
-        PositionOutOfRangeError: the position lies beyond the channel's end.
+        PositionOutOfRangeError: the position is beyond the channel's end.
     """
     end = head.seq
     for name, position, furthest in (
@@ -246,11 +249,12 @@ def _around(position: int, limit: int, end: int) -> tuple[int, int]:
     return first, min(end, first + limit - 1)
 
 
-def etag_of(head: Head, complete_to: int, window: Window, membership: Membership) -> str:
-    """The position up to which a page is complete; for ``first_unread`` also where that is.
+def page_version(head: Head, complete_to: int, window: Window, membership: Membership) -> str:
+    """The version of a page: it changes with everything that can change the page's content.
 
-    And how often messages were redacted, where any were: a copy from before is not right any more.
+    That is the position up to which the page is complete, the number of redactions if there are any, and for
+    ``first_unread`` the caller's read position.
     """
     erasures = f"-{head.erasures}" if head.erasures else ""
     read = f".{membership.read_seq}" if window.anchor == "first_unread" else ""
-    return f'W/"{FORMAT}{erasures}.{complete_to}{read}"'
+    return f"{FORMAT}{erasures}.{complete_to}{read}"

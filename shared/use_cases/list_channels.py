@@ -1,4 +1,4 @@
-"""Listing channels: the caller's own by latest activity, or the public ones that one may join, by name."""
+"""Listing channels: the caller's own by latest activity, or by name the public ones that the caller may join."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from shared.use_cases.confirm_channels import Channel, confirm
 from shared.use_cases.read_budget import ReadBudget, list_units
 
 MAX_TIME: Final = 10**14
-"""Milliseconds; some time after the year 5000."""
+"""Milliseconds since 1970; in the year 5138."""
 MAX_HINTED: Final = 200
-"""Heads that are read on a hint's word: two calls. A longer list is read, and paid for, as the memberships name it."""
+"""Heads that are read from a cached list, in two calls. A longer list is charged before its heads are read."""
 PART: Final = 100
-"""Heads of one call to the storage."""
+"""Heads in one call to the storage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is asked for."""
+    """The requested list."""
 
     limit: int
     cursor: str | None = None
@@ -37,7 +37,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A page of channels as it goes out; ``stale`` as for pages of messages."""
+    """A page of channels as it is sent; ``stale`` as for pages of messages."""
 
     body: dict[str, Any]
     stale: bool = False
@@ -49,26 +49,27 @@ Channels = tuple[Channel, ...]
 def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
     """The caller's channels, the one with the latest activity first.
 
-    A channel that becomes active while the caller turns pages moves to the front: it is on the first page again, and
-    no other is left out. The channels of a page show messages that stand; where one counted as active, or unread, for
-    a post that never came to stand, it keeps its place on this page, or is left out of a list of unread ones.
+    A channel that becomes active between two pages moves to the front, so it is on the first page again; no other
+    channel is left out. Previews and unread counts are confirmed for each page. A channel that seemed active only
+    because of a post that was never committed keeps its place on the page, but is left out if the list has unread
+    channels only.
 
     Raises:
-        InvalidCursorError: the cursor is not of this listing.
-        ReadBudgetError: it is a long list, and too many of them were read in this minute.
-        UnavailableError: the storage does not answer, and nothing vouched for recently can stand in.
+        InvalidCursorError: the cursor was not made by this listing.
+        ReadBudgetError: the list is long, and the caller has read too many long lists in this minute.
+        UnavailableError: the storage does not respond, and the stale fallback has no list.
     """
     after = _position(listing.cursor, int, str)
     stale = False
-    asked_at = services.cache.stale_fallback.now()
+    asked_at = services.stale_fallback.now()
     try:
         channels = _channels(services, user_id)
     except UnavailableError:
-        recalled = services.cache.stale_fallback.get_list(user_id)
-        if recalled is None:
+        fallback = services.stale_fallback.get_list(user_id)
+        if fallback is None:
             raise
-        channels, stale = recalled, True
-        services.cache.metrics.read("channels", "stale")
+        channels, stale = fallback, True
+        services.metrics.read("channels", "stale")
     shown = [each for each in channels if _is_shown(*each, listing)]
     shown.sort(key=_order)
     if after:
@@ -76,7 +77,7 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
     page = shown[: listing.limit]
     if not stale:
         confirmed = confirm(services, page)
-        _remember_list(services, user_id, channels, confirmed, asked_at)
+        _put_stale_list(services, user_id, channels, confirmed, asked_at)
         page = [each for each in confirmed if _is_shown(*each, listing)]
     cursor = None
     if len(shown) > listing.limit:
@@ -86,9 +87,9 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
 
 
 def _channels(services: Services, user_id: str) -> Channels:
-    """Memberships and heads: in one round trip where the cache remembers which channels they are in, and few enough."""
-    remembered, tier = _remembered(services, user_id)
-    hinted = remembered if len(remembered) <= MAX_HINTED else ()
+    """Heads and memberships; read concurrently if the cache has the list of channels and it is short enough."""
+    cached, tier = _cached_list(services, user_id)
+    hinted = cached if len(cached) <= MAX_HINTED else ()
     if hinted:
         found, heads = run_both(
             lambda: _memberships(services, user_id),
@@ -102,50 +103,50 @@ def _channels(services: Services, user_id: str) -> Channels:
     ReadBudget(services, user_id).spend(list_units(len(memberships)) + len(hinted) + len(lacking))
     if lacking:
         heads |= _heads(services, lacking)
-    _remember(services, user_id, remembered, tuple(memberships))
-    services.cache.metrics.read("channels", _outcome(tier, hinted, lacking))
+    _put_cached_list(services, user_id, cached, tuple(memberships))
+    services.metrics.read("channels", _outcome(tier, hinted, lacking))
     return tuple((heads[each], memberships[each]) for each in memberships if each in heads)
 
 
-def _remember_list(
+def _put_stale_list(
     services: Services, user_id: str, channels: Channels, confirmed: Sequence[Channel], asked_at: int
 ) -> None:
-    """For when the storage does not answer: with what was found out for the page."""
+    """Keeps the list, with the confirmed heads of the page, for when the storage does not respond."""
     heads = {head.channel_id: head for head, _ in confirmed}
     kept = tuple((heads.get(head.channel_id, head), membership) for head, membership in channels)
-    services.cache.stale_fallback.put_list(user_id, kept, asked_at)
+    services.stale_fallback.put_list(user_id, kept, asked_at)
 
 
 def _memberships(services: Services, user_id: str) -> list[Membership]:
-    """Read anew; a channel that the caller is found to be out of does not stand in from then on."""
+    """Reads the memberships, and removes the channels that the caller has left from the stale list."""
     found = services.store.memberships(user_id)
-    services.cache.stale_fallback.narrow_list(user_id, {each.channel_id for each in found})
+    services.stale_fallback.narrow_list(user_id, {each.channel_id for each in found})
     return found
 
 
 def _heads(services: Services, channel_ids: Sequence[str]) -> dict[str, Head]:
-    """As many as one call gives, and up to four such calls side by side."""
+    """Reads the heads, ``PART`` in a call, up to four calls concurrently."""
     parts = [channel_ids[at : at + PART] for at in range(0, len(channel_ids), PART)]
     found = map_concurrently(services.store.heads, parts, services.background)
     return {channel_id: head for heads in found for channel_id, head in heads.items()}
 
 
-def _remembered(services: Services, user_id: str) -> tuple[tuple[str, ...], str]:
-    """Which channels the caller was in when last seen, and which tier knew. Only a hint: it may be wrong."""
-    services.cache.lists.begin()
+def _cached_list(services: Services, user_id: str) -> tuple[tuple[str, ...], str]:
+    """The channels of the caller's last list, and the tier that had them. Only a hint: they may be out of date."""
+    services.lists.begin()
     key = channels_key(user_id)
-    for tier in (services.cache.memory, services.cache.lists):
+    for tier in (services.memory, services.lists):
         found = get_one(tier, key, ChannelList)
         if found is not None:
             return found.channel_ids, tier.origin([key])
     return (), ""
 
 
-def _remember(services: Services, user_id: str, before: tuple[str, ...], now: tuple[str, ...]) -> None:
+def _put_cached_list(services: Services, user_id: str, before: tuple[str, ...], now: tuple[str, ...]) -> None:
     hint = {channels_key(user_id): ChannelList(now)}
-    services.cache.memory.put(hint)
+    services.memory.put(hint)
     if set(before) != set(now):
-        services.cache.lists.put(hint)
+        services.lists.put(hint)
 
 
 def _outcome(tier: str, hinted: tuple[str, ...], lacking: list[str]) -> str:
@@ -157,14 +158,14 @@ def _outcome(tier: str, hinted: tuple[str, ...], lacking: list[str]) -> str:
 
 
 def list_public_channels(services: Services, user_id: str, listing: Listing) -> Listed:
-    """Public channels that the caller is not in, by name. A page may be short: ``next_cursor`` alone says the end.
+    """Public channels that the caller is not in, by name. A page may be short: only ``next_cursor`` tells the end.
 
     Raises:
-        InvalidCursorError: the cursor is not of this listing.
+        InvalidCursorError: the cursor was not made by this listing.
     """
     after = _position(listing.cursor, str, str)
     found = services.store.public_channels(listing.limit, (str(after[0]), str(after[1])) if after else None)
-    # The index may have a channel twice while it is renamed.
+    # The index may contain a channel twice while it is renamed.
     ids = list(dict.fromkeys(channel_id for _, channel_id in found))
     heads = services.store.heads(ids)
     joined = services.store.roles(user_id, ids)
@@ -201,7 +202,7 @@ def _position(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
 
 
 def _is_plausible(order: str | int, channel_id: str) -> bool:
-    """Whether the storage would take this for the place where a listing goes on."""
+    """Whether the storage accepts this as the start of the next page."""
     if isinstance(order, int):
         return 0 <= order <= MAX_TIME
     return keys.is_public_name(order, channel_id)

@@ -1,26 +1,27 @@
-"""Rights that ended between the look and the write that has them as a condition."""
+"""Rights that ended between the read of the channel state and the write that depends on them."""
 
 from __future__ import annotations
 
-from shared.bootstrap import Services
 from shared.domain import permissions
 from shared.domain.errors import ContentionError
 from shared.domain.model import Membership
+from shared.storage.protocol import Store
 
 
-def refuse_if_lost(services: Services, by: Membership | None, capability: str) -> None:
-    """After a refused write: refuses an acting member whose right has ended as if they asked only now. 2 read units.
+def refuse_if_lost(store: Store, by: Membership | None, capability: str) -> None:
+    """Called after a failed write: raises what a new request would get if the acting member's right has ended.
 
-    Returns where the right still stands: then it was something else. So it does where ``by`` is None.
+    Returns if the right is unchanged, because the write then failed for another reason, and if ``by`` is None. Costs
+    2 read units.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: they may not any more.
-        ContentionError: their role is another, and may suffice: to be decided anew.
+        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the right has ended.
+        ContentionError: the role has changed and may still be sufficient; a retry decides.
     """
     if by is None:
         return
     _, membership = permissions.require_capability(
-        services.store.read_channel_state(by.channel_id, by.user_id), capability
+        store.read_channel_state(by.channel_id, by.user_id), capability
     )
     if membership.role is not by.role:
-        raise ContentionError("Your role changed meanwhile; try again.", retry_after=1)
+        raise ContentionError("Your role has just changed. Try again.", retry_after=1)

@@ -27,7 +27,7 @@ from shared.use_cases.read_budget import ReadBudget
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A channel as its creator wants it; for a direct one ``members`` is the other user."""
+    """The requested channel; for a direct one ``members`` is the other user."""
 
     kind: Kind
     name: str = ""
@@ -38,85 +38,84 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The channel, and whether it was there before."""
+    """The channel, and whether it already existed."""
 
     channel: dict[str, Any]
     found: bool
 
 
 def create_channel(services: Services, user_id: str, plan: Plan, key: str | None) -> Created:
-    """Makes a channel with the caller as its owner; finds it again for a repeated key or a pair that has one.
+    """Creates a channel owned by the caller, or finds it if the key was used before or the pair has a direct channel.
 
-    A channel that is found again is shown as it is now: renamed, archived, or with what was posted since.
+    An existing channel is returned in its current state: it may have been renamed or archived, and have new messages.
 
     Raises:
         IdempotencyKeyReusedError: the key was used for a different channel.
-        TooManyChannelsError: somebody is in as many channels as one may be.
-        ReadBudgetError: the caller has had too many long lists counted.
-        ChannelNotFoundError: the caller made it under this key and has left it since, or was erased; of a public one
-            they get what any stranger sees.
-        ContentionError: an earlier request has made it, and not all of it can be read yet.
+        TooManyChannelsError: a member has reached the limit of channels.
+        ReadBudgetError: counting members' channels has used up the caller's budget.
+        ChannelNotFoundError: the caller created the channel with this key, but has left it or was erased since. A
+            public channel is returned as a non-member sees it instead.
+        ContentionError: an earlier request has just created the channel, and it cannot be read completely yet.
     """
     if key is not None:
-        # Before anything else: a direct channel's id follows from its members, so its head knows of no key.
+        # First, because a direct channel's id is derived from its members: its head does not contain the key.
         used_for = services.store.reserve_key(keys.derived_channel_id("key", user_id, key), _hash_of(plan))
         if used_for != _hash_of(plan):
             raise IdempotencyKeyReusedError
     head, memberships = _planned(user_id, plan, key, services.now())
-    standing, full = _standing_or_full(services, head, [each.user_id for each in memberships])
-    if standing is None:
-        # A repeated request is answered as the first time, whose channel may be the one that filled a list.
-        standing = (
+    existing, full = _existing_or_full(services, head, [each.user_id for each in memberships])
+    if existing is None:
+        # The channel of a repeated request may be the one with which a member reached the limit.
+        existing = (
             services.store.head(head.channel_id) if full else services.store.create_channel(head, memberships)
         )
-    if standing is None and full:
-        raise refusal(user_id, full, "body.members")
-    if standing is None:
+    if existing is None and full:
+        raise refusal(user_id, full, "body.members", services.settings.max_channels_per_user)
+    if existing is None:
         return Created(channel_json(head, memberships[0]), found=False)
-    if standing.kind is not Kind.DIRECT and standing.request_hash != _hash_of(plan):
+    if existing.kind is not Kind.DIRECT and existing.request_hash != _hash_of(plan):
         raise IdempotencyKeyReusedError
     return Created(_found(services, user_id, head.channel_id), found=True)
 
 
-def _standing_or_full(
+def _existing_or_full(
     services: Services, head: Head, user_ids: Sequence[str]
 ) -> tuple[Head | None, list[str]]:
-    """The channel that an earlier request made, or those of its members whose lists are full.
+    """The channel if an earlier request created it, else the members that have reached the limit of channels.
 
-    The caller, the first, is counted before anybody else; the others are not for a repeated request, which 1 read unit
-    finds out.
+    The caller comes first. The others are counted only if the channel does not exist, which 1 read unit finds out.
     """
     budget, caller, others = ReadBudget(services, user_ids[0]), user_ids[:1], user_ids[1:]
-    # Any other has an id that nothing can stand under.
+    # Any other channel has a new random id.
     is_repeatable = head.kind is Kind.DIRECT or bool(head.request_hash)
-    standing, full = run_both(
+    existing, full = run_both(
         lambda: services.store.head(head.channel_id) if is_repeatable else None,
         lambda: full_lists(services, budget, caller),
         services.background,
     )
-    if standing is None and not full:
+    if existing is None and not full:
         full = full_lists(services, budget, others)
-    return standing, full
+    return existing, full
 
 
 def _found(services: Services, user_id: str, channel_id: str) -> dict[str, Any]:
     state = services.store.read_channel_state(channel_id, user_id)
     if state.membership is None and not _ended(services, state.head, user_id):
-        raise ContentionError("An earlier request has just made this channel; try again.", retry_after=1)
+        raise ContentionError("An earlier request has just created this channel. Try again.", retry_after=1)
     return _shown(services, state)
 
 
 def _shown(services: Services, state: ChannelState) -> dict[str, Any]:
-    """The channel as it is now, for a caller who may know of it."""
+    """The channel's current state, if the caller may see it."""
     head = confirm_one(services, permissions.require_visible(state), state.membership)
     return channel_json(head, state.membership)
 
 
 def _ended(services: Services, head: Head | None, user_id: str) -> bool:
-    """Whether somebody who is in none of a channel that they made was: else it is seen only in part.
+    """Whether the membership of the channel's creator has ended; if not, it exists but is not visible yet.
 
-    A look at several items may see a transaction's head before its membership. Who left has a former membership: 1 read
-    unit, only here. Of an erased user it is forgotten, but the channel has no creator any more, or is archived.
+    A read of several items may see a transaction's head before its membership. A membership that has ended leaves a
+    past membership: 1 read unit. An erased user has none, but then the channel has no creator any more, or is archived.
     """
     if head is None:
         return False
@@ -157,7 +156,7 @@ def get_channel(services: Services, user_id: str, channel_id: str) -> dict[str, 
     """The channel as the caller sees it.
 
     Raises:
-        ChannelNotFoundError: there is none, or it is not the caller's to see.
+        ChannelNotFoundError: the channel does not exist, or the caller may not see it.
     """
     return _shown(services, services.store.read_channel_state(channel_id, user_id))
 
@@ -169,26 +168,26 @@ def update_channel(
     changes: dict[str, str | int],
     if_versions: frozenset[int] | None,
 ) -> dict[str, Any]:
-    """Changes name, topic or slow mode; only of one of ``if_versions``, unless that is None.
+    """Changes name, topic or slow mode; if ``if_versions`` is given, only if the channel has one of these versions.
 
-    A write whose answer was lost is sent again by the storage's client and then meets the version that it made itself.
-    So a head one version on that shows exactly the values asked for is this change, done: the storage answers it as
-    new. Where it was somebody else who asked for the same at the same moment, nobody loses anything by it.
+    If the response to a write is lost, the storage's client repeats it and finds the version that the write itself
+    made. So a head that is one version later and has exactly the requested values counts as this change. If another
+    request made the same change at the same time, that does no harm.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
+        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not change it.
         DirectChannelError: a direct channel has nothing to change.
         VersionMismatchError: the channel has another version now.
-        ContentionError: the caller's role changed meanwhile.
+        ContentionError: the caller's role has just changed.
     """
-    head, membership = _able(services, user_id, channel_id, "edit")
-    if_version = _matching(head, if_versions)
+    head, membership = _require_capability(services, user_id, channel_id, "edit")
+    if_version = _required_version(head, if_versions)
     if not changes:
         return channel_json(confirm_one(services, head, membership), membership)
     changed = services.store.update_channel(channel_id, changes, if_version, membership)
     if changed is None:
-        # Not archived, and the right stands: it was the version.
-        refuse_if_lost(services, membership, "edit")
+        # Not archived, and the right is unchanged: the version was the reason.
+        refuse_if_lost(services.store, membership, "edit")
         raise VersionMismatchError if if_version is not None else ContentionError(retry_after=1)
     return channel_json(confirm_one(services, changed, membership), membership)
 
@@ -196,26 +195,26 @@ def update_channel(
 def archive_channel(
     services: Services, user_id: str, channel_id: str, if_versions: frozenset[int] | None = None
 ) -> None:
-    """Makes the channel read-only for ever; archiving it again changes nothing, and is done of whatever version.
+    """Makes the channel read-only permanently. Archiving it again changes nothing and succeeds for every version.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError, ForbiddenError: the caller may not.
-        DirectChannelError: direct channels stay.
-        VersionMismatchError: the channel has none of ``if_versions`` now.
-        ContentionError: the caller's role changed meanwhile.
+        ChannelNotFoundError, NotAMemberError, ForbiddenError: the caller may not archive it.
+        DirectChannelError: a direct channel cannot be archived.
+        VersionMismatchError: the channel has none of ``if_versions``.
+        ContentionError: the caller's role has just changed.
     """
     try:
-        head, membership = _able(services, user_id, channel_id, "archive")
-        if_version = _matching(head, if_versions)
+        head, membership = _require_capability(services, user_id, channel_id, "archive")
+        if_version = _required_version(head, if_versions)
         if not services.store.archive_channel(channel_id, services.now(), membership, if_version=if_version):
-            refuse_if_lost(services, membership, "archive")
+            refuse_if_lost(services.store, membership, "archive")
             raise VersionMismatchError if if_version is not None else ContentionError(retry_after=1)
     except ChannelArchivedError:
         return
 
 
-def _matching(head: Head, if_versions: frozenset[int] | None) -> int | None:
-    """The version that the write is to find: the one that was seen, None where any will do."""
+def _required_version(head: Head, if_versions: frozenset[int] | None) -> int | None:
+    """The version that the write requires: the one that was read; None if every version will do."""
     if if_versions is None:
         return None
     if head.version not in if_versions:
@@ -223,7 +222,9 @@ def _matching(head: Head, if_versions: frozenset[int] | None) -> int | None:
     return head.version
 
 
-def _able(services: Services, user_id: str, channel_id: str, capability: str) -> tuple[Head, Membership]:
+def _require_capability(
+    services: Services, user_id: str, channel_id: str, capability: str
+) -> tuple[Head, Membership]:
     state = services.store.read_channel_state(channel_id, user_id)
     head, _ = permissions.require_member(state)
     if head.kind is Kind.DIRECT:

@@ -1,4 +1,4 @@
-"""Joining, inviting, changing roles, leaving and removing."""
+"""Joining, adding members, changing roles, leaving and removing members."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from shared.use_cases.lost_rights import refuse_if_lost
 from shared.use_cases.read_budget import ReadBudget
 
 JOIN_TRIES: Final = 4
-"""Times that one joins: the second because of what was posted before, others because they posted and left meanwhile."""
+"""Tries of one join: the second takes over the rate state of a past membership, more if that changes meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Joined:
 def list_members(
     services: Services, user_id: str, channel_id: str, limit: int, cursor: str | None
 ) -> dict[str, Any]:
-    """Members by user id. Who joined or left within the last second may still be missing or shown.
+    """Members by user id. The index may lag by a second: a new member may be missing, a past member still listed.
 
     Raises:
-        ChannelNotFoundError: there is none, or it is not the caller's to see.
-        InvalidCursorError: the cursor is not of this listing.
+        ChannelNotFoundError: the channel does not exist, or the caller may not see it.
+        InvalidCursorError: the cursor was not made by this listing.
     """
     permissions.require_visible(services.store.read_channel_state(channel_id, user_id))
     after = None
@@ -64,17 +64,17 @@ def list_members(
 def put_member(
     services: Services, user_id: str, channel_id: str, target_id: str, role: Role | None
 ) -> Joined:
-    """Makes the target a member, or gives a member another role; None leaves the role, or is a plain member's.
+    """Makes the target a member, or changes a member's role. None keeps a member's role; a new one is a plain member.
 
-    A repeated request finds what it asks for and writes nothing, also where the channel was archived in between.
+    A repeated request finds the requested membership and writes nothing, even if the channel was archived since.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
-        DirectChannelError: a direct channel has the members that it has.
-        LastOwnerError: it would be left without an owner.
-        TooManyChannelsError: the target is in as many channels as one may be.
-        ReadBudgetError: the caller has had too many long lists counted.
-        ContentionError: the target posted and left meanwhile, again and again, or the caller's own role changed.
+        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not do this.
+        DirectChannelError: the members of a direct channel cannot be changed.
+        LastOwnerError: the channel would have no owner.
+        TooManyChannelsError: the target has reached the limit of channels.
+        ReadBudgetError: counting the target's channels has used up the caller's budget.
+        ContentionError: the target kept posting and leaving meanwhile, or the caller's own role has just changed.
     """
     state = services.store.read_channel_state(channel_id, user_id)
     head = permissions.require_visible(state)
@@ -91,25 +91,27 @@ def put_member(
         raise ChannelArchivedError
     if current is not None and role is not None:
         return _change_role(services, state, current, role)
-    wanted = _newcomer(services, state, head, target_id, role or Role.MEMBER)
+    wanted = _new_membership(services, state, head, target_id, role or Role.MEMBER)
     full = full_lists(services, ReadBudget(services, user_id), [target_id])
     if full:
-        raise refusal(user_id, full, "path.user_id")
+        raise refusal(user_id, full, "path.user_id", services.settings.max_channels_per_user)
     return _join(services, wanted, _by(state, target_id))
 
 
 def _by(state: ChannelState, target_id: str) -> Membership | None:
-    """Whose right is a condition of the write: theirs who act for another, not for themselves."""
+    """The membership whose role is a condition of the write: the caller's, unless the target is the caller."""
     acting = state.membership
     return acting if acting and acting.user_id != target_id else None
 
 
-def _newcomer(services: Services, state: ChannelState, head: Head, target_id: str, role: Role) -> Membership:
+def _new_membership(
+    services: Services, state: ChannelState, head: Head, target_id: str, role: Role
+) -> Membership:
     if role is not Role.MEMBER:
         if state.membership is None:
             raise ForbiddenError
         permissions.require_capability(state, "change_roles")
-    # What was said before is not unread; what is still being written may be.
+    # Earlier messages count as read; messages that are being posted may count as unread.
     seq, messages, voids = read_position(services.store, head, head.seq)
     return Membership(
         user_id=target_id,
@@ -124,16 +126,16 @@ def _newcomer(services: Services, state: ChannelState, head: Head, target_id: st
 
 def _join(services: Services, wanted: Membership, by: Membership | None) -> Joined:
     for _ in range(JOIN_TRIES):
-        standing = services.store.add_member(wanted, by)
-        match standing:
+        stored = services.store.add_member(wanted, by)
+        match stored:
             case None:
-                refuse_if_lost(services, by, "invite" if wanted.role is Role.MEMBER else "change_roles")
+                refuse_if_lost(services.store, by, "invite" if wanted.role is Role.MEMBER else "change_roles")
                 raise ChannelArchivedError
             case Membership():
-                # Equal ones may be made at once, in the same millisecond: only one of them is the given one itself.
-                return Joined(member_json(standing), new=standing is wanted)
+                # Two joins in the same millisecond make equal memberships: identity tells which of them was written.
+                return Joined(member_json(stored), new=stored is wanted)
             case PastMembership():
-                wanted = replace(wanted, tat=standing.tat)
+                wanted = replace(wanted, tat=stored.tat)
     raise ContentionError(retry_after=1)
 
 
@@ -141,30 +143,30 @@ def _change_role(services: Services, state: ChannelState, current: Membership, r
     permissions.require_capability(state, "change_roles")
     by = _by(state, current.user_id)
     if not services.store.change_role(current, role, by):
-        refuse_if_lost(services, by, "change_roles")
-        standing = services.store.membership(current.channel_id, current.user_id)
-        # Another request for the same role was first, or this one was sent again after its answer was lost.
-        if standing is None or standing.role is not role:
-            raise _refusal(current, standing)
+        refuse_if_lost(services.store, by, "change_roles")
+        stored = services.store.membership(current.channel_id, current.user_id)
+        # The requested role: another request set it first, or the client repeated a write whose response was lost.
+        if stored is None or stored.role is not role:
+            raise _refusal(current, stored)
     changed = Membership(current.user_id, current.channel_id, role, current.joined_at)
     return Joined(member_json(changed), new=False)
 
 
 def remove_member(services: Services, user_id: str, channel_id: str, target_id: str) -> None:
-    """The caller leaves, or removes somebody. From the next request on the target sees nothing more.
+    """Ends the caller's or another user's membership. From the next request on, that user cannot read the channel.
 
-    A repeated request is answered as the first: the past membership tells that there is nothing left to do. It tells
-    so of hidden channels too, to whoever left them or was removed, and to nobody else.
+    A repeated request succeeds like the first, because the past membership shows that nothing is left to do. For hidden
+    channels too, but only for the user whose membership ended.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not.
-        MemberNotFoundError: the target never was in the channel.
-        DirectChannelError: a direct channel keeps its members.
-        LastOwnerError: it would be left without an owner.
-        ContentionError: the target posts all the time, or the caller's own role changed.
+        ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not do this.
+        MemberNotFoundError: the target was never a member.
+        DirectChannelError: the members of a direct channel cannot be removed.
+        LastOwnerError: the channel would have no owner.
+        ContentionError: the target posts continuously, or the caller's own role has just changed.
     """
     state = services.store.read_channel_state(channel_id, user_id)
-    # Read whether there is such a channel or not, so that the calls tell nothing.
+    # Read even if the channel does not exist, so that the calls do not reveal whether it does.
     if (
         target_id == user_id
         and state.membership is None
@@ -179,15 +181,15 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
         return
     by = _by(state, target_id)
     if not services.store.remove_member(target, by):
-        refuse_if_lost(services, by, "remove")
-        standing = services.store.membership(channel_id, target_id)
-        # Gone: another request was first, or this one was sent again after its answer was lost.
-        if standing is not None:
-            raise _refusal(target, standing)
+        refuse_if_lost(services.store, by, "remove")
+        stored = services.store.membership(channel_id, target_id)
+        # If gone: another request was first, or the storage's client repeated this write after its response was lost.
+        if stored is not None:
+            raise _refusal(target, stored)
 
 
 def _removable(services: Services, state: ChannelState, target_id: str) -> Membership | None:
-    """The membership that somebody else may end; None where it has ended."""
+    """The target's membership, if the caller may end it; None if it has ended."""
     head, membership = permissions.entitled(state, "remove")
     target = services.store.membership(head.channel_id, target_id)
     if target is None and services.store.past_membership(head.channel_id, target_id):
@@ -196,12 +198,12 @@ def _removable(services: Services, state: ChannelState, target_id: str) -> Membe
     if target is None:
         raise MemberNotFoundError
     if membership.role is Role.MODERATOR and target.role is not Role.MEMBER:
-        raise ForbiddenError("A moderator removes plain members only.")
+        raise ForbiddenError("Moderators can remove plain members only.")
     return target
 
 
-def _refusal(seen: Membership, standing: Membership | None) -> ConflictError:
-    """Why a role could not be changed: the role was another by then, or it was the last owner's."""
-    if standing and standing.role is seen.role is Role.OWNER:
+def _refusal(seen: Membership, stored: Membership | None) -> ConflictError:
+    """The reason why a write failed: the target is the last owner, or its role has changed."""
+    if stored and stored.role is seen.role is Role.OWNER:
         return LastOwnerError()
-    return ConflictError("The member's role changed meanwhile; look again.")
+    return ConflictError("The member's role has just changed. Read it again.")

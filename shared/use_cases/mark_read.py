@@ -1,4 +1,4 @@
-"""Marking as read: the caller's read position in a channel, which only goes forward unless forced."""
+"""Moving the caller's read position in a channel: forward, or also back if forced."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from shared.use_cases.confirm_channels import confirm_one, read_position
 def mark_read(
     services: Services, user_id: str, channel_id: str, last_read_seq: int, *, force: bool
 ) -> dict[str, Any]:
-    """Moves the read position; where it is further already and not forced, it stays.
+    """Moves the read position; without ``force`` it never moves back.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
-        PositionOutOfRangeError: the position lies beyond the channel's end.
+        PositionOutOfRangeError: the position is beyond the channel's end.
     """
     head, _ = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
     if last_read_seq > head.seq:
         raise PositionOutOfRangeError.beyond(head.seq, "body.last_read_seq")
     seq, messages, voids = read_position(services.store, head, last_read_seq)
     moved = services.store.move_read_position(channel_id, user_id, seq, messages, force=force, voids=voids)
-    if moved is None:  # Removed meanwhile: answered as if they asked only now.
+    if moved is None:  # Removed meanwhile: the same error as for a new request.
         raise NotAMemberError if head.kind is Kind.PUBLIC else ChannelNotFoundError
     head = confirm_one(services, head, moved)
     return {

@@ -1,4 +1,4 @@
-"""Posting: look, take a number, commit."""
+"""Posting: read the channel state, reserve positions, commit."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ from shared.storage.protocol import (
 from shared.storage.retry import backoff
 
 MAX_RESERVATIONS: Final = 4
-"""Numbers that one post takes before it gives up: each one but the first because a reader voided the one before."""
+"""Reservations of one post before it gives up: each after the first because a reader voided the one before."""
 MAX_COMMITS: Final = 10
-"""Times one number is committed: each but the first because the same user posted at the same moment."""
+"""Commits of one reservation: each after the first because the same user posted at the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """The stored messages, byte for byte as every reader gets them."""
+    """The stored messages, with the same bytes that every reader gets."""
 
     bodies: list[bytes]
     last_seq: int
     rate: Verdict | None
-    """None for a replay, which costs nothing."""
+    """None for a replay, which the rate limit does not count."""
 
     @property
     def replayed(self) -> bool:
-        """Whether the messages were posted by an earlier request under the same key."""
+        """Whether an earlier request with the same key posted the messages."""
         return self.rate is None
 
 
@@ -69,15 +69,15 @@ def post_message(
 ) -> Posted:
     """Posts the drafts at adjacent positions, all or none.
 
-    ``is_batch`` is the form of the request: a batch of one is answered otherwise than a message, so it is another.
+    ``is_batch`` is part of the request's hash, because a batch of one has a different response than a message.
 
     Raises:
-        ChannelNotFoundError, NotAMemberError, ChannelArchivedError: the caller may not post here.
-        IdempotencyKeyReusedError: the key was used for something else.
-        BatchTooLargeError: more messages than the caller may ever post here at once; nothing was posted.
+        ChannelNotFoundError, NotAMemberError, ChannelArchivedError: the caller may not post in this channel.
+        IdempotencyKeyReusedError: the key was used for a different request.
+        BatchTooLargeError: more messages than the rate limit's burst; nothing was posted.
         RateLimitedError: nothing was posted.
         ContentionError: nothing was posted.
-        CommitUnknownError: the storage failed in the middle, and could not be asked what came of it.
+        CommitUnknownError: the storage failed during the commit, and its outcome could not be determined.
     """
     state = services.store.read_channel_state(channel_id, user_id, key)
     post = _Post(services, user_id, channel_id, drafts, key, is_batch=is_batch)
@@ -111,7 +111,7 @@ class _Post:
     def run(self, head: Head, membership: Membership) -> Posted:
         self._head, self._membership = head, membership
         self._rate = rate_of(self._services.settings, head, membership)
-        self._refuse_what_never_passes()
+        self._require_burst()
         now = self._services.now()
         self._verdict = self._decide(now)
         now = not_before(now, head.active_at)
@@ -130,10 +130,10 @@ class _Post:
         raise ContentionError(retry_after=1)
 
     def replay(self, record: IdempotencyRecord) -> Posted:
-        """What the first request under this key was answered.
+        """The messages of the first request with this key.
 
-        A receipt may be seen a moment before its messages: DynamoDB isolates a transaction from each read of one item,
-        not from reads of several.
+        The idempotency record may be visible a moment before its messages: DynamoDB isolates a transaction from reads
+        of a single item, not from reads of several.
         """
         if record.request_hash != self._hash:
             raise IdempotencyKeyReusedError
@@ -146,19 +146,17 @@ class _Post:
                 self._services.sleep(wait)
         raise CommitUnknownError(retry_after=1)
 
-    def _refuse_what_never_passes(self) -> None:
-        """A batch above the burst: after a wait it would be above the burst again."""
+    def _require_burst(self) -> None:
+        """Refuses a batch larger than the burst: waiting would not help."""
         most = self._rate.burst
         if len(self._drafts) > most:
-            detail = f"At most {most} message{'s' if most > 1 else ''} at once may be posted here by you."
-            raise BatchTooLargeError(
-                errors=[{"field": "body.messages", "detail": detail}], headers={"RateLimit-Limit": str(most)}
-            )
+            detail = f"You can post at most {most} message{'s' if most > 1 else ''} at once in this channel."
+            raise BatchTooLargeError(errors=[{"field": "body.messages", "detail": detail}], limit=most)
 
     def _decide(self, now: int) -> Verdict:
         verdict = decide(self._rate, self._membership.tat, now, len(self._drafts))
         if not verdict.allowed:
-            raise RateLimitedError(headers=verdict.headers(), retry_after=verdict.retry_after_seconds)
+            raise RateLimitedError(verdict=verdict)
         return verdict
 
     def _reserve(self, now: int) -> Reservation:
@@ -179,7 +177,7 @@ class _Post:
         ]
 
     def _commit(self, entries: list[Entry]) -> Outcome:
-        """Commits at positions taken before, again while only the same user's other posts are in the way."""
+        """Commits at the reserved positions; repeats while only other posts of the same user conflict."""
         for attempt in range(MAX_COMMITS):
             outcome = self._store.commit(self._commitment(entries))
             match outcome:
@@ -217,15 +215,15 @@ class _Post:
         return NotAMemberError() if self._head.kind is Kind.PUBLIC else ChannelNotFoundError()
 
     def _void(self, entries: list[Entry]) -> bool:
-        """Gives the positions up; False where the messages stand there after all, because an answer was lost.
+        """Voids the positions; False if the messages are there after all, because only the response was lost.
 
-        Either the messages or the voids stand for ever, so this also finds out what came of a failed commit. All are
-        asked for: a reader may see one message of a transaction before the others, a write waits until it is over.
+        Each position holds its message or a void permanently, so this also determines the outcome of a failed commit.
+        All positions are written: a read may see a part of a transaction, whereas a write waits for its end.
         """
         try:
             voids = [replace(entry, body=None) for entry in entries]
-            standing = settle(self._store, self._head, voids)
-            if standing[0].body is not None:
+            settled = settle(self._store, self._head, voids)
+            if settled[0].body is not None:
                 return False
             repair_preview(self._store, self._channel_id, entries[-1].seq)
         except UnavailableError as error:
@@ -234,10 +232,10 @@ class _Post:
 
 
 def rate_of(settings: Settings, head: Head, membership: Membership) -> Rate:
-    """How fast a member may post here: slow mode holds for plain members only."""
+    """The rate at which a member may post in a channel; slow mode applies to plain members only."""
     if head.slow_mode and membership.role is Role.MEMBER:
         return Rate(head.slow_mode * 1000, 1)
-    # GCRA counts in milliseconds: 1,000 messages a second is the fastest rate it knows.
+    # GCRA counts in milliseconds, so the fastest rate is 1,000 messages a second.
     return Rate(max(1, round(1000 / settings.rate_per_second)), settings.rate_burst)
 
 

@@ -1,7 +1,7 @@
-"""What expensive reads of one user may cost: long lists of channels, and counting the lists of others.
+"""A limit for the cost of one user's expensive reads: long lists of channels, and counting other users' channels.
 
-Ordinary requests write nothing for it. More than ``FREE_UNITS`` are taken from the user's budget of the minute,
-which is stored, so that it holds for all containers together (``docs/adr/0016``).
+Ordinary requests write nothing for it. A request that costs more than ``FREE_UNITS`` is charged to the user's budget
+for this minute, which is stored, so that it applies to all containers together (``docs/adr/0016``).
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from shared.bootstrap import Services
 from shared.domain.errors import ReadBudgetError
 
 FREE_UNITS: Final = 250
-"""Read units that a request may leave unpaid: a list of some 240 channels, or a page of 100 public ones."""
+"""Read units that each request has free: a list of about 240 channels, or a page of 100 public ones."""
 CHANNELS_PER_UNIT: Final = 25
-"""Memberships that one read unit (4 KB) holds, about."""
+"""Memberships in one read unit (4 KB), approximately."""
 MINUTE_MS: Final = 60_000
 
 
 def list_units(channels: int) -> int:
-    """Read units of the Query of so many memberships, about."""
+    """Approximate read units of a Query of so many memberships."""
     return max(1, ceil(channels / CHANNELS_PER_UNIT))
 
 
 class ReadBudget:
-    """What one request's expensive reads have cost so far.
+    """The cost of one request's expensive reads so far.
 
     Args:
-        services: the storage that keeps the budget, the setting, and the time.
-        user_id: who pays: the caller.
+        services: the store keeps the budget; the limit is a setting.
+        user_id: the caller, who is charged.
     """
 
     def __init__(self, services: Services, user_id: str) -> None:
         self._services = services
         self._user_id = user_id
-        self._open = 0
+        self._uncharged = 0
 
     def spend(self, units: int) -> None:
-        """Pays for reads before them, or right after them where only then it is known what they cost.
+        """Charges reads, before they are made or, if their cost is known only then, directly after.
 
-        Costs 1 write unit each time that more than ``FREE_UNITS`` are open, else nothing.
+        Costs 1 write unit each time that more than ``FREE_UNITS`` are uncharged, otherwise nothing.
 
         Raises:
-            ReadBudgetError: the minute's budget is used up.
+            ReadBudgetError: the budget for this minute is used up.
         """
-        self._open += units
-        if self._open <= FREE_UNITS:
+        self._uncharged += units
+        if self._uncharged <= FREE_UNITS:
             return
         now, limit = self._services.now(), self._services.settings.read_units_per_minute
-        if not self._services.store.spend(self._user_id, now // MINUTE_MS, self._open, limit):
+        if not self._services.store.spend(self._user_id, now // MINUTE_MS, self._uncharged, limit):
             raise ReadBudgetError(retry_after=ceil((MINUTE_MS - now % MINUTE_MS) / 1000))
-        self._open = 0
+        self._uncharged = 0

@@ -1,1 +1,1 @@
-"""HTTP: what a request must look like, who makes it, and how an answer or a failure is written."""
+"""HTTP: validates requests, identifies callers, and turns results and errors into responses."""

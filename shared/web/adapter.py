@@ -1,7 +1,7 @@
-"""From what invokes a function to the app and back: by Mangum, but for its event loop.
+"""Between Lambda's events and the app: Mangum without its event loop.
 
-A loop is for those who wait, and no route does: it is ``async`` as FastAPI has it, calls a use case and returns. A loop
-and a queue for each request took a quarter of a page from memory (docs/adr/0006).
+No route waits: it is ``async`` only because FastAPI requires it, calls a use case and returns. An event loop and a
+queue for each request took a quarter of the time for a page from memory (docs/adr/0006).
 """
 
 from __future__ import annotations
@@ -18,77 +18,77 @@ from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, Message, Resp
 from shared.web.events import NO_EVENT, as_event
 from shared.web.middleware import log_crash
 
-NO_JSON: Final = b"\xff"
+INVALID_JSON: Final = b"\xff"
 
 
 class Gateway(HTTPGateway):
-    """An API Gateway event, or whatever else came: neither it nor its body need be what they should."""
+    """An API Gateway event or any other invocation payload; both it and its body may be malformed."""
 
-    def __init__(self, event: Any, context: LambdaContext, config: LambdaConfig) -> None:  # noqa: ANN401 - as it says
+    def __init__(self, event: Any, context: LambdaContext, config: LambdaConfig) -> None:  # noqa: ANN401 - any payload
         super().__init__(as_event(event), context, config)
 
     @cached_property
     def scope(self) -> Scope:
-        """The ASGI scope, made once: Mangum asks for it again when it hands over the answer."""
+        """The ASGI scope, cached because Mangum reads it again when it returns the response."""
         try:
             return super().scope
-        except ValueError:  # A lone surrogate, or a Host whose port is none.
+        except ValueError:  # A lone surrogate, or a Host with an invalid port.
             self.event = NO_EVENT
             return super().scope
 
     @property
     def body(self) -> bytes:
-        """The body's bytes; some that are no JSON where they cannot be decoded, so that it is refused as such."""
+        """The body's bytes; if they cannot be decoded, bytes that are refused as invalid JSON."""
         try:
             body = super().body
         except ValueError:
-            return NO_JSON
-        # No JSON in UTF-8 has a NUL, any in UTF-16 or UTF-32 does, which json.loads would read too.
-        return NO_JSON if b"\0" in body else body
+            return INVALID_JSON
+        # json.loads also accepts UTF-16 and UTF-32, which contain NULs; JSON in UTF-8 never does.
+        return INVALID_JSON if b"\0" in body else body
 
 
 class Exchange:
-    """A request's body, and what the app answers: all at once, as both of Lambda's ends have it."""
+    """A request's body and its response, each in one piece, as Lambda passes them."""
 
     def __init__(self, body: bytes, *, head_only: bool) -> None:
         self._body = body
         self._head_only = head_only
-        self.answer: Response = {"status": 500, "headers": [], "body": b""}  # Until another one is sent.
+        self.response: Response = {"status": 500, "headers": [], "body": b""}  # Until the app sends one.
 
     async def receive(self) -> Message:
         """The whole body."""
         return {"type": "http.request", "body": self._body, "more_body": False}
 
     async def send(self, message: Message) -> None:
-        """A part of the answer."""
+        """Takes a part of the response."""
         if message["type"] == "http.response.start":
             headers = message["headers"]
             if self._head_only:
                 headers = [each for each in headers if each[0] != b"content-length"]
-            self.answer = {"status": message["status"], "headers": headers, "body": b""}
+            self.response = {"status": message["status"], "headers": headers, "body": b""}
         elif not self._head_only:
-            self.answer["body"] += message["body"]
+            self.response["body"] += message["body"]
 
 
 class Handler(Mangum):
-    """What Lambda calls. Whatever invoked it is answered."""
+    """The function's entry point. Every invocation gets a response."""
 
     def __call__(self, event: LambdaEvent, context: LambdaContext) -> dict[str, Any]:
-        """The answer as API Gateway takes it."""
+        """The response in API Gateway's format."""
         gateway = Gateway(event, context, self.config)
         exchange = Exchange(gateway.body, head_only=gateway.scope["method"] == "HEAD")
         call = self.app(gateway.scope, exchange.receive, exchange.send)
         try:
-            copy_context().run(_run, call)  # A context of its own, as a task of an event loop has.
-        except Exception as error:  # noqa: BLE001 - ``RequestMiddleware`` failed: what was answered by then still is
+            copy_context().run(_run, call)  # In a context of its own, as an event loop would run a task.
+        except Exception as error:  # noqa: BLE001 - ``RequestMiddleware`` failed: the response so far is returned
             log_crash(error, gateway.scope["state"]["request_id"])
-        return gateway(exchange.answer)
+        return gateway(exchange.response)
 
 
 def _run(call: Coroutine[Any, Any, None]) -> None:
-    """Runs to its end what never waits; one that does gets an error, of which ``RequestMiddleware`` makes a 500."""
+    """Runs a coroutine that never waits. One that does gets an error, which ``RequestMiddleware`` turns into a 500."""
     try:
         call.send(None)
-        call.throw(RuntimeError("there is no event loop here that a route could wait for"))
+        call.throw(RuntimeError("routes cannot wait: there is no event loop"))
     except StopIteration:
         pass

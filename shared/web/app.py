@@ -1,4 +1,4 @@
-"""A function's app: FastAPI with our errors, under Mangum."""
+"""Creates a function's FastAPI app and its Lambda handler."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.web.routing import FastRoute
 
 
 async def current_services() -> Services:
-    """The services of this container; tests override this."""
+    """The services of this container; a dependency, so that tests can override it."""
     return services()
 
 
@@ -28,15 +28,15 @@ ServicesDep = Annotated[Services, Depends(current_services)]
 IdempotencyKey = Annotated[
     schemas.IdempotencyKey | None,
     Header(
-        description="1 to 255 visible ASCII characters, no comma. A post that is repeated with its key is answered as "
-        "the first time, for 24 hours; making a channel finds that channel, as it is by then, for ever. Another "
-        "request with the key is refused."
+        description="1 to 255 visible ASCII characters, no comma. Repeating a post with its key within 24 hours "
+        "returns the first response. Repeating the creation of a channel with its key returns that channel in its "
+        "current state, without a time limit. A different request with the same key is refused."
     ),
 ]
 
 
 def create_app(function: str) -> FastAPI:
-    """An app without routes; ``function`` is its folder's name."""
+    """An app without routes; ``function`` is the name of its folder."""
     app = FastAPI(
         title="Budgie",
         openapi_url=None,
@@ -45,33 +45,33 @@ def create_app(function: str) -> FastAPI:
             "tracing": False,
             "metrics": False,
             "logs": False,
-        },  # ours are in shared.observability.telemetry
+        },  # see shared.observability.telemetry
     )
     app.router.route_class = FastRoute
-    # All that stands around the routes: it answers errors, and they leave nothing open that would have to be closed.
+    # The only middleware: it handles errors. FastAPI's exit stacks are not needed, as no route leaves anything open.
     app.middleware_stack = RequestMiddleware(app.router, function)
     return app
 
 
 def create_handler(app: FastAPI, *, uses_redis: bool = False) -> Handler:
-    """The entry that Lambda calls; there, all that a request needs is made before the first one comes.
+    """The handler that Lambda calls. On Lambda, everything that requests need is built now, during INIT.
 
     Args:
-        app: the function's.
-        uses_redis: whether its requests may send commands to Redis: then the SDK is part of what they need.
+        app: the function's app.
+        uses_redis: whether its requests may send commands to Redis, so that the SDK is loaded too.
     """
     if startup.on_lambda():
         warm_up(uses_redis=uses_redis)
     startup.end()
-    # At INFO, which Lambda's JSON log format shows, it writes each request's path, and those name members.
+    # At INFO, Mangum logs each request's path, which may contain user ids.
     logging.getLogger("mangum").setLevel(logging.WARNING)
     return Handler(app, lifespan="off", text_mime_types=["application/json", MEDIA_TYPE])
 
 
 def warm_up(*, uses_redis: bool) -> None:
-    """Builds what is built once. Settings that cannot be used are told by each request instead."""
+    """Builds what is built once. Invalid settings are not reported here but by each request."""
     telemetry.warm_up()
     with suppress(SettingsError):
-        upstash = services().cache.upstash
+        upstash = services().upstash
         if upstash and uses_redis:
             upstash.warm_up()

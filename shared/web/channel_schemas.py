@@ -1,4 +1,4 @@
-"""What bodies about channels and members must look like; only the function that manages them loads this."""
+"""Schemas of the bodies about channels and members; only the function that manages them loads this module."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SlowMode = Annotated[int, Field(ge=0, le=MAX_SLOW_MODE), BeforeValidator(without
 
 
 class ChannelIn(Request):
-    """A channel to make."""
+    """A channel to create."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -57,47 +57,54 @@ class ChannelIn(Request):
         }
     )
     kind: Literal["public", "private", "direct"]
-    name: Name | None = Field(default=None, description="Required, but for direct channels, which have none.")
+    name: Name | None = Field(
+        default=None, description="Required for public and private channels; direct channels have no name."
+    )
     topic: Topic = ""
-    slow_mode: SlowMode = Field(default=0, description="Seconds between a member's messages.")
+    slow_mode: SlowMode = Field(
+        default=0,
+        description="Minimum seconds between two messages of a member; 0 for the default rate.",
+    )
     members: list[UserId] = Field(
-        default=[], max_length=MAX_MEMBERS_AT_CREATION, description="Besides the caller."
+        default=[],
+        max_length=MAX_MEMBERS_AT_CREATION,
+        description="User ids of the members besides the caller.",
     )
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> ChannelIn:
         if self.kind != "direct" and self.name is None:
-            msg = "name: a channel of this kind needs one"
+            msg = "name: required for this kind of channel"
             raise ValueError(msg)
         if self.kind == "direct" and (self.name is not None or self.topic or self.slow_mode):
             msg = "a direct channel has no name, topic or slow_mode"
             raise ValueError(msg)
         if keys.ME in self.members:
-            msg = "members: the caller is one anyway, and nobody else is called `me`"
+            msg = "members: must not contain `me`, as the caller is always a member"
             raise ValueError(msg)
         if self.kind == "direct" and len(set(self.members)) != 1:
-            msg = "members: a direct channel has exactly one other member"
+            msg = "members: a direct channel has exactly one member other than the caller"
             raise ValueError(msg)
         return self
 
     def plan(self, caller: str) -> Plan:
-        """What the use case takes; the caller is a member anyway.
+        """The use case's argument; the caller is removed from the members.
 
         Raises:
-            ValidationFailedError: a direct channel with oneself.
+            ValidationFailedError: the only member of a direct channel is the caller.
         """
         others = sorted(set(self.members) - {caller})
         if self.kind == "direct" and not others:
-            detail = "A direct channel is with somebody else."
+            detail = "A direct channel needs a member other than the caller."
             raise ValidationFailedError(detail, errors=[{"field": "body.members", "detail": detail}])
         return Plan(Kind(self.kind), self.name or "", self.topic, self.slow_mode, others)
 
 
 class ChannelChange(Request):
-    """What to change of a channel; what is absent stays."""
+    """The changes to a channel; absent fields stay as they are."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"topic": "Release on Friday"}]})
-    # Made, not given: the document names no default, as none is ever used.
+    # Factories instead of defaults, because OpenAPI would show a default, and none is ever used.
     name: Name = Field(default_factory=str)
     topic: Topic = Field(default_factory=str)
     slow_mode: SlowMode = Field(default_factory=int)
@@ -108,11 +115,11 @@ class ChannelChange(Request):
 
 
 class MemberIn(Request):
-    """How somebody is to be a member."""
+    """A member's role."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"role": "moderator"}]})
     role: Literal["owner", "moderator", "member"] | None = None
 
     def wanted(self) -> Role | None:
-        """What the use case takes."""
+        """The use case's argument; None if no role was sent."""
         return Role(self.role) if self.role else None

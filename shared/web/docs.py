@@ -1,4 +1,4 @@
-"""What each route answers, for the OpenAPI document: keyword arguments of its decorator."""
+"""The responses of each route for the OpenAPI document, as keyword arguments of its decorator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANYWHERE: Final = (
     errors.ValidationFailedError,
     errors.BudgieError,
 )
-"""What every route may answer."""
+"""Errors of every route."""
 COMMON: Final = (
     *ANYWHERE,
     errors.UnauthenticatedError,
@@ -24,16 +24,16 @@ COMMON: Final = (
     errors.StoreThrottledError,
 )
 WRITING: Final = (errors.ContentionError, errors.UnsupportedMediaTypeError)
-"""What every route that takes a body may answer besides."""
+"""Additional errors of every route with a body."""
 
 
 def problems(*errors: type[errors.BudgieError]) -> Responses:
-    """Responses for these errors and those that every route with a caller may answer."""
+    """Responses for these errors and for those of every route that needs a caller."""
     return public_problems(*COMMON, *errors)
 
 
 def public_problems(*errors: type[errors.BudgieError]) -> Responses:
-    """Responses for these errors alone, one for each status, with an example for each code."""
+    """Responses for these errors only: one for each status, with an example for each code."""
     found: Responses = {}
     for error in errors:
         response = found.setdefault(error.status, _response())
@@ -75,23 +75,27 @@ HIDDEN: Final = errors.ChannelNotFoundError
 MEMBERS_ONLY: Final = (HIDDEN, errors.NotAMemberError)
 REFUSED: Final = (*MEMBERS_ONLY, errors.ForbiddenError, errors.DirectChannelError)
 STATE: Final = (errors.ChannelArchivedError, errors.ConflictError, errors.LastOwnerError)
-ETAG: Final = {"ETag": header("Names what the answer says, in any coding, for `If-None-Match`; weak.")}
+ETAG: Final = {"ETag": header("Weak tag of the response in every content coding, for `If-None-Match`.")}
 RATE: Final = {
-    "RateLimit-Limit": header("Messages at once; a larger batch is 422 `batch_too_large`.", "integer"),
-    "RateLimit-Remaining": header("Messages that may still be posted at once.", "integer"),
-    "RateLimit-Reset": header("Seconds until all of them may be posted again.", "integer"),
+    "RateLimit-Limit": header(
+        "Messages allowed at once; a larger batch is 422 `batch_too_large`.", "integer"
+    ),
+    "RateLimit-Remaining": header("Messages that can still be posted now.", "integer"),
+    "RateLimit-Reset": header("Seconds until the full limit is available again.", "integer"),
 }
 VARY: Final = {"Vary": header("`Accept-Encoding`.")}
 WIRE: Final = {
-    "Content-Encoding": header("`zstd` or `gzip`, as `Accept-Encoding` asks; none on small answers."),
+    "Content-Encoding": header(
+        "`zstd` or `gzip`, as `Accept-Encoding` prefers; absent if the response is small."
+    ),
     **VARY,
 }
 CACHE: Final = {
-    "X-Cache": header("Which tier served it: memory, redis, caught_up, miss, stale, none."),
-    "Warning": header("`110` where the storage did not answer and this was right a short time ago."),
+    "X-Cache": header("The cache's outcome: memory, redis, caught_up, miss, stale or none."),
+    "Warning": header("`110` if the storage did not respond and the response may be out of date."),
 }
 
-PLACE: Final = {"Location": header("Where the channel is.")}
+PLACE: Final = {"Location": header("The channel's address.")}
 
 LIST_CHANNELS: Final[Docs] = {
     "response_model": response_models.ChannelPage,
@@ -106,12 +110,12 @@ FETCH_MESSAGES: Final[Docs] = {
     "responses": {
         200: {
             "headers": {
-                "ETag": header("Names the position up to which the page is complete, in any coding."),
+                "ETag": header("Weak tag of the page in every content coding, for `If-None-Match`."),
                 **CACHE,
                 **WIRE,
             }
         },
-        304: {"description": "The caller's copy is still right.", "headers": VARY},
+        304: {"description": "The caller's copy is current.", "headers": VARY},
         **problems(*MEMBERS_ONLY, errors.PositionOutOfRangeError),
     },
     "tags": ["messages"],
@@ -126,10 +130,10 @@ POST_MESSAGE: Final[Docs] = {
     "status_code": 201,
     "responses": {
         201: {
-            "description": "Posted, now or by an earlier request under the same key.",
+            "description": "Posted, by this request or by an earlier one with the same key.",
             "headers": {
-                "Location": header("Where the messages are."),
-                "Idempotency-Replayed": header("`true` where an earlier request posted them."),
+                "Location": header("The address of a page with exactly these messages."),
+                "Idempotency-Replayed": header("`true` if an earlier request posted them."),
                 **RATE,
                 **WIRE,
             },
@@ -160,18 +164,18 @@ CREATE_CHANNEL: Final[Docs] = {
     "responses": {
         200: {
             "model": response_models.Channel,
-            "description": "The pair's direct channel, found again.",
+            "description": "The existing direct channel of the two users.",
             "headers": {**PLACE, **ETAG, **WIRE},
         },
         201: {
             "headers": {
                 **PLACE,
-                "Idempotency-Replayed": header("`true` where an earlier request made it."),
+                "Idempotency-Replayed": header("`true` if an earlier request created it."),
                 **ETAG,
                 **WIRE,
             }
         },
-        # Hidden: one that was made under this key, by who has left it since.
+        # Hidden: a channel that the caller created with this key and has left since.
         **problems(
             *WRITING,
             HIDDEN,
@@ -186,7 +190,7 @@ GET_CHANNEL: Final[Docs] = {
     "response_model": response_models.Channel,
     "responses": {
         200: {"headers": {**ETAG, **WIRE}},
-        304: {"description": "The caller's copy is still right.", "headers": VARY},
+        304: {"description": "The caller's copy is current.", "headers": VARY},
         **problems(HIDDEN),
     },
     "tags": ["channels"],
@@ -227,15 +231,15 @@ CHECK_HEALTH: Final[Docs] = {
     "response_model": response_models.Health,
     "responses": {
         200: {"headers": WIRE},
-        503: {"model": response_models.Health, "description": "DynamoDB does not answer.", "headers": WIRE},
+        503: {"model": response_models.Health, "description": "DynamoDB does not respond.", "headers": WIRE},
         **public_problems(*ANYWHERE),
     },
     "tags": ["operations"],
 }
 PROBE_HEALTH: Final[Docs] = {
     "responses": {
-        200: {"description": "It answers; of a deep check, DynamoDB does too."},
-        503: {"description": "DynamoDB does not answer."},
+        200: {"description": "The function works; after a deep check, DynamoDB does too."},
+        503: {"description": "DynamoDB does not respond."},
         **public_problems(*ANYWHERE),
     },
     "tags": ["operations"],

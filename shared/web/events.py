@@ -1,4 +1,4 @@
-"""What invokes a function: an HTTP API's event, or something that is none and is answered all the same."""
+"""Invocation payloads: events of an HTTP API, and anything else, which gets a response too."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ NO_EVENT: Final[dict[str, Any]] = {
     "version": "2.0",
     "requestContext": {"http": {"method": "GET", "path": "/", "sourceIp": ""}},
 }
-"""Stands in for what is no event of an HTTP API: a warm-up ping, another payload format, a broken field."""
+"""Used in place of any other payload: a warm-up ping, another payload format, an event with a malformed field."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-"""No line of the log can hold one."""
+"""Lone surrogates, which cannot be logged."""
 
 
-def as_event(given: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever invoked the function
-    """The event, if it has payload format 2.0 and each field that is read has its type; else ``NO_EVENT``.
+def as_event(given: Any) -> dict[str, Any]:  # noqa: ANN401 - any payload
+    """The event, if it has payload format 2.0 and each field that is read has the right type; else ``NO_EVENT``.
 
-    Claims are not looked at here, as ``identity`` takes nothing in them for granted.
+    Claims are not checked here, because ``identity`` accepts claims of any type.
     """
     return given if isinstance(given, dict) and _is_event(given) else NO_EVENT
 
@@ -43,4 +43,4 @@ def _is_event(event: dict[str, Any]) -> bool:
 
 
 def _are_texts(*values: Any) -> bool:  # noqa: ANN401 - as above
-    return {str}.issuperset(map(type, values))  # In half the time of asking one by one: each request asks.
+    return {str}.issuperset(map(type, values))  # On every request: half the time of checking each.

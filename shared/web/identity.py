@@ -1,4 +1,4 @@
-"""Who calls: the claims that API Gateway's JWT authorizer verified, and nothing else."""
+"""The caller's identity: only from the claims that API Gateway's JWT authorizer verified."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from shared.domain import keys
 from shared.domain.errors import UnauthenticatedError
 
 
-def claims_of(event: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever invoked the function
-    """The verified claims in an API Gateway event; empty where there are none."""
+def claims_of(event: Any) -> dict[str, Any]:  # noqa: ANN401 - any payload
+    """The verified claims of an API Gateway event; empty if there are none."""
     found = event
     for name in ("requestContext", "authorizer", "jwt", "claims"):
         found = found.get(name) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else {}
 
 
-def user_of(event: Any) -> str | None:  # noqa: ANN401 - whatever invoked the function
-    """The user's id, the ``sub`` claim; None where there is none that could be one."""
+def user_of(event: Any) -> str | None:  # noqa: ANN401 - any payload
+    """The user id: the ``sub`` claim; None if it is missing or not a valid user id."""
     subject = claims_of(event).get("sub")
     return subject if isinstance(subject, str) and keys.may_call(subject) else None
 
 
 def user_hash(user_id: str | None) -> str | None:
-    """How a log names a user: enough to follow one, too little to know them by."""
+    """The user's name in logs: it connects the lines of one user without revealing the user id."""
     return sha256(user_id.encode()).hexdigest()[:12] if user_id else None
 
 
@@ -36,9 +36,8 @@ async def caller(request: Request) -> str:
     Raises:
         UnauthenticatedError: the request has no verified identity.
     """
-    state = request.scope.get(
-        "state", {}
-    )  # ``RequestMiddleware`` has looked already, where it stands around the route.
+    # ``RequestMiddleware`` has read it already, if the route runs inside it.
+    state = request.scope.get("state", {})
     user_id = state["user_id"] if "user_id" in state else user_of(request.scope.get("aws.event"))
     if user_id is None:
         raise UnauthenticatedError

@@ -1,4 +1,4 @@
-"""One request, from outside: its id, its meter, its headers, its log line and metrics, and its last resort."""
+"""What surrounds each request: its id, meter, headers, log line and metrics, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY: Final = 2_000_000
-"""Characters of a body: above the largest batch, in which each character is escaped."""
+"""Characters of a body: more than the largest batch has when each character is escaped."""
 SECURITY: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"strict-transport-security", b"max-age=31536000"),
 )
-"""On every answer; why these, says docs/security.md."""
+"""On every response; docs/security.md has the reasons."""
 CACHE_CONTROL: Final = b"cache-control"
 NOT_STORED: Final = (CACHE_CONTROL, b"no-store")
-"""Where the route says nothing else: answers are their caller's alone."""
+"""Unless the route sets another: responses are for their caller only."""
 HIDDEN_SECONDS: Final = 0.03
-"""Before which nobody hears that there is no such channel: more than the storage takes for it but now and then."""
+"""The minimum latency of ``channel_not_found``: the storage rarely takes longer to find that out."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{1,64}\Z")
 _TRACE_ROOT = re.compile(r"(?:\A|;)Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|\Z)")
 
 
 class RequestMiddleware:
-    """Around all routes, and what answers where one raises an error.
+    """Runs a request, and responds if its route raises an error.
 
     Args:
         app: the routes.
-        function: the name that its log lines carry.
-        now: seconds that only go forward.
+        function: the function's name in log lines.
+        now: a monotonic clock in seconds.
         sleep: waits for a number of seconds.
     """
 
@@ -70,7 +70,7 @@ class RequestMiddleware:
         self._ledger = Ledger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers the request, whatever happens, and logs one line."""
+        """Sends a response in every case, and logs one line."""
         started, meter = self._now(), start_meter(self._ledger)
         state = scope.setdefault("state", {})
         state["request_id"], state["user_id"] = request_id(scope), user_of(scope.get("aws.event"))
@@ -78,7 +78,7 @@ class RequestMiddleware:
         if sample():
             _log_details(scope)
 
-        async def observed_send(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -86,28 +86,28 @@ class RequestMiddleware:
                 if is_hidden:
                     self._pad_latency(started)
                 elapsed = (self._now() - started) * 1000
-                # An engine may not charge for what is not there: the units would tell a hidden channel from none.
+                # Read units may differ between a hidden channel and none, so they are not shown.
                 timing = f"total;dur={elapsed:.1f}" if is_hidden else meter.server_timing(elapsed)
                 message["headers"] = [*message["headers"], *_headers(message["headers"], state, timing)]
             await send(message)
 
         try:
             _refuse(scope)
-            await self._app(scope, receive, observed_send)
-        except Exception as error:  # noqa: BLE001 - the last resort: a crash is one JSON 500 and one log line
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 - an unexpected error is one JSON 500 and one log line
             known = as_budgie_error(error)
             if known is None:
                 log_crash(error, state["request_id"])
                 known = BudgieError()
             state["error_code"] = known.code
-            await problem(known, state["request_id"])(scope, receive, observed_send)
+            await problem(known, state["request_id"])(scope, receive, send_with_headers)
         self._log(scope, status, meter, (self._now() - started) * 1000)
 
     def _pad_latency(self, started: float) -> None:
-        """Lets the time tell a hidden channel from none as little as the words do: a head is read, or none.
+        """Waits until ``HIDDEN_SECONDS`` have passed, so that the latency does not tell a hidden channel from none.
 
-        Blocks, as a container has one request at a time. An event loop would wake up on a millisecond counted from when
-        it was asked, and so tell the difference all the same.
+        Blocks, because a container serves one request at a time. An event loop rounds waits to milliseconds from their
+        start, which would reveal the difference again.
         """
         left = HIDDEN_SECONDS - (self._now() - started)
         if left > 0:
@@ -132,7 +132,7 @@ class RequestMiddleware:
             "redis_breaker": meter.breaker,
             "redis_pending": meter.is_redis_pending or None,
             "request_id": scope["state"]["request_id"],
-            "api_request_id": _other_id(scope),
+            "api_request_id": _id_in_access_log(scope),
             "trace": trace_root(event),
         }
         log_request(fields, meter, ms=ms, is_cold=self._cold, code=code)
@@ -140,10 +140,10 @@ class RequestMiddleware:
 
 
 def _refuse(scope: Scope) -> None:
-    """Raises an error for an event that is not looked at any further."""
+    """Raises an error if the event must not reach a route."""
     event = scope.get("aws.event", {})
     if event is NO_EVENT:
-        detail = "This is no event of an API Gateway HTTP API, payload format 2.0."
+        detail = "This is not an event of an API Gateway HTTP API with payload format 2.0."
         raise MalformedRequestError(detail)
     scope["state"]["base_path"] = find_base(event, scope["path"])
     if len(event.get("body") or "") > MAX_BODY:
@@ -151,13 +151,13 @@ def _refuse(scope: Scope) -> None:
 
 
 def _channel_of(scope: Scope) -> str | None:
-    """The channel's id; anything else that stands in its place is the client's own words."""
+    """The channel's id; None if the client sent anything else in its place, which is not logged."""
     given = (scope.get("path_params") or {}).get("channel_id")
     return given if given and keys.is_channel_id(given) else None
 
 
 def _costs(meter: Meter) -> dict[str, Any]:
-    """What the request did, and what that costs."""
+    """What the request used."""
     return {
         "tier": meter.tier,
         "hit_rate": meter.hit_rate,
@@ -171,13 +171,13 @@ def _costs(meter: Meter) -> dict[str, Any]:
 
 
 def trace_root(event: dict[str, Any]) -> str | None:
-    """The trace that ``X-Amzn-Trace-Id`` names, which API Gateway sets where the client did not."""
+    """The trace id in ``X-Amzn-Trace-Id``, which API Gateway sets unless the client did."""
     found = _TRACE_ROOT.search(str(event.get("headers", {}).get("x-amzn-trace-id", "")))
     return found and found[1]
 
 
 def _log_details(scope: Scope) -> None:
-    """The request's outline, for a sample of them; never what a client wrote."""
+    """Logs the outline of a sampled request; never a client's texts."""
     event = scope.get("aws.event", {})
     headers = event.get("headers", {})
     logger().debug(
@@ -191,7 +191,7 @@ def _log_details(scope: Scope) -> None:
 
 
 def request_id(scope: Scope) -> str:
-    """The client's ``X-Request-Id`` if it looks like one, else API Gateway's."""
+    """The client's ``X-Request-Id`` if it is well-formed, else API Gateway's."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.match(value.decode("latin-1")):
             return str(value.decode())
@@ -203,8 +203,8 @@ def _api_request_id(scope: Scope) -> str:
     return given if isinstance(given, str) and _REQUEST_ID.match(given) else "none"
 
 
-def _other_id(scope: Scope) -> str | None:
-    """API Gateway's id, which its access log has, where the client gave one of its own."""
+def _id_in_access_log(scope: Scope) -> str | None:
+    """API Gateway's id, as in its access log, if the client sent an id of its own."""
     found = _api_request_id(scope)
     return None if found == scope["state"]["request_id"] else found
 
@@ -215,7 +215,7 @@ def _headers(given: list[Header], state: dict[str, Any], timing: str) -> list[He
 
 
 def log_crash(error: Exception, request_id: str) -> None:
-    """One line for an error that nobody foresaw: where it happened, not its message, which may quote the request."""
+    """Logs an unexpected error: where it happened, but not its message, which may quote the request."""
     frames: list[Any] = [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
     ]

@@ -1,4 +1,4 @@
-"""Failures as RFC 9457 problem documents: the one place where an error becomes HTTP."""
+"""Errors as RFC 9457 problem documents; only this module turns an error into HTTP."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from shared.domain.errors import (
+    BatchTooLargeError,
     BudgieError,
     MethodNotAllowedError,
     MisconfiguredError,
+    RateLimitedError,
     RouteNotFoundError,
     UnauthenticatedError,
+    UnsupportedMediaTypeError,
     ValidationFailedError,
 )
 from shared.domain.messages import dumps
+from shared.domain.rate_limit import Verdict
 from shared.domain.text import beginning
 from shared.settings import SettingsError
+from shared.web.responses import rate_headers
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_ERRORS: Final = 20
-"""Fields named in one answer."""
+"""Field errors in one response."""
 MAX_FIELD: Final = 200
-"""Characters of a field's path: an unknown field has whatever name the client gave it."""
+"""Characters of a field's path, because clients choose the names of unknown fields."""
 _FORMS: Final = frozenset({"message", "batch"})
-"""Names of the forms of a body, which are no part of a field's path."""
+"""The tags of a discriminated body, which are not part of a field's path."""
 
 
 def problem(error: BudgieError, request_id: str) -> Response:
-    """The answer that tells of an error."""
-    headers = dict(error.headers)
-    if isinstance(error, UnauthenticatedError):
-        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(ceil(error.retry_after))
+    """The response for an error."""
     document: dict[str, Any] = {
         "type": f"urn:budgie:error:{error.code}",
         "title": error.code.replace("_", " ").capitalize(),
@@ -46,11 +46,32 @@ def problem(error: BudgieError, request_id: str) -> Response:
         "request_id": request_id,
         "retryable": error.retryable,
     } | error.extra()
-    return Response(dumps(document), error.status, headers, MEDIA_TYPE)
+    return Response(dumps(document), error.status, _headers(error), MEDIA_TYPE)
+
+
+def _headers(error: BudgieError) -> dict[str, str]:
+    """The headers that belong to an error; the sections are RFC 9110's."""
+    headers: dict[str, str] = {}
+    match error:
+        case UnauthenticatedError():
+            headers["WWW-Authenticate"] = "Bearer"  # 15.5.2
+        case MethodNotAllowedError(allowed=[_, *_] as allowed):
+            headers["Allow"] = ", ".join(allowed)  # 15.5.6
+        case UnsupportedMediaTypeError(media_type=str() as media_type):
+            headers["Accept"] = media_type  # 15.5.16
+        case UnsupportedMediaTypeError(coding=str() as coding):
+            headers["Accept-Encoding"] = coding  # 15.5.16
+        case BatchTooLargeError(limit=int() as limit):
+            headers["RateLimit-Limit"] = str(limit)
+        case RateLimitedError(verdict=Verdict() as verdict):
+            headers |= rate_headers(verdict)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(ceil(error.retry_after))
+    return headers
 
 
 def as_budgie_error(error: Exception) -> BudgieError | None:
-    """What the client is told of an error; None of one that nobody foresaw."""
+    """The error that the client gets; None if the error is unexpected."""
     if isinstance(error, BudgieError):
         return error
     if isinstance(error, RequestValidationError):
@@ -58,14 +79,15 @@ def as_budgie_error(error: Exception) -> BudgieError | None:
         return ValidationFailedError(
             errors=[{"field": _field(each["loc"]), "detail": each["msg"]} for each in found]
         )
-    if isinstance(error, SettingsError):  # Which one, ``services`` has logged: clients have no use for it.
+    if isinstance(error, SettingsError):  # ``services`` has logged the details, which are not for clients.
         return MisconfiguredError()
-    if isinstance(error, HTTPException):  # Starlette's own: no route, another method.
-        return {404: RouteNotFoundError, 405: MethodNotAllowedError}.get(error.status_code, BudgieError)()
+    if isinstance(error, HTTPException):  # Starlette's own errors: unknown route, wrong method.
+        known: dict[int, BudgieError] = {404: RouteNotFoundError(), 405: MethodNotAllowedError()}
+        return known.get(error.status_code, BudgieError())
     return None
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    # A discriminated body puts its form's name behind "body".
+    # The location in a discriminated body has the tag after "body".
     parts = [str(part) for i, part in enumerate(location) if not (i == 1 and part in _FORMS)]
     return beginning(".".join(parts), MAX_FIELD, 4 * MAX_FIELD)

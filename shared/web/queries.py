@@ -1,4 +1,4 @@
-"""What requests' query parameters must look like: each in one form only, no unknown one, hard limits."""
+"""Schemas of the query parameters: one notation for each value, no unknown parameters, hard limits."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from shared.use_cases.list_channels import Listing
 
 
 def _written(pattern: str, form: str) -> BeforeValidator:
-    """In a query, a value in one form only: pydantic would take `1_0`, ` 5 ` and `on` too, as the document does not."""
+    """Accepts one notation only: pydantic would accept `1_0`, ` 5 ` and `on` too, which OpenAPI does not document."""
     check = re.compile(pattern)
 
     def validate(value: Any) -> Any:  # noqa: ANN401 - text from a query, or a default
         if isinstance(value, str) and not check.fullmatch(value):
-            msg = f"not {form}"
+            msg = f"must be {form}"
             raise ValueError(msg)
         return value
 
@@ -43,14 +43,14 @@ Flag = Annotated[
     _written("true|false|1|0", "true, false, 1 or 0"),
     WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}]}),
 ]
-Limit = Annotated[int, Field(ge=1, le=100, description="How many at most."), WHOLE]
+Limit = Annotated[int, Field(ge=1, le=100, description="The maximum number of results."), WHOLE]
 Position = Annotated[int, Field(ge=1, le=keys.MAX_SEQ), WHOLE]
 Reached = Annotated[int, Field(ge=0, le=keys.MAX_SEQ), WHOLE]
 MAX_CURSOR: Final = 1_024
-"""Characters. The longest that is given out has 727: a name and an id, whose quotation marks are escaped."""
-MINE_ONLY: Final = "Not with `scope=public`."
+"""Characters. The longest cursor that we make has 727: a name and an id with escaped quotation marks."""
+MINE_ONLY: Final = "Not allowed with `scope=public`."
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR)]
-FOLLOWING: Final = "The `next_cursor` of the page before, for the one after it; absent for the first."
+FOLLOWING: Final = "The `next_cursor` of the previous page; absent for the first page."
 
 
 class Parameters(BaseModel):
@@ -60,11 +60,12 @@ class Parameters(BaseModel):
 
 
 class ListChannelsQuery(Parameters):
-    """Of the list of channels."""
+    """Query parameters of the list of channels."""
 
-    # First, so that what does not go with it is refused by its own name.
+    # First, so that the validators of the fields below can read it.
     scope: Literal["mine", "public"] = Field(
-        default="mine", description="`public` lists channels that the caller may join, by name."
+        default="mine",
+        description="`mine`: the caller's channels; `public`: channels that the caller may join, by name.",
     )
     limit: Limit = 50
     cursor: Cursor | None = Field(default=None, description=FOLLOWING)
@@ -74,40 +75,40 @@ class ListChannelsQuery(Parameters):
     @field_validator("unread_only", "kind")
     @classmethod
     def _of_mine(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - of either field
-        """Runs for what was sent only, not for defaults."""
+        """Runs only for parameters that were sent, not for defaults."""
         if info.data.get("scope") == "public":
-            msg = "not with scope=public, which lists public channels that the caller is not in"
+            msg = "not allowed with scope=public, which lists public channels that the caller is not in"
             raise ValueError(msg)
         return value
 
     def listing(self) -> Listing:
-        """What the use case takes."""
+        """The use case's argument."""
         return Listing(self.limit, self.cursor, self.unread_only, self.kind)
 
 
 class ListMembersQuery(Parameters):
-    """Of the list of members."""
+    """Query parameters of the list of members."""
 
     limit: Limit = 50
     cursor: Cursor | None = Field(default=None, description=FOLLOWING)
 
 
 class FetchMessagesQuery(Parameters):
-    """Of a page of messages: at most one of ``before``, ``after``, ``around`` and ``anchor``."""
+    """Query parameters of a page of messages: at most one of ``before``, ``after``, ``around`` and ``anchor``."""
 
     limit: Limit = 50
     before: Position | None = Field(
-        default=None, description="The page that ends just before this position: going back."
+        default=None, description="The page that ends just before this position, to go back."
     )
     after: Reached | None = Field(
         default=None,
-        description="The page that begins just after this position, such as a page's `last_seq`: polling.",
+        description="The page that begins just after this position. To poll, use the previous page's `last_seq`.",
     )
-    around: Position | None = Field(default=None, description="The page with this position in its middle.")
+    around: Position | None = Field(default=None, description="The page centred on this position.")
     anchor: Literal["first_unread", "latest", "oldest"] | None = Field(
         default=None,
-        description="A place by name: what the caller has not read, the end, or the beginning. "
-        "At most one of `before`, `after`, `around` and `anchor`; without any, `latest`.",
+        description="The page at the first unread message, at the end or at the beginning. "
+        "At most one of `before`, `after`, `around` and `anchor` is allowed; without any, the page is `latest`.",
     )
 
     @model_validator(mode="after")
@@ -119,7 +120,7 @@ class FetchMessagesQuery(Parameters):
         return self
 
     def window(self) -> Window:
-        """What the use case takes."""
+        """The use case's argument."""
         return Window(self.limit, self.before, self.after, self.around, self.anchor or "latest")
 
 
@@ -127,6 +128,6 @@ PageQuery = Annotated[FetchMessagesQuery, Query()]
 
 
 class HealthQuery(Parameters):
-    """Of the health check."""
+    """Query parameters of the health check."""
 
-    deep: Flag = Field(default=False, description="Also reaches DynamoDB and Redis.")
+    deep: Flag = Field(default=False, description="Also checks DynamoDB and Redis.")

@@ -1,4 +1,4 @@
-"""What answers look like, for the OpenAPI document; the functions write them as bytes."""
+"""Schemas of the responses, for the OpenAPI document only: the functions write responses as bytes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.domain.model import ERASED
 
 Role = Literal["owner", "moderator", "member"]
-SENDER: Final = f"A user's id; `{ERASED}`, which is none, where the message was redacted."
+SENDER: Final = f"A user id; `{ERASED}`, which is not a user id, if the message was redacted."
 REDACTED: Final = (
-    "True where the sender was erased: the message stays at its position, its text and sender are gone. "
-    "Absent otherwise. Replace what you kept of it."
+    "True if the sender was erased: the message keeps its position, but its text and sender are removed. "
+    "Absent otherwise. Replace your copy of the message."
 )
 
 
@@ -50,15 +50,15 @@ def _with_example(example: dict[str, Any]) -> ConfigDict:
 
 
 class ResponseModel(BaseModel):
-    """Closed, so that an undocumented field shows."""
+    """Forbids additional fields, so that tests find undocumented ones."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Message(ResponseModel):
-    """A message, the same bytes for every reader until its sender is erased."""
+    """A message; every reader gets the same bytes, until its sender is erased."""
 
-    id: str = Field(description="Opaque; sorts in commit order within a channel.")
+    id: str = Field(description="Opaque; ids sort by position within a channel.")
     seq: int = Field(description="The message's position in the channel.")
     sender: str = Field(description=SENDER)
     text: str
@@ -81,16 +81,17 @@ class Batch(ResponseModel):
 class Page(ResponseModel):
     """The messages of a range of positions; positions without a message (voids) are left out.
 
-    A range without any message is extended, backward or in the direction that was asked for, until it has one.
+    A range without messages is extended until it has one: forward for `after` and `oldest`; otherwise backward and, for
+    `around`, then forward.
     """
 
     channel_id: str
     messages: list[Message] = Field(
-        description="In ascending order; their number never says where the end is."
+        description="In ascending order. Their number does not tell whether there are more."
     )
     first_seq: int = Field(description="The first position that the page covers.")
-    last_seq: int = Field(description="The last position that the page covers; poll with `after` this.")
-    channel_last_seq: int = Field(description="The last position given out in the channel.")
+    last_seq: int = Field(description="The last position that the page covers. To poll, send it as `after`.")
+    channel_last_seq: int = Field(description="The last position in the channel.")
     has_more_before: bool
     has_more_after: bool
 
@@ -108,7 +109,7 @@ class Page(ResponseModel):
 
 
 class Preview(ResponseModel):
-    """The start of a channel's latest message, which a read returns."""
+    """The start of a channel's latest message. Reading the channel returns that message."""
 
     id: str
     seq: int
@@ -119,25 +120,27 @@ class Preview(ResponseModel):
 
 
 class Channel(ResponseModel):
-    """A channel as the caller sees it; null what only members see."""
+    """A channel as the caller sees it; fields for members only are null for others."""
 
     id: str
     name: str
     topic: str
     kind: Literal["public", "private", "direct"]
-    creator: str = Field(description=f"A user's id; `{ERASED}` where that user was erased.")
+    creator: str = Field(description=f"A user id; `{ERASED}` if that user was erased.")
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     archived: bool
-    slow_mode: int = Field(description="Seconds between a member's messages; 0 for the default rate.")
+    slow_mode: int = Field(
+        description="Minimum seconds between two messages of a member; 0 for the default rate."
+    )
     version: int = Field(
-        description="Counts changes of name, topic, slow mode and archival. `If-Match` names it in double quotes."
+        description="Counts changes of name, topic and slow mode, and archiving. For `If-Match`, in double quotes."
     )
     member_count: int
     last_seq: int
     last_message: Preview | None
     last_read_seq: int | None = Field(description="At most `last_seq`.")
     unread_count: int | None = Field(
-        description="Messages after `last_read_seq`. One that is being posted at this moment counts too."
+        description="Messages after `last_read_seq`, including messages that are being posted at this moment."
     )
     role: Role | None
     capabilities: list[str] = Field(
@@ -148,7 +151,7 @@ class Channel(ResponseModel):
 
 
 class ChannelPage(ResponseModel):
-    """A page of channels; it may be short, also in its middle: `next_cursor` alone says the end."""
+    """A page of channels. Any page may be short: only `next_cursor` tells whether there are more."""
 
     channels: list[Channel]
     has_more: bool
@@ -178,7 +181,7 @@ class MemberPage(ResponseModel):
 
 
 class ReadPosition(ResponseModel):
-    """How far the caller has read."""
+    """The caller's read position."""
 
     channel_id: str
     last_read_seq: int
@@ -188,7 +191,7 @@ class ReadPosition(ResponseModel):
 
 
 class Check(ResponseModel):
-    """One dependency."""
+    """The state of one dependency."""
 
     status: Literal["ok", "down", "off"]
     ms: float | None = None
@@ -196,26 +199,26 @@ class Check(ResponseModel):
 
 
 class RedisUsage(ResponseModel):
-    """Redis against the limits of its plan; null where there is no limit, or where nobody knows."""
+    """Redis' usage and the limits of its plan; null if there is no limit or the value is unknown."""
 
-    plan: str = Field(description="The plan that the setting UPSTASH_PLAN names.")
+    plan: str = Field(description="The plan in the setting UPSTASH_PLAN.")
     commands: int = Field(
-        description="Billed commands of this container since it started, not of the day: see `make usage`."
+        description="Billed commands of this container since it started. `make usage` shows those of all containers."
     )
     commands_a_day: int | None
     commands_a_month: int | None
-    stored_bytes: int | None = Field(description="What Redis says that it stores.")
+    stored_bytes: int | None = Field(description="Stored bytes, as reported by Redis.")
     stored_bytes_limit: int | None
 
 
 class Health(ResponseModel):
-    """Whether the service is well."""
+    """The state of the service."""
 
     status: Literal["ok", "degraded", "down"]
     checks: dict[str, Check] | None = None
     cache: dict[str, Any] | None = Field(
         default=None,
-        description="What the cache did in this container since it started, as its log lines show it.",
+        description="The cache's counters in this container since it started.",
     )
     usage: RedisUsage | None = None
 
@@ -225,14 +228,14 @@ class Health(ResponseModel):
 
 
 class FieldError(ResponseModel):
-    """What is wrong with one field."""
+    """An invalid field."""
 
-    field: str = Field(description="For example `body.text` or `query.limit`.")
+    field: str = Field(description="The field, for example `body.text` or `query.limit`.")
     detail: str
 
 
 class Problem(ResponseModel):
-    """RFC 9457 problem details. Programs decide by `code`."""
+    """RFC 9457 problem details. Programs should use `code`, not the texts."""
 
     type: str
     title: str

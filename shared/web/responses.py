@@ -1,4 +1,4 @@
-"""From what a use case returns to the response: its status, its headers, and its content coding."""
+"""Turns the results of use cases into responses: status, headers and content coding."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from shared.domain.messages import dumps
 from shared.domain.model import Kind
 from shared.observability.meter import meter
 from shared.runtime.codings import Accepted, accepted, encode
-from shared.web.conditional import ANY, weak_etag
+from shared.web.conditional import WEAK_ETAG, content_version
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from starlette.types import Receive, Scope, Send
 
-    # Each function loads its own use case, and no other's.
+    # For types only: each function loads no use case but its own.
+    from shared.domain.rate_limit import Verdict
     from shared.use_cases.fetch_messages import Page
     from shared.use_cases.list_channels import Listed
     from shared.use_cases.manage_channels import Created
     from shared.use_cases.post_message import Posted
 
 VARY: Final = {"Vary": "Accept-Encoding"}
-"""On every response that may be compressed, whether it is or not, and on the 304 that stands for one."""
+"""On every response that may be compressed, whether it is or not, and on the 304 in place of one."""
 MEDIA_TYPE: Final = "application/json"
 
 
 async def accepted_codings(request: Request) -> Accepted:
-    """What the request's ``Accept-Encoding`` asks for."""
+    """The content codings of the request's ``Accept-Encoding``."""
     return _accepted(request.scope)
 
 
@@ -40,9 +43,9 @@ def _accepted(scope: Scope) -> Accepted:
 
 
 class Compressible(Response):
-    """JSON, compressed as the request accepts it.
+    """JSON, compressed if the request accepts it.
 
-    So an ``ETag`` among the headers is a weak one: a strong one would have to differ from coding to coding.
+    An ``ETag`` among the headers must be weak, because a strong one would differ for each content coding.
     """
 
     media_type = MEDIA_TYPE
@@ -51,7 +54,7 @@ class Compressible(Response):
         super().__init__(body, status, VARY if headers is None else headers | VARY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it, once: it is made for one request."""
+        """Compresses and sends the response; can be called once only."""
         coding = _accepted(scope).choose(len(self.body))
         if coding:
             self.body = encode(bytes(self.body), coding)
@@ -60,50 +63,64 @@ class Compressible(Response):
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
-    """JSON, compressed as the client accepts it; bytes are JSON already."""
+    """A JSON response; ``value`` as bytes is JSON already."""
     return Compressible(value if isinstance(value, bytes) else dumps(value), status, headers)
 
 
 def posted_response(base: str, channel_id: str, posted: Posted, *, is_batch: bool) -> Response:
-    """201 with the stored messages; the same for a replay but for one header."""
+    """201 with the stored messages; a replay differs in its headers only."""
     count = len(posted.bodies)
     place = f"{base}/v1/channels/{channel_id}/messages?after={posted.last_seq - count}&limit={count}"
     headers = {"Location": place}
     if posted.rate is None:
         headers["Idempotency-Replayed"] = "true"
     else:
-        headers |= posted.rate.headers()
+        headers |= rate_headers(posted.rate)
     body = b'{"messages":[%b]}' % b",".join(posted.bodies) if is_batch else posted.bodies[0]
     return Compressible(body, 201, headers)
 
 
+def rate_headers(rate: Verdict) -> dict[str, str]:
+    """The ``RateLimit-*`` fields; ``RateLimit-Reset`` is in seconds from now."""
+    return {
+        "RateLimit-Limit": str(rate.limit),
+        "RateLimit-Remaining": str(rate.remaining),
+        "RateLimit-Reset": str(rate.reset_seconds),
+    }
+
+
 def created_channel(base: str, made: Created) -> Response:
-    """201 with the channel, also for a replay; 200 for a pair's direct channel that was there before."""
+    """201 with the channel, also for a replay; 200 for an existing direct channel."""
     headers = {"Location": f"{base}/v1/channels/{made.channel['id']}"}
     if not made.found:
-        return channel_answer(made.channel, 201, headers)
+        return channel_response(made.channel, 201, headers)
     if made.channel["kind"] == Kind.DIRECT:
-        return channel_answer(made.channel, 200, headers)
-    return channel_answer(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
+        return channel_response(made.channel, 200, headers)
+    return channel_response(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
 
 
-def channel_answer(
+def channel_response(
     channel: dict[str, Any],
     status: int = 200,
     headers: dict[str, str] | None = None,
-    known_etags: frozenset[str] = frozenset(),
+    known: Container[str] = frozenset(),
 ) -> Response:
-    """A channel as the caller sees it, or 304 for who has it so already."""
+    """A channel as the caller sees it, or 304 if its version is one of ``known``."""
     body = dumps(channel)
-    tag = {"ETag": weak_etag(body)}
-    if known_etags & {tag["ETag"], ANY}:
+    version = content_version(body)
+    tag = {"ETag": WEAK_ETAG % version}
+    if version in known:
         return Response(None, 304, tag | VARY)
     return Compressible(body, status, (headers or {}) | tag)
 
 
 def page_response(page: Page) -> Response:
-    """A page, or 304 for who has it already."""
-    headers = {"ETag": page.etag, "Cache-Control": "private, no-cache", **_cache_headers(stale=page.stale)}
+    """A page of messages, or 304 if it has no body."""
+    headers = {
+        "ETag": WEAK_ETAG % page.version,
+        "Cache-Control": "private, no-cache",
+        **_cache_headers(stale=page.stale),
+    }
     if page.body is None:
         return Response(None, 304, headers | VARY)
     if page.coding is None:

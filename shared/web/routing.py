@@ -1,12 +1,12 @@
-"""Routes: which one a request is for, what it names, and its parameters and body, read straight from the request.
+"""Routing: finds a request's route and reads its parameters and body directly from the request.
 
-FastAPI looks at each field of each parameter anew for each request, which takes several times as long as serving a page
-from memory (``python -m bench.hot_path``). Here a route's parameters are looked at once. They are declared as always,
-the OpenAPI document and the errors are the same.
+FastAPI inspects each field of each parameter again for each request, which takes several times as long as serving a
+page from memory (``python -m bench.hot_path``). Here a route's parameters are inspected once. They are declared as
+usual, and the OpenAPI document and the errors are the same as FastAPI's.
 
-The route is the one that API Gateway chose: ``routeKey`` and ``pathParameters`` are what was authorized, throttled and
-logged. The path beside them is decoded once more or once less than they are, cut at an encoded ``?``, and begins with
-the stage or whatever a domain is mapped by.
+The route is the one that API Gateway chose, because ``routeKey`` and ``pathParameters`` were authorized, throttled and
+logged. The event's path is not reliable: it is decoded once more or once less, cut at an encoded ``?``, and begins with
+the stage or the mapping of a custom domain.
 """
 
 from __future__ import annotations
@@ -41,53 +41,53 @@ if TYPE_CHECKING:
 
 UNKNOWN: Final = "Extra inputs are not permitted"
 REPEATED: Final = "Given more than once"
-UNJUDGED: Final = "This route has no precondition of that name"
+UNSUPPORTED_PRECONDITION: Final = "This route does not support this precondition"
 PRECONDITIONS: Final = ("if-match", "if-none-match")
-"""Which a change that does not look at them must not pass over: it would be made all the same."""
+"""Refused by writes that do not support them: ignoring one would make a change that the client did not want."""
 ABSENT: Final = object()
-"""Stands for a body that was not sent; ``null`` was."""
+"""No body was sent, not even ``null``."""
 JSON: Final = "application/json"
 UTF_8: Final = frozenset({"utf-8", "utf8"})
 IDENTITY: Final = "identity"
 _KIND: Final = re.compile(r"application/(?:[\w!#$&^.+-]+\+)?json", re.ASCII)
 MISSING: Final = {"type": "missing", "loc": ("body",), "msg": "Field required"}
 _BASE: Final = re.compile(r"(?:/[A-Za-z0-9$_.+!*'()~-]+)*")
-"""What API Gateway lets a stage or an API mapping be called."""
+"""The names that API Gateway allows for stages and API mappings."""
 Endpoint = Callable[..., Awaitable[Response]]
-Answering = Callable[[Request], Awaitable[Response]]
+EndpointCaller = Callable[[Request], Awaitable[Response]]
 Needed = tuple[str, Callable[..., Any], bool]
-"""A dependency: the parameter's name, what to call, and whether it takes the request."""
+"""A dependency: the parameter's name, the function to call, and whether it takes the request."""
 Source = Callable[[Request], Any]
-"""Where a parameter's value comes from; None where the request does not have it."""
+"""Reads a parameter's value; None if the request does not have it."""
 
 
 # --- which route ---
 
 
 def route_path(event: dict[str, Any]) -> str:
-    """The chosen route's path, such as ``/v1/channels/{channel_id}``; empty where none was chosen."""
+    """The path of the event's route, such as ``/v1/channels/{channel_id}``; empty if it has none."""
     return str(event.get("routeKey", "")).partition(" ")[2]
 
 
 def parameters_of(event: dict[str, Any]) -> dict[str, str]:
-    """What stands in the place of the route's parameters, decoded."""
+    """The decoded values of the route's path parameters."""
     return event.get("pathParameters") or {}
 
 
 def find_base(event: dict[str, Any], path: str) -> str:
-    """What the path begins with before the route: ``/prod`` of a stage ``prod``, nothing of ``$default``.
+    """The part of the path before the route: ``/prod`` for a stage ``prod``, empty for ``$default``.
 
     Args:
-        event: names the route and its parameters.
-        path: the same, decoded.
+        event: has the route and its parameters.
+        path: the decoded path of the request.
 
     Raises:
-        RouteNotFoundError: the path names something else than the route with its parameters does.
+        RouteNotFoundError: the path does not end with the route and its parameters.
     """
     given, wanted = parameters_of(event), route_path(event).split("/")
     named = "/".join(given.get(part[1:-1], "") if part[:1] == "{" else part for part in wanted)
     base = path.removesuffix(named)
-    # A parameter with a slash reads like another route, one that nobody authorized.
+    # A parameter with a slash would look like another route, which was not authorized.
     is_route = named and path.endswith(named) and named.count("/") == len(wanted) - 1
     if not is_route or not _BASE.fullmatch(base):
         raise RouteNotFoundError
@@ -95,7 +95,7 @@ def find_base(event: dict[str, Any], path: str) -> str:
 
 
 async def base_path(request: Request) -> str:
-    """What links to other routes begin with; ``RequestMiddleware`` has found it."""
+    """The prefix of links to other routes; set by ``RequestMiddleware``."""
     return str(request.scope["state"]["base_path"])
 
 
@@ -107,7 +107,7 @@ BasePath = Annotated[str, Depends(base_path)]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A parameter that the request gives, to be validated."""
+    """A parameter that is read from the request and validated."""
 
     name: str
     source: Source
@@ -119,19 +119,19 @@ class Given:
 class FastRoute(APIRoute):
     """A route for ``async`` endpoints that return a ``Response``.
 
-    A parameter is a dependency of at most the request, a model of the query, a header, the body's one model, or else
-    part of the path.
+    Each parameter is a dependency that takes the request or nothing, the model of the query, a header, the model of the
+    body, or a path parameter.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - FastAPI's
         super().__init__(*arguments, **options)
         self._taken = frozenset(self.methods or ())
-        self.app = _app(self._answering())
+        self.app = _app(self._endpoint_caller())
         if not self.dependant.query_params:
             self.app = _without_query(self.app)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether API Gateway chose this route; its parameters are those that it read from the path."""
+        """Whether API Gateway chose this route; the path parameters are API Gateway's too."""
         event = scope["aws.event"]
         if route_path(event) != self.path:
             return Match.NONE, {}
@@ -139,18 +139,18 @@ class FastRoute(APIRoute):
         return (Match.FULL if scope["method"] in self._taken else Match.PARTIAL), found
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request whose path is this route's.
+        """Runs the route.
 
         Raises:
-            MethodNotAllowedError: its method is none of this path's in this function.
+            MethodNotAllowedError: the route does not accept the request's method.
         """
         if scope["method"] not in self._taken:
             here = [route for route in scope["app"].routes if route.path == self.path]
             allowed = sorted(method for route in here for method in route.methods)
-            raise MethodNotAllowedError(headers={"Allow": ", ".join(allowed)})
+            raise MethodNotAllowedError(allowed=allowed)
         await self.app(scope, receive, send)
 
-    def _answering(self) -> Answering:
+    def _endpoint_caller(self) -> EndpointCaller:
         hints = get_type_hints(self.endpoint, include_extras=True)
         parameters = [(each, hints[each.name]) for each in signature(self.endpoint).parameters.values()]
         needed = [(each.name, *_dependency(hint)) for each, hint in parameters if _mark(hint, Depends)]
@@ -160,21 +160,21 @@ class FastRoute(APIRoute):
         ]
         is_reading = self._taken <= {"GET", "HEAD"}
         refused = [each for each in PRECONDITIONS if not is_reading and each not in _names(given)]
-        return _answering(self.endpoint, needed, given, self.body_field, refused)
+        return _endpoint_caller(self.endpoint, needed, given, self.body_field, refused)
 
 
-def _app(answering: Answering) -> ASGIApp:
-    """Without FastAPI's exit stacks, as no dependency has anything to close; errors go to ``RequestMiddleware``."""
+def _app(call_endpoint: EndpointCaller) -> ASGIApp:
+    """An ASGI app without FastAPI's exit stacks: no dependency needs closing. ``RequestMiddleware`` handles errors."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await answering(Request(scope, receive))
+        response = await call_endpoint(Request(scope, receive))
         await response(scope, receive, send)
 
     return app
 
 
 def _without_query(app: ASGIApp) -> ASGIApp:
-    """Refuses every query parameter, as a route that has some refuses those that it does not know."""
+    """Refuses all query parameters, as other routes refuse unknown ones."""
 
     async def without_query(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["query_string"] and (names := _query(Request(scope))):
@@ -184,19 +184,19 @@ def _without_query(app: ASGIApp) -> ASGIApp:
     return without_query
 
 
-def _answering(
+def _endpoint_caller(
     endpoint: Endpoint,
     needed: list[Needed],
     given: list[Given],
     body: ModelField | None,
     refused: list[str],
-) -> Answering:
+) -> EndpointCaller:
     async def handle(request: Request) -> Response:
-        # What is no JSON is refused before anything else is looked at.
+        # Invalid JSON is refused before anything else is read.
         sent = await read(request) if body else None
         values = await _resolved(needed, request)
-        errors = _reserve(given, request, values)
-        errors += [_unjudged(name) for name in refused if name in request.headers]
+        errors = _read_parameters(given, request, values)
+        errors += [_unsupported(name) for name in refused if name in request.headers]
         if body:
             values[body.name], found = validated(sent, body)
             errors += found
@@ -208,17 +208,17 @@ def _answering(
 
 
 async def _resolved(needed: list[Needed], request: Request) -> dict[str, Any]:
-    """What the dependencies give, or what stands in for them."""
+    """The values of the dependencies, or of their overrides."""
     values: dict[str, Any] = {}
     overrides = request.app.dependency_overrides
     for name, call, of_request in needed:
-        call = overrides.get(call, call) if overrides else call  # noqa: PLW2901 - the one that stands in for it
+        call = overrides.get(call, call) if overrides else call  # noqa: PLW2901 - the override replaces it
         values[name] = await (call(request) if of_request else call())
     return values
 
 
-def _reserve(given: list[Given], request: Request, values: dict[str, Any]) -> list[Any]:
-    """Adds the parameters to the values; what is wrong with them."""
+def _read_parameters(given: list[Given], request: Request, values: dict[str, Any]) -> list[Any]:
+    """Adds the parameters to ``values``; returns the errors."""
     errors: list[Any] = []
     for each in given:
         value = each.source(request)
@@ -230,7 +230,7 @@ def _reserve(given: list[Given], request: Request, values: dict[str, Any]) -> li
     return errors
 
 
-def _mark(hint: Any, kind: type) -> Any:  # noqa: ANN401 - what stands in an ``Annotated``
+def _mark(hint: Any, kind: type) -> Any:  # noqa: ANN401 - an argument of ``Annotated``
     marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     return next((each for each in marks if isinstance(each, kind)), None)
 
@@ -255,15 +255,15 @@ def _names(given: list[Given]) -> set[str]:
     return {each.location[-1] for each in given}
 
 
-def _unjudged(header: str) -> dict[str, Any]:
-    return {"type": "unjudged", "loc": ("header", header), "msg": UNJUDGED}
+def _unsupported(header: str) -> dict[str, Any]:
+    return {"type": "unsupported_precondition", "loc": ("header", header), "msg": UNSUPPORTED_PRECONDITION}
 
 
 def _query(request: Request) -> dict[str, str]:
     """The parameters of the query.
 
     Raises:
-        RequestValidationError: one of them is named twice, so that nobody could tell which counts.
+        RequestValidationError: a parameter is given twice, so that it is ambiguous.
     """
     pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     found = dict(pairs)
@@ -275,7 +275,7 @@ def _query(request: Request) -> dict[str, str]:
 
 
 def _wrong(name: str, kind: str, message: str) -> dict[str, Any]:
-    """A parameter of the query that is refused, as pydantic would say it."""
+    """An error of a query parameter, in pydantic's format."""
     return {"type": kind, "loc": ("query", name), "msg": message}
 
 
@@ -283,43 +283,45 @@ def _wrong(name: str, kind: str, message: str) -> dict[str, Any]:
 
 
 async def read(request: Request) -> Any:  # noqa: ANN401 - any JSON
-    """The body's JSON; ``ABSENT`` if it is empty, whatever the headers say of it.
+    """The body's JSON; ``ABSENT`` if it is empty, whatever its headers.
 
     Raises:
-        UnsupportedMediaTypeError: the headers announce anything but JSON in UTF-8 as it is.
-        MalformedRequestError: it is no JSON, or too deep or its numbers too long for Python.
+        UnsupportedMediaTypeError: the headers announce anything but uncompressed JSON in UTF-8.
+        MalformedRequestError: the body is not JSON, or is nested too deeply or has too long numbers for Python.
     """
     raw = await request.body()
     if not raw:
         return ABSENT
     if (request.headers.get("content-encoding") or IDENTITY).strip().lower() != IDENTITY:
-        raise _unsupported("content-encoding", "A body is sent uncompressed.", {"Accept-Encoding": IDENTITY})
+        detail = "The body must be sent uncompressed."
+        raise UnsupportedMediaTypeError(
+            detail, errors=_of_header("content-encoding", detail), coding=IDENTITY
+        )
     if not _is_json(request.headers.get("content-type", "")):
-        raise _unsupported("content-type", f"A body is sent as {JSON}, in UTF-8.", {"Accept": JSON})
+        detail = f"The body must be sent as {JSON}, in UTF-8."
+        raise UnsupportedMediaTypeError(detail, errors=_of_header("content-type", detail), media_type=JSON)
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
         raise MalformedRequestError from None
 
 
-def _unsupported(name: str, detail: str, accepted: dict[str, str]) -> UnsupportedMediaTypeError:
-    """With the header by which RFC 9110, 15.5.16, says what would be taken."""
-    errors = [{"field": f"header.{name}", "detail": detail}]
-    return UnsupportedMediaTypeError(detail, errors=errors, headers=accepted)
+def _of_header(name: str, detail: str) -> list[dict[str, str]]:
+    return [{"field": f"header.{name}", "detail": detail}]
 
 
-@lru_cache(maxsize=16)  # Nearly all clients send the same; bounded, as any may send what it likes.
+@lru_cache(maxsize=16)  # Most clients send the same value; bounded, as clients may send any.
 def _is_json(content_type: str) -> bool:
-    """Whether it is JSON's or one that is built on it (``+json``), and of no charset but UTF-8."""
+    """Whether the media type is JSON or based on it (``+json``), and the charset UTF-8 or absent."""
     kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
     named = [parameter.partition("=") for parameter in parameters]
     charsets = {value.strip('"') for name, _, value in named if name == "charset"}
-    # API Gateway joins a doubled header by a comma.
+    # API Gateway joins repeated headers with a comma.
     return _KIND.fullmatch(kind) is not None and charsets <= UTF_8 and "," not in content_type
 
 
 def validated(given: Any, field: ModelField) -> tuple[Any, list[Any]]:  # noqa: ANN401 - any JSON
-    """What the endpoint takes, and what is wrong with it, as pydantic says it."""
+    """The endpoint's argument, and the errors in pydantic's format."""
     if given is not ABSENT:
         return field.validate(given, loc=("body",))
     return (None, [MISSING]) if field.field_info.is_required() else (field.default, [])

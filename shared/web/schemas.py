@@ -1,4 +1,4 @@
-"""What paths, headers and bodies must look like. Strict: no unknown field, nothing converted, nothing truncated."""
+"""Schemas of paths, headers and bodies. Strict: no unknown fields, no conversion, no truncation."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ from shared.domain.model import MAX_BATCH, MAX_METADATA_BYTES, MAX_TEXT
 from shared.domain.text import is_visible
 
 MAX_FIELDS: Final = 100
-"""Of one object; no form has more than 5."""
+"""Fields in one object; no schema has more than 5."""
 MAX_DEPTH: Final = 32
-"""Levels of metadata: some readers of JSON stop at 64."""
+"""Levels of metadata; some JSON parsers stop at 64."""
 MAX_NUMBER: Final = 2**1023
-"""Of metadata: larger whole numbers are none to readers that know doubles alone."""
+"""The largest integer in metadata; parsers that only know doubles cannot read larger ones."""
 UNFIT_FOR_TEXTS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"
-"""Tabs and line ends (U+0085 is one) may stand in a text, other control characters may not."""
+"""Control characters other than tabs and line ends (U+0085 is one), which a text may contain."""
 
 
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     try:
         size = len(dumps(value))
     except (ValueError, RecursionError):
-        msg = "not valid JSON: NaN, infinity, a lone surrogate, or too deep"
+        msg = "not valid JSON: contains NaN, infinity or a lone surrogate, or is nested too deeply"
         raise ValueError(msg) from None
     if size > MAX_METADATA_BYTES:
-        msg = f"{size} bytes of JSON, at most {MAX_METADATA_BYTES} are allowed"
+        msg = f"{size} bytes of JSON; at most {MAX_METADATA_BYTES} are allowed"
         raise ValueError(msg)
     if not _is_readable(value):
-        msg = f"deeper than {MAX_DEPTH} levels, or a whole number that is no double"
+        msg = f"nested more than {MAX_DEPTH} levels deep, or contains an integer too large for a double"
         raise ValueError(msg)
     return value
 
 
 def _is_readable(value: Any, depth: int = 1) -> bool:  # noqa: ANN401 - any JSON
-    """Whether every reader of JSON takes it."""
+    """Whether every JSON parser can read it."""
     if isinstance(value, int):
         return abs(value) <= MAX_NUMBER
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -66,18 +66,18 @@ def _channel_id(text: str) -> str:
 
 def _user_id(text: str) -> str:
     if not keys.is_user_id(text):
-        msg = f"a user id has {keys.USER_ID_RULE}, and is more than a dot or two"
+        msg = f"a user id has {keys.USER_ID_RULE}, and is neither `.` nor `..`"
         raise ValueError(msg)
     return text
 
 
 def without(unfit: str) -> tuple[AfterValidator, Any]:
-    """Refuses a text with characters of such a class by name; the schema has the class as a pattern."""
+    """Refuses texts that contain a character of the class ``unfit``; the JSON schema gets it as a pattern."""
     found = re.compile(f"[{unfit}]")
 
     def check(text: str) -> str:
         if match := found.search(text):
-            msg = f"U+{ord(match[0]):04X} may not stand in it"
+            msg = f"contains U+{ord(match[0]):04X}, which is not allowed"
             raise ValueError(msg)
         return text
 
@@ -86,17 +86,17 @@ def without(unfit: str) -> tuple[AfterValidator, Any]:
 
 def _visible(text: str) -> str:
     if text and not is_visible(text):
-        msg = "nothing in it is visible"
+        msg = "contains no visible character"
         raise ValueError(msg)
     return text
 
 
 VISIBLE: Final = AfterValidator(_visible)
-"""Refuses blanks, format characters and marks alone; whether a text may be empty is for its length to say."""
+"""Refuses texts of blanks, format characters and marks only. The empty text is left to the length limits."""
 
 
 def without_fraction(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """JSON has one kind of number: to JSON Schema, and so to the document, 3.0 is an integer."""
+    """Converts 3.0 to 3, because JSON Schema, and so OpenAPI, counts 3.0 as an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -105,7 +105,7 @@ Text = Annotated[
     StringConstraints(min_length=1, max_length=MAX_TEXT),
     *without(UNFIT_FOR_TEXTS),
     VISIBLE,
-    Field(description="With something visible in it; tabs, line ends, joiners and isolates may stand in it."),
+    Field(description="Contains a visible character. Tabs, line ends, joiners and isolates are allowed."),
 ]
 Metadata = Annotated[
     dict[str, Any],
@@ -113,7 +113,7 @@ Metadata = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "description": "At most 1,024 bytes of JSON, 32 levels, numbers that a double holds.",
+            "description": "At most 1,024 bytes of JSON and 32 levels; numbers must fit into a double.",
         }
     ),
 ]
@@ -124,13 +124,13 @@ UserId = Annotated[
     str, StringConstraints(min_length=1, max_length=keys.MAX_USER_ID_BYTES), AfterValidator(_user_id)
 ]
 MemberId = Annotated[
-    UserId, Path(description="The member's user id, percent-encoded once; `me` is the caller.")
+    UserId, Path(description="The member's user id, percent-encoded once; `me` means the caller.")
 ]
 
 
 def _sent_once(value: Any) -> Any:  # noqa: ANN401 - a header
     if "," in str(value):
-        msg = "sent more than once, or with a comma, by which API Gateway joins a header that was"
+        msg = "sent more than once, or contains a comma, with which API Gateway joins repeated headers"
         raise ValueError(msg)
     return value
 
@@ -141,16 +141,16 @@ IdempotencyKey = Annotated[
 
 
 class Request(BaseModel):
-    """A request's body."""
+    """The body of a request."""
 
     model_config = ConfigDict(extra="forbid", strict=True, defer_build=False)
 
     @model_validator(mode="before")
     @classmethod
     def _not_flooded(cls, value: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Before each unknown field becomes an error of half a kilobyte."""
+        """Runs first, because each unknown field would become an error of half a kilobyte."""
         if isinstance(value, dict) and len(value) > MAX_FIELDS:
-            msg = f"{len(value)} fields, at most {MAX_FIELDS} are looked at"
+            msg = f"{len(value)} fields; at most {MAX_FIELDS} are allowed"
             raise ValueError(msg)
         return value
 
@@ -163,21 +163,21 @@ class MessageIn(Request):
     )
     text: Text
     client_message_id: ClientPostId | None = Field(
-        default=None, description="Comes back in the message, for the client to know its own by."
+        default=None, description="Returned in the message, so that the client recognizes its own message."
     )
     metadata: Metadata | None = None
 
     def draft(self) -> Draft:
-        """The message as the use case takes it."""
+        """The use case's argument."""
         return Draft(self.text, self.client_message_id, self.metadata)
 
     def drafts(self) -> list[Draft]:
-        """The messages to post: this one."""
+        """The messages to post: only this one."""
         return [self.draft()]
 
 
 class BatchIn(Request):
-    """Messages to post at adjacent positions, all or none."""
+    """Messages to post at adjacent positions, all or none of them."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"messages": [{"text": "Hello, Ada!"}, {"text": "How are you?"}]}]}
@@ -189,7 +189,7 @@ class BatchIn(Request):
         return [message.draft() for message in self.messages]
 
 
-def _form(value: Any) -> str:  # noqa: ANN401 - whatever JSON came
+def _form(value: Any) -> str:  # noqa: ANN401 - any JSON
     return "batch" if isinstance(value, dict) and "messages" in value else "message"
 
 
@@ -199,8 +199,10 @@ PostIn = Annotated[
 
 
 class ReadIn(Request):
-    """How far the caller has read."""
+    """The caller's new read position."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"last_read_seq": 1}]})
     last_read_seq: Annotated[int, Field(ge=0, le=keys.MAX_SEQ), BeforeValidator(without_fraction)]
-    force: bool = Field(default=False, description="Moves the position back too, to mark messages as unread.")
+    force: bool = Field(
+        default=False, description="Also moves the position back, to mark messages as unread."
+    )

@@ -86,7 +86,7 @@ class Container:
 
     def settle(self) -> None:
         """Waits for what goes on in the background."""
-        for tier in (self.services.cache.pages, self.services.cache.lists):
+        for tier in (self.services.pages, self.services.lists):
             assert isinstance(tier, RedisTier)
             tier.settle()
 
@@ -94,15 +94,14 @@ class Container:
 def container(endpoint: UpstashEndpoint, chat: Chat, keep_alive: float) -> Container:
     """As ``compose`` builds it, but for keep-alive, timeouts (this process is all of them) and policy."""
     built = compose(Settings(upstash_url=endpoint.url, upstash_token=TOKEN), chat.store)
-    metrics = built.cache.metrics
+    metrics = built.metrics
     options = UpstashOptions(endpoint.url, TOKEN, 5_000, 20_000, keep_alive_seconds=keep_alive)
     upstash = Upstash(options, metrics, now_ms)
     policy = BundlePolicy(min_new_entries=1, max_delay_ms=0, min_interval_ms=0)
     pages = RedisTier(upstash, "budgie:p1", "pages", policy, metrics, now_ms)
     lists = RedisTier(upstash, "budgie:u1", "channels", policy, metrics, now_ms)
-    reader = CachedLogReader(DirectLogReader(chat.store), built.cache.memory, pages, metrics)
-    cache = replace(built.cache, pages=pages, lists=lists, upstash=upstash)
-    return Container(replace(built, cache=cache, reader=reader), endpoint)
+    reader = CachedLogReader(DirectLogReader(chat.store), built.memory, pages, metrics)
+    return Container(replace(built, pages=pages, lists=lists, upstash=upstash, reader=reader), endpoint)
 
 
 @contextmanager
@@ -115,8 +114,8 @@ def fleet(size: int, chat: Chat, keep_alive: float) -> Iterator[list[Container]]
         containers = [container(each, chat, keep_alive) for each in endpoints]
         yield containers
         for each in containers:
-            assert each.services.cache.upstash is not None
-            each.services.cache.upstash.close()
+            assert each.services.upstash is not None
+            each.services.upstash.close()
 
 
 def visit(containers: Sequence[Container], chat: Chat, clients: int) -> None:
@@ -154,7 +153,7 @@ def measure(size: int, clients: int, keep_alive: float) -> dict[str, object]:
         idle = open_connections(containers)
         visit(containers, chat, size)
         usages = [each.endpoint.usage for each in containers]
-        failures = sum(each.services.cache.metrics.snapshot()["redis_failures"] != {} for each in containers)
+        failures = sum(each.services.metrics.snapshot()["redis_failures"] != {} for each in containers)
     return {
         "containers": size,
         "clients": clients,

@@ -15,13 +15,13 @@ UNSPEAKABLE: Final = (
     "bytes of JSON",
     "not valid JSON",
     "at most one of before, after, around and anchor",
-    "not with scope=public",
+    "not allowed with scope=public",
     "a user id has 1 to 128 bytes",
-    "nothing in it is visible",
-    "name: a channel of this kind needs one",
+    "contains no visible character",
+    "name: required for this kind of channel",
     "a direct channel has no name, topic or slow_mode",
-    "members: a direct channel has exactly one other member",
-    "A direct channel is with somebody else.",
+    "members: a direct channel has exactly one member other than the caller",
+    "A direct channel needs a member other than the caller.",
 )
 """Why a request may be refused that its schema allows: JSON Schema has no words for these; descriptions say them."""
 OF_THE_STATE: Final = frozenset(

@@ -103,7 +103,7 @@ class Load:
             self._read(int(self._chooser.paretovariate(0.5)) % len(self._order))
             if number % 5 == 0:
                 list_channels(self.services, f"user-{number:031d}", Listing(50))
-            self.most = max(self.most, self.services.cache.bytes_held)
+            self.most = max(self.most, self.services.bytes_held)
 
     def _read(self, number: int) -> None:
         window = Window(50, before=51 if number % 3 else None)
@@ -142,15 +142,14 @@ def measured(channels: int, bound: int) -> dict[str, object]:
     load = Load(channels, bound)
     traced = growth(load, traced_bytes)
     tracemalloc.stop()
-    cache = load.services.cache
-    held = cache.bytes_held
+    held = load.services.bytes_held
     return {
         "channels": channels,
         "bound": bound,
         "read_bytes": load.read_bytes,
         "most_held": load.most,
         "held": held,
-        "values": len(cache.memory),
+        "values": len(load.services.memory),
         "traced": traced,
         "traced_to_held": round((traced or 0) / held, 3),
         "resident": resident,

@@ -325,7 +325,7 @@ def test_a_page_costs_what_was_computed(engines: Engines) -> None:
     assert page.body is not None
     assert meter.read_units == 2 + query_units(sizes(*stored)) <= 15
     meter = start_meter()
-    fetch_messages(services, USER, channel, Window(50), frozenset([page.etag]))
+    fetch_messages(services, USER, channel, Window(50), frozenset([page.version]))
     assert meter.read_units == 2
 
 

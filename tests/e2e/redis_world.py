@@ -34,7 +34,7 @@ class Container:
 
     def settle(self) -> None:
         """Lets what goes on in the background end."""
-        for tier in (self.services.cache.pages, self.services.cache.lists):
+        for tier in (self.services.pages, self.services.lists):
             assert isinstance(tier, RedisTier)
             tier.settle()
 
@@ -45,7 +45,7 @@ class Container:
     @property
     def breaker(self) -> str:
         """The state that the health check and the logs show."""
-        upstash = self.services.cache.upstash
+        upstash = self.services.upstash
         assert upstash is not None
         return upstash.breaker.state
 
@@ -84,8 +84,8 @@ class World:
     def close(self) -> None:
         """Ends the containers' connections."""
         for services in self._started:
-            assert services.cache.upstash is not None
-            services.cache.upstash.close()
+            assert services.upstash is not None
+            services.upstash.close()
 
 
 @contextmanager

@@ -140,7 +140,7 @@ def test_a_container_whose_redis_was_never_there(world: World) -> None:
     world.endpoint.refuse()
     container = world.start()
     chat_on(world, container)
-    assert container.services.cache.metrics.get("failure.unreachable") >= 3
+    assert container.services.metrics.get("failure.unreachable") >= 3
 
 
 def test_nothing_is_from_a_redis_that_was_never_reached(world: World) -> None:
@@ -155,10 +155,10 @@ def test_nothing_is_from_a_redis_that_was_never_reached(world: World) -> None:
             container.settle()
         assert container.api("GET", "/v1/channels").status == 200
         container.settle()
-    assert not services.cache.metrics.snapshot()["pages"].get("redis")
-    assert not services.cache.metrics.snapshot()["channels"].get("redis")
-    assert services.cache.upstash is not None
-    services.cache.upstash.close()
+    assert not services.metrics.snapshot()["pages"].get("redis")
+    assert not services.metrics.snapshot()["channels"].get("redis")
+    assert services.upstash is not None
+    services.upstash.close()
 
 
 @pytest.mark.parametrize("form", ["daily", "monthly"])

@@ -46,7 +46,7 @@ def test_nobody_joins_more_channels_than_one_may(chat: Chat) -> None:
     joined = [chat.put_member(channel, "me", "grace") for channel in channels]
     assert [response.status for response in joined] == [201, 201, 201, 409]
     assert (said(joined[-1]), joined[-1].json["retryable"]) == (FULL, False)
-    assert joined[-1].json["detail"] == "You are in as many channels as one may be: leave one first."
+    assert joined[-1].json["detail"] == "You have reached the limit of 3 channels. Leave one first."
     assert "errors" not in joined[-1].json
     assert chat.remove(channels[0], "me", "grace").status == 204
     assert chat.put_member(channels[-1], "me", "grace").status == 201
@@ -65,7 +65,7 @@ def test_nobodys_list_is_flooded_by_others(chat: Chat) -> None:
     channel = str(chat.create("linus")["id"])
     response = chat.put_member(channel, "grace", "linus")
     assert said(response) == FULL
-    wanted = {"field": "path.user_id", "detail": "grace is in as many channels as one may be."}
+    wanted = {"field": "path.user_id", "detail": "grace has reached the limit of 3 channels."}
     assert response.json["errors"] == [wanted]
     assert chat.seen(channel, "linus")["member_count"] == 1
     assert len(chat.listing("grace")["channels"]) == LIMIT
@@ -79,7 +79,7 @@ def test_nobody_is_made_a_member_of_a_new_channel_too_many(chat: Chat, kind: str
     body: dict[str, Any] = {"kind": kind, "members": ["grace", *others]}
     response = create(chat, "linus", **body) if kind != "direct" else _direct(chat, "linus", "grace")
     assert said(response) == FULL
-    wanted = {"field": "body.members", "detail": "grace is in as many channels as one may be."}
+    wanted = {"field": "body.members", "detail": "grace has reached the limit of 3 channels."}
     assert response.json["errors"] == [wanted]
     assert [chat.listing(user)["channels"] for user in ("linus", *others)] == [[]] * (1 + len(others))
 
@@ -89,7 +89,7 @@ def test_nobody_makes_channels_without_end(chat: Chat) -> None:
     fill(chat, "ada")
     response = create(chat, members=["grace"])
     assert said(response) == FULL
-    assert response.json["detail"].startswith("You are in as many channels")
+    assert response.json["detail"].startswith("You have reached the limit")
     assert "errors" not in response.json
     assert len(chat.listing("ada")["channels"]) == LIMIT
 

@@ -44,9 +44,9 @@ class FakeUpstash(Upstash):
 
 def with_redis(services: Services, failure: str = "") -> Services:
     """The services with such a Redis."""
-    redis = FakeUpstash(UpstashOptions("http://127.0.0.1:1", "token"), services.cache.metrics, services.now)
+    redis = FakeUpstash(UpstashOptions("http://127.0.0.1:1", "token"), services.metrics, services.now)
     redis.failure = failure
-    return replace(services, cache=replace(services.cache, upstash=redis))
+    return replace(services, upstash=redis)
 
 
 def deep(services: Services) -> Response:
@@ -139,9 +139,9 @@ class ProbedUpstash(FakeUpstash):
 def probed(services: Services, kind: str = "", *refused: str) -> tuple[Services, ProbedUpstash]:
     """The services with such a Redis, and it."""
     options = UpstashOptions("http://127.0.0.1:1", "token")
-    redis = ProbedUpstash(options, services.cache.metrics, services.now)
+    redis = ProbedUpstash(options, services.metrics, services.now)
     redis.refused, redis.kind = set(refused), kind  # type: ignore[misc]  # this one's own
-    return replace(services, cache=replace(services.cache, upstash=redis)), redis
+    return replace(services, upstash=redis), redis
 
 
 @pytest.mark.parametrize(
@@ -226,11 +226,9 @@ class TellingUpstash(FakeUpstash):
 
 def test_a_deep_check_shows_the_plan_beside_the_use(services: Services) -> None:
     """Limits of the plan that is set, this container's commands, and what Redis stores where it says so."""
-    redis = TellingUpstash(
-        UpstashOptions("http://127.0.0.1:1", "token"), services.cache.metrics, services.now
-    )
-    services.cache.metrics.command("get_pages")
-    told = replace(services, cache=replace(services.cache, upstash=redis))
+    redis = TellingUpstash(UpstashOptions("http://127.0.0.1:1", "token"), services.metrics, services.now)
+    services.metrics.command("get_pages")
+    told = replace(services, upstash=redis)
     assert deep(told).json["usage"] == {
         "plan": "free",
         "commands": 1,

@@ -57,7 +57,7 @@ def test_a_wrong_hint_costs_little(clock: FakeClock) -> None:
     channel = chat.channel()
     for hinted, first in ((MAX_HINTED, MAX_HINTED + 1), (MAX_HINTED + 1, 1), (100_000, 1)):
         hint = ChannelList(tuple(f"{n:016}" for n in range(hinted)))
-        services.cache.memory.put({channels_key("ada"): hint})
+        services.memory.put({channels_key("ada"): hint})
         for asked in (first, 1):
             store.asked.clear()
             assert [each["id"] for each in chat.listing()["channels"]] == [channel]

@@ -183,7 +183,7 @@ def test_a_remembered_page_is_only_for_members(chat: Chat, channel: str) -> None
 def test_a_page_is_made_once_for_all(chat: Chat, channel: str) -> None:
     """What memory has is sent as it lies there, neither joined nor compressed, until something is posted."""
     result(chat, messages(channel), "zstd", user="grace")
-    memory, marked = chat.api.services.cache.memory, encode(b"the very bytes", "zstd")
+    memory, marked = chat.api.services.memory, encode(b"the very bytes", "zstd")
     head = chat.api.services.store.read_channel_state(channel, "ada").head
     assert head
     key = encoded_key(channel, 1, 30, "zstd")
@@ -209,4 +209,4 @@ def test_remembered_pages_keep_to_the_bound(store: MemoryStore, clock: FakeClock
             for channel in channels:
                 page = json.loads(body_of(result(chat, messages(channel), coding)))
                 assert len(page["messages"]) == 25
-                assert services.cache.bytes_held <= bound
+                assert services.bytes_held <= bound

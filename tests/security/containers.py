@@ -68,13 +68,13 @@ class Deployment:
         """A fresh container of all functions, which has fetched what Redis has."""
         built = compose(Settings(), cast("Store", self.store), self.clock.now, self.clock.sleep)
         upstash = FakeUpstash(self.clock.now, self.redis)
-        metrics = built.cache.metrics
+        metrics = built.metrics
         pages = RedisTier(upstash, "budgie:p1", "pages", EAGER, metrics, self.clock.now)
         lists = RedisTier(upstash, "budgie:u1", "channels", EAGER, metrics, self.clock.now)
         direct = DirectLogReader(cast("Store", self.store), self.clock.sleep, self.clock.now)
-        reader = CachedLogReader(direct, built.cache.memory, pages, metrics)
-        cache = replace(built.cache, pages=pages, lists=lists, upstash=upstash)
-        container = Container(replace(built, cache=cache, reader=reader), upstash, (pages, lists), self.clock)
+        reader = CachedLogReader(direct, built.memory, pages, metrics)
+        services = replace(built, pages=pages, lists=lists, upstash=upstash, reader=reader)
+        container = Container(services, upstash, (pages, lists), self.clock)
         if is_loaded:
             container.settle()
         return container

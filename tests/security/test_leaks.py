@@ -91,7 +91,7 @@ class World:
     def memory(self) -> Iterator[dict[str, Cached]]:
         """What each container remembers."""
         for container in self.containers:
-            values = container.services.cache.memory._values
+            values = container.services.memory._values
             yield {key: value for key, (value, _) in values.items()}
 
 
@@ -221,13 +221,13 @@ def test_what_redis_says_is_not_repeated(
         channel = chat.channel()
         chat.post(channel)
         answers = []
-        for path, tier in ((messages(channel), services.cache.pages), ("/v1/channels", services.cache.lists)):
+        for path, tier in ((messages(channel), services.pages), ("/v1/channels", services.lists)):
             answers.append(chat.api("GET", path))
             assert isinstance(tier, RedisTier)
             tier.settle()
         answers.append(chat.api("GET", "/v1/healthz", query={"deep": 1}))
-        assert services.cache.upstash is not None
-        services.cache.upstash.close()
+        assert services.upstash is not None
+        services.upstash.close()
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert script.requests
     shown = [f"{answer.headers} {answer.body}" for answer in answers]

@@ -81,13 +81,13 @@ class Clients:
 
         def check(asked: Asked, page: Page) -> str:
             page = plain(page)
-            self._world.judge.page(asked, window, page, body if page.etag in etags else None)
+            self._world.judge.page(asked, window, page, body if page.version in etags else None)
             if self._world.chance(0.2):
                 soon = self._rng.choice((5.0, 50.0, 500.0))
                 self._world.loop.spawn(lambda: self.ask(user_id, channel_id, window), soon)
             if page.body is None:
                 return "304"
-            self._kept[user_id, channel_id, window] = (page.etag, page.body)
+            self._kept[user_id, channel_id, window] = (page.version, page.body)
             if window.after is not None or window.anchor == "oldest":
                 self._cursors[user_id, channel_id] = last_seq(page.body)
             return "stale" if page.stale else tier()

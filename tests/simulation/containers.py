@@ -119,4 +119,4 @@ class Container(Host):
         lists = code.tier(upstash, "u1", "channels", sizes.policy, metrics, self.now, background)
         cache = Cache(memory, pages, lists, stale_fallback, metrics, upstash)
         reader = code.reader(code.direct(store, self._sleep, self.clock.now), memory, pages, metrics)
-        return Services(settings, store, reader, cache, self.clock.now, self._sleep, background)
+        return Services.of(settings, store, reader, cache, self.clock.now, self._sleep, background)

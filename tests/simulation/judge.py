@@ -92,7 +92,7 @@ class Judge:
             raise WrongError("stale, and older than the freshness time")
 
     def _window(self, asked: Asked, window: Window, page: Page, shown: Shown) -> None:
-        read_seq = int(page.etag.rstrip('"').split(".")[2]) if window.anchor == "first_unread" else 0
+        read_seq = int(page.version.split(".")[2]) if window.anchor == "first_unread" else 0
         first, last = expected(window, shown.channel_last_seq, read_seq)
         needed = last if page.stale else min(last, asked.last_acknowledged)
         if shown.first_seq != first or not needed <= shown.last_seq <= last:

@@ -25,7 +25,7 @@ from shared.domain.model import ChannelState, Entry, Head, Membership, Role
 from shared.runtime.codings import PLAIN, Accepted
 from shared.storage.log_reader import DirectLogReader, LogReader, Span
 from shared.storage.protocol import Commit, Committed, KeyUsed, Outcome, PositionTaken
-from shared.use_cases.fetch_messages import Page, Window, etag_of, fetch_messages, positions
+from shared.use_cases.fetch_messages import Page, Window, fetch_messages, page_version, positions
 from shared.use_cases.list_channels import Listed, Listing, list_channels
 from shared.use_cases.post_message import Posted, _Post
 from tests.simulation.containers import Code
@@ -198,7 +198,7 @@ def fetch_then_vouch(
     accepted: Accepted = PLAIN,
 ) -> Page:
     """Makes the page from what it remembers, and asks the storage only then whether it may be shown."""
-    known = services.cache.stale_fallback.get(channel_id, user_id)
+    known = services.stale_fallback.get(channel_id, user_id)
     if known is not None and known.head is not None and known.membership is not None:
         end = known.head.seq
         if max(window.before or 0, window.after or 0, window.around or 0) <= end:
@@ -207,7 +207,7 @@ def fetch_then_vouch(
             if span is not None:
                 permissions.require_member(services.store.read_channel_state(channel_id, user_id))
                 body = page_json(known.head, span, has_more_after=last < end)
-                return Page(etag_of(known.head, end, window, known.membership), body)
+                return Page(page_version(known.head, end, window, known.membership), body)
     return fetch_messages(services, user_id, channel_id, window, etags, accepted)
 
 
@@ -224,7 +224,7 @@ def etag_of_the_end(
     if page.body is None or window.anchor == "first_unread":
         return page
     at = page.body.rfind(b'"channel_last_seq":') + len(b'"channel_last_seq":')
-    return replace(page, etag=f'W/"1.{int(page.body[at:].split(b",")[0])}"')
+    return replace(page, version=f"1.{int(page.body[at:].split(b',')[0])}")
 
 
 class _TakesAnother(_Post):
@@ -247,7 +247,7 @@ def post_again(
 
 def list_from_memory(services: Services, user_id: str, listing: Listing) -> Listed:
     """Shows the channels as they were when they were last read."""
-    known = services.cache.stale_fallback.get_list(user_id)
+    known = services.stale_fallback.get_list(user_id)
     if known is None:
         return list_channels(services, user_id, listing)
     frozen = cast("Store", _Frozen(services.store, known))
@@ -381,7 +381,7 @@ def as_wide_as_asked(
     first, last = positions(window, head, membership)
     span = services.reader.read(head, first, last)
     body = page_json(head, span, has_more_after=span.last == last < head.seq)
-    return Page(etag_of(head, head.seq if span.last == last else span.last, window, membership), body)
+    return Page(page_version(head, head.seq if span.last == last else span.last, window, membership), body)
 
 
 # --- pages that are encoded ---
@@ -423,8 +423,8 @@ def encoded_for_any_head(
     accepted: Accepted = PLAIN,
 ) -> Page:
     """Sends a page that was encoded before, whatever was posted since."""
-    memory = cast("MemoryTier", _Careless(services.cache.memory))
-    careless = replace(services, cache=replace(services.cache, memory=memory))
+    memory = cast("MemoryTier", _Careless(services.memory))
+    careless = replace(services, memory=memory)
     return fetch_messages(careless, user_id, channel_id, window, etags, accepted)
 
 
@@ -528,9 +528,9 @@ def etag_unnumbered(
     """Names a page by its positions alone."""
     head = services.store.head(channel_id)
     number = f"-{head.erasures}" if head and head.erasures else ""
-    named = frozenset(each.replace('W/"1.', f'W/"1{number}.') for each in etags)
+    named = frozenset(each.replace("1.", f"1{number}.", 1) for each in etags)
     page = fetch_messages(services, user_id, channel_id, window, named)
-    return replace(page, etag=page.etag.replace(f'W/"1{number}.', 'W/"1.'))
+    return replace(page, version=page.version.replace(f"1{number}.", "1.", 1))
 
 
 # --- Redis' bundles ---

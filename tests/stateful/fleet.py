@@ -110,4 +110,4 @@ class Fleet:
         cache = Cache(memory, pages, lists, stale_fallback, metrics, upstash)
         direct = DirectLogReader(self.store, self.clock.sleep, now)
         reader = self.code.reader(direct, memory, pages, metrics)
-        return Services(settings, self.store, reader, cache, now, self.clock.sleep, background)
+        return Services.of(settings, self.store, reader, cache, now, self.clock.sleep, background)

@@ -70,7 +70,9 @@ def read(
 ) -> bytes:
     """A page's bytes."""
     form = Accepted(coding, identity=False)
-    return read_page(reader, cache, head, (first, last), lambda span: (span, span.last == last), form).body
+    return read_page(
+        reader, cache.memory, cache.metrics, head, (first, last), lambda span: (span, span.last == last), form
+    ).body
 
 
 def test_a_page_is_found_again_for_what_it_was_made_of(clock: FakeClock, reader: Messages) -> None:
@@ -111,7 +113,13 @@ def test_a_page_whose_end_is_open_is_not_kept(clock: FakeClock, reader: Messages
     form = Accepted("zstd", identity=False)
     for _ in range(2):
         open_end = read_page(
-            reader, cache, HEAD, (11, 60), lambda span: (Span(11, span.bodies[:-1]), False), form
+            reader,
+            cache.memory,
+            cache.metrics,
+            HEAD,
+            (11, 60),
+            lambda span: (Span(11, span.bodies[:-1]), False),
+            form,
         )
         assert (open_end.complete_to, open_end.coding) == (59, "zstd")
     assert len(reader.ranges) == 2

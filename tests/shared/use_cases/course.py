@@ -152,7 +152,7 @@ class Reader:
         self._course = course
         self._user = user
         self._services = course.container()
-        self._etag = ""
+        self._version = ""
 
     def poll(self) -> None:
         """Until nobody writes any more."""
@@ -167,7 +167,7 @@ class Reader:
         self.polls += 1
         try:
             page = fetch_messages(
-                self._services, self._user, self._course.channel, window, frozenset([self._etag])
+                self._services, self._user, self._course.channel, window, frozenset([self._version])
             )
         except UnavailableError:
             return
@@ -185,7 +185,7 @@ class Reader:
         assert seqs == sorted(set(seqs))
         assert due <= set(seqs)
         assert all(self.position < seq <= body["last_seq"] for seq in seqs)
-        # An ETag names what a position was asked for with; it is of use only while that stays the same.
-        self._etag = page.etag if body["last_seq"] == self.position else ""
+        # A version names what a position was asked for with; it is of use only while that stays the same.
+        self._version = page.version if body["last_seq"] == self.position else ""
         self.position = body["last_seq"]
         self.read += [json.dumps(message).encode() for message in messages]

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from shared.domain.errors import (
+    BatchTooLargeError,
     BudgieError,
     CommitUnknownError,
     ContentionError,
     MisconfiguredError,
+    RateLimitedError,
     StoreThrottledError,
     StoreUnavailableError,
     every_error,
 )
+from shared.domain.rate_limit import Rate, decide
 from shared.storage.memory import MemoryStore
 from shared.web.app import create_app, create_handler, current_services
 from shared.web.problems import problem
@@ -157,6 +160,14 @@ def test_every_error_has_a_document(error: type[BudgieError]) -> None:
     assert response.status_code == error.status
     assert response.media_type == "application/problem+json"
     assert error().detail.endswith((".", "first", "Idempotency-Key"))
+
+
+def test_an_error_of_the_rate_limit_has_its_headers() -> None:
+    """What the verdict says is in the refusal's headers; so is the most that a batch may have."""
+    refused = problem(RateLimitedError(verdict=decide(Rate(200, 2), 1_400, 1_000)), "id-1").headers
+    names = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after")
+    assert [refused[name] for name in names] == ["2", "0", "1", "1"]
+    assert problem(BatchTooLargeError(limit=25), "id-1").headers["ratelimit-limit"] == "25"
 
 
 DOCUMENTS = """
