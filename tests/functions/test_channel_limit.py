@@ -89,7 +89,7 @@ def test_nobody_makes_channels_without_end(chat: Chat) -> None:
     fill(chat, "ada")
     response = create(chat, members=["grace"])
     assert said(response) == FULL
-    assert response.json["detail"].startswith("You are in as many channels")
+    assert response.json["detail"].startswith("You have reached the limit")
     assert "errors" not in response.json
     assert len(chat.listing("ada")["channels"]) == LIMIT
 

@@ -268,7 +268,7 @@ def assert_too_large(response: Response, most: int) -> None:
     assert response.headers["ratelimit-limit"] == str(most)
     [error] = response.json["errors"]
     assert error["field"] == "body.messages"
-    assert error["detail"].startswith(f"At most {most} message")
+    assert error["detail"].startswith(f"You can post at most {most} message")
 
 
 def test_a_batch_above_the_burst_is_refused_for_good(chat: Chat) -> None:
