@@ -1,4 +1,4 @@
-"""The storage in memory, for tests and simulations. Passes the same contract suite as the one on DynamoDB."""
+"""The storage in memory, for tests and simulations. It passes the same contract suite as the one on DynamoDB."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from shared.storage.protocol import (
 
 @dataclass
 class MemoryStore:
-    """``shared.storage.protocol.Store``; a lock makes each method one step, as DynamoDB makes each call."""
+    """Implements ``shared.storage.protocol.Store``; a lock makes each method atomic, like a call to DynamoDB."""
 
     _heads: dict[str, Head] = field(default_factory=dict)
     _entries: dict[str, dict[int, Entry]] = field(default_factory=dict)
     _memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
     _channels_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """By user, for the benches' many users."""
+    """By user, so that benchmarks with many users stay fast."""
     _past_memberships: dict[tuple[str, str], PastMembership] = field(default_factory=dict)
     _idempotency_records: dict[tuple[str, str, str], IdempotencyRecord] = field(default_factory=dict)
     _spent: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -241,8 +241,7 @@ class MemoryStore:
                 return head
             if head.archived_at is not None or if_version not in {None, head.version}:
                 return None
-            # The fields' types are the interface's promise.
-            changed = replace(head, version=head.version + 1, **changes)  # type: ignore[arg-type]
+            changed = replace(head, version=head.version + 1, **changes)  # type: ignore[arg-type]  # the interface says them
             self._heads[channel_id] = changed
             return changed
 
