@@ -257,7 +257,7 @@ def channel_state_of(found: Iterable[Item], channel_id: str, user_id: str, key: 
     # The sort keys are HEAD, C#… and I#…: each begins with another letter.
     by_letter = {item["sk"]["S"][0]: item for item in found}
     head, membership, record = (
-        by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.RECEIPTS)
+        by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.IDEMPOTENCY_RECORDS)
     )
     return ChannelState(
         _head(head, channel_id) if head else None,

@@ -17,7 +17,7 @@ class DynamoDBErasures(HeadChanges):
 
     def past_memberships(self, user_id: str) -> list[PastMembership]:
         """One Query: about a read unit for each 50 channels."""
-        found = below_user(self._table, user_id, keys.FORMERS)
+        found = below_user(self._table, user_id, keys.PAST_MEMBERSHIPS)
         return [items.past_membership_of(item) for item in found]
 
     def forget_past_membership(self, user_id: str, past_membership: PastMembership) -> None:
