@@ -40,7 +40,7 @@ class BotocoreClient:
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See ``AwsClient``. botocore's retries are not charged to the request."""
         try:
-            answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**arguments)
+            response: dict[str, Any] = getattr(self._client, xform_name(operation))(**arguments)
         except exceptions.ClientError as error:
             raise ServiceError(dict(error.response)) from error
         except NO_ANSWER as error:
@@ -52,7 +52,7 @@ class BotocoreClient:
                     "ResponseMetadata": {"HTTPStatusCode": HTTPStatus.BAD_REQUEST},
                 }
             ) from error
-        return answer
+        return response
 
     def close(self) -> None:
         """See ``AwsClient``."""

@@ -37,13 +37,13 @@ def parameter_reader(name: str, make_client: Callable[[], AwsClient] | None = No
     def read() -> str:
         client = make_client() if make_client else aws_client("ssm", LIMITS)
         try:
-            answer = client.call("GetParameter", {"Name": name, "WithDecryption": True})
+            response = client.call("GetParameter", {"Name": name, "WithDecryption": True})
         except AwsError as error:
             meter().failed(error.code, is_permanent=error.is_permanent)
             logger().error("secret", aws_error=error.code, is_permanent=error.is_permanent)
             raise SecretUnavailableError from None
         finally:
             client.close()
-        return str(answer["Parameter"]["Value"]).strip()
+        return str(response["Parameter"]["Value"]).strip()
 
     return read

@@ -58,7 +58,7 @@ class EncryptedUpstash:
         """The database's ``budget_seconds``."""
         return self._upstash.budget_seconds
 
-    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
+    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - any result of Redis
         """``GET`` or ``SET`` of a bundle's text.
 
         Raises:

@@ -64,7 +64,7 @@ class Commands(Protocol):
     def budget_seconds(self) -> float:
         """The longest time that a request waits for a command."""
 
-    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
+    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - any result of Redis
         """Runs one command and returns its result; raises ``RedisError``."""
 
 

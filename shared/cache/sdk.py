@@ -58,7 +58,7 @@ class SdkClient:
         self._is_ended = False
         self._on_sent: Callable[[], None] = _nothing
 
-    def execute(self, command: list[str | int], on_sent: Callable[[], None]) -> Any:  # noqa: ANN401 - whatever Redis answers
+    def execute(self, command: list[str | int], on_sent: Callable[[], None]) -> Any:  # noqa: ANN401 - any result of Redis
         """Runs one command; ``on_sent`` is called when it is sent, so not if the connection fails."""
         self._on_sent = on_sent
         return self._redis.execute(command)

@@ -128,7 +128,7 @@ class Upstash:
                 with self._lock:
                     self._client = self._client or self._make_client()
 
-    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
+    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - any result of Redis
         """Runs one command and returns its result.
 
         Raises:

@@ -60,7 +60,7 @@ class Connections:
         try:
             connection.request("POST", path, body, headers)
             with connection.getresponse() as response:
-                answer = response.read()
+                whole = response.read()
         except ConnectionError as error:
             connection.close()
             if kept:
@@ -70,7 +70,7 @@ class Connections:
             connection.close()
             raise
         self._keep(connection, response)
-        return response, answer
+        return response, whole
 
     def close(self) -> None:
         """Closes all idle connections; several threads may call it."""

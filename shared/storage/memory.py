@@ -235,7 +235,7 @@ class MemoryStore:
         """See ``Channels``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            if head is None or not self._stands(by):
+            if head is None or not self._role_unchanged(by):
                 return None
             if head.is_made_of(changes, if_version):
                 return head
@@ -251,7 +251,7 @@ class MemoryStore:
         """See ``Channels``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            if head is None or not self._stands(by):
+            if head is None or not self._role_unchanged(by):
                 return False
             if head.archived_at is None and if_version in {None, head.version}:
                 head = replace(head, archived_at=now, version=head.version + 1)
@@ -286,7 +286,7 @@ class MemoryStore:
             if key in self._memberships:
                 return replace(self._memberships[key])
             head = self._heads.get(membership.channel_id)
-            if head is None or head.archived_at is not None or not self._stands(by):
+            if head is None or head.archived_at is not None or not self._role_unchanged(by):
                 return None
             past_membership = self._past_memberships.get(key)
             if past_membership and past_membership.tat > membership.tat:
@@ -300,7 +300,7 @@ class MemoryStore:
         """See ``Members``."""
         with self._lock:
             owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
-            if not self._stands(by) or not self._may_change(membership, owners):
+            if not self._role_unchanged(by) or not self._may_change(membership, owners):
                 return False
             key = (membership.channel_id, membership.user_id)
             self._count(self._heads[membership.channel_id], 0, owners)
@@ -314,7 +314,9 @@ class MemoryStore:
         key = (membership.channel_id, membership.user_id)
         with self._lock:
             owners = -1 if membership.role is Role.OWNER else 0
-            if not self._stands(by) or not self._may_change(membership, 0 if even_last_owner else owners):
+            if not self._role_unchanged(by) or not self._may_change(
+                membership, 0 if even_last_owner else owners
+            ):
                 return False
             self._count(self._heads[membership.channel_id], -1, owners)
             ended = self._memberships.pop(key)
@@ -322,7 +324,7 @@ class MemoryStore:
             self._channels_of[membership.user_id].discard(membership.channel_id)
             return True
 
-    def _stands(self, by: Membership | None) -> bool:
+    def _role_unchanged(self, by: Membership | None) -> bool:
         current = self._memberships.get((by.channel_id, by.user_id)) if by else None
         return by is None or (current is not None and current.role is by.role)
 

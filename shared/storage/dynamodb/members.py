@@ -94,8 +94,8 @@ class DynamoDBMembers(OnTable):
         count = _count(membership.channel_id, -1, owners, condition)
         seen = membership
         for _ in range(REMOVE_TRIES):
-            remember = {"Put": {"Item": items.past_membership_item(seen)}}
-            failed = transact(self._table, self._sleep, _delete(seen), count, remember, *role_unchanged(by))
+            past = {"Put": {"Item": items.past_membership_item(seen)}}
+            failed = transact(self._table, self._sleep, _delete(seen), count, past, *role_unchanged(by))
             if failed is None:
                 return True
             standing, is_last, *_ = failed

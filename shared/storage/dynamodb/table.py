@@ -99,8 +99,8 @@ class Table:
 
     def get(self, key: dict[str, Any]) -> dict[str, Any] | None:
         """The item under a key, strongly consistent."""
-        answer = self._call("GetItem", TableName=self._name, Key=key, ConsistentRead=True)
-        item: dict[str, Any] | None = answer.get("Item")
+        response = self._call("GetItem", TableName=self._name, Key=key, ConsistentRead=True)
+        item: dict[str, Any] | None = response.get("Item")
         return item
 
     def batch_get(self, wanted: Sequence[dict[str, Any]], *, consistent: bool = True) -> list[dict[str, Any]]:
@@ -114,9 +114,9 @@ class Table:
         found: list[dict[str, Any]] = []
         request = {self._name: {"Keys": wanted, "ConsistentRead": consistent}}
         for wait in (*BACKOFF_SECONDS, None):
-            answer = self._call("BatchGetItem", RequestItems=request)
-            found += answer["Responses"].get(self._name, [])
-            request = answer.get("UnprocessedKeys") or {}
+            response = self._call("BatchGetItem", RequestItems=request)
+            found += response["Responses"].get(self._name, [])
+            request = response.get("UnprocessedKeys") or {}
             if not request:
                 return found
             meter().charge(throttles=1)
@@ -130,25 +130,25 @@ class Table:
         Raises:
             StoreUnavailableError: it has more than ``MAX_PAGES`` pages.
         """
-        for answer in self._pages(limit, arguments):
-            yield from answer["Items"]
+        for response in self._pages(limit, arguments):
+            yield from response["Items"]
 
     def count(self, limit: int | None, **arguments: Any) -> int:  # noqa: ANN401 - as above
         """How many items a Query matches, up to ``limit`` (None for all), without transferring them."""
-        return sum(answer["Count"] for answer in self._pages(limit, arguments | {"Select": "COUNT"}))
+        return sum(response["Count"] for response in self._pages(limit, arguments | {"Select": "COUNT"}))
 
     def _pages(self, limit: int | None, arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
         left = limit
         for _ in range(MAX_PAGES):
             if left is not None:
                 arguments["Limit"] = left
-            answer = self._call("Query", TableName=self._name, **arguments)
-            yield answer
+            response = self._call("Query", TableName=self._name, **arguments)
+            yield response
             if left is not None:
-                left -= answer["Count"]
-            if "LastEvaluatedKey" not in answer or left == 0:
+                left -= response["Count"]
+            if "LastEvaluatedKey" not in response or left == 0:
                 return
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
         raise StoreUnavailableError("The listing is too long to be read in one request.", retry_after=60)
 
     def put(self, **arguments: Any) -> None:  # noqa: ANN401 - passed on to PutItem as it is
@@ -168,14 +168,14 @@ class Table:
             ConditionFailedError: with the existing item.
             TransactionConflictError: try again.
         """
-        answer = self._call(
+        response = self._call(
             "UpdateItem",
             TableName=self._name,
             ReturnValues="ALL_NEW",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
             **arguments,
         )
-        item: dict[str, Any] = answer["Attributes"]
+        item: dict[str, Any] = response["Attributes"]
         return item
 
     def delete(self, **arguments: Any) -> None:  # noqa: ANN401 - passed on to DeleteItem as it is
@@ -219,20 +219,20 @@ class Table:
         charged.charge(calls=1)
         begun = time.monotonic()
         try:
-            answer = self._client.call(operation, {"ReturnConsumedCapacity": "TOTAL", **arguments})
+            response = self._client.call(operation, {"ReturnConsumedCapacity": "TOTAL", **arguments})
         except ServiceError as error:
             raise _converted(error) from error
         except NoAnswerError as error:
             charged.failed(error.code, is_permanent=False)
             raise StoreUnavailableError(retry_after=1) from error
-        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        date = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         self._on_server_date(date, time.monotonic() - begun)
-        units = _units(answer.get("ConsumedCapacity"))
+        units = _units(response.get("ConsumedCapacity"))
         if operation in READS:
             charged.charge(read=units)
         else:
             charged.charge(write=units)
-        return answer
+        return response
 
 
 class OnTable:
