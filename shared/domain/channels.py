@@ -10,11 +10,13 @@ from shared.domain.model import ERASED, Head, Member, Membership, Preview
 
 
 def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
-    """The channel for one caller; ``role``, ``last_read_seq`` and ``unread_count`` null for who is not in it.
+    """The channel as one caller sees it.
 
-    Who is not in a public channel sees what it is, not what is said there.
+    Without a membership (public channels only) ``role``, ``last_read_seq``, ``unread_count`` and ``last_message`` are
+    null: the caller sees the channel's description, not its messages.
 
-    Head and membership are read side by side, so the head may be the older one: then the caller has read all of it.
+    Head and membership are read in parallel, so the head may be older than the read position. Then ``last_read_seq`` is
+    the head's ``seq``.
     """
     last = head.last if membership else None
     return {

@@ -30,7 +30,7 @@ from shared.storage.protocol import (
     Reservation,
 )
 
-_TAKE = (
+_RESERVE = (
     "SET #seq = #seq + :count, #messages = #messages + :count,"
     " lq = #seq + :count, lu = :sender, lt = :text, lc = :at"
 )
@@ -50,7 +50,7 @@ class DynamoDBLog(OnTable):
         return items.head_of(item) if item else None
 
     def reserve(self, channel_id: str, count: int, preview: Preview) -> Reservation | Head | None:
-        """One UpdateItem: 1 write unit. It never conflicts with another post: DynamoDB serialises it."""
+        """One UpdateItem: 1 write unit. Posts never conflict here: DynamoDB serialises updates of one item."""
         try:
             item = retry_conflicts(lambda: self._reserve(channel_id, count, preview), self._sleep)
         except ConditionFailedError as error:
@@ -60,7 +60,7 @@ class DynamoDBLog(OnTable):
     def _reserve(self, channel_id: str, count: int, preview: Preview) -> dict[str, Any]:
         return self._table.update(
             Key=items.head_key(channel_id),
-            UpdateExpression=_TAKE,
+            UpdateExpression=_RESERVE,
             ConditionExpression="attribute_exists(pk) AND attribute_not_exists(archived_at)",
             ExpressionAttributeNames={"#seq": "seq", "#messages": "messages"},
             ExpressionAttributeValues=items.values(
@@ -69,7 +69,7 @@ class DynamoDBLog(OnTable):
         )
 
     def commit(self, commit: Commit) -> Outcome:
-        """One transaction: for one message of up to 1 KB 4 write units, 6 with a receipt."""
+        """One transaction: 4 write units for one message of up to 1 KB, 6 with an idempotency record."""
         writes = [_put_entry(commit.channel_id, entry) for entry in commit.entries]
         writes.append(_update_membership(commit))
         if commit.idempotency_record:
@@ -84,9 +84,9 @@ class DynamoDBLog(OnTable):
         return Committed()
 
     def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
-        """One transaction for each 25: 4 write units for each void, and 2 for the head; as much where one is refused.
+        """One transaction for each 25: 4 write units for each void, and 2 for the head, also if it is refused.
 
-        Those where something stands are left out of another one, so that the rest is settled.
+        A refused transaction is repeated without the positions that have an entry already.
         """
         standing: dict[int, Entry] = {}
         left = list(voids)
@@ -123,13 +123,13 @@ class DynamoDBLog(OnTable):
             )
 
     def count_gaps(self, channel_id: str, after: int) -> int:
-        """One Query that moves no item: a read unit for each 100 gaps or so."""
+        """One Query that only counts: a read unit for about 100 gaps."""
         return self._table.count(
             None, **_range(channel_id, keys.gap_sk(after + 1), keys.gap_sk(keys.MAX_SEQ))
         )
 
     def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
-        """BatchGetItem: half a read unit for each 4 KB of each entry, seen or not, a call for each 100."""
+        """BatchGetItem, a call for each 100: half a read unit for each 4 KB of each entry, found or not."""
         wanted = [items.entry_key(channel_id, seq) for channel_id, seq in dict.fromkeys(positions)]
         found = self._table.batch_get(wanted, consistent=False)
         return {
@@ -137,7 +137,7 @@ class DynamoDBLog(OnTable):
         }
 
     def correct_preview(self, channel_id: str, seq: int, preview: Preview | None, erasures: int) -> bool:
-        """One UpdateItem: 1 write unit, also where the preview has moved on."""
+        """One UpdateItem: 1 write unit, also if the condition fails."""
         values: dict[str, str | int] = {":seq": seq}
         condition = "lq = :seq"
         if not seq:
@@ -202,7 +202,7 @@ def _range(channel_id: str, first: str, last: str) -> dict[str, Any]:
 
 
 def _settling(channel_id: str, entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """The entries first, so that the reasons of a refusal have their places; then the count of those that are voids."""
+    """The writes that settle holes. The entries come first, so that a refusal's reasons are in the same order."""
     voids = [entry.seq for entry in entries if entry.body is None]
     writes = [_put_entry(channel_id, entry) for entry in entries]
     if voids:
@@ -249,13 +249,13 @@ def _update_membership(commit: Commit) -> dict[str, Any]:
 
 
 def _put_idempotency_record(commit: Commit) -> dict[str, Any]:
-    assert commit.idempotency_record is not None  # noqa: S101 - the caller looked
+    assert commit.idempotency_record is not None  # noqa: S101 - the caller has checked
     return {
         "Put": {
             "Item": items.idempotency_record_item(
                 commit.channel_id, commit.user_id, commit.idempotency_record
             ),
-            # DynamoDB deletes expired items late; until then they are as good as gone.
+            # DynamoDB deletes expired items late; until then they count as deleted.
             "ConditionExpression": "attribute_not_exists(pk) OR expires < :now",
             "ExpressionAttributeValues": items.values({":now": commit.now // 1000}),
         }
@@ -263,7 +263,7 @@ def _put_idempotency_record(commit: Commit) -> dict[str, Any]:
 
 
 def _outcome(commit: Commit, reasons: Sequence[dict[str, Any]]) -> Outcome:
-    """What a refused transaction means: the reason that settles most comes first."""
+    """What a refused transaction means; of several reasons, the most decisive one."""
     count = len(commit.entries)
     codes = [reason.get("Code", "None") for reason in reasons]
     failed = [code == "ConditionalCheckFailed" for code in codes]
