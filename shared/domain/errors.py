@@ -175,7 +175,7 @@ class PayloadTooLargeError(BudgieError):
 
 
 class UnsupportedMediaTypeError(BudgieError):
-    """A ``Content-Type`` or ``Content-Encoding`` that the API does not support; the arguments name the supported one."""
+    """A ``Content-Type`` or ``Content-Encoding`` that the API does not support; the arguments name one that it does."""
 
     code, status, retryable = "unsupported_media_type", 415, False
     detail = "The body must be uncompressed JSON in UTF-8; `errors` names the header that says otherwise."
