@@ -1,1 +1,1 @@
-"""What the functions share. Imports point inward: nothing here imports a function."""
+"""The code that the functions share. Imports point inward: nothing here imports a function."""

@@ -1,4 +1,4 @@
-"""The composition root: builds what the use cases need, once for each container; all else is handed its parts."""
+"""The composition root: builds everything that the use cases need, once for each container."""
 
 from __future__ import annotations
 
@@ -76,15 +76,15 @@ class Services:
 
 @cache
 def services() -> Services:
-    """The services of this container, built at the first request from the environment."""
-    from shared.aws.connect import dynamodb_client  # noqa: PLC0415 - as above
-    from shared.storage.dynamodb import DynamoDBStore  # noqa: PLC0415 - loads boto3's part only where it is used
+    """This container's services, built from the environment at the first call."""
+    from shared.aws.connect import dynamodb_client  # noqa: PLC0415 - loaded only if DynamoDB is used
+    from shared.storage.dynamodb import DynamoDBStore  # noqa: PLC0415 - as above
 
     try:
         settings = Settings.from_env(os.environ)
         client = dynamodb_client(settings)
     except SettingsError as error:
-        # Every request fails until it is mended, and says only that something is wrong.
+        # Every request fails until it is corrected; clients only see that the service is misconfigured.
         logger().error("settings", detail=str(error))
         raise
     logger().setLevel(settings.log_level)
@@ -102,14 +102,14 @@ def compose(
     sleep: Callable[[float], None] = time.sleep,
     own: Callable[[], int] | None = None,
 ) -> Services:
-    """Services over a storage, with the cache in front of it.
+    """Builds services over a storage, with the cache in front of it.
 
     Args:
-        settings: of the environment.
+        settings: the settings.
         store: the storage.
-        now: milliseconds since 1970, as all containers have them.
+        now: milliseconds since 1970 by the clock that all containers share.
         sleep: waits for a number of seconds.
-        own: the clock that the cache counts its times by, which nothing puts right in between; ``now`` if None.
+        own: milliseconds since 1970 by the cache's clock, which is never corrected; ``now`` if None.
     """
     built = build_cache(settings, own or now)
     reader = CachedLogReader(DirectLogReader(store, sleep, now), built.memory, built.pages, built.metrics)

@@ -1,4 +1,4 @@
-"""The functions' settings, from environment variables; nothing is read at import."""
+"""The functions' settings from environment variables; nothing is read at import."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from shared.domain import plans
 
 CODECS: Final = ("zstd", "gzip")
 DETAILS: Final = ("basic", "full")
-"""Of metrics; see ``shared.observability.telemetry``."""
+"""Which metrics are written; see ``shared.observability.telemetry``."""
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-"""Of the log."""
+"""The log's levels."""
+SERVICE: Final = "budgie"
+"""The default of the metrics' only dimension, ``service``. The template sets it to the stack's name, so that two stacks
+in a region have separate metrics."""
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "CACHE_CODEC": CODECS,
     "LOG_LEVEL": LEVELS,
     "METRICS_DETAIL": DETAILS,
     "UPSTASH_PLAN": tuple(plans.PLANS),
 }
-"""Variables that take one of a few values."""
+"""The variables with a fixed set of values."""
 RANGES: Final[dict[str, tuple[float, float]]] = {
     "DYNAMODB_CONNECT_TIMEOUT_MS": (1, 10_000),
     "DYNAMODB_READ_TIMEOUT_MS": (1, 10_000),
@@ -40,17 +43,17 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "MAX_CHANNELS_PER_USER": (1, 1_000_000),
     "READ_UNITS_PER_MINUTE": (1, 1_000_000_000),
 }
-"""The least and the most of each variable that is a number; ``.env.example`` says the same."""
+"""The smallest and the largest value of each number; a test compares them with ``.env.example``."""
 UPSTASH_DOMAIN: Final = ".upstash.io"
 MIN_SECRET: Final = 32
-"""Characters of the secret that cached values are encrypted with: a short one could be guessed."""
+"""The shortest secret, in characters, to encrypt cached values with; a shorter one could be guessed."""
 _TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-"""DynamoDB's own rule."""
+"""DynamoDB's rule."""
 _QUOTED: Final = re.compile(r"""(["'])(.*)\1""")
 
 
 class SettingsError(ValueError):
-    """A variable has a value that cannot be used; the message names it."""
+    """A variable has an invalid value; the message names the variable."""
 
 
 def _setting(variable: str, default: Any) -> Any:  # noqa: ANN401 - a dataclass field takes the type of its default
@@ -58,13 +61,37 @@ def _setting(variable: str, default: Any) -> Any:  # noqa: ANN401 - a dataclass 
 
 
 def _secret(variable: str) -> Any:  # noqa: ANN401 - as above
-    """A setting that no printed form of the settings shows."""
+    """A setting that the settings' ``repr`` does not show."""
     return field(default="", metadata={"variable": variable}, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The settings of log and metrics.
+
+    They must be usable before ``Settings`` are, to report that these are invalid. So invalid values become defaults
+    here; ``Settings.from_env`` refuses them.
+    """
+
+    service: str
+    level: str
+    is_detailed: bool
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> LogSettings:
+        """Reads the variables in Powertools' order of precedence; unlike there, an empty variable counts as unset."""
+        level = environ.get("POWERTOOLS_LOG_LEVEL") or environ.get("LOG_LEVEL") or ""
+        level = level.strip().upper()
+        return cls(
+            service=environ.get("POWERTOOLS_SERVICE_NAME", "").strip() or SERVICE,
+            level=level if level in LEVELS else "INFO",
+            is_detailed=unquoted(environ.get("METRICS_DETAIL", "")) == "full",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """Each field names its variable; the default holds where the variable is absent or empty."""
+    """Each field names its variable; an absent or empty variable means the default."""
 
     table_name: str = _setting("TABLE_NAME", "budgie")
     dynamodb_endpoint_url: str = _setting("DYNAMODB_ENDPOINT_URL", "")
@@ -98,10 +125,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """The settings that these variables say. Quotes around a value are no part of it, as `.env` files have it.
+        """Reads the settings from variables. Quotes around a value are removed, as in `.env` files.
 
         Raises:
-            SettingsError: a value cannot be used; the message names the variable, and never quotes a secret.
+            SettingsError: a value is invalid; the message names the variable, and never quotes a secret.
         """
         given: dict[str, Any] = {}
         for each in fields(cls):
@@ -121,17 +148,17 @@ class Settings:
 
     @property
     def encrypts_cache(self) -> bool:
-        """Whether values in Redis are encrypted."""
+        """Whether the values in Redis are encrypted."""
         return bool(self.cache_encryption_key or self.cache_encryption_key_parameter)
 
     @classmethod
     def variables(cls) -> list[str]:
-        """The names of all variables that are read."""
+        """The names of all variables."""
         return [each.metadata["variable"] for each in fields(cls)]
 
 
 def unquoted(text: str) -> str:
-    """A value without blanks and quotes around it, as a `.env` file is read."""
+    """A value without surrounding blanks and quotes, as in `.env` files."""
     stripped = text.strip()
     quoted = _QUOTED.fullmatch(stripped)
     return quoted[2].strip() if quoted else stripped
@@ -152,18 +179,18 @@ def _parse(variable: str, text: str, kind: type) -> str | int | float:
 
 
 def parse_text(variable: str, text: str) -> str:
-    """The value of a variable that is no number.
+    """Validates a variable that is not a number, and returns its value.
 
     Raises:
-        SettingsError: it cannot be used.
+        SettingsError: it is invalid.
     """
     choices = CHOICES.get(variable)
     if choices and text not in choices:
-        raise SettingsError(f"{variable}: {text!r} is none of {', '.join(choices)}")
+        raise SettingsError(f"{variable}: {text!r} is not one of {', '.join(choices)}")
     if variable == "TABLE_NAME" and not _TABLE_NAME.fullmatch(text):
         raise SettingsError(f"{variable}: {text!r} is not 3 to 255 letters, digits, '_', '.' or '-'")
     if variable == "UPSTASH_REDIS_REST_TOKEN" and not (text.isascii() and text.isprintable()):
-        raise SettingsError(f"{variable}: has characters that no token has")
+        raise SettingsError(f"{variable}: contains characters that a token cannot have")
     if variable == "UPSTASH_REDIS_REST_URL":
         return _rest_address(variable, text)
     if variable == "DYNAMODB_ENDPOINT_URL":
@@ -172,10 +199,10 @@ def parse_text(variable: str, text: str) -> str:
 
 
 def _address(variable: str, text: str) -> str:
-    """An address without a slash at its end. It is not quoted where it cannot be used: it may hold a password.
+    """Validates a URL, and removes a slash at its end. Errors do not quote it, as it may contain a password.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: it is invalid.
     """
     try:
         parts = urlsplit(text)
@@ -184,38 +211,38 @@ def _address(variable: str, text: str) -> str:
     except ValueError:
         is_address = is_bare = False
     if not is_address or not text.isascii() or len(text.split()) > 1:
-        raise SettingsError(f"{variable}: not an address that begins with http:// or https://")
+        raise SettingsError(f"{variable}: not a URL that begins with http:// or https://")
     if not is_bare:
-        raise SettingsError(f"{variable}: an address of host and port alone, without user, password or ?")
+        raise SettingsError(f"{variable}: must be host and port only, without user, password, ? or #")
     return text.rstrip("/")
 
 
 def _rest_address(variable: str, text: str) -> str:
     lowered = text.lower()
     if lowered.startswith(("redis://", "rediss://")):
-        msg = f"{variable}: this is the Redis URL; set it as REDIS_URL, or take the REST address: https://NAME{UPSTASH_DOMAIN}"
+        msg = f"{variable}: this is the Redis URL; set it as REDIS_URL, or use the REST URL: https://NAME{UPSTASH_DOMAIN}"
         raise SettingsError(msg)
     if "://" not in lowered:
-        raise SettingsError(f"{variable}: begins with https://, as the Upstash console shows it")
+        raise SettingsError(f"{variable}: must begin with https://, as in the Upstash console")
     address = _address(variable, text)
     if lowered.startswith("http://") and (urlsplit(address).hostname or "").endswith(UPSTASH_DOMAIN):
         raise SettingsError(
-            f"{variable}: begins with https://; over http:// the token could be read on the way"
+            f"{variable}: must begin with https://; over http:// the token would be sent unencrypted"
         )
     return address
 
 
 def _rest_of(redis_url: str) -> tuple[str, str]:
-    """The REST address and token that belong to an Upstash database's Redis URL."""
+    """The REST URL and token of an Upstash database, from its Redis URL."""
     try:
         parts = urlsplit(redis_url)
     except ValueError:
-        parts = urlsplit("")  # The error would quote the password.
+        parts = urlsplit("")  # the error would quote the password
     host = parts.hostname or ""
     if parts.scheme not in {"redis", "rediss"} or not host.endswith(UPSTASH_DOMAIN) or not parts.password:
         msg = (
             "REDIS_URL: only an Upstash database's rediss://default:PASSWORD@NAME.upstash.io:PORT is supported, as "
-            "Budgie speaks REST; for anything else set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN"
+            "Budgie uses REST; for other databases set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN"
         )
         raise SettingsError(msg)
     return f"https://{host}", unquote(parts.password)

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI
 
+from functions.change_messages.handler import app as change_messages
 from functions.check_health.handler import app as check_health
 from functions.fetch_messages.handler import app as fetch_messages
 from functions.list_channels.handler import app as list_channels
@@ -28,7 +29,15 @@ ROUTES = Routes(
     replace(route, method="ANY")
     for route in load(Path(__file__).resolve().parents[1] / "template.yaml").routes
 )
-APPS = (check_health, fetch_messages, list_channels, manage_channels, mark_read, post_message)
+APPS = (
+    change_messages,
+    check_health,
+    fetch_messages,
+    list_channels,
+    manage_channels,
+    mark_read,
+    post_message,
+)
 
 
 @dataclass(frozen=True)
@@ -162,8 +171,12 @@ def app_of(method: str, path: str) -> FastAPI:
         return check_health
     if parts == ["channels"] and method == "GET":
         return list_channels
-    if len(parts) >= 3 and parts[2] == "messages":
-        return post_message if method == "POST" else fetch_messages
+    if parts == ["mentions"]:
+        return list_channels
+    if len(parts) >= 3 and parts[2] in {"messages", "changes", "pins"}:
+        return {"POST": post_message, "GET": fetch_messages, "HEAD": fetch_messages}.get(
+            method, change_messages
+        )
     if len(parts) == 3 and parts[2] == "read":
         return mark_read
     return manage_channels

@@ -18,7 +18,7 @@ from operators.usage import METRICS, NAMESPACE
 from shared.cache.refusals import KINDS
 from shared.domain import plans
 from shared.observability import telemetry
-from shared.settings import DETAILS
+from shared.settings import DETAILS, SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -263,7 +263,7 @@ def test_two_stacks_in_a_region_have_metrics_of_their_own() -> None:
         "from shared.observability.telemetry import directive, logger; import json\n"
         "logger().info('request', fields={'Latency': 1}, directive=directive({'Latency': 1}))"
     )
-    for given, name in (("of-a-team", "of-a-team"), ("", telemetry.SERVICE)):
+    for given, name in (("of-a-team", "of-a-team"), ("", SERVICE)):
         ended = subprocess.run(  # noqa: S603 - our own interpreter and code
             [sys.executable, "-c", code],
             env=os.environ | {"POWERTOOLS_SERVICE_NAME": given},

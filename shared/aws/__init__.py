@@ -1,1 +1,1 @@
-"""AWS's own protocol, as far as Budgie speaks it: DynamoDB's six operations, and one of Systems Manager."""
+"""Clients for AWS's JSON protocol: six operations of DynamoDB, and one of Systems Manager."""

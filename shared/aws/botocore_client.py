@@ -1,4 +1,4 @@
-"""``AwsClient`` over botocore, for wherever Budgie's own client does not do. Loading this module loads botocore."""
+"""``AwsClient`` over botocore, used where Budgie's own client does not suffice. Importing it loads botocore."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSResponse
     from botocore.client import BaseClient
 
-UNANSWERED: Final = (
+NO_ANSWER: Final = (
     *(exceptions.HTTPClientError, exceptions.ConnectionError, exceptions.IncompleteReadError),
     *(exceptions.CredentialRetrievalError, exceptions.MetadataRetrievalError),
     *(exceptions.ChecksumError, ResponseParserError),
 )
-"""What the network or the service's answer is to blame for. All else that botocore raises was found out before anything
-was sent: no credentials, no region, a parameter that cannot be."""
+"""Exceptions caused by the network or by the service's response. botocore raises all others before it sends anything:
+no credentials, no region, an invalid parameter."""
 
 
 class BotocoreClient:
     """See this module.
 
     Args:
-        client: botocore's or boto3's, of any service, with retries and timeouts of its own.
+        client: a client of botocore or boto3 for any service, with its own retries and timeouts.
     """
 
     def __init__(self, client: BaseClient) -> None:
@@ -38,12 +38,12 @@ class BotocoreClient:
         client.meta.events.register("after-call", _require_intact)
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``AwsClient``. Tries that botocore repeats are not charged to the request."""
+        """See ``AwsClient``. botocore's retries are not charged to the request."""
         try:
-            answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**arguments)
+            response: dict[str, Any] = getattr(self._client, xform_name(operation))(**arguments)
         except exceptions.ClientError as error:
             raise ServiceError(dict(error.response)) from error
-        except UNANSWERED as error:
+        except NO_ANSWER as error:
             raise NoAnswerError(type(error).__name__) from error
         except exceptions.BotoCoreError as error:
             raise ServiceError(
@@ -52,7 +52,7 @@ class BotocoreClient:
                     "ResponseMetadata": {"HTTPStatusCode": HTTPStatus.BAD_REQUEST},
                 }
             ) from error
-        return answer
+        return response
 
     def close(self) -> None:
         """See ``AwsClient``."""
@@ -60,16 +60,18 @@ class BotocoreClient:
 
 
 def _require_intact(http_response: AWSResponse, **_: object) -> None:
-    """Refuses an answer that botocore takes after its last try: it reads half an answer as an empty one.
+    """Refuses damaged responses: after its last try botocore accepts a truncated one as an empty one.
 
     Raises:
-        ChecksumError: the body is not the one that was sent.
+        ChecksumError: the body's checksum is wrong.
         ResponseParserError: it is not JSON.
     """
     raw = http_response.content
-    said, found = http_response.headers.get("x-amz-crc32"), str(zlib.crc32(raw))
-    if said and said != found:
-        raise exceptions.ChecksumError(checksum_type="crc32", expected_checksum=said, actual_checksum=found)
+    expected, found = http_response.headers.get("x-amz-crc32"), str(zlib.crc32(raw))
+    if expected and expected != found:
+        raise exceptions.ChecksumError(
+            checksum_type="crc32", expected_checksum=expected, actual_checksum=found
+        )
     if http_response.status_code == HTTPStatus.OK:
         try:
             json.loads(raw)

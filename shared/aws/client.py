@@ -1,8 +1,8 @@
-"""Budgie's own ``AwsClient``: AWS's JSON protocol, as far as Budgie needs it.
+"""Budgie's own ``AwsClient``: as much of AWS's JSON protocol as Budgie needs.
 
-It signs, keeps connections, retries as botocore's standard mode does, and knows that ``B`` is base64. botocore does far
-more, and loading it takes longer than all else that a cold container does before its first answer; each call costs it a
-millisecond of the processor too (``docs/adr/0011``).
+It signs requests, keeps connections, retries like botocore's standard mode, and encodes ``B`` as base64. botocore does
+far more, but loading it takes longer than everything else that a cold container does before its first response, and
+each of its calls takes a millisecond of CPU (``docs/adr/0011``).
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ if TYPE_CHECKING:
     from shared.runtime.http_pool import Connections
 
 BACKOFF_SECONDS: Final = 0.05
-"""The first wait is up to this, each further one up to twice the one before."""
+"""The first wait is random up to this; the maximum doubles with each further one."""
 RETRY_TOKENS: Final = 20.0
 TOKENS_PER_CALL: Final = 0.5
-"""Retries that a container has in hand, and what each call adds: so that an outage costs at most 1.5 tries a call, and
-at 30 % throttled calls nothing is given up early (``python -m tests.chaos.throttling``)."""
+"""A retry takes a token; a container starts with ``RETRY_TOKENS``, its maximum, and each call adds ``TOKENS_PER_CALL``.
+So an outage costs at most 1.5 tries a call, and with 30 % of calls throttled no call gives up early
+(``python -m tests.chaos.throttling``)."""
 
 
 class Client:
     """See this module.
 
     Args:
-        connections: to the endpoint.
-        signer: for it.
-        attempts: times that one call is tried, at least 1.
+        connections: connections to the endpoint.
+        signer: signs requests to it.
+        attempts: how often one call is tried, at least 1.
         sleep: waits for a number of seconds.
         own: milliseconds since 1970 by this container's clock.
     """
@@ -63,9 +64,9 @@ class Client:
         self._clock = SharedClock(own)
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``AwsClient``. Throttled tries are charged to the request; the last one, which is raised, is not."""
+        """See ``AwsClient``. Throttled tries are charged to the request, except the last one, which is raised."""
         if operation == "TransactWriteItems":
-            # What makes a repeated try harmless when the first was carried out and its answer lost.
+            # Makes a retry harmless if the first try succeeded and its response was lost.
             arguments = {"ClientRequestToken": str(uuid.uuid4()), **arguments}
         body = json.dumps(arguments, default=_text_of, separators=(",", ":")).encode()
         self._budget.earn()
@@ -92,7 +93,7 @@ class Client:
             try:
                 response, raw = self._connections.post("/", headers, body)
             except DroppedError:
-                # No failure of the service: after a rest or an outage all that was kept is gone.
+                # Not a failure of the service: after idle time or an outage all kept connections are closed.
                 self._connections.close()
                 response, raw = self._connections.post("/", headers, body)
         except (NotConnectedError, DroppedError) as error:
@@ -101,23 +102,23 @@ class Client:
             raise NoAnswerError(type(error).__name__) from error
         if response.status != HTTPStatus.OK:
             self._clock.on_server_date(response.headers.get("date"), time.monotonic() - begun)
-        return _understood(response, raw)
+        return _parsed(response, raw)
 
 
 class Budget:
-    """How many calls may still be repeated, in all of this container."""
+    """The retries left in this container. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._left = RETRY_TOKENS
 
     def earn(self) -> None:
-        """A call is made."""
+        """Adds ``TOKENS_PER_CALL``."""
         with self._lock:
             self._left = min(RETRY_TOKENS, self._left + TOKENS_PER_CALL)
 
     def spend(self) -> bool:
-        """Takes a retry, if there is one."""
+        """Takes the token for a retry; False if there is none."""
         with self._lock:
             if self._left < 1:
                 return False
@@ -125,7 +126,7 @@ class Budget:
             return True
 
 
-def _understood(response: HTTPResponse, raw: bytes) -> dict[str, Any]:
+def _parsed(response: HTTPResponse, raw: bytes) -> dict[str, Any]:
     checksum = response.headers.get("x-amz-crc32")
     if checksum and checksum != str(zlib.crc32(raw)):
         raise NoAnswerError
@@ -137,26 +138,26 @@ def _understood(response: HTTPResponse, raw: bytes) -> dict[str, Any]:
         raise NoAnswerError
     if response.status != HTTPStatus.OK:
         raise ServiceError(_refusal(response.status, found))
-    # As botocore shows it; the clock goes by it.
+    # In botocore's form; the shared clock uses it.
     found["ResponseMetadata"] = {"HTTPHeaders": {"date": response.headers.get("date")}}
     return found
 
 
 def _refusal(status: int, found: dict[str, Any]) -> dict[str, Any]:
-    """As botocore shows it: the reason's name without its namespace, and what came with it."""
+    """A refusal in botocore's form: the code without its namespace, and the other members."""
     code = str(found.pop("__type", status)).rpartition("#")[2]
     text = found.pop("message", None) or found.pop("Message", "")
     return {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}} | found
 
 
 def _text_of(value: object) -> str:
-    """What JSON has no form for: the bytes of a ``B``."""
+    """Encodes the bytes of a ``B``, which JSON cannot represent."""
     if isinstance(value, bytes):
         return b64encode(value).decode()
     raise TypeError(type(value))
 
 
 def _binary_of(found: dict[str, Any]) -> dict[str, Any]:
-    """A ``B`` with its bytes; anything else as it is, also an item whose one attribute has that name."""
+    """Decodes a ``B``; anything else is unchanged, also an item whose only attribute is named ``B``."""
     value = found.get("B")
     return {"B": b64decode(value)} if isinstance(value, str) and len(found) == 1 else found

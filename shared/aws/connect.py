@@ -1,4 +1,4 @@
-"""Which client speaks to AWS: ours wherever Lambda sets all that it needs, else boto3's."""
+"""Makes clients of AWS: our own if the environment has all that it needs, as on Lambda, else boto3's."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ BOTO3_ONLY: Final = (
     *("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"),
     *("AWS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy"),
 )
-"""Variables that ask for what only boto3 knows. So does SnapStart, whose credentials lie behind an address."""
+"""Variables for features that only boto3 supports. SnapStart, whose credentials come from a URL, needs boto3 too."""
 _REGION: Final = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us)(?:-gov)?-[a-z]+-\d\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """How long a call may take: milliseconds for connecting and for each wait, and how often it is tried."""
+    """The limits of a call: timeouts for connecting and for each read in milliseconds, and the number of tries."""
 
     connect_ms: int
     read_ms: int
@@ -37,7 +37,7 @@ class CallLimits:
 
 
 def dynamodb_client(settings: Settings, environ: Mapping[str, str] | None = None) -> AwsClient:
-    """A DynamoDB client whose worst case (attempts x read timeout, and the waits between) fits a function's 10 s."""
+    """A DynamoDB client; by default its worst case (attempts x read timeout, plus waits) fits a function's 10 s."""
     limits = CallLimits(
         settings.dynamodb_connect_timeout_ms,
         settings.dynamodb_read_timeout_ms,
@@ -53,20 +53,20 @@ def aws_client(
 
     Args:
         service: its name.
-        limits: of each call.
-        environ: AWS's variables; the process's if None.
-        url: where it is; as AWS's variables say if empty.
+        limits: the limits of each call.
+        environ: AWS's variables; the process's environment if None.
+        url: the endpoint; if empty, the one of AWS's variables.
 
     Raises:
-        SettingsError: no client can be made of these.
+        SettingsError: no client can be made with these values.
     """
     environ = os.environ if environ is None else environ
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
     given = url or environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or ""
     if given and not _is_url(given):
-        raise SettingsError(f"{service}: {given!r} is no address, such as http://127.0.0.1:8000")
+        raise SettingsError(f"{service}: {given!r} is not a URL such as http://127.0.0.1:8000")
     address = given or _address(service, region)
-    # An engine next door is reached without certificates or proxies, whatever else is set.
+    # A local engine over http needs no certificates or proxies, whatever else is set.
     is_plain = address.startswith("http://") or not any(map(environ.get, BOTO3_ONLY))
     if not (is_plain and region and address and all(map(environ.get, CREDENTIALS))):
         return _boto3_client(service, limits, given)
@@ -77,7 +77,7 @@ def aws_client(
 
 
 def _address(service: str, region: str) -> str:
-    """A service's in a region; empty for a partition whose domain is another."""
+    """A service's endpoint in a region; empty for partitions with another domain."""
     return f"https://{service}.{region}.amazonaws.com" if _REGION.match(region) else ""
 
 
@@ -89,7 +89,7 @@ def _is_url(address: str) -> bool:
 
 
 def _boto3_client(service: str, limits: CallLimits, url: str) -> AwsClient:
-    import boto3  # noqa: PLC0415 - a third of a second, where nothing less will do
+    import boto3  # noqa: PLC0415 - a third of a second, only if our own client does not suffice
     from botocore.config import Config  # noqa: PLC0415 - as above
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
 
@@ -104,5 +104,5 @@ def _boto3_client(service: str, limits: CallLimits, url: str) -> AwsClient:
     make: Any = boto3.client
     try:
         return BotocoreClient(make(service, endpoint_url=url or None, config=config))
-    except (BotoCoreError, ValueError) as error:  # no region, no such profile, an address that is none
+    except (BotoCoreError, ValueError) as error:  # no region, unknown profile, invalid endpoint
         raise SettingsError(f"AWS's own variables: {error}") from error

@@ -1,4 +1,4 @@
-"""Secrets that lie in AWS Systems Manager, so that no function's settings show them."""
+"""Reads secrets from AWS Systems Manager, so that no function's settings show them."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from shared.observability.telemetry import logger
 if TYPE_CHECKING:
     from shared.aws.protocol import AwsClient
 
-PATIENCE: Final = CallLimits(connect_ms=500, read_ms=1_000, attempts=2)
+LIMITS: Final = CallLimits(connect_ms=500, read_ms=1_000, attempts=2)
 
 
 class SecretUnavailableError(Exception):
-    """The secret could not be read. Says no more: AWS's own errors name accounts, roles and the parameter.
+    """The secret could not be read.
 
-    AWS's code stands in the log, in a line ``secret``.
+    It has no details, as AWS's error texts name accounts, roles and the parameter. The log has AWS's code, in a line
+    ``secret``.
     """
 
 
 def parameter_reader(name: str, make_client: Callable[[], AwsClient] | None = None) -> Callable[[], str]:
-    """What reads a parameter (a ``SecureString``) when it is called; each call asks anew.
+    """Returns a function that reads a parameter (a ``SecureString``) each time it is called.
+
+    The function raises ``SecretUnavailableError``: no permission, no such parameter, or no response within 3 s.
 
     Args:
         name: the parameter's name, with its path.
         make_client: makes a client of Systems Manager; for tests.
-
-    Raises:
-        SecretUnavailableError: by the reader: not allowed, not there, or no answer within 3 s.
     """
 
     def read() -> str:
-        client = make_client() if make_client else aws_client("ssm", PATIENCE)
+        client = make_client() if make_client else aws_client("ssm", LIMITS)
         try:
-            answer = client.call("GetParameter", {"Name": name, "WithDecryption": True})
+            response = client.call("GetParameter", {"Name": name, "WithDecryption": True})
         except AwsError as error:
             meter().failed(error.code, is_permanent=error.is_permanent)
             logger().error("secret", aws_error=error.code, is_permanent=error.is_permanent)
             raise SecretUnavailableError from None
         finally:
             client.close()
-        return str(answer["Parameter"]["Value"]).strip()
+        return str(response["Parameter"]["Value"]).strip()
 
     return read

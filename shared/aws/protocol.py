@@ -1,6 +1,6 @@
-"""What a client of AWS is. ``client`` has Budgie's own, ``botocore_client`` the one that stands in for it elsewhere.
+"""The interface of a client of AWS, implemented by Budgie's own (``client``) and over botocore (``botocore_client``).
 
-Both pass one suite, ``tests/shared/aws/test_client_contract.py``.
+Both pass the same suite, ``tests/shared/aws/test_client_contract.py``.
 """
 
 from __future__ import annotations
@@ -19,36 +19,37 @@ THROTTLES: Final = frozenset(
     }
 )
 CLOCK_SKEW: Final = frozenset({"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed"})
-"""Refusals of a signature that is more than 5 minutes old or ahead; the next try is signed by the service's time."""
+"""Codes for a signature that is more than 5 minutes in the past or future; the retry is signed with the service's
+time."""
 RETRYABLE: Final = THROTTLES | CLOCK_SKEW | {"TransactionInProgressException"}
-"""Refusals that a later try may not meet."""
+"""Codes of errors that a retry may avoid."""
 TEMPORARY: Final = RETRYABLE - {"InvalidSignatureException"} | {
     *("ExpiredTokenException", "ReplicatedWriteConflictException", "RequestTimeoutException"),
     *("InternalServerError", "InternalFailure", "InternalServerException", "ServiceUnavailable"),
 }
-"""Refusals that do not mean that something is set up wrongly, where this try was the last one. A signature that is
-refused although it was made by the service's own time was made with a wrong key; credentials that have expired are
-this container's alone."""
+"""Codes that, after the last try, do not indicate a misconfiguration. A signature that is still invalid with the
+service's own time was made with a wrong key, so its code is not among them; expired credentials affect only this
+container."""
 
 
 class AwsClient(Protocol):
     """Calls the operations of one AWS service. Thread-safe."""
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Calls an operation, several times if that may help, and returns its answer.
+        """Calls an operation, with retries, and returns its response.
 
         Args:
             operation: AWS's name for it, such as ``GetItem``.
-            arguments: as AWS's reference names them; the value of a ``B`` is bytes. A ``TransactWriteItems`` without a
+            arguments: as in AWS's reference; the value of a ``B`` is bytes. A ``TransactWriteItems`` without a
                 ``ClientRequestToken`` gets one, the same for every try.
 
         Returns:
-            What AWS's reference says, and the time at the service, as an HTTP date, under ``ResponseMetadata``,
-            ``HTTPHeaders``, ``date``.
+            The response as in AWS's reference; the service's time is under ``ResponseMetadata``, ``HTTPHeaders``,
+            ``date``, as an HTTP date.
 
         Raises:
-            ServiceError: the service refused, or nothing could be sent with these settings.
-            NoAnswerError: nothing came back that could be understood.
+            ServiceError: the service refused, or the settings do not allow to send a request.
+            NoAnswerError: there was no valid response.
         """
         ...
 
@@ -61,10 +62,10 @@ class AwsError(Exception):
     """A call failed.
 
     Attributes:
-        code: stands in the log. No text does: AWS's texts name accounts, roles, tables and items.
+        code: AWS's code. The log has the code only, as AWS's texts name accounts, roles, tables and items.
         is_throttle: whether the service refused because it was called too often.
-        is_retryable: whether another try may go better, as botocore's standard mode has it.
-        is_permanent: whether every later request would meet it too, until somebody corrects rights, names or settings.
+        is_retryable: whether a retry may succeed, by the rules of botocore's standard mode.
+        is_permanent: whether all later requests would fail too, until somebody corrects rights, names or settings.
     """
 
     code: str
@@ -76,11 +77,11 @@ class AwsError(Exception):
 class ServiceError(AwsError):
     """The service refused.
 
-    AWS refuses with 4xx what it would refuse again: no such table or parameter, no right to it or to its key, unknown
-    credentials, a request that is not valid. Only what is listed in ``TEMPORARY`` passes by itself.
+    AWS's errors with 4xx are permanent: a missing table or parameter, no right to it or to its key, unknown
+    credentials, an invalid request. The exceptions are listed in ``TEMPORARY``.
 
     Args:
-        response: as botocore's ``ClientError`` has it.
+        response: in the form of botocore's ``ClientError``.
     """
 
     def __init__(self, response: dict[str, Any]) -> None:
@@ -95,10 +96,10 @@ class ServiceError(AwsError):
 
 
 class NoAnswerError(AwsError):
-    """Nothing came back that could be understood; whether it was done is not known.
+    """There was no valid response; whether the operation was carried out is unknown.
 
     Args:
-        code: the kind of exception that caused it, as its text may quote the request.
+        code: the name of the causing exception; its text may quote the request.
     """
 
     is_throttle = False

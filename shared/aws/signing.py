@@ -1,7 +1,7 @@
-"""AWS's Signature Version 4 for the one form of request that its JSON services take: ``POST /`` with a JSON body.
+"""AWS's Signature Version 4 for the only form of request that its JSON services accept: ``POST /`` with a JSON body.
 
-botocore signs the same way, to the last byte (``tests/shared/aws/test_signing.py``), but loading its part takes a tenth
-of a second at each cold start (``docs/adr/0011``).
+The result equals botocore's byte for byte (``tests/shared/aws/test_signing.py``), but loading botocore's code takes a
+tenth of a second at each cold start (``docs/adr/0011``).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Final
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 SERVICES: Final = {"dynamodb": ("DynamoDB_20120810", "1.0"), "ssm": ("AmazonSSM", "1.1")}
-"""What each service's operations begin with, and its version of the protocol."""
+"""Each service's prefix of operations, and its version of the JSON protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Of a role or a user; a role's come with a session token."""
+    """The credentials of a role or a user; a role's have a session token."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -39,12 +39,12 @@ class Signer:
         self._key: tuple[str, bytes] = ("", b"")
 
     def headers(self, operation: str, body: bytes, seconds: float) -> dict[str, str]:
-        """All headers of a request that is made now.
+        """All headers of a request.
 
         Args:
-            operation: the service's name of it, ``GetItem``.
-            body: as it will be sent.
-            seconds: since 1970; AWS takes what is off by less than 5 minutes.
+            operation: AWS's name for it, such as ``GetItem``.
+            body: the body as it will be sent.
+            seconds: the current time since 1970; AWS accepts errors of less than 5 minutes.
         """
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
         found = {"content-type": self._content_type, "host": self._host, "x-amz-date": stamp}
@@ -55,7 +55,7 @@ class Signer:
         return found
 
     def _authorization(self, headers: dict[str, str], body: bytes, stamp: str) -> str:
-        """Over all headers, whose names are in order."""
+        """The ``Authorization`` header; it signs all ``headers``, which must be sorted by name."""
         names = ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
         request = f"POST\n/\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
@@ -68,7 +68,7 @@ class Signer:
         )
 
     def _key_of(self, day: str) -> bytes:
-        """The key of a day, made once."""
+        """The signing key of a day; the latest is cached."""
         known, key = self._key
         if known != day:
             key = f"AWS4{self._credentials.secret_key}".encode()

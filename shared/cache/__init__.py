@@ -1,1 +1,1 @@
-"""The cache: memory and Upstash Redis in front of the log. It saves reading again; it decides nothing."""
+"""The cache: memory and Upstash Redis in front of the log. It saves reads; no decision depends on it."""

@@ -1,4 +1,4 @@
-"""How often something that costs may be done, whoever asks for it."""
+"""Limits how often a costly operation may run in this container."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 
 class Allowance:
-    """Some at once, then one more each so often. Thread-safe.
+    """A token bucket. Thread-safe.
 
     Args:
-        at_once: how many.
-        every_ms: for one more, up to ``at_once``.
+        at_once: its capacity.
+        every_ms: the time after which one token is added.
         now: milliseconds since 1970.
     """
 
@@ -24,7 +24,7 @@ class Allowance:
         self._counted_at = now()
 
     def take(self) -> bool:
-        """Whether it may be done now, which counts."""
+        """Takes a token; False if there is none."""
         with self._lock:
             now = self._now()
             gained = max(now - self._counted_at, 0)

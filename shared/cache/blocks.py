@@ -1,4 +1,4 @@
-"""What is cached: blocks of a channel's log, and the list of a user's channels. Both are copies or hints."""
+"""The cached values: blocks of a channel's log, and lists of a user's channels. They are copies or hints."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from shared.domain import keys
 from shared.domain.changes import Change, lay_over
 
 BLOCK_SIZE: Final = 50
-"""Positions of a block, the default page: a page touches two blocks at most, a page of 100 three."""
+"""Positions in a block. It equals the default page, so a page needs at most two blocks, a page of 100 three."""
 OBJECT_BYTES: Final = 33
-"""What Python adds to a bytes object (CPython, 64 bits)."""
+"""Python's overhead of a bytes object (CPython, 64 bits)."""
 PLACE_BYTES: Final = 8
-"""A place in a tuple, also where a void stands."""
+"""An element of a tuple, also for a void."""
 VALUE_BYTES: Final = 170
-"""A block beside its bodies: the object, its numbers, its tuple."""
+"""A block without its bodies: the object, its numbers, its tuple."""
 CHANGE_BYTES: Final = 450
-"""A change beside its body: the object, its numbers and texts."""
+"""A change without its body: the object, its numbers and texts."""
 LIST_BYTES: Final = 60
 LISTED_ID_BYTES: Final = 75
-"""A list of channels, and each id of 16 to 26 characters with its place. All held against tracemalloc in
-tests/shared/cache; what a tier adds for the key is the tier's to count."""
+"""A list of channels, and each id of 16 to 26 characters with its element. tests/shared/cache compares all sizes with
+tracemalloc; the tiers count their keys themselves."""
 _VOID: Final = 0xFFFFFFFF
 _HEAD: Final = struct.Struct("<QQI")
 
 
 class UnreadableError(Exception):
-    """Bytes that are no value of ours, or not whole."""
+    """Bytes that are not an intact value of ours."""
 
 
 class Cached(Protocol):
@@ -37,14 +37,14 @@ class Cached(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes that it occupies in this process."""
+        """Its bytes in this process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """A settled run of positions within one aligned block, with all changes up to ``rev`` in its messages.
 
-    Never changes: it grows, and is caught up with later changes, into a new one.
+    Immutable; more positions, or later changes, make a new block.
     """
 
     first: int
@@ -66,7 +66,7 @@ class Block:
 
     @property
     def weight(self) -> int:
-        """How many entries it spares the storage."""
+        """How many entries need not be read from the storage."""
         return len(self.bodies)
 
     def covers(self, first: int, last: int) -> bool:
@@ -82,7 +82,7 @@ class Block:
         return self.bodies[first - self.first : last - self.first + 1]
 
     def joined(self, other: Block) -> Block:
-        """With what another run of the same block adds; the longer one where they do not touch."""
+        """The union with another run of the same block; the longer run if there is a gap between them."""
         low, high = (self, other) if self.first <= other.first else (other, self)
         if high.first > low.last + 1:
             return max(self, other, key=lambda block: (len(block.bodies), block.last))
@@ -102,18 +102,18 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ChannelList:
-    """The channels that a user was in when the list was last read."""
+    """The channels that a user was in when their list was last read."""
 
     channel_ids: tuple[str, ...]
 
     @property
     def size(self) -> int:
-        """Bytes in this process: an id is a string of its own."""
+        """Its bytes in this process, with a string for each id."""
         return LIST_BYTES + LISTED_ID_BYTES * len(self.channel_ids)
 
     @property
     def weight(self) -> int:
-        """It spares one round trip."""
+        """It saves one round trip, which counts as much as ten entries."""
         return 10
 
     def encode(self) -> bytes:
@@ -140,26 +140,26 @@ class ChangeRun:
 
 
 Shareable = Block | ChannelList
-"""Values that containers share; others stay in the process that made them."""
+"""Values that containers share through Redis; others stay in their process."""
 
 
 class Kept(NamedTuple):
-    """A shared value, and when it was last put or found: seconds since 1970."""
+    """A shared value, and the time of its last use (put or found) in seconds since 1970."""
 
     value: Shareable
     used: int
 
 
 def block_key(channel_id: str, block: int, erasures: int = 0) -> str:
-    """The key of block ``block``, which holds the positions from ``block * 50 + 1`` on.
+    """The key of block ``block``, which starts at position ``block * 50 + 1``.
 
-    ``erasures`` is the head's: what was read under another number is found by nobody any more.
+    ``erasures`` is the head's, so blocks read before a redaction are not found any more.
     """
     return f"b{channel_id}.{block}.{erasures}" if erasures else f"b{channel_id}.{block}"
 
 
 def block_keys(channel_id: str, erasures: int, first: int, last: int) -> dict[str, tuple[int, int]]:
-    """The keys of the blocks of a range, in order, with the part of the range that is in each; none of an empty one."""
+    """The keys of a range's blocks, in order, each with its part of the range; empty for an empty range."""
     numbers = range(block_of(first), block_of(last) + 1) if first <= last else ()
     return {
         block_key(channel_id, each, erasures): (
@@ -191,10 +191,10 @@ def block_range(block: int) -> tuple[int, int]:
 
 
 def decode(key: str, raw: bytes) -> Shareable:
-    """The value that was encoded under this key.
+    """Decodes the value of a key.
 
     Raises:
-        UnreadableError: it is not one.
+        UnreadableError: it is not a value of this key.
     """
     try:
         if key.startswith("b"):
@@ -225,7 +225,7 @@ def _decode_block(key: str, raw: bytes) -> Block:
 
 
 def _are_of(channel_id: str, first: int, bodies: Sequence[bytes | None]) -> bool:
-    """Whether each message is this channel's at its position, by how its JSON begins: never a stranger's message."""
+    """Whether each body is this channel's message at its position, by the start of its JSON."""
     start = b'{"id":"%b-' % channel_id.encode()
     after = len(start) + keys.SEQ_CHARS
     return all(

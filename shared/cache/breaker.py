@@ -1,4 +1,4 @@
-"""A circuit breaker: what fails again and again is left alone for a while."""
+"""A circuit breaker: after repeated failures no calls are made for a while."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ MAX_OPEN_MS: Final = 5 * 60_000
 
 
 class Breaker:
-    """Closed lets everything through, open nothing; half open lets one probe through. Thread-safe.
+    """Closed it allows all calls, open none, half open a single probe. Thread-safe.
 
     Args:
         now: milliseconds since 1970.
-        failures: in a row, that open it.
-        open_ms: how long it stays open first; each failed probe doubles that, up to 5 minutes.
+        failures: how many failures in a row open it.
+        open_ms: how long it stays open at first; each failed probe doubles it, up to 5 minutes.
     """
 
     def __init__(self, now: Callable[[], int], failures: int = 3, open_ms: int = 10_000) -> None:
@@ -42,7 +42,7 @@ class Breaker:
         return "open" if self._now() < self._open_until else "half_open"
 
     def allows(self) -> bool:
-        """Whether a call may be made now; who is told yes must report how it went."""
+        """Whether a call may be made now; if so, the caller must report its outcome."""
         with self._lock:
             if self.state == "closed":
                 return True
@@ -52,19 +52,24 @@ class Breaker:
             return True
 
     def succeeded(self) -> None:
-        """A call went well."""
+        """Reports a successful call."""
         with self._lock:
             self._failures, self._open_until, self._probing = 0, 0, False
             self._open_for = self._first_open_ms
 
     def failed(self, until: int | None = None, cause: str = "error") -> None:
-        """A call failed; ``until`` (ms since 1970) where it is known how long others would, ``cause`` its kind."""
+        """Reports a failed call.
+
+        Args:
+            until: when calls may succeed again (ms since 1970), if that is known.
+            cause: the kind of failure.
+        """
         with self._lock:
             self._failures += 1
             if until is not None:
                 self._open_until, self._cause = max(self._open_until, until), cause
             elif self._probing or (self.state == "closed" and self._failures >= self._failures_to_open):
-                # Not while it is open: calls that began before fail late, and prove nothing new.
+                # Not while it is open: late failures of calls that began earlier prove nothing new.
                 self._open_until, self._cause = self._now() + self._open_for, cause
                 self._open_for = min(2 * self._open_for, MAX_OPEN_MS)
             self._probing = False

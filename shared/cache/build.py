@@ -1,4 +1,4 @@
-"""The cache of one container, put together from the settings."""
+"""Builds a container's cache from the settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.aws.parameters import parameter_reader
-from shared.cache.encryption import SealedUpstash
+from shared.cache.encryption import EncryptedUpstash
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
@@ -17,15 +17,15 @@ from shared.cache.upstash import Upstash, UpstashOptions
 from shared.settings import Settings
 
 STALE_FALLBACK_PART: Final = 8
-"""One part in so many: each caller's heads and memberships are needed for minutes, and must not push pages out."""
+"""The stale fallback gets 1/8 of the memory: it is needed for minutes only, and must not evict pages."""
 LISTS_UNUSED: Final = 2
-"""People come back after more than a day, and a list has no text in it, so unused lists stay for two. With one, by
-``bench.cache``, 1 to 2 % more of all reads miss, and a tenth more commands are sent to leave what was learned again."""
+"""Unused lists stay for two days, as they contain no text and users return after more than a day. With one day,
+``bench.cache`` shows 1 to 2 % more misses of all reads, and a tenth more commands to write relearned lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """The tiers and what belongs to them; ``upstash`` None where no Redis is set up."""
+    """The tiers and their parts; ``upstash`` is None if no Redis is configured."""
 
     memory: MemoryTier
     pages: Tier
@@ -36,7 +36,7 @@ class Cache:
 
 
 def memory_tiers(settings: Settings, now: Callable[[], int]) -> tuple[MemoryTier, MemoryTier]:
-    """The memory for blocks and lists, and the smaller one for what may stand in when DynamoDB does not answer."""
+    """The memory for blocks and lists, and the smaller one for the stale fallback."""
     stale_fallback = settings.cache_memory_bytes // STALE_FALLBACK_PART
     fresh_seconds = max(settings.cache_ttl_messages, settings.cache_ttl_channels)
     return (
@@ -46,7 +46,7 @@ def memory_tiers(settings: Settings, now: Callable[[], int]) -> tuple[MemoryTier
 
 
 def bundle_policies(settings: Settings) -> tuple[BundlePolicy, BundlePolicy]:
-    """When the bundles of blocks and of lists are written, and what they hold."""
+    """The policies of the bundles of blocks and of lists."""
     blocks = BundlePolicy(keep_seconds=settings.cache_keep_seconds, codec=settings.cache_codec)
     return blocks, replace(blocks, unused_factor=LISTS_UNUSED)
 
@@ -57,7 +57,7 @@ def pages_key(settings: Settings) -> str:
 
 
 def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
-    """Memory, and Redis where it is set up."""
+    """Memory, and Redis if it is configured."""
     metrics = CacheMetrics()
     memory, stale_memory = memory_tiers(settings, now)
     stale_fallback = StaleFallback(
@@ -77,14 +77,14 @@ def build_cache(settings: Settings, now: Callable[[], int]) -> Cache:
     )
     upstash = Upstash(options, metrics, now)
     for_blocks, for_lists = bundle_policies(settings)
-    commands = _sealed(upstash, settings, now) if settings.encrypts_cache else upstash
-    # The table's name is in the key: a table restored under a new name gives out positions anew.
+    commands = _encrypted(upstash, settings, now) if settings.encrypts_cache else upstash
+    # The key contains the table's name: a table restored under a new name assigns the same positions again.
     pages = RedisTier(commands, pages_key(settings), "pages", for_blocks, metrics, now)
     lists = RedisTier(commands, f"{settings.table_name}:u1", "channels", for_lists, metrics, now)
     return Cache(memory, pages, lists, stale_fallback, metrics, upstash)
 
 
-def _sealed(upstash: Upstash, settings: Settings, now: Callable[[], int]) -> SealedUpstash:
+def _encrypted(upstash: Upstash, settings: Settings, now: Callable[[], int]) -> EncryptedUpstash:
     given = settings.cache_encryption_key
     read = parameter_reader(settings.cache_encryption_key_parameter)
-    return SealedUpstash(upstash, (lambda: given) if given else read, now)
+    return EncryptedUpstash(upstash, (lambda: given) if given else read, now)

@@ -1,7 +1,7 @@
-"""The values of a bundle, bounded in bytes and in how long nobody used them.
+"""The values of a bundle, limited in bytes and in the time since their last use.
 
-What nobody uses any more is carried no further: erased text, which lies under keys that nobody asks for, is gone when
-its time is up, however many containers go on writing. See ``docs/adr/0009``.
+Unused values are not written again. So redacted text, whose keys are never requested any more, disappears after that
+time, no matter how many containers write bundles. See ``docs/adr/0009``.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from shared.cache.blocks import Block, Kept, Shareable
 
 
 class Bundle:
-    """For one thread at a time.
+    """The values of one bundle. Not thread-safe.
 
     Args:
-        max_bytes: of all values, as they lie in this process; the least recently used go first.
-        unused_seconds: that a value stays after it was last put or found.
+        max_bytes: limit of all values' bytes in this process; the least recently used are dropped first.
+        unused_seconds: how long a value stays after its last use (put or found).
         now: milliseconds since 1970.
     """
 
@@ -26,15 +26,15 @@ class Bundle:
         self._unused_seconds = unused_seconds
         self._now = now
         self._values: OrderedDict[str, Kept] = OrderedDict()
-        """What was used last is at the end."""
+        """In order of last use, the latest at the end."""
         self.bytes_held = 0
 
     def __contains__(self, key: str) -> bool:
-        """Whether there is a value."""
+        """Whether the key has a value."""
         return key in self._values
 
     def find(self, keys: Iterable[str]) -> dict[str, Shareable]:
-        """The values that are here, which counts as a use."""
+        """The values of these keys, missing ones left out; counts as a use."""
         self.forget_unused()
         found = {key: self._values[key].value for key in keys if key in self._values}
         for key, value in found.items():
@@ -43,16 +43,15 @@ class Bundle:
         return found
 
     def put(self, key: str, value: Shareable) -> Shareable | None:
-        """Keeps a value, in place of an older one, which it returns."""
+        """Stores a value and returns the one that it replaces."""
         before = self._values.get(key)
         self._keep(key, Kept(value, self._seconds()))
         return before.value if before else None
 
     def merge(self, stored: Mapping[str, Kept]) -> None:
-        """Adds what other containers left, as far as it is in use.
+        """Adds the values of other containers that are still in use.
 
-        A use that is yet to come, by a clock that is ahead or by a forger, is taken for one of now: nothing stays for
-        ever by what it says of itself.
+        A time of use in the future (a fast clock, or a forgery) counts as now, so that no value can stay for ever.
         """
         now = self._seconds()
         theirs = {key: Kept(each.value, min(each.used, now)) for key, each in stored.items()}
@@ -62,12 +61,12 @@ class Bundle:
             self._keep(key, both[key])
 
     def in_use(self) -> dict[str, Kept]:
-        """All of it, for other containers."""
+        """All values in use, to be written for other containers."""
         self.forget_unused()
         return dict(self._values)
 
     def forget_unused(self) -> None:
-        """Drops what was not used within the time."""
+        """Drops values that were not used for ``unused_seconds``."""
         while self._values and not self._is_in_use(next(iter(self._values.values()))):
             self._drop_oldest()
 
@@ -93,7 +92,7 @@ class Bundle:
 
 
 def _merged(mine: Kept, theirs: Kept | None) -> Kept:
-    """The later use of both; a block with what they had of it beside, any other value as this container knows it."""
+    """Combines two values of a key: the later use, blocks joined, of other values this container's."""
     if theirs is None:
         return mine
     value = mine.value

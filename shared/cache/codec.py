@@ -1,7 +1,7 @@
-"""A bundle of values as text for Redis: versioned, compressed, checked. What cannot be read is a miss.
+"""Encodes a bundle as text for Redis: versioned, compressed, with a checksum. An unreadable text is a miss.
 
-``B3z`` or ``B3g`` (form 3, zstd or gzip), then base64 of the compressed pack. A pack is, for each value: the length of
-its key, the length of its value, when it was last used, key, value; and at the end a CRC-32 of all of it.
+``B3z`` or ``B3g`` (form 3, zstd or gzip), then base64 of the compressed pack. A pack has, for each value: the length of
+the key, the length of the value, the time of last use, the key, the value; then a CRC-32 of all of it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from shared.runtime.codings import GZIP_WBITS, zstd
 
 FORM: Final = "B3"
 MAX_RAW_BYTES: Final = 4_000_000
-"""Of a pack before it is compressed; what claims to be larger is not ours."""
+"""Limit of a pack before compression; larger ones are not ours."""
 ZSTD_LEVEL: Final = 3
 WINDOW_LOG: Final = 23
-"""A frame may ask for a window of 2**27 bytes before it has given one; ours never need more than ``MAX_RAW_BYTES``."""
+"""Limit of a zstd frame's window. A foreign frame could demand 2**27 bytes; ours need at most ``MAX_RAW_BYTES``."""
 GZIP_LEVEL: Final = 6
 _HEAD: Final = struct.Struct("<HII")
 _CRC: Final = struct.Struct("<I")
 
 
 def pack(items: Mapping[str, Kept], codec: str = "zstd") -> str:
-    """The values as text."""
+    """Encodes values as text."""
     parts = []
     for key, kept in items.items():
         raw_key, raw = key.encode(), kept.value.encode()
@@ -40,10 +40,10 @@ def pack(items: Mapping[str, Kept], codec: str = "zstd") -> str:
 
 
 def unpack(text: object) -> dict[str, Kept]:
-    """The values in a text.
+    """Decodes the values in a text.
 
     Raises:
-        UnreadableError: it is not one of ours, of a newer form, not whole, or too large.
+        UnreadableError: it is not ours, of a newer form, damaged, or too large.
     """
     if not isinstance(text, str) or not text.startswith(FORM):
         raise UnreadableError

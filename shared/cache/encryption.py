@@ -1,9 +1,9 @@
-"""Values in Redis that nobody else can read or write: what is stored is encrypted, and what was not is a miss.
+"""Encrypts the values in Redis, so that nobody else can read or forge them; a value that was not encrypted is a miss.
 
-A text ``B2z…`` of ``codec`` becomes ``E2z``, then base64 of a random nonce of 96 bits, its bytes under AES-256-GCM, and
-the tag. Authenticated with them are both forms, codec and the Redis key: a value counts under its own key alone, and is
-never taken for another form of a bundle. The ``2`` of ``E2`` is the version of this form and of how the key is derived.
-See ``docs/adr/0010``.
+A text ``B2z…`` of ``codec`` becomes ``E2z``, then base64 of a random nonce of 96 bits, the bytes encrypted with
+AES-256-GCM, and the tag. Both forms, the codec and the Redis key are authenticated too, so a value is valid only under
+its own key and in its own form. The ``2`` of ``E2`` is the version of this form and of the key's derivation. See
+``docs/adr/0010``.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 ENCRYPTED: Final = "E2"
 PURPOSE: Final = b"budgie cache E2"
-"""Keys of other purposes, or of later forms, that come from the same secret are others."""
+"""Separates this key from keys for other purposes, or later forms, derived from the same secret."""
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
-"""At random: one key may seal 2**32 values before two nonces are likely to meet. A day has a few hundred."""
+"""Random nonces of this length allow 2**32 values for one key; a day has a few hundred."""
 _START: Final = len(ENCRYPTED) + 1
 
 
-class SealedUpstash:
-    """Commands against a database whose values are sealed; see ``shared.cache.redis.Commands``.
+class EncryptedUpstash:
+    """``shared.cache.redis.Commands`` for a database whose values are encrypted.
 
-    Without its secret, or without the library, no command is sent: nothing is ever stored or taken in the clear.
+    Without the secret, or without the library, it sends no command: it never stores or accepts plain text.
 
     Args:
         upstash: the database.
-        read_secret: finds the secret out, at the first command; may raise ``SecretUnavailableError``.
+        read_secret: reads the secret, at the first command; may raise ``SecretUnavailableError``.
         now: milliseconds since 1970.
     """
 
@@ -55,19 +55,20 @@ class SealedUpstash:
 
     @property
     def budget_seconds(self) -> float:
-        """The database's."""
+        """The database's ``budget_seconds``."""
         return self._upstash.budget_seconds
 
-    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
-        """``GET`` or ``SET`` of a bundle's text; no other command knows of seals.
+    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - any result of Redis
+        """``GET`` or ``SET`` of a bundle's text.
 
         Raises:
-            RedisError: it failed, or there is no key: then Redis is left alone for 10 minutes.
-            UnreadableError: what lies there was not sealed for this key, with this secret.
+            RedisError: it failed, or the secret is unavailable; then no command is sent for 10 minutes.
+            UnreadableError: the stored value was not encrypted for this key with this secret.
+            ValueError: another command; it would not be encrypted.
         """
         if command not in {"GET", "SET"}:
             raise ValueError(command)
-        cipher = self._ready()
+        cipher = self._get_cipher()
         key = str(arguments[0])
         if command == "SET":
             text = encrypt(cipher, key, str(arguments[1]))
@@ -75,7 +76,7 @@ class SealedUpstash:
         found = self._upstash.execute(reason, command, key)
         return None if found is None else decrypt(cipher, key, found)
 
-    def _ready(self) -> AESGCM:
+    def _get_cipher(self) -> AESGCM:
         with self._lock:
             if self._cipher is None:
                 try:
@@ -89,13 +90,13 @@ class SealedUpstash:
 
 
 def cipher_of(secret: str) -> AESGCM:
-    """The cipher that a secret stands for: its key is HKDF-SHA256 of it.
+    """The cipher of a secret; its key is derived with HKDF-SHA256.
 
     Raises:
-        SecretUnavailableError: it is too short to be one.
+        SecretUnavailableError: the secret is shorter than ``MIN_SECRET``.
         ImportError: the artifact was built without the library (``ARTIFACT_SEALED``).
     """
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - 15 ms that only its users pay
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - 15 ms, only if it is needed
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as above
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415 - as above
 
@@ -107,18 +108,20 @@ def cipher_of(secret: str) -> AESGCM:
 
 
 def encrypt(cipher: AESGCM, key: str, text: str) -> str:
-    """A bundle's text, for one Redis key."""
+    """Encrypts a bundle's text for one Redis key."""
     codec = text[len(FORM) : _START]
     nonce = os.urandom(NONCE_BYTES)
-    encrypted = nonce + cipher.encrypt(nonce, base64.b64decode(text[_START:]), _bound(codec, key))
+    encrypted = nonce + cipher.encrypt(
+        nonce, base64.b64decode(text[_START:]), _authenticated_data(codec, key)
+    )
     return f"{ENCRYPTED}{codec}{base64.b64encode(encrypted).decode()}"
 
 
 def decrypt(cipher: AESGCM, key: str, text: object) -> str:
-    """The bundle's text that was sealed for this Redis key.
+    """Decrypts a bundle's text that was encrypted for this Redis key.
 
     Raises:
-        UnreadableError: it was not, or it is no longer whole.
+        UnreadableError: it was not encrypted for this key with this secret, or is damaged.
     """
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - loaded with the cipher
 
@@ -127,12 +130,14 @@ def decrypt(cipher: AESGCM, key: str, text: object) -> str:
     codec = text[len(ENCRYPTED) : _START]
     try:
         encrypted = base64.b64decode(text[_START:], validate=True)
-        opened = cipher.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], _bound(codec, key))
+        opened = cipher.decrypt(
+            encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], _authenticated_data(codec, key)
+        )
     except (ValueError, InvalidTag) as error:
         raise UnreadableError from error
     return f"{FORM}{codec}{base64.b64encode(opened).decode()}"
 
 
-def _bound(codec: str, key: str) -> bytes:
-    """What a value is authenticated with. The codec is one character, so that no two pairs give the same."""
+def _authenticated_data(codec: str, key: str) -> bytes:
+    """The additional authenticated data; unambiguous, as the codec is always one character."""
     return f"{ENCRYPTED}{FORM}{codec}{key}".encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The tier in this process: bounded in bytes, the least recently used goes first."""
+"""The tier in this process: limited in bytes; the least recently used values are dropped first."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Final
 from shared.cache.blocks import Cached
 
 KEY_BYTES: Final = 250
-"""What a key of some 35 characters, its place in an ordered dictionary and its expiry cost (tests/shared/cache)."""
+"""The bytes of a key of some 35 characters, its place in an ordered dictionary and its expiry (tests/shared/cache)."""
 
 
 class MemoryTier:
-    """Thread-safe.
+    """See ``Tier``. Thread-safe.
 
     Args:
-        max_bytes: of all values with their keys, as they lie in this process.
+        max_bytes: limit of the bytes of all values with their keys.
         keep_seconds: how long a value is kept.
         now: milliseconds since 1970.
     """
@@ -34,7 +34,7 @@ class MemoryTier:
 
     @property
     def bytes_held(self) -> int:
-        """Bytes of all that is kept."""
+        """The bytes of all values with their keys."""
         return self._bytes
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class MemoryTier:
         return self.name
 
     def put(self, items: Mapping[str, Cached]) -> None:
-        """See ``Tier``. A value larger than the whole bound is not kept."""
+        """See ``Tier``. A value larger than the whole limit is not kept."""
         now = self._now()
         until = now + self._keep_ms
         with self._lock:
@@ -81,13 +81,13 @@ class MemoryTier:
                 self._drop(next(iter(self._values)))
 
     def forget(self, key: str) -> None:
-        """Drops a value, if it is here."""
+        """Drops a value, if there is one."""
         with self._lock:
             if key in self._values:
                 self._drop(key)
 
     def _drop_expired(self, now: int) -> None:
-        """What nobody asks for goes too, erased text among it: at the latest when it was not used for its time."""
+        """Drops expired values, so that values that are never requested (redacted text among them) do not stay."""
         while self._values and next(iter(self._values.values()))[1] < now:
             self._drop(next(iter(self._values)))
 

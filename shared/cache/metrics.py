@@ -1,4 +1,4 @@
-"""What the cache did in this container: counts since it started."""
+"""Counts what the cache has done since this container started."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CacheMetrics:
             self._counts[name] += by
 
     def read(self, kind: str, outcome: str) -> None:
-        """Counts a read of ``pages`` or of a list of ``channels``, and says so in the request's meter."""
+        """Counts a read of ``pages`` or of a list of ``channels``, also in the request's meter."""
         with self._lock:
             self._counts[f"{kind}.{outcome}"] += 1
             self._reads += 1
@@ -37,7 +37,7 @@ class CacheMetrics:
         current.outcomes.append(outcome)
 
     def command(self, reason: str) -> None:
-        """Counts a Redis command, as Upstash bills it, by its reason."""
+        """Counts a billed Redis command by its reason."""
         self.count(f"command.{reason}")
 
     def get(self, name: str) -> int:
@@ -46,11 +46,11 @@ class CacheMetrics:
 
     @property
     def commands(self) -> int:
-        """Redis commands in all."""
+        """All billed Redis commands."""
         return sum(self._group("command.").values())
 
     def hit_rate(self, *kinds: str) -> float | None:
-        """The share of reads that needed nothing whole from the storage; None before the first read."""
+        """The share of reads with an outcome in ``HITS``; None before the first read."""
         counts: Counter[str] = Counter()
         for kind in kinds or KINDS:
             counts.update(self._group(f"{kind}."))
@@ -58,7 +58,7 @@ class CacheMetrics:
         return round(sum(counts[each] for each in HITS) / total, 4) if total else None
 
     def snapshot(self) -> dict[str, Any]:
-        """All of it, for the health check and the log."""
+        """All counts, for the health check and the log."""
         return {
             "hit_rate": self.hit_rate(),
             "pages": self._group("pages."),

@@ -1,12 +1,12 @@
-"""Pages: from memory as they left before, else joined from blocks; and blocks: from memory, Redis or the storage.
+"""Pages, from memory in encoded form or joined from blocks; and blocks, from memory, Redis or the storage.
 
-The head was read in this request, so its ``seq`` vouches for how far the log goes: a range is served only if it is
-there to its end. What stands at a settled position never changes but by a redaction, which raises the head's
-``erasures``: that number is part of each block's key, so a block needs no invalidation. It is complete, or it is a
-little behind and is caught up. See ``docs/adr/0009``.
+The head was read in this request, so its ``seq`` is the log's current end; a range is served only if it is there to its
+end. A settled position never changes except by a redaction, which increments the head's ``erasures``. That number is
+part of each block's key, so blocks need no invalidation: a block is complete, or it lacks the latest entries, which are
+then read. See ``docs/adr/0009``.
 
-A page that was compressed is kept as it left, for all who read the same page while nothing is posted. What determines
-its bytes is compared: the range, and all of the head that a page shows.
+A compressed page is cached in its encoded form and used again while nothing is posted. It is valid if everything that
+determines its bytes is the same: the range, and the fields of the head that a page shows.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from shared.storage.log_reader import LogReader, Span
 MAX_LAID_OVER: Final = 300
 """Changes that a block is caught up with; one that lacks more is read anew."""
 ENCODED_BYTES: Final = 300
-"""An encoded page beside its bytes: the object, its numbers, what Python adds to bytes (tests/shared/cache)."""
+"""An encoded page without its body: the object, its numbers, the overhead of bytes (tests/shared/cache)."""
 Form = Accepted
-"""How a page is to leave: compressed, if it is large enough for that, or as it is."""
+"""The content coding to send a page in; small pages are not compressed."""
 AS_IS: Final[Form] = PLAIN
 State = tuple[int, ...]
 _BOOLEANS: Final = (b"false", b"true")
@@ -49,7 +49,7 @@ _BOOLEANS: Final = (b"false", b"true")
 
 @dataclass(frozen=True, slots=True)
 class EncodedPage:
-    """A page in a content coding; ``of`` is what its bytes were made of. Stays in this process."""
+    """A page in a content coding; ``of`` is the state that determined its bytes. Not shared with other containers."""
 
     of: State
     body: bytes
@@ -62,12 +62,12 @@ class EncodedPage:
 
 @dataclass(frozen=True, slots=True)
 class PageBytes:
-    """A page as it goes out: ``coding`` is its content coding, None for JSON as it is."""
+    """A page as it is sent; ``coding`` is its content coding, None for plain JSON."""
 
     body: bytes
     coding: str | None
     complete_to: int
-    """The channel's last position; where the page ends at one that is still open, the one before that."""
+    """The channel's last position, or the page's last one if the next position is not settled yet."""
 
 
 def read_page(
@@ -79,23 +79,23 @@ def read_page(
     widened: Callable[[Span], tuple[Span, bool]],
     form: Form = AS_IS,
 ) -> PageBytes:
-    """A page's bytes: those that left before where nothing that they show has changed, else made of its messages.
+    """A page's bytes: the cached encoded page if it is still valid, else built from its messages.
 
-    Memory is looked into once. Nothing else is asked where it has the page, or all of its blocks.
+    Memory is read once; if it has the page or all of its blocks, nothing else is read.
 
     Args:
-        reader: for what memory lacks.
+        reader: reads what memory lacks.
         memory: the tier in this process.
         metrics: counts the outcome.
-        head: of the channel, read in this request.
-        positions: the first and the last.
-        widened: extends a range of voids; says whether what it returns is settled to its end.
-        form: how the page is to leave.
+        head: the channel's head, read in this request.
+        positions: the first and the last position.
+        widened: extends a range without messages; also returns whether the range is settled to its end.
+        form: the content coding to use.
     """
     first, last = positions
     blocks = block_keys(head.channel_id, head.erasures, first, last)
     key = encoded_key(head.channel_id, first, last, form.coding) if form.coding else ""
-    # The blocks of a kept page are asked for too, so that they count as used: the next post is caught up from them.
+    # The blocks of an encoded page are read too, so that they count as used: they are needed after the next post.
     found = memory.get([key, *blocks])
     kept = found.get(key)
     if form.coding and isinstance(kept, EncodedPage) and kept.of == page_state(head, first, last):
@@ -109,20 +109,20 @@ def read_page(
     span, complete = widened(span)
     body = page_json(head, span, has_more_after=complete and span.last < head.seq)
     body, coding = in_form(body, form)
-    # A page that was extended depends on the window's direction too, which its key does not name: it is made anew.
+    # An extended page also depends on the window's direction, which is not part of the key, so it is not cached.
     if coding and complete and (span.first, span.last) == positions:
         memory.put({key: EncodedPage(page_state(head, first, last), body)})
     return PageBytes(body, coding, head.seq if complete else span.last)
 
 
 def in_form(body: bytes, form: Form) -> tuple[bytes, str | None]:
-    """A page's bytes as they are to leave, and their content coding."""
+    """A page's bytes encoded as requested, and their content coding."""
     coding = form.choose(len(body))
     return (encode(body, coding), coding) if coding else (body, None)
 
 
 def encoded_key(channel_id: str, first: int, last: int, coding: str) -> str:
-    """One for each block, length and coding: a page takes the place of the one that a later post made wrong."""
+    """One key for each block, length and coding, so that a page replaces the one that the next post made invalid."""
     return f"e{channel_id}.{block_of(last)}.{last - first + 1}.{coding}"
 
 
@@ -132,7 +132,7 @@ def page_state(head: Head, first: int, last: int) -> State:
 
 
 def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:
-    """The page around the stored messages, which are joined as they are."""
+    """A page's JSON; the stored messages are joined unchanged."""
     closing = (
         b'],"first_seq":%d,"last_seq":%d,"channel_last_seq":%d,"channel_last_rev":%d,"has_more_before":%b,"has_more_after":%b}'
         % (
@@ -144,7 +144,7 @@ def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:
             _BOOLEANS[has_more_after],
         )
     )
-    # The ends are put to the first and last message, so that the whole is copied once.
+    # Start and end are added to the first and last message, so that the whole is copied only once.
     messages = span.messages() or [b""]
     messages[0] = b'{"channel_id":"%b","messages":[%b' % (head.channel_id.encode(), messages[0])
     messages[-1] += closing
@@ -158,7 +158,7 @@ class CachedLogReader:
     """See ``LogReader``.
 
     Args:
-        direct: reads the storage, settled ranges only.
+        direct: reads settled ranges from the storage.
         memory: the tier in this process.
         shared: the tier that containers share.
         metrics: counts outcomes.
@@ -175,14 +175,14 @@ class CachedLogReader:
         self._shared.begin()
 
     def read(self, head: Head, first: int, last: int) -> Span:
-        """See ``LogReader``: nothing but memory where it has the whole range."""
+        """See ``LogReader``; uses memory only if that has the whole range."""
         span = self.from_memory(head, first, last)
         if span is not None:
             if span.bodies:
                 self._metrics.read("pages", "memory")
             return span
-        blocks = self._remembered(head, first, last)
-        fetched = self._fetched(head, blocks, first, last)
+        blocks = self._from_memory_partly(head, first, last)
+        fetched = self._from_shared(head, blocks, first, last)
         blocks |= fetched
         outcome = self._shared.origin([_key(head, each) for each in fetched]) if fetched else "memory"
         if any(block.rev < head.rev for block in blocks.values()):
@@ -193,7 +193,7 @@ class CachedLogReader:
         return _span(blocks, first, last)
 
     def from_memory(self, head: Head, first: int, last: int) -> Span | None:
-        """The range if memory has all of it: the way that nearly every read goes, so it does little else."""
+        """The range if memory has all of it. Nearly every read ends here, so this path is short."""
         wanted = block_keys(head.channel_id, head.erasures, first, last)
         return _of_blocks(self._memory.get(list(wanted)), wanted, first, head.rev)
 
@@ -222,13 +222,13 @@ class CachedLogReader:
         self._memory.put({_key(head, number): block for number, block in fresh.items()})
         return near | fresh
 
-    def _remembered(self, head: Head, first: int, last: int) -> dict[int, Block]:
+    def _from_memory_partly(self, head: Head, first: int, last: int) -> dict[int, Block]:
         wanted = {_key(head, each): each for each in _blocks(first, last)}
         found = self._memory.get(list(wanted))
         return {wanted[key]: value for key, value in found.items() if isinstance(value, Block)}
 
-    def _fetched(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> dict[int, Block]:
-        """What the shared tier adds to blocks that do not reach."""
+    def _from_shared(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> dict[int, Block]:
+        """The shared tier's blocks for those that are missing or incomplete, joined with these."""
         wanted = {
             _key(head, each): each
             for each in _blocks(first, last)
@@ -243,7 +243,7 @@ class CachedLogReader:
         return better
 
     def _fill(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> str:
-        """Reads what the blocks lack, in one go, and says whether that was most of it."""
+        """Reads the missing positions from the storage; returns ``miss`` if they are most of the range."""
         low, high = _lacking(blocks, first, last)
         span = self._direct.read(head, low, high)
         fresh: dict[str, Block] = {}
@@ -295,7 +295,7 @@ def _covers(blocks: dict[int, Block], first: int, last: int) -> bool:
 
 
 def _lacking(blocks: dict[int, Block], first: int, last: int) -> tuple[int, int]:
-    """The smallest range to read so that the blocks cover ``first`` to ``last`` and stay without gaps."""
+    """The smallest range to read so that the blocks cover ``first`` to ``last`` without gaps."""
     low, high = last + 1, first - 1
     for each in _blocks(first, last):
         start, end = _part(each, first, last)

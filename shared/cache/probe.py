@@ -1,7 +1,8 @@
-"""Whether Redis does for functions what they ask of it: what the deep health check asks.
+"""The deep health check's probe of Redis.
 
-A ``PING`` is free, and goes well while every command that is billed is refused. So the check reads a bundle and writes
-a value beside it, which needs the same quota, room and rights. Everybody may call it: such probes have an allowance.
+A ``PING`` is free, and succeeds even if every billed command is refused. So the probe reads a bundle and writes another
+value, which need the same quota, space and rights as the functions' commands. As anybody may call the health check, an
+allowance limits these commands.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ EXPIRY_SECONDS: Final = 60
 
 
 def probe(upstash: Upstash, read_key: str, write_key: str) -> None:
-    """Returns if all is well; beyond the allowance, that is what ``PING`` says.
+    """Returns if Redis works; beyond the allowance only ``PING`` is sent.
 
     Args:
         upstash: the database.
-        read_key: a key that functions read and write: read here, never written.
-        write_key: a key beside it, for this alone.
+        read_key: a key that functions read and write; the probe only reads it.
+        write_key: a key that only the probe uses.
 
     Raises:
-        RedisError: with the cause: that of an open breaker is the failure that opened it.
+        RedisError: with the kind of failure; if the breaker is open, the failure that opened it.
     """
     try:
         pong = upstash.execute("ping", "PING")
@@ -34,12 +35,12 @@ def probe(upstash: Upstash, read_key: str, write_key: str) -> None:
             raise RedisError(cause) from None
         raise
     if pong != "PONG":
-        raise RedisError("garbled")  # whatever answers there, it is no Redis
+        raise RedisError("garbled")  # it is not a Redis
 
 
 def _read(upstash: Upstash, key: str) -> None:
     try:
         upstash.execute("probe", "GET", key)
     except RedisError as error:
-        if error.kind != "wrong_type":  # functions take that for a miss, and write over it
+        if error.kind != "wrong_type":  # functions treat that as a miss and overwrite the value
             raise

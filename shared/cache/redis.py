@@ -1,9 +1,9 @@
-"""The tier in Redis: one bundle of values under one key, read once in a container's life and written now and then.
+"""The tier in Redis: one bundle of values under one key, read once in a container's life and written occasionally.
 
-A command costs more than reading a page of ordinary messages from DynamoDB, so values do not have keys of their own: a
-container that starts fetches all that its predecessors left with one ``GET``, and leaves what it has learned with a
-``SET`` when enough has come together. Containers overwrite each other's bundles; that loses a saving, never a message,
-as nothing in it is served before DynamoDB has vouched for it. See ``docs/adr/0005``.
+A command costs more than reading a page of ordinary messages from DynamoDB, so values do not have their own keys: a
+starting container reads everything with one ``GET``, and writes its bundle with a ``SET`` when enough is new.
+Containers overwrite each other's bundles. That costs reads but never loses messages, as nothing is served from a bundle
+unless DynamoDB has confirmed it. See ``docs/adr/0005``.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from shared.observability.meter import meter
 from shared.runtime.parallel import THREADS, Background, Task
 
 JITTER: Final = 0.1
-"""Expiries differ by up to a tenth, so that they do not all come at once."""
+"""Expiries vary by up to a tenth, so that they do not coincide."""
 SEEN_MS: Final = 3_600_000
-"""After this time a container no longer knows what the others left: it looks again before it writes over that."""
-LONGEST_REST_MS: Final = 86_400_000
-"""Between two writes, however many were refused."""
+"""If a container last read or wrote the bundle longer ago, it reads it again before overwriting it."""
+MAX_INTERVAL_MS: Final = 86_400_000
+"""The longest time between two writes; refused writes double the interval up to this."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundlePolicy:
-    """When a bundle is written, and how large it may be. The times are what ``bench.cache`` found best."""
+    """When a bundle is written, and how large it may be. ``bench.cache`` found these times best."""
 
     keep_seconds: int = 86_400
-    """A bundle stays for so long after it was written."""
+    """How long Redis keeps a bundle after it was written."""
     max_bytes: int = 1_000_000
-    """Of the values before compression; the least recently used stay out."""
+    """Limit of the values before compression; the least recently used are dropped."""
     min_new_entries: int = 200
-    """Entries that Redis must lack for a ``SET`` to be worth a command at once."""
+    """The number of entries missing in Redis from which a ``SET`` is worth a command at once."""
     max_delay_ms: int = 300_000
-    """After this time anything that Redis lacks is worth it."""
+    """After this time a ``SET`` is worth it for any missing entry."""
     min_interval_ms: int = 600_000
-    """Between two writes of one container."""
+    """The shortest time between two writes of one container."""
     codec: str = "zstd"
     unused_factor: int = 1
-    """Of ``keep_seconds``: a value that was neither put nor found for so long is in no bundle that is written."""
+    """A value that was not used for ``keep_seconds`` times this is not written any more."""
 
     @property
     def unused_seconds(self) -> int:
@@ -62,23 +62,23 @@ class Commands(Protocol):
 
     @property
     def budget_seconds(self) -> float:
-        """The longest that a request waits for a command."""
+        """The longest time that a request waits for a command."""
 
-    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
-        """One command's result, or ``RedisError``."""
+    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - any result of Redis
+        """Runs one command and returns its result; raises ``RedisError``."""
 
 
 class RedisTier:
-    """See ``Tier``. Commands run in the background, beside the request's first read of the storage.
+    """See ``Tier``. Commands run in the background, in parallel with the request's first read of the storage.
 
     Args:
         upstash: the database.
         key: the bundle's key.
-        reason: ends the names that its commands are counted by: ``get_<reason>``, ``put_<reason>``.
+        reason: its commands are counted as ``get_<reason>`` and ``put_<reason>``.
         policy: when to write.
         metrics: counts bytes and unreadable bundles.
         now: milliseconds since 1970.
-        background: how commands run beside requests.
+        background: runs the commands.
     """
 
     name = "redis"
@@ -103,22 +103,22 @@ class RedisTier:
         self._lock = threading.RLock()
         self._bundle = Bundle(policy.max_bytes, policy.unused_seconds, now)
         self._lacking: dict[str, int] = {}
-        """What Redis lacks of each value, in entries."""
+        """For each value, how many of its entries are missing in Redis."""
         self._lacking_since: int | None = None
-        self._rest_until = 0
-        self._rest_ms = policy.min_interval_ms
+        self._next_write_at = 0
+        self._interval_ms = policy.min_interval_ms
         self._loaded = False
         self._seen_at = 0
-        """When this container last knew what lies in Redis."""
+        """When this container last read or wrote the bundle in Redis."""
         self._inherited: set[str] = set()
-        """Keys of values that came from Redis, as they are."""
+        """Keys of values that came from Redis unchanged."""
         self._task: Task | None = None
         self._first: Task | None = None
         self._first_ends = 0.0
-        """When waiting for the first load ends; later ones, after a failure, are waited for by nobody."""
+        """When requests stop waiting for the first load; they do not wait for later ones, after a failure."""
 
     def begin(self) -> None:
-        """Fetches the bundle if that was not done yet, or writes it if that is due."""
+        """Starts to read the bundle if it was not read yet, or to write it if that is due."""
         if self._upstash.breaker.state != "closed":
             meter().breaker = self._upstash.breaker.cause
         with self._lock:
@@ -131,17 +131,17 @@ class RedisTier:
                 self._start(self._save)
 
     def get(self, keys: Sequence[str]) -> dict[str, Cached]:
-        """What the bundle has; a container's first load is waited for, within the budget."""
+        """The bundle's values; waits for a container's first load, within the budget."""
         self._wait_for_first()
         with self._lock:
             return dict(self._bundle.find(keys))
 
     def origin(self, keys: Iterable[str]) -> str:
-        """See ``Tier``: what this container put here itself is from its memory, whatever became of Redis."""
+        """See ``Tier``; values that this container put here itself count as ``memory``."""
         return self.name if not self._inherited.isdisjoint(keys) else "memory"
 
     def put(self, items: Mapping[str, Cached]) -> None:
-        """Adds to the bundle; when it is written is the policy's."""
+        """Adds values to the bundle; the policy decides when it is written."""
         with self._lock:
             for key, value in items.items():
                 if not isinstance(value, Shareable):
@@ -155,18 +155,18 @@ class RedisTier:
                 self._lacking_since = self._now()
 
     def settle(self) -> None:
-        """Waits until nothing is under way; for tests and benchmarks."""
+        """Waits for the running command; for tests and benchmarks."""
         if self._task is not None:
             self._task.join()
 
     def _is_due(self) -> bool:
-        if not self._lacking or self._lacking_since is None or self._now() < self._rest_until:
+        if not self._lacking or self._lacking_since is None or self._now() < self._next_write_at:
             return False
         is_overdue = self._now() - self._lacking_since >= self._policy.max_delay_ms
         return is_overdue or sum(self._lacking.values()) >= self._policy.min_new_entries
 
     def _forget_unused(self) -> None:
-        """Drops what nobody used; a bundle that has nothing new left is not written."""
+        """Drops unused values; a bundle without new values is not written."""
         self._bundle.forget_unused()
         self._lacking = {key: lacking for key, lacking in self._lacking.items() if key in self._bundle}
 
@@ -175,7 +175,7 @@ class RedisTier:
             stored = self._stored()
         except RedisError:
             return
-        except Exception:  # noqa: BLE001 - whatever cannot be read is a miss; asked for again, it would be no better
+        except Exception:  # noqa: BLE001 - an unreadable bundle is a miss; reading it again would not help
             self._metrics.count("unreadable")
             stored = {}
         with self._lock:
@@ -202,7 +202,7 @@ class RedisTier:
         with self._lock:
             values, lacking = self._bundle.in_use(), self._lacking
             self._lacking, self._lacking_since = {}, None
-            self._rest_until = self._now() + self._rest_ms
+            self._next_write_at = self._now() + self._interval_ms
         text = pack(values, self._policy.codec)
         spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads expiries, keeps no secret
         expiry = round(self._policy.keep_seconds * spread)
@@ -212,12 +212,12 @@ class RedisTier:
             with self._lock:
                 self._lacking = lacking | self._lacking
                 self._lacking_since = self._lacking_since or self._now()
-                # It is sent whole: what was refused once, for its size or for want of rights, will be again.
-                self._rest_ms = min(2 * self._rest_ms, LONGEST_REST_MS)
+                # A bundle is written as a whole: refused once, for its size or missing rights, it will be again.
+                self._interval_ms = min(2 * self._interval_ms, MAX_INTERVAL_MS)
             return
         with self._lock:
-            self._rest_ms, self._seen_at = self._policy.min_interval_ms, self._now()
-            self._rest_until = self._now() + self._rest_ms
+            self._interval_ms, self._seen_at = self._policy.min_interval_ms, self._now()
+            self._next_write_at = self._now() + self._interval_ms
         meter().ledger.stored(self._key, len(text))
         self._metrics.count("bytes_raw", sum(each.value.size for each in values.values()))
         self._metrics.count("bytes_stored", len(text))

@@ -1,4 +1,4 @@
-"""What Upstash's errors mean, and for how long each makes asking again useless."""
+"""The kinds of Upstash's errors, and how long each of them lasts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 ANSWERED: Final = frozenset({"wrong_type", "too_large"})
-"""Refusals of one command by a Redis that is well."""
+"""Errors of a single command; Redis itself works."""
 AUTH_OPEN_MS: Final = 10 * 60_000
-"""How long a refused token is not tried again."""
+"""How long no command is sent after a token was refused."""
 FULL_OPEN_MS: Final = 10 * 60_000
 
 KINDS: Final = frozenset(
@@ -18,7 +18,7 @@ KINDS: Final = frozenset(
         *("no_token", "no_key", "no_cipher"),
     }
 )
-"""All kinds of failure that lines, metrics and the health check name; docs/operations.md says what to do of each."""
+"""All kinds of failure in log lines, metrics and the health check; docs/operations.md says what to do for each."""
 _KINDS: Final = (
     ("max daily request limit exceeded", "daily_quota"),
     ("max requests limit exceeded", "monthly_quota"),
@@ -33,13 +33,13 @@ _KINDS: Final = (
 
 
 def kind_of(text: str) -> str:
-    """What an error means; its text is all that there is to tell by."""
+    """The kind of an error, found by its text, as Upstash's errors have no code."""
     lowered = text.lower()
     return next((kind for part, kind in _KINDS if part in lowered), "error")
 
 
 def useless_until(kind: str, now_ms: int) -> int | None:
-    """When asking again may help, in ms since 1970; None where nobody knows. Quotas begin anew at midnight UTC."""
+    """When a retry may succeed, in ms since 1970; None if unknown. Quotas are reset at midnight UTC."""
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     first = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)

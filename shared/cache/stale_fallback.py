@@ -1,7 +1,7 @@
-"""What DynamoDB vouched for last, in case that it cannot answer: for a short time it may stand in.
+"""Recently confirmed channel states, served for a short time if DynamoDB does not respond.
 
-Heads and memberships are kept for the freshness time only (messages 120 s, channels 300 s by default). A page is then
-served as it was vouched for, to a caller whose membership was vouched for as recently, and marked stale.
+Heads and memberships are kept for the freshness time only (messages 120 s, channels 300 s by default). During an outage
+a page is served as of the confirmed head, to callers whose membership was confirmed as recently, and marked stale.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ HEAD_BYTES: Final = 800
 MEMBERSHIP_BYTES: Final = 500
 LIST_BYTES: Final = 150
 LISTED_BYTES: Final = 1_400
-"""What each costs in this process with its strings; tests/shared/cache hold them against tracemalloc."""
+"""The bytes of each in this process, with its strings; tests/shared/cache compares them with tracemalloc."""
 
 
 @dataclass(frozen=True, slots=True)
-class VouchedHead:
-    """A head without its texts, and when it was asked for (ms)."""
+class ConfirmedHead:
+    """A head without its texts, and when its read began (ms)."""
 
     head: Head
     at: int
@@ -31,8 +31,8 @@ class VouchedHead:
 
 
 @dataclass(frozen=True, slots=True)
-class VouchedMembership:
-    """A membership, and when it was asked for (ms)."""
+class ConfirmedMembership:
+    """A membership, and when its read began (ms)."""
 
     membership: Membership
     at: int
@@ -40,8 +40,8 @@ class VouchedMembership:
 
 
 @dataclass(frozen=True, slots=True)
-class VouchedList:
-    """A caller's channels, and when they were asked for (ms)."""
+class ConfirmedList:
+    """A user's channels, and when their read began (ms)."""
 
     channels: tuple[tuple[Head, Membership], ...]
     at: int
@@ -53,12 +53,12 @@ class VouchedList:
 
 
 class StaleFallback:
-    """Remembers what was vouched for, and recalls it while it is fresh.
+    """Keeps confirmed states and returns them while they are fresh.
 
     Args:
-        memory: where it is kept.
-        messages_seconds: how long a channel's head and a membership stand in.
-        channels_seconds: how long a list of channels stands in.
+        memory: where they are kept.
+        messages_seconds: how long a channel's head and a membership are fresh.
+        channels_seconds: how long a list of channels is fresh.
         now: milliseconds since 1970.
     """
 
@@ -72,53 +72,53 @@ class StaleFallback:
 
     @property
     def bytes_held(self) -> int:
-        """Bytes of all that is kept."""
+        """The bytes of all values."""
         return self._memory.bytes_held
 
     def now(self) -> int:
-        """Milliseconds by the clock that freshness is counted with."""
+        """Milliseconds by the clock that freshness is measured with."""
         return self._now()
 
     def put(self, channel_id: str, user_id: str, state: ChannelState, asked_at: int) -> None:
-        """After what a look vouched for was served; ``asked_at`` (ms) is when that look began."""
+        """Keeps a state after it was served; ``asked_at`` (ms) is when its read began."""
         if state.head is None or state.membership is None:
             return
         head = replace(state.head, name="", topic="", creator="", request_hash=b"")
         self._memory.put(
             {
-                f"h{channel_id}": VouchedHead(head, asked_at),
-                f"m{channel_id}.{user_id}": VouchedMembership(state.membership, asked_at),
+                f"h{channel_id}": ConfirmedHead(head, asked_at),
+                f"m{channel_id}.{user_id}": ConfirmedMembership(state.membership, asked_at),
             }
         )
 
     def forget(self, channel_id: str, user_id: str) -> None:
-        """After a look that found no membership."""
+        """Drops the membership; to be called after a read found none."""
         self._memory.forget(f"m{channel_id}.{user_id}")
 
     def get(self, channel_id: str, user_id: str) -> ChannelState | None:
-        """What was vouched for, if both are fresh."""
+        """The state, if head and membership are fresh."""
         oldest = self._now() - self._messages_ms
-        head = get_one(self._memory, f"h{channel_id}", VouchedHead)
-        membership = get_one(self._memory, f"m{channel_id}.{user_id}", VouchedMembership)
+        head = get_one(self._memory, f"h{channel_id}", ConfirmedHead)
+        membership = get_one(self._memory, f"m{channel_id}.{user_id}", ConfirmedMembership)
         if head is None or membership is None or min(head.at, membership.at) < oldest:
             return None
         return ChannelState(head.head, membership.membership)
 
     def put_list(self, user_id: str, channels: tuple[tuple[Head, Membership], ...], asked_at: int) -> None:
-        """After a caller's channels were read; ``asked_at`` (ms) is when that began."""
-        self._memory.put({f"l{user_id}": VouchedList(channels, asked_at)})
+        """Keeps a user's channels after they were read; ``asked_at`` (ms) is when that read began."""
+        self._memory.put({f"l{user_id}": ConfirmedList(channels, asked_at)})
 
     def narrow_list(self, user_id: str, channel_ids: Set[str]) -> None:
-        """After the caller's memberships were read: leaves these channels in their list, and no others."""
+        """Drops all other channels from a user's list; to be called after their memberships were read."""
         key = f"l{user_id}"
-        found = get_one(self._memory, key, VouchedList)
+        found = get_one(self._memory, key, ConfirmedList)
         if found and not channel_ids >= {head.channel_id for head, _ in found.channels}:
             kept = tuple(each for each in found.channels if each[0].channel_id in channel_ids)
             self._memory.put({key: replace(found, channels=kept)})
 
     def get_list(self, user_id: str) -> tuple[tuple[Head, Membership], ...] | None:
-        """The caller's channels, if they are fresh."""
-        found = get_one(self._memory, f"l{user_id}", VouchedList)
+        """The user's channels, if they are fresh."""
+        found = get_one(self._memory, f"l{user_id}", ConfirmedList)
         if found is None or found.at < self._now() - self._channels_ms:
             return None
         return found.channels

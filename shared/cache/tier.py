@@ -1,4 +1,4 @@
-"""What a tier of the cache is. Memory, Redis and none pass the same contract suite."""
+"""The interface of a cache tier. Memory, Redis and none pass the same contract suite."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ C = TypeVar("C", bound=Cached)
 
 
 class Tier(Protocol):
-    """Keeps values for a while. It may lose any of them at any time, and it never raises."""
+    """Keeps values for a while. It may lose any value at any time, and never raises."""
 
     name: str
 
     def begin(self) -> None:
-        """A request begins: what can be done beside its first read of the storage is started."""
+        """Called when a request begins: starts what can run in parallel with its first read of the storage."""
 
     def get(self, keys: Sequence[str]) -> dict[str, Cached]:
-        """The values that are here. A miss is left out; an empty value is a value."""
+        """The values of these keys; misses are left out."""
 
     def origin(self, keys: Iterable[str]) -> str:
-        """Where the values under these keys, which it has, are from: ``redis`` or ``memory``."""
+        """The origin of the values under these keys, which it must have: ``redis`` or ``memory``."""
 
     def put(self, items: Mapping[str, Cached]) -> None:
-        """Keeps these values, in place of older ones."""
+        """Stores these values, replacing older ones."""
 
 
 class NoTier:
@@ -41,14 +41,14 @@ class NoTier:
         return {}
 
     def origin(self, keys: Iterable[str]) -> str:  # noqa: ARG002 - the interface
-        """It has none."""
+        """Its own name, as it has no values."""
         return self.name
 
     def put(self, items: Mapping[str, Cached]) -> None:
-        """Forgets them."""
+        """Does nothing."""
 
 
 def get_one(tier: Tier, key: str, kind: type[C]) -> C | None:
-    """One value, if it is here and of this kind."""
+    """One value, if there is one of this type."""
     found = tier.get([key]).get(key)
     return found if isinstance(found, kind) else None

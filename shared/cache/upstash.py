@@ -1,7 +1,7 @@
-"""The one place that speaks to Upstash Redis: the ``upstash-redis`` SDK, with deadlines, named failures and a breaker.
+"""The only module that calls Upstash Redis: the ``upstash-redis`` SDK with deadlines, named failures and a breaker.
 
-Each call has an end whatever the server, the network or the resolver do, only reads are repeated, at most once, and
-whatever the SDK raises, foreseen or not, is a ``RedisError``. One warm connection is kept for a minute.
+Each call ends in time, whatever the server, the network or the resolver do. Only reads are repeated, at most once. Any
+exception of the SDK becomes a ``RedisError``. One warm connection is kept for a minute.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from shared.runtime.parallel import start_thread
 
 READS: Final = frozenset({"GET", "MGET", "PING"})
 FREE: Final = frozenset({"PING", "INFO"})
-"""Not billed, so not counted."""
+"""Commands that are not billed, so not counted."""
 RETRY_WITHIN: Final = 0.5
-"""Share of the read timeout within which a kept connection shows that it is dead; later there is no time for more."""
+"""A read is repeated only if a kept connection failed within this share of the read timeout; later there is no time."""
 READY_SECONDS: Final = 4.0
-"""That making a client may take: loading the SDK, and reading the token, which has 3 s of its own."""
+"""The limit for making a client: loading the SDK, and reading the token, which may take 3 s."""
 WOKEN_SECONDS: Final = 0.5
-"""Lambda stops a container between two requests, and a command that is under way with it. Woken, the time is up, but
-the answer may have come long ago: this long it is waited for, by nobody but whoever began the command."""
+"""Lambda freezes a container between two requests, along with a running command. After it wakes, the deadline has
+passed, but the response may have arrived long ago: the command's own thread waits this much longer for it."""
 
 PROBES_AT_ONCE: Final = 10
 PROBE_EVERY_MS: Final = 10 * 60_000
-"""Probes of two billed commands: some 300 commands a day and container, however often health is checked."""
+"""Probes have two billed commands: at most some 300 commands a day in a container, however often health is checked."""
 
 
 class RedisError(Exception):
-    """Redis did not do it; ``kind`` says why, for metrics."""
+    """A command failed; ``kind`` is the kind of failure, for metrics."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -49,9 +49,9 @@ class RedisError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class UpstashOptions:
-    """Where and how: times in milliseconds.
+    """The database's address and the limits of commands; times in milliseconds.
 
-    ``read_token`` finds the token out where ``token`` is empty, when it is first needed and after it was refused.
+    If ``token`` is empty, ``read_token`` reads it, when it is first needed and after it was refused.
     """
 
     url: str
@@ -59,7 +59,7 @@ class UpstashOptions:
     connect_ms: int = 200
     read_ms: int = 300
     wait_ms: int = 50
-    """A cold container connects first, which takes longer: its first request does not wait for that."""
+    """How long a request waits for a command. Connecting in a cold container takes longer and is not waited for."""
     breaker_failures: int = 3
     breaker_open_ms: int = 10_000
     keep_alive_seconds: float = 60.0
@@ -67,7 +67,7 @@ class UpstashOptions:
 
 
 class _Attempt:
-    """One try of a command, in a thread of its own; whoever asked may stop waiting for it."""
+    """One try of a command, in its own thread; the caller may stop waiting for it."""
 
     def __init__(self, begun_ms: int) -> None:
         self.begun_ms = begun_ms
@@ -79,13 +79,13 @@ class _Attempt:
 
 
 class Upstash:
-    """Commands against one database, one at a time.
+    """Runs commands on one database, one at a time.
 
     Args:
-        options: where, and the time limits.
+        options: the database's address, and the limits.
         metrics: counts commands and failures.
         now: milliseconds since 1970.
-        connect: makes the SDK's client of an address, a token, and the seconds for connecting and reading.
+        connect: makes the SDK's client from address, token, and the timeouts for connecting and reading in seconds.
     """
 
     def __init__(
@@ -101,38 +101,38 @@ class Upstash:
         self._connect = connect
         self._lock = threading.Lock()
         self._taken = threading.Lock()
-        """Held while a command is under way."""
+        """Held while a command runs."""
         self._client: SdkClient | None = None
         self._token_read: str | None = None
         self._idle: threading.Timer | None = None
         self._under_way = 0
         self.breaker = Breaker(now, options.breaker_failures, options.breaker_open_ms)
         self.probes = Allowance(PROBES_AT_ONCE, PROBE_EVERY_MS, now)
-        """Of whoever asks whether it is well, by commands that are billed."""
+        """Limits the health check's billed commands."""
 
     @property
     def budget_seconds(self) -> float:
-        """The longest that a request waits for a command, which goes on without it: it has DynamoDB to ask."""
+        """The longest time that a request waits for a command; then it reads DynamoDB while the command goes on."""
         return min(self._options.wait_ms, self._options.read_ms) / 1000
 
     @property
     def deadline_seconds(self) -> float:
-        """The longest that a command takes once there is a client, whatever comes in between."""
+        """The longest time that a command takes once there is a client."""
         return (self._options.connect_ms + self._options.read_ms) / 1000
 
     def warm_up(self) -> None:
-        """Loads the SDK, and makes its client where the token is at hand; opens no connection, raises nothing."""
-        with suppress(Exception):  # what is wrong is told by the first command
+        """Loads the SDK, and makes its client if the settings have the token; opens no connection, raises nothing."""
+        with suppress(Exception):  # the first command will report the failure
             load()
             if self._options.token:
                 with self._lock:
                     self._client = self._client or self._make_client()
 
-    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
-        """One command's result.
+    def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - any result of Redis
+        """Runs one command and returns its result.
 
         Raises:
-            RedisError: it failed, or the breaker is open and it was not tried.
+            RedisError: it failed, or was not tried because the breaker is open.
         """
         if not self.breaker.allows():
             meter().breaker = self.breaker.cause
@@ -147,14 +147,14 @@ class Upstash:
             kind = error.kind
             raise
         finally:
-            # Whatever happened: a breaker that let a probe through hears of it, or it would stay half open for good.
+            # In any case: a breaker that allowed a probe needs its outcome, or it would stay half open for ever.
             self._report(kind)
             ledger.end(kind)
             self._metrics.count("redis_ms", round((time.perf_counter() - started) * 1000))
         return result
 
     def give_up(self, kind: str, until: int) -> None:
-        """Leaves the database alone until a time (ms since 1970), for a reason that lies outside of it."""
+        """Sends no command until a time (ms since 1970), for a failure outside of the database."""
         self._metrics.count(f"failure.{kind}")
         meter().ledger.failed(kind)
         self.breaker.failed(until, kind)
@@ -167,7 +167,7 @@ class Upstash:
             late = spent > self._options.read_ms / 1000 * RETRY_WITHIN
             if error.kind != "disconnected" or command not in READS or late:
                 raise
-        # The kept connection had been closed at the other end: a read may be asked again.
+        # The server had closed the kept connection: a read may be repeated.
         return self._once(reason, command, arguments, spent)
 
     def _once(self, reason: str, command: str, arguments: tuple[str | int, ...], spent: float = 0.0) -> Any:  # noqa: ANN401 - as above
@@ -176,14 +176,14 @@ class Upstash:
         attempt = _Attempt(self._now())
         try:
             self._keep_open()
-            # In a thread: a resolver cannot be cancelled, and each byte of an answer gives httpx's timeout anew.
+            # In a thread: a resolver cannot be cancelled, and each byte of a response restarts httpx's timeout.
             start_thread(lambda: self._try(attempt, reason, [command, *arguments]))
             self._wait(attempt, self.deadline_seconds - spent)
         finally:
             self._let_idle()
             self._taken.release()
         if attempt.failure:
-            # Not "from error": some of the SDK's quote headers, and so the token.
+            # Not "from error": some of the SDK's errors quote headers, and so the token.
             raise RedisError(attempt.failure)
         return attempt.result
 
@@ -194,7 +194,7 @@ class Upstash:
         if asleep and attempt.is_done.wait(WOKEN_SECONDS):
             return
         with self._lock:
-            if attempt.is_done.is_set():  # at the last moment
+            if attempt.is_done.is_set():  # it ended at the last moment
                 return
             attempt.is_abandoned = True
             if self._client is attempt.client:
@@ -204,7 +204,7 @@ class Upstash:
         attempt.failure = "timeout"
 
     def _try(self, attempt: _Attempt, reason: str, command: list[str | int]) -> None:
-        """Runs a command; raises nothing, and closes its client where nobody waits for it any more."""
+        """Runs a command; raises nothing, and closes its client if nobody waits any more."""
         client: SdkClient | None = None
         failure: str | None = None
         try:
@@ -213,7 +213,7 @@ class Upstash:
                 attempt.result = client.execute(command, lambda: self._count(reason, str(command[0])))
         except RedisError as error:
             failure = error.kind
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is a failure of a command and nothing more
+        except Exception as error:  # noqa: BLE001 - any exception is only a failed command
             failure = failure_kind(error) if client else "client"
             if failure == "client":
                 logger().error("cache", redis=failure, error=type(error).__qualname__)
@@ -232,7 +232,7 @@ class Upstash:
             meter().command(reason)
 
     def _borrow(self, attempt: _Attempt) -> SdkClient | None:
-        """The client, for an attempt that is still waited for."""
+        """The client; None if nobody waits for the attempt any more."""
         with self._lock:
             client = self._client
         client = client or self._make_client()
@@ -248,7 +248,7 @@ class Upstash:
     def _make_client(self) -> SdkClient:
         token = self._token()
         if not (token.isascii() and token.isprintable()):
-            # It would be no header; the HTTP library would say so in its debug log, and quote it.
+            # It would not be a valid header; the HTTP library would quote it in its debug log.
             raise RedisError("refused_token")
         options = self._options
         return self._connect(options.url, token, options.connect_ms / 1000, options.read_ms / 1000)
@@ -275,7 +275,7 @@ class Upstash:
             self._under_way += 1
 
     def _let_idle(self) -> None:
-        """An idle container holds no connection for longer than the keep-alive: plans have a cap on them."""
+        """Closes the connection after ``keep_alive_seconds`` without a command, as plans limit connections."""
         with self._lock:
             self._under_way -= 1
             if self._under_way == 0:
@@ -284,7 +284,7 @@ class Upstash:
                 self._idle.start()
 
     def _close_idle(self) -> None:
-        # A container that Lambda wakes after the keep-alive gets here beside its first command: that one goes on.
+        # When Lambda wakes a container after the keep-alive, this runs in parallel with its first command.
         with self._lock:
             if self._under_way == 0:
                 self._hang_up()
@@ -308,6 +308,6 @@ class Upstash:
         else:
             self.breaker.failed(useless_until(kind, self._now()), kind)
         if kind == "refused_token":
-            # It may have been replaced: the next command reads it again, where it is read at all.
+            # It may have been replaced: the next command reads it again.
             self.close()
             self._token_read = None

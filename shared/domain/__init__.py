@@ -1,1 +1,1 @@
-"""The words of the chat as values and rules: no I/O, and nothing of ours is imported but this."""
+"""The values and rules of the chat: no I/O; imports no other package of ours."""

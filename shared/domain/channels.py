@@ -10,11 +10,13 @@ from shared.domain.model import ERASED, Head, Member, Membership, Preview
 
 
 def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
-    """The channel for one caller; ``role``, ``last_read_seq`` and ``unread_count`` null for who is not in it.
+    """The channel as one caller sees it.
 
-    Who is not in a public channel sees what it is, not what is said there.
+    Without a membership (public channels only) ``role``, ``last_read_seq``, ``unread_count`` and ``last_message`` are
+    null: the caller sees the channel's description, not its messages.
 
-    Head and membership are read side by side, so the head may be the older one: then the caller has read all of it.
+    Head and membership are read in parallel, so the head may be older than the read position. Then ``last_read_seq`` is
+    the head's ``seq``.
     """
     last = head.last if membership else None
     return {
@@ -26,12 +28,16 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
         "created_at": rfc3339(head.created_at),
         "archived": head.archived_at is not None,
         "slow_mode": head.slow_mode,
+        "edit_window": head.edit_window,
+        "members_pin": head.members_pin,
         "version": head.version,
         "member_count": head.members,
         "last_seq": head.seq,
+        "last_rev": head.rev,
         "last_message": last and _preview_json(head.channel_id, last),
         "last_read_seq": min(membership.read_seq, head.seq) if membership else None,
         "unread_count": membership.unread(head) if membership else None,
+        "mention_count": membership.mention_count(head) if membership else None,
         "role": membership.role if membership else None,
         "capabilities": permissions.capabilities(head, membership),
     }
@@ -45,7 +51,10 @@ def _preview_json(channel_id: str, last: Preview) -> dict[str, Any]:
         "sender": last.sender,
         "created_at": rfc3339(last.created_at),
     }
-    return shown | {"redacted": True} if last.sender == ERASED else shown
+    if last.sender == ERASED:
+        return shown | {"redacted": True}
+    # The text of every message that was not deleted has something visible in it.
+    return shown if last.text else shown | {"deleted": True}
 
 
 def member_json(member: Member | Membership) -> dict[str, Any]:

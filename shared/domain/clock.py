@@ -1,4 +1,4 @@
-"""Time: the one that all containers share, and how it is written on the wire."""
+"""Time: the clock that all containers share, and the format of times on the wire."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 MAX_SKEW_MS: Final = 10 * 60 * 1000
-"""How far ahead another container's clock may have been for its time still to be kept to: one five minutes ahead of
-the right time, the other five behind."""
+"""A time from another container is respected if it is ahead of this container's clock by at most this: one clock may be
+five minutes fast, the other five minutes slow."""
 TOLERANCE_MS: Final = 1_000
-"""A clock that is off by no more, beyond what an answer's whole seconds leave open, is let be."""
+"""A clock is not corrected for a smaller error, beyond the uncertainty of a ``Date`` in whole seconds."""
 CLOCKS_APART_MS: Final = 5_000
-"""No two containers that have heard the storage are further apart: twice tolerance and a second, and 1 s to spare."""
+"""The largest difference between two containers that have had a response from the storage: twice tolerance plus one
+second, and 1 s to spare."""
 
 
 def now_ms() -> int:
@@ -23,10 +24,10 @@ def now_ms() -> int:
 
 
 class SharedClock:
-    """This container's own clock, put right where it is not the storage's: so no two containers disagree by much.
+    """This container's own clock, corrected by the storage's, so that containers agree to within a few seconds.
 
-    What one container writes and another one judges (rate states, receipts, ages of entries) needs one clock. Each of
-    the storage's answers carries the storage's time, in whole seconds.
+    Values that one container writes and another compares with its clock (rate states, idempotency records, ages of
+    entries) need one clock. Each response of the storage carries its time, in whole seconds.
 
     Args:
         own: milliseconds since 1970 by this container's clock.
@@ -35,19 +36,24 @@ class SharedClock:
     def __init__(self, own: Callable[[], int] = now_ms) -> None:
         self._own = own
         self._offset = 0
-        self._said = ""
+        self._last_date = ""
 
     def now(self) -> int:
         """Milliseconds since 1970."""
         return self._own() + self._offset
 
-    def on_server_date(self, said: str | None, seconds: float) -> None:
-        """The storage's answer said this time (an HTTP ``Date``), after so many seconds; None where it said none."""
-        if said is None or said == self._said:
+    def on_server_date(self, date: str | None, seconds: float) -> None:
+        """Corrects the clock by a response of the storage.
+
+        Args:
+            date: the response's HTTP ``Date``; None if it had none.
+            seconds: how long the call took.
+        """
+        if date is None or date == self._last_date:
             return
-        self._said = said
+        self._last_date = date
         try:
-            begun = round(parsedate_to_datetime(said).timestamp() * 1000)
+            begun = round(parsedate_to_datetime(date).timestamp() * 1000)
         except ValueError:
             return
         received = self._own()
@@ -57,12 +63,12 @@ class SharedClock:
 
 
 def not_before(now: int, earlier: int) -> int:
-    """``now``, or ``earlier`` where another container's clock was a little ahead: times do not go back."""
+    """``now``, or ``earlier`` if another container's clock was a little ahead, so that times do not go back."""
     return earlier if now < earlier <= now + MAX_SKEW_MS else now
 
 
 def rfc3339(milliseconds: int) -> str:
-    """A time as the wire has it: ``2026-11-23T18:44:24.123Z``."""
+    """A time in the wire's format: ``2026-11-23T18:44:24.123Z``."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
 

@@ -1,6 +1,6 @@
-"""Every failure that a caller can meet: one tree, each with a stable code, an HTTP status and a text.
+"""All errors that a caller can get: one tree; each class has a stable code, an HTTP status and a text.
 
-The ``detail`` is for people; programs decide by ``code``. It is data, as docstrings vanish under ``python -OO``.
+The ``detail`` is for people; programs decide by ``code``. It is data because ``python -OO`` removes docstrings.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 class BudgieError(Exception):
-    """The root of the tree; by itself, what nobody foresaw.
+    """The root of the tree; raised as itself for unexpected errors.
 
     Attributes:
-        code: what programs decide by; it never changes.
-        status: of HTTP.
-        retryable: whether the same request may go well later.
-        detail: the sentence that a person reads, the class's unless one is given.
+        code: identifies the error to programs; never changes.
+        status: the HTTP status.
+        retryable: whether the same request may succeed later.
+        detail: a sentence for people; the class's, unless the instance has its own.
 
     Args:
-        detail: says more than the class's.
-        errors: the fields at fault, each with ``field`` and ``detail``.
-        retry_after: seconds until another try may go well; sent rounded up.
+        detail: replaces the class's text.
+        errors: the invalid fields, each with ``field`` and ``detail``.
+        retry_after: seconds until a retry may succeed; sent rounded up.
     """
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = True
-    detail: str = "Something unforeseen went wrong here; the request may or may not have had an effect."
+    detail: str = "An unexpected error occurred; the request may or may not have had an effect."
 
     def __init__(
         self,
@@ -45,43 +45,43 @@ class BudgieError(Exception):
         self.retry_after = retry_after
 
     def extra(self) -> dict[str, Any]:
-        """Members of the problem document beyond the common ones."""
+        """Additional members of the problem document."""
         return {"errors": self.errors} if self.errors else {}
 
 
 class MisconfiguredError(BudgieError):
-    """AWS refuses what it will refuse again, or a setting cannot be used: logged, and counted by a metric."""
+    """AWS refuses a call permanently, or a setting is invalid; logged, and counted by a metric."""
 
     code, status, retryable = "misconfigured", 500, False
-    detail = "The service is not set up correctly; until its operators have corrected that, trying again does not help."
+    detail = "The service is misconfigured. Retrying does not help until its operators have corrected that."
 
 
 class MalformedRequestError(BudgieError):
-    """A body that cannot be parsed, or an event that is no HTTP request."""
+    """A body that cannot be parsed, or an event that is not an HTTP request."""
 
     code, status, retryable = "malformed_request", 400, False
-    detail = "The request's body is not the JSON that was announced."
+    detail = "The request's body is not valid JSON."
 
 
 class UnauthenticatedError(BudgieError):
-    """The event carries no ``sub`` that API Gateway verified."""
+    """The event has no ``sub`` claim verified by API Gateway."""
 
     code, status, retryable = "unauthenticated", 401, False
-    detail = "The request carries no verified identity."
+    detail = "The request has no verified identity."
 
 
 class ForbiddenError(BudgieError):
-    """A member whose role lacks the right; ``docs/authorization.yaml`` has all of them."""
+    """The member's role lacks the right; ``docs/authorization.yaml`` lists all rights."""
 
     code, status, retryable = "forbidden", 403, False
-    detail = "The caller's role does not allow this."
+    detail = "Your role in the channel does not allow this."
 
 
 class NotAMemberError(ForbiddenError):
-    """The caller sees a public channel, and does there what members do."""
+    """The caller can see the public channel, but the request needs a membership."""
 
     code = "not_a_member"
-    detail = "Only members of the channel may do this; join it first."
+    detail = "Only members of the channel may do this. Join it first."
 
 
 class EditWindowError(ForbiddenError):
@@ -92,38 +92,38 @@ class EditWindowError(ForbiddenError):
 
 
 class RouteNotFoundError(BudgieError):
-    """No function serves the path."""
+    """No route has this path."""
 
     code, status, retryable = "route_not_found", 404, False
-    detail = "There is nothing at this address."
+    detail = "No such path."
 
 
 class ChannelNotFoundError(BudgieError):
-    """No channel has this id, or it is hidden from the caller: both are answered alike."""
+    """No channel has this id, or it is hidden from the caller; the response is the same."""
 
     code, status, retryable = "channel_not_found", 404, False
-    detail = "There is no such channel, or it is not yours to see."
+    detail = "There is no such channel, or you have no access to it."
 
 
 class MessageNotFoundError(BudgieError):
-    """The position that a window is to be around holds no message."""
+    """The position given for ``around`` holds no message."""
 
     code, status, retryable = "message_not_found", 404, False
     detail = "There is no such message in this channel."
 
 
 class MemberNotFoundError(BudgieError):
-    """The user whose membership is to be changed or ended has none."""
+    """The user whose membership is to be changed or removed is not a member."""
 
     code, status, retryable = "member_not_found", 404, False
     detail = "There is no such member in this channel."
 
 
 class MethodNotAllowedError(BudgieError):
-    """The path is served by another method."""
+    """The path exists, but not with this method."""
 
     code, status, retryable = "method_not_allowed", 405, False
-    detail = "The address exists, the method does not."
+    detail = "The path does not support this method."
 
     def __init__(self, detail: str | None = None, *, allowed: Sequence[str] = ()) -> None:
         super().__init__(detail)
@@ -131,38 +131,38 @@ class MethodNotAllowedError(BudgieError):
 
 
 class ConflictError(BudgieError):
-    """The parent of refusals for the state that a channel is in."""
+    """The parent of errors caused by a channel's current state."""
 
     code, status, retryable = "conflict", 409, False
-    detail = "The channel's present state does not allow this."
+    detail = "The channel's current state does not allow this."
 
 
 class ChannelArchivedError(ConflictError):
-    """A change of an archived channel."""
+    """A change to an archived channel."""
 
     code = "channel_archived"
-    detail = "The channel is archived: it can be read, not changed."
+    detail = "The channel is archived and can only be read."
 
 
 class LastOwnerError(ConflictError):
     """A change after which a channel would have no owner."""
 
     code = "last_owner"
-    detail = "A channel keeps at least one owner: make somebody else an owner first."
+    detail = "A channel must have at least one owner. Make another member an owner first."
 
 
 class DirectChannelError(ConflictError):
-    """A change that direct channels do not have."""
+    """A change that direct channels do not support."""
 
     code = "direct_channel"
     detail = "A direct channel always has the same two members, no name and no topic."
 
 
 class TooManyChannelsError(ConflictError):
-    """A membership more than ``MAX_CHANNELS_PER_USER``."""
+    """A user would be in more than ``MAX_CHANNELS_PER_USER`` channels."""
 
     code = "too_many_channels"
-    detail = "A user would be in more channels than one may be; leaving one makes room."
+    detail = "The user has reached the limit of channels and must leave one first."
 
 
 class MessageDeletedError(ConflictError):
@@ -189,24 +189,26 @@ class TooManyPinsError(ConflictError):
 
 
 class VersionMismatchError(BudgieError):
-    """``If-Match`` names no version that the channel has."""
+    """``If-Match`` does not name the channel's current version."""
 
     code, status, retryable = "version_mismatch", 412, False
-    detail = "The channel has none of the versions named in If-Match: it was changed since, or they are no versions."
+    detail = (
+        "The channel's version is none of those in If-Match: it was changed since, or they are not versions."
+    )
 
 
 class PayloadTooLargeError(BudgieError):
-    """More bytes than the route's largest body."""
+    """The body is larger than the route's limit."""
 
     code, status, retryable = "payload_too_large", 413, False
-    detail = "The request's body is larger than any valid request."
+    detail = "The request's body is larger than any valid one."
 
 
 class UnsupportedMediaTypeError(BudgieError):
-    """A ``Content-Type`` or ``Content-Encoding`` that is not read here; one of the arguments says what would be."""
+    """A ``Content-Type`` or ``Content-Encoding`` that the API does not support; the arguments name one that it does."""
 
     code, status, retryable = "unsupported_media_type", 415, False
-    detail = "The body is not sent as JSON in UTF-8, uncompressed; `errors` names the header that says so."
+    detail = "The body must be uncompressed JSON in UTF-8; `errors` names the header that says otherwise."
 
     def __init__(
         self,
@@ -222,49 +224,49 @@ class UnsupportedMediaTypeError(BudgieError):
 
 
 class ValidationFailedError(BudgieError):
-    """What validation refuses; ``errors`` names each field."""
+    """The request is invalid; ``errors`` names each field."""
 
     code, status, retryable = "validation_failed", 422, False
     detail = "A field of the request is missing, unknown, or outside its limits."
 
 
 class InvalidCursorError(ValidationFailedError):
-    """A cursor that cannot be decoded, or is another listing's."""
+    """A cursor that cannot be decoded, or belongs to another listing."""
 
     code = "invalid_cursor"
-    detail = "The cursor was not made by this listing."
+    detail = "The cursor was not issued by this listing."
 
     @classmethod
     def of_query(cls) -> Self:
-        """Of the parameter ``cursor``."""
+        """The error for the parameter ``cursor``."""
         return cls(errors=[{"field": "query.cursor", "detail": "Not a cursor of this listing."}])
 
 
 class PositionOutOfRangeError(ValidationFailedError):
-    """A position above the channel's last one."""
+    """A position after the channel's last one."""
 
     code = "position_out_of_range"
-    detail = "The position lies beyond the channel's end."
+    detail = "The position is beyond the channel's end."
 
     @classmethod
     def beyond(cls, end: int, field: str) -> Self:
-        """Of a field, in a channel whose last position is ``end``."""
+        """The error for a field, in a channel whose last position is ``end``."""
         detail = f"The channel's last position is {end}."
         return cls(detail, errors=[{"field": field, "detail": detail}])
 
 
 class IdempotencyKeyReusedError(ValidationFailedError):
-    """The hash that is stored under the key is another request's."""
+    """The hash stored under the key belongs to a different request."""
 
     code = "idempotency_key_reused"
     detail = "The Idempotency-Key was used for a different request."
 
 
 class BatchTooLargeError(ValidationFailedError):
-    """A batch larger than the burst that the rate limit allows."""
+    """A batch larger than the rate limit's burst."""
 
     code = "batch_too_large"
-    detail = "The batch has more messages than may be posted here at once; waiting does not help, smaller batches do."
+    detail = "The batch has more messages than may be posted here at once. Send smaller batches; waiting does not help."
 
     def __init__(
         self,
@@ -285,7 +287,7 @@ class TooManyMentionsError(ValidationFailedError):
 
 
 class RateLimitedError(BudgieError):
-    """The rate limit or the channel's slow mode; ``verdict`` says which limit, and when to try again."""
+    """The rate limit or the channel's slow mode; ``verdict`` says which limit and when to retry."""
 
     code, status, retryable = "rate_limited", 429, True
     detail = "Too many messages in a short time; nothing was posted."
@@ -296,50 +298,49 @@ class RateLimitedError(BudgieError):
 
 
 class ReadBudgetError(BudgieError):
-    """The user's budget of this minute for expensive reads is spent (``docs/adr/0016``)."""
+    """The user's budget for expensive reads in this minute is spent (``docs/adr/0016``)."""
 
     code, status, retryable = "read_budget_used", 429, True
     detail = (
-        "Too many long lists of channels were read or counted for you in this minute; "
-        "wait as long as Retry-After says."
+        "You have read or counted too many long lists of channels in this minute. Wait as Retry-After says."
     )
 
 
 class UnavailableError(BudgieError):
-    """The parent of what passes by itself."""
+    """The parent of temporary errors."""
 
     code, status, retryable = "unavailable", 503, True
     detail = (
-        "The service cannot answer just now; try again, with the same Idempotency-Key where one was sent."
+        "The service is temporarily unavailable. Try again, with the same Idempotency-Key if you sent one."
     )
 
 
 class StoreUnavailableError(UnavailableError):
-    """DynamoDB gave no answer, or a fault of its own."""
+    """DynamoDB did not respond, or responded with an error of its own."""
 
     code = "store_unavailable"
-    detail = "The storage does not answer just now."
+    detail = "The storage is temporarily unavailable."
 
 
 class StoreThrottledError(UnavailableError):
-    """DynamoDB throttled, after all tries."""
+    """DynamoDB throttled every try."""
 
     code = "store_throttled"
-    detail = "The storage refuses more requests just now."
+    detail = "The storage is temporarily overloaded."
 
 
 class ContentionError(UnavailableError):
-    """Conflicts with other writers, after all tries."""
+    """Every try conflicted with other writers."""
 
     code = "contention"
-    detail = "Too many writers met at once; nothing was written."
+    detail = "Too many concurrent writes; nothing was written."
 
 
 class CommitUnknownError(UnavailableError):
-    """A commit's answer was lost, and so were those of all tries to find out."""
+    """The response to a commit was lost, and so were the responses to all attempts to find its outcome."""
 
     code = "commit_unknown"
-    detail = "Whether the message was stored could not be found out; retry with the same Idempotency-Key."
+    detail = "It is unknown whether the message was stored. Retry with the same Idempotency-Key."
 
 
 def every_error(root: type[BudgieError] = BudgieError) -> list[type[BudgieError]]:

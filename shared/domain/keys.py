@@ -2,7 +2,6 @@
 
 Layout of the one table (partition key ``pk``, sort key ``sk``):
 
-==========  ================  ======================  ==========================================
 item        pk                sk                      written by
 ==========  ================  ======================  ==========================================
 head        ``C#<channel>``   ``HEAD``                creating, posting, changing a channel
@@ -18,6 +17,23 @@ membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking 
 former      ``U#<user>``      ``L#<channel>``         leaving, being removed (joining looks)
 spent       ``B#<user>``      ``M#<minute>``          reading a long list; deleted by TTL
 ==========  ================  ======================  ==========================================
+=======
+==================  ================  ======================  ================================================
+item                pk                sk                      written by
+==================  ================  ======================  ================================================
+head                ``C#<channel>``   ``HEAD``                creating, posting to, changing a channel
+listing             ``C#<channel>``   ``PUBLIC``              creating, renaming, archiving a public channel
+entry               ``C#<channel>``   ``E#<seq, 12 digits>``  posting; settling a hole
+gap                 ``C#<channel>``   ``G#<seq, 12 digits>``  settling a hole with a void
+change              ``C#<channel>``   ``X#<rev, 12 digits>``  editing, deleting, reacting, pinning
+reaction            ``C#<channel>``   ``R#<seq>#<emoji>#…``   reacting after the first 20 users; ends with the user
+pins                ``C#<channel>``   ``PINS``                pinning
+idempotency record  ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
+key use             ``C#<hash>``      ``KEY``                 creating a channel with an ``Idempotency-Key``
+membership          ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
+past membership     ``U#<user>``      ``L#<channel>``         leaving, being removed (read when joining)
+spent units         ``B#<user>``      ``M#<minute>``          reading a long list; deleted by TTL
+==================  ================  ======================  ================================================
 """
 
 from __future__ import annotations
@@ -41,29 +57,29 @@ KEY_USE_SK: Final = "KEY"
 PINS_SK: Final = "PINS"
 ENTRIES: Final = "E#"
 MEMBERSHIPS: Final = "C#"
-FORMERS: Final = "L#"
-"""How the sort keys below a user begin."""
-RECEIPTS: Final = "I#"
-"""How the sort keys of receipts begin, below a channel."""
+PAST_MEMBERSHIPS: Final = "L#"
+"""The prefixes of the sort keys in a user's partition."""
+IDEMPOTENCY_RECORDS: Final = "I#"
+"""The prefix of the sort keys of idempotency records, in a channel's partition."""
 ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
-"""Base 32 in ASCII order, so that ids sort as the numbers they stand for."""
+"""Base 32 in ASCII order, so that ids sort like the numbers that they encode."""
 
 _CHANNEL_ID = re.compile(r"[0-9a-v]{16,26}\Z")
 _MESSAGE_ID = re.compile(r"([0-9a-v]{16,26})-([0-9a-v]{8})\Z")
-# Not what ends or divides a path once API Gateway and Mangum have each decoded it, nor a step that clients resolve.
+# Excludes what ends or splits a path after API Gateway and Mangum have each decoded it, and "." and "..".
 _STORED_USER_ID = re.compile(r"(?!\.\.?\Z)[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z")
 _UNFIT = re.compile(f"[{UNFIT_FOR_NAMES}]")
-SEQ_CHARS: Final = 8  # of a message id's end; 32**8 > MAX_SEQ
+SEQ_CHARS: Final = 8  # the length of the position in a message id; 32**8 > MAX_SEQ
 MAX_USER_ID_BYTES: Final = 128
 USER_ID_RULE: Final = (
     f"1 to {MAX_USER_ID_BYTES} bytes, something visible, none of / ? # % \\ and no control, line separator, "
     "bidirectional control or U+FFFD"
 )
-"""In the words of whoever is refused."""
+"""The rule of ``is_user_id`` as clients read it."""
 AFTER_NAME: Final = "\x1f"
-"""Between name and id: sorts before all that a name may hold, so that a name comes before those that go on after it."""
+"""Separates name and id; sorts before every character of a name, so that a name comes before its continuations."""
 ME: Final = "me"
-"""The caller's id in paths, and so nobody's own: others could not name them."""
+"""The caller's id in paths, so no user may have it as an id."""
 
 
 def channel_pk(channel_id: str) -> str:
@@ -77,7 +93,7 @@ def user_pk(user_id: str) -> str:
 
 
 def membership_sk(channel_id: str) -> str:
-    """The sort key of a membership below its user."""
+    """The sort key of a membership in its user's partition."""
     return f"{MEMBERSHIPS}{channel_id}"
 
 
@@ -97,27 +113,27 @@ def membership_key(channel_id: str, user_id: str) -> tuple[str, str]:
 
 
 def past_membership_sk(channel_id: str) -> str:
-    """The sort key of a membership that ended, below its user."""
-    return f"{FORMERS}{channel_id}"
+    """The sort key of a past membership in its user's partition."""
+    return f"{PAST_MEMBERSHIPS}{channel_id}"
 
 
 def budget_pk(user_id: str) -> str:
-    """The partition of what a user's expensive reads have cost: apart from what a function that lists may not write."""
+    """The partition of a user's spent read units: its own, as functions that only list may write nothing else."""
     return f"B#{user_id}"
 
 
 def minute_sk(minute: int) -> str:
-    """The sort key of what was spent in a minute, counted since 1970."""
+    """The sort key of the units spent in a minute (minutes since 1970)."""
     return f"M#{minute}"
 
 
 def entry_sk(seq: int) -> str:
-    """The sort key of a log entry: sorts as its position does, for ``0 <= seq <= MAX_SEQ``."""
+    """The sort key of an entry; sorts like its position, for ``0 <= seq <= MAX_SEQ``."""
     return f"E#{seq:0{SEQ_DIGITS}d}"
 
 
 def gap_sk(seq: int) -> str:
-    """The sort key of a gap's item: sorts as its position does."""
+    """The sort key of a gap; sorts like its position."""
     return f"G#{seq:0{SEQ_DIGITS}d}"
 
 
@@ -132,26 +148,26 @@ def reactions_sk(seq: int, emoji: str) -> str:
 
 
 def idempotency_record_sk(user_id: str, key: str) -> str:
-    """The sort key of an idempotency item; unambiguous whatever the user id and key contain."""
-    return f"{RECEIPTS}{quote(user_id, safe='')}#{key}"
+    """The sort key of an idempotency record; unambiguous whatever the user id and key contain."""
+    return f"{IDEMPOTENCY_RECORDS}{quote(user_id, safe='')}#{key}"
 
 
 def channel_state_keys(channel_id: str, user_id: str, key: str | None) -> list[tuple[str, str]]:
-    """Both keys of all that a look reads: head, membership, and the receipt of ``key`` if there is one."""
+    """The keys of a channel state's items: head, membership, and the idempotency record of ``key`` if one is given."""
     found = [head_key(channel_id), membership_key(channel_id, user_id)]
     return found if key is None else [*found, (channel_pk(channel_id), idempotency_record_sk(user_id, key))]
 
 
 def public_name(name: str, channel_id: str) -> str:
-    """What the index of public channels sorts by: the whole name without case, shorter names first, then the id.
+    """The sort key of the index of public channels: the whole name without case, shorter names first, then the id.
 
-    At most 507 bytes, of the 1,024 that DynamoDB allows.
+    At most 507 bytes; DynamoDB allows 1,024.
     """
     return f"{folded(name)}{AFTER_NAME}{channel_id}"
 
 
 def is_public_name(text: str, channel_id: str) -> bool:
-    """Whether the index may have a channel under this: also as it was sorted before, by 16 characters and the id."""
+    """Whether this may be a channel's sort key in the index; also accepts the old form, 16 characters and the id."""
     for separator, longest in ((AFTER_NAME, 3 * MAX_NAME), ("#", 16)):
         if text.endswith(f"{separator}{channel_id}"):
             return len(text) - len(separator) - len(channel_id) <= longest
@@ -179,44 +195,41 @@ def is_channel_id(text: str) -> bool:
 
 
 def is_user_id(text: str) -> bool:
-    """Whether the text may be a user id: 1 to 128 bytes, no backslash and none of ``/ ? # %``, nothing unfit for names.
-
-    Nor a single or a double dot, nor a text of which nothing is visible.
-    """
+    """Whether the text is a valid user id, see ``USER_ID_RULE``; ``.`` and ``..`` are not."""
     return is_stored_user_id(text) and not _UNFIT.search(text) and is_visible(text)
 
 
 def is_stored_user_id(text: str) -> bool:
-    """Whether the text may stand in the table as a user id: also those taken before all of ``is_user_id`` was asked.
+    """Whether the table may have this user id: also accepts ids from before all rules of ``is_user_id`` applied.
 
-    For cursors, which name whoever a page ended with, and for operators, who export and erase whatever is stored.
+    For cursors, which contain the id of a page's last user, and for operators, who export and erase all stored data.
     """
     return _STORED_USER_ID.match(text) is not None and len(text.encode()) <= MAX_USER_ID_BYTES
 
 
 def may_call(user_id: str) -> bool:
-    """Whether a token's ``sub`` is a user of the API: a user id, and not what paths call the caller."""
+    """Whether a token's ``sub`` may use the API: a valid user id other than ``ME``."""
     return is_user_id(user_id) and user_id != ME
 
 
 def new_channel_id() -> str:
-    """A fresh channel id: 80 random bits."""
+    """A new channel id: 80 random bits."""
     return "".join(secrets.choice(ID_ALPHABET) for _ in range(16))
 
 
 def derived_channel_id(purpose: str, *parts: str) -> str:
-    """The id that the same parts always give: 130 bits of SHA-256, so that a retry finds its channel again."""
+    """A channel id derived from its parts, so that a retry finds the same channel: 130 bits of SHA-256."""
     digest = hashlib.sha256(json.dumps([purpose, *parts]).encode()).digest()
     return _base32(int.from_bytes(digest[:17], "big") >> 6, 26)
 
 
 def message_id(channel_id: str, seq: int) -> str:
-    """The id of the message at a position: unique everywhere, sorts in commit order within its channel."""
+    """The id of the message at a position: unique across channels, sorts by position within its channel."""
     return f"{channel_id}-{_base32(seq, SEQ_CHARS)}"
 
 
 def seq_of_message(channel_id: str, text: str) -> int | None:
-    """The position a message id of this channel stands for; None where it is no such id."""
+    """The position in a message id of this channel; None if the text is not such an id."""
     match = _MESSAGE_ID.match(text)
     if match is None or match[1] != channel_id:
         return None
@@ -225,14 +238,14 @@ def seq_of_message(channel_id: str, text: str) -> int | None:
 
 
 def encode_cursor(*parts: str | int) -> str:
-    """An opaque cursor over its parts; URL-safe."""
-    # Not escaped: a letter of two bytes would take six, and cursors have a largest length.
+    """An opaque, URL-safe cursor that contains the parts."""
+    # Not escaped: a character of two bytes would take six, and the length of cursors is limited.
     raw = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str, *kinds: type) -> tuple[str | int, ...] | None:
-    """The parts of a cursor that was made of such kinds; None for any other text. What they say is still foreign."""
+    """The parts of a cursor, if they are of these types; else None. The caller must validate their values."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         parts = json.loads(raw)

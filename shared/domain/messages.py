@@ -1,4 +1,4 @@
-"""A message's JSON: encoded once when it is posted, never parsed on the way out; a redaction encodes it anew."""
+"""A message's JSON: encoded once, when it is posted or redacted; never parsed when it is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.domain.text import beginning
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message as its sender wrote it."""
+    """A message as sent by its author."""
 
     text: str
     client_message_id: str | None = None
@@ -24,7 +24,7 @@ class Draft:
 
 
 def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
-    """JSON in as few bytes as possible; ValueError for what JSON has no word for (NaN, lone surrogates)."""
+    """Compact JSON; raises ValueError for values that JSON cannot represent (NaN, lone surrogates)."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -58,12 +58,12 @@ def mentions_json(mentions: Mentions) -> dict[str, Any]:
 
 
 def sender_of(body: bytes) -> str:
-    """Who sent a stored message."""
+    """The sender of a stored message."""
     return str(json.loads(body)["sender"])
 
 
 def redacted(body: bytes) -> bytes:
-    """What is left of a message: that one was there, where and when. Of a redacted one the same again."""
+    """The message without sender, text and metadata; keeps its id, position and time. Idempotent."""
     message = json.loads(body)
     kept = {"id": message["id"], "seq": message["seq"], "sender": ERASED, "text": ""}
     return dumps(kept | {"created_at": message["created_at"], "redacted": True})
@@ -75,12 +75,12 @@ def preview(seq: int, sender: str, text: str, created_at: int) -> Preview:
 
 
 def preview_of(entry: Entry) -> Preview:
-    """The preview of a stored message, for when a void or a redaction put a preview wrong."""
+    """The preview of a stored message, to repair a preview after a void or a redaction."""
     message = json.loads(entry.body or b"{}")
     return preview(entry.seq, message["sender"], message["text"], from_rfc3339(message["created_at"]))
 
 
 def request_hash(*parts: Any) -> bytes:  # noqa: ANN401 - any JSON
-    """Tells whether two requests under one key are the same: 128 bits of SHA-256."""
+    """A hash to compare two requests under one idempotency key: 128 bits of SHA-256."""
     canonical = json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()
     return sha256(canonical).digest()[:16]

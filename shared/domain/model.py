@@ -1,4 +1,4 @@
-"""The words of the field as values: head, membership, entry, receipt. Times are milliseconds since 1970, UTC."""
+"""The values of the chat, such as head, membership and entry. Times are milliseconds since 1970, UTC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_TOPIC: Final = 250
 MAX_TOPIC_BYTES: Final = 252
 MAX_PREVIEW: Final = 100
 MAX_PREVIEW_BYTES: Final = 140
-"""Name, topic and preview have limits in bytes too, so that a head stays below the 1 KB of one write unit
+"""Name, topic and preview also have limits in bytes, so that a head stays below the 1 KB of one write unit
 (for user ids of up to 60 bytes; a UUID has 36)."""
 MAX_EVERYBODY: Final = 3
 """Positions of messages that name everybody, of which a head keeps the latest; three of 12 digits are 27 bytes."""
@@ -25,12 +25,12 @@ MAX_KEPT_MENTIONS: Final = 50
 """Messages that name a user, of which a membership keeps the latest: 750 bytes."""
 MARK: Final = 10**12
 MAX_GAPS: Final = 8
-"""Positions of the latest gaps that a head keeps; eight of 12 digits are 58 bytes. More stand there for a moment only,
-until whoever added them removes the smallest."""
+"""How many of the latest gaps' positions a head keeps; eight of 12 digits are 58 bytes. It has more only for a moment:
+the reader that adds gaps removes the smallest ones."""
 IDEMPOTENCY_SECONDS: Final = 24 * 3600
-"""How long an ``Idempotency-Key`` is remembered."""
+"""How long an ``Idempotency-Key`` of a post is stored."""
 ERASED: Final = "#erased"
-"""Who sent a redacted message, and made the channels of an erased user: no user's id can be this."""
+"""Replaces the sender of a redacted message and the creator of an erased user's channels; not a valid user id."""
 
 
 class Kind(StrEnum):
@@ -51,7 +51,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What the list of channels shows of the latest message."""
+    """The start of the latest message, as the list of channels shows it."""
 
     seq: int
     sender: str
@@ -61,14 +61,14 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A channel: what it is, and how far its log goes.
+    """A channel: its settings, and how far its log extends.
 
-    ``seq`` is the last position given out, ``messages`` how many of them were given to messages.
+    ``seq`` is the last position given out; ``messages`` is how many positions were given to messages.
     ``version`` counts the changes to name, topic, settings and archival.
 
-    A gap is a position that is counted in ``messages`` and holds none: a void. ``voids`` counts each gap once,
-    ``gaps`` has the positions of the latest ones, all that are above ``gaps_from``. Voids that were written before gaps
-    were counted are in neither: they count as messages until they are read past.
+    A gap is a position that is counted in ``messages`` but holds a void. ``voids`` counts all gaps; ``gaps`` has the
+    positions of the latest ones, complete above ``gaps_from``. Voids written before gaps were counted are in neither:
+    they count as unread messages until the read position passes them.
     """
 
     channel_id: str
@@ -82,17 +82,17 @@ class Head:
     members: int = 1
     owners: int = 1
     slow_mode: int = 0
-    """Seconds a member waits between two messages; 0 for the default rate."""
+    """Seconds that a member must wait between two messages; 0 for the default rate."""
     seq: int = 0
     messages: int = 0
     last: Preview | None = None
     erasures: int = 0
-    """How often messages were redacted here. What was read under another number may show what is erased."""
+    """How often messages were redacted here. Data read under another number may contain redacted text."""
     voids: int = 0
     gaps: frozenset[int] = frozenset()
     gaps_from: int = 0
     request_hash: bytes = b""
-    """Of the request that created it, where that carried an ``Idempotency-Key``."""
+    """The hash of the request that created it, if that had an ``Idempotency-Key``."""
     rev: int = 0
     """The number of the last change to a message here; see ``changes``."""
     edit_window: int | None = None
@@ -104,15 +104,15 @@ class Head:
 
     @property
     def active_at(self) -> int:
-        """When something last happened here."""
+        """The time of the latest message, or of the creation."""
         return self.last.created_at if self.last else self.created_at
 
     def gaps_after(self, seq: int) -> int | None:
-        """How many gaps there are after a position; None where the head does not keep all of them."""
+        """How many gaps there are after a position; None if the head does not keep all of them."""
         return sum(gap > seq for gap in self.gaps) if seq >= self.gaps_from else None
 
     def is_made_of(self, changes: Mapping[str, str | int | None], version: int | None) -> bool:
-        """Whether these very changes of that version led here, and nothing came after; not if archived since."""
+        """Whether exactly these changes made this head from that version, with no change since; False if archived."""
         if version is None or self.archived_at is not None or self.version != version + 1:
             return False
         return all(getattr(self, name) == value for name, value in changes.items())
@@ -120,10 +120,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A user in a channel, how far they have read, and their rate state (``tat``, see ``rate_limit``).
+    """A user's membership in a channel, with read position and rate state (``tat``, see ``rate_limit``).
 
-    ``read_messages`` and ``read_voids`` are how many positions up to ``read_seq`` were given to messages, and how many
-    gaps were known among them when the read position moved there.
+    ``read_messages`` is how many positions up to ``read_seq`` were given to messages, ``read_voids`` how many of those
+    were known gaps when the read position moved there.
     """
 
     user_id: str
@@ -143,11 +143,11 @@ class Membership:
         return sum(seq > self.read_seq and seq not in head.gaps for seq in seqs)
 
     def unread(self, head: Head) -> int:
-        """Messages after the read position, and positions there whose writers have not ended.
+        """How many messages there are after the read position, including positions that are not settled yet.
 
-        Exact once they have, but for one case: a position that was still in flight when the read position moved past it
-        became a void later, and more than ``MAX_GAPS`` gaps came since, none of them read past. Then each such position
-        makes the count one too small.
+        Exact once they are settled, with one exception: if the read position moved past a position in flight, that
+        position became a void later, and more than ``MAX_GAPS`` gaps were added since with none of them read past, then
+        each such position makes the count one too small.
         """
         gaps = head.gaps_after(self.read_seq)
         if gaps is None:
@@ -157,7 +157,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A membership as the index of a channel's members has it."""
+    """A membership as listed by the index of a channel's members."""
 
     user_id: str
     role: Role
@@ -166,20 +166,20 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class PastMembership:
-    """A membership that ended: where messages of a user stand though they are not there any more."""
+    """A membership that has ended; tells in which channels a user who left has posted."""
 
     channel_id: str
     joined_at: int
-    """When the membership that ended last had begun."""
+    """When the latest ended membership began."""
     tat: int = 0
-    """The rate state that it ended with."""
+    """The rate state at its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One position of a log, settled for ever: a message's JSON as clients get it, or a void (``body`` None).
+    """One settled position of a log: a message's JSON as clients get it, or a void (``body`` None).
 
-    Only a redaction changes it, which leaves a message without sender and text.
+    It never changes, except by a redaction, which removes a message's sender and text.
 
     ``messages`` is how many positions up to this one were given to messages.
     """
@@ -196,14 +196,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
-    """What an ``Idempotency-Key`` was used for: the last of ``count`` adjacent positions."""
+    """The post that an ``Idempotency-Key`` was used for: ``count`` adjacent positions that end at ``seq``."""
 
     key: str
     request_hash: bytes
     seq: int
     count: int
     expires: int
-    """Seconds since 1970, as DynamoDB's TTL wants it."""
+    """Seconds since 1970, as DynamoDB's TTL requires."""
 
 
 def mention_mark(at: int, seq: int) -> int:
@@ -213,7 +213,7 @@ def mention_mark(at: int, seq: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """What one vouching read says: each None where there is no such item."""
+    """A channel's state for one user, as one strongly consistent read returns it; None for missing items."""
 
     head: Head | None
     membership: Membership | None

@@ -1,4 +1,4 @@
-"""Who may do what: the one place that decides, from what the vouching read said."""
+"""Who may do what: all permission checks, based on the channel state read in the request."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
         *("edit", "invite", "remove", "change_roles", "archive"),
     ),
 }
-"""``delete`` is of others' messages: whoever may post may edit and delete their own."""
+"""``delete`` is for messages of others; authors may edit and delete their own."""
 DIRECT: Final = ("read", "post", "react", "pin")
-"""A direct channel's two members are equals, and stay."""
+"""In a direct channel both members have the same rights, and cannot leave."""
 ARCHIVED: Final = ("read", "leave")
 
 
 def capabilities(head: Head, membership: Membership | None) -> list[str]:
-    """What the caller may do in a channel, as clients are told."""
+    """What the caller may do in a channel, as shown to clients."""
     if membership is None:
         return ["join"] if head.kind is Kind.PUBLIC and head.archived_at is None else []
     may = DIRECT if head.kind is Kind.DIRECT else CAPABILITIES[membership.role]
@@ -37,10 +37,10 @@ def capabilities(head: Head, membership: Membership | None) -> list[str]:
 
 
 def require_visible(state: ChannelState) -> Head:
-    """The head, for a caller who may know of the channel.
+    """The head, if the caller may see the channel.
 
     Raises:
-        ChannelNotFoundError: there is none, or it is not public and the caller is not in it.
+        ChannelNotFoundError: there is no channel, or it is not public and the caller is not a member.
     """
     head = state.head
     if head is None or (state.membership is None and head.kind is not Kind.PUBLIC):
@@ -49,11 +49,11 @@ def require_visible(state: ChannelState) -> Head:
 
 
 def require_member(state: ChannelState) -> tuple[Head, Membership]:
-    """Head and membership, for a caller who is in the channel.
+    """Head and membership, if the caller is a member.
 
     Raises:
         ChannelNotFoundError: as ``require_visible``.
-        NotAMemberError: the channel is public, and the caller has not joined.
+        NotAMemberError: the channel is public, and the caller is not a member.
     """
     head = require_visible(state)
     if state.membership is None:
@@ -62,7 +62,7 @@ def require_member(state: ChannelState) -> tuple[Head, Membership]:
 
 
 def entitled(state: ChannelState, capability: str) -> tuple[Head, Membership]:
-    """As ``require_capability``, but also in an archived channel: for what may stand already and then needs no write.
+    """Like ``require_capability``, but also in an archived channel: for requests that may already be fulfilled.
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError: as ``require_capability``.
@@ -75,13 +75,13 @@ def entitled(state: ChannelState, capability: str) -> tuple[Head, Membership]:
 
 
 def require_capability(state: ChannelState, capability: str) -> tuple[Head, Membership]:
-    """Head and membership, for a caller who has a capability.
+    """Head and membership, if the caller has the capability.
 
     Raises:
         ChannelNotFoundError: as ``require_visible``.
         NotAMemberError: as ``require_member``.
         ForbiddenError: the caller's role lacks it.
-        ChannelArchivedError: the role has it, the channel is archived.
+        ChannelArchivedError: the channel is archived and does not allow it.
     """
     head, membership = require_member(state)
     if capability in capabilities(head, membership):

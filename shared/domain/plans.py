@@ -1,7 +1,7 @@
-"""Upstash's plans, what they cost, and when to leave one: pure arithmetic, no I/O.
+"""Upstash's plans, their prices and limits, and when to upgrade: pure arithmetic, no I/O.
 
-Prices and limits: Upstash's price page, read in 2026; those of ``GUIDE`` are older and no longer sold to new databases.
-Bytes are decimal where money is charged by the GB, binary where the console shows a database's limit.
+Prices and limits are from Upstash's price page, read in 2026; the plans in ``GUIDE`` are older and no longer sold.
+Bytes are decimal where the price is per GB, binary where the console shows a database's limit.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from typing import Final
 MIB: Final = 1024 * 1024
 GB: Final = 1_000_000_000
 MANY_FAILURES: Final = 5
-"""Of a day, from which on somebody should look: what rings the alarm within an hour."""
+"""Failures in a day from which an operator should act; the alarm uses the same number for an hour."""
 DAYS: Final = 30
-"""Of a month, for prices and pace."""
+"""Days in a month, for prices and pace."""
 BUSY: Final = 0.8
-"""Share of a limit from which on it is time to act: 8,000 of 10,000 commands a day, 80 % of a month."""
+"""Share of a command limit from which to upgrade: 8,000 of 10,000 commands a day, 80 % of a month."""
 FULL: Final = 200 / 256
-"""The same for stored bytes: 200 of 256 MB."""
+"""Share of the storage limit from which to upgrade: 200 of 256 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a plan allows and costs; None where there is no limit.
+    """A plan's limits and prices; a limit of None means unlimited.
 
     Attributes:
-        commands_a_day: Billed commands.
-        commands_a_month: Billed commands.
-        stored_bytes: The largest database.
-        moved_bytes: Bandwidth of a month; what is moved beyond it is refused, unless it has a price.
-        connections: At the same time, of the Redis protocol; REST needs none while idle.
-        dollars: A month, whatever is used.
-        dollars_a_command: Beyond that.
-        dollars_a_stored_gb: A month, beyond the first GB.
-        dollars_a_moved_gb: Beyond ``moved_bytes``.
-        is_persistent: Whether what is stored outlives a day without use.
+        commands_a_day: Limit of billed commands.
+        commands_a_month: Limit of billed commands.
+        stored_bytes: Limit of the database's size.
+        moved_bytes: Bandwidth included in a month; more is refused, unless ``dollars_a_moved_gb`` is set.
+        connections: Limit of concurrent connections of the Redis protocol; REST needs none while idle.
+        dollars: Fixed price of a month.
+        dollars_a_command: Additional price of each command.
+        dollars_a_stored_gb: Additional price of a month, beyond the first GB.
+        dollars_a_moved_gb: Additional price beyond ``moved_bytes``.
+        is_persistent: Whether data outlives a day without use.
         has_price: Whether there is a public price.
     """
 
@@ -55,7 +55,7 @@ class Plan:
     has_price: bool = True
 
     def price(self, month: Usage) -> float | None:
-        """Dollars of a month of this use; None where the plan does not allow it or has no public price."""
+        """Dollars for a month with this usage; None if the plan does not allow it or has no public price."""
         if not self.has_price or any(True for _ in self.exceeded(month)):
             return None
         stored = max(0.0, (month.stored_bytes or 0) / GB - 1) * self.dollars_a_stored_gb
@@ -63,7 +63,7 @@ class Plan:
         return self.dollars + month.commands_month * self.dollars_a_command + stored + moved
 
     def exceeded(self, use: Usage) -> Iterator[str]:
-        """The limits that this use breaks: of ``commands``, ``memory``, ``bandwidth``, ``connections``."""
+        """The limits that this usage exceeds, of ``commands``, ``memory``, ``bandwidth``, ``connections``."""
         hard_bandwidth = None if self.dollars_a_moved_gb else self.moved_bytes
         for about, used, limit in (
             ("commands", use.commands_today, self.commands_a_day),
@@ -78,18 +78,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a database was used for; None where nobody counted.
+    """A database's usage; None for unknown numbers.
 
     Attributes:
         commands_today: Billed commands since midnight, UTC.
         commands_month: Billed commands since the month began.
-        stored_bytes: Now.
-        hit_rate: Share of this day's reads that needed nothing whole from DynamoDB, 0 to 1.
-        connections: The most at once.
-        moved_bytes: Of this month, to and from the database.
-        day_of_month: How many days of the month are gone, today's part included.
-        failures_today: Times that Redis failed, or that a request did without it as it had failed before.
-        trouble: The kind of failure that the health check meets now; None where it is well or was not asked.
+        stored_bytes: Bytes stored now.
+        hit_rate: Share of today's reads that the cache served, entirely or mostly, 0 to 1.
+        connections: The largest number of concurrent connections.
+        moved_bytes: Bytes moved to and from the database in this month.
+        day_of_month: Days of the month that have passed, with today's fraction.
+        failures_today: How often Redis failed, or a request skipped it because of earlier failures.
+        trouble: The kind of failure that the health check found; None if it found none or did not run.
     """
 
     commands_today: int
@@ -104,13 +104,13 @@ class Usage:
 
     @property
     def month_at_this_pace(self) -> int:
-        """Commands of the whole month if its rest is like what is gone; less than a day is no pace yet."""
+        """Commands in the whole month at the pace so far; the first day counts as whole."""
         return round(self.commands_month / max(self.day_of_month, 1.0) * DAYS)
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A sentence for the operator; ``urgent`` where it is time to act."""
+    """A sentence for the operator; ``urgent`` if they should act now."""
 
     about: str
     urgent: bool
@@ -119,11 +119,11 @@ class Advice:
 
 GUIDE: Final = (
     Plan("free-daily", "Free, by the day", 10_000, None, 256 * MIB, None, 30, is_persistent=False),
-    Plan("payg-guide", "Pay as you go, as the guide has it", dollars_a_command=0.2 / 100_000),
-    Plan("pro", "Pro, as the guide has it", dollars_a_command=0.1 / 100_000),
+    Plan("payg-guide", "Pay as you go (guide)", dollars_a_command=0.2 / 100_000),
+    Plan("pro", "Pro (guide)", dollars_a_command=0.1 / 100_000),
     Plan("enterprise", "Enterprise: price on request", has_price=False),
 )
-"""The four that the project's capacity guide names."""
+"""The four plans in the project's capacity guide."""
 TODAY: Final = (
     Plan("free", "Free", None, 500_000, 256 * MIB, 10 * GB),
     Plan(
@@ -137,24 +137,24 @@ TODAY: Final = (
     ),
     Plan("fixed-250mb", "Fixed 250 MB", stored_bytes=250 * MIB, moved_bytes=50 * GB, dollars=10.0),
 )
-"""What is sold in 2026; larger fixed plans exist for larger databases than this cache ever fills."""
+"""The plans sold in 2026; larger fixed plans exist, for larger databases than this cache ever needs."""
 PLANS: Final = {plan.name: plan for plan in (*GUIDE, *TODAY)}
 DEFAULT: Final = "free"
 _STORED_FIELDS: Final = ("total_data_size", "used_memory_dataset", "used_memory")
-"""Of INFO: the first that the server has says what is stored."""
+"""Fields of INFO for the stored bytes, in order of preference."""
 
 
 def advise(plan: Plan, use: Usage) -> list[Advice]:
-    """What to do about this use of this plan, by the guide's "when to upgrade"; empty where all is well."""
+    """Advice for this usage of this plan, by the guide's "when to upgrade"; empty if nothing needs attention."""
     return [*_on_failures(use), *_on_commands(plan, use), *_on_memory(plan, use), *_on_the_rest(plan, use)]
 
 
 def _on_failures(use: Usage) -> Iterator[Advice]:
-    runbook = "docs/operations.md, Redis failures, says what to do"
+    runbook = "see docs/operations.md, Redis failures"
     if use.trouble:
-        yield Advice("failures", urgent=True, text=f"Redis fails now: {use.trouble}; {runbook}")
+        yield Advice("failures", urgent=True, text=f"Redis is failing now: {use.trouble}; {runbook}")
     elif use.failures_today:
-        text = f"Redis failed {use.failures_today:,} times today; healthz?deep=1 says whether it still does, and why"
+        text = f"Redis failed {use.failures_today:,} times today; healthz?deep=1 shows whether it still does, and why"
         yield Advice("failures", urgent=use.failures_today >= MANY_FAILURES, text=f"{text}; {runbook}")
 
 
@@ -163,8 +163,8 @@ def _on_commands(plan: Plan, use: Usage) -> Iterator[Advice]:
         yield Advice(
             "commands",
             urgent=True,
-            text=f"{use.commands_today:,} of {plan.commands_a_day:,} commands today: upgrade if most days are "
-            f"above {plan.commands_a_day * BUSY:,.0f}",
+            text=f"{use.commands_today:,} of {plan.commands_a_day:,} commands today: upgrade if most days have "
+            f"more than {plan.commands_a_day * BUSY:,.0f}",
         )
     if not plan.commands_a_month:
         return
@@ -173,9 +173,7 @@ def _on_commands(plan: Plan, use: Usage) -> Iterator[Advice]:
         text = f"{use.commands_month:,} of {limit:,} commands this month, {use.commands_month / limit:.0%}: upgrade"
         yield Advice("commands", urgent=True, text=text)
     elif use.month_at_this_pace >= limit * BUSY:
-        text = (
-            f"{use.month_at_this_pace:,} of {limit:,} commands a month at this pace: upgrade before it ends"
-        )
+        text = f"{use.month_at_this_pace:,} of {limit:,} commands a month at this pace: upgrade before the month ends"
         yield Advice("commands", urgent=True, text=text)
 
 
@@ -187,16 +185,18 @@ def _on_memory(plan: Plan, use: Usage) -> Iterator[Advice]:
 
 def _on_the_rest(plan: Plan, use: Usage) -> Iterator[Advice]:
     if plan.connections and use.connections is not None and use.connections > plan.connections:
-        text = f"{use.connections} connections at once of {plan.connections}: upgrade"
+        text = f"{use.connections} of {plan.connections} concurrent connections: upgrade"
         yield Advice("connections", urgent=True, text=text)
     if not plan.is_persistent:
-        text = "what is stored is lost after a day without use: upgrade only if it must not be; Budgie reads it again"
+        text = (
+            "data is lost after a day without use; Budgie reads it again, so upgrade only if it must be kept"
+        )
         yield Advice("persistence", urgent=False, text=text)
 
 
 def stored_bytes(info: str) -> int | None:
-    """What INFO says is stored; None if it does not say."""
+    """The stored bytes according to INFO; None if it does not say."""
     lines = (line.partition(":") for line in info.splitlines())
     values = {name: value.strip() for name, _, value in lines}
-    said = (values[name] for name in _STORED_FIELDS if values.get(name, "").isdigit())
-    return next((int(value) for value in said), None)
+    found = (values[name] for name in _STORED_FIELDS if values.get(name, "").isdigit())
+    return next((int(value) for value in found), None)

@@ -1,4 +1,4 @@
-"""GCRA, the generic cell rate algorithm: one number (the theoretical arrival time) is the whole state. Pure."""
+"""GCRA, the generic cell rate algorithm; its whole state is one number, the theoretical arrival time. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.domain.clock import CLOCKS_APART_MS
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One message every ``interval_ms`` on average, ``burst`` at once."""
+    """On average one message every ``interval_ms``, up to ``burst`` at once."""
 
     interval_ms: int
     burst: int
@@ -18,27 +18,27 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether messages may pass, and what the caller is told. ``tat`` is the state to keep if they do."""
+    """Whether messages may pass, and the values of the response's headers. ``tat`` is the state to store if they do."""
 
     allowed: bool
     tat: int
     limit: int
     remaining: int
     reset_seconds: int
-    """Until the whole burst is available again."""
+    """Time until the whole burst is available again."""
     retry_after_seconds: int
-    """Until this request would pass; 0 if it does."""
+    """Time until this request would pass; 0 if it does now."""
 
 
 def decide(rate: Rate, tat: int, now: int, cost: int = 1) -> Verdict:
     """Whether ``cost`` messages may pass at ``now`` (ms), given the state ``tat`` (ms).
 
-    ``cost`` is at most the burst: more could never pass, however long the wait, and is the caller's to refuse.
+    ``cost`` must be at most the burst; the caller must refuse more, as it could never pass.
 
-    A state further ahead than a used burst and any clock can be was written at a slower rate, or by a container that
-    nobody told the time: then this request passes as the last one of the burst, so that the state is a true one again.
-    Below that the state is kept to, as the limit would vanish for a user whom two containers with different clocks
-    serve in turns.
+    If the state is further ahead than a used burst and the clocks' difference can explain, it was written at a slower
+    rate or by a container without the shared time. This request then passes as the last one of a burst, which makes the
+    state valid again. A smaller lead is respected; otherwise the limit would not hold for a user whose requests
+    alternate between two containers with different clocks.
     """
     full = rate.burst * rate.interval_ms
     if tat > now + full + CLOCKS_APART_MS:

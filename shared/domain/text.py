@@ -1,7 +1,7 @@
-"""What is in a text, by Unicode's rules: what shows, what a name may not hold, how names sort, where a text may be cut.
+"""Unicode's rules for texts: what is visible, what a name may not contain, how names sort, where a text may be cut.
 
-Pure: no I/O. Python's own tables of characters are used (``unicodedata``, half a millisecond to load); what they lack
-stands here as ranges of `Unicode 16 <https://www.unicode.org/Public/16.0.0/ucd/>`_.
+Pure: no I/O. It uses Python's tables of characters (``unicodedata``, half a millisecond to load), and ranges of
+`Unicode 16 <https://www.unicode.org/Public/16.0.0/ucd/>`_ for what these lack.
 """
 
 from __future__ import annotations
@@ -11,33 +11,33 @@ from typing import Final
 from unicodedata import category, combining, normalize
 
 UNFIT_FOR_NAMES: Final = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffd"
-"""Of a class of characters in a regular expression: what no name, topic or user id holds.
+"""The characters that names, topics and user ids may not contain, for a character class of a regular expression.
 
-Control characters (C0, DEL and C1), the separators of lines and paragraphs, what turns the direction of the text around
-it (embeddings, overrides, isolates), and U+FFFD, which stands for bytes that were no text. What scripts and emoji need
-is fit for names: the marks of direction U+200E, U+200F and U+061C, both joiners, variation selectors.
+Control characters (C0, DEL and C1), line and paragraph separators, bidirectional controls that affect the surrounding
+text (embeddings, overrides, isolates), and U+FFFD, which replaces undecodable bytes. Characters that scripts and emoji
+need are allowed: the directional marks U+200E, U+200F and U+061C, both joiners, variation selectors.
 """
-# Default_Ignorable_Code_Point; blanks that are symbols or letters to Unicode, of Braille, hieroglyphs and music.
+# Default_Ignorable_Code_Point, and blanks that Unicode classifies as symbols or letters (Braille, hieroglyphs, music).
 _IGNORABLE: Final = re.compile(
     "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U00013441\U00013442\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _LAST_OF_PLANE: Final = 0xFFFE
-"""The bits of the last two code points of each plane."""
+"""The bits that the last two code points of each plane have set."""
 _BLANK: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs", "Mn", "Mc", "Me"})
-"""Categories that show nothing by themselves: controls, blanks, and marks that need a character to stand on."""
-# Belong to the character after them (Prepend). Those of Arabic and of Kaithi are of category Cf, but show.
+"""Categories that are not visible by themselves: controls, blanks, and marks that need a base character."""
+# Belong to the character after them (Prepend). Those of Arabic and Kaithi have category Cf, but are visible.
 _PREPENDED: Final = re.compile(
     "[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\u1cf5\u1cf6\U000110bd\U000110cd\U000111c2\U000111c3"
     "\U000113d1\U0001193f\U00011941\U00011a3a\U00011a84-\U00011a89\U00011d46\U00011f02]"
 )
-# Belong to the character before them though they are no marks: joiners, forms of emoji, the AM of Thai and Lao.
+# Belong to the character before them, but are not marks: joiners, emoji modifiers, the AM of Thai and Lao.
 _APPENDED: Final = re.compile(
     "[\u0e33\u0eb3\u200c\u200d\uff9e\uff9f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )
 _MARKS: Final = frozenset({"Mn", "Mc", "Me"})
 _CONTROLS: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
-# Of Hangul (the vowels of Kirat Rai too): letters that make one syllable.
+# Letters of Hangul that form one syllable, and the vowels of Kirat Rai.
 _LEADING: Final = r"\u1100-\u115f\ua960-\ua97c"
 _VOWEL: Final = r"\u1160-\u11a7\ud7b0-\ud7c6\U00016d63\U00016d67-\U00016d6a"
 _TRAILING: Final = r"\u11a8-\u11ff\ud7cb-\ud7fb"
@@ -46,13 +46,13 @@ _SYLLABLE: Final = re.compile(
 )
 _JOINER: Final = "\u200d"
 _INFORMATION: Final = "\u2139"
-"""The one emoji that is a letter to Unicode; all others are signs, or newer than Python's tables."""
+"""The only emoji that Unicode classifies as a letter; all others are symbols, or newer than Python's tables."""
 _VIRAMA: Final = 9
-"""The combining class of what joins two consonants of a script of India or South East Asia."""
+"""The combining class of marks that join two consonants in scripts of India and South East Asia."""
 
 
 def is_visible(text: str) -> bool:
-    """Whether anything of the text shows: a character that is no blank, no control and no mark alone."""
+    """Whether the text has a visible character: one that is not a blank, a control or a lone mark."""
     return any(_shows(character) for character in text)
 
 
@@ -63,26 +63,26 @@ def _shows(character: str) -> bool:
 
 
 def _is_noncharacter(character: str) -> bool:
-    """Whether it is one of the 66 code points that will never be a character."""
+    """Whether it is one of Unicode's 66 noncharacters."""
     return "\ufdd0" <= character <= "\ufdef" or ord(character) & _LAST_OF_PLANE == _LAST_OF_PLANE
 
 
 def folded(name: str) -> str:
-    """What names are sorted by: without case, and the same however its accents are encoded.
+    """The form that names are sorted by: without case, and independent of how accents are encoded.
 
-    Unicode's canonical caseless form (NFC). Within three times the name's characters, and bytes.
+    Unicode's canonical caseless form (NFC); at most three times as long as the name in characters, and in bytes.
     """
     return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def beginning(text: str, characters: int, size: int) -> str:
-    """The longest start of a text within so many characters and bytes of UTF-8 that cuts nothing that shows as one.
+    """The longest start of a text of at most ``characters`` characters and ``size`` bytes of UTF-8.
 
-    The place is a boundary of grapheme clusters (UAX 29): no half flag, no emoji without its other half, no letter
-    without its accent. A text that begins with one cluster too long for the bounds is cut within it.
+    It ends at a boundary of grapheme clusters (UAX 29), so it does not split a flag, an emoji sequence, or a letter and
+    its accent. Only a first cluster that is longer than the limits is split.
     """
     fitting = len(text[:characters].encode(errors="replace")[:size].decode(errors="ignore"))
-    # Without the guess about consonants where nothing would be left otherwise.
+    # The second pass does not guess about consonants; it runs if the first one leaves nothing.
     for guessing in (True, False):
         at = fitting
         while 0 < at < len(text) and not _is_boundary(text, at, guessing=guessing):
@@ -93,10 +93,10 @@ def beginning(text: str, characters: int, size: int) -> str:
 
 
 def _is_boundary(text: str, at: int, *, guessing: bool = True) -> bool:
-    """Whether a grapheme cluster ends before this place, which is within the text.
+    """Whether a grapheme cluster ends before this index, which must be inside the text.
 
-    Of characters that Python's tables know. Which consonants join and which signs are emoji is not looked up: where
-    they may, the answer is no, and what is shown may be a cluster shorter than it could be.
+    For characters that Python's tables know. These do not say which consonants join and which symbols are emoji: in
+    doubt the result is False, and a preview may be a cluster shorter than necessary.
     """
     before, after = text[at - 1], text[at]
     if before.isascii() and after.isascii():
@@ -118,7 +118,7 @@ def _is_appended(character: str) -> bool:
 
 
 def _is_half_flag(text: str, at: int) -> bool:
-    """Whether the letters of a flag stand on both sides, and those before are no whole flags."""
+    """Whether this index splits a flag: regional indicators on both sides, an odd number of them before it."""
     first = at
     while first > 0 and _is_flag_letter(text[first - 1]):
         first -= 1
@@ -130,7 +130,7 @@ def _is_flag_letter(character: str) -> bool:
 
 
 def _is_joined(text: str, at: int, *, guessing: bool) -> bool:
-    """Whether a joiner stands between two signs, or a mark that joins consonants before a letter without case."""
+    """Whether a joiner connects two symbols here, or a virama may connect two consonants."""
     first = at
     while first > 0 and _is_appended(text[first - 1]):
         first -= 1

@@ -1,1 +1,1 @@
-"""What operators see: log lines, metrics, and what each request cost."""
+"""Log lines, metrics, and the costs of each request."""

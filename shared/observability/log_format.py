@@ -1,6 +1,6 @@
-"""How a log line is written: Powertools' line, in half of its time, as every request writes one.
+"""Formats log lines like Powertools, in half the time, as every request writes one.
 
-Kept apart from ``telemetry``, for importing Powertools takes a while.
+Separate from ``telemetry`` because importing Powertools is slow.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from pydantic_core import to_json
 
 TOGETHER: Final = "fields"
-"""The attribute of a record that holds all of its fields: half the time of handing over twenty one by one."""
+"""The record's attribute that holds all fields; twice as fast as twenty attributes."""
 DIRECTIVE: Final = "directive"
-"""The attribute of a request's record with the line's ``_aws`` as JSON text."""
+"""The attribute of a request's record that holds the line's ``_aws`` as JSON text."""
 _OWN: Final = frozenset([*vars(logging.makeLogRecord({})), "message", "asctime", TOGETHER, DIRECTIVE])
-"""Attributes that are no fields of the line; all others are."""
+"""The attributes of a record that are not fields of the line."""
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
 class LineFormatter(LambdaPowertoolsFormatter):
-    """Fields as Powertools names them, None left out; a record with an exception or arguments is left to it.
+    """Writes the fields under Powertools' names, without those that are None.
 
-    Keys that were appended to the logger are not written, but for the service; Budgie appends none.
+    Powertools itself formats records with an exception or arguments. Keys appended to the logger are not written,
+    except the service; Budgie appends none.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ class LineFormatter(LambdaPowertoolsFormatter):
             line["xray_trace_id"] = trace
         if directive is None:
             return _ENCODE(line)
-        # In a fifth of the time; it would write sets and bytes in another way, which no request has among its fields.
+        # Five times as fast. It writes sets and bytes differently, but requests have no such fields.
         return f'{to_json(line).decode()[:-1]},"_aws":{directive}}}'
 
 

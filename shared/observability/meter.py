@@ -1,7 +1,7 @@
-"""What one request costs: DynamoDB's units, Redis commands, and which tier answered.
+"""Measures what one request costs: DynamoDB's units and Redis commands; and which tier served it.
 
-A context variable holds the meter of the request at hand, so that the storage can charge it without every
-function on the way passing it along.
+A context variable holds the current request's meter, so that the storage can charge it without passing it through all
+functions.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from threading import Lock
 from typing import Final
 
 OUTCOMES: Final = ("memory", "redis", "caught_up", "miss", "stale")
-"""How the cache served a read: from this process, from Redis, from either and a few later entries, from the storage, or
-from memory while the storage did not answer."""
+"""How the cache served a read: from this process, from Redis, from either plus a few later entries, from the storage,
+or from memory while the storage did not respond."""
 HITS: Final = ("memory", "redis", "caught_up")
-"""Those that needed nothing whole from the storage."""
+"""The outcomes that count as hits: the storage was not read, or only for a minor part."""
 
 
 class Ledger:
-    """What a container has still to report: work beside requests ends after their lines are written. Thread-safe."""
+    """What a container has not reported yet, as background work ends after its request's line. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -33,36 +33,36 @@ class Ledger:
         self._under_way = 0
 
     def misconfigured(self) -> None:
-        """Notes that AWS refused something for a cause that lasts, such as a missing right."""
+        """Records that AWS refused a call permanently, for example because of a missing right."""
         with self._lock:
             self._misconfigured = True
 
     def take_misconfigured(self) -> bool:
-        """Whether that was so since the last call."""
+        """Whether that was recorded since the last call of this method."""
         with self._lock:
             found, self._misconfigured = self._misconfigured, False
         return found
 
     def begin(self) -> None:
-        """A Redis command begins, whether it will be sent or not."""
+        """Records that a Redis command begins, whether it will be sent or not."""
         with self._lock:
             self._under_way += 1
 
     def end(self, failure: str | None) -> None:
-        """It has ended, with a failure of this kind or well."""
+        """Records that a Redis command has ended; ``failure`` is the kind of failure, None for success."""
         with self._lock:
             self._under_way -= 1
         if failure:
             self.failed(failure)
 
     def failed(self, kind: str) -> None:
-        """Notes why Redis did not do something."""
+        """Records a failure of Redis by its kind."""
         with self._lock:
             self._failures[kind] += 1
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a Redis command has begun and not ended."""
+        """Whether a Redis command is running."""
         return self._under_way > 0
 
     def take_failures(self) -> dict[str, int]:
@@ -72,18 +72,18 @@ class Ledger:
         return failures
 
     def command(self, reason: str) -> None:
-        """Notes a Redis command that is billed."""
+        """Records a billed Redis command."""
         with self._lock:
             self._commands[reason] += 1
 
     def stored(self, key: str, size: int) -> None:
-        """Notes the bytes that Redis has under a key."""
+        """Records how many bytes Redis stores under a key."""
         with self._lock:
             self._stored[key] = size
             self._is_news = True
 
     def take(self) -> tuple[dict[str, int], int | None]:
-        """Commands by reason since the last call; bytes stored under all known keys, None if nothing new is known."""
+        """Commands by reason since the last call, and the bytes stored under all known keys, None if unchanged."""
         with self._lock:
             commands, self._commands = self._commands, Counter()
             stored = sum(self._stored.values()) if self._is_news else None
@@ -103,33 +103,33 @@ class Meter:
     conflicts: int = 0
     voids: int = 0
     throttles: int = 0
-    """Calls, or parts of them, that DynamoDB throttled, of the table or an index, also those that were tried again."""
+    """Calls, or parts of them, that DynamoDB throttled, by the table or an index, including those that were retried."""
     aws_error: str | None = None
-    """The code of the last call to AWS that failed; of one without an answer, the kind of exception."""
+    """The code of the last failed call to AWS; without a response, the name of the exception."""
     redis_commands: int = 0
     tier: str = "none"
     hit_rate: float | None = None
-    """Of this container's reads so far; None where the request read nothing that is cached."""
+    """The hit rate of this container's reads so far; None if the request did not read through the cache."""
     outcomes: list[str] = field(default_factory=list)
-    """How each read of something that is cached was served."""
+    """The outcome of each read through the cache."""
     misconfigured: bool = False
-    """Whether AWS refused something for a cause that lasts, for this request or beside those before it."""
+    """Whether AWS refused a call permanently, in this request or in background work since the previous line."""
     failures: Mapping[str, int] = field(default_factory=dict)
-    """Failures of Redis by kind that this request's line reports: its own, and those after the line before."""
+    """Failures of Redis by kind, of this request and of background work since the previous line."""
     breaker: str | None = None
-    """Why the request found Redis' circuit breaker not closed; None where it was closed or not asked."""
+    """The failure that opened Redis' circuit breaker; None if it was closed or not used."""
     commands: Mapping[str, int] = field(default_factory=dict)
-    """Redis commands by reason that this request's line reports: its own, and those after the line before."""
+    """Redis commands by reason, of this request and of background work since the previous line."""
     stored: int | None = None
-    """Bytes stored in Redis under all known keys; None if nothing new is known."""
+    """Bytes stored in Redis under all known keys; None if unchanged."""
     is_redis_pending: bool = False
-    """Whether a Redis command goes on when the line is written."""
+    """Whether a Redis command is still running when the line is written."""
     _lock: Lock = field(default_factory=Lock)
 
     def charge(
         self, *, read: float = 0.0, write: float = 0.0, calls: int = 0, redis: int = 0, throttles: int = 0
     ) -> None:
-        """Adds units, calls, Redis commands and throttles; two threads may work on one request."""
+        """Adds units, calls, Redis commands and throttles. Thread-safe, as a request may use several threads."""
         with self._lock:
             self.read_units += read
             self.write_units += write
@@ -138,18 +138,18 @@ class Meter:
             self.throttles += throttles
 
     def command(self, reason: str) -> None:
-        """A Redis command, charged to this request and entered in its container's ledger."""
+        """Records a billed Redis command in this request and in its container's ledger."""
         self.charge(redis=1)
         self.ledger.command(reason)
 
     def failed(self, code: str, *, is_permanent: bool) -> None:
-        """A call to AWS failed, with this code; ``is_permanent`` if it will until somebody changes something."""
+        """Records a failed call to AWS; ``is_permanent`` if it will fail until somebody corrects the cause."""
         self.aws_error = code
         if is_permanent:
             self.ledger.misconfigured()
 
     def close(self) -> None:
-        """Takes over from the container's ledger what this request's line reports, as it is the next one written."""
+        """Moves everything unreported from the container's ledger into this meter, before its line is written."""
         self.commands, self.stored = self.ledger.take()
         self.misconfigured = self.ledger.take_misconfigured()
         self.failures = self.ledger.take_failures()
@@ -168,12 +168,12 @@ _current: ContextVar[Meter] = ContextVar("meter")
 
 
 def start_meter(ledger: Ledger | None = None) -> Meter:
-    """A fresh meter for the request that begins in this context; ``ledger`` is its container's."""
+    """Starts a new meter for the request that begins in this context; ``ledger`` is its container's."""
     meter = Meter(ledger or Ledger())
     _current.set(meter)
     return meter
 
 
 def meter() -> Meter:
-    """The meter of the request at hand; a throw-away one outside of a request."""
+    """The current request's meter; outside of a request, a new one that nobody reads."""
     return _current.get(None) or Meter()

@@ -1,6 +1,6 @@
-"""What operators see: log lines, and the metrics that CloudWatch reads out of them (EMF, its embedded metric format).
+"""Log lines, and the metrics that CloudWatch extracts from them (EMF, its embedded metric format).
 
-A request is one line, which is its metrics' document at the same time. What each metric means: ``docs/operations.md``.
+Each request writes one line, which is also the EMF document of its metrics. See ``docs/operations.md`` for the metrics.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shared.domain.errors import (
     every_error,
 )
 from shared.observability.meter import HITS, OUTCOMES
-from shared.settings import LEVELS, unquoted
+from shared.settings import LogSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
     from shared.observability.meter import Meter
 
-SERVICE: Final = "budgie"
-"""The metrics' one dimension, ``service``, where ``POWERTOOLS_SERVICE_NAME`` does not say it: the template has the
-stack's name there, so that two stacks in a region have metrics of their own."""
+
 NAMESPACE: Final = "Budgie"
 BASIC: Final[Mapping[str, str]] = {
     "Latency": "Milliseconds",
@@ -49,16 +47,16 @@ BASIC: Final[Mapping[str, str]] = {
     "Misconfigured": "Count",
     "Throttles": "Count",
 }
-"""Names and units. API Gateway, Lambda and DynamoDB count the rest."""
+"""Names and units. API Gateway, Lambda and DynamoDB provide the other metrics."""
 TROUBLE: Final = frozenset(
     {"Crashes", "RedisFailures", "Contention", "RateLimited", "Misconfigured", "Throttles"}
 )
-"""Those that only requests in trouble write. CloudWatch gives ten metrics for nothing and bills each further one by the
-hours that it had a value in, so that an ordinary month has six."""
+"""Metrics that are written only in case of trouble. CloudWatch includes ten metrics and bills further ones by the hours
+in which they had a value; an ordinary month has six."""
 LIMITS: Final = frozenset({RateLimitedError.code, ReadBudgetError.code})
-"""Why we answer 429; API Gateway's own are not seen here."""
+"""The errors that count as ``RateLimited``; API Gateway's own 429 are not seen here."""
 REASONS: Final = ("get_pages", "get_channels", "put_pages", "put_channels")
-"""Why a Redis command is sent."""
+"""The reasons to send a Redis command."""
 
 
 def _camel(prefix: str, name: str) -> str:
@@ -73,44 +71,34 @@ FULL: Final[Mapping[str, str]] = {
     **dict.fromkeys(("ReadUnits", "WriteUnits", "Conflicts", "Voids"), "Count"),
     **dict.fromkeys((*_ERRORS.values(), *_CACHE.values(), *_REDIS.values()), "Count"),
 }
-"""With ``METRICS_DETAIL=full``; there can be no other names, whatever clients do."""
+"""All metrics with ``METRICS_DETAIL=full``; clients cannot cause other names."""
 
 
 @cache
-def service() -> str:
-    """This deployment's name: of its metrics, and in each line."""
-    return os.environ.get("POWERTOOLS_SERVICE_NAME", "").strip() or SERVICE
+def log_settings() -> LogSettings:
+    """This container's settings of log and metrics; valid even if its other settings are not."""
+    return LogSettings.from_env(os.environ)
 
 
 @cache
 def logger() -> Logger:
-    """The log: one JSON object a line."""
+    """The logger; it writes one JSON object a line."""
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - reads the environment when it is made
 
     from shared.observability.log_format import LineFormatter  # noqa: PLC0415 - loads Powertools
 
-    # As Powertools would choose, which does not take an empty variable for none. A level that there is not would end
-    # the container before its first line could say so: the settings do.
-    level = os.environ.get("POWERTOOLS_LOG_LEVEL") or os.environ.get("LOG_LEVEL") or "INFO"
-    level = level.strip().upper()
-    level = level if level in LEVELS else "INFO"
-    return Logger(service=service(), level=level, logger_formatter=LineFormatter())
+    settings = log_settings()
+    return Logger(service=settings.service, level=settings.level, logger_formatter=LineFormatter())
 
 
 def warm_up() -> None:
-    """Loads what the first line needs."""
+    """Loads everything that the first line needs."""
     logger()
     _serializer()
 
 
-@cache
-def is_detailed() -> bool:
-    """Whether this container emits ``FULL``."""
-    return unquoted(os.environ.get("METRICS_DETAIL", "")) == "full"  # as the settings read it
-
-
 def sample() -> bool:
-    """Whether debug lines are written for the request that begins, as ``POWERTOOLS_LOGGER_SAMPLE_RATE`` has it."""
+    """Whether to write debug lines for the request that begins; ``POWERTOOLS_LOGGER_SAMPLE_RATE`` sets the share."""
     log = logger()
     if log.sampling_rate:
         log.refresh_sample_rate_calculation()
@@ -120,14 +108,14 @@ def sample() -> bool:
 def log_request(
     fields: Mapping[str, object], meter: Meter, *, ms: float, is_cold: bool, code: str | None
 ) -> None:
-    """Writes a request's line: its fields, and its metrics as CloudWatch reads them.
+    """Writes a request's line: its fields, and its metrics in CloudWatch's format.
 
     Args:
-        fields: of the line; None is left out.
-        meter: what the request did, closed.
-        ms: how long it took.
-        is_cold: whether it is its container's first.
-        code: its error's.
+        fields: the line's fields; those that are None are left out.
+        meter: the request's meter, closed.
+        ms: the request's duration.
+        is_cold: whether it is its container's first request.
+        code: the code of its error, None if it succeeded.
     """
     metrics = values(
         meter,
@@ -136,7 +124,7 @@ def log_request(
         code=code,
         commands=meter.commands,
         stored=meter.stored,
-        detailed=is_detailed(),
+        detailed=log_settings().is_detailed,
     )
     logger().info("request", fields={**fields, **metrics}, directive=directive(metrics))
 
@@ -151,16 +139,16 @@ def values(
     stored: int | None,
     detailed: bool,
 ) -> dict[str, float]:
-    """A request's metrics; what is 0 is left out, for CloudWatch takes what is missing as that.
+    """A request's metrics, without those that are 0, as a missing value counts as 0.
 
     Args:
-        meter: what the request did.
-        ms: how long it took.
-        is_cold: whether it is its container's first.
-        code: its error's.
-        commands: Redis commands by reason that no request has reported yet.
-        stored: bytes in Redis, where something new is known of them.
-        detailed: all of ``FULL``, not only ``BASIC``.
+        meter: the request's meter.
+        ms: the request's duration.
+        is_cold: whether it is its container's first request.
+        code: the code of its error, None if it succeeded.
+        commands: Redis commands by reason that were not reported yet.
+        stored: bytes stored in Redis; None if unchanged.
+        detailed: whether to return all of ``FULL``, not only ``BASIC``.
     """
     found: dict[str, float] = {
         "ColdStarts": is_cold,
@@ -172,7 +160,7 @@ def values(
         "RedisFailures": sum(meter.failures.values()) + (meter.breaker is not None),
         "Contention": code == ContentionError.code,
         "RateLimited": code in LIMITS,
-        # A setting that cannot be used is found before AWS is asked for anything.
+        # Invalid settings are found before any call to AWS.
         "Misconfigured": meter.misconfigured or code == MisconfiguredError.code,
         "Throttles": meter.throttles,
     }
@@ -195,15 +183,15 @@ def _details(meter: Meter, code: str | None, commands: Mapping[str, int]) -> dic
 
 
 def directive(found: Mapping[str, float]) -> str:
-    """How CloudWatch is to read these metrics out of a line that has them: its member ``_aws``, as JSON text."""
+    """The line's member ``_aws`` as JSON text, which tells CloudWatch where these metrics are in the line."""
     return f'{{"Timestamp":{time.time_ns() // 1_000_000},"CloudWatchMetrics":{_directives(tuple(found))}}}'
 
 
 @lru_cache(maxsize=64)
 def _directives(names: tuple[str, ...]) -> str:
-    """As Powertools writes it; once, as few sets of names ever come up."""
+    """Written by Powertools, and cached, as there are few different sets of names."""
     metrics = {name: {"Unit": FULL[name], "Value": 1} for name in names}
-    made = _serializer().serialize_metric_set(metrics, {"service": service()}, {})
+    made = _serializer().serialize_metric_set(metrics, {"service": log_settings().service}, {})
     return json.dumps(made["_aws"]["CloudWatchMetrics"], separators=(",", ":"))
 
 
@@ -213,5 +201,5 @@ def _serializer() -> AmazonCloudWatchEMFProvider:
         AmazonCloudWatchEMFProvider,
     )
 
-    # It is given all that it writes: requests at the same time (locally) share nothing in it.
-    return AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=service())
+    # It keeps no metrics itself, so concurrent requests (locally) can share it.
+    return AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=log_settings().service)

@@ -1,1 +1,1 @@
-"""How a container starts, works in parallel and keeps connections; knows nothing of chat."""
+"""How a container starts, works in parallel and keeps connections; independent of chat."""

@@ -1,4 +1,4 @@
-"""Content codings: which one a client accepts, and how an answer is compressed (docs/adr/0008-the-wire.md says why)."""
+"""Content codings: which one a client accepts, and how responses are compressed (docs/adr/0008-the-wire.md)."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ LEVELS: Final = {ZSTD: 6, GZIP: 6}
 GZIP_WBITS: Final = 31
 """A window of 32 KB, and a gzip header."""
 MIN_BYTES: Final = 1_400
-"""What fits into one TCP segment is left as it is."""
+"""Smaller bodies fit into one TCP segment and are not compressed."""
 LEAST: Final = 0.0001
-"""The weight of ``identity`` where nobody names it: acceptable, after whatever is named."""
+"""The weight of ``identity`` if the header does not name it: acceptable, but after every named coding."""
 _ELEMENT = re.compile(r"[ \t]*([^ \t;]+)[ \t]*(?:;[ \t]*[qQ]=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*)?\Z")
 _ALIASES: Final = {"x-gzip": GZIP}
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The coding that a client wants best, None for none; and whether it takes answers as they are."""
+    """The coding that a client prefers, None for none, and whether it accepts uncompressed responses."""
 
     coding: str | None = None
     identity: bool = True
 
     def choose(self, length: int) -> str | None:
-        """The coding of an answer of so many bytes."""
+        """The coding of a response of ``length`` bytes."""
         return None if length < MIN_BYTES and self.identity else self.coding
 
 
@@ -42,10 +42,10 @@ PLAIN: Final = Accepted()
 
 @lru_cache(maxsize=16)
 def accepted(header: str | None) -> Accepted:
-    """What an ``Accept-Encoding`` asks for (RFC 9110, 12.5.3): among equal weights zstd, then gzip, then neither.
+    """Parses an ``Accept-Encoding`` (RFC 9110, 12.5.3); equal weights prefer zstd, then gzip, then ``identity``.
 
-    Codings that we do not know and elements that are malformed are left out; who accepts nothing that we have is sent
-    the answer as it is.
+    Unknown codings and malformed elements are ignored. A client that accepts no available coding gets the uncompressed
+    response.
     """
     weights = dict(_weights(header or ""))
     others = weights.get("*", 0.0)
@@ -65,23 +65,23 @@ def _weights(header: str) -> Iterator[tuple[str, float]]:
 
 @cache
 def available() -> tuple[str, ...]:
-    """The codings that this function's artifact has, the better one first; loads none of them."""
+    """The codings that this function's artifact contains, the better one first; loads none of them."""
     module = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
     try:
         found = find_spec(module)
-    except ModuleNotFoundError:  # The package around it is not here either.
+    except ModuleNotFoundError:  # its parent package is missing too
         found = None
     return (ZSTD, GZIP) if found else (GZIP,)
 
 
 def encode(body: bytes, coding: str, level: int | None = None) -> bytes:
-    """The body in a content coding, at the level that is worth its time if no other is given."""
+    """Encodes a body in a content coding; the default level is the best trade of size for time."""
     level = LEVELS[coding] if level is None else level
     return bytes(zstd().compress(body, level)) if coding == ZSTD else zlib.compress(body, level, GZIP_WBITS)
 
 
 def zstd() -> Any:  # noqa: ANN401 - one of two modules of the same interface
-    """The module, loaded where it is first used."""
+    """The zstd module, loaded at the first use."""
     if sys.version_info >= (3, 14):
         from compression import zstd  # noqa: PLC0415 - as above
     else:

@@ -1,4 +1,4 @@
-"""Connections to one HTTP server that are kept and used again, by any number of threads."""
+"""A pool of persistent connections to one HTTP server, for any number of threads."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     import ssl
 
 IDLE_SECONDS: Final = 50.0
-"""A connection that rested longer is not used again: what lies between may have forgotten it without a word."""
+"""A connection that was idle for longer is not used again: the network may have dropped it silently."""
 MAX_IDLE: Final = 32
 
 
 class NotConnectedError(ConnectionError):
-    """Nothing was sent: the server does not take connections, is not known, or its certificate is not right."""
+    """Nothing was sent: the server refuses connections, its name is unknown, or its certificate is invalid."""
 
 
 class DroppedError(ConnectionError):
-    """A kept connection had been closed at the other end, and nothing came back."""
+    """The server had closed a kept connection; there was no response."""
 
 
 class Connections:
-    """HTTP or HTTPS, as the address says.
+    """Connections over HTTP or HTTPS, depending on the URL.
 
     Args:
-        url: the server's address, without a path.
-        connect_seconds: that connecting may take, the TLS handshake included.
-        read_seconds: that each wait for a part of an answer may take.
+        url: the server's URL, without a path.
+        connect_seconds: timeout for connecting, including the TLS handshake.
+        read_seconds: timeout of each wait for a part of the response.
     """
 
     def __init__(self, url: str, connect_seconds: float, read_seconds: float) -> None:
@@ -45,22 +45,22 @@ class Connections:
         self._read_seconds = read_seconds
         self._idle: deque[tuple[HTTPConnection, float]] = deque()
         if self._scheme == "https":
-            tls()  # Loading the certificates takes longer than all else here: not with the first request.
+            tls()  # Loading the certificates is slow, so it is done before the first request.
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
-        """The answer to a request, with its whole body.
+        """Sends a request; returns the response and its whole body.
 
         Raises:
             NotConnectedError: nothing was sent.
-            DroppedError: a kept connection is gone; on another the same request may go well.
-            OSError, http.client.HTTPException: there is none; whether the request was carried out is not known.
+            DroppedError: a kept connection was closed; the request may succeed on another one.
+            OSError, http.client.HTTPException: no response; whether the request was carried out is unknown.
         """
         kept = self._kept()
         connection = kept or self._connected()
         try:
             connection.request("POST", path, body, headers)
             with connection.getresponse() as response:
-                answer = response.read()
+                whole = response.read()
         except ConnectionError as error:
             connection.close()
             if kept:
@@ -70,22 +70,22 @@ class Connections:
             connection.close()
             raise
         self._keep(connection, response)
-        return response, answer
+        return response, whole
 
     def close(self) -> None:
-        """Closes what rests; another thread may do the same."""
+        """Closes all idle connections; several threads may call it."""
         with suppress(IndexError):
             while True:
                 self._idle.pop()[0].close()
 
     def _kept(self) -> HTTPConnection | None:
-        """The one used last, if the other end still holds it."""
+        """The idle connection used last that is still open."""
         while self._idle:
             try:
                 connection, since = self._idle.pop()
             except IndexError:  # another thread was faster
                 return None
-            # Not a monotonic clock, which stands still while Lambda has frozen the container.
+            # Not a monotonic clock, which stops while Lambda freezes the container.
             if 0 <= time.time() - since < IDLE_SECONDS and not _is_dropped(connection):
                 return connection
             connection.close()
@@ -105,7 +105,7 @@ class Connections:
         except TimeoutError:
             connection.close()
             raise
-        except (OSError, ValueError) as error:  # ValueError: a host that can be none
+        except (OSError, ValueError) as error:  # ValueError: an invalid host
             connection.close()
             raise NotConnectedError from error
         return connection
@@ -120,14 +120,14 @@ class Connections:
 
 @cache
 def tls() -> ssl.SSLContext:
-    """What all connections of this container trust: the machine's certificates."""
-    import ssl  # noqa: PLC0415 - where nothing is encrypted, nothing needs it
+    """The TLS context of all connections, with the machine's certificates."""
+    import ssl  # noqa: PLC0415 - loaded only if HTTPS is used
 
     return ssl.create_default_context()
 
 
 def _is_dropped(connection: HTTPConnection) -> bool:
-    """Whether there is something to read where nothing was asked: the end, mostly."""
+    """Whether an idle connection has something to read, which is nearly always its end."""
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""Work beside its caller: some reads of the storage at the same time, a command while a request goes on."""
+"""Runs work in parallel: concurrent reads of the storage, a Redis command during a request."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ B = TypeVar("B")
 
 
 class Task(Protocol):
-    """Work under way."""
+    """Running work."""
 
     def is_alive(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it is still running."""
 
     def join(self, timeout: float | None = None) -> None:
-        """Waits until it has ended, at most so many seconds."""
+        """Waits until it has ended, at most ``timeout`` seconds."""
 
 
 def start_thread(work: Callable[[], None]) -> Task:
-    """Runs work in a thread of its own, charged to the request that set it off."""
+    """Runs work in a new thread; its costs are charged to the request that started it."""
     thread = Thread(target=copy_context().run, args=(work,), daemon=True)
     thread.start()
     return thread
@@ -32,7 +32,7 @@ def start_thread(work: Callable[[], None]) -> Task:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """How work runs beside its caller, and the seconds by which it is waited for: threads, or a simulation's."""
+    """How to start work in parallel, and the clock for waiting on it, in seconds: threads, or a simulation."""
 
     start: Callable[[Callable[[], None]], Task] = start_thread
     clock: Callable[[], float] = time.monotonic
@@ -42,10 +42,10 @@ THREADS: Final = Background()
 
 
 def run_both(one: Callable[[], A], other: Callable[[], B], background: Background = THREADS) -> tuple[A, B]:
-    """What both return; the second runs beside the first.
+    """Runs both in parallel and returns both results.
 
     Raises:
-        Whatever either raises, the first one's first.
+        Exception: any that one of them raises; if both do, the first one's.
     """
     results: list[B] = []
     failures: list[Exception] = []
@@ -53,7 +53,7 @@ def run_both(one: Callable[[], A], other: Callable[[], B], background: Backgroun
     def run() -> None:
         try:
             results.append(other())
-        except Exception as error:  # noqa: BLE001 - it is raised again in the request's own thread
+        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
             failures.append(error)
 
     task = background.start(run)
@@ -69,10 +69,10 @@ def run_both(one: Callable[[], A], other: Callable[[], B], background: Backgroun
 def map_concurrently(
     work: Callable[[A], B], given: Sequence[A], background: Background = THREADS, at_once: int = 4
 ) -> list[B]:
-    """What the work returns for each, in order; up to ``at_once`` (a power of two) side by side.
+    """Runs the work for each value, up to ``at_once`` (a power of two) in parallel; returns the results in order.
 
     Raises:
-        Whatever one of them raises, the first one's first.
+        Exception: any that a call raises; of several, that of the first value.
     """
     if at_once == 1 or len(given) < 2:  # noqa: PLR2004 - nothing to divide
         return [work(each) for each in given]

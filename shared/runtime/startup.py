@@ -1,6 +1,6 @@
-"""What makes a container start sooner: ``begin`` before the framework is loaded, ``end`` when its function is ready.
+"""Speeds up a container's start: ``begin`` runs before the framework is loaded, ``end`` when the function is ready.
 
-What each of these brings: ``docs/adr/0011-cold-starts.md``.
+``docs/adr/0011-cold-starts.md`` says how much each measure saves.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from pydantic import BaseModel, ConfigDict
 
 
 def begin() -> None:
-    """Loading makes objects that stay: nothing is worth collecting, and few of the models are ever used.
+    """Stops the garbage collector, as the loaded objects all stay, and defers building Pydantic's models.
 
-    FastAPI declares some fifty models of OpenAPI documents; deferred, they are built when they are first needed, which
-    is never in a function. Ours say themselves that they are not deferred.
+    FastAPI declares some fifty models for OpenAPI documents; deferred, they are built at their first use, which never
+    happens in a function. Our own models opt out.
     """
     gc.disable()
     BaseModel.model_config = ConfigDict(defer_build=True)
 
 
 def end() -> None:
-    """What is loaded is left alone by every collection to come."""
+    """Excludes the loaded objects from all later collections, and starts the garbage collector again."""
     gc.freeze()
     gc.enable()
 
 
 def on_lambda() -> bool:
-    """Whether a Lambda container starts here, which has more of the processor before its first request than after."""
+    """Whether this is a Lambda container; these get more CPU before their first request than after."""
     return "AWS_LAMBDA_RUNTIME_API" in os.environ

@@ -1,1 +1,1 @@
-"""The storage: three small interfaces over one table, on DynamoDB and in memory."""
+"""The storage: a few small interfaces over one table, implemented on DynamoDB and in memory."""

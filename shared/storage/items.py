@@ -1,4 +1,4 @@
-"""Values to DynamoDB items and back. The attribute names of the table stand here and in ``template.yaml`` alone."""
+"""Converts values to DynamoDB items and back. Only this module and ``template.yaml`` know the attribute names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVERYBODY: Final = ("m1", "m2", "m3")
 PIN: Final = "p"
 """How the attributes of pins begin: each has a position in its name, and the number of the change that pinned it."""
 PUBLIC: Final = "1"
-"""The one partition of the index of public channels; only creating, renaming and archiving write there."""
+"""The single partition of the index of public channels; only creating, renaming and archiving write to it."""
 
 
 def s(text: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def n(number: int) -> dict[str, Any]:
 
 
 def ns(numbers: Iterable[int]) -> dict[str, Any]:
-    """A set of numbers, which DynamoDB does not keep empty."""
+    """A set of numbers; DynamoDB does not store an empty one."""
     return {"NS": [str(number) for number in numbers]}
 
 
@@ -53,7 +53,7 @@ def b(raw: bytes) -> dict[str, Any]:
 
 
 def values(given: Mapping[str, str | int | bytes | Iterable[int]]) -> dict[str, Any]:
-    """Values of an expression, by their names: texts, numbers, bytes and sets of numbers."""
+    """The values of an expression by name: strings, numbers, bytes and sets of numbers."""
     return {name: _attribute(value) for name, value in given.items()}
 
 
@@ -100,17 +100,17 @@ def reaction_key(channel_id: str, seq: int, emoji: str, user_id: str) -> dict[st
 
 
 def gap_item(channel_id: str, seq: int) -> dict[str, Any]:
-    """A gap as it is stored: its position is all that it says."""
+    """The item of a gap: only its key, which holds the position."""
     return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.gap_sk(seq))}
 
 
 def idempotency_record_key(channel_id: str, user_id: str, key: str) -> dict[str, Any]:
-    """The key of an idempotency item."""
+    """The key of an idempotency record."""
     return {"pk": s(keys.channel_pk(channel_id)), "sk": s(keys.idempotency_record_sk(user_id, key))}
 
 
 def key_use_key(key_id: str) -> dict[str, Any]:
-    """The key of what a channel's creation under an idempotency key was."""
+    """The key of the item that reserves an idempotency key for a channel's creation."""
     return {"pk": s(keys.channel_pk(key_id)), "sk": s(keys.KEY_USE_SK)}
 
 
@@ -120,12 +120,12 @@ def membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
 
 
 def past_membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
-    """The key of a membership that ended."""
+    """The key of a past membership."""
     return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.past_membership_sk(channel_id))}
 
 
 def spent_key(user_id: str, minute: int) -> dict[str, Any]:
-    """The key of the read units that a user has spent in a minute."""
+    """The key of the read units that a user has spent on expensive reads in a minute."""
     return {"pk": s(keys.budget_pk(user_id)), "sk": s(keys.minute_sk(minute))}
 
 
@@ -135,7 +135,7 @@ def listing_key(channel_id: str) -> dict[str, Any]:
 
 
 def head_item(head: Head) -> dict[str, Any]:
-    """A head as it is stored; without a preview, gaps and redactions, as a new channel has none."""
+    """The item of a new channel's head: it has no preview, gaps or redactions yet."""
     item = head_key(head.channel_id) | {
         "kind": s(head.kind),
         "name": s(head.name),
@@ -155,9 +155,9 @@ def head_item(head: Head) -> dict[str, Any]:
 
 
 def listing_item(head: Head) -> dict[str, Any]:
-    """What the index of public channels has a channel by: an item of its own, to keep the head within 1 KB.
+    """The item that puts a channel into the index of public channels, separate so that the head stays below 1 KB.
 
-    ``version`` is the head's that it was made of, so that of two changes the later one stands.
+    ``version`` is the version of the head it was made from, so that the later of two changes wins.
     """
     return listing_key(head.channel_id) | {
         "pub": s(PUBLIC),
@@ -172,7 +172,7 @@ def head_of(item: Item) -> Head:
 
 
 def reservation_of(item: Item, count: int) -> Reservation:
-    """The positions that were given out last, from the head's item as it is then."""
+    """The last ``count`` positions given out, from the head's item after the update."""
     return Reservation(_n(item, "seq"), _n(item, "messages"), count, _n(item, "gn") if "gn" in item else 0)
 
 
@@ -208,7 +208,7 @@ def _head(item: Item, channel_id: str) -> Head:
 
 
 def entry_item(channel_id: str, entry: Entry) -> dict[str, Any]:
-    """An entry as it is stored; a void has no ``body``."""
+    """The item of an entry; a void has no ``body``."""
     item = entry_key(channel_id, entry.seq) | {"n": n(entry.messages), "at": n(entry.at)}
     if entry.body is not None:
         item["body"] = b(entry.body)
@@ -274,7 +274,7 @@ def pins_of(item: Item) -> dict[int, int]:
 
 
 def membership_item(membership: Membership) -> dict[str, Any]:
-    """A membership as it is stored, ``ch`` for the index of members."""
+    """The item of a membership; ``ch`` is the partition key of the index of members."""
     return membership_key(membership.channel_id, membership.user_id) | {
         "ch": s(membership.channel_id),
         "role": s(membership.role),
@@ -302,18 +302,18 @@ def _membership(item: Item, user_id: str, channel_id: str) -> Membership:
         tat=_n(item, "tat"),
         read_voids=_n(item, "read_voids")
         if "read_voids" in item
-        else 0,  # none in those that were stored before
+        else 0,  # items written before gaps were counted lack it
         mentions=frozenset(map(int, item["mentions"]["NS"])) if "mentions" in item else frozenset(),
     )
 
 
 def member_of(item: Item) -> Member:
-    """A member from the index, which has less than the membership."""
+    """A member from the index, which projects only a part of the membership."""
     return Member(keys.user_of(item["pk"]["S"]), Role(item["role"]["S"]), _n(item, "joined_at"))
 
 
 def past_membership_item(membership: Membership) -> dict[str, Any]:
-    """A membership as it is remembered when it ends."""
+    """The item of a past membership, written when ``membership`` ends."""
     return past_membership_key(membership.channel_id, membership.user_id) | {
         "joined_at": n(membership.joined_at),
         "tat": n(membership.tat),
@@ -321,22 +321,22 @@ def past_membership_item(membership: Membership) -> dict[str, Any]:
 
 
 def past_membership_of(item: Item) -> PastMembership:
-    """A membership that ended, from its item."""
-    tat = _n(item, "tat") if "tat" in item else 0  # none in those that were stored before it was kept
+    """A past membership from its item."""
+    tat = _n(item, "tat") if "tat" in item else 0  # older items lack it
     return PastMembership(keys.channel_of(item["sk"]["S"]), _n(item, "joined_at"), tat)
 
 
 def channel_state_keys(channel_id: str, user_id: str, key: str | None) -> list[dict[str, Any]]:
-    """The keys of what ``channel_state_of`` takes."""
+    """The keys of the items that ``channel_state_of`` expects."""
     return [_key(*each) for each in keys.channel_state_keys(channel_id, user_id, key)]
 
 
 def channel_state_of(found: Iterable[Item], channel_id: str, user_id: str, key: str | None) -> ChannelState:
-    """Head, membership, and the receipt of ``key``, from those of their items that were found, in any order."""
-    # Their sort keys are HEAD, C#…, I#… and E#…: no two of them begin with the same letter.
+    """Head, membership and the idempotency record of ``key``, from those of their items that exist, in any order."""
+    # The sort keys are HEAD, C#…, I#… and E#…: each begins with another letter.
     by_letter = {item["sk"]["S"][0]: item for item in found}
     head, membership, record = (
-        by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.RECEIPTS)
+        by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.IDEMPOTENCY_RECORDS)
     )
     return ChannelState(
         _head(head, channel_id) if head else None,
@@ -346,7 +346,7 @@ def channel_state_of(found: Iterable[Item], channel_id: str, user_id: str, key: 
 
 
 def idempotency_record_item(channel_id: str, user_id: str, record: IdempotencyRecord) -> dict[str, Any]:
-    """An idempotency item as it is stored; DynamoDB deletes it some time after ``expires``."""
+    """The item of an idempotency record; DynamoDB deletes it some time after ``expires``."""
     return idempotency_record_key(channel_id, user_id, record.key) | {
         "hash": b(record.request_hash),
         "seq": n(record.seq),
@@ -356,7 +356,7 @@ def idempotency_record_item(channel_id: str, user_id: str, record: IdempotencyRe
 
 
 def idempotency_record_of(item: Item, key: str) -> IdempotencyRecord:
-    """A receipt from its item."""
+    """An idempotency record from its item."""
     return IdempotencyRecord(key, _b(item, "hash"), _n(item, "seq"), _n(item, "count"), _n(item, "expires"))
 
 

@@ -1,8 +1,8 @@
-"""Reading a range of a log: only what is settled. Direct from the storage; a cache fills the same interface.
+"""Reads ranges of a log, only settled positions, directly from the storage. The cache implements the same interface.
 
-A hole is a position that was given out and not committed, or not yet. One at the end of the log does no harm. One
-before a committed entry must be settled before that entry is served, or a client that polls after the later entry
-would never see the earlier.
+A hole is a position that was reserved and is not committed (yet). A hole at the end of the log does no harm. A hole
+before a committed entry must be settled before that entry is served; otherwise a client that polls after the later
+entry would never see the earlier one.
 """
 
 from __future__ import annotations
@@ -20,28 +20,30 @@ from shared.domain.model import MAX_GAPS, Entry, Head
 from shared.storage.protocol import Log
 
 HOLE_WAITS_SECONDS: Final = (0.005, 0.010, 0.020, 0.040)
-"""How long a reader waits for the writer of a hole before it settles it, where the storage is as fast as usual."""
+"""How long a reader waits for the writer of a hole before settling it, when the storage is as fast as usual."""
 PROMPT_MS: Final = 25
-"""Where reading the range takes longer than this, writers take longer too: they are waited for in proportion. With 64
-writers on one slow engine (0.5 s a post), 75 ms voided 4 posts of a run (``python -m bench.contention``)."""
+"""If reading the range takes longer than this, writers are slow too, and the waits grow in proportion. With 64 writers
+on one slow engine (0.5 s a post), waits of 75 ms in all voided 4 posts in a run (``python -m bench.contention``)."""
 MAX_SLOWNESS: Final = 20
-"""So that no reader waits for more than 1.5 s, of the 10 s that a function has."""
+"""Limits the waits to 1.5 s in all, of the 10 s that a function has."""
 OLD_MS: Final = MAX_SKEW_MS
-"""A hole before an entry of this age, or of a channel that was quiet for so long, is settled at once: its writer had
-its time whatever its clock said. Any other is waited for: a clock ahead must not cost a live writer its number."""
+"""A hole is settled without waiting if the entry after it, or the channel's last activity, is older than this: its
+writer has had enough time by any clock. Below this age a reader waits, as its clock may be ahead of a live writer's."""
 DEAD_MS: Final = 15_000
-"""A hole at the end of the log after this time is settled too: its writer's function (10 s) has ended."""
+"""Holes at the end of the log are settled too once the channel was quiet for this long: the writer's function (10 s)
+has ended."""
 PREVIEW_SEARCH: Final = 25
 PREVIEW_SEARCHES: Final = 10
 PREVIEW_REPAIRS: Final = 5
-"""A preview is looked for in at most so many queries of so many entries, while others move it so many times."""
+"""A repair searches the latest message in at most ``PREVIEW_SEARCHES`` queries of ``PREVIEW_SEARCH`` entries, and
+starts again at most ``PREVIEW_REPAIRS`` times in all if others change the preview."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What stands at positions ``first`` to ``last``: a message's JSON, or None for a void.
+    """The content of positions ``first`` to ``last``: for each a message's JSON, or None for a void.
 
-    ``last`` is less than was asked for where the rest is still open.
+    ``last`` is less than requested if the rest is not settled yet.
     """
 
     first: int
@@ -49,7 +51,7 @@ class Span:
 
     @property
     def last(self) -> int:
-        """The last position covered; ``first - 1`` where there is none."""
+        """The last position covered; ``first - 1`` if there is none."""
         return self.first + len(self.bodies) - 1
 
     def messages(self) -> list[bytes]:
@@ -61,20 +63,20 @@ class LogReader(Protocol):
     """Reads ranges of logs."""
 
     def begin(self) -> None:
-        """A request begins: what can be done beside its vouching read is started."""
+        """Called when a request begins: starts what can run in parallel with reading the channel state."""
 
     def from_memory(self, head: Head, first: int, last: int) -> Span | None:
-        """The range if this process has all of it as of that head; for when the storage does not answer."""
+        """The range if this process has all of it as of that head; used when the storage does not respond."""
 
     def read(self, head: Head, first: int, last: int) -> Span:
-        """Positions ``first`` to ``last``, ``last <= head.seq``, for a head read in this request."""
+        """Positions ``first`` to ``last``, with ``last <= head.seq``; the head must have been read in this request."""
 
     def changes(self, head: Head, first: int, last: int) -> Sequence[Change]:
         """The changes of these numbers, ``last <= head.rev``, for a head read in this request."""
 
 
 class DirectLogReader:
-    """Reads the storage each time: the tier "none".
+    """Reads the storage every time: the cache tier "none".
 
     Args:
         log: the storage.
@@ -96,11 +98,11 @@ class DirectLogReader:
         """Nothing to start."""
 
     def from_memory(self, head: Head, first: int, last: int) -> Span | None:  # noqa: ARG002 - the interface
-        """Nothing is remembered."""
+        """Nothing is cached."""
         return None
 
     def read(self, head: Head, first: int, last: int) -> Span:
-        """See ``LogReader``: one Query where there is no hole."""
+        """See ``LogReader``: one Query if there is no hole."""
         began = self._now()
         found = self._entries(head.channel_id, first, last)
         slowness = min(max(1.0, (self._now() - began) / PROMPT_MS), MAX_SLOWNESS)
@@ -132,7 +134,7 @@ class DirectLogReader:
         return {entry.seq: entry for entry in self._log.entries(channel_id, first, last)}
 
     def _later(self, head: Head, found: dict[int, Entry], holes: list[int], last: int) -> Entry | None:
-        """The entry that the holes stand before: none for holes at the end of the log."""
+        """An entry after the holes; None for holes at the end of the log."""
         if not holes:
             return None
         latest = found[max(found)] if found else None
@@ -141,9 +143,10 @@ class DirectLogReader:
         return latest
 
     def _repair(self, head: Head, found: dict[int, Entry]) -> None:
-        """Puts the preview right that shows a void, settled just now or by somebody who failed before this.
+        """Repairs the preview if it shows a void, or an earlier message than the latest one in the range.
 
-        Or that a void behind the latest message put back, before that message was committed.
+        The first happens when the reader that settled the void failed before its repair; the second when a void was
+        repaired before the latest message was committed.
         """
         shown = head.last.seq if head.last else 0
         latest = max((seq for seq, entry in found.items() if entry.body is not None), default=0)
@@ -166,10 +169,10 @@ def _next(found: dict[int, Entry], seq: int) -> Entry | None:
 
 
 def settle(log: Log, head: Head, voids: Sequence[Entry]) -> list[Entry]:
-    """Settles holes: the entries that stand there now, each the void given or what was there before it.
+    """Settles holes and returns the entries now there: the given voids, or what a position held already.
 
-    The head may have been read at any time before: where it has more gaps than it keeps, the smallest of those known
-    are removed. What others added meanwhile is larger, or stays until the next ones come.
+    If the head then has more gaps than ``MAX_GAPS``, the smallest known ones are removed. ``head`` may be out of date:
+    gaps that others have added since are larger, or remain until the next gaps are added.
     """
     standing = log.void(head.channel_id, voids)
     trim(log, head, [each.seq for each in standing if each.body is None])
@@ -186,16 +189,16 @@ def trim(log: Log, head: Head, gaps: Iterable[int]) -> None:
 
 
 def repair_preview(log: Log, channel_id: str, voided: int) -> None:
-    """Shows the latest message before a void, where the head shows the message that never came, or an earlier one.
+    """Sets the preview to the latest message before a void, if it shows the void's lost message or an earlier message.
 
-    An earlier one was put back by somebody who did not see the latest yet. The head is read before the entries: a
-    redaction in between is one that the correction then sees.
+    It shows an earlier message if another repair did not see the latest one yet. The head is read before the entries,
+    so that the write notices a redaction in between.
     """
     for _ in range(PREVIEW_REPAIRS):
         head = log.head(channel_id)
         shown = head.last.seq if head and head.last else 0
         if head is None or shown > voided:
-            return  # Somebody posted since: one read unit instead of a query and a write that fails.
+            return  # A later post has replaced it: saves a query and a write that would fail.
         latest = _latest_message(log, channel_id, voided - 1)
         if shown < voided and (latest is None or latest.seq <= shown):
             return

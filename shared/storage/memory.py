@@ -1,4 +1,4 @@
-"""The storage in memory, for tests and simulations. Passes the same contract suite as the one on DynamoDB."""
+"""The storage in memory, for tests and simulations. It passes the same contract suite as the one on DynamoDB."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ from shared.storage.protocol import (
 
 @dataclass
 class MemoryStore:
-    """``shared.storage.protocol.Store``; a lock makes each method one step, as DynamoDB makes each call."""
+    """Implements ``shared.storage.protocol.Store``; a lock makes each method atomic, like a call to DynamoDB."""
 
     _heads: dict[str, Head] = field(default_factory=dict)
     _entries: dict[str, dict[int, Entry]] = field(default_factory=dict)
     _memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
     _channels_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """By user, for the benches' many users."""
+    """By user, so that benchmarks with many users stay fast."""
     _past_memberships: dict[tuple[str, str], PastMembership] = field(default_factory=dict)
     _idempotency_records: dict[tuple[str, str, str], IdempotencyRecord] = field(default_factory=dict)
     _spent: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -253,7 +253,7 @@ class MemoryStore:
             used = self._idempotency_records.get((channel_id, commit.by.user_id, record.key))
             if used and used.expires >= change.at // 1000:
                 return KeyUsed(used)
-        if not self._is_head_as_read(commit) or not self._stands(commit.by):
+        if not self._is_head_as_read(commit) or not self._role_unchanged(commit.by):
             return StateChanged()
         if commit.entry is None:
             pins = self._pins[channel_id]
@@ -395,14 +395,13 @@ class MemoryStore:
         """See ``Channels``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            if head is None or not self._stands(by):
+            if head is None or not self._role_unchanged(by):
                 return None
             if head.is_made_of(changes, if_version):
                 return head
             if head.archived_at is not None or if_version not in {None, head.version}:
                 return None
-            # The fields' types are the interface's promise.
-            changed = replace(head, version=head.version + 1, **changes)  # type: ignore[arg-type]
+            changed = replace(head, version=head.version + 1, **changes)  # type: ignore[arg-type]  # the interface says them
             self._heads[channel_id] = changed
             return changed
 
@@ -412,7 +411,7 @@ class MemoryStore:
         """See ``Channels``."""
         with self._lock:
             head = self._heads.get(channel_id)
-            if head is None or not self._stands(by):
+            if head is None or not self._role_unchanged(by):
                 return False
             if head.archived_at is None and if_version in {None, head.version}:
                 head = replace(head, archived_at=now, version=head.version + 1)
@@ -447,7 +446,7 @@ class MemoryStore:
             if key in self._memberships:
                 return replace(self._memberships[key])
             head = self._heads.get(membership.channel_id)
-            if head is None or head.archived_at is not None or not self._stands(by):
+            if head is None or head.archived_at is not None or not self._role_unchanged(by):
                 return None
             past_membership = self._past_memberships.get(key)
             if past_membership and past_membership.tat > membership.tat:
@@ -461,7 +460,7 @@ class MemoryStore:
         """See ``Members``."""
         with self._lock:
             owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
-            if not self._stands(by) or not self._may_change(membership, owners):
+            if not self._role_unchanged(by) or not self._may_change(membership, owners):
                 return False
             key = (membership.channel_id, membership.user_id)
             self._count(self._heads[membership.channel_id], 0, owners)
@@ -475,7 +474,9 @@ class MemoryStore:
         key = (membership.channel_id, membership.user_id)
         with self._lock:
             owners = -1 if membership.role is Role.OWNER else 0
-            if not self._stands(by) or not self._may_change(membership, 0 if even_last_owner else owners):
+            if not self._role_unchanged(by) or not self._may_change(
+                membership, 0 if even_last_owner else owners
+            ):
                 return False
             self._count(self._heads[membership.channel_id], -1, owners)
             ended = self._memberships.pop(key)
@@ -483,7 +484,7 @@ class MemoryStore:
             self._channels_of[membership.user_id].discard(membership.channel_id)
             return True
 
-    def _stands(self, by: Membership | None) -> bool:
+    def _role_unchanged(self, by: Membership | None) -> bool:
         current = self._memberships.get((by.channel_id, by.user_id)) if by else None
         return by is None or (current is not None and current.role is by.role)
 

@@ -1,6 +1,6 @@
-"""What the use cases ask of a storage. Two implementations pass the same contract suite: ``dynamodb`` and ``memory``.
+"""The interface of the storage. Its two implementations, ``dynamodb`` and ``memory``, pass the same contract suite.
 
-All reads are strongly consistent but ``standing`` and those of the two indexes (``members``, ``public_channels``).
+All reads are strongly consistent, except ``standing`` and those of the two indexes (``members``, ``public_channels``).
 Every method may raise ``StoreUnavailableError`` or ``StoreThrottledError``.
 """
 
@@ -34,7 +34,7 @@ class Reacted:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Positions given out: the last of ``count`` adjacent ones, and the numbers of messages and gaps up to it."""
+    """``count`` adjacent reserved positions that end at ``seq``; ``messages`` and ``voids`` count up to and with it."""
 
     seq: int
     messages: int
@@ -44,53 +44,53 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Entries at positions taken before, with what must change together with them."""
+    """Entries at reserved positions, and what must be written together with them."""
 
     channel_id: str
     user_id: str
     entries: Sequence[Entry]
     tat_seen: int
-    """The rate state the decision was made on; another one now means that the same user posted meanwhile."""
+    """The rate state that the rate limit was decided on; if it differs now, the same user has posted since."""
     tat: int
     move_read: bool
-    """Whether the sender's read position moves to the last entry; False where it is already further."""
+    """Whether the sender's read position moves to the last entry; False if it is already further."""
     idempotency_record: IdempotencyRecord | None
     now: int
     voids: int = 0
-    """Gaps known up to the last entry, for the read position that moves there."""
+    """Gaps known up to the last entry, stored with the read position that moves there."""
     mentions: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """The marks (``mention_mark``) that members who are named get, by user id; at most 50 users."""
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """All of it stands."""
+    """Everything was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class PositionTaken:
-    """Something stands at one of the positions: a void, or this very commit, whose answer was lost."""
+    """One of the positions already has an entry: a void, or this commit's own, if an earlier response was lost."""
 
     entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
 class MembershipChanged:
-    """The membership is gone (None), or its rate state or read position moved meanwhile."""
+    """The membership is gone (None), or its rate state or read position has changed since."""
 
     membership: Membership | None
 
 
 @dataclass(frozen=True, slots=True)
 class KeyUsed:
-    """The idempotency key was used meanwhile."""
+    """The idempotency key has been used since."""
 
     idempotency_record: IdempotencyRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Contended:
-    """It met another transaction on the same items; nothing was written, it may be tried as it is."""
+    """Another transaction held one of the items; nothing was written, and the same commit may be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +152,10 @@ ChangeOutcome = Committed | StateChanged | PinUnchanged | PinsFull | KeyUsed | M
 
 
 class Log(Protocol):
-    """A channel's log: the truth."""
+    """A channel's log, the source of truth."""
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
-        """Head, membership, and the receipt of ``key``, in one round trip."""
+        """Head, membership and the idempotency record of ``key``, in one round trip."""
 
     def head(self, channel_id: str) -> Head | None:
         """The head alone."""
@@ -163,47 +163,46 @@ class Log(Protocol):
     def reserve(
         self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
     ) -> Reservation | Head | None:
-        """Gives out ``count`` adjacent positions and shows ``preview`` for the last (its ``seq`` is ignored).
+        """Reserves ``count`` adjacent positions and sets the preview for the last of them (``preview.seq`` is ignored).
 
-        With ``everybody`` the last one is noted as a message that names everybody in the channel.
-
-        The head where the channel is archived, None where there is no such channel; then nothing was given out.
+        With ``everybody`` the last position counts as a message that names everybody in the channel. Reserves nothing
+        and returns the head if the channel is archived, None if there is no such channel.
         """
 
     def commit(self, commit: Commit) -> Outcome:
-        """Writes entries, membership and receipt, all or nothing."""
+        """Writes entries, membership and idempotency record, all or nothing."""
 
     def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
-        """Settles holes: the entries that stand there now, each the void given or what was there before it.
+        """Settles holes and returns the entries now there: the given voids, or what a position held already.
 
-        Each void that comes to stand is counted in the head in the same step, once, and is one of its ``gaps``.
+        The same step counts each void that it writes in the head, once, and adds it to the head's ``gaps``.
         """
 
     def list_gaps(self, channel_id: str, gaps: Iterable[int]) -> None:
         """Lists gaps of deleted messages by themselves, as those of voids are; to be called before they are trimmed."""
 
     def trim_gaps(self, channel_id: str, gaps: Sequence[int], gaps_from: int) -> None:
-        """Removes positions up to ``gaps_from`` from the head's ``gaps``, which is complete above it from then on.
+        """Removes ``gaps``, all up to ``gaps_from``, from the head's ``gaps``, which is complete above it from then on.
 
-        Nothing where it is complete only above a later position by then. May be repeated.
+        Does nothing if the head's own ``gaps_from`` is already later. May be repeated.
         """
 
     def gaps(self, channel_id: str, after: int) -> frozenset[int]:
-        """Positions of gaps after a position: all that the head does not keep any more, and some of those it keeps."""
+        """The positions of gaps after a position: all that the head does not keep, and some of those that it keeps."""
 
     def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
-        """Of positions (channel id, seq): True for a message, False for a void; what is not seen is left out.
+        """For each position (channel id, seq): True for a message, False for a void; left out if nothing is seen.
 
-        Eventually consistent: what is seen stands for ever, what is not seen may stand all the same.
+        Eventually consistent: what is seen is final, and a position that is left out may hold an entry all the same.
         """
 
     def correct_preview(
         self, channel_id: str, seq: int, preview: Preview | None, erasures: int, rev: int = 0
     ) -> bool:
-        """Replaces the preview, if it is still that of position ``seq`` (0 where there was none); whether it was.
+        """Replaces the preview if it is still the one of position ``seq`` (0 for none); returns whether it did.
 
-        Not if messages were redacted since ``erasures``, or changed since ``rev``, under which the preview was made: it
-        may show one of them.
+        Also fails if the head's ``erasures`` or ``rev`` has changed from the numbers that ``preview`` was made under:
+        the preview may show a message that was redacted or changed since.
         """
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
@@ -259,13 +258,13 @@ class Channels(Protocol):
         """All memberships of a user."""
 
     def count_memberships(self, user_id: str, limit: int) -> int:
-        """How many channels a user is in; ``limit`` where it is as many or more."""
+        """How many channels a user is in, at most ``limit``."""
 
     def spend(self, user_id: str, minute: int, units: int, limit: int) -> bool:
-        """Adds read units to what a user's expensive reads have cost in a minute, counted since 1970.
+        """Adds read units to those that a user's expensive reads have cost in ``minute`` (minutes since 1970).
 
-        False, and nothing is added, where that is ``limit`` or more already. So the last request that passes may
-        exceed it, and no request is too expensive to pass ever. A write that is sent again may count twice.
+        Returns False and adds nothing if they are ``limit`` or more already. So the last request that passes may exceed
+        the limit, and no single request is too expensive to pass. A write that the client sends again may count twice.
         """
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
@@ -275,18 +274,18 @@ class Channels(Protocol):
         """The user's memberships in these channels."""
 
     def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
-        """``(name key, channel id)`` of public, unarchived channels, by name, after such a pair; may lag."""
+        """``(name key, channel id)`` of public, unarchived channels in order of name, after the given pair; may lag."""
 
     def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
-        """Reserves an idempotency key for the creation of a channel, for ever: the hash of the first request under it.
+        """Reserves an idempotency key for a channel's creation, for ever; returns the first request's hash.
 
         Args:
-            key_id: a hash of user and key, so that neither stays where the user is erased.
-            request_hash: of the request that is being made.
+            key_id: a hash of user and key, so that neither remains after the user is erased.
+            request_hash: the hash of the current request.
         """
 
     def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
-        """Makes the channel and its memberships; the head that stands there already, if one does, else None."""
+        """Creates the channel and its memberships; returns None, or the existing head if the channel already exists."""
 
     def update_channel(
         self,
@@ -295,99 +294,96 @@ class Channels(Protocol):
         if_version: int | None,
         by: Membership | None = None,
     ) -> Head | None:
-        """Sets name, topic and settings (fields of ``Head``; None removes one): the head with this change in it, and any that came since.
+        """Sets fields of the head, None removes one; returns the head with this change and any made since.
 
-        None where the channel is archived or missing, its version is not ``if_version``, or ``by`` does not stand any
-        more (see ``Members``). But the head as it is where ``by`` stands and this very change was just made of that
-        version: a write whose answer was lost is sent again.
+        None if the channel is archived or missing, its version is not ``if_version``, or ``by`` has changed (see
+        ``Members``). A repeated write whose first response was lost still returns the head: the one that exactly these
+        changes made from ``if_version``.
         """
 
     def archive_channel(
         self, channel_id: str, now: int, by: Membership | None = None, *, if_version: int | None = None
     ) -> bool:
-        """Makes the channel read-only, once; whether it is archived then.
+        """Makes the channel read-only, once; returns whether it is archived afterwards.
 
-        Not where there is none, ``by`` does not stand any more (see ``Members``), or it is neither archived nor of
-        version ``if_version``.
+        False if there is no such channel, ``by`` has changed (see ``Members``), or the channel is not archived and its
+        version is not ``if_version``.
         """
 
 
 class Members(Protocol):
     """Memberships.
 
-    Who changes those of others gives theirs as ``by``: nothing is written unless it still stands with the role that was
-    seen. None for who acts for themselves, and for an operator.
+    ``by`` is the acting member's own membership; the write fails if it has ended or its role has changed since. It is
+    None where users act on their own membership, and for operators.
     """
 
     def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
-        """Members by user id, after a user id; may lag."""
+        """Members in order of user id, after the given user id; may lag."""
 
     def membership(self, channel_id: str, user_id: str) -> Membership | None:
         """One membership."""
 
     def past_membership(self, channel_id: str, user_id: str) -> PastMembership | None:
-        """The last membership that ended there, also of who is a member again; None once it is forgotten."""
+        """The user's latest past membership, even if they are a member again; None once it is forgotten."""
 
     def add_member(
         self, membership: Membership, by: Membership | None = None
     ) -> Membership | PastMembership | None:
-        """Adds a member and counts it: the given membership itself (``is``).
+        """Adds a member and counts it in the head.
 
-        None where the channel is archived or missing, or ``by`` does not stand any more.
-
-        The one that stands there already, another object though it may be equal, where the user is a member. The
-        former one, and nothing was written, where it ended with a later rate state than the given one has: leaving
-        must not forgive a debt.
+        Returns:
+            The given object itself (``is``) if the member was added. Otherwise nothing was written:
+            the existing membership, always another object, if the user is a member already;
+            the past membership, if it ended with a later rate state than ``membership`` has, so that leaving and
+            joining again does not reset the rate limit;
+            None if the channel is archived or missing, or ``by`` has changed.
         """
 
     def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
-        """Gives a member another role.
-
-        False where the role, or ``by``, changed meanwhile or the last owner would be lost.
-        """
+        """Gives a member another role; False if their role or ``by`` has changed, or the last owner would be lost."""
 
     def remove_member(
         self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
     ) -> bool:
-        """Removes a member and remembers that they were there.
+        """Removes a member and stores a past membership, with the rate state of the member's very last post.
 
-        False where the role, or ``by``, changed meanwhile or, unless ``even_last_owner``, the last owner would be
-        lost. The rate state that is remembered is the last one, also of a post that came meanwhile.
+        False if the member's role or ``by`` has changed, or the last owner would be lost (unless ``even_last_owner``).
 
         Raises:
-            ContentionError: the member posted meanwhile, again and again.
+            ContentionError: the member kept posting during every try.
         """
 
     def move_read_position(
         self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
     ) -> Membership | None:
-        """Moves the read position forward (also back, with ``force``): the membership as it is then, or None.
+        """Moves the read position forward (with ``force`` also back); returns the membership afterwards, or None.
 
-        ``messages`` and ``voids`` are how many positions up to there were given to messages, and are gaps.
+        ``messages`` is how many positions up to ``seq`` were given to messages, ``voids`` how many of them are gaps.
         """
 
     def ping(self) -> None:
-        """Reaches the storage with its cheapest read."""
+        """Makes the storage's cheapest read."""
 
 
 class Erasures(Protocol):
-    """What an operator's tool needs to erase a user; no function calls it."""
+    """The operations that erase a user; only operators' tools call them, no function does."""
 
     def past_memberships(self, user_id: str) -> list[PastMembership]:
-        """Where a user was a member, and may be again."""
+        """A user's past memberships, also of channels that they have joined again."""
 
     def forget_past_membership(self, user_id: str, past_membership: PastMembership) -> None:
-        """Forgets that a user was there; not if another membership ended there meanwhile."""
+        """Deletes a past membership, unless a later membership in the same channel has ended since."""
 
     def redact(self, channel_id: str, seq: int, body: bytes) -> None:
-        """Writes a message anew; nothing where no message stands."""
+        """Replaces a message's body; does nothing if there is no message at the position."""
 
     def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
-        """Raises ``erasures`` and takes the user's name from the channel: the head then.
+        """Increments ``erasures``, and replaces the channel's creator if it is the user; returns the head afterwards.
 
-        To be called when the messages are redacted, never before: what is read under the new number is kept.
+        Call it after the messages are redacted, never before: what is read under the new number is cached.
         """
 
 
 class Store(Log, Changes, Channels, Members, Erasures, Protocol):
-    """All of it."""
+    """The whole storage."""

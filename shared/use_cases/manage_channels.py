@@ -165,10 +165,10 @@ def update_channel(
     services: Services,
     user_id: str,
     channel_id: str,
-    changes: dict[str, str | int],
+    changes: dict[str, str | int | None],
     if_versions: frozenset[int] | None,
 ) -> dict[str, Any]:
-    """Changes name, topic or slow mode; if ``if_versions`` is given, only if the channel has one of these versions.
+    """Changes name, topic or settings; if ``if_versions`` is given, only if the channel has one of these versions.
 
     If the response to a write is lost, the storage's client repeats it and finds the version that the write itself
     made. So a head that is one version later and has exactly the requested values counts as this change. If another

@@ -14,6 +14,7 @@ from shared.use_cases.manage_channels import Plan
 from shared.web.schemas import VISIBLE, Request, UserId, without, without_fraction
 
 MAX_MEMBERS_AT_CREATION: Final = 50
+MAX_EDIT_WINDOW: Final = 365 * 24 * 3600
 MAX_SLOW_MODE: Final = 6 * 3600
 
 
@@ -42,6 +43,9 @@ Topic = Annotated[
     VISIBLE,
 ]
 SlowMode = Annotated[int, Field(ge=0, le=MAX_SLOW_MODE), BeforeValidator(without_fraction)]
+
+
+EditWindow = Annotated[int, Field(ge=0, le=MAX_EDIT_WINDOW), BeforeValidator(without_fraction)]
 
 
 class ChannelIn(Request):
@@ -108,8 +112,13 @@ class ChannelChange(Request):
     name: Name = Field(default_factory=str)
     topic: Topic = Field(default_factory=str)
     slow_mode: SlowMode = Field(default_factory=int)
+    edit_window: EditWindow | None = Field(
+        default_factory=lambda: None,
+        description="Seconds after posting in which authors may edit a message; 0 for never, `null` without limit.",
+    )
+    members_pin: bool = Field(default_factory=bool, description="Whether plain members may pin messages.")
 
-    def changes(self) -> dict[str, str | int]:
+    def changes(self) -> dict[str, str | int | None]:
         """The fields that were sent."""
         return self.model_dump(exclude_unset=True)
 

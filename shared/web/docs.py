@@ -144,9 +144,106 @@ POST_MESSAGE: Final[Docs] = {
             errors.ChannelArchivedError,
             errors.IdempotencyKeyReusedError,
             errors.BatchTooLargeError,
+            errors.ForbiddenError,
+            errors.TooManyMentionsError,
             errors.RateLimitedError,
             errors.CommitUnknownError,
         ),
+    },
+    "tags": ["messages"],
+}
+CHANGED: Final = (*MEMBERS_ONLY, errors.ChannelArchivedError, errors.MessageNotFoundError)
+"""Errors of every change of a message."""
+UNSURE: Final = (errors.ContentionError, errors.CommitUnknownError)
+EDIT_MESSAGE: Final[Docs] = {
+    "response_model": response_models.Message,
+    "responses": {
+        200: {
+            "headers": {
+                "Idempotency-Replayed": header("`true` if an earlier request made the edit."),
+                **ETAG,
+                **WIRE,
+            }
+        },
+        **problems(
+            *WRITING,
+            *CHANGED,
+            errors.ForbiddenError,
+            errors.EditWindowError,
+            errors.MessageDeletedError,
+            errors.VersionMismatchError,
+            errors.IdempotencyKeyReusedError,
+            errors.TooManyMentionsError,
+            errors.CommitUnknownError,
+        ),
+    },
+    "tags": ["messages"],
+}
+DELETE_MESSAGE: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(*CHANGED, errors.ForbiddenError, errors.MessageDeletedError, *UNSURE),
+    "tags": ["messages"],
+}
+ADD_REACTION: Final[Docs] = {
+    "response_model": response_models.Message,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(*CHANGED, errors.MessageDeletedError, errors.TooManyReactionsError, *UNSURE),
+    },
+    "tags": ["messages"],
+}
+REMOVE_REACTION: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(*CHANGED, *UNSURE),
+    "tags": ["messages"],
+}
+PIN_MESSAGE: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(
+        *CHANGED, errors.ForbiddenError, errors.MessageDeletedError, errors.TooManyPinsError, *UNSURE
+    ),
+    "tags": ["messages"],
+}
+UNPIN_MESSAGE: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(*CHANGED, errors.ForbiddenError, *UNSURE),
+    "tags": ["messages"],
+}
+FETCH_CHANGES: Final[Docs] = {
+    "response_model": response_models.ChangePage,
+    "responses": {
+        200: {"headers": {**ETAG, **WIRE}},
+        304: {"description": "The caller's copy is current.", "headers": VARY},
+        **problems(*MEMBERS_ONLY, errors.PositionOutOfRangeError),
+    },
+    "tags": ["messages"],
+}
+FETCH_VERSIONS: Final[Docs] = {
+    "response_model": response_models.Versions,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(*MEMBERS_ONLY, errors.ForbiddenError, errors.MessageNotFoundError),
+    },
+    "tags": ["messages"],
+}
+FETCH_REACTIONS: Final[Docs] = {
+    "response_model": response_models.ReactionPage,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(*MEMBERS_ONLY, errors.MessageNotFoundError, errors.InvalidCursorError),
+    },
+    "tags": ["messages"],
+}
+FETCH_PINS: Final[Docs] = {
+    "response_model": response_models.Pins,
+    "responses": {200: {"headers": WIRE}, **problems(*MEMBERS_ONLY)},
+    "tags": ["messages"],
+}
+LIST_MENTIONS: Final[Docs] = {
+    "response_model": response_models.MentionPage,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(errors.InvalidCursorError, errors.ReadBudgetError),
     },
     "tags": ["messages"],
 }

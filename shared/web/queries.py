@@ -22,6 +22,7 @@ from shared.domain import keys
 from shared.domain.model import Kind
 from shared.use_cases.fetch_messages import Window
 from shared.use_cases.list_channels import Listing
+from shared.web.schemas import Emoji
 
 
 def _written(pattern: str, form: str) -> BeforeValidator:
@@ -125,6 +126,31 @@ class FetchMessagesQuery(Parameters):
 
 
 PageQuery = Annotated[FetchMessagesQuery, Query()]
+
+
+class FetchChangesQuery(Parameters):
+    """Query parameters of a page of changes."""
+
+    limit: Limit = 50
+    after: Reached = Field(
+        default=0,
+        description="The page that begins just after this number. To catch up, use the previous page's `last_rev`.",
+    )
+
+
+class FetchReactionsQuery(Parameters):
+    """Query parameters of the users who reacted with an emoji."""
+
+    emoji: Emoji
+    limit: Limit = 50
+    cursor: Cursor | None = Field(default=None, description=FOLLOWING)
+
+
+class ListMentionsQuery(Parameters):
+    """Query parameters of the caller's mentions."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = Field(default=None, description=FOLLOWING)
 
 
 class HealthQuery(Parameters):

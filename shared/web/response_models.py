@@ -32,14 +32,18 @@ CHANNEL: Final = {
     "created_at": "2026-11-23T18:00:00.000Z",
     "archived": False,
     "slow_mode": 0,
+    "edit_window": None,
+    "members_pin": False,
     "version": 1,
     "member_count": 2,
     "last_seq": 39,
+    "last_rev": 7,
     "last_message": MESSAGE,
     "last_read_seq": 37,
     "unread_count": 2,
+    "mention_count": 1,
     "role": "member",
-    "capabilities": ["read", "post", "leave"],
+    "capabilities": ["read", "post", "react", "leave"],
 }
 MEMBER: Final = {"user_id": "grace", "role": "member", "joined_at": "2026-11-23T18:01:00.000Z"}
 MORE: Final = {"has_more": True, "next_cursor": "WzE3OTU0NTk0NjQxMjMsIjRuYzBmMms5cTFkN2gzc2EiXQ"}
@@ -55,6 +59,17 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+DELETED: Final = "`true` if the message was deleted: it keeps its position, without text. Absent otherwise."
+
+
+class Reactions(ResponseModel):
+    """The reactions to a message with one emoji."""
+
+    emoji: str
+    count: int
+    users: list[str] = Field(description="The first 20 users, in the order in which they reacted.")
+
+
 class Message(ResponseModel):
     """A message; every reader gets the same bytes, until its sender is erased."""
 
@@ -65,7 +80,29 @@ class Message(ResponseModel):
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     client_message_id: str | None = None
     metadata: dict[str, Any] | None = None
+    mentions: list[str] | None = Field(
+        default=None, description="Members whom the text names by `<@user>`. Absent if there is none."
+    )
+    mentions_everybody: bool | None = Field(
+        default=None, description="`true` if the text has `<!channel>` or `<!here>`. Absent otherwise."
+    )
+    edited_at: str | None = Field(default=None, json_schema_extra={"format": "date-time"})
+    edited_by: str | None = None
+    version: int | None = Field(
+        default=None, description="Counts the edits, from 1; absent for 1. For `If-Match`, in double quotes."
+    )
+    deleted: bool | None = Field(default=None, description=DELETED)
+    deleted_at: str | None = Field(default=None, json_schema_extra={"format": "date-time"})
+    deleted_by: str | None = None
+    reactions: list[Reactions] | None = Field(
+        default=None, description="In the order in which the emoji came, at most 20; absent if there is none."
+    )
     redacted: bool | None = Field(default=None, description=REDACTED)
+    rev: int | None = Field(
+        default=None,
+        description="The number of the last change of the message; absent if there was none. Apply a change only if "
+        "its number is larger.",
+    )
 
     model_config = _with_example(MESSAGE)
 
@@ -92,6 +129,9 @@ class Page(ResponseModel):
     first_seq: int = Field(description="The first position that the page covers.")
     last_seq: int = Field(description="The last position that the page covers. To poll, send it as `after`.")
     channel_last_seq: int = Field(description="The last position in the channel.")
+    channel_last_rev: int = Field(
+        description="The number of the last change in the channel; the messages have all changes up to it."
+    )
     has_more_before: bool
     has_more_after: bool
 
@@ -102,8 +142,139 @@ class Page(ResponseModel):
             "first_seq": 39,
             "last_seq": 39,
             "channel_last_seq": 39,
+            "channel_last_rev": 7,
             "has_more_before": True,
             "has_more_after": False,
+        }
+    )
+
+
+class Change(ResponseModel):
+    """One change of a message."""
+
+    rev: int = Field(description="Its number: dense within the channel, from 1.")
+    kind: Literal["edited", "deleted", "reaction_added", "reaction_removed", "pinned", "unpinned"]
+    message_id: str
+    seq: int = Field(description="The message's position.")
+    by: str = Field(description=f"A user's id; `{ERASED}` if that user was erased.")
+    at: str = Field(json_schema_extra={"format": "date-time"})
+    emoji: str | None = Field(default=None, description="For reactions only.")
+    message: Message | None = Field(
+        default=None, description="The message after the change; absent for pins, which do not change it."
+    )
+
+
+class ChangePage(ResponseModel):
+    """The changes of a range of numbers, without a gap."""
+
+    channel_id: str
+    changes: list[Change]
+    first_rev: int = Field(description="The first number that the page covers.")
+    last_rev: int = Field(description="The last number that the page covers; continue with `after` this.")
+    channel_last_rev: int = Field(description="The number of the last change in the channel.")
+    has_more_after: bool
+
+    model_config = _with_example(
+        {
+            "channel_id": "4nc0f2k9q1d7h3sa",
+            "changes": [
+                {
+                    "rev": 7,
+                    "kind": "reaction_added",
+                    "message_id": "4nc0f2k9q1d7h3sa-00000017",
+                    "seq": 39,
+                    "by": "grace",
+                    "at": "2026-11-23T18:45:02.007Z",
+                    "emoji": "👍",
+                    "message": MESSAGE
+                    | {"reactions": [{"emoji": "👍", "count": 1, "users": ["grace"]}], "rev": 7},
+                }
+            ],
+            "first_rev": 7,
+            "last_rev": 7,
+            "channel_last_rev": 7,
+            "has_more_after": False,
+        }
+    )
+
+
+class Version(ResponseModel):
+    """One version of a message."""
+
+    version: int
+    text: str
+    metadata: dict[str, Any] | None = None
+    written_at: str = Field(json_schema_extra={"format": "date-time"})
+
+
+class Versions(ResponseModel):
+    """The versions of a message, oldest first: at most 20 earlier ones and the current one."""
+
+    message_id: str
+    versions: list[Version]
+
+    model_config = _with_example(
+        {
+            "message_id": MESSAGE["id"],
+            "versions": [
+                {"version": 1, "text": "Helo", "written_at": "2026-11-23T18:44:24.123Z"},
+                {"version": 2, "text": "Hello", "written_at": "2026-11-23T18:44:31.870Z"},
+            ],
+        }
+    )
+
+
+class ReactionPage(ResponseModel):
+    """The users who reacted to a message with an emoji: first those that the message shows, then the others by id."""
+
+    emoji: str
+    count: int = Field(description="Of all pages.")
+    users: list[str]
+    has_more: bool
+    next_cursor: str | None
+
+    model_config = _with_example(
+        {"emoji": "👍", "count": 2, "users": ["grace", "eve"], "has_more": False, "next_cursor": None}
+    )
+
+
+class Pin(ResponseModel):
+    """A pinned message."""
+
+    rev: int = Field(
+        description="The number of the change that pinned it; that change says who pinned it and when."
+    )
+    message: Message
+
+
+class Pins(ResponseModel):
+    """The pinned messages of a channel, at most 50, latest pin first."""
+
+    channel_id: str
+    pins: list[Pin]
+
+    model_config = _with_example({"channel_id": "4nc0f2k9q1d7h3sa", "pins": [{"rev": 7, "message": MESSAGE}]})
+
+
+class Mention(ResponseModel):
+    """A message that names the caller."""
+
+    channel_id: str
+    is_read: bool = Field(description="Whether the caller's read position is at or after the message.")
+    message: Message
+
+
+class MentionPage(ResponseModel):
+    """A page of the caller's mentions, newest first. It may be short; only `next_cursor` null marks the end."""
+
+    mentions: list[Mention]
+    has_more: bool
+    next_cursor: str | None
+
+    model_config = _with_example(
+        {
+            "mentions": [{"channel_id": "4nc0f2k9q1d7h3sa", "is_read": False, "message": MESSAGE}],
+            **MORE,
         }
     )
 
@@ -117,6 +288,7 @@ class Preview(ResponseModel):
     sender: str = Field(description=SENDER)
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     redacted: bool | None = Field(default=None, description=REDACTED)
+    deleted: bool | None = Field(default=None, description=DELETED)
 
 
 class Channel(ResponseModel):
@@ -132,19 +304,28 @@ class Channel(ResponseModel):
     slow_mode: int = Field(
         description="Minimum seconds between two messages of a member; 0 for the default rate."
     )
+    edit_window: int | None = Field(
+        description="Seconds after posting in which authors may edit a message; 0 for never, null without limit."
+    )
+    members_pin: bool = Field(description="Whether plain members may pin messages.")
     version: int = Field(
-        description="Counts changes of name, topic and slow mode, and archiving. For `If-Match`, in double quotes."
+        description="Counts changes of name, topic and settings, and archiving. For `If-Match`, in double quotes."
     )
     member_count: int
     last_seq: int
+    last_rev: int = Field(description="The number of the last change of a message in the channel.")
     last_message: Preview | None
     last_read_seq: int | None = Field(description="At most `last_seq`.")
     unread_count: int | None = Field(
         description="Messages after `last_read_seq`, including messages that are being posted at this moment."
     )
+    mention_count: int | None = Field(
+        description="Messages after `last_read_seq` that name the caller (at most 50) or everybody (at most 3)."
+    )
     role: Role | None
     capabilities: list[str] = Field(
-        description="Any of read, post, join, leave, edit, invite, remove, change_roles, archive."
+        description="Any of read, post, react, join, leave, pin, delete, edit, invite, remove, change_roles, archive. "
+        "Authors may edit and delete their own messages if they may post."
     )
 
     model_config = _with_example(CHANNEL)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     # For types only: each function loads no use case but its own.
     from shared.domain.rate_limit import Verdict
+    from shared.use_cases.change_messages import Edited
+    from shared.use_cases.fetch_changes import ChangePage
     from shared.use_cases.fetch_messages import Page
     from shared.use_cases.list_channels import Listed
     from shared.use_cases.manage_channels import Created
@@ -126,6 +128,22 @@ def page_response(page: Page) -> Response:
     if page.coding is None:
         return Compressible(page.body, 200, headers)
     return Response(page.body, 200, headers | VARY | {"Content-Encoding": page.coding}, MEDIA_TYPE)
+
+
+def changes_response(page: ChangePage) -> Response:
+    """A page of changes, or 304 if it has no body."""
+    headers = {"ETag": WEAK_ETAG % page.version, "Cache-Control": "private, no-cache"}
+    if page.body is None:
+        return Response(None, 304, headers | VARY)
+    return Compressible(page.body, 200, headers)
+
+
+def edited_response(edited: Edited) -> Response:
+    """The message after an edit; a replay differs in its headers only."""
+    headers = {"ETag": WEAK_ETAG % edited.version}
+    return Compressible(
+        edited.body, 200, headers | ({"Idempotency-Replayed": "true"} if edited.replayed else {})
+    )
 
 
 def list_response(listed: Listed) -> Response:

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from shared.domain import keys
+from shared.domain.emoji import canonical_emoji
 from shared.domain.errors import ChannelNotFoundError
 from shared.domain.messages import Draft, dumps
 from shared.domain.model import MAX_BATCH, MAX_METADATA_BYTES, MAX_TEXT
@@ -128,6 +129,25 @@ MemberId = Annotated[
 ]
 
 
+def _emoji(text: str) -> str:
+    found = canonical_emoji(text)
+    if found is None:
+        msg = "neither one emoji nor a shortcode such as :ship_it:"
+        raise ValueError(msg)
+    return found
+
+
+Emoji = Annotated[
+    str,
+    AfterValidator(_emoji),
+    Field(
+        description="One emoji that Unicode recommends for general interchange (RGI), with or without its variation "
+        "selectors, or a shortcode `:[a-z0-9_+-]{1,32}:`. Percent-encoded in paths."
+    ),
+]
+EmojiInPath = Annotated[Emoji, Path()]
+
+
 def _sent_once(value: Any) -> Any:  # noqa: ANN401 - a header
     if "," in str(value):
         msg = "sent more than once, or contains a comma, with which API Gateway joins repeated headers"
@@ -196,6 +216,28 @@ def _form(value: Any) -> str:  # noqa: ANN401 - any JSON
 PostIn = Annotated[
     Annotated[MessageIn, Tag("message")] | Annotated[BatchIn, Tag("batch")], Discriminator(_form)
 ]
+
+
+class MessageChange(Request):
+    """What to change of a message; what is absent stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Hello, Grace!"}, {"metadata": None}]})
+    # Made, not given: the document names no default, as none is ever used.
+    text: Text = Field(default_factory=str)
+    metadata: Metadata | None = Field(
+        default_factory=lambda: None, description="`null` removes what the message has."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> MessageChange:
+        if not self.model_fields_set:
+            msg = "text or metadata is required"
+            raise ValueError(msg)
+        return self
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were sent."""
+        return self.model_dump(exclude_unset=True)
 
 
 class ReadIn(Request):

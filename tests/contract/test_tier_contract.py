@@ -12,7 +12,7 @@ import pytest
 
 from local.upstash.endpoint import UpstashEndpoint
 from shared.cache.blocks import Block, Cached, ChannelList, block_key, channels_key
-from shared.cache.encryption import SealedUpstash
+from shared.cache.encryption import EncryptedUpstash
 from shared.cache.memory import MemoryTier
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
@@ -91,7 +91,7 @@ class RedisContainers:
         metrics = CacheMetrics()
         upstash = Upstash(UpstashOptions(self._endpoint.url, TOKEN, 2_000, 2_000), metrics, self._clock.now)
         policy = BundlePolicy(KEEP_SECONDS, max_bytes, min_new_entries=0, max_delay_ms=0, min_interval_ms=0)
-        commands = SealedUpstash(upstash, lambda: "s" * 32, self._clock.now) if self._sealed else upstash
+        commands = EncryptedUpstash(upstash, lambda: "s" * 32, self._clock.now) if self._sealed else upstash
         tier = RedisTier(commands, "bundle", "pages", policy, metrics, self._clock.now)
         self._started.append((tier, upstash))
         tier.begin()

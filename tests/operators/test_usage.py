@@ -103,7 +103,7 @@ def test_the_report_says_when_to_act() -> None:
 def test_the_report_says_that_redis_fails() -> None:
     """Never that all is well then: why it fails now, or how often it failed today."""
     now = report(PLANS["free"], Figures("a test", Usage(10, 100, trouble="redis_monthly_quota")))
-    assert "ACT: Redis fails now: redis_monthly_quota" in now
+    assert "ACT: Redis is failing now: redis_monthly_quota" in now
     for failures, urgency in ((2, "note"), (5, "ACT")):
         today = report(PLANS["free"], Figures("a test", Usage(10, 100, failures_today=failures)))
         assert f"{urgency}: Redis failed {failures} times today" in today

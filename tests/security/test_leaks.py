@@ -11,7 +11,7 @@ import pytest
 from local.gateway.routing import Routes
 from local.template.load import load
 from shared.bootstrap import compose
-from shared.cache.encryption import SealedUpstash
+from shared.cache.encryption import EncryptedUpstash
 from shared.cache.redis import RedisTier
 from shared.observability.telemetry import logger
 from shared.settings import Settings
@@ -97,7 +97,7 @@ class World:
 
 def encrypt(tier: RedisTier, container: Container) -> None:
     """Has a tier seal what it writes."""
-    tier._upstash = SealedUpstash(container.upstash, lambda: "s" * 32, container.clock.now)
+    tier._upstash = EncryptedUpstash(container.upstash, lambda: "s" * 32, container.clock.now)
 
 
 @pytest.mark.parametrize("is_sealed", [False, True], ids=["clear", "sealed"])

@@ -20,6 +20,7 @@ from shared.cache.redis import RedisTier
 from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import Tier
 from shared.domain import permissions
+from shared.domain.changes import Change
 from shared.domain.messages import Draft, redacted
 from shared.domain.model import ChannelState, Entry, Head, Membership, Role
 from shared.runtime.codings import PLAIN, Accepted
@@ -155,6 +156,9 @@ class _Padded:
 
     def from_memory(self, head: Head, first: int, last: int) -> Span | None:
         return self._direct.from_memory(head, first, last)
+
+    def changes(self, head: Head, first: int, last: int) -> Sequence[Change]:
+        return self._direct.changes(head, first, last)
 
     def read(self, head: Head, first: int, last: int) -> Span:
         span = self._direct.read(head, first, last)

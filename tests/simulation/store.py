@@ -138,10 +138,10 @@ class SimStore:
         self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
     ) -> Reservation | Head | None:
         """See ``Log``."""
-        return self._call("reserve", self._reserve, channel_id, count, preview, everybody)
+        return self._call("reserve", partial(self._reserve, everybody=everybody), channel_id, count, preview)
 
     def _reserve(
-        self, channel_id: str, count: int, preview: Preview, everybody: bool
+        self, channel_id: str, count: int, preview: Preview, *, everybody: bool
     ) -> Reservation | Head | None:
         reservation = self._truth.reserve(channel_id, count, preview, everybody=everybody)
         if isinstance(reservation, Reservation):

@@ -1,4 +1,4 @@
-"""The storage on DynamoDB: one table, Query and never Scan, every call's units counted."""
+"""The storage on DynamoDB: one table, Query and never Scan; the units of every call are counted."""
 
 from shared.storage.dynamodb.store import DynamoDBStore
 

@@ -1,4 +1,4 @@
-"""Heads, and the lists of them, on DynamoDB."""
+"""Heads and lists of channels on DynamoDB."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ABSENT: Final = "attribute_not_exists(pk)"
 OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
 SAME_ROLE: Final = "attribute_exists(pk) AND #role = :role"
 KEPT_MINUTES: Final = 10
-"""What was spent in a minute is kept a little longer than any two clocks are apart."""
+"""How long the units spent in a minute are kept: longer than any two clocks differ."""
 NO_NAMES: Final[Mapping[str, str]] = {}
 
 
-def stands(by: Membership | None) -> list[dict[str, Any]]:
-    """The condition that the acting member still has the role that was seen; none where ``by`` is None.
+def role_unchanged(by: Membership | None) -> list[dict[str, Any]]:
+    """The condition that the acting member still has the same role; no condition if ``by`` is None.
 
-    Comes last in a transaction, so that the reasons before it keep their places.
+    It must come last in a transaction, so that the other writes' reasons keep their places.
     """
     if by is None:
         return []
@@ -38,7 +38,7 @@ def stands(by: Membership | None) -> list[dict[str, Any]]:
 
 
 def below_user(table: Table, user_id: str, start: str) -> Iterator[dict[str, Any]]:
-    """A user's items whose sort keys begin so: one Query."""
+    """A user's items whose sort keys begin with ``start``: one Query."""
     return table.query(**_below_user(user_id, start))
 
 
@@ -51,7 +51,7 @@ def _below_user(user_id: str, start: str) -> dict[str, Any]:
 
 
 class HeadChanges(OnTable):
-    """What changes heads apart from posts."""
+    """Changes of heads other than posts."""
 
     def _change_head(
         self,
@@ -61,7 +61,7 @@ class HeadChanges(OnTable):
         values: items.Item,
         names: Mapping[str, str] = NO_NAMES,
     ) -> Head | None:
-        """One UpdateItem: the new head, or None where the condition does not hold."""
+        """One UpdateItem: the new head, or None if the condition does not hold."""
         update = _update_head(channel_id, change, condition, values, names)["Update"]
         try:
             item = retry_conflicts(lambda: self._table.update(**update), self._sleep)
@@ -79,11 +79,11 @@ class DynamoDBChannels(HeadChanges):
         return [items.membership_of(item) for item in found]
 
     def count_memberships(self, user_id: str, limit: int) -> int:
-        """One Query that moves no item: about a read unit for each 25 channels."""
+        """One Query that only counts: about a read unit for each 25 channels."""
         return self._table.count(limit, **_below_user(user_id, keys.MEMBERSHIPS))
 
     def spend(self, user_id: str, minute: int, units: int, limit: int) -> bool:
-        """One UpdateItem: 1 write unit, also where it is refused. DynamoDB deletes the item after the minute."""
+        """One UpdateItem: 1 write unit, also if it is refused. DynamoDB deletes the item after the minute."""
         try:
             self._table.update(
                 Key=items.spent_key(user_id, minute),
@@ -101,7 +101,7 @@ class DynamoDBChannels(HeadChanges):
 
     def heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
         """BatchGetItem: a read unit each, a call for each 100."""
-        # DynamoDB refuses a call that names a key twice, and an index may have a channel twice.
+        # DynamoDB refuses a call that names a key twice, and an index may list a channel twice.
         found = self._table.batch_get([items.head_key(each) for each in dict.fromkeys(channel_ids)])
         return {head.channel_id: head for head in map(items.head_of, found)}
 
@@ -130,19 +130,19 @@ class DynamoDBChannels(HeadChanges):
         return [(item["pubname"]["S"], keys.channel_of(item["pk"]["S"])) for item in found]
 
     def reserve_key(self, key_id: str, request_hash: bytes) -> bytes:
-        """One PutItem: 1 write unit, also where the key was used before."""
+        """One PutItem: 1 write unit, also if the key was used before."""
         key = items.key_use_key(key_id)
         try:
             self._table.put(Item=key | {"hash": items.b(request_hash)}, ConditionExpression=ABSENT)
         except ConditionFailedError as error:
-            # An engine may not return what stands there.
+            # Some engines do not return the existing item.
             return bytes((error.item or self._table.get(key) or {})["hash"]["B"])
         return request_hash
 
     def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
-        """One transaction: 2 write units for each KB of the head and for each member, and their index entries.
+        """One transaction: 2 write units for each KB of the head and for each member, and the members' index entries.
 
-        2 more and an index entry for the listing of a public channel.
+        A public channel's listing takes 2 more and an index entry.
         """
         writes = [_put(items.head_item(head))]
         writes += [_put(items.listing_item(head))] if head.kind is Kind.PUBLIC else []
@@ -177,27 +177,29 @@ class DynamoDBChannels(HeadChanges):
         if removed := [f"#{name}" for name in changes if name not in given]:
             change += f" REMOVE {', '.join(removed)}"
         update = _update_head(channel_id, change, condition, values, names)
-        failed = transact(self._table, self._sleep, update, *stands(by))
+        failed = transact(self._table, self._sleep, update, *role_unchanged(by))
         head = self._head(channel_id, failed)
-        if failed is not None and not (head and _is_right(failed) and head.is_made_of(changes, if_version)):
+        if failed is not None and not (
+            head and _is_permitted(failed) and head.is_made_of(changes, if_version)
+        ):
             return None
-        # Also of a change that was made before: what was lost with its answer is the index's turn.
+        # Also for a repeated change: the first request may have ended before it updated the listing.
         if head and "name" in changes and head.kind is Kind.PUBLIC:
-            self._list(head)
+            self._update_listing(head)
         return head
 
-    def _list(self, head: Head) -> None:
-        """Lists a renamed public channel under its new name; not if it was renamed again or archived meanwhile."""
+    def _update_listing(self, head: Head) -> None:
+        """Lists a renamed public channel under its new name, unless it was renamed again or archived since."""
         made = items.listing_item(head)
         values = {f":{name}": made[name] for name in ("pub", "pubname", "version")}
         self._change_listing(head, "SET pub = :pub, pubname = :pubname, version = :version", values)
-        # Last, so that it is always listed: channels made before listings were items stand there by their heads.
+        # Last, so that the channel is always listed: older channels were listed by attributes of their heads.
         self._change_head(
             head.channel_id, "REMOVE pub, pubname", "pub = :public", {":public": items.s(items.PUBLIC)}
         )
 
     def _change_listing(self, head: Head, change: str, values: items.Item) -> None:
-        """One UpdateItem, unless the listing is of this version or a later one."""
+        """One UpdateItem, which does nothing if the listing has this version or a later one."""
         with suppress(ConditionFailedError):
             retry_conflicts(
                 lambda: self._table.update(
@@ -212,9 +214,9 @@ class DynamoDBChannels(HeadChanges):
     def archive_channel(
         self, channel_id: str, now: int, by: Membership | None = None, *, if_version: int | None = None
     ) -> bool:
-        """One transaction and a GetItem: 4 write units, 2 for whom no right is asked, and 1 read unit.
+        """One transaction and a GetItem: 4 write units (2 without ``by``) and 1 read unit.
 
-        Of a public channel 1 write unit more, and 1 for the index.
+        A public channel takes 1 write unit more, and 1 for the index.
         """
         values, condition = {":now": items.n(now), ":one": items.n(1)}, OPEN
         if if_version is not None:
@@ -222,24 +224,24 @@ class DynamoDBChannels(HeadChanges):
             values[":if_version"] = items.n(if_version)
         change = "SET archived_at = :now, version = version + :one REMOVE pub, pubname"
         update = _update_head(channel_id, change, condition, values)
-        failed = transact(self._table, self._sleep, update, *stands(by))
+        failed = transact(self._table, self._sleep, update, *role_unchanged(by))
         head = self._head(channel_id, failed)
-        if failed is not None and not (head and _is_right(failed) and head.archived_at is not None):
+        if failed is not None and not (head and _is_permitted(failed) and head.archived_at is not None):
             return False
-        # The item stays, with the version: a renaming that comes late must not list the channel again.
+        # The listing's item stays, with the version, so that a late renaming does not list the channel again.
         if head and head.kind is Kind.PUBLIC:
             version = {":version": items.n(head.version)}
             self._change_listing(head, "SET version = :version REMOVE pub, pubname", version)
         return True
 
     def _head(self, channel_id: str, failed: Sequence[dict[str, Any] | None] | None) -> Head | None:
-        """The head after a transaction, which does not return it; if it was refused, as it came with the refusal."""
+        """The head after a transaction: read again if it succeeded, else taken from the refusal."""
         item = self._table.get(items.head_key(channel_id)) if failed is None else failed[0]
         return items.head_of(item) if item else None
 
 
-def _is_right(failed: Sequence[dict[str, Any] | None]) -> bool:
-    """Whether a refused transaction that changes a head was not refused for want of a right."""
+def _is_permitted(failed: Sequence[dict[str, Any] | None]) -> bool:
+    """Whether the acting member's role was not among the reasons to refuse a change of a head."""
     return all(each is None for each in failed[1:])
 
 

@@ -1,4 +1,4 @@
-"""Writes that meet a transaction on the same item: DynamoDB refuses them, and they are tried again."""
+"""Retries writes that DynamoDB refuses because another transaction holds the same item."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CONFLICT_TRIES: Final = 8
-"""Times a write is tried that met a transaction on its item (about 0.5 s in all)."""
+"""How often a conflicting write is tried (about 0.5 s in all)."""
 
 
 def retry_conflicts(call: Callable[[], T], sleep: Callable[[float], None]) -> T:
-    """Repeats a write that met a transaction on its item; any other outcome passes through.
+    """Repeats a write while it conflicts with a transaction; any other outcome passes through.
 
     Raises:
-        ContentionError: it met one every time.
+        ContentionError: every try conflicted.
     """
     for attempt in range(CONFLICT_TRIES):
         if attempt:
@@ -40,15 +40,15 @@ def transact(
     *writes: dict[str, Any],
     refusal: type[UnavailableError] = ContentionError,
 ) -> list[dict[str, Any] | None] | None:
-    """All of the writes or none, repeated while it meets other transactions.
+    """Makes all of the writes or none, repeated while they conflict with other transactions.
 
     Returns:
-        None when it stands. Else for each write whose condition failed what stands there (``{}`` for nothing), and
-        None for the others.
+        None if all were made. Otherwise one value for each write: the existing item (``{}`` if there is none) if the
+        write's condition failed, else None.
 
     Raises:
-        ContentionError: it met others every time.
-        UnavailableError: it was refused for another reason, as which ``refusal`` says.
+        ContentionError: every try conflicted.
+        UnavailableError: the transaction was refused for another reason; raised as ``refusal``.
     """
     try:
         retry_conflicts(lambda: _transact(table, writes), sleep)

@@ -1,4 +1,4 @@
-"""Erasing on DynamoDB: what an operator's tool calls, and no function may."""
+"""Erasing users' data on DynamoDB: called by operators' tools only; no function has the permissions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DynamoDBErasures(HeadChanges):
 
     def past_memberships(self, user_id: str) -> list[PastMembership]:
         """One Query: about a read unit for each 50 channels."""
-        found = below_user(self._table, user_id, keys.FORMERS)
+        found = below_user(self._table, user_id, keys.PAST_MEMBERSHIPS)
         return [items.past_membership_of(item) for item in found]
 
     def forget_past_membership(self, user_id: str, past_membership: PastMembership) -> None:
@@ -33,7 +33,7 @@ class DynamoDBErasures(HeadChanges):
             )
 
     def redact(self, channel_id: str, seq: int, body: bytes) -> None:
-        """One UpdateItem: a write unit for each KB of the entry as it was."""
+        """One UpdateItem: a write unit for each KB of the old entry."""
         with suppress(ConditionFailedError):
             retry_conflicts(
                 lambda: self._table.update(
@@ -47,7 +47,7 @@ class DynamoDBErasures(HeadChanges):
             )
 
     def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
-        """One UpdateItem: 1 write unit; another one in a channel that the user made."""
+        """One UpdateItem: 1 write unit; a second one if the user created the channel."""
         one = {":one": items.n(1)}
         head = self._change_head(channel_id, "ADD erasures :one", "attribute_exists(pk)", one)
         if head is None or head.creator != user_id:

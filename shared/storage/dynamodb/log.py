@@ -54,7 +54,7 @@ class DynamoDBLog(OnTable):
     def reserve(
         self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
     ) -> Reservation | Head | None:
-        """One UpdateItem: 1 write unit. It never conflicts with another post: DynamoDB serialises it."""
+        """One UpdateItem: 1 write unit. Posts never conflict here: DynamoDB serialises updates of one item."""
         change = _RESERVE + (_EVERYBODY if everybody else "")
         try:
             item = retry_conflicts(
@@ -82,7 +82,7 @@ class DynamoDBLog(OnTable):
         )
 
     def commit(self, commit: Commit) -> Outcome:
-        """One transaction: for one message of up to 1 KB 4 write units, 6 with a receipt."""
+        """One transaction: 4 write units for one message of up to 1 KB, 6 with an idempotency record."""
         writes = [_put_entry(commit.channel_id, entry) for entry in commit.entries]
         writes.append(_update_membership(commit))
         if commit.idempotency_record:
@@ -105,9 +105,9 @@ class DynamoDBLog(OnTable):
         return Committed()
 
     def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
-        """One transaction for each 25: 4 write units for each void, and 2 for the head; as much where one is refused.
+        """One transaction for each 25: 4 write units for each void, and 2 for the head, also if it is refused.
 
-        Those where something stands are left out of another one, so that the rest is settled.
+        A refused transaction is repeated without the positions that have an entry already.
         """
         standing: dict[int, Entry] = {}
         left = list(voids)
@@ -149,12 +149,12 @@ class DynamoDBLog(OnTable):
             )
 
     def gaps(self, channel_id: str, after: int) -> frozenset[int]:
-        """One Query: a read unit for each 100 gaps or so."""
+        """One Query: a read unit for about 100 gaps."""
         found = self._table.query(**key_range(channel_id, keys.gap_sk(after + 1), keys.gap_sk(keys.MAX_SEQ)))
         return frozenset(keys.seq_of(item["sk"]["S"]) for item in found)
 
     def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
-        """BatchGetItem: half a read unit for each 4 KB of each entry, seen or not, a call for each 100."""
+        """BatchGetItem, a call for each 100: half a read unit for each 4 KB of each entry, found or not."""
         wanted = [items.entry_key(channel_id, seq) for channel_id, seq in dict.fromkeys(positions)]
         found = self._table.batch_get(wanted, consistent=False)
         return {
@@ -164,7 +164,7 @@ class DynamoDBLog(OnTable):
     def correct_preview(
         self, channel_id: str, seq: int, preview: Preview | None, erasures: int, rev: int = 0
     ) -> bool:
-        """One UpdateItem: 1 write unit, also where the preview has moved on."""
+        """One UpdateItem: 1 write unit, also if the condition fails."""
         seen = {"lq": seq, "erasures": erasures, "rev": rev}
         # What is 0 has no attribute.
         values: dict[str, Any] = {f":{name}": number for name, number in seen.items() if number}
@@ -227,7 +227,7 @@ def key_range(channel_id: str, first: str, last: str) -> dict[str, Any]:
 
 
 def _settling(channel_id: str, entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """The entries first, so that the reasons of a refusal have their places; then the count of those that are voids."""
+    """The writes that settle holes. The entries come first, so that a refusal's reasons are in the same order."""
     voids = [entry.seq for entry in entries if entry.body is None]
     writes = [_put_entry(channel_id, entry) for entry in entries]
     if voids:
@@ -280,7 +280,7 @@ def put_idempotency_record(
     return {
         "Put": {
             "Item": items.idempotency_record_item(channel_id, user_id, record),
-            # DynamoDB deletes expired items late; until then they are as good as gone.
+            # DynamoDB deletes expired items late; until then they count as deleted.
             "ConditionExpression": "attribute_not_exists(pk) OR expires < :now",
             "ExpressionAttributeValues": items.values({":now": now // 1000}),
         }
@@ -300,7 +300,7 @@ def mention_mark_write(channel_id: str, user_id: str, action: str, marks: frozen
 
 
 def _outcome(commit: Commit, reasons: Sequence[dict[str, Any]]) -> Outcome:
-    """What a refused transaction means: the reason that settles most comes first."""
+    """What a refused transaction means; of several reasons, the most decisive one."""
     count = len(commit.entries)
     codes = [reason.get("Code", "None") for reason in reasons]
     failed = [code == "ConditionalCheckFailed" for code in codes]

@@ -8,12 +8,12 @@ from shared.domain import keys
 from shared.domain.errors import ContentionError
 from shared.domain.model import Member, Membership, PastMembership, Role
 from shared.storage import items
-from shared.storage.dynamodb.channels import ABSENT, OPEN, SAME_ROLE, stands
+from shared.storage.dynamodb.channels import ABSENT, OPEN, SAME_ROLE, role_unchanged
 from shared.storage.dynamodb.conflicts import retry_conflicts, transact
 from shared.storage.dynamodb.table import ConditionFailedError, OnTable
 
 REMOVE_TRIES: Final = 10
-"""Times that a member is removed: each but the first because a post of theirs was committed meanwhile."""
+"""How often a removal is tried; each further try is needed because the member has posted during the one before."""
 
 
 class DynamoDBMembers(OnTable):
@@ -47,11 +47,18 @@ class DynamoDBMembers(OnTable):
     def add_member(
         self, membership: Membership, by: Membership | None = None
     ) -> Membership | PastMembership | None:
-        """One transaction: 6 write units, 2 more where somebody else adds, and 1 for the index."""
+        """One transaction: 6 write units, 2 more with ``by``, and 1 for the index."""
         put = {"Put": {"Item": items.membership_item(membership), "ConditionExpression": ABSENT}}
         owners = 1 if membership.role is Role.OWNER else 0
         count = _count(membership.channel_id, 1, owners, OPEN)
-        failed = transact(self._table, self._sleep, put, count, _no_later_former(membership), *stands(by))
+        failed = transact(
+            self._table,
+            self._sleep,
+            put,
+            count,
+            _past_rate_state_is_not_later(membership),
+            *role_unchanged(by),
+        )
         if failed is None:
             return membership
         standing, closed, past_membership, *lost = failed
@@ -61,7 +68,7 @@ class DynamoDBMembers(OnTable):
         return items.past_membership_of(past_membership) if past_membership and not refused else None
 
     def change_role(self, membership: Membership, role: Role, by: Membership | None = None) -> bool:
-        """One transaction: 4 write units, 2 more where somebody else changes it, and 1 for the index."""
+        """One transaction: 4 write units, 2 more with ``by``, and 1 for the index."""
         owners = (role is Role.OWNER) - (membership.role is Role.OWNER)
         update = {
             "Update": {
@@ -73,22 +80,22 @@ class DynamoDBMembers(OnTable):
             }
         }
         count = _count(membership.channel_id, 0, owners, _keeps_an_owner(owners))
-        return transact(self._table, self._sleep, update, count, *stands(by)) is None
+        return transact(self._table, self._sleep, update, count, *role_unchanged(by)) is None
 
     def remove_member(
         self, membership: Membership, by: Membership | None = None, *, even_last_owner: bool = False
     ) -> bool:
-        """One transaction: 6 write units, 2 more where somebody else removes, and 1 for the index.
+        """One transaction: 6 write units, 2 more with ``by``, and 1 for the index.
 
-        Another one for each post that came meanwhile.
+        Another transaction for each post that the member makes meanwhile.
         """
         owners = -1 if membership.role is Role.OWNER else 0
         condition = _keeps_an_owner(0 if even_last_owner else owners)
         count = _count(membership.channel_id, -1, owners, condition)
         seen = membership
         for _ in range(REMOVE_TRIES):
-            remember = {"Put": {"Item": items.past_membership_item(seen)}}
-            failed = transact(self._table, self._sleep, _delete(seen), count, remember, *stands(by))
+            past = {"Put": {"Item": items.past_membership_item(seen)}}
+            failed = transact(self._table, self._sleep, _delete(seen), count, past, *role_unchanged(by))
             if failed is None:
                 return True
             standing, is_last, *_ = failed
@@ -122,12 +129,12 @@ class DynamoDBMembers(OnTable):
         return items.membership_of(item)
 
     def ping(self) -> None:
-        """One GetItem of nothing: 1 read unit."""
+        """One GetItem of a missing item: 1 read unit."""
         self._table.get({"pk": items.s(keys.user_pk("ping")), "sk": items.s("PING")})
 
 
-def _no_later_former(membership: Membership) -> dict[str, Any]:
-    """Also of who was never there, or whose rate state was not kept yet."""
+def _past_rate_state_is_not_later(membership: Membership) -> dict[str, Any]:
+    """Holds also if there is no past membership, or an old one without rate state."""
     return {
         "ConditionCheck": {
             "Key": items.past_membership_key(membership.channel_id, membership.user_id),

@@ -1,4 +1,4 @@
-"""The storage as a whole."""
+"""The whole storage on DynamoDB."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class DynamoDBStore(DynamoDBLog, DynamoDBChanges, DynamoDBChannels, DynamoDBMembers, DynamoDBErasures):
-    """``shared.storage.protocol.Store`` on one table.
+    """Implements ``shared.storage.protocol.Store`` on one table.
 
     Args:
-        client: of DynamoDB.
+        client: the client of DynamoDB.
         table_name: the table of ``template.yaml``.
         sleep: waits for a number of seconds.
         on_server_date: see ``Table``.

@@ -1,4 +1,4 @@
-"""The one place that calls DynamoDB: names the table, counts units, follows pages, and turns errors into ours."""
+"""The only module that calls DynamoDB: names the table, counts units, follows pages, and converts errors."""
 
 from __future__ import annotations
 
@@ -16,27 +16,26 @@ if TYPE_CHECKING:
 
 READS: Final = frozenset({"GetItem", "BatchGetItem", "Query"})
 MAX_PAGES: Final = 20
-"""Pages of up to 1 MB that one Query follows: far more than any listing here may hold."""
+"""How many pages of up to 1 MB one Query follows: far more than any listing here may hold."""
 MAX_BATCH_KEYS: Final = 100
-"""Keys of one BatchGetItem, by DynamoDB's limit."""
+"""DynamoDB's limit of keys in one BatchGetItem."""
 BACKOFF_SECONDS: Final = (0.01, 0.03, 0.1, 0.3)
-"""Waits before keys that DynamoDB left unprocessed are asked for again."""
+"""Waits before unprocessed keys are requested again."""
 THROTTLED_SECONDS: Final = BACKOFF_SECONDS[:3]
-"""Waits before a transaction is tried again that is under way, or of which an item was throttled. The client tries
-throttled calls again, but not these; whoever reads meanwhile waits for the writer of a hole about half as long
-(``log_reader``)."""
+"""Waits before a transaction is tried again that is still in progress or had a throttled item; the client does not
+retry these. They add up to about twice the time that a reader waits for the writer of a hole (``log_reader``)."""
 
 
 OnServerDate = Callable[[str | None, float], None]
-"""Is told the time that each answer says (HTTP ``Date``), and how many seconds the call took."""
+"""Called with each response's HTTP ``Date`` (None if it has none) and the seconds that the call took."""
 
 
-def ignore_server_date(said: str | None, seconds: float) -> None:
-    """For who needs no time of the storage."""
+def ignore_server_date(date: str | None, seconds: float) -> None:
+    """The default ``OnServerDate``: does nothing."""
 
 
 class ConditionFailedError(Exception):
-    """A condition was not met; ``item`` is what stands there."""
+    """A condition was not met; ``item`` is the existing item, None if there is none."""
 
     def __init__(self, item: dict[str, Any] | None) -> None:
         super().__init__("condition failed")
@@ -44,15 +43,15 @@ class ConditionFailedError(Exception):
 
 
 class TransactionConflictError(Exception):
-    """The item is part of another transaction just now; nothing was written."""
+    """The item is part of another transaction at the moment; nothing was written."""
 
 
-class TransactionUnderWayError(TransactionConflictError):
-    """An earlier try of this very transaction is not over yet; whether it will be carried out is not known."""
+class TransactionInProgressError(TransactionConflictError):
+    """An earlier try of the same transaction is still in progress; its outcome is unknown."""
 
 
 class TransactionCanceledError(Exception):
-    """A transaction was refused whole; ``reasons`` has one for each of its items, in order."""
+    """A transaction was refused as a whole; ``reasons`` has one for each of its items, in order."""
 
     def __init__(self, reasons: Sequence[dict[str, Any]]) -> None:
         super().__init__("transaction cancelled")
@@ -60,30 +59,30 @@ class TransactionCanceledError(Exception):
 
     @property
     def codes(self) -> set[str]:
-        """Of its reasons."""
+        """The codes of the reasons."""
         return {reason.get("Code", "None") for reason in self.reasons}
 
     @property
     def is_throttled(self) -> bool:
-        """Whether some of its items were throttled and no condition failed: it may be tried as it is."""
+        """Whether items were throttled and no condition failed: the same transaction may be tried again."""
         return bool(self.codes & THROTTLES) and self.codes <= THROTTLES | {"None", "TransactionConflict"}
 
     @property
     def is_permanent(self) -> bool:
-        """Whether no condition failed and some item was refused for what would be refused again."""
+        """Whether no condition failed and an item was refused for a reason that would recur."""
         return "ConditionalCheckFailed" not in self.codes and not self.codes <= THROTTLES | {
             *("None", "TransactionConflict", "DuplicateItem")
         }
 
 
 class Table:
-    """The table's calls.
+    """The calls to DynamoDB for one table.
 
     Args:
-        client: of DynamoDB.
+        client: the client of DynamoDB.
         name: the table's name.
         sleep: waits for a number of seconds.
-        on_server_date: is told the storage's time, see ``OnServerDate``.
+        on_server_date: called after each call, see ``OnServerDate``.
     """
 
     def __init__(
@@ -100,12 +99,12 @@ class Table:
 
     def get(self, key: dict[str, Any]) -> dict[str, Any] | None:
         """The item under a key, strongly consistent."""
-        answer = self._call("GetItem", TableName=self._name, Key=key, ConsistentRead=True)
-        item: dict[str, Any] | None = answer.get("Item")
+        response = self._call("GetItem", TableName=self._name, Key=key, ConsistentRead=True)
+        item: dict[str, Any] | None = response.get("Item")
         return item
 
     def batch_get(self, wanted: Sequence[dict[str, Any]], *, consistent: bool = True) -> list[dict[str, Any]]:
-        """The items under these keys, in no order; missing ones are left out."""
+        """The items under these keys, in any order; missing ones are left out."""
         found: list[dict[str, Any]] = []
         for start in range(0, len(wanted), MAX_BATCH_KEYS):
             found += self._batch_get_all(list(wanted[start : start + MAX_BATCH_KEYS]), consistent=consistent)
@@ -115,9 +114,9 @@ class Table:
         found: list[dict[str, Any]] = []
         request = {self._name: {"Keys": wanted, "ConsistentRead": consistent}}
         for wait in (*BACKOFF_SECONDS, None):
-            answer = self._call("BatchGetItem", RequestItems=request)
-            found += answer["Responses"].get(self._name, [])
-            request = answer.get("UnprocessedKeys") or {}
+            response = self._call("BatchGetItem", RequestItems=request)
+            found += response["Responses"].get(self._name, [])
+            request = response.get("UnprocessedKeys") or {}
             if not request:
                 return found
             meter().charge(throttles=1)
@@ -126,76 +125,74 @@ class Table:
         raise StoreThrottledError(retry_after=1)
 
     def query(self, *, limit: int | None = None, **arguments: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - passed on to Query as it is
-        """The items of a Query, all its pages, up to ``limit``.
+        """The items of all pages of a Query, up to ``limit``.
 
         Raises:
-            StoreUnavailableError: it has more pages than any listing here may.
+            StoreUnavailableError: it has more than ``MAX_PAGES`` pages.
         """
-        for answer in self._pages(limit, arguments):
-            yield from answer["Items"]
+        for response in self._pages(limit, arguments):
+            yield from response["Items"]
 
     def count(self, limit: int | None, **arguments: Any) -> int:  # noqa: ANN401 - as above
-        """How many items a Query has, up to ``limit`` (None for all): reads them, and moves none."""
-        return sum(answer["Count"] for answer in self._pages(limit, arguments | {"Select": "COUNT"}))
+        """How many items a Query matches, up to ``limit`` (None for all), without transferring them."""
+        return sum(response["Count"] for response in self._pages(limit, arguments | {"Select": "COUNT"}))
 
     def _pages(self, limit: int | None, arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
         left = limit
         for _ in range(MAX_PAGES):
             if left is not None:
                 arguments["Limit"] = left
-            answer = self._call("Query", TableName=self._name, **arguments)
-            yield answer
+            response = self._call("Query", TableName=self._name, **arguments)
+            yield response
             if left is not None:
-                left -= answer["Count"]
-            if "LastEvaluatedKey" not in answer or left == 0:
+                left -= response["Count"]
+            if "LastEvaluatedKey" not in response or left == 0:
                 return
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        raise StoreUnavailableError(
-            "The listing is longer than the storage may read at once.", retry_after=60
-        )
+            arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+        raise StoreUnavailableError("The listing is too long to be read in one request.", retry_after=60)
 
     def put(self, **arguments: Any) -> None:  # noqa: ANN401 - passed on to PutItem as it is
         """PutItem.
 
         Raises:
-            ConditionFailedError: with the item that stands there.
+            ConditionFailedError: with the existing item.
         """
         self._call(
             "PutItem", TableName=self._name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments
         )
 
     def update(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on to UpdateItem as it is
-        """UpdateItem; the whole new item.
+        """UpdateItem; returns the whole new item.
 
         Raises:
-            ConditionFailedError: with the item that stands there.
+            ConditionFailedError: with the existing item.
             TransactionConflictError: try again.
         """
-        answer = self._call(
+        response = self._call(
             "UpdateItem",
             TableName=self._name,
             ReturnValues="ALL_NEW",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
             **arguments,
         )
-        item: dict[str, Any] = answer["Attributes"]
+        item: dict[str, Any] = response["Attributes"]
         return item
 
     def delete(self, **arguments: Any) -> None:  # noqa: ANN401 - passed on to DeleteItem as it is
         """DeleteItem.
 
         Raises:
-            ConditionFailedError: what stands there is not asked for.
+            ConditionFailedError: without the existing item.
             TransactionConflictError: try again.
         """
         self._call("DeleteItem", TableName=self._name, **arguments)
 
     def transact(self, *writes: dict[str, Any]) -> None:
-        """All of the writes (``Put``, ``Update``, ``Delete``) or none.
+        """Makes all of the writes (``Put``, ``Update``, ``Delete``, ``ConditionCheck``) or none.
 
         Raises:
             TransactionCanceledError: with a reason for each write.
-            TransactionUnderWayError: it took too long.
+            TransactionInProgressError: it took too long.
         """
         for write in writes:
             for arguments in write.values():
@@ -205,10 +202,10 @@ class Table:
         for wait in (*THROTTLED_SECONDS, None):
             try:
                 self._call("TransactWriteItems", TransactItems=list(writes), ClientRequestToken=token)
-            except TransactionUnderWayError:
+            except TransactionInProgressError:
                 if wait is None:
                     raise
-                self._sleep(wait)  # and ask for it by its token: under another one it would meet itself
+                self._sleep(wait)  # The same token again: with a new one it would conflict with itself.
             except TransactionCanceledError as error:
                 if wait is None or not error.is_throttled:
                     raise
@@ -222,27 +219,27 @@ class Table:
         charged.charge(calls=1)
         begun = time.monotonic()
         try:
-            answer = self._client.call(operation, {"ReturnConsumedCapacity": "TOTAL", **arguments})
+            response = self._client.call(operation, {"ReturnConsumedCapacity": "TOTAL", **arguments})
         except ServiceError as error:
-            raise _ours(error) from error
+            raise _converted(error) from error
         except NoAnswerError as error:
             charged.failed(error.code, is_permanent=False)
             raise StoreUnavailableError(retry_after=1) from error
-        said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        self._on_server_date(said, time.monotonic() - begun)
-        units = _units(answer.get("ConsumedCapacity"))
+        date = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        self._on_server_date(date, time.monotonic() - begun)
+        units = _units(response.get("ConsumedCapacity"))
         if operation in READS:
             charged.charge(read=units)
         else:
             charged.charge(write=units)
-        return answer
+        return response
 
 
 class OnTable:
-    """A part of the storage.
+    """The base of each part of the storage.
 
     Args:
-        table: where it reads and writes.
+        table: the table it reads and writes.
         sleep: waits for a number of seconds.
     """
 
@@ -256,15 +253,15 @@ def _units(consumed: Any) -> float:  # noqa: ANN401 - one dictionary, a list of 
     return float(sum(one.get("CapacityUnits", 0.0) for one in each))
 
 
-def _ours(error: ServiceError) -> Exception:
-    """What a refusal means to the storage: some outcome of a write, or a failure."""
+def _converted(error: ServiceError) -> Exception:
+    """The storage's own exception for a refusal: the outcome of a write, or a failure."""
     match error.code:
         case "ConditionalCheckFailedException":
             return ConditionFailedError(error.response.get("Item"))
         case "TransactionCanceledException":
             return _canceled(error.response.get("CancellationReasons", []))
         case "TransactionInProgressException":
-            return TransactionUnderWayError()
+            return TransactionInProgressError()
         case "TransactionConflictException":
             return TransactionConflictError()
     meter().failed(error.code, is_permanent=error.is_permanent)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.aws.parameters import SecretUnavailableError
 from shared.cache.blocks import Block, Cached, Shareable, UnreadableError, block_key
 from shared.cache.codec import unpack
-from shared.cache.encryption import NONCE_BYTES, SealedUpstash, cipher_of, decrypt, encrypt
+from shared.cache.encryption import NONCE_BYTES, EncryptedUpstash, cipher_of, decrypt, encrypt
 from shared.cache.redis import RedisTier
 from shared.cache.upstash import RedisError
 from shared.settings import CODECS, MIN_SECRET, Settings, SettingsError
@@ -127,7 +127,7 @@ def test_a_secret_is_not_short() -> None:
 
 def tier_over(upstash: FakeUpstash, clock: FakeClock, read: Callable[[], str] = lambda: SECRET) -> RedisTier:
     """A fresh container's tier, loaded."""
-    encrypted = SealedUpstash(upstash, read, clock.now)
+    encrypted = EncryptedUpstash(upstash, read, clock.now)
     tier = RedisTier(encrypted, KEY, "pages", POLICY, upstash._metrics, clock.now)
     request(tier)
     return tier
@@ -221,12 +221,12 @@ def test_a_secret_that_comes_late_is_taken(upstash: FakeUpstash, clock: FakeCloc
 def test_no_other_command_passes(upstash: FakeUpstash, clock: FakeClock) -> None:
     """One whose values would not be sealed is a fault of ours."""
     with pytest.raises(ValueError, match="MGET"):
-        SealedUpstash(upstash, lambda: SECRET, clock.now).execute("get_pages", "MGET", KEY)
+        EncryptedUpstash(upstash, lambda: SECRET, clock.now).execute("get_pages", "MGET", KEY)
 
 
 def test_redis_failures_stay_what_they_are(upstash: FakeUpstash, clock: FakeClock) -> None:
     """The seal adds no failures and hides none."""
     upstash.failure = "timeout"
     with pytest.raises(RedisError) as caught:
-        SealedUpstash(upstash, lambda: SECRET, clock.now).execute("get_pages", "GET", KEY)
+        EncryptedUpstash(upstash, lambda: SECRET, clock.now).execute("get_pages", "GET", KEY)
     assert caught.value.kind == "timeout"

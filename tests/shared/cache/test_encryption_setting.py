@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.cache.build import build_cache
-from shared.cache.encryption import SealedUpstash
+from shared.cache.encryption import EncryptedUpstash
 from shared.cache.redis import RedisTier
 from shared.settings import Settings
 from tests.conftest import FakeClock
@@ -33,7 +33,7 @@ def test_the_setting_seals_both_tiers(
     cache = build_cache(Settings.from_env(redis | variables), clock.now)
     for tier in (cache.pages, cache.lists):
         assert isinstance(tier, RedisTier)
-        assert isinstance(tier._upstash, SealedUpstash) is is_sealed
+        assert isinstance(tier._upstash, EncryptedUpstash) is is_sealed
 
 
 def test_printed_settings_show_no_secret() -> None:

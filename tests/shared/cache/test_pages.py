@@ -14,6 +14,7 @@ from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import EncodedPage, encoded_key, page_json, page_state, read_page
 from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import NoTier
+from shared.domain.changes import Change
 from shared.domain.model import Head, Kind
 from shared.runtime.codings import Accepted, encode
 from shared.storage.log_reader import Span
@@ -39,6 +40,10 @@ class Messages:
     def from_memory(self, head: Head, first: int, last: int) -> Span | None:  # noqa: ARG002 - the interface
         """Nothing."""
         return None
+
+    def changes(self, head: Head, first: int, last: int) -> list[Change]:  # noqa: ARG002 - the interface
+        """None."""
+        return []
 
     def read(self, head: Head, first: int, last: int) -> Span:  # noqa: ARG002 - the interface
         """A message at each position."""

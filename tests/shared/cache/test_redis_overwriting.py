@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from shared.cache.blocks import block_key
-from shared.cache.redis import LONGEST_REST_MS, SEEN_MS
+from shared.cache.redis import MAX_INTERVAL_MS, SEEN_MS
 from tests.blocks import CHANNEL, OTHER, block, packed
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash
@@ -70,9 +70,9 @@ def test_a_write_that_is_refused_is_sent_ever_more_rarely(
             minutes.append(minute)
         clock.ms += POLICY.min_interval_ms
     assert minutes == [0, 1, 3, 7, 15, 31]
-    assert tier._rest_ms <= LONGEST_REST_MS
+    assert tier._interval_ms <= MAX_INTERVAL_MS
     upstash.failure = None
-    clock.ms += LONGEST_REST_MS
+    clock.ms += MAX_INTERVAL_MS
     tier.put({FIRST: block(CHANNEL, 1, 41)})
     request(tier)
     assert FIRST in stored(upstash)

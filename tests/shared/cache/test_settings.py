@@ -89,7 +89,7 @@ def test_every_number_has_a_range_and_every_choice_is_checked() -> None:
     assert {name for name, kind in kinds.items() if kind is not str} == set(RANGES)
     assert set(CHOICES) <= set(kinds)
     for variable, choices in CHOICES.items():
-        with pytest.raises(SettingsError, match=f"^{variable}: 'ful' is none of {', '.join(choices)}"):
+        with pytest.raises(SettingsError, match=f"^{variable}: 'ful' is not one of {', '.join(choices)}"):
             Settings.from_env({variable: "ful"})
 
 
@@ -99,17 +99,17 @@ TOKEN = {"UPSTASH_REDIS_REST_TOKEN": "t"}
 @pytest.mark.parametrize(
     ("address", "says"),
     [
-        ("us1-x.upstash.io", "begins with https://"),
+        ("us1-x.upstash.io", "must begin with https://"),
         ("redis://default:secret@us1-x.upstash.io:6379", "REDIS_URL"),
         ("rediss://default:secret@us1-x.upstash.io:6379", "REDIS_URL"),
-        ("http://us1-x.upstash.io", "begins with https://"),
+        ("http://us1-x.upstash.io", "must begin with https://"),
         ("https://user:secret@us1-x.upstash.io", "without user"),
         ("https://us1-x.upstash.io?_token=secret", "without user"),
-        ("https://us1-x .upstash.io", "not an address"),
-        ("https://", "not an address"),
-        ("https://[", "not an address"),
-        ("https://x:99999", "not an address"),
-        ("ftp://us1-x.upstash.io", "not an address"),
+        ("https://us1-x .upstash.io", "not a URL"),
+        ("https://", "not a URL"),
+        ("https://[", "not a URL"),
+        ("https://x:99999", "not a URL"),
+        ("ftp://us1-x.upstash.io", "not a URL"),
     ],
 )
 def test_what_is_no_rest_address_is_refused(address: str, says: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from shared.cache.blocks import Block, Cached, ChannelList, block_key, channels_key
 from shared.cache.memory import MemoryTier
 from shared.cache.pages import EncodedPage, encoded_key
-from shared.cache.stale_fallback import VouchedHead, VouchedList, VouchedMembership
+from shared.cache.stale_fallback import ConfirmedHead, ConfirmedList, ConfirmedMembership
 from shared.domain.model import Head, Kind, Membership, Preview, Role
 from shared.use_cases.confirm_channels import Confirmed
 
@@ -89,7 +89,7 @@ def stale_list(count: int) -> Make:
 
     def make(n: int) -> dict[str, Cached]:
         channels = tuple((head(n * 100 + i, texts=True), membership(n * 100 + i)) for i in range(count))
-        return {f"l{user(n)}": VouchedList(channels, NOW + n)}
+        return {f"l{user(n)}": ConfirmedList(channels, NOW + n)}
 
     return make
 
@@ -106,8 +106,8 @@ CASES: dict[str, Make] = {
     "a list of one": lists(1),
     "a list of ten": lists(10),
     "a list of thirty": lists(30),
-    "a head": lambda n: {f"h{channel(n)}": VouchedHead(head(n, texts=False), NOW + n)},
-    "a membership": lambda n: {f"m{channel(n)}.{user(n)}": VouchedMembership(membership(n), NOW + n)},
+    "a head": lambda n: {f"h{channel(n)}": ConfirmedHead(head(n, texts=False), NOW + n)},
+    "a membership": lambda n: {f"m{channel(n)}.{user(n)}": ConfirmedMembership(membership(n), NOW + n)},
     "what was confirmed of a channel": lambda n: {
         f"s{channel(n)}": Confirmed(frozenset(range(1000 + n, 1004 + n)))
     },

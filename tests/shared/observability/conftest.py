@@ -1,4 +1,6 @@
-"""Telemetry is seen on requests, so its tests use what those of the HTTP side do."""
+"""The fixtures of the tests of responses, for those of log lines."""
+
+from __future__ import annotations
 
 from tests.shared.web.conftest import chat, log
 

@@ -27,10 +27,9 @@ from shared.observability.telemetry import (
     NAMESPACE,
     TROUBLE,
     directive,
-    is_detailed,
     values,
 )
-from shared.settings import Settings, SettingsError
+from shared.settings import SERVICE, LogSettings, Settings, SettingsError
 from shared.web.app import create_app, create_handler
 from shared.web.middleware import trace_root
 from tests.api import event
@@ -283,13 +282,26 @@ def test_metrics_of_trouble_are_written_in_trouble_alone() -> None:
 
 
 @pytest.mark.parametrize("text", ["full", " full ", '"full"', "'full'", "basic", '"basic"', ""])
-def test_detail_is_read_as_the_settings_read_it(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blanks and quotes around the value are no part of it."""
-    monkeypatch.setenv("METRICS_DETAIL", text)
-    is_detailed.cache_clear()
-    found = is_detailed()
-    is_detailed.cache_clear()
+def test_log_settings_read_the_detail_as_the_settings_do(text: str) -> None:
+    """Blanks and quotes around the value are ignored."""
+    found = LogSettings.from_env({"METRICS_DETAIL": text}).is_detailed
     assert found == (Settings.from_env({"METRICS_DETAIL": text}).metrics_detail == "full")
+
+
+@pytest.mark.parametrize(
+    ("variables", "level"),
+    [
+        ({}, "INFO"),
+        ({"LOG_LEVEL": ""}, "INFO"),
+        ({"LOG_LEVEL": " debug "}, "DEBUG"),
+        ({"LOG_LEVEL": "loud"}, "INFO"),
+        ({"LOG_LEVEL": "ERROR", "POWERTOOLS_LOG_LEVEL": ""}, "ERROR"),
+        ({"LOG_LEVEL": "ERROR", "POWERTOOLS_LOG_LEVEL": "WARNING"}, "WARNING"),
+    ],
+)
+def test_log_settings_never_refuse_a_level(variables: dict[str, str], level: str) -> None:
+    """Powertools' variable comes first, an empty one is none, and an unknown level is the default."""
+    assert LogSettings.from_env(variables) == LogSettings(SERVICE, level, is_detailed=False)
 
 
 def test_units_are_cloudwatchs() -> None:

@@ -59,7 +59,7 @@ def test_a_mismatch_is_refused_with_what_to_do(
     with pytest.raises(WrongMachineError) as caught:
         machine.check(built_for(tmp_path, built), runs)
     text = str(caught.value)
-    assert f"built for {built}, and the function runs on {runs}" in text
+    assert f"built for {built}, but the function runs on {runs}" in text
     assert f"`ARTIFACT_PLATFORM={platform} sam build`" in text
     assert f"Architecture={architecture}." in text
     line = json.loads(capsys.readouterr().out)

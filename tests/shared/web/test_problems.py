@@ -96,7 +96,7 @@ def test_a_crash_is_one_json_500(services: Services, route: Route) -> None:
         "title": "Internal error",
         "status": 500,
         "code": "internal_error",
-        "detail": "Something unforeseen went wrong here; the request may or may not have had an effect.",
+        "detail": "An unexpected error occurred; the request may or may not have had an effect.",
         "request_id": "request-1",
         "retryable": True,
     }

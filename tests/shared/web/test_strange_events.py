@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared.observability.telemetry import SERVICE, logger
+from shared.observability.telemetry import logger
+from shared.settings import SERVICE
 from shared.web.middleware import MAX_BODY
 from shared.web.problems import MAX_FIELD
 from tests.api import APPS, Response, app_of, event
