@@ -1,6 +1,6 @@
 """`python -m local.demo.run [SOURCE]` posts real conversations to the local API, reads them back, and compares.
 
-It uses the stack that `make run` has started; where none runs, it starts one of its own, with state of its own.
+It uses the stack that `make run` has started; without one it starts its own, with its own state.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = Path(__file__).with_name("sample.jsonl")
 WRITERS: Final = 8
-"""Conversations that are told at the same time."""
+"""Conversations that are posted at the same time."""
 FOR_HANDLERS: Final = {
     "RATE_LIMIT_PER_SECOND": "1000",
     "RATE_LIMIT_BURST": "100000",
-    "MAX_CHANNELS_PER_USER": "1000000",  # The reader is in all of them.
+    "MAX_CHANNELS_PER_USER": "1000000",  # The reader is a member of all of them.
     "LOG_LEVEL": "WARNING",
 }
-"""How handlers run in a stack of the demo's own: nobody has to wait, and nobody reads a log line a request."""
+"""Settings of handlers in the demo's own stack: without rate limits and a log line per request."""
 PLACES_SHOWN: Final = 20
-"""Of each kind of what is left out."""
+"""Most places that are shown for each kind of what is left out."""
 THROTTLE: Final = 100_000
-"""Requests a second to each route in a stack of the demo's own, which is to show what it can do."""
+"""Requests a second to each route in the demo's own stack, which is to show its speed."""
 _REASONS_TO_GIVE_UP: Final = (
     AlreadyRunningError,
     ApiError,
@@ -76,12 +76,12 @@ _REASONS_TO_GIVE_UP: Final = (
 
 A = TypeVar("A", bound=Api)
 Connect: TypeAlias = Callable[[Callable[[float], None]], AbstractContextManager[Client]]
-"""Opens a connection to the API, given what it is to wait with."""
+"""Opens a connection to the API, given its function to wait with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was told, what was there afterwards, and what differs. Times are in seconds."""
+    """What was posted, what was read back, and what differs. Times are in seconds."""
 
     told: list[Told]
     found: list[ReadBack]
@@ -99,7 +99,7 @@ class Result:
 
     @property
     def losses(self) -> Losses:
-        """What of the source is not there, or not as it was, by kind."""
+        """What of the source is missing or was changed, by kind."""
         refused = [reason for each in self.told for reason in each.refused]
         cut = [place for each in self.told for place in each.cut]
         ours = {"messages that the API does not accept": refused, "names and topics that were cut": cut}
@@ -123,11 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(conversations: Conversations, crowd: Crowd[A]) -> Result:
-    """Tell the conversations, as many at a time as the crowd has workers; then read all of them back.
+    """Post the conversations, as many at a time as the pool has workers; then read all of them back.
 
     Raises:
-        ApiError: the API did not do what it was asked.
-        UnreachableError: it gave no answer.
+        ApiError: the API returned an unexpected response.
+        UnreachableError: it returned none.
     """
     name = secrets.token_hex(4)
     jobs = [(each, f"{name}-{number}") for number, each in enumerate(conversations.all)]
@@ -141,7 +141,7 @@ def run(conversations: Conversations, crowd: Crowd[A]) -> Result:
 
 
 def conclude(result: Result) -> int:
-    """Print the report; the exit status."""
+    """Print the report; return the exit status."""
     print("\n".join(report(result)), flush=True)
     return 1 if result.faults.total() else 0
 
@@ -194,7 +194,7 @@ def address(url: str | None, state: Path) -> Iterator[Connect]:
 
 
 def running(state: Path) -> str | None:
-    """The address of the stack that runs on this state directory, if one does."""
+    """The address of the stack that runs on this state directory, if there is one."""
     owner = orphans.read(state / "lock")
     found = owner.get("url")
     return str(found) if found and orphans.still_runs(owner) else None
@@ -202,7 +202,7 @@ def running(state: Path) -> str | None:
 
 @contextlib.contextmanager
 def _own_stack(state: Path) -> Iterator[str]:
-    """A stack on ports and state of its own: forgotten at the end, or before the next if it ended badly."""
+    """A stack with its own ports and state, which is removed at the end, or before the next run after a crash."""
     from local.stack import Stack
 
     environment = read_environment(ROOT, os.environ)
@@ -220,7 +220,7 @@ def _own_stack(state: Path) -> Iterator[str]:
 
 
 def _only_faults(line: str) -> None:
-    """Print what the gateway logs beside the line that it logs for each request."""
+    """Print what the gateway logs, without its line for each request."""
     if not line[:1].isdigit():
         print(line, file=sys.stderr, flush=True)
 
@@ -263,7 +263,7 @@ def _rate(count: int, seconds: float) -> str:
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float:
-    """Milliseconds that so many percent of the times, in seconds and ascending, do not exceed."""
+    """The percentile of times in seconds and ascending, in milliseconds."""
     if not ordered:
         return 0.0
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000
