@@ -1,7 +1,7 @@
 """``python -m operators export-channel|export-user|erase-user``: see docs/operations.md.
 
-Exports go to standard output, what a person needs to know to standard error. Ends with 0 when all is done, 1 when it
-is not (running it again finishes or goes on), 2 for arguments that cannot be.
+Exports go to standard output, messages for a person to standard error. Exits with 0 when done, 1 if not (run it again
+to finish or continue), 2 for invalid arguments.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def main(
     state: Path = table.STATE,
     sleep: Sleep = time.sleep,
 ) -> int:
-    """Does what the command line asks for.
+    """Runs the command.
 
     Args:
         arguments: of the command line.
-        state: of the local stack that is meant where no table is named.
+        state: of the local stack, which is used if no table is named.
         sleep: waits for a number of seconds.
 
     Returns:

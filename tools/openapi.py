@@ -36,7 +36,7 @@ GATEWAY: Final = {
     "500": "Internal Server Error",
     "503": "Service Unavailable",
 }
-"""Statuses that API Gateway answers before a function is called, or in place of one that failed, in its own form."""
+"""Statuses of API Gateway's own responses, sent before a function is called, or in place of a failed one."""
 GATEWAY_MESSAGE: Final = {
     "type": "object",
     "description": "What API Gateway answers itself.",
@@ -60,14 +60,14 @@ TAGS: Final = [
 
 
 def document() -> dict[str, Any]:
-    """The whole document, in a stable order; what it repeats is a component."""
+    """The whole document, in a stable order; repeated parts become components."""
     made = written_out()
     openapi_components.share(made)
     return made
 
 
 def written_out() -> dict[str, Any]:
-    """The same document, each operation with all that it says."""
+    """The same document, with every operation written out."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
     for app in apps():
@@ -98,13 +98,13 @@ def written_out() -> dict[str, Any]:
 
 
 def apps() -> list[FastAPI]:
-    """The app of each function that the template names."""
+    """The app of each function of the template."""
     handlers = {route.handler for route in template.load(ROOT / "template.yaml").routes}
     return [import_module(handler.rpartition(".")[0]).app for handler in sorted(handlers)]
 
 
 def documented(app: FastAPI) -> FastAPI:
-    """The same routes with all that ``shared.web.docs`` says of them, which no function has to load."""
+    """The same routes with the documentation of ``shared.web.docs``, which functions do not load."""
     made = FastAPI(openapi_url=None)
     for route in app.routes:
         assert isinstance(route, APIRoute), route  # noqa: S101 - no function has another kind
@@ -119,7 +119,7 @@ def _problem_schemas() -> dict[str, Any]:
 
 
 def _finish(path: str, operation: dict[str, Any]) -> None:
-    """What holds for every operation: its id, who may call it, and the headers of each answer."""
+    """Adds what all operations share: the id, who may call it, and the headers of each response."""
     operation["operationId"] = operation["operationId"].split("_v1_")[0]
     operation["security"] = [] if path in OPEN_ROUTES else [{"jwt": []}]
     for parameter in operation.get("parameters", []):
@@ -147,7 +147,7 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
 
 
 def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same without null, which no path, query or header can say: what is not given is absent."""
+    """The same schema without null, which no path, query or header can express: omitted values are absent."""
     forms = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
     rest = {name: value for name, value in schema.items() if name != "anyOf"}
     return (forms[0] if len(forms) == 1 else {"anyOf": forms} if forms else {}) | rest
@@ -166,7 +166,7 @@ def _header(description: str, kind: str = "string") -> dict[str, Any]:
 
 
 def main() -> int:
-    """Writes the document, or with ``--check`` says whether the one that stands there is right."""
+    """Writes the document, or with ``--check`` reports whether it is up to date."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 if openapi.json has drifted"

@@ -1,8 +1,8 @@
-"""Which of our files a request passes, and how often it moves between them: ``python -m tools.request_path [--moves]``.
+"""Which files a request passes, and its moves between them: ``python -m tools.request_path [--moves]``.
 
-The real handlers serve API Gateway's events over the real client of AWS, whose connection gives canned answers: nothing
-is sent. A move is a call or a return by which another file of ours goes on; libraries between the two do not count.
-Each request is made once before, so that what a container does only once is not counted; but for "first page", which
+The real handlers serve API Gateway's events over the real AWS client, whose connection returns canned responses:
+nothing is sent. A move is a call or a return that continues in another file of ours; libraries in between do not count. Each
+request is made once before it is counted, to leave out what a container does only once; except for "first page", which
 finds no page in memory.
 """
 
@@ -40,17 +40,17 @@ POST, FIRST, AGAIN, LIST = "post", "first page", "page from memory", "list"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A request's way: its files in the order in which it reaches them, and each move from one to another."""
+    """A request's path: its files in the order in which it reaches them, and each move between two of them."""
 
     files: tuple[str, ...]
     moves: tuple[tuple[str, str], ...]
 
 
-# --- what AWS answers ---
+# --- AWS's responses ---
 
 
 class CannedResponse:
-    """An HTTP answer, as far as the client of AWS looks at one."""
+    """The part of an HTTP response that the AWS client uses."""
 
     status = 200
 
@@ -59,7 +59,7 @@ class CannedResponse:
 
 
 class CannedConnections:
-    """Stands in for ``Connections``: each operation of DynamoDB has one answer, whatever is asked."""
+    """Replaces ``Connections``: each operation of DynamoDB has one response, whatever the arguments."""
 
     host = "dynamodb.us-east-1.amazonaws.com"
 
@@ -67,11 +67,11 @@ class CannedConnections:
         self._answers = {name: _to_json(each) for name, each in responses.items()}
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[CannedResponse, bytes]:  # noqa: ARG002 - as ``Connections``
-        """The operation's answer."""
+        """The operation's response."""
         return CannedResponse(), self._answers[headers["x-amz-target"].rpartition(".")[2]]
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing."""
 
 
 def _to_json(response: Any) -> bytes:  # noqa: ANN401 - any JSON, bytes among it
@@ -79,7 +79,7 @@ def _to_json(response: Any) -> bytes:  # noqa: ANN401 - any JSON, bytes among it
 
 
 def _answers() -> dict[str, Any]:
-    """A channel with messages, all read by the one who asks, and a second one for the list."""
+    """A channel with messages, all read by the caller, and a second one for the list."""
     from shared.domain.messages import Draft, encode, preview
     from shared.domain.model import Entry, Head, Kind, Membership, Role
     from shared.storage import items
@@ -123,7 +123,7 @@ def _answers() -> dict[str, Any]:
 
 
 def canned_services(*, lists: bool) -> Services:
-    """The services of a container, over a connection that answers for a page or, with ``lists``, for a list."""
+    """A container's services, over a connection with the responses for a page or, with ``lists``, for a list."""
     from shared.aws.client import Client
     from shared.aws.signing import Credentials, Signer
     from shared.bootstrap import compose
@@ -140,11 +140,11 @@ def canned_services(*, lists: bool) -> Services:
     return compose(Settings.from_env({"TABLE_NAME": "table"}), store, clock.now, own=now_ms)
 
 
-# --- what is asked ---
+# --- requests ---
 
 
 def _event(method: str, route: str, query: str = "", body: object = None) -> dict[str, Any]:
-    """As API Gateway makes it of a request of the user's, on the channel."""
+    """API Gateway's event for a request of the user to the channel."""
     path = route.replace("{channel_id}", CHANNEL)
     return {
         "version": "2.0",
@@ -175,12 +175,12 @@ REQUESTS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
 """By name: the function, and its event."""
 
 
-# --- how it goes ---
+# --- tracing ---
 
 
 @contextmanager
 def _watched(moved: Callable[[str], None]) -> Iterator[None]:
-    """Tells of each of our files that goes on, by a call or by a return."""
+    """Reports each of our files in which execution continues, after a call or a return."""
 
     def watch(frame: FrameType, happened: str, _: object) -> None:
         if happened == "call":
@@ -201,7 +201,7 @@ def _watched(moved: Callable[[str], None]) -> Iterator[None]:
 
 
 def way_of(name: str) -> Way:
-    """The way of one of ``REQUESTS``."""
+    """The path of one of ``REQUESTS``."""
     from shared.web.app import current_services
 
     function, event = REQUESTS[name]

@@ -72,8 +72,8 @@ class Engine:
         """Return once the engine accepts connections.
 
         Raises:
-            ChildFailedError: it ended, or was not ready in time: one minute, or ten for ministack, which may have to replay
-                changes of an earlier run.
+            ChildFailedError: it ended, or was not ready in time: a minute, or ten for ministack, which may have to
+                replay changes of an earlier run.
         """
         self.child.wait_ready(self.is_ready, timeout=_START_SECONDS[self.kind])
 
