@@ -89,7 +89,7 @@ def run(root: Path, state: Path, *, end_with_parent: bool = False) -> None:
             _wait(stack, parent if end_with_parent else None)
             if stack.failed.is_set():
                 raise NotRunningError("an engine cannot be kept running")
-            _say("The process that started the stack is gone.")
+            _say("The process that started the stack has ended.")
     except KeyboardInterrupt:
         pass
     _say("\nStopped.")
@@ -164,7 +164,7 @@ def _greeting(stack: Stack, settings: LocalSettings, seconds: float) -> str:
     engine = "given" if settings.dynamodb_endpoint_url else settings.dynamodb_engine
     redis = "Upstash, yours" if settings.upstash_redis_rest_url else "valkey behind an Upstash REST endpoint"
     return f"""
-Budgie answers at {stack.url} after {seconds:.1f} s. Its API is described at {stack.url}/docs
+Budgie runs at {stack.url} after {seconds:.1f} s. Its API is described at {stack.url}/docs
 
   TOKEN=$(make -s token USER=ada)
   curl {stack.url}/v1/channels -H "Authorization: Bearer $TOKEN"

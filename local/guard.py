@@ -39,9 +39,9 @@ def refusal(host: str | None, origin: str | None, allowed: Collection[str] = ())
         allowed: other origins that may call, as written in the header.
     """
     if not is_own_host(host):
-        return "This server is called by an address, as localhost, or not at all."
+        return "This server must be called by its address or as localhost."
     if not is_own_origin(origin) and origin not in allowed:
-        return "This server answers no web page from elsewhere."
+        return "This server does not accept requests from web pages of other origins."
     return ""
 
 

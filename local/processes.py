@@ -255,11 +255,13 @@ class Keeper:
             )
             self.failed.set()
             return
-        self._say(f"{child.name} ended ({_ending(child.status)}), and is started again; its log: {child.log}")
+        self._say(
+            f"{child.name} ended ({_ending(child.status)}) and is being restarted; its log: {child.log}"
+        )
         child.restart()
         while not self._closing.wait(POLL_SECONDS) and child.status is None:
             if is_ready():
-                self._say(f"{child.name} answers again after {time.monotonic() - now:.1f} s.")
+                self._say(f"{child.name} is ready again after {time.monotonic() - now:.1f} s.")
                 return
 
 

@@ -43,7 +43,7 @@ class RunningStack:
         """Of the process with gateway and Upstash endpoint; the engines are its children."""
         self.keys = KeyPair.load_or_create(directory)
         self.token_for = cache(self.keys.issue)
-        self.url = _said(r"Budgie answers at (http://\S+)", said)
+        self.url = _said(r"Budgie runs at (http://\S+)", said)
         self.dynamodb_url = _said(r"DynamoDB: \S+ at (http://[^\s,]+)", said)
         self.upstash_url = _said(r"Redis: .* at (http://\S+)", said)
 

@@ -72,7 +72,7 @@ class KeyPair:
         except (ValueError, TypeError, UnsupportedAlgorithm):
             key = None
         if not isinstance(key, rsa.RSAPrivateKey):
-            raise ValueError(f"{path.name} holds no RSA key. Remove it, and a new one is made.")  # noqa: TRY004  # a file
+            raise ValueError(f"{path.name} contains no RSA key. Remove it, and a new one is created.")  # noqa: TRY004  # a file
         return cls(key)
 
     def save(self, path: Path) -> None:
@@ -232,9 +232,7 @@ def _reason(error: Exception) -> str:
 def unusable(user: str) -> str | None:
     """Why the API would refuse this user's token; None if it would not."""
     if user == keys.ME:
-        return (
-            f"USER must not be `{keys.ME}`: that is what paths call whoever asks. Take a name, such as ada."
-        )
+        return f"USER must not be `{keys.ME}`: in paths it means the caller. Choose a name, such as ada."
     if not keys.may_call(user):
         rule = f"USER must have {keys.USER_ID_RULE}, and be more than a dot or two"
         return f"{rule}: the API would refuse this name's token."
@@ -246,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m local.tokens", description="Print a token for the local API."
     )
-    parser.add_argument("user", metavar="USER", help="who the token speaks for, such as ada")
+    parser.add_argument("user", metavar="USER", help="the token's user, such as ada")
     parser.add_argument(
         "--state", type=Path, default=Path(".local"), help="where the key is kept (%(default)s)"
     )

@@ -271,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--free-tier", action="store_true", help="30 days of bench.cache on the free plans")
     made.add_argument("--json", action="store_true", help="one line of JSON")
-    made.add_argument("--check", action="store_true", help="with --free-tier: end with 1 if it is not free")
+    made.add_argument("--check", action="store_true", help="with --free-tier: exit with 1 if it is not free")
     return made
 
 

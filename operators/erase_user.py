@@ -60,7 +60,7 @@ class Eraser:
         messages = sum(
             self.redact(user_id, past_membership.channel_id) for past_membership in past_memberships
         )
-        self.say(f"waiting {self.stand_in_seconds:g} s, as long as pages and lists may stand in")
+        self.say(f"waiting {self.stand_in_seconds:g} s, as long as stale pages and lists may be returned")
         self.sleep(self.stand_in_seconds)
         for past_membership in past_memberships:
             self.store.forget_past_membership(user_id, past_membership)
@@ -75,7 +75,7 @@ class Eraser:
         past_memberships: list[PastMembership] | None = None
         while past_memberships != (found := self.store.past_memberships(user_id)):
             past_memberships = found
-            self.say(f"waiting {DEAD_MS // 1000} s for posts under way to end")
+            self.say(f"waiting {DEAD_MS // 1000} s for posts in progress to end")
             self.sleep(DEAD_MS / 1000)
         return found
 
@@ -128,7 +128,7 @@ class Eraser:
             if current is not None and self.store.change_role(current, Role.OWNER):
                 self.say(f"{owner.channel_id}: a {heir.role} became its owner")
                 return
-        self.say(f"{owner.channel_id}: nobody is left, archived")
+        self.say(f"{owner.channel_id}: no other member, archived")
         self.store.archive_channel(owner.channel_id, self.now())
         self.store.remove_member(owner, even_last_owner=True)
 

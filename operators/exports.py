@@ -68,10 +68,10 @@ class Exporter:
         """
         channels = channels_of(self.store, user_id)
         if not channels:
-            raise UnknownError(f"there is nothing of {user_id}")
+            raise UnknownError(f"the table has nothing of {user_id}")
         begin = "" if after is None else after.rpartition("-")[0]
         if after is not None and begin not in channels:
-            raise UnknownError(f"{after} is no message of {user_id}")
+            raise UnknownError(f"{after} is not a message of {user_id}")
         heads = self.store.heads(channels)
         if after is None:
             yield from self._about(user_id, list(heads.values()))
@@ -110,5 +110,5 @@ def _record(kind: str, value: dict[str, Any]) -> bytes:
 def _position(channel_id: str, message_id: str) -> int:
     seq = keys.seq_of_message(channel_id, message_id)
     if seq is None:
-        raise UnknownError(f"{message_id} is no message of {channel_id}")
+        raise UnknownError(f"{message_id} is not a message of {channel_id}")
     return seq

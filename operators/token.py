@@ -72,8 +72,8 @@ def token_of(cognito: Any, pool: str, client: str, address: str, *, reset: bool 
     is_new = _make(cognito, pool, address)
     if not (is_new or reset or address.endswith(f"@{TEST_DOMAIN}")):
         raise NoTokenError(
-            f"{address} is there already. A token takes a new password, which ends their present one: "
-            "if that is meant, add --reset-password"
+            f"{address} already exists. To get a token, the password is replaced: "
+            "to do so, add --reset-password"
         )
     # One of each kind of character that a pool may require; nobody will ever type it.
     password = f"aA1!{secrets.token_urlsafe(32)}"
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None, clients: Clients | None = None)
         return _fail(str(error))
     except BotoCoreError as error:
         return _fail(f"AWS: {error}")
-    print(f"{address} is the user {subject_of(token)}; the token is good for an hour", file=sys.stderr)
+    print(f"{address} is the user {subject_of(token)}; the token is valid for an hour", file=sys.stderr)
     print(token)
     return 0
 
@@ -153,7 +153,7 @@ def _fail(reason: str) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m operators.token", description="A token of a deployment's user pool, to try it with."
+        prog="python -m operators.token", description="A token of a deployment's user pool, for trying it out."
     )
     parser.add_argument("user", help=f"an address, or a name, which becomes one at {TEST_DOMAIN}")
     parser.add_argument("--stack", default="budgie", help="the deployment's stack (default: budgie)")
@@ -161,7 +161,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--reset-password",
         action="store_true",
-        help="also of a user who is there already and may be a person",
+        help="also for an existing user, who may be a person",
     )
     return parser.parse_args(arguments)
 

@@ -260,9 +260,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--region", help="of the deployment, instead of your default one")
     parser.add_argument("--stack", default=STACK, help=f"the deployment's stack (default: {STACK})")
-    parser.add_argument("--url", help="another local Upstash endpoint than that of `make run`")
+    parser.add_argument("--url", help="a local Upstash endpoint other than that of `make run`")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
-    parser.add_argument("--check", action="store_true", help="end with 1 where it is time to act")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when it is time to act")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""Builds what is deployed: `python -m tools.artifacts ListChannelsFunction DIRECTORY`, which `sam build` runs by `make`.
+"""Builds what is deployed: `python -m tools.artifacts ListChannelsFunction DIRECTORY`, called by `sam build`.
 
 An artifact contains its handler, `shared/` and only the dependencies that it needs, all with bytecode. Builds from the
 same sources with the same Python are bit-identical. Requires only the standard library and `uv`.

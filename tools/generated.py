@@ -33,14 +33,16 @@ def run(document: Path, write: Callable[[str], str], target: str, arguments: Seq
         target: the target of `make`.
         arguments: of the command line.
     """
-    parser = argparse.ArgumentParser(description=f"Write the tables of {document.name} anew.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they have drifted")
+    parser = argparse.ArgumentParser(description=f"Update the tables of {document.name}.")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if they are out of date"
+    )
     check = parser.parse_args(arguments).check
     text = document.read_text(encoding="utf-8")
     wanted = write(text)
     if not check:
         document.write_text(wanted, encoding="utf-8")
     elif text != wanted:
-        print(f"{document.name} does not say what it must: run `make {target}`", file=sys.stderr)
+        print(f"{document.name} is out of date: run `make {target}`", file=sys.stderr)
         return 1
     return 0

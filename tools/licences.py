@@ -71,7 +71,7 @@ def written(text: str) -> str:
         said = licence(package) or before.get((package, version))
         if said is None:
             raise LookupError(
-                f"{package} {version} says nothing of its licence here; look, and add its row by hand"
+                f"{package} {version} states no licence in its metadata; look it up, and add its row by hand"
             )
         rows.append([package, version, said, where])
     return replaced(text, {"licences": table(["package", "version", "licence", "deployed with"], rows)})

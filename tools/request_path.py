@@ -1,9 +1,9 @@
 """Which files a request passes, and its moves between them: ``python -m tools.request_path [--moves]``.
 
 The real handlers serve API Gateway's events over the real AWS client, whose connection returns canned responses:
-nothing is sent. A move is a call or a return that continues in another file of ours; libraries in between do not count. Each
-request is made once before it is counted, to leave out what a container does only once; except for "first page", which
-finds no page in memory.
+nothing is sent. A move is a call or a return that continues in another file of ours; libraries in between do not count.
+Each request is made once before it is counted, to leave out what a container does only once; except for "first page",
+which finds no page in memory.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def _serve(handler: Callable[..., Any], event: dict[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints each request's files and moves."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--moves", action="store_true", help="also which moves, and how often each")
+    parser.add_argument("--moves", action="store_true", help="also each move, and how often it happens")
     options = parser.parse_args(arguments)
     ways = {name: way_of(name) for name in REQUESTS}
     for name, way in ways.items():

@@ -160,7 +160,7 @@ def report(result: Result) -> Iterator[str]:
     there = sum(len(each.messages) for each in result.found)
     yield f"read back  {there:,} messages in {result.read_in:.1f} s, page by page, by {READER}"
     if retries[HTTPStatus.TOO_MANY_REQUESTS]:
-        yield "slowed     by the stack's limits (RATE_LIMIT_*, THROTTLE_RATE): these times are no measure of its speed"
+        yield "slowed     by the stack's limits (RATE_LIMIT_*, THROTTLE_RATE): these times do not show its speed"
     yield f"compared   {', '.join(f'{name} {faults[name]:,}' for name in FAULTS)}"
     losses = result.losses
     for kind, places in losses.items():
@@ -173,7 +173,7 @@ def report(result: Result) -> Iterator[str]:
     elif losses:
         yield f"What was posted is all there, in order. Left out: {', '.join(_short(losses))}."
     else:
-        yield "Nothing is lost, doubled or out of order."
+        yield "Nothing is lost, duplicated or out of order."
 
 
 def _short(losses: Losses) -> Iterator[str]:

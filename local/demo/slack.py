@@ -73,7 +73,7 @@ class _Export:
         self._users = _user_names(folder)
         for user in _records(folder.joinpath("users.json"), "id"):
             if user.get("name") and self._users[str(user["id"])] != user["name"]:
-                self._lost["names of users, which are told apart or hold other characters"].append(
+                self._lost["names of users that were made distinct or contain other characters"].append(
                     str(user["id"])
                 )
         self._listed = {each.folder: each for name in LISTS for each in _listed(folder, name)}
@@ -81,7 +81,9 @@ class _Export:
 
     def conversations(self) -> Conversations:
         if not self._listed:
-            raise SourceError(f"{self._folder}: neither JSON lines nor a Slack export: it lists no channel")
+            raise SourceError(
+                f"{self._folder}: neither JSON lines nor a Slack export, as it has no list of channels"
+            )
         # Folders are searched in the listing, so that a list cannot name one outside the export.
         folders = sorted(
             (each for each in self._folder.iterdir() if each.is_dir()), key=lambda each: each.name
@@ -100,7 +102,7 @@ class _Export:
         if isinstance(purpose, dict) and purpose.get("value"):
             self._lost["purposes of channels"].append(folder.name)
         if listed.record.get("is_archived"):
-            self._lost["that a channel was archived"].append(folder.name)
+            self._lost["that a channel is archived"].append(folder.name)
         turns = list(self._turns(folder))
         if turns:
             spoke = {turn.speaker for turn in turns}

@@ -47,7 +47,7 @@ def refused(scope: Scope) -> str:
     reason = refusal(host.decode("latin-1") if host else None, origin.decode("latin-1") if origin else None)
     is_call = scope["method"] == "POST" and scope["path"] == "/"
     if not reason and (origin is not None or not is_call or _TARGET not in headers.get(b"x-amz-target", b"")):
-        return "This engine answers DynamoDB calls of programs only."
+        return "This engine only accepts DynamoDB calls from programs."
     return reason
 
 

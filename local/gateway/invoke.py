@@ -129,7 +129,7 @@ class Invoker:
         if route.timeout <= self._integration_timeout:
             self._log(f"{route.function} timed out after {route.timeout:g} s")
             return Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
-        self._log(f"{route.function} did not answer within the API's {self._integration_timeout:g} s")
+        self._log(f"{route.function} did not respond within the API's {self._integration_timeout:g} s")
         return Response.message(HTTPStatus.SERVICE_UNAVAILABLE)
 
 

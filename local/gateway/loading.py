@@ -89,7 +89,7 @@ class Functions:
             # Errors at import involve no request, so their message may be shown.
             raise HandlerNotLoadedError(f"cannot import {handler}: {error} ({self.place(error)})") from error
         if not callable(function):
-            raise HandlerNotLoadedError(f"cannot call {handler}: it is no function")
+            raise HandlerNotLoadedError(f"cannot call {handler}: it is not a function")
         return function  # type: ignore[no-any-return]  # what a module holds has no static type
 
     def _short(self, error: SyntaxError) -> str:

@@ -45,7 +45,7 @@ def to_answer(result: Any) -> Response:  # noqa: ANN401  # any JSON
 def _status(value: object) -> int:
     status = int(value) if isinstance(value, str) and value.isdecimal() and value.isascii() else value
     if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:  # noqa: PLR2004  # HTTP
-        raise MalformedResultError("statusCode is no status of a final answer")
+        raise MalformedResultError("statusCode is not the status of a final response")
     return status
 
 
@@ -66,7 +66,7 @@ def _headers(value: object) -> tuple[tuple[str, str], ...]:
 def _text(value: object) -> str:
     """A header's value: text, or a number or boolean as JSON."""
     if isinstance(value, dict | list) or value is None:
-        raise MalformedResultError("a header's value is no text")
+        raise MalformedResultError("a header's value is not text")
     text = value if isinstance(value, str) else json.dumps(value)
     if _CONTROL.search(text):
         raise MalformedResultError("a header's value holds a control character")

@@ -150,7 +150,7 @@ class Resolver:
                 return any(map(self.holds, argument))
             case "Condition":
                 return self.holds(argument)
-        raise ValueError(f"{name} is no condition that this reader knows.")
+        raise ValueError(f"{name} is not a supported condition.")
 
 
 def _is_text(value: object) -> bool:

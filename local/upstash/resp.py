@@ -113,7 +113,7 @@ class Connection:
                 return self._read_string(int(rest))
             case b"*":
                 return self._read_array(int(rest))
-        raise ProtocolError("the Redis server sent what is not RESP2")
+        raise ProtocolError("the Redis server sent something that is not RESP2")
 
     def idle(self) -> bool:
         """Whether the connection is open with nothing unread, and so can be used again."""
