@@ -53,7 +53,7 @@ def test_an_etag_without_redactions_is_as_it_was(chat: Chat, channel: str) -> No
 
 
 def test_a_reader_on_its_way_does_no_harm(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """A reader that read the channel state and the entries around the redaction does not show the old text to others."""
+    """A reader of channel state and entries around the redaction does not pass the old text on to others."""
     store.plan("entries", after(lambda: erase(chat)))
     fetch(chat, channel)
     assert SECRET not in fetch(chat, channel).body
