@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any, Final
 
 from bench.lib.chat import PAGE, USUAL_TABLE, Chat
@@ -101,7 +102,7 @@ def start(python: str, contender: Contender) -> Start:
     # -S: without the packages of this Python's environment.
     command = [python, "-S", "-c", CONTAINER, contender.handler, json.dumps(contender.event)]
     with tempfile.TemporaryFile() as output:
-        began, before = time.perf_counter(), os.times()
+        began, before = time.perf_counter(), getrusage(RUSAGE_CHILDREN)
         subprocess.run(  # noqa: S603 - our own
             command,
             env=environ,
@@ -111,12 +112,12 @@ def start(python: str, contender: Contender) -> Start:
             timeout=TIMEOUT_SECONDS,
             check=False,
         )
-        wall, after = time.perf_counter() - began, os.times()
+        wall, after = time.perf_counter() - began, getrusage(RUSAGE_CHILDREN)
         output.seek(0)
         lines = output.read().decode(errors="replace").splitlines()
     if not lines or lines[-1].strip() not in {"200", "201"}:
         raise RuntimeError("\n".join([f"{contender.name} failed:", *lines[-40:]]))
-    cpu = after.children_user - before.children_user + after.children_system - before.children_system
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     return Start(wall * 1000, cpu * 1000)
 
 

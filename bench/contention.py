@@ -54,7 +54,7 @@ READERS: Final = 4
 WARM_UPS: Final = 5
 """Windows are so many times as long as the warm-up before them."""
 READ_TIMEOUT_MS: Final = 10_000
-"""For Budgie and for its raw calls: 64 writers on two CPUs wait long for their turn, and a call that is given up and
+"""For Budgie and for the store alone: 64 writers on two CPUs wait long for their turn, and a call that is given up and
 repeated would be counted twice."""
 RETRY_SECONDS: Final = 1.0
 """``Retry-After`` of our 503."""
@@ -332,7 +332,7 @@ class Bench:
         self._client = client_of(started.url, READ_TIMEOUT_MS)
 
     def run(self) -> list[Rounds]:
-        """Each round runs every setup, Budgie and the raw calls one after the other, in changing order."""
+        """Each round runs every setup, Budgie and the store alone one after the other, in changing order."""
         given = self._given
         setups = [Setup(writers, readers) for readers in (0, READERS) for writers in given.writers]
         found = {(setup, side): Rounds(setup, side, given.seconds) for setup in setups for side in SIDES}

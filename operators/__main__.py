@@ -75,7 +75,9 @@ def _erase_user(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
     settings = Settings.from_env(os.environ)
     stand_in = max(settings.cache_ttl_messages, settings.cache_ttl_channels)
     erased = Eraser(store, sleep, now_ms, stand_in, _say).erase(given.id)
-    _say(f"redacted {erased.messages} messages; {erased.channels} channels have nothing of this user any more")
+    _say(
+        f"redacted {erased.messages} messages; {erased.channels} channels have nothing of this user any more"
+    )
     if erased.returned:
         return _fail(
             "the user joined a channel meanwhile: delete their account at the issuer, then run this again"

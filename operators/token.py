@@ -153,7 +153,8 @@ def _fail(reason: str) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m operators.token", description="A token of a deployment's user pool, for trying it out."
+        prog="python -m operators.token",
+        description="A token of a deployment's user pool, for trying it out.",
     )
     parser.add_argument("user", help=f"an address, or a name, which becomes one at {TEST_DOMAIN}")
     parser.add_argument("--stack", default="budgie", help="the deployment's stack (default: budgie)")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_a_redacted_message_keeps_its_place_alone(chat: Chat, channel: str) -> None:
-    """Id, position and time stay; sender, text, metadata and the client's own id are removed, which the message states."""
+    """Id, position and time stay; sender, text, metadata and the client's own id go; it is marked as redacted."""
     body = {"text": SECRET, "metadata": {"mood": "sad"}, "client_message_id": "eve-7"}
     posted = chat.api("POST", messages(channel), user="eve", body=body).json
     assert erase(chat) == Erased(1, 3, returned=False)
