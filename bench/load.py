@@ -132,22 +132,15 @@ class Measured:
 
     Attributes:
         seconds: How long they measured.
-        latencies: Seconds of each request, by its kind.
+        latencies: Seconds of each measured request.
         errors: Unexpected statuses and broken connections; of all requests.
         answered: All responses, including those of the warm-up.
-        received: Bytes of all responses.
     """
 
     seconds: float = 0.0
-    latencies: dict[str, list[float]] = field(default_factory=dict)
+    latencies: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     answered: int = 0
-    received: int = 0
-
-    @property
-    def all(self) -> list[float]:
-        """The latencies of all kinds."""
-        return [each for some in self.latencies.values() for each in some]
 
 
 def drive(
@@ -169,25 +162,22 @@ def drive(
 async def _drive(
     address: tuple[str, int], requests: Sequence[Sequence[Request]], seconds: float, warm_up: float
 ) -> Measured:
-    found, counted, begin = Measured(), 0, time.perf_counter() + warm_up
+    found, begin = Measured(), time.perf_counter() + warm_up
 
     async def client(sent: Iterator[Request]) -> None:
-        nonlocal counted
         reader, writer = await asyncio.open_connection(*address, limit=2**20)
         try:
             while not found.seconds:
                 request, sent_at = next(sent), time.perf_counter()
                 writer.write(request.content)
-                status, size = await asyncio.wait_for(_response(reader), TIMEOUT_SECONDS)
+                status = await asyncio.wait_for(_response(reader), TIMEOUT_SECONDS)
                 now = time.perf_counter()
                 found.answered += 1
-                found.received += size
                 if status != request.status:
                     found.errors[f"{request.kind}: {status}"] += 1
                 if not found.seconds and sent_at >= begin:
-                    counted += 1
-                    found.latencies.setdefault(request.kind, []).append(now - sent_at)
-                if not found.seconds and now >= begin + seconds and counted >= len(requests):
+                    found.latencies.append(now - sent_at)
+                if now >= begin + seconds and len(found.latencies) >= len(requests) and not found.seconds:
                     found.seconds = now - begin
         except (OSError, asyncio.IncompleteReadError) as error:
             if isinstance(error, TimeoutError):
@@ -201,12 +191,12 @@ async def _drive(
     return found
 
 
-async def _response(reader: asyncio.StreamReader) -> tuple[int, int]:
-    """A response's status, and its size in bytes including headers."""
+async def _response(reader: asyncio.StreamReader) -> int:
+    """Reads a whole response; returns its status."""
     head = await reader.readuntil(b"\r\n\r\n")
-    length = _LENGTH.search(head)
-    body = await reader.readexactly(int(length[1])) if length else b""
-    return int(head[9:12]), len(head) + len(body)
+    if length := _LENGTH.search(head):
+        await reader.readexactly(int(length[1]))
+    return int(head[9:12])
 
 
 # --- Contenders ---
@@ -225,7 +215,7 @@ class Turn:
     @property
     def rate(self) -> float:
         """Requests per second."""
-        return len(self.measured.all) / self.measured.seconds
+        return len(self.measured.latencies) / self.measured.seconds
 
     @property
     def cpu_ms(self) -> float:
@@ -355,28 +345,15 @@ def summed_up(plan: Plan, names: Sequence[str], found: Sequence[Turn]) -> dict[s
 
 
 def _run(rounds: Sequence[Turn]) -> dict[str, Any]:
-    """One contender's rounds; requests per second and CPU time are medians over them."""
-    rates = [round(turn.rate, 1) for turn in rounds]
-    answered = max(1, sum(turn.measured.answered for turn in rounds))
-    return {
-        "requests_a_second": statistics.median(rates),
-        "requests_a_second_by_round": rates,
-        **_latencies([turn.measured.all for turn in rounds]),
-        "by_kind": {
-            kind: _latencies([turn.measured.latencies.get(kind, []) for turn in rounds]) for kind in MIX
-        },
-        "cpu_ms_a_request": round(statistics.median(turn.cpu_ms for turn in rounds), 3),
-        "bytes_a_response": round(sum(turn.measured.received for turn in rounds) / answered),
-        "errors": sum(turn.measured.errors.total() for turn in rounds),
-    }
-
-
-def _latencies(rounds: Sequence[Sequence[float]]) -> dict[str, float | None]:
-    times = [seconds * 1000 for each in rounds for seconds in each]
+    """One contender's rounds; latencies are over all of them, the other figures are medians."""
+    times = [seconds * 1000 for turn in rounds for seconds in turn.measured.latencies]
     return {
         "requests": len(times),
+        "requests_a_second": round(statistics.median(turn.rate for turn in rounds), 1),
         "p50_ms": round(statistics.median(times), 2) if times else None,
         "p99_ms": round(percentile(times, 99), 2) if times else None,
+        "cpu_ms_a_request": round(statistics.median(turn.cpu_ms for turn in rounds), 3),
+        "errors": sum(turn.measured.errors.total() for turn in rounds),
     }
 
 

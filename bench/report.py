@@ -31,9 +31,7 @@ INTRODUCTION: Final = """# Performance
 Made by `make bench-report`; no figure here is typed by hand. `make bench-report ONLY="growth cost"` runs only these
 benchmarks and takes the others from their last results. Times are those of the machine below: compare them only with
 one another. Units, bytes and dollars are the same anywhere."""
-WITHOUT: Final = frozenset(
-    {"bench", "targets", "by_kind", "requests_a_second_by_round", "posts_per_second_by_round"}
-)
+WITHOUT: Final = frozenset({"targets", "posts_per_second_by_round"})
 """Fields that are too long for the report; the stored JSON has them."""
 
 
@@ -104,7 +102,7 @@ class Run:
     Attributes:
         name: Of the benchmark.
         date: When it ended, UTC.
-        commit: What was checked out; a plus is appended if tracked files outside docs were changed.
+        commit: What was checked out; marked if tracked files were changed.
         seconds: How long it took.
         machine: What the figures depend on, without anything that identifies this machine.
         results: Its JSON, with ``targets``.
@@ -166,17 +164,13 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit that is checked out, with a plus if tracked files were changed; ``unknown`` without git."""
+    """The commit that is checked out, marked if tracked files were changed; ``unknown`` without git."""
+    command = ["git", "describe", "--always", "--dirty"]  # the first git in PATH
     try:
-        short = _git("rev-parse", "--short", "HEAD")
-        return short + ("+" if _git("status", "--porcelain", "-uno", "--", ":!docs") else "")
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", *arguments]  # the first git in PATH
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - our own
+    return found.stdout.strip()
 
 
 # --- The document ---

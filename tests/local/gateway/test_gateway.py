@@ -3,38 +3,15 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
 
 from local.gateway.http_api import Gateway
-from tests.local.probe_project import KEYS, Project, probe_project
+from tests.local.probe_project import KEYS, Project
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with handlers."""
-    with probe_project(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def gateway(project: Project) -> Iterator[Gateway]:
-    """A running gateway that waits one second for a function."""
-    with project.gateway(integration_timeout=1.0) as running:
-        yield running
-
-
-@pytest.fixture
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    """A client of the gateway."""
-    with httpx.Client(base_url=gateway.url, timeout=20) as opened:
-        yield opened
 
 
 def test_function_gets_event_and_context(client: httpx.Client) -> None:
@@ -171,7 +148,7 @@ def test_late_functions_are_given_up(client: httpx.Client, project: Project) -> 
     assert (own.status_code, own.text) == (500, '{"message":"Internal Server Error"}')
     assert (api.status_code, api.text) == (503, '{"message":"Service Unavailable"}')
     assert client.get("/slow?s=0").text == "done"
-    assert [line for line in project.lines if "timed out" in line or "did not answer" in line] == [
+    assert [line for line in project.lines if "timed out" in line or "did not respond" in line] == [
         "F10 timed out after 0.3 s",
         "F11 did not respond within the API's 1 s",
     ]
