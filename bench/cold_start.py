@@ -22,7 +22,7 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any, Final
 
-from bench.lib.chat import PAGE, USUAL_TABLE, Chat
+from bench.lib.chat import BASELINE_TABLE, PAGE, Chat
 from bench.lib.command import finish, parser, progress
 from bench.lib.functions import ROOT, Ask, event
 from local.dynamodb import engine as dynamodb
@@ -35,7 +35,7 @@ WORK: Final = ROOT / ".local/bench/cold"
 RUNTIME: Final = WORK / "runtime"
 """The packages of Lambda's own Python, such as boto3."""
 RUNS: Final = 15
-HELLO, USUAL, SHIPPED = "fastapi hello", "baseline", "baseline without bytecode"
+HELLO, BASELINE, SHIPPED = "fastapi hello", "baseline", "baseline without bytecode"
 FUNCTIONS: Final = tuple(sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py")))
 PEERS: Final = ("fetch_messages", "list_channels", "post_message")
 """Functions whose endpoint the baseline implements too."""
@@ -143,14 +143,14 @@ def contenders(python: str, variables: Mapping[str, str]) -> Iterator[Contender]
     yield Contender(HELLO, floor, "hello.handler", events["list_channels"])
     artifacts.assemble("usual", {"usual.py": ROOT / "bench/baseline/usual.py"}, usual, target)
     theirs = dict(variables) | {
-        "TABLE_NAME": USUAL_TABLE,
+        "TABLE_NAME": BASELINE_TABLE,
         "AWS_ENDPOINT_URL_DYNAMODB": variables["DYNAMODB_ENDPOINT_URL"],
         "POWERTOOLS_TRACE_DISABLED": "true",
     }
     shutil.rmtree(shipped, ignore_errors=True)
     shutil.copytree(usual, shipped, ignore=shutil.ignore_patterns("__pycache__"))
     for function in PEERS:
-        yield Contender(f"{USUAL} {function}", usual, "usual.handler", events[function], theirs)
+        yield Contender(f"{BASELINE} {function}", usual, "usual.handler", events[function], theirs)
     yield Contender(SHIPPED, shipped, "usual.handler", events["fetch_messages"], theirs)
     for function in FUNCTIONS:
         artifacts.build(function, WORK / function, target)
@@ -217,7 +217,7 @@ def summed_up(starts: Mapping[str, Sequence[Start]], python: str) -> dict[str, A
         "contenders": times,
         "of_floor": ratios(dict.fromkeys(FUNCTIONS, HELLO)),
         # Functions without an endpoint in the baseline are compared with the most similar one.
-        "of_peer": ratios({each: f"{USUAL} {each if each in PEERS else PEERS[0]}" for each in FUNCTIONS}),
+        "of_peer": ratios({each: f"{BASELINE} {each if each in PEERS else PEERS[0]}" for each in FUNCTIONS}),
         "of_peer_as_shipped": ratios(dict.fromkeys(FUNCTIONS, SHIPPED)),
     }
 

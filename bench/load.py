@@ -35,10 +35,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from bench.lib.chat import PAGE, USUAL_TABLE, Chat
+from bench.lib.chat import BASELINE_TABLE, PAGE, Chat
 from bench.lib.command import finish, parser, progress
 from bench.lib.conversations import turns
-from bench.lib.gateway import BUDGIE, FLOOR, USUAL, running, serve_contender, serve_engines
+from bench.lib.gateway import BASELINE, BUDGIE, FLOOR, running, serve_contender, serve_engines
 from bench.lib.timing import percentile
 from local import ports
 from local.demo.client import Client
@@ -225,7 +225,7 @@ class Turn:
 
 def installed() -> list[str]:
     """The contenders that can run here; the baseline needs what `make bench-setup` installs."""
-    return [BUDGIE, *([USUAL] if find_spec("aws_xray_sdk") else []), FLOOR]
+    return [BUDGIE, *([BASELINE] if find_spec("aws_xray_sdk") else []), FLOOR]
 
 
 class Contest:
@@ -301,10 +301,10 @@ def opened(names: Sequence[str], plan: Plan, engine: str) -> Iterator[Contest]:
         engines = running(serve_engines, as_on_lambda(os.environ), state, engine)
         environ: dict[str, str] = stack.enter_context(engines).recv()
         plan.chat.fill(environ["DYNAMODB_ENDPOINT_URL"])
-        theirs = {"TABLE_NAME": USUAL_TABLE, "AWS_ENDPOINT_URL_DYNAMODB": environ["DYNAMODB_ENDPOINT_URL"]}
+        theirs = {"TABLE_NAME": BASELINE_TABLE, "AWS_ENDPOINT_URL_DYNAMODB": environ["DYNAMODB_ENDPOINT_URL"]}
         gateways = {
             name: stack.enter_context(
-                running(serve_contender, environ | (theirs if name == USUAL else {}), name, state)
+                running(serve_contender, environ | (theirs if name == BASELINE else {}), name, state)
             )
             for name in names
         }
@@ -331,7 +331,7 @@ def summed_up(plan: Plan, names: Sequence[str], found: Sequence[Turn]) -> dict[s
                 for name in names
             }
             runs += [{**cell, "contender": name, **_run(each)} for name, each in of.items()]
-            compared += [{**cell, **_compared(of)}] if USUAL in of else []
+            compared += [{**cell, **_compared(of)}] if BASELINE in of else []
     return {
         "contenders": list(names),
         "rounds": plan.rounds,
@@ -359,7 +359,7 @@ def _run(rounds: Sequence[Turn]) -> dict[str, Any]:
 
 def _compared(of: Mapping[str, Sequence[Turn]]) -> dict[str, float]:
     """Ratios of requests per second, and of CPU time without what the floor takes; medians over the rounds."""
-    rounds = list(zip(of[BUDGIE], of[USUAL], of[FLOOR], strict=True))
+    rounds = list(zip(of[BUDGIE], of[BASELINE], of[FLOOR], strict=True))
     times = [ours.rate / usual.rate for ours, usual, _ in rounds]
     less = [(usual.cpu_ms - floor.cpu_ms) / (ours.cpu_ms - floor.cpu_ms) for ours, usual, floor in rounds]
     return {

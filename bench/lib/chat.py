@@ -16,7 +16,7 @@ from local.demo.conversations import Turn
 from local.dynamodb import engine as dynamodb
 
 PAGE: Final = 50
-USUAL_TABLE: Final = "usual"
+BASELINE_TABLE: Final = "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Chat:
         session = boto3.Session(access_key, secret_key, region_name=dynamodb.REGION)
         resource = session.resource("dynamodb", endpoint_url=url)
         with closing(resource.meta.client), closing(client_of(url)) as client:
-            theirs = usual_table.create(resource, USUAL_TABLE)
+            theirs = usual_table.create(resource, BASELINE_TABLE)
             for number, channel_id in enumerate(self.channel_ids()):
                 texts = self.turns(number)
                 usual_table.add_channel(theirs, channel_id, self.user_ids(), texts)

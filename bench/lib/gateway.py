@@ -25,8 +25,8 @@ from local.settings import LocalSettings
 from local.stack import TEMPLATE, Stack
 from local.template import load as template
 
-BUDGIE, USUAL, FLOOR = "budgie", "baseline", "floor"
-HANDLERS: Final = {USUAL: "bench.baseline.usual.handler", FLOOR: "bench.baseline.constant.handler"}
+BUDGIE, BASELINE, FLOOR = "budgie", "baseline", "floor"
+HANDLERS: Final = {BASELINE: "bench.baseline.usual.handler", FLOOR: "bench.baseline.constant.handler"}
 MESSAGES: Final = "/v1/channels/{channel_id}/messages"
 ROUTES: Final = frozenset({"GET /v1/channels", f"GET {MESSAGES}", f"POST {MESSAGES}"})
 CONNECTIONS: Final = 32
@@ -81,7 +81,7 @@ def serve_engines(pipe: Connection, state: Path, kind: str) -> None:
 def serve_contender(pipe: Connection, name: str, state: Path) -> None:
     """Runs a gateway, sends its port, and answers each message with the CPU seconds that the process has used."""
     keys = tokens.KeyPair.load_or_create(state)
-    if name == USUAL:
+    if name == BASELINE:
         session = get_session()
         session.set_default_client_config(Config(max_pool_connections=CONNECTIONS))
         boto3.setup_default_session(botocore_session=session)

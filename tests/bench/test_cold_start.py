@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench import cold_start
-from bench.cold_start import FUNCTIONS, HELLO, PEERS, SHIPPED, USUAL, Start, summed_up, targets
+from bench.cold_start import BASELINE, FUNCTIONS, HELLO, PEERS, SHIPPED, Start, summed_up, targets
 
 
 def starts(ours: float) -> dict[str, list[Start]]:
@@ -11,7 +11,7 @@ def starts(ours: float) -> dict[str, list[Start]]:
     others = {
         HELLO: 100.0,
         SHIPPED: 450.0,
-        **{f"{USUAL} {each}": 225.0 for each in PEERS},
+        **{f"{BASELINE} {each}": 225.0 for each in PEERS},
     }
     times = others | dict.fromkeys(FUNCTIONS, ours)
     return {name: [Start(ms, ms), Start(ms, ms)] for name, ms in times.items()}

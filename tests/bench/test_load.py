@@ -15,7 +15,7 @@ import pytest
 from bench import load
 from bench.lib import gateway
 from bench.lib.chat import Chat
-from bench.lib.gateway import BUDGIE, FLOOR, USUAL
+from bench.lib.gateway import BASELINE, BUDGIE, FLOOR
 from bench.load import MIX, POOL, Measured, Plan, Request, Turn, drive, requests_of
 from local.gateway.server import Server
 from local.gateway.wire import RefusedError, Response
@@ -37,7 +37,7 @@ def turns(ours: int, errors: int = 0) -> list[Turn]:
         for form in load.FORMS
         for each in (
             turn(form, BUDGIE, ours, ours * 0.003, errors),
-            turn(form, USUAL, 10, 10 * 0.009),
+            turn(form, BASELINE, 10, 10 * 0.009),
             turn(form, FLOOR, 100, 100 * 0.001),
         )
     ]
@@ -46,7 +46,7 @@ def turns(ours: int, errors: int = 0) -> list[Turn]:
 def summed_up(ours: int, errors: int = 0) -> dict[str, Any]:
     """The result of these turns."""
     plan = Plan(clients=(2,), rounds=1, seconds=1.0, warm_up=0.0, chat=CHAT)
-    return load.summed_up(plan, [BUDGIE, USUAL, FLOOR], turns(ours, errors))
+    return load.summed_up(plan, [BUDGIE, BASELINE, FLOOR], turns(ours, errors))
 
 
 class Responses:
@@ -192,5 +192,5 @@ def test_the_load_test_runs() -> None:
     ]
     assert all(each["requests"] and each["p99_ms"] >= each["p50_ms"] > 0 for each in found["runs"])
     assert found["errors"] == {}
-    assert len(found["compared"]) == (2 if USUAL in names else 0)
-    assert found["targets"]["the baseline is installed"] is (USUAL in names)
+    assert len(found["compared"]) == (2 if BASELINE in names else 0)
+    assert found["targets"]["the baseline is installed"] is (BASELINE in names)
