@@ -54,7 +54,7 @@ class Eraser:
         Costs a read unit for each 4 KB of the logs that they ever wrote in, and a write unit for each message (KB).
         """
         self.leave(user_id)
-        past_memberships = self._settled_formers(user_id)
+        past_memberships = self._settled_past_memberships(user_id)
         if not past_memberships:
             return Erased(0, 0, returned=bool(self.store.memberships(user_id)))
         messages = sum(
@@ -66,7 +66,7 @@ class Eraser:
             self.store.forget_past_membership(user_id, past_membership)
         return Erased(len(past_memberships), messages, returned=bool(self.store.memberships(user_id)))
 
-    def _settled_formers(self, user_id: str) -> list[PastMembership]:
+    def _settled_past_memberships(self, user_id: str) -> list[PastMembership]:
         """The channels in which no post of the user is in progress any more.
 
         A membership that somebody else ends right now may be read in part: it is gone, but its past membership does not

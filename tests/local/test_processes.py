@@ -129,7 +129,7 @@ def test_a_child_that_ends_is_told_of_and_started_again(tmp_path: Path) -> None:
         assert not keeper.failed.is_set()
     assert "child ended (SIGKILL) and is being restarted" in said[0]
     assert str(child.log) in said[0]
-    assert "child answers again" in said[1]
+    assert "child is ready again" in said[1]
     assert _gone(second)
 
 

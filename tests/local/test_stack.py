@@ -273,7 +273,9 @@ def test_an_engine_that_is_killed_is_started_again(tmp_path: Path, name: str) ->
         body = {"kind": "private", "name": "crew"}
         made = client.call("POST", "/v1/channels", "ada", body=body).json["id"]
         stack.kill_engine(name)
-        assert _eventually(lambda: f"{name} answers again" in (tmp_path / "stack.log").read_text(), within=60)
+        assert _eventually(
+            lambda: f"{name} is ready again" in (tmp_path / "stack.log").read_text(), within=60
+        )
         (channel,) = client.call("GET", "/v1/channels", "ada").json["channels"]
         assert channel["id"] == made
     assert f"{name} ended (SIGKILL)" in (tmp_path / "stack.log").read_text()

@@ -159,14 +159,14 @@ def test_the_order_of_the_steps(channel: str, store: ScriptedStore, clock: FakeC
     watched = KillingStore(store)
     assert channel
     eraser(watched, clock).erase("eve")
-    writes = {"remove_member", "redact", "count_erasure", "correct_preview", "forget_former"}
+    writes = {"remove_member", "redact", "count_erasure", "correct_preview", "forget_past_membership"}
     assert [each for each in watched.calls if each in writes] == [
         "remove_member",
         "redact",
         "redact",
         "count_erasure",
         "correct_preview",
-        "forget_former",
+        "forget_past_membership",
     ]
     assert clock.slept == [15.0, STAND_IN]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.functions.chat import Chat
     from tests.shared.use_cases.scripted_store import ScriptedStore
 
-READS = {"head", "heads", "entries", "members", "memberships", "former_memberships"}
+READS = {"head", "heads", "entries", "members", "memberships", "past_memberships"}
 
 
 def exporter(chat: Chat, store: object = None) -> Exporter:
@@ -125,10 +125,10 @@ def test_what_is_unknown_is_said(chat: Chat, channel: str) -> None:
     for lines, why in (
         (tool.channel(keys.new_channel_id()), "no channel"),
         (tool.user("nobody"), "nothing of nobody"),
-        (tool.channel(channel, elsewhere), "no message of"),
-        (tool.user("eve", elsewhere), "no message of eve"),
-        (tool.user("eve", "x"), "no message of eve"),
-        (tool.user("eve", f"{channel}-x"), "no message of"),
+        (tool.channel(channel, elsewhere), "is not a message of"),
+        (tool.user("eve", elsewhere), "is not a message of eve"),
+        (tool.user("eve", "x"), "is not a message of eve"),
+        (tool.user("eve", f"{channel}-x"), "is not a message of"),
     ):
         with pytest.raises(UnknownError, match=why):
             list(lines)
