@@ -7,9 +7,9 @@ import json
 import threading
 from typing import Final, TextIO
 
-_TOLD: Final = ("function", "error", "exception_name", "detail", "redis")
+_SHOWN: Final = ("function", "error", "exception_name", "detail", "redis")
 """Fields of a warning that are shown beside its message."""
-_KEPT: Final = 1_000
+_MAX_CODES: Final = 1_000
 """Requests whose error code is kept until the gateway's line follows; no more are served at once."""
 
 
@@ -64,11 +64,11 @@ class Terminal(io.TextIOBase):
         if entry.get("message") == "request":
             if code := entry.get("code"):
                 self._codes[str(entry.get("request_id"))] = str(code)
-                while len(self._codes) > _KEPT:
+                while len(self._codes) > _MAX_CODES:
                     self._codes.pop(next(iter(self._codes)))
         elif entry["level"] not in {"DEBUG", "INFO"}:
-            told = [str(entry[name]) for name in _TOLD if name in entry]
-            self._show(" ".join([str(entry["level"]), str(entry.get("message")), *told]))
+            shown = [str(entry[name]) for name in _SHOWN if name in entry]
+            self._show(" ".join([str(entry["level"]), str(entry.get("message")), *shown]))
 
     def _show(self, line: str) -> None:
         # Flushed, so that it also reaches a pipe or a file at once.

@@ -29,7 +29,7 @@ AUDIENCE: Final = "budgie"
 LIFETIME: Final = 86_400
 """Seconds that a token is valid: 24 hours."""
 
-MAX_REMEMBERED: Final = 10_000
+MAX_CACHED: Final = 10_000
 """Valid tokens that a verifier caches; at the limit it empties the cache."""
 
 ALGORITHM: Final = "RS256"
@@ -141,10 +141,10 @@ class Verifier:
         issuer: str,
         audience: str | Sequence[str],
         now: Callable[[], float] = time.time,
-        remembers: int = MAX_REMEMBERED,
+        max_cached: int = MAX_CACHED,
     ) -> None:
         self._now = now
-        self._remembers = remembers
+        self._max_cached = max_cached
         self._valid: dict[str, dict[str, Any]] = {}
         self._public_key = public_key
         self._key_id = key_id(public_key)
@@ -160,7 +160,7 @@ class Verifier:
         claims = self._valid.get(token)
         if claims is None:
             claims = self._check(token)
-            if len(self._valid) >= self._remembers:
+            if len(self._valid) >= self._max_cached:
                 self._valid.clear()
             self._valid[token] = claims
         if self._now() >= int(claims["exp"]):

@@ -113,7 +113,7 @@ def _answers() -> dict[str, Any]:
         for seq in range(11, MESSAGES + 1)
     ]
     return {
-        "look": {"Responses": {"table": [heads[0], memberships[0]]}, "ConsumedCapacity": [consumed]},
+        "channel_state": {"Responses": {"table": [heads[0], memberships[0]]}, "ConsumedCapacity": [consumed]},
         "heads": {"Responses": {"table": heads}, "ConsumedCapacity": [consumed]},
         "UpdateItem": {"Attributes": heads[0], "ConsumedCapacity": consumed},
         "TransactWriteItems": {"ConsumedCapacity": [consumed]},
@@ -132,7 +132,7 @@ def canned_services(*, lists: bool) -> Services:
     from shared.storage.dynamodb import DynamoDBStore
 
     known = _answers()
-    read, queried = ("heads", "memberships") if lists else ("look", "entries")
+    read, queried = ("heads", "memberships") if lists else ("channel_state", "entries")
     connections: Any = CannedConnections(known | {"BatchGetItem": known[read], "Query": known[queried]})
     signer = Signer(Credentials("key", "secret"), "dynamodb", "us-east-1", connections.host)
     clock = SharedClock()

@@ -113,14 +113,14 @@ class Client:
         sent = self._headers(user, headers or {}, has_body=content is not None)
         retries: list[int] = []
         while True:
-            answer = self._try(method, path, content, sent)
-            if answer.status not in AGAIN | {0} or len(retries) + 1 >= self._tries:
+            attempt = self._try(method, path, content, sent)
+            if attempt.status not in AGAIN | {0} or len(retries) + 1 >= self._tries:
                 break
-            retries.append(answer.status)
-            self._sleep(_wait(answer, len(retries)))
-        if answer.status == 0:
-            raise UnreachableError(f"no answer from {self._url}")
-        return Response(answer.status, answer.headers, answer.body, answer.seconds, tuple(retries))
+            retries.append(attempt.status)
+            self._sleep(_wait(attempt, len(retries)))
+        if attempt.status == 0:
+            raise UnreachableError(f"no response from {self._url}")
+        return Response(attempt.status, attempt.headers, attempt.body, attempt.seconds, tuple(retries))
 
     def _headers(self, user: str | None, given: Mapping[str, str], *, has_body: bool) -> dict[str, str]:
         headers = dict(given)
@@ -144,7 +144,7 @@ class Client:
         return Response(response.status, found, body, time.perf_counter() - began)
 
 
-def _wait(answer: Response, tries: int) -> float:
+def _wait(attempt: Response, tries: int) -> float:
     """Seconds until the next attempt: as the API says, or else a little more each time."""
-    asked = answer.headers.get("retry-after", "")
+    asked = attempt.headers.get("retry-after", "")
     return min(LONGEST_WAIT, float(asked) if asked.isdigit() else 0.1 * tries)

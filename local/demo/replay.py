@@ -62,7 +62,7 @@ class Sent:
 
 
 @dataclass(slots=True)
-class Told:
+class Posted:
     """A conversation that was posted.
 
     Attributes:
@@ -95,7 +95,7 @@ class ReadBack:
     gaps: int
 
 
-def tell(api: Api, conversation: Conversation, key: str, on_turn: Callable[[], None]) -> Told:
+def post_conversation(api: Api, conversation: Conversation, key: str, on_turn: Callable[[], None]) -> Posted:
     """Post a conversation into a new channel, one message after the other.
 
     Args:
@@ -107,15 +107,15 @@ def tell(api: Api, conversation: Conversation, key: str, on_turn: Callable[[], N
     Raises:
         ApiError: a response was neither an acknowledgement nor a refusal of the text.
     """
-    told = Told(conversation.name, create_channel(api, conversation, key))
+    posted = Posted(conversation.name, create_channel(api, conversation, key))
     if channel_topic(conversation.topic) != conversation.topic:
-        told.cut.append(f"{conversation.name}, its topic")
+        posted.cut.append(f"{conversation.name}, its topic")
     if channel_name(conversation.name) != conversation.name:
-        told.cut.append(f"{conversation.name}, its name")
+        posted.cut.append(f"{conversation.name}, its name")
     for number, turn in enumerate(conversation.turns, 1):
-        _post(api, told, turn, f"{key}-{number}")
+        _post(api, posted, turn, f"{key}-{number}")
         on_turn()
-    return told
+    return posted
 
 
 def create_channel(api: Api, conversation: Conversation, key: str) -> str:
@@ -153,24 +153,24 @@ def channel_topic(topic: str) -> str:
     return cut if is_visible(cut) else ""
 
 
-def _post(api: Api, told: Told, turn: Turn, key: str) -> None:
+def _post(api: Api, posted: Posted, turn: Turn, key: str) -> None:
     response = api.call(
         "POST",
-        f"/v1/channels/{told.channel_id}/messages",
+        f"/v1/channels/{posted.channel_id}/messages",
         turn.speaker,
         body={"text": turn.text, "client_message_id": key},
         headers={"Idempotency-Key": key},
     )
-    told.retries.update(response.retries)
+    posted.retries.update(response.retries)
     if response.status in REFUSALS:
         place = turn.ts or f"message {key.rpartition('-')[2]}"
-        told.refused.append(f"{told.conversation}, {place}: {_reason(response)}")
+        posted.refused.append(f"{posted.conversation}, {place}: {_reason(response)}")
         return
     message = _demanded(response, 201).json
-    told.sent.append(Sent(key, message["seq"], turn))
-    told.seconds.append(response.seconds)
+    posted.sent.append(Sent(key, message["seq"], turn))
+    posted.seconds.append(response.seconds)
     calls = _CALLS.search(response.headers.get("server-timing", ""))
-    told.conflicts += bool(calls and int(calls[1]) > UNDISTURBED_CALLS)
+    posted.conflicts += bool(calls and int(calls[1]) > UNDISTURBED_CALLS)
 
 
 def read_back(api: Api, channel_id: str, on_end: Callable[[], None]) -> ReadBack:

@@ -29,13 +29,13 @@ from local.demo.replay import (
     READER,
     Api,
     ApiError,
+    Posted,
     ReadBack,
-    Told,
     compare,
+    post_conversation,
     read_back,
-    tell,
 )
-from local.demo.worker_pool import Crowd
+from local.demo.worker_pool import WorkerPool
 from local.dynamodb.dynamodb_local import UnavailableError
 from local.dynamodb.engine import EndpointUnusableError, EngineMissingError
 from local.processes import AlreadyRunningError, ChildFailedError
@@ -83,7 +83,7 @@ Connect: TypeAlias = Callable[[Callable[[float], None]], AbstractContextManager[
 class Result:
     """What was posted, what was read back, and what differs. Times are in seconds."""
 
-    told: list[Told]
+    posted: list[Posted]
     found: list[ReadBack]
     posted_in: float
     read_in: float
@@ -93,15 +93,15 @@ class Result:
     def faults(self) -> Counter[str]:
         """How often each fault was found in all channels."""
         total: Counter[str] = Counter()
-        for told, found in zip(self.told, self.found, strict=True):
-            total.update(compare(told.sent, found))
+        for posted, found in zip(self.posted, self.found, strict=True):
+            total.update(compare(posted.sent, found))
         return total
 
     @property
     def losses(self) -> Losses:
         """What of the source is missing or was changed, by kind."""
-        refused = [reason for each in self.told for reason in each.refused]
-        cut = [place for each in self.told for place in each.cut]
+        refused = [reason for each in self.posted for reason in each.refused]
+        cut = [place for each in self.posted for place in each.cut]
         ours = {"messages that the API does not accept": refused, "names and topics that were cut": cut}
         return self.left_out | {kind: places for kind, places in ours.items() if places}
 
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         conversations = read(options.source)
         print(_contents(options.source, conversations), flush=True)
         with address(options.url, options.state) as connect:
-            result = run(conversations, Crowd(connect, options.writers))
+            result = run(conversations, WorkerPool(connect, options.writers))
     except _REASONS_TO_GIVE_UP as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return conclude(result)
 
 
-def run(conversations: Conversations, crowd: Crowd[A]) -> Result:
+def run(conversations: Conversations, pool: WorkerPool[A]) -> Result:
     """Post the conversations, as many at a time as the pool has workers; then read all of them back.
 
     Raises:
@@ -133,11 +133,11 @@ def run(conversations: Conversations, crowd: Crowd[A]) -> Result:
     jobs = [(each, f"{name}-{number}") for number, each in enumerate(conversations.all)]
     began = time.perf_counter()
     with counted("posted", conversations.turns, sys.stdout) as step:
-        told = crowd.work(lambda api, job: tell(api, *job, step), jobs)
-    posted = time.perf_counter()
-    with counted("channels read back", len(told), sys.stdout) as step:
-        found = crowd.work(lambda api, each: read_back(api, each.channel_id, step), told)
-    return Result(told, found, posted - began, time.perf_counter() - posted, conversations.left_out)
+        posted = pool.work(lambda api, job: post_conversation(api, *job, step), jobs)
+    posted_at = time.perf_counter()
+    with counted("channels read back", len(posted), sys.stdout) as step:
+        found = pool.work(lambda api, each: read_back(api, each.channel_id, step), posted)
+    return Result(posted, found, posted_at - began, time.perf_counter() - posted_at, conversations.left_out)
 
 
 def conclude(result: Result) -> int:
@@ -148,13 +148,13 @@ def conclude(result: Result) -> int:
 
 def report(result: Result) -> Iterator[str]:
     """The result in lines for a person."""
-    told, faults = result.told, result.faults
-    sent = sum(len(each.sent) for each in told)
-    seconds = sorted(second for each in told for second in each.seconds)
-    retries = sum((each.retries for each in told), Counter[int]())
+    posted, faults = result.posted, result.faults
+    sent = sum(len(each.sent) for each in posted)
+    seconds = sorted(second for each in posted for second in each.seconds)
+    retries = sum((each.retries for each in posted), Counter[int]())
     yield f"posted     {sent:,} messages in {result.posted_in:.1f} s, {_rate(sent, result.posted_in)}"
     yield f"a post     p50 {_percentile(seconds, 50):.0f} ms, p99 {_percentile(seconds, 99):.0f} ms"
-    yield f"conflicts  {sum(each.conflicts for each in told):,} posts met another write"
+    yield f"conflicts  {sum(each.conflicts for each in posted):,} posts met another write"
     yield f"retries    {_counts(retries)}"
     yield f"voids      {sum(each.voids for each in result.found):,} positions without a message"
     there = sum(len(each.messages) for each in result.found)

@@ -16,7 +16,7 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-class Crowd(Generic[C]):
+class WorkerPool(Generic[C]):
     """Workers with a connection each. After a failure or Ctrl-C the others end after their current job.
 
     Args:
@@ -45,7 +45,7 @@ class Crowd(Generic[C]):
                         number, job = with_number
                         results[number] = work(connection, job)
 
-        with ThreadPoolExecutor(self._size, "crowd") as pool:
+        with ThreadPoolExecutor(self._size, "pool") as pool:
             try:
                 for future in as_completed([pool.submit(worker) for _ in range(self._size)]):
                     future.result()

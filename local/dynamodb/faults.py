@@ -85,10 +85,10 @@ class FaultyDynamoDB:
             return _throttled(request, operation, whole=whole)
         if fate == "failed":
             return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalServerError")
-        answer = self._forward(request)
+        response = self._forward(request)
         if fate == "lost":
             raise ConnectionResetError
-        return answer
+        return response
 
     def refuse(self, refused: RefusedError) -> Response:
         """Respond to an unreadable request."""

@@ -107,7 +107,7 @@ def test_a_token_that_was_valid_is_refused_when_it_has_expired() -> None:
 
 def test_a_verifier_remembers_no_more_than_so_many_tokens() -> None:
     """The cache is bounded, however many valid tokens arrive, and each is accepted."""
-    verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE, remembers=2)
+    verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE, max_cached=2)
     found = [KEYS.issue(name) for name in ("ada", "bob", "eve")]
     for token in (*found, *found):
         assert verifier.claims(token)["sub"] in {"ada", "bob", "eve"}

@@ -16,9 +16,9 @@ import pytest
 
 from local.demo.client import Response
 from local.demo.conversations import Conversation, Conversations, Turn
-from local.demo.replay import READER, ApiError, ReadBack, Told, create_channel, read_back
+from local.demo.replay import READER, ApiError, Posted, ReadBack, create_channel, read_back
 from local.demo.run import Result, conclude, main, report, run, running
-from local.demo.worker_pool import Crowd, J, R
+from local.demo.worker_pool import J, R, WorkerPool
 from shared.bootstrap import Services
 from shared.settings import Settings
 from tests.api import Api as Functions
@@ -69,7 +69,7 @@ def functions(services: Services) -> Functions:
     return Functions(replace(services, settings=Settings(rate_burst=1000)))
 
 
-class Alone(Crowd[InProcess]):
+class Alone(WorkerPool[InProcess]):
     """A pool of one worker, in this thread."""
 
     def __init__(self, api: InProcess) -> None:
@@ -94,7 +94,7 @@ def test_everything_comes_back_as_it_was_posted(functions: Functions) -> None:
     talks = [_conversation(*(f"{name} {n} 🐦" for n in range(120)), name=name) for name in ("one", "two")]
     result = _told_to(InProcess(functions), *talks)
     assert result.faults.total() == 0
-    assert [[each.turn for each in told.sent] for told in result.told] == [talk.turns for talk in talks]
+    assert [[each.turn for each in posted.sent] for posted in result.posted] == [talk.turns for talk in talks]
     assert [[each["sender"] for each in found.messages] for found in result.found] == [
         ["ada", "grace"] * 60
     ] * 2
@@ -121,9 +121,9 @@ def test_the_report_has_the_figures(functions: Functions) -> None:
 def test_what_the_api_refuses_is_reported(functions: Functions, text: str, reason: str) -> None:
     """A refused text is reported with place and reason; the others are posted."""
     result = _told_to(InProcess(functions), _conversation("before", text, "after"))
-    (told,) = result.told
-    assert [each.turn.text for each in told.sent] == ["before", "after"]
-    (refusal,) = told.refused
+    (posted,) = result.posted
+    assert [each.turn.text for each in posted.sent] == ["before", "after"]
+    (refusal,) = posted.refused
     assert refusal.startswith("talk, message 2: ")
     assert reason in refusal
     assert refusal in "\n".join(report(result)).replace(" " * 11, "")
@@ -242,9 +242,12 @@ def test_the_demo_uses_the_stack_that_runs(tmp_path: Path) -> None:
 
 def test_retries_and_voids_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     """Retries are reported by status, over all conversations."""
-    told = [Told("a", "c1", retries=Counter({429: 2})), Told("b", "c2", retries=Counter({429: 1, 0: 1}))]
+    posted = [
+        Posted("a", "c1", retries=Counter({429: 2})),
+        Posted("b", "c2", retries=Counter({429: 1, 0: 1})),
+    ]
     found = [ReadBack([], 1, 0), ReadBack([], 2, 0)]
-    assert conclude(Result(told, found, 1.0, 1.0)) == 0
+    assert conclude(Result(posted, found, 1.0, 1.0)) == 0
     said = capsys.readouterr().out
     assert "429: 3, broken connection: 1" in said
     assert "3 positions without a message" in said

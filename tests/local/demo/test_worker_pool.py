@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.demo.worker_pool import Crowd
+from local.demo.worker_pool import WorkerPool
 from local.progress import counted
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def _connect(sleep: Callable[[float], None]) -> Iterator[Callable[[float], None]
 
 def test_results_stand_in_the_order_of_the_jobs() -> None:
     """Each job is done once, in any order."""
-    assert Crowd(_connect, 4).work(lambda _, job: job * 2, range(100)) == list(range(0, 200, 2))
-    assert Crowd(_connect, 4).work(lambda _, job: job, []) == []
+    assert WorkerPool(_connect, 4).work(lambda _, job: job * 2, range(100)) == list(range(0, 200, 2))
+    assert WorkerPool(_connect, 4).work(lambda _, job: job, []) == []
 
 
 def test_a_failure_stops_the_others() -> None:
@@ -41,7 +41,7 @@ def test_a_failure_stops_the_others() -> None:
         sleep(3600)
 
     with pytest.raises(ValueError, match="0"):
-        Crowd(_connect, 2).work(work, range(100))
+        WorkerPool(_connect, 2).work(work, range(100))
     assert sorted(begun) == [0, 1]
 
 
@@ -53,7 +53,7 @@ class _Terminal(io.StringIO):
 def _shown(out: io.StringIO) -> str:
     """The output of 10 steps by four threads, each of which is shown."""
     with counted("posted", 10, out, seconds=0.0) as step:
-        Crowd(_connect, 4).work(lambda _, __: step(), range(10))
+        WorkerPool(_connect, 4).work(lambda _, __: step(), range(10))
     return out.getvalue()
 
 
