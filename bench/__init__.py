@@ -1,1 +1,1 @@
-"""Benchmarks and simulations; never deployed."""
+"""Benchmarks: one file per question; never deployed."""

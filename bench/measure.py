@@ -1,9 +1,9 @@
-"""What operations cost, measured on the day of ``bench.cache``, for the capacity planner: ``python -m bench.measure``.
+"""The capacity planner's figures, measured on the day of ``bench.cache``: ``python -m bench.measure``.
 
-Plays the day of each number of users with our cache and, at the smallest number, without one, and divides by requests
-of each kind: DynamoDB's units, billed milliseconds, bytes of answers and of log lines. What does not grow with requests
-(Redis commands, bytes moved to and from Redis, containers started) is kept for each number of users. A poll that finds
-nothing new is measured apart, as the day has none. Writes ``operators/measured.json``.
+Plays the day of each number of users with Budgie's cache and, for the smallest number, without a cache. Averages for
+each kind of request: DynamoDB units, billed milliseconds, bytes of responses and of log lines. What does not grow with
+requests (Redis commands, bytes moved to and from Redis, cold starts) is kept for each number of users. Polls without
+news are measured apart, as the day has none. Writes ``operators/measured.json``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from bench.cache import DAY_MS, SETTINGS, START_MS, Day, Lines, Trace, Workload
+from bench.cache import BUDGIE, DAY_MS, NONE, SETTINGS, START_MS, Day, LineCounter, Trace, Workload
 from bench.lib.command import parser, progress
 from bench.lib.functions import ROOT, Ask
 from operators.capacity_plan import BURST_SECONDS, MEASURED
 
 POLLS: Final = 200
-"""At most so many users ask for news."""
+"""Most users that poll."""
 COLD_START: Final = """
 import time
 started = time.process_time()
@@ -42,25 +42,25 @@ LAMBDA: Final = {
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",
 }
-"""What a container finds set, and nothing of the developer's, with which other clients would be loaded."""
+"""The environment of a container, without the developer's AWS settings, which would load other clients."""
 
 
 class MeasuredDay(Day):
-    """A day that notes when units were used."""
+    """A day that records when units were used."""
 
-    def __init__(self, trace: Trace, strategy: str, lines: Lines) -> None:
-        super().__init__(trace, strategy, outage=False, lines=lines)
+    def __init__(self, trace: Trace, strategy: str, lines: LineCounter) -> None:
+        super().__init__(trace, strategy, lines)
         self.seconds: dict[str, Counter[int]] = {"read": Counter(), "write": Counter()}
-        """Units by second since the beginning of the first day."""
+        """Units by second since the start of the first day."""
 
     def note(self, at: int, read: float, write: float) -> None:
-        """See ``Day``."""
+        """Records a request's units."""
         second = (at - START_MS) // 1000
         self.seconds["read"][second] += round(read)
         self.seconds["write"][second] += round(write)
 
     def poll(self, count: int) -> None:
-        """Asks for what came after the last message when nothing did: 304."""
+        """Polls for messages after the last one when there are none: 304."""
         at = self.clock.ms
         for user in islice(self.trace.users, count):
             channel = self.channels[self.trace.channels_of[user][0]]
@@ -73,21 +73,16 @@ class MeasuredDay(Day):
             self.account("poll", at, took, reply)
 
     def busiest(self, kind: str) -> int:
-        """Units of the busiest 300 s of the day, which is what a provisioned table must have in hand."""
-        last = DAY_MS // 1000  # Of the two days the second.
-        counts = {second: units for second, units in self.seconds[kind].items() if second >= last}
-        found, window, total = 0, list[int](), 0
-        for second in sorted(counts):
-            window.append(second)
-            total += counts[second]
-            while window[0] <= second - BURST_SECONDS:
-                total -= counts[window.pop(0)]
-            found = max(found, total)
-        return found
+        """Units of the busiest 300 s of the second day, which a provisioned table must be able to burst."""
+        counts = sorted(each for each in self.seconds[kind].items() if each[0] >= DAY_MS // 1000)
+        return max(
+            sum(units for second, units in counts if last - BURST_SECONDS < second <= last)
+            for last, _ in counts
+        )
 
 
-def measure(users: int, strategy: str, lines: Lines) -> dict[str, Any]:
-    """By kinds of requests: the second of two days, when the caches have what a day leaves in them."""
+def measure(users: int, strategy: str, lines: LineCounter) -> dict[str, Any]:
+    """The second of two days, when the caches hold what a day leaves in them, by kinds of requests."""
     day = MeasuredDay(Trace(Workload(users)), strategy, lines)
     _, result = day.run()
     busiest = {kind: day.busiest(kind) for kind in day.seconds}
@@ -104,7 +99,7 @@ def measure(users: int, strategy: str, lines: Lines) -> dict[str, Any]:
 
 
 def cold_start_ms(rounds: int) -> float:
-    """The processor's milliseconds until a new container could take its first request; the least of some rounds."""
+    """CPU milliseconds until a new container can serve its first request; the least of some rounds."""
     command, env = [sys.executable, "-c", COLD_START], {"PATH": os.environ["PATH"], **LAMBDA}
     runs = [
         subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)  # noqa: S603 - our own text
@@ -114,15 +109,15 @@ def cold_start_ms(rounds: int) -> float:
 
 
 def main() -> int:
-    """Measures each number of users, and writes the figures where the planner reads them."""
+    """Measures each number of users, and writes the figures for the planner."""
     arguments = parser(main.__doc__ or "")
     arguments.add_argument("--users", type=int, nargs="+", default=[100, 1000, 4000])
     arguments.add_argument("--out", type=Path, default=MEASURED)
     options = arguments.parse_args()
-    lines, wanted = Lines(), [20] if options.tiny else sorted(options.users)
+    lines, numbers = LineCounter(), [20] if options.tiny else sorted(options.users)
     with redirect_stdout(lines):
-        scales = [measure(users, "budgie", lines) for users in progress(wanted, "numbers of users")]
-        uncached = measure(wanted[0], "none", lines)
+        scales = [measure(users, BUDGIE, lines) for users in progress(numbers, "numbers of users")]
+        uncached = measure(numbers[0], NONE, lines)
     found = {
         "by": "python -m bench.measure",
         "day_ms": DAY_MS,

@@ -1,9 +1,8 @@
 """The report of all benchmarks: ``python -m bench.report`` runs them and writes ``docs/performance.md``.
 
-With names it runs those alone and takes the others from what was stored (``.local/bench``); with ``--stored`` it runs
-none. Every figure of the report comes out of a result, as a table of its JSON: the sentences around them are fixed and
-hold none. A target that is missed is marked. Ends with 1 if a benchmark failed; the report is written all the same,
-from its last result.
+With names it runs only those and takes the others from their stored results (``.local/bench``); with ``--stored`` it
+runs none. Every figure in the report comes from a result; the sentences around the tables are fixed and contain none.
+A missed target is marked. Exits with 1 if a benchmark failed; the report is then written from its last result.
 """
 
 from __future__ import annotations
@@ -19,10 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from typing import Any, Final, NamedTuple
 
 from bench.lib.command import progress
 from bench.lib.functions import ROOT
@@ -32,86 +28,62 @@ STORED: Final = ROOT / ".local" / "bench"
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
 INTRODUCTION: Final = """# Performance
 
-Made by `make bench-report`; no figure here is typed by hand. `make bench-report ONLY="growth cost"` runs some of the
-benchmarks anew and takes the others from their last results. Times are of the machine below, and worth comparing with
-one another only; units, bytes and dollars are what they are anywhere."""
-WITHOUT: Final = frozenset(
-    {"bench", "targets", "by_kind", "requests_a_second_by_round", "posts_per_second_by_round"}
-)
-"""Fields of results that are too many to be read; they are in the stored JSON."""
-Series = Mapping[str, Sequence[tuple[float, float]]]
+Made by `make bench-report`; no figure here is typed by hand. `make bench-report ONLY="growth cost"` runs only these
+benchmarks and takes the others from their last results. Times are those of the machine below: compare them only with
+one another. Units, bytes and dollars are the same anywhere."""
+WITHOUT: Final = frozenset({"targets", "posts_per_second_by_round"})
+"""Fields that are too long for the report; the stored JSON has them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Benchmark:
-    """A benchmark of the report.
-
-    Attributes:
-        title: Its heading.
-        shows: What it shows, in a sentence or two without a figure.
-        arguments: What it is run with, beside ``--json``.
-        bars: What is drawn as bars: a path into the result, and the fields of each row that are put on one another.
-        lines: What is drawn as lines: a path to rows, the field across, the field along, and those that name a line.
-    """
+class Benchmark(NamedTuple):
+    """A section of the report: its heading, and what it shows, without figures."""
 
     title: str
     shows: str
-    arguments: tuple[str, ...] = ()
-    bars: tuple[str, tuple[str, ...]] | None = None
-    lines: tuple[str, str, str, tuple[str, ...]] | None = None
 
 
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "cold_start": Benchmark(
         "Cold starts",
-        "From the start of a process to its first answer, the first call of DynamoDB included: each function as it is "
-        "deployed, beside a bare handler, a FastAPI route that does nothing, and the same endpoint written the usual "
-        "way.",
-        bars=("contenders", ("wall_ms",)),
+        "From the start of a process to its first response, including the first call to DynamoDB: each function as it "
+        "is deployed, compared with a FastAPI route that does nothing and with the baseline implementation.",
     ),
     "hot_path": Benchmark(
         "The hot path",
-        "What a request costs in a warm container, from API Gateway's event to the answer: Budgie beside the floor, "
-        "which is the same framework doing nothing, and beside the same endpoint over other caches. Microseconds.",
-        bars=("routes", ("mangum", "fastapi", "log", "storage", "cache", "use_case")),
+        "What a request takes in a warm container, from API Gateway's event to the response: Budgie, the floor (the "
+        "same framework doing nothing), and the same endpoint over other caches. Microseconds.",
     ),
     "load": Benchmark(
         "Under load",
-        "Requests a second and latencies over the local gateway with the real handlers, beside the same endpoints "
-        "written the usual way and beside constant answers, which show what gateway and wire cost all of them.",
-        lines=("runs", "clients", "requests_a_second", ("form", "contender")),
+        "Requests per second and latencies through the local gateway with the real handlers, compared with the "
+        "baseline implementation and with constant responses, which show what gateway, network and client cost.",
     ),
     "contention": Benchmark(
         "Many writers, one channel",
-        "Posts to one channel by ever more writers, with and without readers that poll and with faults put in, each "
-        "round beside the same calls of DynamoDB without Budgie: the engine's own limit.",
-        lines=("cells", "writers", "posts_per_second", ("side", "weather", "readers")),
+        "Posts to one channel by a growing number of writers, with and without polling readers and injected faults. "
+        "Each round is paired with the same DynamoDB calls without Budgie: the engine's own limit.",
     ),
     "growth": Benchmark(
         "As a chat grows",
-        "Whether pages and posts cost the same however long a channel is, however many members it has and however many "
-        "channels their caller is in; and how a list of channels grows with the channels that are on it.",
-        lines=("channels", "size", "ms", ()),
+        "Whether pages and posts cost the same however many messages and members a channel has and however many "
+        "channels the caller is in; and how a list of channels grows with its length.",
     ),
     "cost": Benchmark(
         "What it costs",
-        "Dollars for each million of an operation, by service, nothing free taken off. Calls are the milliseconds of "
-        "DynamoDB and Redis as the capacity planner counts them; own work is the processor's on this machine; cautious "
-        "is the sum with the least share of a processor that Lambda gives a function of this memory. Egress, logs and "
-        "traces are in none of the sums but the last.",
-        bars=("operations/dollars", ("api_gateway", "lambda_requests", "lambda_seconds", "dynamodb")),
+        "Dollars per million of each operation, by service, with no free tier deducted. Calls are the milliseconds "
+        "of DynamoDB and Redis that the capacity planner assumes; own work is CPU time on this machine; cautious is "
+        "the sum with the smallest share of a CPU that Lambda gives a function of this memory size. Egress, logs and "
+        "traces are only in the last sum.",
     ),
     "cache": Benchmark(
         "A day of a chat",
-        "The same requests of a day through the real handlers with different caches before the same storage: none, the "
-        "usual one with a time to live and `DEL`, ours, and ours with a key for each value. What is stale is counted.",
-        bars=("days/strategies", ("redis_commands",)),
+        "The same requests of one day through the real handlers with different caches over the same storage: none, "
+        "the common one with a time to live and `DEL`, and Budgie's. Stale responses are counted.",
     ),
     "codec": Benchmark(
         "Codecs and encryption",
-        "What compressing a page and a bundle saves and how long it takes; what the encryption of cached values adds "
-        "to a fresh process, to packing and unpacking a bundle, to its bytes and to the artifact that is deployed.",
-        arguments=("--artifacts",),
+        "What compressing a page and a bundle saves and how long it takes; what encrypting cached values adds to a "
+        "fresh process, to packing and unpacking a bundle, and to its size.",
     ),
 }
 
@@ -125,20 +97,18 @@ class FailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A benchmark's result, and where it comes from.
+    """A benchmark's result and its origin.
 
     Attributes:
         name: Of the benchmark.
-        arguments: That it was given.
-        date: Of its end, UTC.
-        commit: What was checked out; followed by a plus if files differed.
-        seconds: That it took.
-        machine: What the figures depend on, and nothing that names this machine.
+        date: When it ended, UTC.
+        commit: What was checked out; marked if tracked files were changed.
+        seconds: How long it took.
+        machine: What the figures depend on, without anything that identifies this machine.
         results: Its JSON, with ``targets``.
     """
 
     name: str
-    arguments: list[str]
     date: str
     commit: str
     seconds: float
@@ -146,35 +116,38 @@ class Run:
     results: dict[str, Any]
 
     def store(self, directory: Path) -> None:
-        """Keeps it, in the place of the one before."""
+        """Stores it in place of the previous one."""
         directory.mkdir(parents=True, exist_ok=True)
         text = json.dumps(asdict(self), ensure_ascii=False, indent=1)
         (directory / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def stored(name: str, directory: Path) -> Run | None:
-    """The last result; None where there is none."""
+    """The last stored result, or None."""
     file = directory / f"{name}.json"
-    return Run(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+    if not file.exists():
+        return None
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return Run(**{field: found[field] for field in Run.__dataclass_fields__})
 
 
-def run(name: str, arguments: Sequence[str]) -> Run:
-    """Runs ``python -m bench.<name> --json``, its progress on our standard error.
+def run(name: str, *arguments: str) -> Run:
+    """Runs ``python -m bench.<name> --json``; its progress goes to standard error.
 
     Raises:
-        FailedError: its last line is no result.
+        FailedError: its last line is not a result.
     """
-    command = [sys.executable, "-m", f"bench.{name}", *arguments, "--json"]
     at, started = commit(), time.monotonic()
-    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own words
+    command = [sys.executable, "-m", f"bench.{name}", "--json", *arguments]
+    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own
     try:
         results = json.loads(ended.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         results = None
     if ended.returncode or not isinstance(results, dict) or "targets" not in results:
-        raise FailedError(f"bench.{name} ended with status {ended.returncode} and no result")
-    seconds, now = round(time.monotonic() - started), datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return Run(name, list(arguments), now, at, seconds, machine(), results)
+        raise FailedError(f"bench.{name} exited with status {ended.returncode} and without a result")
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return Run(name, now, at, round(time.monotonic() - started), machine(), results)
 
 
 def machine() -> dict[str, Any]:
@@ -191,34 +164,25 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """What is checked out, a plus behind it where files that git knows were changed; ``unknown`` without git."""
+    """The commit that is checked out, marked if tracked files were changed; ``unknown`` without git."""
+    command = ["git", "describe", "--always", "--dirty"]  # the first git in PATH
     try:
-        short = _git("rev-parse", "--short", "HEAD")
-        return short + ("+" if _git("status", "--porcelain", "-uno", "--", ":!docs") else "")
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", *arguments]  # whichever git is first in PATH
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own words
-    return said.stdout.strip()
+    return found.stdout.strip()
 
 
 # --- The document ---
 
 
 def write(runs: Mapping[str, Run], to: Path = DOCUMENT) -> None:
-    """Writes the report, and its charts into the folder of its name; charts that are no more are removed."""
-    folder = to.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.svg"):
-        old.unlink()
+    """Writes the report."""
     blocks = [INTRODUCTION, *_summary(runs)]
     for name, benchmark in BENCHMARKS.items():
         blocks.append(f"## {benchmark.title}\n\n{benchmark.shows}")
         if name in runs:
-            blocks += _section(benchmark, runs[name], folder / f"{name}.svg")
+            blocks += _section(runs[name])
         else:
             blocks.append(f"Not run yet: `make bench-report ONLY={name}`.")
     to.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
@@ -226,90 +190,38 @@ def write(runs: Mapping[str, Run], to: Path = DOCUMENT) -> None:
 
 def _summary(runs: Mapping[str, Run]) -> Iterator[str]:
     for each in {tuple(found.machine.items()): found.machine for found in runs.values()}.values():
-        said = (
-            f"{number(each['cores'])} cores of {each['processor']}, {each['kernel']}, Python {each['python']}"
-        )
-        yield f"Machine: {said}."
-    rows = []
+        where = f"{each['cores']} cores of {each['processor']}, {each['kernel']}, Python {each['python']}"
+        yield f"Machine: {where}."
+    lines = []
     for name, found in runs.items():
-        title, held = BENCHMARKS[name].title, list(found.results["targets"].values())
-        missed = f"**MISSED** {held.count(False)}" if not all(held) else ""
-        anchor = "".join(each for each in title.lower().replace(" ", "-") if each.isalnum() or each == "-")
-        rows.append((f"[{title}](#{anchor})", held.count(True), missed, found.date))
-    yield table(["benchmark", "targets held", "missed", "run"], rows)
+        held = list(found.results["targets"].values())
+        missed = "" if all(held) else f"**MISSED** {held.count(False)}"
+        lines.append((BENCHMARKS[name].title, held.count(True), missed, found.date))
+    yield table(["benchmark", "targets held", "missed", "run"], lines)
 
 
-def _section(benchmark: Benchmark, found: Run, chart: Path) -> Iterator[str]:
-    if draw(benchmark, found.results, chart):
-        yield f"![{benchmark.title}]({chart.parent.name}/{chart.name})"
+def _section(found: Run) -> Iterator[str]:
     yield from nested(found.results, without=WITHOUT)
     targets = found.results["targets"].items()
-    said = [f"- {'held' if held else '**MISSED**'}: {name}" for name, held in targets]
-    yield "\n".join(said) or "No targets are set for this run."
-    given = f' ARGS="{" ".join(found.arguments)}"' if found.arguments else ""
-    command = f"make bench NAME={found.name}{given}"
-    yield f"*`{command}`, {found.date}, commit {found.commit}, {number(found.seconds)} s.*"
+    lines = [f"- {'held' if held else '**MISSED**'}: {name}" for name, held in targets]
+    yield "\n".join(lines) or "No targets are set for this run."
+    yield f"*`make bench NAME={found.name}`, {found.date}, commit {found.commit}, {number(found.seconds)} s.*"
 
 
-def draw(benchmark: Benchmark, results: Mapping[str, Any], to: Path) -> bool:
-    """The benchmark's chart as SVG; whether it has one that can be drawn of this result."""
-    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "budgie"})
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    axes = figure.subplots()
-    if benchmark.bars:
-        path, fields = benchmark.bars
-        rows = dict(_named_rows(results, path))
-        before = [0.0] * len(rows)
-        for column in fields:
-            widths = [max(0.0, float(row.get(column, 0))) for row in rows.values()]
-            axes.barh(list(rows), widths, left=before, label=column.replace("_", " "))
-            before = [sum(pair) for pair in zip(before, widths, strict=True)]
-        axes.invert_yaxis()
-    elif benchmark.lines:
-        path, across, along, names = benchmark.lines
-        for name, points in _series(results, path, across, along, names).items():
-            axes.loglog(*zip(*points, strict=True), label=name, marker=".")
-        axes.set(xlabel=across.replace("_", " "), ylabel=along.replace("_", " "))
-    if not axes.has_data():
-        return False
-    axes.legend(fontsize="small")
-    axes.set_title(benchmark.title)
-    figure.savefig(to, format="svg", metadata={"Date": None})
-    return True
-
-
-def _named_rows(results: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Of ``rows/field`` each row's field; of ``list/field`` the rows of the list's first element."""
-    first, _, rest = path.partition("/")
-    found = results.get(first, {})
-    if isinstance(found, list):
-        found, rest = found[0][rest], ""
-    for name, row in found.items():
-        yield name, row[rest] if rest else row
-
-
-def _series(
-    results: Mapping[str, Any], path: str, across: str, along: str, names: Sequence[str]
-) -> dict[str, list[tuple[float, float]]]:
-    found: dict[str, list[tuple[float, float]]] = {}
-    rows = results.get(path, [])
-    named = rows.items() if isinstance(rows, Mapping) else [("", rows)]
-    for name, each in named:
-        for row in each:
-            label = name or ", ".join(
-                f"{row[one]} readers" if one == "readers" else row[one] for one in names
-            )
-            found.setdefault(label, []).append((row[across], row[along]))
-    return found
-
-
-def main(arguments: Sequence[str] | None = None, run_one: Callable[[str, Sequence[str]], Run] = run) -> int:
-    """Runs what is asked for, and writes the report."""
-    options = _parser().parse_args(arguments)
-    wanted, failed = [] if options.stored else options.names or list(BENCHMARKS), []
-    for name in progress(wanted, "benchmarks"):
+def main(arguments: Sequence[str] | None = None, run_one: Callable[[str], Run] = run) -> int:
+    """Runs the benchmarks and writes the report."""
+    made = argparse.ArgumentParser(prog="python -m bench.report", description=main.__doc__)
+    made.add_argument(
+        "names", nargs="*", metavar="NAME", type=_known, help=f"of {', '.join(BENCHMARKS)}; default: all"
+    )
+    made.add_argument("--stored", action="store_true", help="run none; write the report from stored results")
+    made.add_argument("--results", type=Path, default=STORED, help="where results are stored")
+    made.add_argument("--out", type=Path, default=DOCUMENT, help="the report")
+    options = made.parse_args(arguments)
+    failed = []
+    for name in progress([] if options.stored else options.names or list(BENCHMARKS), "benchmarks"):
         try:
-            run_one(name, BENCHMARKS[name].arguments).store(options.results)
+            run_one(name).store(options.results)
         except FailedError as error:
             print(error, file=sys.stderr)
             failed.append(name)
@@ -319,21 +231,9 @@ def main(arguments: Sequence[str] | None = None, run_one: Callable[[str, Sequenc
     return int(bool(failed))
 
 
-def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m bench.report", description=main.__doc__)
-    names = ", ".join(BENCHMARKS)
-    made.add_argument("names", nargs="*", metavar="NAME", type=_known, help=f"of {names}; default: all")
-    made.add_argument("--stored", action="store_true", help="run none: make the report of what is stored")
-    made.add_argument("--results", type=Path, default=STORED, help="where results are stored")
-    made.add_argument(
-        "--out", type=Path, default=DOCUMENT, help="the report; charts go into the folder of its name"
-    )
-    return made
-
-
 def _known(name: str) -> str:
     if name not in BENCHMARKS:
-        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(BENCHMARKS)}")
+        raise argparse.ArgumentTypeError(f"{name} is not one of {', '.join(BENCHMARKS)}")
     return name
 
 

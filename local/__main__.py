@@ -1,6 +1,6 @@
 """`python -m local` runs the local stack until Ctrl-C.
 
-`python -m local clean` forgets its state, `python -m local url` prints the address of the one that runs.
+`python -m local clean` removes its state, `python -m local url` prints the address of the running stack.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 STATE: Final = ROOT / ".local"
-# Installed, not made by running: these outlive `clean`.
+# Created by installation, not by running: `clean` keeps these.
 _INSTALLED: Final = ("ministack-venv", "sam-venv", "dynamodb-local", "lock")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NotRunningError(RuntimeError):
-    """No stack runs here, or it cannot go on; the text says which."""
+    """No stack runs here, or it cannot continue; the text says which."""
 
 
 _REASONS_TO_GIVE_UP: Final = (
@@ -54,7 +54,7 @@ _REASONS_TO_GIVE_UP: Final = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0 after a stop by signal, 1 if the stack could not start or go on."""
+    """Return the exit status: 0 after a stop by signal, 1 if the stack could not start or continue."""
     options = _parse(arguments)
     try:
         if options.command == "clean":
@@ -70,10 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(root: Path, state: Path, *, end_with_parent: bool = False) -> None:
-    """Run the stack of `root` on `state` until a signal ends it, or until the process that started us is gone.
+    """Run the stack of `root` on `state` until a signal, or until the process that started us ends.
 
     Raises:
-        NotRunningError: an engine ended again and again.
+        NotRunningError: an engine ended repeatedly.
     """
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
@@ -89,7 +89,7 @@ def run(root: Path, state: Path, *, end_with_parent: bool = False) -> None:
             _wait(stack, parent if end_with_parent else None)
             if stack.failed.is_set():
                 raise NotRunningError("an engine cannot be kept running")
-            _say("The process that started the stack is gone.")
+            _say("The process that started the stack has ended.")
     except KeyboardInterrupt:
         pass
     _say("\nStopped.")
@@ -99,7 +99,7 @@ def url(state: Path) -> str:
     """Return the address of the stack that runs on `state`.
 
     Raises:
-        NotRunningError: none does.
+        NotRunningError: none runs there.
     """
     owner = read(state / "lock")
     if not (owner.get("url") and still_runs(owner)):
@@ -108,12 +108,12 @@ def url(state: Path) -> str:
 
 
 def clean(state: Path) -> None:
-    """Forget what running has left: tables, Redis, keys, logs. What is installed stays.
+    """Remove what runs have left behind: tables, Redis data, keys, logs. What is installed stays.
 
     Raises:
-        AlreadyRunningError: a stack runs on it.
+        AlreadyRunningError: a stack runs on this state.
     """
-    # Holding the lock: no stack runs, and none can start meanwhile.
+    # We hold the lock, so no stack runs, and none can start meanwhile.
     with Processes(state):
         for path in state.iterdir():
             if path.name in _INSTALLED:
@@ -136,7 +136,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    # From now on everything is being stopped: a second Ctrl-C must not leave half of it running.
+    # Everything is being stopped now: a second Ctrl-C must not leave half of it running.
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -149,7 +149,7 @@ def _wait(stack: Stack, parent: int | None) -> None:
 
 @contextlib.contextmanager
 def _log(settings: LocalSettings, state: Path) -> Iterator[Callable[[str], None]]:
-    """What takes a gateway's lines; while it is open, the functions' own go where the settings say."""
+    """Yield the function that takes the gateway's lines; meanwhile the functions' own go where the settings say."""
     if settings.log == "json":
         yield _say
         return
@@ -164,7 +164,7 @@ def _greeting(stack: Stack, settings: LocalSettings, seconds: float) -> str:
     engine = "given" if settings.dynamodb_endpoint_url else settings.dynamodb_engine
     redis = "Upstash, yours" if settings.upstash_redis_rest_url else "valkey behind an Upstash REST endpoint"
     return f"""
-Budgie answers at {stack.url} after {seconds:.1f} s. Its API is described at {stack.url}/docs
+Budgie runs at {stack.url} after {seconds:.1f} s. Its API is described at {stack.url}/docs
 
   TOKEN=$(make -s token USER=ada)
   curl {stack.url}/v1/channels -H "Authorization: Bearer $TOKEN"
@@ -176,7 +176,7 @@ Ctrl-C stops everything.
 
 
 def _say(line: str) -> None:
-    # At once, also into a pipe or a file.
+    # Flushed, so that it also reaches a pipe or a file at once.
     print(line, flush=True)
 
 

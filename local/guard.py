@@ -1,8 +1,8 @@
-"""Who may call what listens on 127.0.0.1: programs of this machine and pages that it serves, no other web page.
+"""Who may call the servers on 127.0.0.1: programs on this machine and pages that it serves, but no other web page.
 
-Any page that a developer opens may send requests to 127.0.0.1. Two headers, which a page cannot choose, tell:
-`Origin` says where the page is from, and `Host` by which name it calls. A page whose own name was made to resolve to
-127.0.0.1 (DNS rebinding) has that name as its host.
+Any page that a developer opens may send requests to 127.0.0.1. Two headers that a page cannot set reveal it: `Origin`
+names the page's origin, `Host` the name that it calls. A page whose own name was made to resolve to 127.0.0.1 (DNS
+rebinding) sends that name as the host.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Final
 from urllib.parse import urlsplit
 
 NAMES: Final = frozenset({"localhost", "host.docker.internal"})
-"""Names that mean this machine; the second to containers on it. No page can be served under them from elsewhere."""
+"""Names of this machine; containers on it use the second. No page can be served under them from elsewhere."""
 
 
 def is_own_host(host: str | None) -> bool:
-    """Whether a `Host` header names this machine: by address, or by a name that nobody else can have."""
+    """Whether a `Host` header names this machine, by address or by a name that nobody else can have."""
     name = _name(f"//{host}") if host else ""
     return _is_address(name) or name in NAMES or name.endswith(".localhost")
 
 
 def is_own_origin(origin: str | None) -> bool:
-    """Whether an `Origin` header names a page that this machine serves; true where there is none, as from programs."""
+    """Whether an `Origin` header names a page of this machine; true without one, as programs send none."""
     if origin is None:
         return True
     name = _name(origin)
@@ -31,17 +31,17 @@ def is_own_origin(origin: str | None) -> bool:
 
 
 def refusal(host: str | None, origin: str | None, allowed: Collection[str] = ()) -> str:
-    """Say why a request is refused; empty if it is not.
+    """Return why a request is refused, or an empty text if it is not.
 
     Args:
         host: its `Host` header.
         origin: its `Origin` header.
-        allowed: origins elsewhere that may call too, as they stand in the header.
+        allowed: other origins that may call, as written in the header.
     """
     if not is_own_host(host):
-        return "This server is called by an address, as localhost, or not at all."
+        return "This server must be called by its address or as localhost."
     if not is_own_origin(origin) and origin not in allowed:
-        return "This server answers no web page from elsewhere."
+        return "This server does not accept requests from web pages of other origins."
     return ""
 
 

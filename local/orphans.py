@@ -1,7 +1,7 @@
-"""Stopping what an owner that was killed has left behind; run as a script, this is the guard.
+"""Stops orphans: processes whose owner was killed. Run as a script, this is the guard.
 
-A record names a process by its id and its start time, so that a reused id is never killed.
-This file imports only the standard library: the guard runs it outside of any environment.
+A record identifies a process by id and start time, so that a reused id is never killed.
+This file imports only the standard library, as the guard runs outside any environment.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Engines write their state to disk before they exit, so they are given time.
+# Engines write their state to disk before they exit, so they get time.
 GRACE_SECONDS = 20.0
 POLL_SECONDS = 0.05
 
 
 def start_time(pid: int) -> str | None:
-    """Return what, with its id, tells a process from all others, or None if it does not run (any more)."""
+    """Return what identifies a process together with its id, or None if it does not run (any more)."""
     if Path("/proc/self/stat").exists():
         return _start_time_linux(pid)
     return _start_time_ps(pid)
 
 
 def reap(run: Path) -> list[str]:
-    """Stop every recorded process that still is the recorded one, and forget the records.
+    """Stop every recorded process that still runs, and delete the records.
 
     Only the holder of the lock may call it.
 
@@ -63,17 +63,17 @@ def _signal(record: Mapping[str, object], number: signal.Signals) -> None:
     pid = record["pid"]
     if isinstance(pid, int) and still_runs(record):
         with contextlib.suppress(ProcessLookupError):
-            # A child leads a group of its own; SIGKILL takes what it started along.
+            # A child leads its own process group; SIGKILL also ends what it started.
             (os.killpg if number is signal.SIGKILL else os.kill)(pid, number)
 
 
 def _start_time_linux(pid: int) -> str | None:
     try:
-        # The name in brackets may hold anything, so split after it: state is field 3, start time field 22.
+        # The name in brackets may contain anything, so split after it: state is field 3, start time field 22.
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # Ticks count from boot, so the boot belongs to the name.
+    # Ticks count from boot, so the boot id is part of the result.
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
 
@@ -91,7 +91,7 @@ def _start_time_ps(pid: int) -> str | None:
 
 
 def read(path: Path) -> dict[str, object]:
-    """Return a record, or an empty one where there is none or it cannot be read."""
+    """Return a record, or an empty one if it does not exist or cannot be read."""
     try:
         content = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -100,7 +100,7 @@ def read(path: Path) -> dict[str, object]:
 
 
 def write(path: Path, record: Mapping[str, object]) -> None:
-    """Keep a record, whole or not at all."""
+    """Write a record atomically."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(record))
     partial.replace(path)

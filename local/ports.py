@@ -1,4 +1,4 @@
-"""Ports on the loopback interface: the preferred one where it is free, else one the system gives."""
+"""Ports on the loopback interface: the preferred one if it is free, else one that the system assigns."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _PROBE_SECONDS = 0.2
 
 
 def choose(preferred: int) -> int:
-    """Return the preferred port if nobody listens there, else a free one; 0 means any free one."""
+    """Return the preferred port if it is free, else another free one; 0 means any free one."""
     if preferred and not is_open(preferred):
         try:
             return _bind(preferred)
         except OSError:
-            # Taken without answering, or not ours to take (below 1024).
+            # In use without accepting connections, or not permitted (below 1024).
             pass
     return _bind(0)
 
@@ -30,7 +30,7 @@ def is_open(port: int) -> bool:
 
 def _bind(port: int) -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as candidate:
-        # As servers do: connections that are only lingering after a restart do not count as taken.
+        # As servers do, so that connections in TIME_WAIT after a restart do not count as in use.
         candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         candidate.bind((LOOPBACK, port))
         return int(candidate.getsockname()[1])

@@ -1,16 +1,16 @@
-"""Child servers that end with us, however we end.
+"""Child servers that end when we do, however we end.
 
 Three lines of defence:
 
-1. `Processes.close()` stops the children in reverse order: Ctrl-C, SIGTERM and exceptions come this way.
+1. `Processes.close()` stops the children in reverse order; Ctrl-C, SIGTERM and exceptions lead here.
 2. A guard, a small process that waits for the end of a pipe that only we hold open. When we die without
    closing, even by SIGKILL, the pipe ends and the guard stops what is recorded in `run/`.
-3. When the guard was killed too, the next start stops what is recorded.
+3. If the guard was killed too, the next start stops what is recorded.
 
-A child that ends while we go on is told of and started again, by `Keeper`.
+A child that ends while we continue is reported and restarted by `Keeper`.
 
-The lock is held by us and by the guard: whoever holds it owns `run/`, so a live stack is never mistaken
-for leftovers.
+We and the guard hold the lock. Its holder owns `run/`, so the children of a running stack are never mistaken
+for orphans.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 MAX_DEATHS: Final = 3
-"""How often a child is started again within `DEATHS_WITHIN`; one that ends more often cannot be helped."""
+"""How often a child is restarted within `DEATHS_WITHIN`; one that ends more often is given up."""
 DEATHS_WITHIN: Final = 60.0  # seconds
 _LOG_LINES_SHOWN = 15
 
 
 class AlreadyRunningError(RuntimeError):
-    """Another process owns this directory; the text says which, and its address."""
+    """Another process owns this directory; the text names it and its address."""
 
 
 class ChildFailedError(RuntimeError):
@@ -59,7 +59,7 @@ class _Launch:
 
     def start(self, log: Path, mode: str) -> subprocess.Popen[bytes]:
         with log.open(mode) as output:
-            # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop children in order.
+            # Its own session: Ctrl-C in the terminal reaches only us, and we stop the children in order.
             return subprocess.Popen(
                 self.argv,
                 stdin=subprocess.DEVNULL,
@@ -88,11 +88,11 @@ class Child:
 
     @property
     def status(self) -> int | None:
-        """What it ended with, a signal as a negative number; None while it runs."""
+        """Its exit status, a signal as a negative number; None while it runs."""
         return self._popen.poll()
 
     def restart(self) -> None:
-        """Start it again as it was, once it has ended; its log goes on."""
+        """Start it again with the same arguments after it has ended; its log is continued."""
         self._begin("ab")
 
     def _begin(self, mode: str) -> None:
@@ -103,7 +103,7 @@ class Child:
         """Return once `is_ready()` is true.
 
         Args:
-            is_ready: asked about every 50 ms.
+            is_ready: called every 50 ms.
             timeout: seconds.
 
         Raises:
@@ -146,7 +146,7 @@ class Processes:
         self._children: list[Child] = []
 
     def __enter__(self) -> Self:
-        """Take the lock, stop leftovers of an owner that was killed, and start the guard.
+        """Take the lock, stop orphans of an owner that was killed, and start the guard.
 
         Raises:
             AlreadyRunningError: another process owns the directory.
@@ -171,7 +171,7 @@ class Processes:
     def start(
         self, name: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Child:
-        """Start a server; its output goes to `log/<name>.log`, which begins anew.
+        """Start a server; its output goes to `log/<name>.log`, which is overwritten.
 
         Raises:
             RuntimeError: used before entering or after closing.
@@ -184,7 +184,7 @@ class Processes:
         return child
 
     def announce(self, url: str, **known: str) -> None:
-        """Let a second start say where the first one answers, and tools find what is behind it."""
+        """Publish the address for a second start, and what is behind it for tools."""
         if self._lock is None:
             raise RuntimeError("Processes is not open")
         self._lock.seek(0)
@@ -194,7 +194,7 @@ class Processes:
         self._lock.flush()
 
     def close(self) -> None:
-        """Stop all children, the last started first, and give the directory up. May be called twice."""
+        """Stop all children, the last one first, and release the directory. May be called twice."""
         while self._children:
             self._children.pop().stop()
         if self._guard is not None and self._guard.stdin is not None:
@@ -208,7 +208,7 @@ class Processes:
 
 
 class Keeper:
-    """Starts children again that have ended, and says so; used as a context, and left before they are stopped.
+    """Restarts children that have ended, and reports it. A context manager, to be left before they are stopped.
 
     Args:
         say: takes a line for a person.
@@ -216,7 +216,7 @@ class Keeper:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.failed = threading.Event()
-        """Set once a child cannot be kept running: what needs it is to end."""
+        """Set once a child cannot be kept running: what needs it should end."""
         self._say = say
         self._kept: list[tuple[Child, Callable[[], bool]]] = []
         self._deaths: dict[str, list[float]] = {}
@@ -224,7 +224,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._watch, name="keeper", daemon=True)
 
     def keep(self, child: Child, is_ready: Callable[[], bool]) -> None:
-        """Keep a child that is ready; `is_ready()` tells whether it is ready again."""
+        """Keep a child running that is ready now; `is_ready()` tells whether it is ready again."""
         self._kept.append((child, is_ready))
 
     def __enter__(self) -> Self:
@@ -255,11 +255,13 @@ class Keeper:
             )
             self.failed.set()
             return
-        self._say(f"{child.name} ended ({_ending(child.status)}), and is started again; its log: {child.log}")
+        self._say(
+            f"{child.name} ended ({_ending(child.status)}) and is being restarted; its log: {child.log}"
+        )
         child.restart()
         while not self._closing.wait(POLL_SECONDS) and child.status is None:
             if is_ready():
-                self._say(f"{child.name} answers again after {time.monotonic() - now:.1f} s.")
+                self._say(f"{child.name} is ready again after {time.monotonic() - now:.1f} s.")
                 return
 
 
@@ -280,7 +282,7 @@ def _take_lock(path: Path) -> IO[str]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = read(path)
-            # An owner that is gone has left its guard at work, which gives the lock up in a moment.
+            # The guard of an owner that is gone is still at work; it releases the lock in a moment.
             if still_runs(owner) or time.monotonic() > deadline:
                 lock.close()
                 raise AlreadyRunningError(_describe(owner)) from None

@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a long task: a bar on a terminal, an occasional line elsewhere."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def counted(
     """Show the progress of a `with` block.
 
     Args:
-        what: what is going on.
-        total: how many steps there are.
+        what: the task.
+        total: its number of steps.
         out: where to write.
-        seconds: the shortest time between two lines or drawings of the bar; by default 5 and 0.1.
+        seconds: the shortest time between two updates; by default 0.1 for the bar and 5 for lines.
 
     Yields:
-        What to call after each step, from any thread.
+        A function to call after each step, from any thread.
     """
     is_terminal = out.isatty()
     lock = threading.Lock()
@@ -51,7 +51,7 @@ def counted(
 
 
 class _Lines:
-    """A file that has no cursor to move back: what would be drawn over is a line of its own."""
+    """A file without a cursor to move back: each update becomes a line of its own."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out

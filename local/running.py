@@ -1,4 +1,4 @@
-"""The local stack as a process of its own, started as `make run` starts it, on ports and state of its own."""
+"""The local stack as a separate process, started as `make run` does, with its own ports and state."""
 
 from __future__ import annotations
 
@@ -31,45 +31,45 @@ START_SECONDS: Final = 60.0
 
 
 class NotRunningError(RuntimeError):
-    """The stack did not start; the text has what it said."""
+    """The stack did not start; the text contains its output."""
 
 
 class RunningStack:
-    """What is to be known of the stack, and what may be broken in it."""
+    """A running stack: its addresses, and ways to break it."""
 
     def __init__(self, directory: Path, said: str, pid: int) -> None:
         self.directory = directory
         self.pid = pid
-        """Of the gateway and the Upstash endpoint; the engines are its children."""
+        """Of the process with gateway and Upstash endpoint; the engines are its children."""
         self.keys = KeyPair.load_or_create(directory)
         self.token_for = cache(self.keys.issue)
-        self.url = _said(r"Budgie answers at (http://\S+)", said)
+        self.url = _said(r"Budgie runs at (http://\S+)", said)
         self.dynamodb_url = _said(r"DynamoDB: \S+ at (http://[^\s,]+)", said)
         self.upstash_url = _said(r"Redis: .* at (http://\S+)", said)
 
     @property
     def upstash_token(self) -> str:
-        """What the Upstash endpoint asks for."""
+        """The token of the Upstash endpoint."""
         return (self.directory / "upstash-token").read_text()
 
     def client(self, tries: int = 1) -> Client:
-        """A client that sends a request `tries` times at most."""
+        """A client that sends a request at most `tries` times."""
         return Client(self.url, self.token_for, tries=tries)
 
     def kill_engine(self, name: str) -> None:
-        """End an engine at once, as a crash does."""
+        """Kill an engine, as a crash does."""
         record = orphans.read(self.directory / "run" / f"{name}.json")
         os.kill(int(str(record["pid"])), signal.SIGKILL)
 
 
 @contextmanager
 def running_stack(directory: Path, **variables: str) -> Iterator[RunningStack]:
-    """A stack with these variables; its output is in `stack.log` of the directory.
+    """Run a stack with these variables; its output is in `stack.log` of the directory.
 
     Raises:
         NotRunningError: it did not start.
     """
-    # Empty: not set, whatever the developer's own environment or `.env` says.
+    # Empty means not set, whatever the developer's environment or `.env` says.
     defaults = dict.fromkeys([*LocalSettings.VARIABLES, *Settings.variables()], "")
     log = directory / "stack.log"
     with (

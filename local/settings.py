@@ -1,4 +1,4 @@
-"""What a developer may set for the local stack: the environment, then `.env.local`, then `.env`."""
+"""The developer's settings for the local stack: from the environment, then `.env.local`, then `.env`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _FILES: Final = (".env.local", ".env")
 
 
 class SettingError(ValueError):
-    """A setting has a value that cannot be used; the text names the variable."""
+    """A setting has an invalid value; the text names the variable."""
 
 
 @dataclass(frozen=True)
 class LocalSettings:
     """The local stack's settings.
 
-    A port is the preferred one: another is taken if it is not free, and 0 takes any.
+    Ports are preferred ones: another is used if one is not free, and 0 means any.
 
-    An address that is set (`dynamodb_endpoint_url`, `upstash_redis_rest_url`) replaces the engine of ours,
+    An address that is set (`dynamodb_endpoint_url`, `upstash_redis_rest_url`) replaces our own engine,
     which is then not started.
     """
 
@@ -62,14 +62,14 @@ class LocalSettings:
         "CONCURRENCY": "functions that run at once; 1000 is what AWS gives an account, 0 is no limit",
         "LOG": "what is shown of a request: line, or json for all that a function logs",
     }
-    """Every variable that is read, and what it says."""
+    """All variables that are read, with their meaning."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> LocalSettings:
-        """Read the settings; a variable that is empty counts as not set.
+        """Read the settings; an empty variable counts as not set.
 
         Raises:
-            SettingError: a value cannot be used.
+            SettingError: a value is invalid.
         """
         given = {name: text for name in cls.VARIABLES if (text := unquoted(environ.get(name, "")))}
         settings = cls(
@@ -92,10 +92,10 @@ class LocalSettings:
 
 
 def refuse_unusable(environ: Mapping[str, str]) -> None:
-    """Look at the variables of the functions as they do: what they would refuse at each request ends the start.
+    """Validate the functions' variables as they do, before every request fails for an invalid one.
 
     Raises:
-        SettingError: a value cannot be used; the text names the variable.
+        SettingError: a value is invalid; the text names the variable.
     """
     ours = {"UPSTASH_REDIS_REST_URL": "http://127.0.0.1", "UPSTASH_REDIS_REST_TOKEN": "ours"}
     seen = dict(environ) if environ.get("UPSTASH_REDIS_REST_URL", "").strip() else {**environ, **ours}
@@ -106,10 +106,10 @@ def refuse_unusable(environ: Mapping[str, str]) -> None:
 
 
 def read_environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment, completed by what `.env.local` and `.env` in `root` say.
+    """Return the environment, completed by `.env.local` and `.env` in `root`.
 
     Raises:
-        SettingError: a line of them is no assignment.
+        SettingError: one of their lines is not an assignment.
     """
     merged = dict(environ)
     for name in _FILES:
@@ -123,7 +123,7 @@ def parse_env_file(text: str, file_name: str = ".env") -> dict[str, str]:
     """Parse lines of `KEY=VALUE`, with `#` comments and single or double quotes; nothing is expanded.
 
     Raises:
-        SettingError: a line is no assignment; the value is not shown, it may be secret.
+        SettingError: a line is not an assignment; its text is not shown, as it may be secret.
     """
     values = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -164,7 +164,7 @@ def _one_of(given: Mapping[str, str], name: str, default: str, choices: Sequence
 
 
 def _as_functions_do(given: Mapping[str, str], name: str, default: str = "") -> str:
-    """Read a variable that the functions have too, so that both refuse the same, in the same words."""
+    """Read a variable that the functions read too, with the same validation and error text."""
     text = given.get(name, default)
     try:
         return parse_text(name, text) if text else ""

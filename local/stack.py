@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 TEMPLATE: Final = "template.yaml"
 _TOKEN_FILE: Final = "upstash-token"  # noqa: S105  # a file's name
 _NO_PROXY: Final = f"{ports.LOOPBACK},localhost"
-# What a developer has set for real accounts must not reach an engine of ours, nor change how it is called.
+# A developer's settings for real accounts must not reach our engine, or change how it is called.
 _NOT_OURS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB")
 
 
 class Stack:
-    """A context manager: entered, the API answers at `url`; left, nothing of it runs any more.
+    """A context manager: after entering, the API is served at `url`; after leaving, nothing runs any more.
 
     Args of the constructor:
         settings: what to start, and where.
         root: the project: `template.yaml`, `functions/`, `shared/`.
-        directory: where state, logs and records are kept; one stack at a time. `.local` in `root` by default.
-        environ: where the variables that handlers read are set, and put back at the end.
-        log: gets one line a request, and what else a person should know.
+        directory: of state, logs and records, for one stack at a time. By default `.local` in `root`.
+        environ: where the handlers' variables are set, and restored at the end.
+        log: takes one line per request, and messages for a person.
     """
 
     url: str
@@ -66,22 +66,22 @@ class Stack:
 
     @property
     def failed(self) -> threading.Event:
-        """Set when an engine cannot be kept running: nothing will work any more."""
+        """Set when an engine cannot be kept running; the stack is then unusable."""
         return self._keeper.failed
 
     def __enter__(self) -> Self:
         """Start everything.
 
         Raises:
-            AlreadyRunningError: a stack of the same directory runs.
-            ChildFailedError: an engine did not start; its log's end is in the text.
-            EndpointUnusableError: the DynamoDB engine refuses us or is not there.
+            AlreadyRunningError: a stack runs on the same directory.
+            ChildFailedError: an engine did not start; the text has the end of its log.
+            EndpointUnusableError: the DynamoDB engine refuses us or is unreachable.
             EngineMissingError: an engine is not installed.
-            SettingError: a variable of the functions has a value that they would refuse.
-            TableDiffersError: the table of an earlier run does not fit `template.yaml`.
+            SettingError: a variable of the functions is invalid.
+            TableDiffersError: the table of an earlier run does not match `template.yaml`.
         """
         refuse_unusable(self._environ)
-        # Whatever fails in between, or is interrupted, what was started until then is stopped.
+        # If anything fails or is interrupted, what was started so far is stopped.
         with contextlib.ExitStack() as opened:
             processes = opened.enter_context(Processes(self._directory))
             self._start(processes, opened)
@@ -104,7 +104,7 @@ class Stack:
         return self._keys.issue(user)
 
     def _start(self, processes: Processes, opened: contextlib.ExitStack) -> None:
-        # Both engines start while we import what the rest needs; only then is either waited for.
+        # Both engines start while we import the rest; only then do we wait for them.
         engine = self._launch_dynamodb(processes)
         redis, redis_port = self._launch_redis(processes)
         self._keys = tokens.KeyPair.load_or_create(self._directory)
@@ -138,7 +138,7 @@ class Stack:
         processes.announce(self.url, **known)
 
     def _port(self, variable: str, preferred: int, server: str) -> int:
-        """The preferred port, or another where it is taken, which is said."""
+        """The preferred port, or another one, with a message, if it is in use."""
         chosen = ports.choose(preferred)
         if preferred and chosen != preferred:
             self._log(f"{variable}={preferred} is taken: {server} listens on {chosen} instead.")
@@ -162,7 +162,7 @@ class Stack:
         return processes.start("valkey", argv), port
 
     def _start_upstash(self, opened: contextlib.ExitStack, redis: Child | None, redis_port: int) -> str:
-        """Start the endpoint, unless the developer has an Upstash database; return the token of either."""
+        """Start the endpoint unless the developer has an Upstash database; return the token of either."""
         if redis is None:
             self.upstash_url = self._settings.upstash_redis_rest_url
             return self._settings.upstash_redis_rest_token
@@ -190,7 +190,7 @@ class Stack:
         return template.load(self._root / TEMPLATE, overrides)
 
     def _handler_variables(self, upstash_token: str) -> dict[str, str | None]:
-        """What handlers read; None takes a variable away."""
+        """The handlers' variables; None removes a variable."""
         always: dict[str, str | None] = {
             "TABLE_NAME": self._settings.table_name,
             "DYNAMODB_ENDPOINT_URL": self.dynamodb_url,
@@ -201,7 +201,7 @@ class Stack:
         }
         if not self._settings.dynamodb_endpoint_url:
             return {**always, **_region(dynamodb.REGION), **dynamodb.CREDENTIALS, **dict.fromkeys(_NOT_OURS)}
-        # An engine of the developer's: region and credentials are theirs too, where they gave any.
+        # The developer's own engine: region and credentials are theirs too, if set.
         region = self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION")
         has_credentials = any(name in self._environ for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"))
         made_up = {} if has_credentials or not _is_local(self.dynamodb_url) else dynamodb.CREDENTIALS
@@ -218,7 +218,7 @@ def _region(name: str) -> dict[str, str | None]:
 
 @contextlib.contextmanager
 def _variables(environ: MutableMapping[str, str], changes: dict[str, str | None]) -> Iterator[None]:
-    """Set variables for a while; a proxy that the developer uses is not asked for our own addresses."""
+    """Set variables within the context; a developer's proxy is not used for our own addresses."""
     direct = ",".join(filter(None, (environ.get("NO_PROXY") or environ.get("no_proxy"), _NO_PROXY)))
     changes = changes | {"NO_PROXY": direct, "no_proxy": direct}
     before = {name: environ.get(name) for name in changes}
@@ -238,7 +238,7 @@ def _apply(environ: MutableMapping[str, str], changes: dict[str, str | None]) ->
 
 
 def _kept_token(path: Path) -> str:
-    """Return the endpoint's token, made at the first start and readable by its owner only."""
+    """Return the endpoint's token, which is created at the first start and readable by its owner only."""
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(32))

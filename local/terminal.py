@@ -1,4 +1,4 @@
-"""What `make run` shows: one short line a request. What the functions log is kept whole, in a file."""
+"""The output of `make run`: one short line per request. The functions' complete log goes to a file."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import json
 import threading
 from typing import Final, TextIO
 
-_TOLD: Final = ("function", "error", "exception_name", "detail", "redis")
-"""What a person is told of a warning beside its message."""
-_KEPT: Final = 1_000
-"""Requests whose code is remembered until the gateway's line comes; more are never under way at once."""
+_SHOWN: Final = ("function", "error", "exception_name", "detail", "redis")
+"""Fields of a warning that are shown beside its message."""
+_MAX_CODES: Final = 1_000
+"""Requests whose error code is kept until the gateway's line follows; no more are served at once."""
 
 
 class Terminal(io.TextIOBase):
-    """A standard output before a terminal, and the log of a gateway; safe for threads.
+    """Standard output in front of a terminal, and the log of a gateway; thread-safe.
 
-    Lines of the functions' log go to the file. Of those, a person sees at once what is a warning or worse and no
-    request; a request's error code is put into the gateway's line for it.
+    Lines of the functions' log go to the file. Those of level warning or above that are not requests are also shown at
+    once; a request's error code is added to the gateway's line for it.
 
     Args:
         out: the terminal.
-        whole: takes the functions' lines as they are.
+        whole: takes the functions' lines unchanged.
     """
 
     def __init__(self, out: TextIO, whole: TextIO) -> None:
@@ -33,7 +33,7 @@ class Terminal(io.TextIOBase):
         self._codes: dict[str, str] = {}
 
     def write(self, text: str) -> int:
-        """Take text; what is no whole line yet waits for its end."""
+        """Take text; an incomplete line is kept until its end arrives."""
         with self._lock:
             *lines, self._begun = (self._begun + text).split("\n")
             for line in lines:
@@ -41,16 +41,16 @@ class Terminal(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Pass on what was taken, but for a line without an end."""
+        """Flush everything but an incomplete line."""
         self._out.flush()
         self._whole.flush()
 
     def isatty(self) -> bool:
-        """Whether a person sees it."""
+        """Whether the output is a terminal."""
         return self._out.isatty()
 
     def request(self, line: str) -> None:
-        """Show the gateway's line for a request, which ends with its id, with the error's code if there was one."""
+        """Show the gateway's line for a request, which ends with its id, and the error's code if there was one."""
         with self._lock:
             code = self._codes.pop(line.rpartition(" ")[2], "")
             self._show(f"{line} {code}" if code else line)
@@ -64,19 +64,19 @@ class Terminal(io.TextIOBase):
         if entry.get("message") == "request":
             if code := entry.get("code"):
                 self._codes[str(entry.get("request_id"))] = str(code)
-                while len(self._codes) > _KEPT:
+                while len(self._codes) > _MAX_CODES:
                     self._codes.pop(next(iter(self._codes)))
         elif entry["level"] not in {"DEBUG", "INFO"}:
-            told = [str(entry[name]) for name in _TOLD if name in entry]
-            self._show(" ".join([str(entry["level"]), str(entry.get("message")), *told]))
+            shown = [str(entry[name]) for name in _SHOWN if name in entry]
+            self._show(" ".join([str(entry["level"]), str(entry.get("message")), *shown]))
 
     def _show(self, line: str) -> None:
-        # At once, also into a pipe or a file.
+        # Flushed, so that it also reaches a pipe or a file at once.
         print(line, file=self._out, flush=True)
 
 
 def _entry(line: str) -> dict[str, object] | None:
-    """The object of a line of the functions' log; None for any other line."""
+    """The object in a line of the functions' log; None for any other line."""
     if not line.startswith('{"level"'):
         return None
     try:

@@ -1,6 +1,6 @@
-"""Tokens for the local stack, signed as an OIDC issuer signs them, and checked as API Gateway checks them.
+"""Tokens for the local stack, signed as an OIDC issuer does and validated as API Gateway does.
 
-`python -m local.tokens ada` prints a token for ada. The key pair is made at first use and stays on this
+`python -m local.tokens ada` prints a token for ada. The key pair is created at first use and stays on this
 machine.
 """
 
@@ -29,19 +29,19 @@ AUDIENCE: Final = "budgie"
 LIFETIME: Final = 86_400
 """Seconds that a token is valid: 24 hours."""
 
-MAX_REMEMBERED: Final = 10_000
-"""Valid tokens; with one more a verifier begins anew."""
+MAX_CACHED: Final = 10_000
+"""Valid tokens that a verifier caches; at the limit it empties the cache."""
 
 ALGORITHM: Final = "RS256"
 KEY_FILE: Final = "token-key.pem"
 
 
 class TokenRefusedError(Exception):
-    """The token does not prove who the caller is. The text says why, in API Gateway's words where known."""
+    """The token does not prove the caller's identity. The text says why, in API Gateway's words where known."""
 
 
 class KeyPair:
-    """The RSA key that tokens are signed with."""
+    """The RSA key that signs tokens."""
 
     def __init__(self, private_key: rsa.RSAPrivateKey) -> None:
         self._private_key = private_key
@@ -50,18 +50,18 @@ class KeyPair:
 
     @classmethod
     def create(cls) -> "KeyPair":
-        """Make a new key of 2,048 bits."""
+        """Create a new key of 2,048 bits."""
         return cls(rsa.generate_private_key(public_exponent=65_537, key_size=2_048))
 
     @classmethod
     def load_or_create(cls, directory: Path) -> "KeyPair":
-        """Read the directory's key; make it first if there is none, readable by its owner only.
+        """Read the directory's key; create it first if there is none, readable by its owner only.
 
         Two processes that start at once agree on one key.
 
         Raises:
             OSError: the directory or the file cannot be written or read.
-            ValueError: the file holds no RSA key.
+            ValueError: the file contains no RSA key.
         """
         path = directory / KEY_FILE
         if not path.exists():
@@ -72,13 +72,13 @@ class KeyPair:
         except (ValueError, TypeError, UnsupportedAlgorithm):
             key = None
         if not isinstance(key, rsa.RSAPrivateKey):
-            raise ValueError(f"{path.name} holds no RSA key. Remove it, and a new one is made.")  # noqa: TRY004  # a file
+            raise ValueError(f"{path.name} contains no RSA key. Remove it, and a new one is created.")  # noqa: TRY004  # a file
         return cls(key)
 
     def save(self, path: Path) -> None:
-        """Write the key, readable by its owner only; a key that is there already stays.
+        """Write the key, readable by its owner only; an existing key stays.
 
-        It gets its name when it is complete, so that nobody ever reads a part of it.
+        The file is renamed when it is complete, so that nobody reads a part of it.
         """
         descriptor, draft_name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         draft = Path(draft_name)
@@ -106,11 +106,11 @@ class KeyPair:
         """A token for a user.
 
         Args:
-            user: becomes the claim `sub`; any text but the empty one.
+            user: the claim `sub`; not empty.
             issuer: the claim `iss`.
             audience: the claim `aud`.
-            expires_in: seconds from now; negative makes a token that has expired.
-            **claims: more claims, or others than the above under the same names; None leaves a claim out.
+            expires_in: seconds from now; negative for an expired token.
+            **claims: further claims, or replacements of the above; None removes a claim.
 
         Raises:
             ValueError: the user's name is empty.
@@ -123,16 +123,16 @@ class KeyPair:
         return jwt.encode(payload, self._private_key, algorithm=ALGORITHM, headers={"kid": self.key_id})
 
     def jwks(self) -> dict[str, Any]:
-        """The public key as an issuer publishes it under its `jwks_uri`."""
+        """The public key as an issuer publishes it at its `jwks_uri`."""
         numbers = _public_numbers(self.public_key)
         return {"keys": [{**numbers, "kid": self.key_id, "use": "sig", "alg": ALGORITHM}]}
 
 
 class Verifier:
-    """Checks tokens as API Gateway's JWT authorizer does, for one issuer with one key.
+    """Validates tokens as API Gateway's JWT authorizer does, for one issuer with one key.
 
-    A token that was found valid is not checked again until it expires: it could only be found the same. `audience` may
-    name several, of which a token must name one; `now` gives the seconds since 1970.
+    A valid token is not validated again until it expires, as the result would be the same. `audience` may name several,
+    of which a token must name one; `now` returns the seconds since 1970.
     """
 
     def __init__(
@@ -141,10 +141,10 @@ class Verifier:
         issuer: str,
         audience: str | Sequence[str],
         now: Callable[[], float] = time.time,
-        remembers: int = MAX_REMEMBERED,
+        max_cached: int = MAX_CACHED,
     ) -> None:
         self._now = now
-        self._remembers = remembers
+        self._max_cached = max_cached
         self._valid: dict[str, dict[str, Any]] = {}
         self._public_key = public_key
         self._key_id = key_id(public_key)
@@ -155,12 +155,12 @@ class Verifier:
         """The claims of a valid token.
 
         Raises:
-            TokenRefusedError: it is no token of this issuer and audience, or not of this time.
+            TokenRefusedError: it is not a token of this issuer and audience, or not valid at this time.
         """
         claims = self._valid.get(token)
         if claims is None:
             claims = self._check(token)
-            if len(self._valid) >= self._remembers:
+            if len(self._valid) >= self._max_cached:
                 self._valid.clear()
             self._valid[token] = claims
         if self._now() >= int(claims["exp"]):
@@ -186,7 +186,7 @@ class Verifier:
         return claims
 
     def _check_audience(self, claims: dict[str, Any]) -> None:
-        """`client_id` counts only where there is no `aud`."""
+        """Checks the audience; `client_id` counts only without `aud`."""
         named = claims.get("aud", claims.get("client_id"))
         names = named if isinstance(named, list) else [named]
         if not any(isinstance(name, str) and name in self._audiences for name in names):
@@ -194,7 +194,7 @@ class Verifier:
 
 
 def key_id(public_key: rsa.RSAPublicKey) -> str:
-    """A key's RFC 7638 thumbprint, which names it in the tokens' headers."""
+    """A key's RFC 7638 thumbprint, which identifies it in the tokens' headers."""
     canonical = json.dumps(_public_numbers(public_key), sort_keys=True, separators=(",", ":"))
     return _base64url(hashlib.sha256(canonical.encode()).digest())
 
@@ -215,7 +215,7 @@ def _base64url(data: bytes) -> str:
 def _reason(error: Exception) -> str:
     """API Gateway's `error_description`.
 
-    The texts on segments and audience are known from AWS's answers, the others are ours in its manner.
+    The texts on segments and audience are AWS's own, the others are modelled on them.
     """
     reasons: dict[type[Exception], str] = {
         jwt.ExpiredSignatureError: "the token has expired",
@@ -230,11 +230,9 @@ def _reason(error: Exception) -> str:
 
 
 def unusable(user: str) -> str | None:
-    """Why the API would refuse a token of this user; None where it would not."""
+    """Why the API would refuse this user's token; None if it would not."""
     if user == keys.ME:
-        return (
-            f"USER must not be `{keys.ME}`: that is what paths call whoever asks. Take a name, such as ada."
-        )
+        return f"USER must not be `{keys.ME}`: in paths it means the caller. Choose a name, such as ada."
     if not keys.may_call(user):
         rule = f"USER must have {keys.USER_ID_RULE}, and be more than a dot or two"
         return f"{rule}: the API would refuse this name's token."
@@ -246,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m local.tokens", description="Print a token for the local API."
     )
-    parser.add_argument("user", metavar="USER", help="who the token speaks for, such as ada")
+    parser.add_argument("user", metavar="USER", help="the token's user, such as ada")
     parser.add_argument(
         "--state", type=Path, default=Path(".local"), help="where the key is kept (%(default)s)"
     )

@@ -1,1 +1,1 @@
-"""What an operator runs with their own credentials: exports, erasure, the capacity planner. See docs/operations.md."""
+"""An operator's tools, run with their own credentials: exports, erasure, capacity planner. See docs/operations.md."""

@@ -1,7 +1,7 @@
 """``python -m operators export-channel|export-user|erase-user``: see docs/operations.md.
 
-Exports go to standard output, what a person needs to know to standard error. Ends with 0 when all is done, 1 when it
-is not (running it again finishes or goes on), 2 for arguments that cannot be.
+Exports go to standard output, messages for a person to standard error. Exits with 0 when done, 1 if not (run it again
+to finish or continue), 2 for invalid arguments.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def main(
     state: Path = table.STATE,
     sleep: Sleep = time.sleep,
 ) -> int:
-    """Does what the command line asks for.
+    """Runs the command.
 
     Args:
         arguments: of the command line.
-        state: of the local stack that is meant where no table is named.
+        state: of the local stack, which is used if no table is named.
         sleep: waits for a number of seconds.
 
     Returns:
@@ -75,10 +75,12 @@ def _erase_user(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
     settings = Settings.from_env(os.environ)
     stand_in = max(settings.cache_ttl_messages, settings.cache_ttl_channels)
     erased = Eraser(store, sleep, now_ms, stand_in, _say).erase(given.id)
-    _say(f"redacted {erased.messages} messages; {erased.channels} channels have nothing more of this user")
+    _say(
+        f"redacted {erased.messages} messages; {erased.channels} channels have nothing of this user any more"
+    )
     if erased.returned:
         return _fail(
-            "the user joined a channel meanwhile: end their account at the issuer, then run this again"
+            "the user joined a channel meanwhile: delete their account at the issuer, then run this again"
         )
     return 0
 
@@ -103,20 +105,20 @@ def _fail(reason: str) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m operators", description="What an operator does by hand.")
+    parser = argparse.ArgumentParser(prog="python -m operators", description="Tools for an operator.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    after = "go on behind this message, the id in the last line of an export that broke off"
+    after = "continue after this message: the id in the last line of an interrupted export"
     for name, run, what, help_ in (
         ("export-channel", _export_channel, _channel_id, "write a channel as JSON lines"),
-        ("export-user", _export_user, _user_id, "write what a user wrote, and where they are, as JSON lines"),
-        ("erase-user", _erase_user, _user_id, "redact what a user wrote and end their memberships"),
+        ("export-user", _export_user, _user_id, "write a user's messages and memberships as JSON lines"),
+        ("erase-user", _erase_user, _user_id, "redact a user's messages and end their memberships"),
     ):
         command = commands.add_parser(name, help=help_, description=help_)
         command.add_argument("id", type=what, help="the channel's or user's id")
-        command.add_argument("--table", help="a deployment's table; without it the running local stack's")
-        command.add_argument("--region", help="of that table, if the environment or profile does not say it")
+        command.add_argument("--table", help="a deployment's table; by default the running local stack's")
+        command.add_argument("--region", help="of that table, if the environment or profile does not set it")
         if run is _erase_user:
-            command.add_argument("--yes", action="store_true", help="do it; without this it only counts")
+            command.add_argument("--yes", action="store_true", help="erase; without this it only counts")
         else:
             command.add_argument("--after", metavar="MESSAGE_ID", help=after)
         command.set_defaults(run=run)
@@ -125,13 +127,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _channel_id(text: str) -> str:
     if not keys.is_channel_id(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no channel's id")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a channel's id")
     return text
 
 
 def _user_id(text: str) -> str:
     if not keys.is_stored_user_id(text):
-        raise argparse.ArgumentTypeError(f"{text!r} can be no user's id")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid user id")
     return text
 
 

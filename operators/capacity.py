@@ -1,7 +1,7 @@
-"""What a chat of so many users needs and costs a month: ``python -m operators.capacity --users 100``.
+"""What a chat of a given size needs and costs a month: ``python -m operators.capacity --users 100``.
 
-From per-operation costs that ``bench.measure`` found (``operators/measured.json``) and the prices of
-``operators/prices.py`` and ``shared/domain/plans.py``; as a Python call: ``plan(Workload(users=100))``.
+Based on costs per operation that ``bench.measure`` measured (``operators/measured.json``) and the prices of
+``operators/prices.py`` and ``shared/domain/plans.py``; from Python: ``plan(Workload(users=100))``.
 ``--plot FILE.svg`` draws cost and quotas from 10 to 1,000,000 users; ``--free-tier`` prices 30 days of
 ``bench.cache``'s trace.
 """
@@ -29,12 +29,12 @@ from operators.capacity_plan import (
 from shared.domain.plans import DAYS, GB, GUIDE, MIB, PLANS
 
 USERS: Final = tuple(round(10 ** (1 + step / 8)) for step in range(41))
-"""Of the chart: from 10 to 1,000,000, eight a decade."""
+"""Of the chart: from 10 to 1,000,000, eight per decade."""
 Series = Mapping[str, Sequence[tuple[int, float]]]
 
 
 def text(report: Report) -> str:
-    """For a terminal."""
+    """The report as text for a terminal."""
     daily = sum(report.requests.values()) / DAYS
     use, theirs = report.redis, guide(report.workload.users)
     about = "measured" if report.is_measured else "beyond what was measured: at best to at worst"
@@ -94,7 +94,7 @@ _UNITS: Final = ("read_units", "write_units", "gb_seconds", "cold_starts")
 
 
 def _span(report: Report, figure: Callable[[Report], float], form: str) -> str:
-    """A figure; beyond what was measured what it is at best and at worst, to two digits, as no more is known of it."""
+    """A figure; beyond what was measured its best and worst case, to two digits, as no more is known."""
     if report.bounds is None:
         return form.format(figure(report))
     low, high = (_two_digits(figure(each)) for each in report.bounds)
@@ -112,7 +112,7 @@ def _two_digits(number: float) -> str:
 
 
 def _billing(report: Report) -> str:
-    """How DynamoDB's units are paid for here, and what the other way would be."""
+    """How DynamoDB's units are billed here, and what the other way would cost."""
     is_enough = report.quotas["DynamoDB 25/25"] <= 1
     on_demand = _span(report, lambda each: each.on_demand, "{:.2f}")
     if report.workload.table_billing == "on-demand":
@@ -130,7 +130,7 @@ def _billing(report: Report) -> str:
 
 
 def _reading(workload: Workload) -> str:
-    """How clients get news, which decides what a chat costs more than anything else."""
+    """How clients get news, which determines the cost more than anything else."""
     if workload.poll_seconds is None:
         return (
             f"Each session reads {workload.lists:g} lists and {workload.pages:g} pages, when something is opened, and "
@@ -154,7 +154,7 @@ def _offer(report: Report, name: str) -> str:
 
 
 def free_tier(known: Measured) -> tuple[str, dict[str, bool]]:
-    """30 days of ``bench.cache``'s trace on the free plans: text, and what it must show."""
+    """30 days of ``bench.cache``'s trace on the free plans: the text, and the targets."""
     report = plan(of_trace(known), known)
     free = {name: report.plans[name] for name in ("free-daily", "free")}
     lines = [
@@ -172,7 +172,7 @@ def free_tier(known: Measured) -> tuple[str, dict[str, bool]]:
 
 
 def draw(workload: Workload, known: Measured, to: Path) -> None:
-    """Dollars a month and shares of free quotas against users, as SVG; the legends say where each ends."""
+    """Monthly dollars and shares of free quotas by number of users, as SVG; the legends say where each is exhausted."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -191,7 +191,7 @@ def draw(workload: Workload, known: Measured, to: Path) -> None:
 
 
 def _panels(reports: Sequence[Report]) -> list[tuple[str, Series, Mapping[str, int]]]:
-    """Title, series, and the least number of users for which each is not enough."""
+    """Title, series, and the smallest number of users that exceeds each."""
     costs = {"AWS": [(each.workload.users, sum(each.dollars.values())) for each in reports]}
     best = [(each.workload.users, sum(each.bounds[0].dollars.values())) for each in reports if each.bounds]
     if best:
@@ -219,7 +219,7 @@ def _called(plan_name: str) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns, the first to the left, the others to the right."""
+    """Columns, the first aligned left, the others right."""
     cells = [[str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     return "\n".join(
@@ -232,7 +232,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """What a chat of so many users needs and costs a month."""
+    """Prints what a chat of a given size needs and costs a month."""
     options = _parser().parse_args(arguments)
     known = measured()
     if options.free_tier:
@@ -271,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--free-tier", action="store_true", help="30 days of bench.cache on the free plans")
     made.add_argument("--json", action="store_true", help="one line of JSON")
-    made.add_argument("--check", action="store_true", help="with --free-tier: end with 1 if it is not free")
+    made.add_argument("--check", action="store_true", help="with --free-tier: exit with 1 if it is not free")
     return made
 
 

@@ -1,8 +1,8 @@
 """The arithmetic of the capacity planner: a workload's requests, units, bytes, Redis commands, and dollars a month.
 
 Beyond what was measured, requests, units and bytes grow in proportion and every page and list is read uncached: an
-upper bound. Redis commands and cold starts follow containers, not requests: they go on growing as they did last. What
-it may come to at best and at worst stands in ``Report.bounds``: nobody can say that to the cent.
+upper bound. Redis commands and cold starts follow containers, not requests, and continue their last growth.
+``Report.bounds`` has the best and the worst case.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from shared.domain.plans import DAYS, GB, GUIDE, PLANS, Usage
 from shared.storage import items
 
 BURST_SECONDS: Final = 300
-"""DynamoDB keeps what a provisioned table did not use for so long."""
+"""How long DynamoDB keeps the unused capacity of a provisioned table."""
 MEMORY_GB: Final = 0.5
-"""Of each function, as the template has it."""
+"""Of each function, as in the template."""
 GUIDE_COMMANDS: Final = 5
 GUIDE_BYTES: Final = 10 * 2_000 + 50 * 1_000
 """Of a user: 10 channels of 2 KB and 50 messages of 1 KB."""
 MOST_STORED: Final = 2 * BundlePolicy().max_bytes * 4 / 3
-"""Bytes in Redis: one bundle of pages and one of lists, had compression saved nothing, in base64."""
+"""Bytes in Redis: one bundle of pages and one of lists, in base64 and assuming that compression saves nothing."""
 ITEM_OVERHEAD: Final = 100
-"""Bytes that DynamoDB stores beside each item."""
+"""Bytes that DynamoDB stores in addition to each item."""
 TRACE_MEMBERSHIPS: Final = 7.5
 """Channels of a user in ``bench.cache``: 5 to 10."""
 TRACE_SESSIONS: Final = 0.7 * 3
-"""Sessions of a user a day in ``bench.cache``."""
+"""Sessions per day of a user in ``bench.cache``."""
 BILLINGS: Final = ("on-demand", "always-free")
-"""What ``TableBilling`` of the template may be, its default first."""
+"""Values of the template's ``TableBilling``, its default first."""
 MEASURED: Final = Path(__file__).with_name("measured.json")
 Scale = Mapping[str, Any]
 Figure = Callable[[Scale], float]
@@ -47,20 +47,20 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """How many, and how often. The defaults are the day of ``bench.cache``.
+    """How many users, and how active. The defaults are the day of ``bench.cache``.
 
     Attributes:
-        active: Share of the users who come on a day.
-        sessions: Of each of them, a day.
-        lists: Requests for the list of channels, a session.
-        pages: Requests for a page of messages, a session.
-        posts: Messages, a session.
-        memberships: Channels that a user is in.
+        active: Share of the users who are active on a day.
+        sessions: Per active user and day.
+        lists: Requests for the list of channels, per session.
+        pages: Requests for a page of messages, per session.
+        posts: Messages, per session.
+        memberships: Channels of a user.
         message_bytes: Of a message's JSON; None for what was measured on real text.
-        poll_seconds: Between two questions for news in an open session; None where news is pushed, or not awaited.
+        poll_seconds: Interval of polls in an open session; None if news is pushed, or not awaited.
         session_minutes: How long a session that polls is open.
         months_kept: For how many months messages are stored.
-        table_billing: As the template's parameter ``TableBilling``, which is on demand unless somebody changes it.
+        table_billing: The template's parameter ``TableBilling``, by default on demand.
     """
 
     users: int = 100
@@ -89,7 +89,7 @@ class Workload:
 
 
 class Measured:
-    """What ``bench.measure`` found; between its numbers of users interpolated evenly by their logarithm."""
+    """What ``bench.measure`` measured, interpolated between its numbers of users by their logarithm."""
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         self.found = found
@@ -100,7 +100,7 @@ class Measured:
         self.message_bytes: float = self.scales[0]["message_bytes"]
 
     def grows(self, users: float, figure: Figure) -> float:
-        """A figure of a day: interpolated; below what was measured in proportion, beyond it as it grew last."""
+        """A figure of a day: interpolated; below what was measured in proportion, beyond it with the last growth."""
         points: list[Point] = [(scale["users"], max(figure(scale), 1e-9)) for scale in self.scales]
         (first, least), (last, most) = points[0], points[-1]
         if users <= first:
@@ -118,7 +118,7 @@ class Measured:
         )
 
     def averages(self, users: float, figure: Figure, beyond: Figure | None = None) -> float:
-        """A figure of one request: interpolated; beyond what was measured that of no cache, if there is one."""
+        """A figure of one request: interpolated; beyond what was measured the uncached one, if there is one."""
         points: list[Point] = [(scale["users"], figure(scale)) for scale in self.scales]
         if users <= points[0][0]:
             return points[0][1]
@@ -129,7 +129,7 @@ class Measured:
 
 
 def _growth(points: Sequence[Point]) -> float:
-    """The power of the users by which a figure grew between the last two numbers, from 0 to 1."""
+    """The exponent of the users with which a figure grew between the last two numbers, from 0 to 1."""
     if len(points) == 1:
         return 1.0
     (left, low), (right, high) = points[-2:]
@@ -148,21 +148,21 @@ def measured(path: Path = MEASURED) -> Measured:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A month, of 30 days.
+    """A month of 30 days.
 
     Attributes:
         requests: By kind.
-        redis: What Redis is used for.
-        amounts: What is priced, by name.
-        dollars: By service, Redis apart; DynamoDB on demand, or nothing where the workload says that the table has the
-            always-free 25 units and these are enough.
+        redis: The use of Redis.
+        amounts: Billed amounts by name.
+        dollars: By service, without Redis; DynamoDB on demand, or 0 if the workload has the always-free 25 units and
+            these are enough.
         on_demand: Dollars for DynamoDB's units if the table is on demand.
-        plans: Dollars for Redis by Upstash plan; None where the plan does not allow it or has no public price.
+        plans: Dollars for Redis by Upstash plan; None if the plan is exceeded or has no public price.
         exceeded: Limits that are exceeded, by plan.
-        quotas: Share of each free quota that is used; above 1 it is not enough.
-        is_measured: Whether it lies within what was measured; else see this module.
-        bounds: Beyond that, the same at best (pages and lists are cached as well as at the most users that were
-            measured) and at worst (none is, and containers grow as the users do); None within.
+        quotas: Used share of each free quota; above 1 it is exceeded.
+        is_measured: Whether it is within what was measured; else see this module.
+        bounds: Beyond that, the best case (pages and lists are cached as well as with the most users that were
+            measured) and the worst case (none is cached, and containers grow with the users); None within.
     """
 
     workload: Workload
@@ -179,7 +179,7 @@ class Report:
 
     @property
     def least(self) -> float:
-        """Dollars of it all, with the cheapest plan for Redis that is sold today."""
+        """Total dollars, with the cheapest plan for Redis that is sold today."""
         sold = [price for name, price in self.plans.items() if price is not None and PLANS[name] not in GUIDE]
         return sum(self.dollars.values()) + min(sold)
 
@@ -195,11 +195,11 @@ def plan(workload: Workload, known: Measured | None = None) -> Report:
 
 
 class _Plan:
-    """One workload's arithmetic; ``at`` its best or its worst beyond what was measured, or between."""
+    """One workload's arithmetic; ``at`` selects the best or the worst case beyond what was measured, or the middle."""
 
     def __init__(self, workload: Workload, known: Measured, at: str = "") -> None:
         self.workload, self.known, self.at = workload, known, at
-        # Users of the trace who would come as often: containers and Redis feel sessions, not accounts.
+        # Users of the trace with as many sessions: containers and Redis depend on sessions, not on accounts.
         self.users = round(workload.sessions_a_day / TRACE_SESSIONS, 6)
         self.heavier = (workload.message_bytes or known.message_bytes) / known.message_bytes
         self.daily = workload.requests_a_day()
@@ -235,7 +235,7 @@ class _Plan:
         found = self._each(kind, "read_units", cached=True)
         if kind == "list":
             return 1 + (found - 1) * self.workload.memberships / TRACE_MEMBERSHIPS
-        # Beyond the two items of the look, what is read are messages.
+        # Beyond the two items of the channel state, messages are read.
         return 2 + (found - 2) * self.heavier if kind == "page" else found
 
     def _write_units(self, kind: str) -> float:
@@ -302,7 +302,7 @@ class _Plan:
         return self.known.averages(self.users, lambda scale: scale["hit_rate"]["all"])
 
     def _busiest(self, kind: str, month: float) -> float:
-        """Share of the table's free units that its busiest 300 s need, if it were as uneven as the trace."""
+        """Share of the table's free units that its busiest 300 s need, assuming the peaks of the trace."""
         peak = self.known.busiest(self.users, lambda scale: float(scale["busiest_300_s"][kind]))
         traced = self.known.busiest(self.users, lambda scale: _units_a_day(scale, f"{kind}_units"))
         return peak * (month / DAYS) / traced / (prices.FREE_TABLE_UNITS * BURST_SECONDS)
@@ -333,7 +333,7 @@ def _units_a_day(scale: Scale, name: str) -> float:
 
 
 def _dollars(amounts: Mapping[str, float], table_units: float) -> dict[str, float]:
-    """By service, free allowances taken off."""
+    """By service, with free allowances deducted."""
     over = {
         "requests": amounts["requests"] - prices.FREE_LAMBDA_REQUESTS,
         "gb_seconds": amounts["gb_seconds"] - prices.FREE_LAMBDA_GB_SECONDS,
@@ -360,7 +360,7 @@ def _traces(requests: float) -> float:
 
 
 def guide(users: int) -> dict[str, int]:
-    """The guide's own arithmetic: 70 % active, 5 requests each a day; 70 KB stored a user."""
+    """The guide's own arithmetic: 70 % active, 5 requests each a day; 70 KB stored per user."""
     return {
         "redis_commands_a_day": round(users * 0.7) * GUIDE_COMMANDS,
         "stored_bytes": users * GUIDE_BYTES,
@@ -368,7 +368,7 @@ def guide(users: int) -> dict[str, int]:
 
 
 def of_trace(known: Measured) -> Workload:
-    """The workload that ``bench.cache`` played for the smallest number of users, to the request."""
+    """The exact workload that ``bench.cache`` played for the smallest number of users."""
     scale = known.scales[0]
     sessions = scale["users"] * TRACE_SESSIONS
     each = {kind: scale["kinds"][kind]["requests"] / sessions for kind in ("list", "page", "post")}

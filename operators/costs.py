@@ -1,4 +1,4 @@
-"""Dollars per million of an operation, by service, from what one of it takes. No free allowance is taken off."""
+"""Dollars per million of an operation, by service, without free allowances."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from shared.domain.plans import DAYS, PLANS, Usage
 
 MILLION: Final = prices.MILLION
 SHARE_OF_PROCESSOR: Final = 1_769 / (MEMORY_GB * 1024)
-"""Times that work takes longer at the template's memory, at worst: Lambda gives a whole processor with 1,769 MB. The 4
-ms of a call hold its client's work at 512 MB: five reads and writes of DynamoDB took 15 to 17 ms there."""
+"""How many times longer own work takes at the template's memory, at worst: Lambda gives a whole CPU with 1,769 MB.
+The 4 ms of a call include its client's work at 512 MB: five reads and writes of DynamoDB took 15 to 17 ms there."""
 REASONS: Final = {"page": "pages", "list": "channels"}
-"""Why Redis is asked: the end of the names by which commands are counted."""
+"""The end of the names under which a kind's Redis commands are counted."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,16 @@ class Figures:
     """What one operation takes.
 
     Attributes:
-        calls_ms: Of DynamoDB and Redis: 4 for a call of the one and 2 of the other, one after another.
-        own_ms: Of Budgie's own work, on this machine; 0 where ``calls_ms`` has all.
+        calls_ms: Of DynamoDB and Redis: 4 per DynamoDB call and 2 per Redis call, sequentially.
+        own_ms: Of Budgie's own work, on this machine; 0 if ``calls_ms`` includes it.
         read_units: Of DynamoDB.
         write_units: Of DynamoDB.
-        out_bytes: Of the answer, its headers among them.
+        out_bytes: Of the response, including headers.
         log_bytes: Of the functions' own lines.
         redis_commands: Billed ones.
         redis_bytes: Moved to and from Redis.
-        start_ms: Of a container's start, where the operation is its first.
-        wall_ms: As it was seen on this machine, the engine's time in it; 0 where it was not measured.
+        start_ms: Of a cold start, if it is the container's first operation.
+        wall_ms: On this machine, including the engine's time; 0 if not measured.
     """
 
     calls_ms: float
@@ -48,15 +48,15 @@ class Figures:
 
 
 def lambda_seconds(ms: float) -> float:
-    """Dollars of a million requests that take so long at the template's memory."""
+    """Dollars of a million requests of this duration at the template's memory."""
     return ms / 1000 * MEMORY_GB * prices.LAMBDA_GB_SECOND * MILLION
 
 
 def priced(each: Figures) -> dict[str, Any]:
-    """The figures, dollars a million by service, their sum, and what is stated apart from it.
+    """The figures, dollars per million by service, their sum, and what is listed apart from it.
 
-    The billed time is ``calls_ms`` and ``own_ms``, as the planner counts it; ``cautious`` is the sum with own work
-    slowed down to the share of a processor that a function has at worst.
+    The billed time is ``calls_ms`` and ``own_ms``, as in the planner; ``cautious`` is the sum with own work slowed
+    down to the smallest share of a CPU that a function may have.
     """
     services = {
         "api_gateway": prices.API_REQUEST * MILLION,
@@ -83,7 +83,7 @@ def priced(each: Figures) -> dict[str, Any]:
 
 
 def by_plan(commands: float, moved_bytes: float = 0.0) -> dict[str, float | None]:
-    """Dollars of Redis for a month of a million operations, by Upstash plan; None where the plan does not allow it."""
+    """Dollars of Redis for a month of a million operations, by Upstash plan; None if the plan is exceeded."""
     month = Usage(
         commands_today=ceil(commands * MILLION / DAYS),
         commands_month=ceil(commands * MILLION),
@@ -93,13 +93,13 @@ def by_plan(commands: float, moved_bytes: float = 0.0) -> dict[str, float | None
     return {name: None if cost is None else round(cost, 4) for name, cost in found.items()}
 
 
-# --- The requests of a day, hits and misses as they fall ---
+# --- The requests of a day, with its hits and misses ---
 
 
 def days(known: Measured) -> list[dict[str, Any]]:
-    """For each number of users: each kind of request, what starts of containers add, and a read with all.
+    """For each number of users: each kind of request, what cold starts add, and the average read.
 
-    Of their egress the answers' bodies alone are known, without headers.
+    Egress counts only the responses' bodies, as their headers were not measured.
     """
     return [_day(scale, known.cold_start_ms) for scale in known.scales]
 
@@ -119,20 +119,20 @@ def _day(scale: Scale, cold_start_ms: float) -> dict[str, Any]:
 
 def _of_a_day(scale: Scale, kind: str) -> dict[str, Any]:
     cost, commands = scale["kinds"][kind], 0.0
-    if kind in REASONS:  # Redis commands of one request are those of its container shared out.
+    if kind in REASONS:  # A container's Redis commands are divided by its requests.
         sent = [n for name, n in scale["redis_by_reason"].items() if name.endswith(f"_{REASONS[kind]}")]
         commands = sum(sent) / cost["requests"]
     moved = commands * scale["redis_bytes_moved"] / max(scale["redis_commands"], 1)
     own = (cost["read_units"], cost["write_units"], cost["bytes_out"], cost["log_bytes"])
     found = priced(Figures(cost["ms"], 0.0, *own, redis_commands=commands, redis_bytes=moved))
-    # Own work and calls were not kept apart there, so nothing can be said of a slower processor.
+    # Own work and calls were not measured separately, so the cautious sum is unknown.
     return found | {"cautious": None, "redis": by_plan(commands, moved)}
 
 
 def user_month(known: Measured) -> dict[str, Any]:
-    """What an active user's month costs, all included, nothing free taken off; of one who comes every day.
+    """The monthly cost of a user who is active every day, everything included, without free allowances.
 
-    As many sessions as those who come have in ``bench.cache``; Redis by the command.
+    Sessions as in ``bench.cache``; Redis by the command.
     """
     day = _day(known.scales[0], known.cold_start_ms)
     requests = {kind: count * DAYS for kind, count in Workload(users=1, active=1).requests_a_day().items()}

@@ -1,7 +1,7 @@
-"""Exports as JSON lines: records of what was asked for, then messages, each byte for byte as clients get it.
+"""Exports as JSON lines: records about the subject, then messages, byte for byte as clients receive them.
 
-A message's line begins with its id, any other with what it is: ``{"channel": …}``. Lines come in the order of channels
-and positions, so that an export that broke off goes on after the last message's id. Nothing is written to the table.
+A message's line begins with its id, any other with its type: ``{"channel": …}``. Lines are in the order of channels
+and positions, so that an interrupted export continues after the last message's id. Nothing is written to the table.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from shared.domain.model import Head
 from shared.storage.protocol import Store
 
 OF_A_CALLER: Final = frozenset({"last_message", "last_read_seq", "unread_count", "role", "capabilities"})
-"""What a channel's JSON says for one caller: not part of an export."""
+"""Fields of a channel's JSON that depend on the caller, and so are not exported."""
 
 
 class UnknownError(ValueError):
-    """There is nothing of that name; the text says what."""
+    """There is nothing with this id; the text says what."""
 
 
 @dataclass(frozen=True)
 class Exporter:
-    """Reads what stands when it begins, as every reader would.
+    """Reads what is stored when it begins.
 
     Args:
         store: the storage.
@@ -41,12 +41,12 @@ class Exporter:
     now: Callable[[], int]
 
     def channel(self, channel_id: str, after: str | None = None) -> Iterator[bytes]:
-        """The channel, its members, its messages; only the messages behind one where ``after`` is its id.
+        """The channel, its members, its messages; with a message's id as ``after`` only the messages behind it.
 
         Costs a read unit for each 4 KB.
 
         Raises:
-            UnknownError: there is no such channel, or ``after`` is no message of it.
+            UnknownError: there is no such channel, or ``after`` is not a message of it.
         """
         head = self.store.head(channel_id)
         if head is None:
@@ -59,19 +59,19 @@ class Exporter:
         yield from self._messages(head, position)
 
     def user(self, user_id: str, after: str | None = None) -> Iterator[bytes]:
-        """Memberships and read positions, channels that the user made, and their messages; ``after`` as above.
+        """Memberships and read positions, channels that the user created, and their messages; ``after`` as above.
 
         Costs a read unit for each 4 KB of the logs that they ever wrote in.
 
         Raises:
-            UnknownError: the table has nothing of this user, or ``after`` is no message's id.
+            UnknownError: the table has nothing of this user, or ``after`` is not a message's id.
         """
         channels = channels_of(self.store, user_id)
         if not channels:
-            raise UnknownError(f"there is nothing of {user_id}")
+            raise UnknownError(f"the table has nothing of {user_id}")
         begin = "" if after is None else after.rpartition("-")[0]
         if after is not None and begin not in channels:
-            raise UnknownError(f"{after} is no message of {user_id}")
+            raise UnknownError(f"{after} is not a message of {user_id}")
         heads = self.store.heads(channels)
         if after is None:
             yield from self._about(user_id, list(heads.values()))
@@ -110,5 +110,5 @@ def _record(kind: str, value: dict[str, Any]) -> bytes:
 def _position(channel_id: str, message_id: str) -> int:
     seq = keys.seq_of_message(channel_id, message_id)
     if seq is None:
-        raise UnknownError(f"{message_id} is no message of {channel_id}")
+        raise UnknownError(f"{message_id} is not a message of {channel_id}")
     return seq

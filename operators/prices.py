@@ -1,8 +1,7 @@
-"""Every price and free allowance that cost figures are made from: us-east-1, in US dollars.
+"""All prices and free allowances behind cost figures: us-east-1, in US dollars.
 
-AWS's and Upstash's were read in 2026 from the providers' price pages; a hosted chat's names its page and date.
-Upstash's plans are in ``shared/domain/plans.py``. API Gateway has no allowance: its free million ends with an
-account's first year.
+AWS's and Upstash's were read in 2026 from their price pages; each hosted chat has its page and date. Upstash's plans
+are in ``shared/domain/plans.py``. API Gateway has no allowance: its free million ends with an account's first year.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ REDIS_COMMAND: Final = 0.20 / 100_000
 """Upstash, pay as you go."""
 EGRESS_GB: Final = 0.09
 
-# --- What AWS gives for nothing each month, and prices that only a month's bill needs ---
+# --- AWS's monthly free allowances, and prices that only a month's bill needs ---
 
 FREE_LAMBDA_REQUESTS: Final = 1_000_000
 FREE_LAMBDA_GB_SECONDS: Final = 400_000
 FREE_TABLE_UNITS: Final = 15
-"""Units a second, each way, of the table itself: 25 are free, and the template gives 5 to each of its two indexes."""
+"""Units per second for reads and for writes of the table itself: 25 are free, and each of its two indexes has 5."""
 FREE_STORAGE_GB: Final = 25
 FREE_EGRESS_GB: Final = 100
 FREE_LOGS_GB: Final = 5
@@ -38,13 +37,14 @@ FREE_TRACES: Final = 100_000
 STORAGE_PRICE: Final = 0.25
 """A GB and month of DynamoDB."""
 BACKUP_PRICE: Final = 0.20
-"""A GB and month of point-in-time recovery, which nothing is free of."""
+"""A GB and month of point-in-time recovery, without a free allowance."""
 LOGS_PRICE: Final = 0.50
-"""A GB that CloudWatch takes in."""
+"""A GB that CloudWatch ingests."""
 TRACE_PRICE: Final = 5.00 / MILLION
 TRACED_SECOND: Final = 1
-"""Requests a second that X-Ray samples by default; of those beyond it,"""
+"""Requests a second that X-Ray samples by default, ..."""
 TRACED_SHARE: Final = 0.05
+"""... and the share of further requests that it samples."""
 
 LOG_EVENT: Final = 26
 """Bytes that CloudWatch adds to each line."""
@@ -56,11 +56,11 @@ _PLATFORM: Final = (
     f"Max Memory Used: 123 MB\tXRAY TraceId: 1-00000000-{_ID[:24]}\tSegmentId: 0123456789abcdef\tSampled: true\t\n",
 )
 PLATFORM_LOG: Final = len("".join(_PLATFORM)) + 3 * LOG_EVENT
-"""Bytes of the lines that Lambda itself writes about each request."""
+"""Bytes of the lines that Lambda itself writes for each request."""
 ACCESS_LOG: Final = 400 + LOG_EVENT
-"""Bytes of API Gateway's line about each request: the template's format with ordinary values, rounded up."""
+"""Bytes of API Gateway's line for each request: the template's format with typical values, rounded up."""
 
-# --- What hosted chats publish: list prices from stored copies of their pages, no volume discount ---
+# --- Prices that hosted chats publish: list prices from stored copies of their pages, without volume discounts ---
 
 MILLION_PUBLISHED: Final = "a million published messages"
 USER_MONTH: Final = "a user active in the month"
@@ -73,11 +73,11 @@ class Published:
 
     Attributes:
         vendor: Vendor and product.
-        dollars: Of one ``unit``; None where no page of the vendor's that states it was found.
+        dollars: Of one ``unit``; None if no page of the vendor states it.
         unit: What is paid for.
         source: The page.
         read: The date of the copy.
-        note: What one must know to compare.
+        note: What is needed to compare it.
     """
 
     vendor: str

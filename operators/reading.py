@@ -1,4 +1,4 @@
-"""Where somebody wrote, who is in a channel, and its log from one end to the other, a piece at a time."""
+"""Reads in pieces: the channels of a user, the members of a channel, and its log from end to end."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MEMBERS: Final = 100
 def settled(
     log: Log, head: Head, after: int, sleep: Callable[[float], None], now: Callable[[], int]
 ) -> Iterator[Entry]:
-    """The entries behind a position up to where the head's log ended, in order.
+    """The entries behind a position up to the current end of the log, in order.
 
-    Writes nothing. A hole is waited for as long as its writer may live (15 s, once): what is a hole then stays one,
+    Writes nothing. It waits once for holes, as long as their writers may live (15 s): a hole after that stays a hole,
     or becomes a void.
     """
     all_over = now() + DEAD_MS
@@ -34,7 +34,7 @@ def settled(
 
 
 def standing_of(log: Log, channel_id: str, user_id: str) -> Iterator[Entry]:
-    """The messages of one sender that stand in a log: a read unit for each 4 KB of all of it."""
+    """One sender's messages in a log: a read unit for each 4 KB of all of it."""
     head = log.head(channel_id)
     for first, last in pieces(1, head.seq if head else 0):
         for entry in log.entries(channel_id, first, last):
@@ -43,16 +43,16 @@ def standing_of(log: Log, channel_id: str, user_id: str) -> Iterator[Entry]:
 
 
 def channels_of(store: Store, user_id: str) -> list[str]:
-    """Where a user is a member or was one, in order.
+    """Where a user is or was a member, in order.
 
-    Memberships first: one that ends between the two reads is a former one by the second.
+    Memberships are read first: one that ends between the two reads is then found as a past membership.
     """
     present = {each.channel_id for each in store.memberships(user_id)}
     return sorted(present | {each.channel_id for each in store.past_memberships(user_id)})
 
 
 def all_members(store: Members, channel_id: str) -> Iterator[Member]:
-    """A channel's members by user id; who came or left within the last second may lag."""
+    """A channel's members by user id; changes of the last second may be missing."""
     after: str | None = None
     while found := store.members(channel_id, MEMBERS, after):
         yield from found

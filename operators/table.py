@@ -1,4 +1,4 @@
-"""The table that an operator works on: a deployment's, with their own credentials, or the running local stack's."""
+"""The table for an operator's tools: a deployment's, with their own credentials, or the running local stack's."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from shared.storage.dynamodb import DynamoDBStore
 ROOT: Final = Path(__file__).resolve().parents[1]
 STATE: Final = ROOT / ".local"
 ATTEMPTS: Final = 10
-"""Of one call, with growing waits between: a tool has time, and the table may be a small provisioned one."""
+"""Attempts of one call, with growing waits in between: tools have time, and the table's capacity may be small."""
 
 
 class NoTableError(RuntimeError):
-    """There is no table to work on; the text says what to do."""
+    """There is no table; the text says what to do."""
 
 
 def deployed(name: str, region: str | None) -> DynamoDBStore:
-    """A deployment's table; credentials, profile and region are where boto3 finds them.
+    """A deployment's table; boto3 finds credentials, profile and region.
 
     Raises:
         botocore.exceptions.BotoCoreError: no region is set.
@@ -53,7 +53,7 @@ def local(state: Path = STATE) -> DynamoDBStore:
             "no local stack runs here: start one (make run), or name a deployment's table (--table)"
         )
     environment = read_environment(ROOT, os.environ)
-    # As the stack does: an engine of the developer's is called with their own credentials.
+    # As in the stack: the developer's own engine is called with their own credentials.
     credentials = environment if environment.get("DYNAMODB_ENDPOINT_URL") else dynamodb.CREDENTIALS
     client = dynamodb.client(str(owner["dynamodb"]), credentials)
     return DynamoDBStore(BotocoreClient(client), str(owner["table"]))

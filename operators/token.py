@@ -1,8 +1,8 @@
-"""``python -m operators.token ada --stack budgie``: a token of a deployment's user pool, to try it with.
+"""``python -m operators.token ada --stack budgie``: a token of a deployment's user pool, for trying it out.
 
-It asks the stack for its pool, makes the user if there is none, gives them a password that nobody is told, and signs
-them in as an administrator may (`ADMIN_USER_PASSWORD_AUTH`), with your own AWS credentials. The access token goes to
-standard output, the user's id (its ``sub``) to standard error. Which rights this takes: docs/deploying.md.
+It finds the stack's pool, creates the user if necessary, sets a password that nobody sees, and signs them in as an
+administrator may (`ADMIN_USER_PASSWORD_AUTH`), with your own AWS credentials. The access token goes to standard
+output, the user's id (its ``sub``) to standard error. Required rights: docs/deploying.md.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 TEST_DOMAIN: Final = "example.com"
-"""Nobody has an address there (RFC 2606): a name without an address becomes one, and its password may be replaced."""
+"""A domain without real addresses (RFC 2606): names are completed with it, and its users' passwords are replaced."""
 FLOW: Final = "ADMIN_USER_PASSWORD_AUTH"
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\Z")
 
 Clients = Callable[[str], Any]
-"""Makes botocore's client of a service."""
+"""Creates botocore's client of a service."""
 
 
 class NoTokenError(RuntimeError):
-    """There is no token to be had; the text says why, and what to do."""
+    """No token can be obtained; the text says why, and what to do."""
 
 
 def address_of(user: str) -> str:
-    """A user's address, in lower case, as pools of the template do not tell the cases apart.
+    """A user's address, in lower case, as the template's pools are not case-sensitive.
 
     Raises:
-        NoTokenError: it can be none.
+        NoTokenError: it is not a valid address.
     """
     address = (user if "@" in user else f"{user}@{TEST_DOMAIN}").lower()
     if not _ADDRESS.match(address):
@@ -45,7 +45,7 @@ def pool_of(cloudformation: Any, stack: str) -> tuple[str, str]:  # noqa: ANN401
     """The ids of a stack's user pool and of the pool's client.
 
     Raises:
-        NoTokenError: the stack made none.
+        NoTokenError: the stack created none.
     """
     (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
@@ -57,25 +57,25 @@ def pool_of(cloudformation: Any, stack: str) -> tuple[str, str]:  # noqa: ANN401
 
 
 def token_of(cognito: Any, pool: str, client: str, address: str, *, reset: bool = False) -> str:  # noqa: ANN401 - as above
-    """An access token, good for an hour.
+    """An access token, valid for an hour.
 
     Args:
         cognito: a client of `cognito-idp`.
         pool: the pool's id.
-        client: the id of the client that the API takes tokens of.
+        client: the id of the client whose tokens the API accepts.
         address: the user's.
-        reset: whether somebody who is there already gets another password. A test user does in any case.
+        reset: whether an existing user's password may be replaced. A test user's always is.
 
     Raises:
-        NoTokenError: the user is there, and may be a person who knows their password; or they must do more to sign in.
+        NoTokenError: the user exists, and may be a person with a password; or sign-in requires more than a password.
     """
     is_new = _make(cognito, pool, address)
     if not (is_new or reset or address.endswith(f"@{TEST_DOMAIN}")):
         raise NoTokenError(
-            f"{address} is there already. A token takes a new password, which ends their present one: "
-            "if that is meant, add --reset-password"
+            f"{address} already exists. To get a token, the password is replaced: "
+            "to do so, add --reset-password"
         )
-    # Of each kind of character that a pool may ask for, and nobody will ever type it.
+    # One of each kind of character that a pool may require; nobody will ever type it.
     password = f"aA1!{secrets.token_urlsafe(32)}"
     cognito.admin_set_user_password(UserPoolId=pool, Username=address, Password=password, Permanent=True)
     response = cognito.admin_initiate_auth(
@@ -90,7 +90,7 @@ def token_of(cognito: Any, pool: str, client: str, address: str, *, reset: bool 
 
 
 def _make(cognito: Any, pool: str, address: str) -> bool:  # noqa: ANN401 - as above
-    """Whether the user was not there; no mail is sent."""
+    """Whether the user did not exist; no mail is sent."""
     try:
         cognito.admin_create_user(
             UserPoolId=pool,
@@ -107,17 +107,17 @@ def _make(cognito: Any, pool: str, address: str) -> bool:  # noqa: ANN401 - as a
 
 
 def subject_of(token: str) -> str:
-    """The ``sub`` in a token, which is the user's id in Budgie; it came from AWS over TLS, and is not verified here."""
+    """The token's ``sub``, which is the user's id in Budgie. It came from AWS over TLS, and is not verified here."""
     claims: Mapping[str, Any] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     return str(claims["sub"])
 
 
 def main(arguments: Sequence[str] | None = None, clients: Clients | None = None) -> int:
-    """Prints a token; 1 where there is none, and why.
+    """Prints a token; returns 1, after the reason, if there is none.
 
     Args:
         arguments: of the command line.
-        clients: makes clients of AWS; boto3 if None.
+        clients: creates clients of AWS; boto3 if None.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -130,11 +130,11 @@ def main(arguments: Sequence[str] | None = None, clients: Clients | None = None)
     except NoTokenError as error:
         return _fail(str(error))
     except ClientError as error:
-        # Its text names what was asked for and what is missing, a right or the stack; never the password.
+        # Its text names the request and what is missing, a right or the stack; never the password.
         return _fail(str(error))
     except BotoCoreError as error:
         return _fail(f"AWS: {error}")
-    print(f"{address} is the user {subject_of(token)}; the token is good for an hour", file=sys.stderr)
+    print(f"{address} is the user {subject_of(token)}; the token is valid for an hour", file=sys.stderr)
     print(token)
     return 0
 
@@ -153,7 +153,8 @@ def _fail(reason: str) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m operators.token", description="A token of a deployment's user pool, to try it with."
+        prog="python -m operators.token",
+        description="A token of a deployment's user pool, for trying it out.",
     )
     parser.add_argument("user", help=f"an address, or a name, which becomes one at {TEST_DOMAIN}")
     parser.add_argument("--stack", default="budgie", help="the deployment's stack (default: budgie)")
@@ -161,7 +162,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--reset-password",
         action="store_true",
-        help="also of a user who is there already and may be a person",
+        help="also for an existing user, who may be a person",
     )
     return parser.parse_args(arguments)
 

@@ -15,7 +15,7 @@ WRITE_BYTES: Final = 1024
 
 
 def size(item: Item) -> int:
-    """Bytes of an item: of the names and the values of its attributes."""
+    """Bytes of an item: of its attributes' names and values."""
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
 
 
@@ -40,21 +40,21 @@ def _value_size(value: object) -> int:
 
 
 def _number_size(text: str) -> int:
-    """A byte for each two significant digits, and one; one more below zero. Zeros at either end do not count."""
+    """A byte for each two digits, without leading and trailing zeros, and one more; another one if negative."""
     digits = text.lstrip("-").strip("0")
     return ceil(len(digits) / 2) + 1 + text.startswith("-")
 
 
 def read_units(item_sizes: Iterable[int]) -> int:
-    """Of strongly consistent reads by key, single or in a batch: each item for itself; nothing costs as much as one."""
+    """Units of strongly consistent reads by key, single or in a batch: per item; a missing item costs one."""
     return sum(max(1, ceil(each / READ_BYTES)) for each in item_sizes)
 
 
 def query_units(item_sizes: Iterable[int]) -> int:
-    """Of one strongly consistent Query: what it reads is summed before it is rounded up."""
+    """Units of one strongly consistent Query: its items' sizes are added before they are rounded up."""
     return max(1, ceil(sum(item_sizes) / READ_BYTES))
 
 
 def write_units(item_sizes: Iterable[int], *, transaction: bool = False) -> int:
-    """Of writes: a unit for each KB begun of each item; in a transaction each counts twice."""
+    """Units of writes: one for each KB or part of it, per item; doubled in a transaction."""
     return sum(max(1, ceil(each / WRITE_BYTES)) for each in item_sizes) * (2 if transaction else 1)

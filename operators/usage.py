@@ -1,7 +1,7 @@
-"""What Redis was used for, today and this month, against the Upstash plan: ``python -m operators.usage``.
+"""The use of Redis today and this month, compared with the Upstash plan: ``python -m operators.usage``.
 
-Of the running local stack by default, counted since it started; with ``--cloudwatch`` of a deployment, from the metrics
-that its functions emit. ``--check`` ends with 1 where it is time to act, for a scheduled job.
+By default of the running local stack, since it started; with ``--cloudwatch`` of a deployment, from the metrics of
+its functions. For scheduled jobs, ``--check`` exits with 1 when it is time to act.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shared.domain.plans import DEFAULT, MIB, PLANS, Advice, Plan, Usage, advise
 ROOT: Final = Path(__file__).resolve().parents[1]
 STATE: Final = ROOT / ".local"
 STACK: Final = "budgie"
-"""The stack whose metrics are asked for, as `samconfig.toml` calls it; --stack names another."""
+"""The default stack, as named in `samconfig.toml`; --stack names another."""
 METRICS: Final = {
     "RedisCommands": "Sum",
     "RedisStoredBytes": "Maximum",
@@ -33,14 +33,14 @@ METRICS: Final = {
     "CacheReads": "Sum",
     "RedisFailures": "Sum",
 }
-"""What is asked of CloudWatch, and how a day's values become one."""
+"""A query to CloudWatch, and how a day's values are aggregated."""
 NAMESPACE: Final = "Budgie"
 DAY_SECONDS: Final = 86_400
 _MAX_PAGES: Final = 20
 
 
 class NoUsageError(RuntimeError):
-    """Nobody can say; the text says why and what to do."""
+    """No figures are available; the text says why and what to do."""
 
 
 class CloudWatch(Protocol):
@@ -52,16 +52,16 @@ class CloudWatch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A usage and where it is from."""
+    """A usage and its source."""
 
     source: str
     usage: Usage
 
 
 def from_cloudwatch(client: CloudWatch, now: datetime, stack: str = STACK) -> Figures:
-    """The figures of a deployment: days begin at midnight UTC, as Upstash's do.
+    """A deployment's figures: days begin at midnight UTC, as Upstash's do.
 
-    The stored bytes are the functions' estimate: what they last read or wrote of the bundles.
+    The stored bytes are the functions' estimate, from their last reads and writes of the bundles.
     """
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     days = _by_day(client, stack, today.replace(day=1), today + timedelta(days=1))
@@ -107,10 +107,10 @@ def _by_day(
 
 
 def from_endpoint(upstash: Client, api: Client | None) -> Figures:
-    """The figures of the local endpoint, which counts from its start on: they stand for the day and the month.
+    """The local endpoint's figures since its start, which are used for both the day and the month.
 
     Raises:
-        NoUsageError: it does not answer, or is not one of ours.
+        NoUsageError: it does not respond, or is not one of ours.
     """
     counted = _json(upstash, "GET", "/-/usage")
     info = _json(upstash, "POST", "/", ["INFO"]).get("result", "")
@@ -229,7 +229,7 @@ def _cloudwatch(region: str | None, stack: str) -> Figures:
 def main(
     arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ, root: Path = ROOT
 ) -> int:
-    """Print the figures; 1 where it is time to act and `--check` was asked, 2 where there are none."""
+    """Prints the figures; returns 1 if it is time to act and `--check` was given, 2 if there are no figures."""
     options = _parse(arguments)
     try:
         merged = read_environment(root, environ)
@@ -260,9 +260,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--region", help="of the deployment, instead of your default one")
     parser.add_argument("--stack", default=STACK, help=f"the deployment's stack (default: {STACK})")
-    parser.add_argument("--url", help="another local Upstash endpoint than that of `make run`")
+    parser.add_argument("--url", help="a local Upstash endpoint other than that of `make run`")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
-    parser.add_argument("--check", action="store_true", help="end with 1 where it is time to act")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when it is time to act")
     return parser.parse_args(arguments)
 
 

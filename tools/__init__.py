@@ -1,1 +1,1 @@
-"""What the Makefile runs: builds artifacts, writes `openapi.json`, tables and sample events."""
+"""Programs that the Makefile runs: they build artifacts, write `openapi.json`, tables and sample events."""

@@ -1,11 +1,11 @@
-"""Makes what is deployed: `python -m tools.artifacts ListChannelsFunction DIRECTORY`. `sam build` calls it by `make`.
+"""Builds what is deployed: `python -m tools.artifacts ListChannelsFunction DIRECTORY`, called by `sam build`.
 
-An artifact holds its handler, `shared/` and only the dependencies it needs, all with bytecode, and is the same to the
-last bit whenever it is made from the same sources by the same Python. Needs nothing but the standard library and `uv`.
+An artifact contains its handler, `shared/` and only the dependencies that it needs, all with bytecode. Builds from the
+same sources with the same Python are bit-identical. Requires only the standard library and `uv`.
 
-Variables: `ARTIFACT_PLATFORM` is what it will run on: Lambda (the default) or `local`, this machine and this Python.
-`ARTIFACT_PYTHON` names the Python 3.13 whose bytecode Lambda's reads, if it is not found. `ARTIFACT_SEALED=1` adds the
-library that encrypts cached values, for a deployment that asks for it.
+Variables: `ARTIFACT_PLATFORM` is where it will run: Lambda (the default) or `local`, this machine and this Python.
+`ARTIFACT_PYTHON` names a Python 3.13, whose bytecode Lambda can read, if none is found. `ARTIFACT_SEALED=1` adds the
+library that encrypts cached values, for deployments that use it.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from shared.runtime.machine import FILE as MACHINE_FILE
 ROOT: Final = Path(__file__).resolve().parents[1]
 CACHE: Final = ROOT / ".local/artifacts"
 LAMBDA: Final = "aarch64-manylinux2014"
-"""arm64, as `template.yaml` says, in uv's words."""
+"""uv's name for arm64, as in `template.yaml`."""
 LAMBDA_PYTHON: Final = "3.13"
 LOCAL: Final = "local"
 TASK_ROOT: Final = "/var/task"
-"""Where Lambda puts an artifact: what tracebacks name."""
+"""Where Lambda puts an artifact: the path in tracebacks."""
 USES_REDIS: Final = frozenset({"list_channels", "fetch_messages", "check_health"})
-"""Functions that hold the Redis client too; `tests/artifacts` holds this against the code."""
+"""Functions that also need the Redis client; `tests/artifacts` checks this against the code."""
 LEFT_OUT: Final = frozenset(
     {"shared/storage/memory.py", "shared/web/response_models.py", "shared/web/docs.py"}
 )
-"""Of `shared/`: what only tests, benchmarks and the OpenAPI document use."""
+"""Files of `shared/` that only tests, benchmarks and the OpenAPI document use."""
 FIXED_TIME: Final = 1_577_836_800
-"""2020-01-01: a zip file keeps times, and cannot keep those before 1980."""
+"""2020-01-01: zip files store times, but none before 1980."""
 NOISE: Final = frozenset(
     {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
 )
@@ -47,25 +47,25 @@ _CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class PythonMissingError(RuntimeError):
-    """There is no Python whose bytecode Lambda could read."""
+    """There is no Python whose bytecode Lambda can read."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What an artifact will run on. `platform` is uv's name for it, or `local`."""
+    """Where an artifact will run. `platform` is uv's name for it, or `local`."""
 
     platform: str
     python: str
-    """The interpreter that compiles."""
+    """The interpreter that compiles the bytecode."""
     encrypted: bool = False
-    """Whether it is to encrypt cached values."""
+    """Whether it can encrypt cached values."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Target:
         """The target that these variables name.
 
         Raises:
-            PythonMissingError: it needs another Python than there is.
+            PythonMissingError: it needs a Python that is not there.
         """
         platform = environ.get("ARTIFACT_PLATFORM", "") or LAMBDA
         python = environ.get("ARTIFACT_PYTHON", "")
@@ -75,18 +75,18 @@ class Target:
 
     @property
     def machine(self) -> str:
-        """What the kernel there calls its kind of processor: `aarch64` or `x86_64`."""
+        """The kernel's name for the target's processor: `aarch64` or `x86_64`."""
         name = os.uname().machine if self.platform == LOCAL else self.platform.partition("-")[0]
-        return {"linux": "x86_64"}.get(name, name)  # uv's name for that
+        return {"linux": "x86_64"}.get(name, name)  # uv's name for it
 
     def requirements(self, function: str) -> str:
-        """The name of the file of what a function needs."""
+        """The name of the requirements file of a function."""
         if function not in USES_REDIS:
             return "artifact"
         return "artifact-sealed" if self.encrypted and function != "check_health" else "artifact-redis"
 
     def install_arguments(self) -> list[str]:
-        """What makes uv choose wheels of the target."""
+        """Arguments that make uv choose wheels of the target."""
         if self.platform == LOCAL:
             return ["--python", self.python]
         return [
@@ -97,10 +97,10 @@ class Target:
 
 
 def find_python(environ: Mapping[str, str]) -> str:
-    """A Python 3.13: on the path, of pyenv, or one that uv knows or can download.
+    """Finds a Python 3.13: on the path, in pyenv, or one that uv knows or can download.
 
     Raises:
-        PythonMissingError: none of these.
+        PythonMissingError: there is none.
     """
     home = Path(environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     found = [sys.executable, shutil.which(f"python{LAMBDA_PYTHON}") or ""]
@@ -123,19 +123,19 @@ def find_python(environ: Mapping[str, str]) -> str:
 
 
 def python_version(python: str) -> str:
-    """An interpreter's, such as 3.13; empty if it does not run."""
+    """An interpreter's version, such as 3.13; empty if it does not run."""
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
     return done.stdout.strip()
 
 
 def build(function: str, directory: Path, target: Target, cache: Path = CACHE) -> None:
-    """Makes a function's artifact.
+    """Builds a function's artifact.
 
     Args:
-        function: its folder's name, `list_channels`.
-        directory: what it holds is replaced.
-        target: what it will run on.
+        function: the name of its folder, such as `list_channels`.
+        directory: where to build; existing content is replaced.
+        target: where it will run.
         cache: where installed dependencies are kept for the next function.
     """
     ours = {path.relative_to(ROOT).as_posix(): path for path in sources(function)}
@@ -149,13 +149,13 @@ def assemble(
     target: Target,
     cache: Path = CACHE,
 ) -> None:
-    """Makes an artifact of some libraries and files.
+    """Builds an artifact of libraries and files.
 
     Args:
-        requirements: which of `requirements/`, without its ending.
-        files: by the place that they have in the artifact.
-        directory: what it holds is replaced.
-        target: what it will run on.
+        requirements: a file of `requirements/`, without its extension.
+        files: by their paths in the artifact.
+        directory: where to build; existing content is replaced.
+        target: where it will run.
         cache: as for `build`.
     """
     libraries = _libraries(requirements, target, cache)
@@ -180,7 +180,7 @@ def sources(function: str) -> Iterator[Path]:
 
 
 def _libraries(requirements: str, target: Target, cache: Path) -> Path:
-    """The installed and compiled dependencies, made once for all functions that have the same."""
+    """The installed and compiled dependencies, shared by all functions with the same requirements."""
     file = ROOT / f"requirements/{requirements}.txt"
     key = sha256(b"|".join([file.read_bytes(), target.platform.encode(), target.python.encode(), b"1"]))
     made = cache / f"{requirements}-{key.hexdigest()[:12]}"
@@ -210,7 +210,7 @@ def _libraries(requirements: str, target: Target, cache: Path) -> Path:
 
 
 def _strip(directory: Path) -> None:
-    """Removes what only an installer needs; names, versions and licences of what is installed stay."""
+    """Removes files that only an installer needs; names, versions and licences of packages stay."""
     shutil.rmtree(directory / "bin", ignore_errors=True)
     (directory / ".lock").unlink(missing_ok=True)
     for path in directory.glob("*.dist-info/*"):
@@ -219,9 +219,9 @@ def _strip(directory: Path) -> None:
 
 
 def _compile(directory: Path, places: Sequence[str], target: Target) -> None:
-    """Compiles to bytecode that is taken as it is: Lambda unzips files with times of its own."""
+    """Compiles to bytecode that is not validated: Lambda changes the files' times when it unzips them."""
     options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", str(directory), "-p", TASK_ROOT]
-    # The order of sets would be in the bytecode, and differ from run to run.
+    # Otherwise the bytecode would contain sets in random order, and differ between builds.
     environ = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
     subprocess.run(
         [target.python, "-s", "-m", "compileall", *options, *(str(directory / each) for each in places)],
@@ -231,7 +231,7 @@ def _compile(directory: Path, places: Sequence[str], target: Target) -> None:
 
 
 def _settle(directory: Path) -> None:
-    """Gives everything one time and one mode, deepest first, as changing a file changes its folder."""
+    """Sets the same time and mode everywhere, deepest first, as changing a file changes its folder."""
     for path in sorted(directory.rglob("*"), reverse=True):
         path.chmod(0o755 if path.is_dir() or path.suffix == ".so" else 0o644)
         os.utime(path, (FIXED_TIME, FIXED_TIME))
@@ -243,7 +243,7 @@ def _uv() -> str:
 
 
 def main(resource: str, directory: str) -> None:
-    """Makes the artifact of a resource of `template.yaml`."""
+    """Builds the artifact of a resource of `template.yaml`."""
     function = _CAPITAL.sub("_", resource.removesuffix("Function")).lower()
     try:
         build(function, Path(directory), Target.from_env(os.environ))

@@ -1,6 +1,6 @@
-"""What each operation answers whom, as ``docs/authorization.yaml`` declares it: ``python -m tools.authorization``.
+"""The expected response of each operation to each caller, from ``docs/authorization.yaml``.
 
-Writes the tables of ``docs/security.md``; with ``--check`` says whether those that stand there are right.
+``python -m tools.authorization`` writes the tables of ``docs/security.md``; with ``--check`` it compares them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ KINDS: Final = ("public", "private", "direct")
 
 @dataclass(frozen=True)
 class Act:
-    """Something that a caller does to a channel by an operation; a cell for each kind and caller.
+    """What a caller does to a channel through an operation; a cell for each kind of channel and caller.
 
-    A cell is the status, with the code of a refusal or with what a list shows; None where there is nobody such.
+    A cell is the status, with a refusal's code or with what a list shows; None if no such caller can exist.
     """
 
     operation: str
@@ -38,7 +38,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Matrix:
-    """All that is declared."""
+    """Everything that is declared."""
 
     tokens: Sequence[str]
     open: frozenset[str]
@@ -47,11 +47,11 @@ class Matrix:
 
     @property
     def operations(self) -> list[str]:
-        """Each once, in order."""
+        """Distinct values in order."""
         return list(dict.fromkeys(act.operation for act in self.acts))
 
     def cells(self) -> Iterator[tuple[Act, str, str, str]]:
-        """Each cell that somebody can be in: act, kind, caller, and what is expected."""
+        """Each cell that can exist: act, kind, caller, and the expected response."""
         for act in self.acts:
             for kind in KINDS:
                 for caller, cell in zip(self.callers, act.cells[kind], strict=True):
@@ -59,12 +59,12 @@ class Matrix:
                         yield act, kind, caller, cell
 
     def refuses(self, operation: str) -> bool:
-        """Whether an operation wants a token."""
+        """Whether an operation requires a token."""
         return operation not in self.open
 
 
 def load(path: Path = DECLARED) -> Matrix:
-    """What is declared.
+    """Reads the declaration.
 
     Raises:
         ValueError, KeyError: an act lacks a kind or a cell.
@@ -101,13 +101,13 @@ def tables(matrix: Matrix) -> dict[str, str]:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """A Markdown table."""
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the tables, or checks them."""
+    """Writes the tables, or compares them."""
     return run(DOCUMENT, lambda text: replaced(text, tables(load())), "security-table", arguments)
 
 

@@ -1,4 +1,4 @@
-"""Parts of a document that a command writes: what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``."""
+"""Generated parts of a document, between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 def replaced(text: str, parts: Mapping[str, str]) -> str:
-    """The document with its parts written anew.
+    """The document with its parts replaced.
 
     Raises:
-        ValueError: it has no place for one of them, or two.
+        ValueError: it does not have exactly one place for each part.
     """
     for name, part in parts.items():
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
@@ -25,22 +25,24 @@ def replaced(text: str, parts: Mapping[str, str]) -> str:
 
 
 def run(document: Path, write: Callable[[str], str], target: str, arguments: Sequence[str] | None) -> int:
-    """Writes a document anew, or with `--check` says whether the one that stands there is right.
+    """Writes a document anew, or with `--check` reports whether it is up to date.
 
     Args:
-        document: where it is.
-        write: its text as it must be, from its text as it is.
-        target: what `make` calls this.
+        document: its path.
+        write: returns the new text for the current one.
+        target: the target of `make`.
         arguments: of the command line.
     """
-    parser = argparse.ArgumentParser(description=f"Write the tables of {document.name} anew.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they have drifted")
+    parser = argparse.ArgumentParser(description=f"Update the tables of {document.name}.")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if they are out of date"
+    )
     check = parser.parse_args(arguments).check
     text = document.read_text(encoding="utf-8")
     wanted = write(text)
     if not check:
         document.write_text(wanted, encoding="utf-8")
     elif text != wanted:
-        print(f"{document.name} does not say what it must: run `make {target}`", file=sys.stderr)
+        print(f"{document.name} is out of date: run `make {target}`", file=sys.stderr)
         return 1
     return 0

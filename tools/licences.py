@@ -1,6 +1,6 @@
-"""The licences of what is deployed, from the metadata of what is installed: ``python -m tools.licences [--check]``.
+"""The licences of deployed packages, from the metadata of installed ones: ``python -m tools.licences [--check]``.
 
-Writes the table of ``docs/licences.md``; with ``--check`` says whether the one that stands there is right.
+Writes the table of ``docs/licences.md``; with ``--check`` reports whether it is up to date.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ ARTIFACTS: Final = {
     "artifact-redis": "functions that use Redis",
     "artifact-sealed": "those, if built with `ARTIFACT_SEALED=1`",
 }
-"""Requirements, each with all of the one before, and where they are deployed."""
+"""Requirements files, each including those of the one before, and where they are deployed."""
 _PINNED: Final = re.compile(r"^([a-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 _ROW: Final = re.compile(r"^\| ([a-z0-9._-]+) \| ([^|]*) \| ([^|]*) \|", re.MULTILINE)
 _CLASSIFIER: Final = "License :: OSI Approved :: "
 _LONGEST: Final = 40
-"""Characters of a licence's name; what is longer is its text."""
+"""Most characters of a licence's name; longer values are its text."""
 
 
 def deployed() -> dict[str, tuple[str, str]]:
-    """Version of each package, and where it is deployed."""
+    """The version of each package, and where it is deployed."""
     found: dict[str, tuple[str, str]] = {}
     for name, where in ARTIFACTS.items():
         text = (ROOT / f"requirements/{name}.txt").read_text(encoding="utf-8")
@@ -41,9 +41,9 @@ def deployed() -> dict[str, tuple[str, str]]:
 
 
 def licence(package: str) -> str | None:
-    """What a package says that it is licensed under; None where it is not installed, or does not say.
+    """The licence in a package's metadata; None if it is not installed, or has none.
 
-    Those who give only a classifier, such as `BSD License`, name a family of licences.
+    A classifier alone, such as `BSD License`, names a family of licences.
     """
     try:
         found = metadata(package)
@@ -59,26 +59,26 @@ def licence(package: str) -> str | None:
 
 
 def written(text: str) -> str:
-    """The document with its table anew.
+    """The document with a new table.
 
     Raises:
-        LookupError: a package says nothing of its licence.
+        LookupError: a package states no licence.
     """
     before = {(name, version): said for name, version, said in _ROW.findall(text)}
     rows = []
     for package, (version, where) in sorted(deployed().items()):
-        # One that this Python does not need is not installed here.
+        # A package that this Python does not need is not installed here.
         said = licence(package) or before.get((package, version))
         if said is None:
             raise LookupError(
-                f"{package} {version} says nothing of its licence here; look, and add its row by hand"
+                f"{package} {version} states no licence in its metadata; look it up, and add its row by hand"
             )
         rows.append([package, version, said, where])
     return replaced(text, {"licences": table(["package", "version", "licence", "deployed with"], rows)})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the tables, or checks them."""
+    """Writes the table, or compares it."""
     return run(DOCUMENT, written, "licences", arguments)
 
 

@@ -24,11 +24,11 @@ OPEN_ROUTES: Final = ("/v1/healthz",)
 DESCRIPTION: Final = """Channels, members and messages. A channel is a log: each message has a position (`seq`),
 pages state the range of positions they cover, and every acknowledged message is in every later read.
 Failures are RFC 9457 problem documents; programs decide by `code`. Repeat a failed post with the same
-`Idempotency-Key`: it is never doubled. A query parameter that a route does not know, or that is named twice, is
-refused. A body is JSON in UTF-8, announced by `Content-Type: application/json` and uncompressed; one that is sent to a
+`Idempotency-Key`: the message is posted only once. An unknown or repeated query parameter is
+refused. A body is uncompressed JSON in UTF-8 with `Content-Type: application/json`; a body that is sent to a
 route without a body is ignored.
-API Gateway answers some requests itself, as `{"message": "…"}`: a token that is no good (401), a body of over 10 MB
-(413), too many requests to a route (429), an address or a method that is not here (404)."""
+API Gateway responds to some requests itself, as `{"message": "…"}`: an invalid token (401), a body of over 10 MB
+(413), too many requests to a route (429), an unknown path or method (404)."""
 GATEWAY: Final = {
     "401": "Unauthorized",
     "413": "Request Entity Too Large",
@@ -36,10 +36,10 @@ GATEWAY: Final = {
     "500": "Internal Server Error",
     "503": "Service Unavailable",
 }
-"""Statuses that API Gateway answers before a function is called, or in place of one that failed, in its own form."""
+"""Statuses of API Gateway's own responses, sent before a function is called, or in place of a failed one."""
 GATEWAY_MESSAGE: Final = {
     "type": "object",
-    "description": "What API Gateway answers itself.",
+    "description": "A response of API Gateway itself.",
     "properties": {"message": {"type": "string"}},
     "required": ["message"],
 }
@@ -47,27 +47,27 @@ SECURITY: Final = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "On the local stack `make token USER=ada` prints a token; deployed, the issuer that the template is "
-    "told of gives one. Paste the token alone: `Bearer` is put before it.",
+    "description": "On the local stack `make token USER=ada` prints a token; deployed, the issuer that the template "
+    "names issues tokens. Paste the token alone: `Bearer` is added.",
 }
 LICENSE: Final = {"name": "MIT", "identifier": "MIT"}
 TAGS: Final = [
-    {"name": "channels", "description": "What there is to talk in."},
-    {"name": "members", "description": "Who is in a channel, and as what."},
-    {"name": "messages", "description": "What was said, and how far it was read."},
-    {"name": "operations", "description": "For those who run it."},
+    {"name": "channels", "description": "Conversations: private, public and direct."},
+    {"name": "members", "description": "The members of a channel, and their roles."},
+    {"name": "messages", "description": "The messages of a channel, and read positions."},
+    {"name": "operations", "description": "For operators."},
 ]
 
 
 def document() -> dict[str, Any]:
-    """The whole document, in a stable order; what it repeats is a component."""
+    """The whole document, in a stable order; repeated parts become components."""
     made = written_out()
     openapi_components.share(made)
     return made
 
 
 def written_out() -> dict[str, Any]:
-    """The same document, each operation with all that it says."""
+    """The same document, with every operation written out."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
     for app in apps():
@@ -98,13 +98,13 @@ def written_out() -> dict[str, Any]:
 
 
 def apps() -> list[FastAPI]:
-    """The app of each function that the template names."""
+    """The app of each function of the template."""
     handlers = {route.handler for route in template.load(ROOT / "template.yaml").routes}
     return [import_module(handler.rpartition(".")[0]).app for handler in sorted(handlers)]
 
 
 def documented(app: FastAPI) -> FastAPI:
-    """The same routes with all that ``shared.web.docs`` says of them, which no function has to load."""
+    """The same routes with the documentation of ``shared.web.docs``, which functions do not load."""
     made = FastAPI(openapi_url=None)
     for route in app.routes:
         assert isinstance(route, APIRoute), route  # noqa: S101 - no function has another kind
@@ -119,7 +119,7 @@ def _problem_schemas() -> dict[str, Any]:
 
 
 def _finish(path: str, operation: dict[str, Any]) -> None:
-    """What holds for every operation: its id, who may call it, and the headers of each answer."""
+    """Adds what all operations share: the id, who may call it, and the headers of each response."""
     operation["operationId"] = operation["operationId"].split("_v1_")[0]
     operation["security"] = [] if path in OPEN_ROUTES else [{"jwt": []}]
     for parameter in operation.get("parameters", []):
@@ -131,23 +131,23 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
     operation["responses"] = dict(sorted(responses.items()))
     for status, response in operation["responses"].items():
         headers = response.setdefault("headers", {})
-        headers["X-Request-Id"] = _header("Names the request in the log; the caller's own if it sent one.")
-        headers["Server-Timing"] = _header(
-            "Milliseconds, the tier that answered, DynamoDB's units, Redis commands."
+        headers["X-Request-Id"] = _header(
+            "Identifies the request in the log; the caller's own id if it sent one."
         )
+        headers["Server-Timing"] = _header("Milliseconds, the cache tier, DynamoDB units, Redis commands.")
         headers["Cache-Control"] = _header(
-            "`no-store`; of pages `private, no-cache`: kept, and asked for again."
+            "`no-store`; for pages `private, no-cache`: stored, but revalidated before use."
         )
         if status in {"429", "503"}:
             headers["Retry-After"] = _header("Seconds to wait.", "integer")
         if status == "401":
-            headers["WWW-Authenticate"] = _header("`Bearer`; API Gateway adds what is wrong with the token.")
+            headers["WWW-Authenticate"] = _header("`Bearer`; API Gateway adds the token's error.")
         if status == "304":
-            headers["ETag"] = _header("The tag that is still right.")
+            headers["ETag"] = _header("The tag, which is still valid.")
 
 
 def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same without null, which no path, query or header can say: what is not given is absent."""
+    """The same schema without null, which no path, query or header can express: omitted values are absent."""
     forms = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
     rest = {name: value for name, value in schema.items() if name != "anyOf"}
     return (forms[0] if len(forms) == 1 else {"anyOf": forms} if forms else {}) | rest
@@ -166,10 +166,10 @@ def _header(description: str, kind: str = "string") -> dict[str, Any]:
 
 
 def main() -> int:
-    """Writes the document, or with ``--check`` says whether the one that stands there is right."""
+    """Writes the document, or with ``--check`` reports whether it is up to date."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 if openapi.json has drifted"
+        "--check", action="store_true", help="write nothing; exit with 1 if openapi.json is out of date"
     )
     text = json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
     if not parser.parse_args().check:
@@ -177,7 +177,7 @@ def main() -> int:
         return 0
     if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == text:
         return 0
-    print("openapi.json does not say what the code does: run `make openapi`", file=sys.stderr)
+    print("openapi.json is out of date: run `make openapi`", file=sys.stderr)
     return 1
 
 

@@ -1,4 +1,4 @@
-"""What an OpenAPI document says more than once is said once, in its components, and referred to."""
+"""Moves repeated parts of an OpenAPI document to its components, and refers to them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
     Part = dict[str, Any]
     Place = tuple[Any, Any, str]
-    """Where something is said (``place[0][place[1]]``), and the name that it would have as a component."""
+    """The place of a part (``place[0][place[1]]``), and its name as a component."""
 
 KINDS: Final = ("responses", "headers", "parameters", "examples")
-"""Sections of ``components`` that are made here; FastAPI makes ``schemas``."""
+"""Sections of ``components`` that are created here; FastAPI creates ``schemas``."""
 _SUCCESS: Final = "200", "201"
-"""These responses stay with their operations: they are what an operation is for."""
+"""Responses that stay with their operations, as they are what an operation is for."""
 
 
 def share(document: Part) -> None:
-    """Moves what is repeated into ``components``, in place: responses first, then what they still repeat.
+    """Moves what is repeated to ``components``, in place: first responses, then what these still repeat.
 
     Raises:
-        ValueError: two different things that are repeated would have one name.
+        ValueError: two different parts would have the same name.
     """
     operations = [each for methods in document["paths"].values() for each in methods.values()]
     components = document["components"]
@@ -60,7 +60,7 @@ def _named(holders: Iterable[Part]) -> Iterator[Place]:
 
 
 def _name(status: str, response: Part) -> str:
-    """``NotAMemberOrForbidden``, after the codes; ``NotModified``, after the status where there are none."""
+    """``NotAMemberOrForbidden``, after the codes; ``NotModified``, after the status if there are none."""
     codes = _examples(response) or [HTTPStatus(int(status)).name]
     return "Or".join(code.title().replace("_", "") for code in codes)
 
@@ -71,7 +71,7 @@ def _examples(response: Part) -> Part:
 
 
 def _moved(kind: str, places: Iterable[Place]) -> Part:
-    """The components that the repeated ones of these places became; references stand in their stead."""
+    """The components for repeated parts of these places, which become references."""
     places = list(places)
     times = Counter(_text(holder[key]) for holder, key, _ in places)
     moved: Part = {}

@@ -1,7 +1,7 @@
-"""Writes `events/`: for each route the event that API Gateway would send, for `sam local invoke --event`.
+"""Writes `events/`: for each route the event that API Gateway sends, for `sam local invoke --event`.
 
-`python -m tools.sample_events` writes them anew. In the order of `SAMPLES` they work on an empty table: the channel's
-id follows from the key that it is created under.
+`python -m tools.sample_events` updates them. In the order of `SAMPLES` they work on an empty table: the channel's
+id is derived from its idempotency key.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TIME: Final = ("23/Nov/2026:18:44:24 +0000", 1_795_459_464_000)
 
 @dataclass(frozen=True)
 class Sample:
-    """A request of ada's. Its name is that of the event of `template.yaml`, in snake case."""
+    """A request by ada. Its name is that of the event in `template.yaml`, in snake case."""
 
     name: str
     method: str
@@ -79,7 +79,7 @@ SAMPLES: Final = (
 
 
 def event(sample: Sample, routes: Routes) -> dict[str, Any]:
-    """The event of a sample, with times and ids that never change.
+    """The event of a sample, with fixed times and ids.
 
     Raises:
         LookupError: the template has no route for it.
@@ -106,13 +106,13 @@ def event(sample: Sample, routes: Routes) -> dict[str, Any]:
 
 
 def rendered() -> dict[str, str]:
-    """The text of each file of `events/`, by its name."""
+    """The text of each file of `events/`, by name."""
     routes = Routes(template.load(ROOT / "template.yaml").routes)
     return {f"{sample.name}.json": json.dumps(event(sample, routes), indent=2) + "\n" for sample in SAMPLES}
 
 
 def write(directory: Path) -> None:
-    """Write them all."""
+    """Writes all of them."""
     directory.mkdir(exist_ok=True)
     for name, text in rendered().items():
         (directory / name).write_text(text, encoding="utf-8")

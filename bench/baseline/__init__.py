@@ -1,1 +1,1 @@
-"""What Budgie is compared with: floors, the usual way, other people's caches, the bare calls of DynamoDB."""
+"""What Budgie is compared with: floors, the baseline implementation, other caches."""

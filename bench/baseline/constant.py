@@ -1,4 +1,4 @@
-"""Constant answers of the sizes that real ones have: what is left is the gateway, the wire and the client."""
+"""The floor of the load test: constant responses of realistic sizes, so that gateway, network and client remain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.lib.chat import PAGE
 from bench.lib.conversations import bodies
 
 MESSAGES: Final = [body.decode() for body in bodies(PAGE)]
-ANSWERS: Final = {
+RESPONSES: Final = {
     "GET /v1/channels": (200, f'{{"channels":[{",".join(MESSAGES[:20])}]}}'),
     "GET /v1/channels/{channel_id}/messages": (200, f'{{"messages":[{",".join(MESSAGES)}]}}'),
     "POST /v1/channels/{channel_id}/messages": (201, MESSAGES[0]),
@@ -17,8 +17,8 @@ ANSWERS: Final = {
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answers as API Gateway's payload format 2.0 has it."""
-    status, body = ANSWERS[event["routeKey"]]
+    """Returns a response in API Gateway's payload format 2.0."""
+    status, body = RESPONSES[event["routeKey"]]
     return {
         "statusCode": status,
         "headers": {"content-type": "application/json"},

@@ -1,4 +1,4 @@
-"""Floor B: the least that FastAPI under Mangum can be."""
+"""The floor of cold starts: a minimal FastAPI app under Mangum."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ app = FastAPI()
 
 @app.get("/v1/channels")
 async def hello() -> dict[str, str]:
-    """Says that it is there."""
+    """Return a constant."""
     return {"hello": "world"}
 
 

@@ -1,11 +1,11 @@
-"""Three endpoints of a chat as tutorials of these packages write them: a fair, competent, ordinary service.
+"""The baseline: three endpoints of a chat as the tutorials of these packages write them, ordinary and competent.
 
 FastAPI with plain functions and response models under Mangum, boto3's resource, Powertools' decorators, upstash-redis,
-everything made at import; pages are cached for a time and deleted by a post. It stands alone, as it is deployed alone:
-it imports nothing of this project.
+all created at import. Pages are cached with a time to live and deleted by a post. It is deployed alone, so it imports
+nothing of this project.
 
-Variables: ``TABLE_NAME``, ``UPSTASH_REDIS_REST_URL``, ``UPSTASH_REDIS_REST_TOKEN``, and boto3's and Powertools' own:
-``AWS_ENDPOINT_URL_DYNAMODB`` for an engine that is not AWS's, ``POWERTOOLS_TRACE_DISABLED`` where no X-Ray daemon runs.
+Variables: ``TABLE_NAME``, ``UPSTASH_REDIS_REST_URL``, ``UPSTASH_REDIS_REST_TOKEN``; boto3's
+``AWS_ENDPOINT_URL_DYNAMODB`` for a local engine; Powertools' ``POWERTOOLS_TRACE_DISABLED`` without an X-Ray daemon.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class ChannelList(BaseModel):
 
 
 def current_user(request: Request) -> str:
-    """Who calls, as the authorizer says."""
+    """The caller's id from the authorizer."""
     claims = request.scope["aws.event"]["requestContext"]["authorizer"]["jwt"]["claims"]
     return str(claims["sub"])
 
@@ -93,14 +93,14 @@ User = Annotated[str, Depends(current_user)]
 
 
 def require_member(channel_id: str, user: str) -> None:
-    """Let members in."""
+    """Refuse callers who are not members."""
     found = table.get_item(Key={"pk": f"USER#{user}", "sk": f"CHANNEL#{channel_id}"})
     if "Item" not in found:
         raise HTTPException(status_code=404, detail="Channel not found")
 
 
 def count_cached(*, hit: bool) -> None:
-    """Count what the cache had."""
+    """Count a cache hit or miss."""
     metrics.add_metric(name="CacheHit" if hit else "CacheMiss", unit=MetricUnit.Count, value=1)
 
 
@@ -140,7 +140,7 @@ def fetch_messages(
     limit: Annotated[int, Query(ge=1, le=100)] = PAGE,
     before: str | None = None,
 ) -> MessagePage:
-    """A page of messages, the latest if no place is named."""
+    """A page of messages, by default the latest."""
     require_member(channel_id, user)
     if before is not None or limit != PAGE:
         return read_page(channel_id, limit, before)
@@ -155,7 +155,7 @@ def fetch_messages(
 
 
 def read_page(channel_id: str, limit: int, before: str | None) -> MessagePage:
-    """Read messages, the newest first, and turn them round."""
+    """Read messages, newest first, and reverse them."""
     pk = f"CHANNEL#{channel_id}"
     arguments: dict[str, Any] = {}
     if before is not None:
@@ -202,7 +202,7 @@ mangum = Mangum(app, lifespan="off")
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """What Lambda calls."""
+    """The Lambda handler."""
     metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
     response = mangum(event, context)  # type: ignore[arg-type]  # Mangum and Powertools describe one context twice
     logger.info("Request", route=event["routeKey"], status=response["statusCode"])

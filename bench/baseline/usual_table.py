@@ -1,4 +1,4 @@
-"""The table of the usual way: a channel's messages by time, each in attributes of its own; a user's channels."""
+"""The baseline's table: the messages of each channel by time, one attribute per field, and each user's channels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from local.demo.conversations import Turn
 
 STARTED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-"""When the first message of each channel was posted; the others follow a second apart."""
+"""When the first message of each channel was posted; the others follow at intervals of a second."""
 
 
 def create(dynamodb: DynamoDBServiceResource, name: str) -> Table:
-    """Make the table, and wait until it is there."""
+    """Create the table, and wait until it exists."""
     table = dynamodb.create_table(
         TableName=name,
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
@@ -33,7 +33,7 @@ def create(dynamodb: DynamoDBServiceResource, name: str) -> Table:
 
 
 def add_channel(table: Table, channel_id: str, members: Iterable[str], turns: Sequence[Turn]) -> None:
-    """Store a channel with its members and messages, as the endpoints would have."""
+    """Store a channel with its members and messages as the endpoints would."""
     pk, created_at = f"CHANNEL#{channel_id}", _text(STARTED_AT)
     messages = [_message(channel_id, number, turn) for number, turn in enumerate(turns)]
     with table.batch_writer() as batch:

@@ -1,1 +1,1 @@
-"""What the benchmarks share: no question is answered here."""
+"""What the benchmarks share."""

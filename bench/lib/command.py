@@ -19,13 +19,13 @@ def parser(description: str) -> argparse.ArgumentParser:
     """The arguments that every benchmark has; it may add its own."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--json", action="store_true", help="print one line of JSON")
-    made.add_argument("--check", action="store_true", help="end with 1 if a target is missed")
-    made.add_argument("--tiny", action="store_true", help="a run of a moment, to see that it works")
+    made.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
+    made.add_argument("--tiny", action="store_true", help="a run of seconds, to see that the benchmark works")
     return made
 
 
 def progress(steps: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
-    """The steps, counted on standard error while they are taken."""
+    """Yields the steps and counts them on standard error."""
     return tqdm(steps, description, total, file=sys.stderr, mininterval=1.0, leave=True)
 
 
@@ -36,9 +36,9 @@ def finish(
 
     Args:
         arguments: as ``parser`` parsed them.
-        results: anything JSON has a word for.
-        targets: what was to be shown, each in words, and whether it was.
-        text: the results for a person; all of them in tables, if not given.
+        results: serializable as JSON.
+        targets: whether each target was met, by its description.
+        text: the results for a reader; by default all of them in tables.
     """
     if arguments.json:
         print(json.dumps(results | {"targets": dict(targets)}, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Real text for the benchmarks: conversations between people, from the shared data or the project's own sample.
+"""Real text for the benchmarks: conversations between people, from the shared data set or the project's own sample.
 
 A line of either file is ``{"conversation": id, "turns": [[speaker, text], …]}``.
 """
@@ -23,18 +23,18 @@ SOURCES: Final = (
 )
 CHANNEL: Final = "4nc0f2k9q1d7h3sa"
 STARTED_AT: Final = 1_795_459_464_000
-"""Milliseconds since 1970 of the first message that is made of a text."""
+"""When the first message was posted, in milliseconds since 1970."""
 
 
 @cache
 def conversations(path: Path | None = None) -> Sequence[list[Turn]]:
-    """All conversations, in the order of the first of ``SOURCES`` that is here, or of another file."""
+    """All conversations of a file, by default of the first of ``SOURCES`` that exists."""
     found = path or next(each for each in SOURCES if each.is_file())
     return [each.turns for each in read(found).all]
 
 
 def turns() -> Iterator[Turn]:
-    """Turns of all conversations, one after another, for ever."""
+    """Turns of all conversations, one after another, endlessly."""
     return cycle(turn for each in conversations() for turn in each)
 
 
@@ -45,8 +45,8 @@ def bodies(
 
     Args:
         count: how many.
-        sizes: bytes that each message's JSON has at least, in turn: turns are joined until it has them.
-        taken: where the text is taken from; from the beginning if not given.
+        sizes: least bytes of each message's JSON, used in turn; turns are joined until a message is that large.
+        taken: where the text comes from; by default ``turns`` from its beginning.
         channel_id: their channel.
     """
     taken = taken or turns()
@@ -64,7 +64,7 @@ def _body(channel_id: str, seq: int, smallest: int, taken: Iterator[Turn]) -> by
 def channel_items(
     channel_id: str, members: Sequence[str], bodies: Iterable[bytes]
 ) -> Iterator[dict[str, Any]]:
-    """A public channel as the items that it is stored in: entries, memberships, head, listing; the first owns it."""
+    """The items of a public channel: entries, memberships, listing, head. The first member is its owner."""
     seq, body = 0, b""
     for seq, body in enumerate(bodies, start=1):
         yield items.entry_item(channel_id, Entry(seq, seq, STARTED_AT, body))

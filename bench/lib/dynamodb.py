@@ -1,4 +1,4 @@
-"""A DynamoDB engine for a benchmark: started with the table of the template, filled quickly, and ended."""
+"""A DynamoDB engine for a benchmark: started with the template's table, filled quickly, and stopped."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from shared.storage.dynamodb import DynamoDBStore
 TABLE: Final = "budgie-bench"
 TEMPLATE: Final = Path(__file__).resolve().parents[2] / "template.yaml"
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory with a random name is made in it
-"""Files in memory, where they can be written: DynamoDB Local waits for the disk at each write, DynamoDB does not."""
+"""Files in memory: DynamoDB Local waits for the disk at each write, DynamoDB does not."""
 BATCH: Final = 25
-"""Items of one BatchWriteItem, by DynamoDB's limit."""
+"""Items of one BatchWriteItem: DynamoDB's limit."""
 LOADERS: Final = 8
 
 
 def fastest(memory: Path = MEMORY) -> Path | None:
-    """Where files are quickest; None, the usual place, where memory cannot be written."""
+    """The directory in memory if it can be written, else None for the default one."""
     return memory if os.access(memory, os.W_OK) else None
 
 
 @contextmanager
 def engine(kind: str) -> Iterator[Engine]:
-    """An engine of ``local.dynamodb.engine.ENGINES`` on 127.0.0.1, in files of its own, with an empty table."""
+    """Runs an engine of ``local.dynamodb.engine.ENGINES`` on 127.0.0.1 with an empty table and its own files."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=fastest())))
         started = launch_engine(kind, directory, stack.enter_context(Processes(directory)))
@@ -55,24 +55,24 @@ def client_of(url: str, read_timeout_ms: int = 30_000) -> AwsClient:
 
 @contextmanager
 def running(kind: str) -> Iterator[AwsClient]:
-    """A client of an engine with an empty table; both end with the context."""
+    """Runs an engine with an empty table, and yields a client of it."""
     with engine(kind) as started, closing(client_of(started.url)) as made:
         yield made
 
 
 def store_on(dynamodb: AwsClient) -> DynamoDBStore:
-    """The storage of Budgie on the table."""
+    """Budgie's store on the table."""
     return DynamoDBStore(dynamodb, TABLE)
 
 
 def put_all(dynamodb: AwsClient, items: Iterable[Mapping[str, Any]], table: str = TABLE) -> int:
-    """Writes items as they are, as fast as the engine takes them; how many they were."""
+    """Writes items unchanged, as fast as the engine accepts them; returns their number."""
     rest, count = iter(items), 0
     with (
         ThreadPoolExecutor(LOADERS) as pool,
         tqdm(desc="items written", unit_scale=True, mininterval=1.0) as bar,
     ):
-        # A little ahead of the engine, and no further: the items of a long channel need not all be in memory.
+        # In chunks, so that the items of a long channel are never all in memory.
         while chunk := list(islice(rest, BATCH * LOADERS * 4)):
             batches = (chunk[i : i + BATCH] for i in range(0, len(chunk), BATCH))
             list(pool.map(lambda batch: _put(dynamodb, batch, table), batches))
@@ -82,6 +82,6 @@ def put_all(dynamodb: AwsClient, items: Iterable[Mapping[str, Any]], table: str 
 
 
 def _put(dynamodb: AwsClient, batch: list[Mapping[str, Any]], table: str) -> None:
-    wanted: Any = {table: [{"PutRequest": {"Item": item}} for item in batch]}
-    while wanted:
-        wanted = dynamodb.call("BatchWriteItem", {"RequestItems": wanted})["UnprocessedItems"]
+    left: Any = {table: [{"PutRequest": {"Item": item}} for item in batch]}
+    while left:
+        left = dynamodb.call("BatchWriteItem", {"RequestItems": left})["UnprocessedItems"]

@@ -1,4 +1,4 @@
-"""Functions called as Lambda calls them: with the events that API Gateway would make, one at a time."""
+"""Calls the functions as Lambda does: with API Gateway's events, one at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Handler = Callable[[Event, Any], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Ask:
-    """A request: the target is path and query."""
+    """A request; ``target`` is path and query."""
 
     method: str
     target: str
@@ -43,7 +43,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Reply:
-    """A function's answer as it goes out, its body decoded from base64; and the log lines that it left."""
+    """A function's response, its body decoded from base64, and the log lines that it wrote."""
 
     status: int
     headers: dict[str, str]
@@ -52,24 +52,24 @@ class Reply:
 
     @classmethod
     def of(cls, result: Mapping[str, Any], log: str = "") -> Reply:
-        """Of what a handler returned."""
+        """Parses a handler's result."""
         body = result.get("body") or ""
         raw = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
         return cls(result["statusCode"], dict(result.get("headers") or {}), raw, log)
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - any JSON
-        """The body of an answer that is not compressed."""
+        """The body of an uncompressed response."""
         return json.loads(self.body)
 
     @property
     def head_bytes(self) -> int:
-        """Bytes of the headers, each with colon, blank and line end."""
+        """Bytes of the headers, including colons, spaces and line ends."""
         return sum(len(name) + len(value) + 4 for name, value in self.headers.items())
 
     @property
     def units(self) -> dict[str, float]:
-        """What ``Server-Timing`` says of the cost: ``read`` and ``write`` units, Redis ``commands``."""
+        """Costs from ``Server-Timing``: ``read`` and ``write`` units, Redis ``commands``."""
         parts = self.headers["server-timing"].replace('"', " ").split()
         return {
             name: float(value) for name, _, value in (part.partition("=") for part in parts) if name in _UNITS
@@ -86,7 +86,7 @@ def _routes() -> tuple[Routes, tuple[template.Route, ...]]:
 
 
 def routed(ask: Ask) -> tuple[str, Event]:
-    """The function that a request goes to, and its event."""
+    """The function that serves a request, and the event for it."""
     body = b"" if ask.body is None else json.dumps(ask.body).encode()
     headers = {"host": "api.example.com", "user-agent": "bench", "x-amzn-trace-id": TRACE, **ask.headers}
     if body:
@@ -99,14 +99,14 @@ def routed(ask: Ask) -> tuple[str, Event]:
 
 
 def event(ask: Ask) -> Event:
-    """A request's event."""
+    """The event of a request."""
     return routed(ask)[1]
 
 
 def handler_of(
     app: FastAPI, current: Callable[[], Any], needs: Callable[..., Any] = current_services
 ) -> Handler:
-    """An app's handler as it is deployed, over what ``current`` gives for each request."""
+    """An app's handler as it is deployed; ``current`` returns the services for each request."""
 
     async def given() -> object:
         return current()
@@ -116,15 +116,11 @@ def handler_of(
 
 
 class Handlers:
-    """All functions of the template over the same services, which may be exchanged between two calls.
-
-    Args:
-        services: what the functions use.
-    """
+    """All functions of the template over the same ``services``, which may be replaced between calls."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        # The log is made once a process, with the standard output of that moment.
+        # The logger is created once per process, and writes to what was standard output then.
         self._lines = io.StringIO()
         log = logger().registered_handler
         assert isinstance(log, logging.StreamHandler)
@@ -135,24 +131,24 @@ class Handlers:
         self._handlers = {name: handler_of(app, lambda: self.services) for name, app in self.apps.items()}
 
     def event(self, ask: Ask) -> tuple[str, Event]:
-        """The function that a request goes to, and its event."""
+        """The function that serves a request, and the event for it."""
         return routed(ask)
 
     def invoke(self, function: str, called: Event) -> dict[str, Any]:
-        """What Lambda would do; for timing."""
+        """Invokes a function as Lambda does; for timing."""
         return self._handlers[function](called, None)
 
     def reply(self, ask: Ask) -> Reply:
-        """A request and its whole answer, whatever it is."""
+        """Sends a request; returns its response, whatever the status."""
         self._lines.seek(0)
         self._lines.truncate()
         return Reply.of(self.invoke(*routed(ask)), self._lines.getvalue())
 
     def __call__(self, ask: Ask) -> Reply:
-        """As ``reply``.
+        """Sends a request; returns its response.
 
         Raises:
-            AssertionError: it was refused, which no benchmark expects.
+            AssertionError: the status is 400 or above, which no benchmark expects.
         """
         reply = self.reply(ask)
         assert reply.status < 400, (ask, reply.status, reply.body[:300])  # noqa: PLR2004 - HTTP's first error

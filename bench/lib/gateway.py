@@ -1,20 +1,18 @@
-"""Processes of ``bench.load``, each ended by the end of its input: ``python -m bench.lib.gateway engines|NAME …``.
-
-``engines STATE KIND`` runs what `make run` runs: the DynamoDB engine, Redis behind an Upstash endpoint. It says in
-which environment handlers find them. ``NAME STATE`` runs the gateway before one contender. It says where, and answers
-each line of its input with the seconds of processor time that it has used so far. What handlers log goes nowhere, at
-the same cost.
-"""
+"""The processes of ``bench.load``: the engines, and a gateway for each contender. Each ends when its pipe is closed."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final
 
 import boto3
 from botocore.config import Config
@@ -27,42 +25,63 @@ from local.settings import LocalSettings
 from local.stack import TEMPLATE, Stack
 from local.template import load as template
 
-BUDGIE, USUAL, FLOOR = "budgie", "usual", "floor"
-HANDLERS: Final = {USUAL: "bench.baseline.usual.handler", FLOOR: "bench.baseline.constant.handler"}
-CHANNELS: Final = "GET /v1/channels"
-ROUTES: Final = frozenset(
-    {CHANNELS, *(f"{each} /v1/channels/{{channel_id}}/messages" for each in ("GET", "POST"))}
-)
+BUDGIE, BASELINE, FLOOR = "budgie", "baseline", "floor"
+HANDLERS: Final = {BASELINE: "bench.baseline.usual.handler", FLOOR: "bench.baseline.constant.handler"}
+MESSAGES: Final = "/v1/channels/{channel_id}/messages"
+ROUTES: Final = frozenset({"GET /v1/channels", f"GET {MESSAGES}", f"POST {MESSAGES}"})
 CONNECTIONS: Final = 32
-"""Connections to DynamoDB that a process may keep, as ours asks for: boto3's 10 are for one request at a time, and here
-one process plays many containers."""
+"""DynamoDB connections of a process, as Budgie's client has: boto3's 10 are meant for one request at a time, but here
+one process runs many containers."""
+END_SECONDS: Final = 60
 
 
-def main(arguments: list[str]) -> int:
-    """Runs until the input ends."""
-    said = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    if arguments[0] == "engines":
-        run_engines(Path(arguments[1]), arguments[2], said)
-    else:
-        run_gateway(arguments[0], Path(arguments[1]), said)
-    return 0
+@contextmanager
+def running(
+    serve: Callable[..., None], environ: Mapping[str, str], *arguments: object
+) -> Iterator[Connection]:
+    """Runs ``serve(pipe, *arguments)`` in a process with this environment; yields the other end of the pipe."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run, args=(serve, dict(environ), theirs, *arguments))
+    process.start()
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        ours.close()
+        process.join(END_SECONDS)
+        process.kill()
 
 
-def run_engines(state: Path, kind: str, said: TextIO) -> None:
-    """The local stack; its own gateway stays idle, as each contender has one in a process of its own."""
+def _run(
+    serve: Callable[..., None], environ: Mapping[str, str], pipe: Connection, *arguments: object
+) -> None:
+    os.environ.clear()
+    os.environ.update(environ)
+    # Powertools keeps one set of metrics per process; with concurrent requests one finds it empty, and warns.
+    warnings.filterwarnings("ignore", category=UserWarning)
+    os.dup2(
+        os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+    )  # Log lines cost what they cost, but go nowhere.
+    try:
+        serve(pipe, *arguments)
+    except EOFError:
+        return
+
+
+def serve_engines(pipe: Connection, state: Path, kind: str) -> None:
+    """Runs the local stack, and sends the environment in which handlers find it. Its own gateway stays idle."""
     settings = LocalSettings(port=0, dynamodb_engine=kind, dynamodb_port=0, redis_port=0, upstash_port=0)
     environ = dict(os.environ)
     with Stack(settings, ROOT, directory=state, environ=environ, log=lambda _line: None):
-        print(json.dumps(environ), file=said, flush=True)
-        sys.stdin.read()
+        pipe.send(environ)
+        pipe.recv()
 
 
-def run_gateway(name: str, state: Path, said: TextIO) -> None:
-    """The gateway with the routes of the load test, before the contender's handlers."""
+def serve_contender(pipe: Connection, name: str, state: Path) -> None:
+    """Runs a gateway, sends its port, and answers each message with the CPU seconds that the process has used."""
     keys = tokens.KeyPair.load_or_create(state)
-    if name == USUAL:
+    if name == BASELINE:
         session = get_session()
         session.set_default_client_config(Config(max_pool_connections=CONNECTIONS))
         boto3.setup_default_session(botocore_session=session)
@@ -74,19 +93,17 @@ def run_gateway(name: str, state: Path, said: TextIO) -> None:
         log=lambda _line: None,
         docs=False,
     ) as gateway:
-        print(json.dumps({"port": gateway.port}), file=said, flush=True)
-        for _ in sys.stdin:
-            print(json.dumps({"cpu_seconds": time.process_time()}), file=said, flush=True)
+        pipe.send(gateway.port)
+        while True:
+            pipe.recv()
+            pipe.send(time.process_time())
 
 
 def contender(name: str) -> template.Template:
-    """Our API, with the contender's handler behind each route of the load test."""
+    """Our API without throttling, with the contender's handler behind each route of the load test."""
     ours = template.load(ROOT / TEMPLATE, {"JwtIssuer": tokens.ISSUER, "JwtAudience": tokens.AUDIENCE})
     routes = [route for route in ours.routes if route.key in ROUTES]
     if name != BUDGIE:
         routes = [replace(route, handler=HANDLERS[name]) for route in routes]
-    return replace(ours, routes=tuple(routes), throttle=None)  # What is measured is what lies behind it.
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    changes: Any = {"routes": tuple(routes), "throttle": None}
+    return replace(ours, **changes)

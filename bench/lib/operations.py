@@ -1,4 +1,4 @@
-"""Every kind of request that the API knows, over any storage, with what must have happened before it."""
+"""Every kind of request of the API, over any store, with the preparation that each needs."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from shared.settings import Settings
 from shared.storage.protocol import Commit, Store
 
 SETTINGS: Final = Settings(rate_per_second=1e6, rate_burst=10**6, max_channels_per_user=10**6)
-"""Without a limit that a benchmark would meet."""
+"""Limits that no benchmark reaches."""
 USER, FRIEND, GUEST, BUSY = (
     f"00000000-0000-4000-8000-0000000000{number}" for number in ("00", "01", "02", "50")
 )
-"""``BUSY`` is in 50 channels; ``USER`` in 8, as a user of ``bench.cache``."""
+"""``BUSY`` is in 50 channels; ``USER`` is in 8, like a user of ``bench.cache``."""
 FEW, MANY = 8, 50
 LENGTH: Final = 200
 KILOBYTE: Final = 930
-"""Bytes of a message's JSON at least, so that a page of 50 is as large as that by which codecs are chosen."""
+"""Least bytes of a large message's JSON; a page of 50 is then as large as the one by which the codec was chosen."""
 _NUMBERS: Final = count()
 _TEXTS: Final = turns()
 
 
 def channel(name: str) -> str:
-    """The id of the channel of this name."""
+    """The id of the channel with this name."""
     return keys.derived_channel_id("bench", name)
 
 
@@ -39,8 +39,8 @@ WRITTEN, CAUGHT_UP, POSTED, LARGE = map(channel, ("as written", "caught up", "po
 _CHANNEL: Final = f"/v1/channels/{POSTED}"
 
 
-def fill(store: Store, channel_id: str, members: Sequence[str], said: Iterable[bytes]) -> None:
-    """A public channel, made and written through the storage's own interface; the first member owns and writes it."""
+def fill(store: Store, channel_id: str, members: Sequence[str], messages: Iterable[bytes]) -> None:
+    """Creates and fills a public channel through the store's interface; the first member is owner and sender."""
     head = Head(channel_id, Kind.PUBLIC, "lobby", "Say hello", members[0], STARTED_AT, members=len(members))
     roles = [Role.OWNER, *[Role.MEMBER] * (len(members) - 1)]
     joined = [
@@ -49,7 +49,7 @@ def fill(store: Store, channel_id: str, members: Sequence[str], said: Iterable[b
     store.create_channel(head, joined[:MAX_BATCH])
     for each in joined[MAX_BATCH:]:
         store.add_member(each)
-    entries = (Entry(seq, seq, STARTED_AT, body) for seq, body in enumerate(said, 1))
+    entries = (Entry(seq, seq, STARTED_AT, body) for seq, body in enumerate(messages, 1))
     while part := list(islice(entries, MAX_BATCH)):
         store.reserve(channel_id, len(part), preview_of(part[-1]))
         commit = Commit(
@@ -66,7 +66,7 @@ def fill(store: Store, channel_id: str, members: Sequence[str], said: Iterable[b
 
 
 def fill_chat(store: Store, members: int = 2, length: int = LENGTH, listed: int = MANY) -> None:
-    """Channels of messages as people wrote them, one of large messages, and those that fill the lists."""
+    """Creates channels of real messages, one of large messages, and ``listed`` channels for the lists."""
     people = [USER, FRIEND, *(f"member-{number:029d}" for number in range(members - 2))]
     for channel_id in (WRITTEN, CAUGHT_UP, POSTED):
         fill(store, channel_id, people, bodies(length, channel_id=channel_id))
@@ -77,27 +77,27 @@ def fill_chat(store: Store, members: int = 2, length: int = LENGTH, listed: int 
 
 
 class Scene:
-    """The functions' containers over one storage."""
+    """The functions' containers over one store."""
 
     def __init__(self, handlers: Handlers, store: Store) -> None:
         self.handlers, self.store = handlers, store
         self.new_container()
 
     def new_container(self) -> None:
-        """The next request meets one that has nothing in memory."""
+        """Serves the next request from a container that has nothing in memory."""
         self.handlers.services = compose(SETTINGS, self.store)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """``ready`` does what must have happened before, and gives the request."""
+    """A kind of request; ``ready`` prepares the scene and returns the request."""
 
     name: str
     ready: Callable[[Scene], Ask]
     goal: str = ""
-    """``read``, ``poll`` or ``post``; a ``list`` has none, and is named where it costs more than a read may."""
+    """``read``, ``poll`` or ``post``; a ``list`` has no goal and is reported if it costs more than a read may."""
     is_missed: bool = False
-    """Whether the container must have nothing in memory."""
+    """Whether the container must not have it in memory."""
 
 
 def page(channel_id: str, coding: str = "") -> Ask:
@@ -107,13 +107,13 @@ def page(channel_id: str, coding: str = "") -> Ask:
 
 
 def post(channel_id: str, key: str = "") -> Ask:
-    """A message as somebody wrote it, the next each time."""
+    """A post of a real message, another one each time."""
     headers = {"idempotency-key": key} if key else {}
     return Ask("POST", f"/v1/channels/{channel_id}/messages", USER, {"text": next(_TEXTS).text}, headers)
 
 
 def again(asked: Ask) -> Callable[[Scene], Ask]:
-    """The container has just served the same."""
+    """A request that the container has just served."""
 
     def ready(scene: Scene) -> Ask:
         scene.handlers(asked)
@@ -123,7 +123,7 @@ def again(asked: Ask) -> Callable[[Scene], Ask]:
 
 
 def always(asked: Ask) -> Callable[[Scene], Ask]:
-    """Nothing to make ready."""
+    """A request that needs no preparation."""
     return lambda _: asked
 
 
@@ -169,7 +169,7 @@ def _mark(_: Scene) -> Ask:
 _ONE: Final = Ask("GET", f"/v1/channels/{WRITTEN}/messages/{keys.message_id(WRITTEN, 50)}", USER)
 _FEW, _MANY = (Ask("GET", "/v1/channels", user) for user in (USER, BUSY))
 PAGE_IN_MEMORY, POST, POST_WITH_KEY = "page, memory", "post", "post with key"
-LIST: Final = f"list of {MANY} channels, remembered"
+LIST: Final = f"list of {MANY} channels, memory"
 OPERATIONS: Final = (
     Operation(PAGE_IN_MEMORY, again(page(WRITTEN)), "read"),
     Operation("page, caught up by one message", _caught_up, "read"),
@@ -178,7 +178,7 @@ OPERATIONS: Final = (
     Operation("page of 1 KB messages, after a miss", always(page(LARGE)), "read", is_missed=True),
     Operation("poll, 304", _unchanged, "poll"),
     Operation("one message, after a miss", always(_ONE), "read", is_missed=True),
-    Operation(f"list of {FEW} channels, remembered", again(_FEW), "list"),
+    Operation(f"list of {FEW} channels, memory", again(_FEW), "list"),
     Operation(f"list of {FEW} channels, after a miss", always(_FEW), "list", is_missed=True),
     Operation(LIST, again(_MANY), "list"),
     Operation("list of 50 public channels", always(Ask("GET", "/v1/channels?scope=public", USER)), "list"),
@@ -187,7 +187,7 @@ OPERATIONS: Final = (
     Operation("post with key, repeated", lambda scene: again(_post_with_key(scene))(scene)),
     Operation(f"batch of {MAX_BATCH} posts", _batch),
     Operation("mark read", _mark),
-    # By somebody new each time: what is counted before does not grow with the rounds.
+    # By a new user each time, so that the count of the user's channels does not grow with the rounds.
     Operation("create channel", lambda _: _create(f"maker-{next(_NUMBERS):030d}")),
     Operation("get channel", always(Ask("GET", _CHANNEL, USER))),
     Operation("update channel", lambda _: Ask("PATCH", _CHANNEL, USER, {"topic": f"{next(_NUMBERS)}"})),

@@ -1,61 +1,49 @@
-"""DynamoDB and Upstash as days of requests see them, which no engine could play in seconds.
+"""Simulated DynamoDB and Upstash for days of requests, which no engine could play in seconds.
 
-They cost what the real ones do, units and billed commands, and take time that is only added up.
+They charge the units and commands of the real ones; their time is only added up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from bench.lib.timing import DYNAMODB_MS, REDIS_MS, Stopwatch
 from operators import units
 from shared.cache.breaker import Breaker
 from shared.cache.metrics import CacheMetrics
-from shared.cache.upstash import RedisError
 from shared.domain.model import ChannelState, Entry, Head, Membership, Preview
 from shared.observability.meter import meter
 from shared.storage import items
 from shared.storage.memory import MemoryStore
 from shared.storage.protocol import Commit, Committed, Outcome, Reservation
 
-TIMEOUT_MS: Final = 300.0
-
 
 class Database:
-    """What all containers share: values with their expiry, and when it cannot be reached."""
+    """The Redis database of all containers: values with their expiry."""
 
-    def __init__(self, outages: list[tuple[int, int]] | None = None) -> None:
+    def __init__(self) -> None:
         self.values: dict[str, tuple[str, float]] = {}
-        self.outages = outages or []
         self.commands = 0
         self.reasons: dict[str, int] = {}
         self.most_bytes = 0
         self.moved = 0
-        """Bytes that values took on the wire, either way."""
+        """Bytes of values sent and received."""
 
     def reset_counts(self) -> None:
-        """Counts from here on; what is stored stays."""
+        """Resets the counts, but not what is stored."""
         self.commands, self.reasons, self.moved = 0, {}, 0
 
-    def is_down(self, now: int) -> bool:
-        """Whether it cannot be reached at this time."""
-        return any(start <= now < end for start, end in self.outages)
-
     def run(self, now: int, command: str, arguments: tuple[Any, ...]) -> object:
-        """GET, MGET, SET … EX, DEL."""
-        response = self._run(now, command, arguments)
-        value = arguments[1] if command == "SET" else response
-        self.moved += len(value) if isinstance(value, str) else 0
-        return response
-
-    def _run(self, now: int, command: str, arguments: tuple[Any, ...]) -> object:
-        if command == "MGET":
-            return [self._get(now, key) for key in arguments]
+        """Runs GET, SET … EX or DEL."""
         if command == "GET":
-            return self._get(now, arguments[0])
+            value, until = self.values.get(arguments[0], ("", 0.0))
+            found = value if now < until else None
+            self.moved += len(found or "")
+            return found
         if command == "SET":
             key, value, _, seconds = arguments
+            self.moved += len(value)
             self.values[key] = (value, now + seconds * 1000)
             held = sum(len(key) + len(value) for key, (value, until) in self.values.items() if now < until)
             self.most_bytes = max(self.most_bytes, held)
@@ -63,41 +51,28 @@ class Database:
         assert command == "DEL"
         return sum(self.values.pop(key, None) is not None for key in arguments)
 
-    def _get(self, now: int, key: str) -> str | None:
-        value, until = self.values.get(key, (None, 0.0))
-        return value if now < until else None
-
 
 class SimUpstash:
-    """One container's client, with the breaker and the interface of ``shared.cache.upstash.Upstash``."""
+    """One container's client, with the interface of ``shared.cache.upstash.Upstash``."""
 
     budget_seconds: float = 5.0
 
     def __init__(self, database: Database, now: Callable[[], int], stopwatch: Stopwatch) -> None:
-        self._database = database
-        self._now = now
-        self._stopwatch = stopwatch
+        self._database, self._now, self._stopwatch = database, now, stopwatch
         self.metrics = CacheMetrics()
         self.breaker = Breaker(now)
 
     def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - as the real one
-        """One command's result; a time-out while the database is down."""
-        if not self.breaker.allows():
-            raise RedisError("breaker_open")
+        """A command's result."""
         self._database.commands += 1
         self._database.reasons[reason] = self._database.reasons.get(reason, 0) + 1
         meter().charge(redis=1)
-        if self._database.is_down(self._now()):
-            self._stopwatch.add(TIMEOUT_MS)
-            self.breaker.failed()
-            raise RedisError("timeout")
         self._stopwatch.add(REDIS_MS)
-        self.breaker.succeeded()
         return self._database.run(self._now(), command, arguments)
 
 
 class MeteredStore(MemoryStore):
-    """A storage in memory that charges the request at hand what DynamoDB would: units, and time."""
+    """A store in memory that charges the current request DynamoDB's units and time."""
 
     def __init__(self, stopwatch: Stopwatch) -> None:
         super().__init__()
@@ -149,16 +124,16 @@ class MeteredStore(MemoryStore):
         return super().membership(channel_id, user_id)
 
     def fill(self, channel_id: str, entries: Mapping[int, Entry], head: Head) -> None:
-        """Puts a history in place before the day begins."""
+        """Stores a history without charge."""
         self._entries[channel_id] = dict(entries)
         self._heads[channel_id] = head
 
     def members_queried(self) -> None:
-        """A Query of a channel's members, for who must know them."""
+        """Charges a Query of a channel's members."""
         self._charge(read=1)
 
     def heads_now(self) -> dict[str, Head]:
-        """The truth, free of charge, to hold answers against."""
+        """The current heads without charge, to compare responses with."""
         return self._heads
 
     def _charge(self, *, read: float = 0, write: float = 0) -> None:

@@ -1,4 +1,4 @@
-"""Times that can be held against each other: calls in interleaved rounds, medians, waiting that is only added up."""
+"""Comparable times: calls in interleaved rounds, medians, and a stopwatch for waits that are only added up."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from math import ceil
 from typing import Any, Final
 
 DYNAMODB_MS: Final = 4.0
-"""Of a call, where calls are added up and not made: a fair one within a region."""
+"""Assumed time of a call within a region, where calls are simulated."""
 REDIS_MS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call that takes what is made ready before it, which is not timed."""
+    """A call whose argument ``ready`` makes beforehand; only ``call`` is timed."""
 
     ready: Callable[[], Any]
     call: Callable[[Any], object]
@@ -28,12 +28,12 @@ Timed = Callable[[], object] | Prepared
 
 
 def interleaved(calls: Mapping[str, Timed], rounds: int, batch: int = 1) -> dict[str, list[float]]:
-    """Microseconds of each call, made in turns: whatever disturbs the machine disturbs all of them alike.
+    """Microseconds of each call, made in turns so that disturbances of the machine affect all of them alike.
 
     Args:
         calls: what to time, by name.
-        rounds: how often each has its turn, after a tenth of it to warm up; who begins changes.
-        batch: calls in a row, all timed, so that one is not always slowed by what the others left in the processor.
+        rounds: how often each is called, after a tenth as many rounds to warm up; the order rotates.
+        batch: calls in a row, all timed, so that a call is not always slowed by CPU caches that the others filled.
     """
     names, times = list(calls), {name: list[float]() for name in calls}
     warm_up = max(1, rounds // 10)
@@ -69,31 +69,31 @@ def summary(times: Sequence[float]) -> dict[str, float]:
 
 
 def medians(times: Mapping[str, Sequence[float]], digits: int = 1) -> dict[str, float]:
-    """The median of each."""
+    """The median of each, rounded."""
     return {name: round(statistics.median(each), digits) for name, each in times.items()}
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that so many percent of the values do not exceed."""
+    """The smallest value that is not exceeded by this percentage of the values."""
     ordered = sorted(values)
     return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)]
 
 
 class Stopwatch:
-    """Adds up the time that calls would have taken, by thread: what runs side by side counts once."""
+    """Adds up the time that calls would have taken, by thread, so that concurrent calls count once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ms: dict[int, float] = {}
 
     def add(self, ms: float) -> None:
-        """A call of this thread."""
+        """Adds a call of this thread."""
         with self._lock:
             me = threading.get_ident()
             self._ms[me] = self._ms.get(me, 0.0) + ms
 
     def lap(self) -> float:
-        """The longest of the threads since the last lap."""
+        """The longest sum of any thread since the last lap."""
         with self._lock:
             longest = max(self._ms.values(), default=0.0)
             self._ms.clear()

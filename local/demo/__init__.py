@@ -1,1 +1,1 @@
-"""Plays real conversations against a running stack and reads them back."""
+"""Posts real conversations to a running stack and reads them back."""

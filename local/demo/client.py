@@ -1,4 +1,4 @@
-"""A client of the API: one connection, any user, and the patience that the API asks of its clients."""
+"""A client of the API: one connection, any user, and the retries that the API asks of its clients."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 AGAIN: Final = frozenset({429, 500, 502, 503, 504})
-"""Statuses after which a request is sent again; with an `Idempotency-Key` a post is stored once all the same."""
+"""Statuses after which a request is retried; an `Idempotency-Key` makes sure that a post is stored once."""
 MAX_TRIES: Final = 30
 LONGEST_WAIT: Final = 60.0
-"""Seconds that a `Retry-After` is followed for at most."""
+"""The longest `Retry-After` that is followed, in seconds."""
 TIMEOUT: Final = 35.0
-"""Seconds without a byte: API Gateway itself gives a function up after 30."""
+"""Seconds without a byte: API Gateway itself stops waiting for a function after 30."""
 
 
 class UnreachableError(RuntimeError):
-    """The API cannot be reached; the text says where it was looked for."""
+    """The API is unreachable; the text names the address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer that stands, after `retries` others.
+    """The final response, after `retries` others.
 
     Attributes:
         status: HTTP status.
         headers: By name in lower case.
-        body: As it came.
-        seconds: How long the last try took, without the ones before it.
-        retries: Statuses of the tries before; 0 for a connection that broke.
+        body: As received.
+        seconds: How long the last attempt took, without the ones before it.
+        retries: Statuses of earlier attempts; 0 for a broken connection.
     """
 
     status: int
@@ -51,13 +51,13 @@ class Response:
 
 
 class Client:
-    """Calls the API as whoever it is told to. One thread at a time.
+    """Calls the API as any user. One thread at a time.
 
     Args:
         url: the API's address, with or without a path before `/v1`.
-        token_for: a user's bearer token.
+        token_for: returns a user's bearer token.
         sleep: waits for a number of seconds.
-        tries: how often a request is sent at most.
+        tries: most attempts of a request.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
     def call(
@@ -97,7 +97,7 @@ class Client:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send a request, again where the API asks for patience (`Retry-After`) or the connection breaks.
+        """Send a request; retry it if the API asks for it (`Retry-After`) or the connection breaks.
 
         Args:
             method: HTTP method.
@@ -107,20 +107,20 @@ class Client:
             headers: further headers.
 
         Raises:
-            UnreachableError: no try got any answer.
+            UnreachableError: no attempt got a response.
         """
         content = None if body is None else json.dumps(body).encode()
         sent = self._headers(user, headers or {}, has_body=content is not None)
         retries: list[int] = []
         while True:
-            answer = self._try(method, path, content, sent)
-            if answer.status not in AGAIN | {0} or len(retries) + 1 >= self._tries:
+            attempt = self._try(method, path, content, sent)
+            if attempt.status not in AGAIN | {0} or len(retries) + 1 >= self._tries:
                 break
-            retries.append(answer.status)
-            self._sleep(_wait(answer, len(retries)))
-        if answer.status == 0:
-            raise UnreachableError(f"no answer from {self._url}")
-        return Response(answer.status, answer.headers, answer.body, answer.seconds, tuple(retries))
+            retries.append(attempt.status)
+            self._sleep(_wait(attempt, len(retries)))
+        if attempt.status == 0:
+            raise UnreachableError(f"no response from {self._url}")
+        return Response(attempt.status, attempt.headers, attempt.body, attempt.seconds, tuple(retries))
 
     def _headers(self, user: str | None, given: Mapping[str, str], *, has_body: bool) -> dict[str, str]:
         headers = dict(given)
@@ -131,7 +131,7 @@ class Client:
         return headers
 
     def _try(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> Response:
-        """One try; status 0 where the connection broke."""
+        """One attempt; status 0 if the connection broke."""
         began = time.perf_counter()
         try:
             self._connection.request(method, self._prefix + path, content, headers)
@@ -144,7 +144,7 @@ class Client:
         return Response(response.status, found, body, time.perf_counter() - began)
 
 
-def _wait(answer: Response, tries: int) -> float:
-    """Seconds until the next try: what the API says, else a little more each time."""
-    asked = answer.headers.get("retry-after", "")
+def _wait(attempt: Response, tries: int) -> float:
+    """Seconds until the next attempt: as the API says, or else a little more each time."""
+    asked = attempt.headers.get("retry-after", "")
     return min(LONGEST_WAIT, float(asked) if asked.isdigit() else 0.1 * tries)

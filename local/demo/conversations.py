@@ -1,6 +1,6 @@
 """Conversations from files: JSON lines, or a Slack export as a folder or a zip file.
 
-Everything is read in order. What cannot be posted, or not as it stands, is named, never silently dropped.
+Everything is read in order. What cannot be posted unchanged is reported, never silently dropped.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class SourceError(ValueError):
 
 Kind: TypeAlias = Literal["public", "private"]
 Losses: TypeAlias = dict[str, list[str]]
-"""By kind, what is not posted or not as it was, and where in the source that is."""
+"""What is not posted, or not unchanged: places in the source, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Something that somebody said; `ts` is its place in the source, if it has one there."""
+    """A message; `ts` is its place in the source, if it has one."""
 
     speaker: str
     text: str
@@ -45,7 +45,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What was said, in order, in a channel of a kind and with a topic."""
+    """A channel's messages in order, with its kind and topic."""
 
     name: str
     turns: list[Turn]
@@ -54,20 +54,20 @@ class Conversation:
 
     @property
     def speakers(self) -> list[str]:
-        """Everybody who said something, who spoke first is first."""
+        """All speakers, in the order of their first messages."""
         return list(dict.fromkeys(turn.speaker for turn in self.turns))
 
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """What a source holds, and what of it is left out."""
+    """What a source contains, and what of it is left out."""
 
     all: list[Conversation]
     left_out: Losses = field(default_factory=dict)
 
     @property
     def turns(self) -> int:
-        """How many messages there are."""
+        """The number of messages."""
         return sum(len(each.turns) for each in self.all)
 
 
@@ -116,7 +116,7 @@ def _turn(speaker: Any, text: Any) -> Turn:  # noqa: ANN401  # any JSON
 
 
 def user_id(name: str) -> str:
-    """The name as a user id may be written: without what the API refuses in one, at most 128 bytes, not `me`."""
+    """The name as a user id: without characters that the API refuses, at most 128 bytes, not `me`."""
     cleaned = _NOT_IN_IDS.sub("-", name).strip()
     cut = beginning(cleaned, len(cleaned), MAX_USER_ID_BYTES)
     if cut == ME:

@@ -1,4 +1,4 @@
-"""Tells conversations again over the API, each speaker as a user, reads them back, and says what differs."""
+"""Posts conversations through the API, each speaker as a user, reads them back, and reports differences."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 READER: Final = "demo-reader"
 """The member who reads everything back."""
 REFUSALS: Final = frozenset({400, 413, 422})
-"""Statuses that say that the text itself is not accepted."""
+"""Statuses that mean that the text itself is refused."""
 UNDISTURBED_CALLS: Final = 3
-"""Calls of DynamoDB that a post with a key takes when nobody is in its way: look, take a number, commit."""
+"""DynamoDB calls of an undisturbed post with a key: read the channel state, reserve a position, commit."""
 PAGE: Final = 100
 FAULTS: Final = ("lost", "doubled", "out of order", "changed", "unknown", "gaps between pages")
 
@@ -33,11 +33,11 @@ _CALLS: Final = re.compile(r"\bcalls=(\d+)")
 
 
 class ApiError(RuntimeError):
-    """The API did not do what it was asked; the text says what it answered."""
+    """The API returned an unexpected response; the text contains it."""
 
 
 class Api(Protocol):
-    """What is told to; `local.demo.client.Client` is one."""
+    """What conversations are posted to; `local.demo.client.Client` implements it."""
 
     def call(
         self,
@@ -62,18 +62,18 @@ class Sent:
 
 
 @dataclass(slots=True)
-class Told:
+class Posted:
     """A conversation that was posted.
 
     Attributes:
         conversation: Its name in the source.
         channel_id: Where it was posted.
-        sent: The messages that were acknowledged, in order.
-        refused: What was not accepted, and why; in words.
-        cut: Names and topics that did not fit.
-        seconds: How long each post took, without the tries before it.
-        conflicts: Posts that took more calls of DynamoDB than an undisturbed one.
-        retries: Answers after which a post was sent again, by status; 0 for a broken connection.
+        sent: The acknowledged messages, in order.
+        refused: What was refused, and why; in words.
+        cut: Names and topics that were shortened.
+        seconds: How long each post took, without earlier attempts.
+        conflicts: Posts that took more DynamoDB calls than an undisturbed one.
+        retries: Responses after which a post was repeated, by status; 0 for a broken connection.
     """
 
     conversation: str
@@ -88,41 +88,41 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What a channel holds: its messages, its positions without a message, and pages that did not meet."""
+    """A channel's messages, its positions without a message, and gaps between pages."""
 
     messages: list[dict[str, Any]]
     voids: int
     gaps: int
 
 
-def tell(api: Api, conversation: Conversation, key: str, on_turn: Callable[[], None]) -> Told:
-    """Post a conversation into a channel of its own, one message after the other.
+def post_conversation(api: Api, conversation: Conversation, key: str, on_turn: Callable[[], None]) -> Posted:
+    """Post a conversation into a new channel, one message after the other.
 
     Args:
-        api: where to.
-        conversation: what.
-        key: begins this conversation's idempotency keys; no other may begin with it.
+        api: the API.
+        conversation: what to post.
+        key: prefix of this conversation's idempotency keys, unique to it.
         on_turn: called after each message.
 
     Raises:
-        ApiError: an answer was neither an acknowledgement nor a refusal of the text.
+        ApiError: a response was neither an acknowledgement nor a refusal of the text.
     """
-    told = Told(conversation.name, create_channel(api, conversation, key))
+    posted = Posted(conversation.name, create_channel(api, conversation, key))
     if channel_topic(conversation.topic) != conversation.topic:
-        told.cut.append(f"{conversation.name}, its topic")
+        posted.cut.append(f"{conversation.name}, its topic")
     if channel_name(conversation.name) != conversation.name:
-        told.cut.append(f"{conversation.name}, its name")
+        posted.cut.append(f"{conversation.name}, its name")
     for number, turn in enumerate(conversation.turns, 1):
-        _post(api, told, turn, f"{key}-{number}")
+        _post(api, posted, turn, f"{key}-{number}")
         on_turn()
-    return told
+    return posted
 
 
 def create_channel(api: Api, conversation: Conversation, key: str) -> str:
-    """Make a channel of the conversation's speakers and the reader, of its kind and with its topic; its id.
+    """Create a channel of the conversation's kind and topic, with its speakers and the reader; return its id.
 
     Raises:
-        ApiError: it was not made.
+        ApiError: it was not created.
     """
     owner, *others = conversation.speakers
     members = list(dict.fromkeys([READER, *others]))
@@ -142,42 +142,42 @@ def create_channel(api: Api, conversation: Conversation, key: str) -> str:
 
 
 def channel_name(name: str) -> str:
-    """The name within the API's limits: 80 characters, 160 bytes, nothing that it refuses in names, not blank."""
+    """The name within the API's limits: 80 characters, 160 bytes, without refused characters, not blank."""
     cut = beginning(_NOT_IN_NAMES.sub(" ", name).strip(), MAX_NAME, MAX_NAME_BYTES).strip()
     return cut if is_visible(cut) else "conversation"
 
 
 def channel_topic(topic: str) -> str:
-    """The topic within the API's limits: 250 characters, 300 bytes, nothing that it refuses in names; none if blank."""
+    """The topic within the API's limits: 250 characters, 300 bytes, without refused characters; None if blank."""
     cut = beginning(_NOT_IN_NAMES.sub(" ", topic), MAX_TOPIC, MAX_TOPIC_BYTES)
     return cut if is_visible(cut) else ""
 
 
-def _post(api: Api, told: Told, turn: Turn, key: str) -> None:
+def _post(api: Api, posted: Posted, turn: Turn, key: str) -> None:
     response = api.call(
         "POST",
-        f"/v1/channels/{told.channel_id}/messages",
+        f"/v1/channels/{posted.channel_id}/messages",
         turn.speaker,
         body={"text": turn.text, "client_message_id": key},
         headers={"Idempotency-Key": key},
     )
-    told.retries.update(response.retries)
+    posted.retries.update(response.retries)
     if response.status in REFUSALS:
         place = turn.ts or f"message {key.rpartition('-')[2]}"
-        told.refused.append(f"{told.conversation}, {place}: {_reason(response)}")
+        posted.refused.append(f"{posted.conversation}, {place}: {_reason(response)}")
         return
     message = _demanded(response, 201).json
-    told.sent.append(Sent(key, message["seq"], turn))
-    told.seconds.append(response.seconds)
+    posted.sent.append(Sent(key, message["seq"], turn))
+    posted.seconds.append(response.seconds)
     calls = _CALLS.search(response.headers.get("server-timing", ""))
-    told.conflicts += bool(calls and int(calls[1]) > UNDISTURBED_CALLS)
+    posted.conflicts += bool(calls and int(calls[1]) > UNDISTURBED_CALLS)
 
 
 def read_back(api: Api, channel_id: str, on_end: Callable[[], None]) -> ReadBack:
     """Read a channel from its beginning, page by page, as the reader; `on_end` is called after the last.
 
     Raises:
-        ApiError: a page was not given.
+        ApiError: a page was refused.
     """
     messages: list[dict[str, Any]] = []
     position = gaps = 0
@@ -195,7 +195,7 @@ def read_back(api: Api, channel_id: str, on_end: Callable[[], None]) -> ReadBack
 
 
 def compare(sent: Sequence[Sent], read: ReadBack) -> Counter[str]:
-    """How often each of `FAULTS` was found between what was acknowledged and what is there."""
+    """How often each of `FAULTS` was found between what was acknowledged and what was read."""
     wanted = {each.key: each for each in sent}
     there = Counter(str(message.get("client_message_id")) for message in read.messages)
     known = [each for each in read.messages if each.get("client_message_id") in wanted]
@@ -233,7 +233,7 @@ def _demanded(response: Response, *statuses: int) -> Response:
 
 
 def _reason(response: Response) -> str:
-    """What a problem document says, or a gateway's message; never what was sent."""
+    """The text of a problem document, or of a gateway's message; never what was sent."""
     try:
         document = response.json
     except ValueError:

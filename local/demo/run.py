@@ -1,6 +1,6 @@
 """`python -m local.demo.run [SOURCE]` posts real conversations to the local API, reads them back, and compares.
 
-It uses the stack that `make run` has started; where none runs, it starts one of its own, with state of its own.
+It uses the stack that `make run` has started; without one it starts its own, with its own state.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from local.demo.replay import (
     READER,
     Api,
     ApiError,
+    Posted,
     ReadBack,
-    Told,
     compare,
+    post_conversation,
     read_back,
-    tell,
 )
-from local.demo.worker_pool import Crowd
+from local.demo.worker_pool import WorkerPool
 from local.dynamodb.dynamodb_local import UnavailableError
 from local.dynamodb.engine import EndpointUnusableError, EngineMissingError
 from local.processes import AlreadyRunningError, ChildFailedError
@@ -49,18 +49,18 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = Path(__file__).with_name("sample.jsonl")
 WRITERS: Final = 8
-"""Conversations that are told at the same time."""
+"""Conversations that are posted at the same time."""
 FOR_HANDLERS: Final = {
     "RATE_LIMIT_PER_SECOND": "1000",
     "RATE_LIMIT_BURST": "100000",
-    "MAX_CHANNELS_PER_USER": "1000000",  # The reader is in all of them.
+    "MAX_CHANNELS_PER_USER": "1000000",  # The reader is a member of all of them.
     "LOG_LEVEL": "WARNING",
 }
-"""How handlers run in a stack of the demo's own: nobody has to wait, and nobody reads a log line a request."""
+"""Settings of handlers in the demo's own stack: without rate limits and a log line per request."""
 PLACES_SHOWN: Final = 20
-"""Of each kind of what is left out."""
+"""Most places that are shown for each kind of what is left out."""
 THROTTLE: Final = 100_000
-"""Requests a second to each route in a stack of the demo's own, which is to show what it can do."""
+"""Requests a second to each route in the demo's own stack, which is to show its speed."""
 _REASONS_TO_GIVE_UP: Final = (
     AlreadyRunningError,
     ApiError,
@@ -76,14 +76,14 @@ _REASONS_TO_GIVE_UP: Final = (
 
 A = TypeVar("A", bound=Api)
 Connect: TypeAlias = Callable[[Callable[[float], None]], AbstractContextManager[Client]]
-"""Opens a connection to the API, given what it is to wait with."""
+"""Opens a connection to the API, given its function to wait with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was told, what was there afterwards, and what differs. Times are in seconds."""
+    """What was posted, what was read back, and what differs. Times are in seconds."""
 
-    told: list[Told]
+    posted: list[Posted]
     found: list[ReadBack]
     posted_in: float
     read_in: float
@@ -93,15 +93,15 @@ class Result:
     def faults(self) -> Counter[str]:
         """How often each fault was found in all channels."""
         total: Counter[str] = Counter()
-        for told, found in zip(self.told, self.found, strict=True):
-            total.update(compare(told.sent, found))
+        for posted, found in zip(self.posted, self.found, strict=True):
+            total.update(compare(posted.sent, found))
         return total
 
     @property
     def losses(self) -> Losses:
-        """What of the source is not there, or not as it was, by kind."""
-        refused = [reason for each in self.told for reason in each.refused]
-        cut = [place for each in self.told for place in each.cut]
+        """What of the source is missing or was changed, by kind."""
+        refused = [reason for each in self.posted for reason in each.refused]
+        cut = [place for each in self.posted for place in each.cut]
         ours = {"messages that the API does not accept": refused, "names and topics that were cut": cut}
         return self.left_out | {kind: places for kind, places in ours.items() if places}
 
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         conversations = read(options.source)
         print(_contents(options.source, conversations), flush=True)
         with address(options.url, options.state) as connect:
-            result = run(conversations, Crowd(connect, options.writers))
+            result = run(conversations, WorkerPool(connect, options.writers))
     except _REASONS_TO_GIVE_UP as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -122,45 +122,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return conclude(result)
 
 
-def run(conversations: Conversations, crowd: Crowd[A]) -> Result:
-    """Tell the conversations, as many at a time as the crowd has workers; then read all of them back.
+def run(conversations: Conversations, pool: WorkerPool[A]) -> Result:
+    """Post the conversations, as many at a time as the pool has workers; then read all of them back.
 
     Raises:
-        ApiError: the API did not do what it was asked.
-        UnreachableError: it gave no answer.
+        ApiError: the API returned an unexpected response.
+        UnreachableError: it returned none.
     """
     name = secrets.token_hex(4)
     jobs = [(each, f"{name}-{number}") for number, each in enumerate(conversations.all)]
     began = time.perf_counter()
     with counted("posted", conversations.turns, sys.stdout) as step:
-        told = crowd.work(lambda api, job: tell(api, *job, step), jobs)
-    posted = time.perf_counter()
-    with counted("channels read back", len(told), sys.stdout) as step:
-        found = crowd.work(lambda api, each: read_back(api, each.channel_id, step), told)
-    return Result(told, found, posted - began, time.perf_counter() - posted, conversations.left_out)
+        posted = pool.work(lambda api, job: post_conversation(api, *job, step), jobs)
+    posted_at = time.perf_counter()
+    with counted("channels read back", len(posted), sys.stdout) as step:
+        found = pool.work(lambda api, each: read_back(api, each.channel_id, step), posted)
+    return Result(posted, found, posted_at - began, time.perf_counter() - posted_at, conversations.left_out)
 
 
 def conclude(result: Result) -> int:
-    """Print the report; the exit status."""
+    """Print the report; return the exit status."""
     print("\n".join(report(result)), flush=True)
     return 1 if result.faults.total() else 0
 
 
 def report(result: Result) -> Iterator[str]:
     """The result in lines for a person."""
-    told, faults = result.told, result.faults
-    sent = sum(len(each.sent) for each in told)
-    seconds = sorted(second for each in told for second in each.seconds)
-    retries = sum((each.retries for each in told), Counter[int]())
+    posted, faults = result.posted, result.faults
+    sent = sum(len(each.sent) for each in posted)
+    seconds = sorted(second for each in posted for second in each.seconds)
+    retries = sum((each.retries for each in posted), Counter[int]())
     yield f"posted     {sent:,} messages in {result.posted_in:.1f} s, {_rate(sent, result.posted_in)}"
     yield f"a post     p50 {_percentile(seconds, 50):.0f} ms, p99 {_percentile(seconds, 99):.0f} ms"
-    yield f"conflicts  {sum(each.conflicts for each in told):,} posts met another write"
+    yield f"conflicts  {sum(each.conflicts for each in posted):,} posts met another write"
     yield f"retries    {_counts(retries)}"
     yield f"voids      {sum(each.voids for each in result.found):,} positions without a message"
     there = sum(len(each.messages) for each in result.found)
     yield f"read back  {there:,} messages in {result.read_in:.1f} s, page by page, by {READER}"
     if retries[HTTPStatus.TOO_MANY_REQUESTS]:
-        yield "slowed     by the stack's limits (RATE_LIMIT_*, THROTTLE_RATE): these times are no measure of its speed"
+        yield "slowed     by the stack's limits (RATE_LIMIT_*, THROTTLE_RATE): these times do not show its speed"
     yield f"compared   {', '.join(f'{name} {faults[name]:,}' for name in FAULTS)}"
     losses = result.losses
     for kind, places in losses.items():
@@ -173,7 +173,7 @@ def report(result: Result) -> Iterator[str]:
     elif losses:
         yield f"What was posted is all there, in order. Left out: {', '.join(_short(losses))}."
     else:
-        yield "Nothing is lost, doubled or out of order."
+        yield "Nothing is lost, duplicated or out of order."
 
 
 def _short(losses: Losses) -> Iterator[str]:
@@ -194,7 +194,7 @@ def address(url: str | None, state: Path) -> Iterator[Connect]:
 
 
 def running(state: Path) -> str | None:
-    """The address of the stack that runs on this state directory, if one does."""
+    """The address of the stack that runs on this state directory, if there is one."""
     owner = orphans.read(state / "lock")
     found = owner.get("url")
     return str(found) if found and orphans.still_runs(owner) else None
@@ -202,7 +202,7 @@ def running(state: Path) -> str | None:
 
 @contextlib.contextmanager
 def _own_stack(state: Path) -> Iterator[str]:
-    """A stack on ports and state of its own: forgotten at the end, or before the next if it ended badly."""
+    """A stack with its own ports and state, which is removed at the end, or before the next run after a crash."""
     from local.stack import Stack
 
     environment = read_environment(ROOT, os.environ)
@@ -220,7 +220,7 @@ def _own_stack(state: Path) -> Iterator[str]:
 
 
 def _only_faults(line: str) -> None:
-    """Print what the gateway logs beside the line that it logs for each request."""
+    """Print what the gateway logs, without its line for each request."""
     if not line[:1].isdigit():
         print(line, file=sys.stderr, flush=True)
 
@@ -263,7 +263,7 @@ def _rate(count: int, seconds: float) -> str:
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float:
-    """Milliseconds that so many percent of the times, in seconds and ascending, do not exceed."""
+    """The percentile of times in seconds and ascending, in milliseconds."""
     if not ordered:
         return 0.0
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000

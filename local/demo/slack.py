@@ -1,7 +1,7 @@
 """A Slack export as conversations: a folder with lists of channels and users, and a folder of days for each channel.
 
-A message becomes its text, in order of time. Whatever else the export holds about it is named with its channel and its
-`ts`, by kind, as left out: the demo posts texts and nothing more.
+A message becomes its text, in order of time. Anything else about it in the export is reported as left out, by kind,
+with its channel and `ts`: the demo posts only texts.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ LISTS: Final[Mapping[str, Kind]] = {
     "mpims.json": "private",
     "dms.json": "private",
 }
-"""The lists of channels, and who may find theirs."""
+"""The lists of channels, and their kinds."""
 _FOLDER_OF: Final = {"dms.json": "id"}
 _SAID: Final = frozenset({"", "bot_message", "file_comment", "file_share", "me_message", "thread_broadcast"})
-"""Subtypes that somebody said; the others tell of joins, topics and the like."""
+"""Subtypes of messages that people wrote; the others are joins, topics and the like."""
 _MARKUP: Final = re.compile(r"<([^<>\n]+)>")
 _LOST_WITH: Final[Mapping[str, str]] = {
     "files": "files",
@@ -46,7 +46,7 @@ _LOST_WITH: Final[Mapping[str, str]] = {
     "edited": "that it was edited",
     "pinned_to": "that it was pinned",
 }
-"""Fields of a message that are not posted, and what they are called in the report."""
+"""Fields of a message that are not posted, and their names in the report."""
 
 
 class _Listed(NamedTuple):
@@ -59,7 +59,7 @@ def read_export(folder: Traversable) -> Conversations:
     """Read an export.
 
     Raises:
-        SourceError: it is none, or damaged.
+        SourceError: it is not one, or damaged.
     """
     return _Export(_top(folder)).conversations()
 
@@ -73,7 +73,7 @@ class _Export:
         self._users = _user_names(folder)
         for user in _records(folder.joinpath("users.json"), "id"):
             if user.get("name") and self._users[str(user["id"])] != user["name"]:
-                self._lost["names of users, which are told apart or hold other characters"].append(
+                self._lost["names of users that were made distinct or contain other characters"].append(
                     str(user["id"])
                 )
         self._listed = {each.folder: each for name in LISTS for each in _listed(folder, name)}
@@ -81,8 +81,10 @@ class _Export:
 
     def conversations(self) -> Conversations:
         if not self._listed:
-            raise SourceError(f"{self._folder}: neither JSON lines nor a Slack export: it lists no channel")
-        # Folders are looked for among what is there: a list cannot name one outside of the export.
+            raise SourceError(
+                f"{self._folder}: neither JSON lines nor a Slack export, as it has no list of channels"
+            )
+        # Folders are searched in the listing, so that a list cannot name one outside the export.
         folders = sorted(
             (each for each in self._folder.iterdir() if each.is_dir()), key=lambda each: each.name
         )
@@ -100,7 +102,7 @@ class _Export:
         if isinstance(purpose, dict) and purpose.get("value"):
             self._lost["purposes of channels"].append(folder.name)
         if listed.record.get("is_archived"):
-            self._lost["that a channel was archived"].append(folder.name)
+            self._lost["that a channel is archived"].append(folder.name)
         turns = list(self._turns(folder))
         if turns:
             spoke = {turn.speaker for turn in turns}
@@ -140,7 +142,7 @@ class _Export:
         return self._users.get(slack_id, user_id(slack_id))
 
     def _rendered(self, text: str) -> str:
-        """Slack's markup as a person sees it: names instead of ids, addresses without brackets, no entities."""
+        """Slack's markup as displayed: names instead of ids, addresses without brackets, no entities."""
         return unescape_once(_MARKUP.sub(lambda found: self._reference(found[1]), text))
 
     def _reference(self, inside: str) -> str:
@@ -163,7 +165,7 @@ def unescape_once(text: str) -> str:
 
 
 def _top(folder: Traversable) -> Traversable:
-    """The folder itself, or the only one inside of it: archives of a folder begin with its name."""
+    """The folder itself, or its only folder: archives of a folder begin with its name."""
     inside = [each for each in folder.iterdir() if not each.name.startswith(("__MACOSX", "."))]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
 
@@ -175,7 +177,7 @@ def _listed(folder: Traversable, name: str) -> Iterator[_Listed]:
 
 
 def _user_names(folder: Traversable) -> dict[str, str]:
-    """User ids by Slack's ids: names, told apart where two people have the same."""
+    """User ids by Slack's ids: names, made distinct if two people have the same."""
     names: dict[str, str] = {}
     for user in _records(folder.joinpath("users.json"), "id"):
         name = user_id(str(user.get("name") or user["id"]))
@@ -194,10 +196,10 @@ def _time(record: dict[str, Any]) -> Decimal:
 
 
 def _records(file: Traversable, needed: str) -> list[dict[str, Any]]:
-    """The objects of a file's array; none where there is no such file.
+    """The objects of a file's array; none if there is no such file.
 
     Raises:
-        SourceError: it holds anything else, or an object lacks the field.
+        SourceError: it contains anything else, or an object lacks the field.
     """
     if not file.is_file():
         return []

@@ -16,12 +16,12 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-class Crowd(Generic[C]):
-    """Workers with a connection each. When one fails, or Ctrl-C comes, the others end after what they are at.
+class WorkerPool(Generic[C]):
+    """Workers with a connection each. After a failure or Ctrl-C the others end after their current job.
 
     Args:
-        connect: opens a connection, given what it is to wait with: that returns early when all stop.
-        size: how many.
+        connect: opens a connection, given its function to wait with, which returns early when all stop.
+        size: the number of workers.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Crowd(Generic[C]):
         self._size = size
 
     def work(self, work: Callable[[C, J], R], jobs: Sequence[J]) -> list[R]:
-        """Do each job once; the results in the jobs' order. What a job raises is raised here."""
+        """Do each job once; return the results in the jobs' order. A job's exception is raised here."""
         stop = threading.Event()
         left = deque(enumerate(jobs))
         results: dict[int, R] = {}
@@ -45,7 +45,7 @@ class Crowd(Generic[C]):
                         number, job = with_number
                         results[number] = work(connection, job)
 
-        with ThreadPoolExecutor(self._size, "crowd") as pool:
+        with ThreadPoolExecutor(self._size, "pool") as pool:
             try:
                 for future in as_completed([pool.submit(worker) for _ in range(self._size)]):
                     future.result()
@@ -55,7 +55,7 @@ class Crowd(Generic[C]):
 
 
 class StoppedError(RuntimeError):
-    """Work was given up because other work failed."""
+    """Work was abandoned because other work failed."""
 
 
 def _rest(stop: threading.Event, seconds: float) -> None:

@@ -1,1 +1,1 @@
-"""The DynamoDB engines of the local stack, and the faults that tests play on them."""
+"""The DynamoDB engines of the local stack, and fault injection for tests."""

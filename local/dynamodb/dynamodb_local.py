@@ -1,8 +1,7 @@
-"""DynamoDB Local, AWS's own engine: the reference, opt-in.
+"""DynamoDB Local, AWS's own engine: the optional reference.
 
-Its licence asks for an AWS account and forbids passing it on, so it is never part of this project: whoever
-chooses it downloads it, from the npm package that AWS publishes it in;
-`python -m local.dynamodb.dynamodb_local` does so.
+Its licence requires an AWS account and forbids redistribution, so it is not part of this project. To use it, download
+it with `python -m local.dynamodb.dynamodb_local`, from the npm package in which AWS publishes it.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class UnavailableError(RuntimeError):
 
 
 def is_fetched(home: Path) -> bool:
-    """Tell whether the directory holds the engine."""
+    """Tell whether the directory contains the engine."""
     return (home / "DynamoDBLocal.jar").exists()
 
 
@@ -41,7 +40,7 @@ def require_java() -> str:
         UnavailableError: there is none, or it is older than 17.
     """
     java = shutil.which("java")
-    # macOS has a /usr/bin/java that only tells you to install one, so finding it proves nothing.
+    # The /usr/bin/java of macOS may only tell you to install Java, so finding it proves nothing.
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False) if java else None
     version = re.search(r'version "(\d+)', said.stderr) if said else None
     if java is None or version is None or int(version[1]) < _MINIMUM_JAVA:
@@ -70,7 +69,7 @@ def fetch(home: Path) -> None:
 
 
 def command(home: Path, port: int, state: Path) -> list[str]:
-    """Return the arguments that run the engine on 127.0.0.1, its database kept in `state`.
+    """Return the arguments that run the engine on 127.0.0.1 with its database in `state`.
 
     Raises:
         UnavailableError: there is no Java 17 or later.
@@ -122,7 +121,7 @@ def _unpack(archive: Path, into: Path) -> None:
 
 
 def main() -> int:
-    """Fetch the engine into `.local/` of this project, unless it is there."""
+    """Download DynamoDB Local into `.local/` of this project, unless it is there."""
     home = Path(__file__).resolve().parents[2] / ".local" / "dynamodb-local"
     try:
         require_java()

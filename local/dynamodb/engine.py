@@ -25,15 +25,15 @@ ENGINES: Final = (MINISTACK, DYNAMODB_LOCAL)
 
 REGION: Final = "us-east-1"
 CREDENTIALS: Final[Mapping[str, str]] = {
-    # Twelve digits: ministack takes them for an account number, and keeps accounts apart.
+    # Twelve digits: ministack treats them as an account number, and separates accounts.
     "AWS_ACCESS_KEY_ID": "000000000001",
-    "AWS_SECRET_ACCESS_KEY": "local",  # engines check no signature
+    "AWS_SECRET_ACCESS_KEY": "local",  # engines do not check signatures
 }
-"""What our engines are called with."""
+"""The credentials for calls to our engines."""
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 INSTALLED: Final = _ROOT / ".local"
-# The first start of DynamoDB Local takes up to 8 s on an idle machine; ministack repeats 3,000 changes a second.
+# DynamoDB Local takes up to 8 s to start on an idle machine; ministack replays 3,000 changes a second.
 _START_SECONDS: Final[Mapping[str, float]] = {MINISTACK: 600.0, DYNAMODB_LOCAL: 60.0}
 
 
@@ -42,16 +42,16 @@ class EngineMissingError(RuntimeError):
 
 
 class EndpointUnusableError(RuntimeError):
-    """The DynamoDB engine refuses us or is not there; the text says which engine, and why."""
+    """The DynamoDB engine refuses us or is unreachable; the text says which engine, and why."""
 
 
 class TableDiffersError(RuntimeError):
-    """The table exists with other keys or indexes than `template.yaml` gives it."""
+    """The table exists with other keys or indexes than in `template.yaml`."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that was started. It answers at `url` once `wait_ready` has returned."""
+    """A started engine. It can be called at `url` once `wait_ready` has returned."""
 
     kind: str
     url: str
@@ -72,28 +72,28 @@ class Engine:
         """Return once the engine accepts connections.
 
         Raises:
-            ChildFailedError: it ended, or did not within its time: a minute, ministack ten, as it may have changes
-                to repeat that an earlier run had not written.
+            ChildFailedError: it ended, or was not ready in time: a minute, or ten for ministack, which may have to
+                replay changes of an earlier run.
         """
         self.child.wait_ready(self.is_ready, timeout=_START_SECONDS[self.kind])
 
 
 def default_engine() -> str:
-    """What benchmarks run on: DynamoDB Local if it has been fetched, as it is the faster one."""
+    """The engine for benchmarks: DynamoDB Local if it has been downloaded, as it is faster, else ministack."""
     return DYNAMODB_LOCAL if dynamodb_local.is_fetched(INSTALLED / "dynamodb-local") else MINISTACK
 
 
 def start_engine(
     kind: str, directory: Path, processes: Processes, *, port: int = 0, installed: Path = INSTALLED
 ) -> str:
-    """Start an engine on 127.0.0.1, wait until it answers, and return its address.
+    """Start an engine on 127.0.0.1, wait until it is ready, and return its address.
 
     Args:
         kind: one of `ENGINES`.
-        directory: where it keeps its tables.
-        processes: what the engine is stopped by.
-        port: the preferred one; another is taken if it is not free.
-        installed: where the engines themselves lie.
+        directory: where it stores its tables.
+        processes: stops the engine.
+        port: the preferred one; another is used if it is not free.
+        installed: where the engines are installed.
 
     Raises:
         EngineMissingError: it is not installed.
@@ -113,18 +113,18 @@ def launch_engine(
     state.mkdir(parents=True, exist_ok=True)
     launch = _ministack if kind == MINISTACK else _dynamodb_local
     argv, env = launch(state, chosen, installed)
-    # What it inherits is chosen: no credentials of the user's, and no AWS_* that would change its ways.
+    # A chosen environment: no credentials of the user, and no AWS_* that would change its behaviour.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "JAVA_HOME") if name in os.environ}
     child = processes.start(kind, argv, env=kept | env, cwd=state)
     return Engine(kind, f"http://{ports.LOOPBACK}:{chosen}", child, chosen)
 
 
 def client(endpoint_url: str, environ: Mapping[str, str] = CREDENTIALS) -> DynamoDBClient:
-    """Return a client for setting tables up; the handlers make their own, with other timeouts.
+    """Return a client for creating tables; the handlers create their own, with other timeouts.
 
     Args:
-        endpoint_url: where the engine answers.
-        environ: credentials and region, in AWS's own variables; without credentials boto3 looks for some.
+        endpoint_url: the engine's address.
+        environ: credentials and region in AWS's variables; without credentials boto3 searches for them.
     """
     import boto3
     from botocore.config import Config
@@ -143,10 +143,10 @@ def client(endpoint_url: str, environ: Mapping[str, str] = CREDENTIALS) -> Dynam
 
 
 def set_up(endpoint_url: str, environ: Mapping[str, str], name: str, template: Template) -> None:
-    """Make the table in an engine, by `ensure_table` on a client of its own.
+    """Create the table in an engine, by `ensure_table` with a temporary client.
 
     Raises:
-        EndpointUnusableError: the engine refuses us or is not there.
+        EndpointUnusableError: the engine refuses us or is unreachable.
         TableDiffersError: the table exists with other keys or indexes.
     """
     from botocore.exceptions import BotoCoreError, ClientError
@@ -159,10 +159,10 @@ def set_up(endpoint_url: str, environ: Mapping[str, str], name: str, template: T
 
 
 def ensure_table(client: DynamoDBClient, name: str, template: Template) -> bool:
-    """Make the table of `template.yaml`, unless it exists; wait until it is active; switch its TTL on.
+    """Create the table of `template.yaml` unless it exists; wait until it is active; enable its TTL.
 
     Returns:
-        True if it was made.
+        True if it was created.
 
     Raises:
         TableDiffersError: it exists with other keys or indexes.
@@ -179,22 +179,22 @@ def ensure_table(client: DynamoDBClient, name: str, template: Template) -> bool:
 
 
 def _ministack(state: Path, port: int, installed: Path) -> tuple[list[str], dict[str, str]]:
-    # It pins botocore exactly, so it lives in a virtual environment of its own.
+    # It pins botocore exactly, so it has its own virtual environment.
     python = installed / "ministack-venv" / "bin" / "python"
     if not python.exists():
         raise EngineMissingError("ministack is not installed: run `make setup`")
     scratch = state / "tmp"
     scratch.mkdir(exist_ok=True)
     environment = {
-        # Where `local.dynamodb.ministack` is, which serves it.
+        # The folder of `local.dynamodb.ministack`, which serves it.
         "PYTHONPATH": str(_ROOT),
         "BIND_HOST": ports.LOOPBACK,
         "GATEWAY_PORT": str(port),
         "SERVICES": "dynamodb",
-        # Both listen on all interfaces if they are let.
+        # Both would listen on all interfaces by default.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        # It looks after containers of its own if it finds Docker; we have none.
+        # It manages containers of its own if it finds Docker; we use none.
         "DOCKER_HOST": "unix:///nonexistent",
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state),
@@ -227,7 +227,7 @@ def _compare(name: str, found: TableDescriptionTypeDef, wanted: Mapping[str, Any
 
 
 def _shape(table: Mapping[str, Any]) -> dict[str, object]:
-    """What cannot be changed in place, in a form that compares whatever the order."""
+    """What cannot be changed in place, in a form that compares regardless of order."""
     return {
         "keys": _keys(table),
         "indexes": {
@@ -248,7 +248,7 @@ def _keys(owner: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _enable_ttl(client: DynamoDBClient, name: str, attribute: str) -> None:
-    # Switching on what is on is an error.
+    # Enabling it twice is an error.
     status = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("TimeToLiveStatus")
     if status not in ("ENABLED", "ENABLING"):
         client.update_time_to_live(

@@ -1,7 +1,7 @@
-"""DynamoDB on a bad day: a proxy before an engine that throttles, fails, loses answers, and counts every attempt.
+"""A faulty DynamoDB: a proxy in front of an engine that throttles, fails, loses responses, and counts every attempt.
 
-It stands on the wire, below whatever client retries, so that what it counts is what AWS would be asked. Engines do not
-check signatures, so that the other host name does no harm.
+It works on the network, below the client's retries, so that it counts the attempts that AWS would receive. Engines do
+not check signatures, so the different host name does no harm.
 """
 
 import http.client
@@ -26,12 +26,12 @@ _NOT_FORWARDED: Final = frozenset({"connection", "content-length", "date", "keep
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """Probabilities for each attempt; together at most 1.
+    """Probabilities for each attempt; their sum is at most 1.
 
     Attributes:
-        throttled: refused for its rate, without effect; a transaction, as often as not, by its items' reasons.
+        throttled: refused for its rate, without effect; half of the transactions by their items' reasons.
         failed: an internal error, without effect.
-        lost: with effect, and the connection breaks before the answer.
+        lost: with effect, and the connection breaks before the response.
     """
 
     throttled: float = 0.0
@@ -40,19 +40,19 @@ class Chances:
 
 
 class FaultyDynamoDB:
-    """The proxy; it answers between `start` and `close`.
+    """The proxy; it serves between `start` and `close`.
 
     Args:
         url: the engine's address.
-        seed: decides which attempts are struck.
+        seed: decides which attempts fail.
     """
 
     def __init__(self, url: str, seed: int = 0) -> None:
         self.chances = Chances()
         self.attempts: Counter[str] = Counter()
-        """By operation."""
+        """Attempts by operation."""
         self.struck: Counter[str] = Counter()
-        """By what struck them."""
+        """Faults by kind."""
         parts = urlsplit(url)
         self._engine = (parts.hostname or HOST, parts.port or 80)
         self._random = random.Random(seed)  # noqa: S311  # repeatable faults, nothing secret
@@ -61,7 +61,7 @@ class FaultyDynamoDB:
 
     @property
     def url(self) -> str:
-        """The address that clients call."""
+        """The address for clients."""
         return f"http://{HOST}:{self._server.port}"
 
     def __enter__(self) -> Self:
@@ -74,10 +74,10 @@ class FaultyDynamoDB:
         self._server.stop()
 
     def respond(self, request: Request) -> Response:
-        """Forward an attempt, or let it suffer.
+        """Forward an attempt, or inject a fault.
 
         Raises:
-            ConnectionError: the answer is lost.
+            ConnectionError: the response is lost.
         """
         operation = (request.header("x-amz-target") or "").rpartition(".")[2]
         fate, whole = self._draw(operation)
@@ -85,17 +85,17 @@ class FaultyDynamoDB:
             return _throttled(request, operation, whole=whole)
         if fate == "failed":
             return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalServerError")
-        answer = self._forward(request)
+        response = self._forward(request)
         if fate == "lost":
             raise ConnectionResetError
-        return answer
+        return response
 
     def refuse(self, refused: RefusedError) -> Response:
-        """What is no readable request."""
+        """Respond to an unreadable request."""
         return refused.response
 
     def fault(self, error: BaseException) -> None:
-        """An error that cost a connection; the client sees that it broke."""
+        """Ignore an error that ended a connection; the client sees that it broke."""
 
     def _draw(self, operation: str) -> tuple[str, bool]:
         with self._lock:
@@ -111,7 +111,7 @@ class FaultyDynamoDB:
         return "", whole
 
     def _forward(self, request: Request) -> Response:
-        # A fresh one each time: engines end idle connections, and only faults that are meant are to be seen.
+        # A new connection each time: engines close idle ones, and only injected faults must be seen.
         connection = http.client.HTTPConnection(*self._engine, timeout=_TIMEOUT)
         headers = {name: value for name, value in request.headers if name not in _NOT_FORWARDED}
         try:
@@ -131,7 +131,7 @@ class FaultyDynamoDB:
 
 
 def _throttled(request: Request, operation: str, *, whole: bool) -> Response:
-    """A transaction may be refused as a whole, or by its items, in which case no SDK tries it again."""
+    """A transaction may be refused as a whole, or by its items; no SDK retries the latter."""
     if operation == "TransactWriteItems" and not whole:
         count = len(json.loads(request.body)["TransactItems"])
         reasons = [{"Code": "ThrottlingError", "Message": "Throughput exceeds the current capacity."}] * count

@@ -1,15 +1,15 @@
-"""ministack, made safe for a developer's machine: run by the Python of ministack's own virtual environment.
+"""ministack, made safe for a developer's machine; runs in the Python of ministack's own virtual environment.
 
 It wraps ministack's ASGI application in two ways:
 
-- **A guard.** ministack answers every origin and every host, and has routes of its own that read and wipe everything.
-  Here only a DynamoDB call passes, and only to this machine's own name: a web page can send none, neither across
-  origins nor by a name that it lets resolve to 127.0.0.1 (`local.guard`).
-- **A journal.** ministack writes its tables when it is stopped, and at no other time. Here each call that changed
-  something is appended to a file before it is answered, and repeated at the next start: after `kill -9` nothing that
-  was acknowledged is missing. The file is not synced to the disk, so that a power failure may cost the last seconds.
+- **A guard.** ministack accepts every origin and every host, and has routes of its own that read and delete everything.
+  Here only DynamoDB calls pass, and only under this machine's own name: a web page can send none, neither across
+  origins nor by a name that resolves to 127.0.0.1 (`local.guard`).
+- **A journal.** ministack writes its tables only when it is stopped. Here each call that changed something is appended
+  to a file before its response, and replayed at the next start: after `kill -9` nothing that was acknowledged is
+  missing. The file is not synced to the disk, so a power failure may lose the last seconds.
 
-Until it runs this file needs the standard library alone: ministack's environment holds nothing that we install.
+This file imports only the standard library at start, as ministack's environment has nothing that we install.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ HOST: Final = "127.0.0.1"
 _TARGET: Final = b"DynamoDB_"
 _READS: Final = ("Get", "BatchGet", "TransactGet", "Query", "Scan", "Describe", "List", "Search")
 _OK: Final = 200
-_KEEP_ALIVE: Final = 75  # seconds, as ministack's own launcher has it
-_STARTUP_SECONDS: Final = 600.0  # of which repeating a journal may take most
+_KEEP_ALIVE: Final = 75  # seconds, as in ministack's own launcher
+_STARTUP_SECONDS: Final = 600.0  # most of which replaying a journal may take
 
 
 def refused(scope: Scope) -> str:
-    """Say why a request may not pass; empty if it may."""
+    """Return why a request may not pass, or an empty text if it may."""
     headers = _headers(scope)
     host, origin = headers.get(b"host"), headers.get(b"origin")
     reason = refusal(host.decode("latin-1") if host else None, origin.decode("latin-1") if origin else None)
     is_call = scope["method"] == "POST" and scope["path"] == "/"
     if not reason and (origin is not None or not is_call or _TARGET not in headers.get(b"x-amz-target", b"")):
-        return "This engine answers DynamoDB calls of programs only."
+        return "This engine only accepts DynamoDB calls from programs."
     return reason
 
 
 class Journal:
-    """The calls that changed something since the engine's state was last written as a whole.
+    """The calls that changed something since the engine's whole state was last written.
 
-    Its first line names the state that it continues, by a digest. One that names another state is from before that
-    state was written, which then holds all of it.
+    Its first line has a digest of the state that it continues. A journal of another state is older than that state,
+    which then contains all of its calls.
 
     Args:
-        path: where it is kept.
+        path: of the journal.
         state: the file that ministack writes its state to.
     """
 
@@ -68,7 +68,7 @@ class Journal:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
 
     def pending(self) -> Iterator[tuple[Headers, bytes]]:
-        """The calls that the state lacks, in their order; a last line that was cut short was never answered."""
+        """The calls that the state lacks, in order; an incomplete last line was never acknowledged."""
         with self._path.open("rb") as lines:
             if next(lines, b"").strip() != self._digest():
                 return
@@ -82,24 +82,24 @@ class Journal:
                 )
 
     def begin(self) -> None:
-        """Begin anew, upon the state as it is written now."""
+        """Begin a new journal for the state as it is written now."""
         os.ftruncate(self._file, 0)
         self._append(self._digest())
 
     def add(self, headers: Headers, body: bytes) -> None:
-        """Keep a call that is about to be acknowledged.
+        """Append a call that is about to be acknowledged.
 
         Raises:
-            OSError: it cannot be kept.
+            OSError: it cannot be written.
         """
         kept = {"x-amz-target": headers[b"x-amz-target"].decode("latin-1")}
         if authorization := headers.get(b"authorization"):
-            # It names account and region; the signature is of no use.
+            # It names account and region; the signature is not used.
             kept["authorization"] = authorization.partition(b",")[0].decode("latin-1")
         self._append(json.dumps([kept, body.decode()]).encode())
 
     def close(self) -> None:
-        """Give the file up."""
+        """Close the file."""
         os.close(self._file)
 
     def _append(self, line: bytes) -> None:
@@ -113,12 +113,12 @@ class Journal:
 
 
 class Guarded:
-    """An ASGI application before ministack's.
+    """An ASGI application in front of ministack's.
 
     Args:
         app: ministack's.
-        journal: where changes are kept.
-        save: writes ministack's state as a whole.
+        journal: stores changes.
+        save: writes ministack's whole state.
     """
 
     def __init__(self, app: Application, journal: Journal, save: Callable[[], bool]) -> None:
@@ -128,7 +128,7 @@ class Guarded:
         self._stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or see the engine through its life."""
+        """Serve one request, or the engine's lifespan."""
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         elif scope["type"] != "http":
@@ -151,7 +151,7 @@ class Guarded:
             return message
 
         async def say(message: Message) -> None:
-            # ministack runs a call and begins its answer without a pause in between: the order here is the order there.
+            # ministack runs a call and begins its response without a pause in between, so both have the same order.
             if message["type"] == "http.response.start" and message["status"] == _OK:
                 self._journal.add(_headers(scope), bytes(body))
             await send(message)
@@ -161,7 +161,7 @@ class Guarded:
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def heard() -> Message:
             message = await receive()
-            # From here on ministack writes its state: a change that came after would be in neither.
+            # From here on ministack writes its state: a later change would be neither in it nor in the journal.
             self._stopping = self._stopping or message["type"] == "lifespan.shutdown"
             return message
 
@@ -173,7 +173,7 @@ class Guarded:
         await self._app(scope, heard, say)
 
     async def _catch_up(self) -> None:
-        """Repeat what ministack has not written, and have it written."""
+        """Replay what ministack has not written, and have it written."""
         repeated = failed = 0
         for headers, body in self._journal.pending():
             repeated += 1
@@ -187,7 +187,7 @@ class Guarded:
 
 
 async def _status(app: Application, headers: Headers, body: bytes) -> int:
-    """Make a call to the application, as if it had come over the network; its status."""
+    """Make a call to the application as if it came over the network; return its status."""
     scope = {
         "type": "http",
         "method": "POST",
@@ -225,7 +225,7 @@ def _only_reads(scope: Scope) -> bool:
 
 
 def main() -> int:
-    """Serve on 127.0.0.1 at the port of `GATEWAY_PORT`, with state in `STATE_DIR`, until a signal comes."""
+    """Serve on 127.0.0.1 at the port of `GATEWAY_PORT`, with state in `STATE_DIR`, until a signal."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
@@ -236,7 +236,7 @@ def main() -> int:
     state = directory / "dynamodb.json"
 
     def save() -> bool:
-        """Whether it was written: ministack only logs what keeps it from that."""
+        """Whether it was written: ministack only logs failures."""
         before = _identity(state)
         save_state("dynamodb", dynamodb.get_state())
         return _identity(state) != before

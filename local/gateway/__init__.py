@@ -1,1 +1,1 @@
-"""The local API Gateway: HTTP on 127.0.0.1, turned into the events that functions get."""
+"""The local API Gateway: HTTP on 127.0.0.1, converted to the events that functions receive."""

@@ -1,4 +1,4 @@
-"""CORS as an HTTP API does it: from its configuration alone, the functions' own headers do not count."""
+"""CORS as an HTTP API implements it: from its configuration alone; the functions' own headers do not count."""
 
 from local.gateway.wire import Request
 from local.template.load import Cors
@@ -9,14 +9,14 @@ PREFIX = "access-control-"
 
 
 def is_preflight(request: Request) -> bool:
-    """Whether a browser asks before it sends the actual request."""
+    """Whether the request is a browser's preflight."""
     return request.method == "OPTIONS" and request.header("access-control-request-method") is not None
 
 
 def preflight_headers(cors: Cors, request: Request) -> Headers:
-    """What a preflight is answered with; nothing for an origin or a method that is not allowed.
+    """Headers of a preflight's response; none for an origin or a method that is not allowed.
 
-    AWS does not document what it says to a method that is not allowed; a browser refuses either way.
+    AWS does not document its response to a method that is not allowed; a browser refuses either way.
     """
     method = (request.header("access-control-request-method") or "").upper()
     if not {method, "*"} & set(cors.allow_methods):
@@ -31,7 +31,7 @@ def preflight_headers(cors: Cors, request: Request) -> Headers:
 
 
 def answer_headers(cors: Cors, request: Request) -> Headers:
-    """What is added to the answer of an actual request, the gateway's own errors included."""
+    """Headers that are added to the response of an actual request, including the gateway's own errors."""
     origin = _allowed_origin(cors, request)
     if not origin or not cors.expose_headers:
         return origin
@@ -53,5 +53,5 @@ def _allowed_origin(cors: Cors, request: Request) -> Headers:
 
 
 def _matches(pattern: str, origin: str) -> bool:
-    """An origin, or every origin of a scheme: `https://*`."""
+    """Matches an origin, or with `https://*` every origin of a scheme."""
     return origin.startswith(pattern[:-1]) if pattern.endswith("://*") else origin == pattern

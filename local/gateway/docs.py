@@ -53,10 +53,10 @@ SwaggerUIBundle({
 
 
 class Docs:
-    """Answers what no deployed API has: the documentation's own paths. No token is needed for them.
+    """Serves the documentation's own paths, which a deployed API does not have. They need no token.
 
     Args:
-        root: the folder with `openapi.json`. It is read anew each time, so that a new one is seen at once.
+        root: the folder of `openapi.json`, which is read for each request, so that changes show at once.
     """
 
     def __init__(self, root: Path) -> None:
@@ -100,7 +100,7 @@ def _serve_asset(name: str) -> Response:
 
 
 def _assets_folder() -> Path | None:
-    """Swagger UI's files, as the package fastapi-offline ships them; the package itself is not imported."""
+    """Swagger UI's files from the package fastapi-offline, which is not imported."""
     found = importlib.util.find_spec("fastapi_offline")
     if found is None or not found.submodule_search_locations:
         return None

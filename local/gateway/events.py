@@ -1,4 +1,4 @@
-"""Turns a request into the event that API Gateway gives a function: HTTP API, payload format 2.0."""
+"""Converts a request to the event that API Gateway sends to a function: HTTP API, payload format 2.0."""
 
 import base64
 import json
@@ -27,8 +27,8 @@ _HOP_BY_HOP: Final = frozenset(
     }
 )
 
-# The documentation says "binary" without saying what that is. These are what AWS was seen to pass as text; all
-# else comes in base64, a body without a content type and an HTML form too.
+# The documentation says "binary" without a definition. AWS was seen to pass these as text and everything
+# else in base64, including bodies without a content type and HTML forms.
 _TEXT_TYPES: Final = frozenset({"application/json", "application/xml", "application/javascript"})
 
 
@@ -50,17 +50,17 @@ def build(
 
     Args:
         request: what the client sent.
-        route: the route that takes it.
+        route: the matching route.
         parameters: the route's path parameters, decoded.
-        request_id: what names this request in answers and logs.
+        request_id: identifies this request in responses and logs.
         claims: the token's claims; None on a route without an authorizer.
-        port: where the client reached us.
+        port: the port that the client called.
     """
     path = raw_path(request.path)
     query = query_parameters(request.query)
     cookies = _cookies(request)
     body, encoded = _body(request)
-    # As AWS does, keys with nothing to say are left out.
+    # As on AWS, empty keys are left out.
     optional = {
         "cookies": cookies,
         "queryStringParameters": query,
@@ -80,20 +80,20 @@ def build(
 
 
 def raw_path(path: str) -> str:
-    """`rawPath`: decoded in spite of its name, and cut at a `?` that was encoded, as AWS was seen to do.
+    """`rawPath`: decoded despite its name, and cut at an encoded `?`, as AWS was seen to do.
 
-    So a `%2F` or a `%3F` in a path parameter is intact in `pathParameters` only.
+    So a `%2F` or a `%3F` in a path parameter is intact only in `pathParameters`.
     """
     return unquote(path).partition("?")[0]
 
 
 def query_parameters(query: str) -> dict[str, str]:
-    """The parameters decoded, those of one name joined by commas in their order."""
+    """The decoded parameters; repeated ones are joined by commas in their order."""
     return _joined(parse_qsl(query, keep_blank_values=True))
 
 
 def claim_text(value: object) -> str:
-    """A claim as API Gateway gives it: always text, `3`, `true`, `[a b]`; objects as JSON."""
+    """A claim as API Gateway passes it: always text, such as `3`, `true`, `[a b]`; objects as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -104,7 +104,7 @@ def claim_text(value: object) -> str:
 def _context(
     request: Request, route: Route, path: str, request_id: str, claims: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    # On AWS the name is the API's own; here it is whatever the client called this machine.
+    # On AWS this is the API's own name; here it is the name that the client called.
     domain = (request.header("host") or "localhost").rsplit(":", 1)[0]
     now = time.time()
     return {
@@ -129,7 +129,7 @@ def _context(
 
 
 def _jwt(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """Scopes are null on routes that ask for none, and ours ask for none; a claim that is null is left out."""
+    """Scopes are null on routes that require none, and ours require none; null claims are left out."""
     return {
         "claims": {name: claim_text(value) for name, value in claims.items() if value is not None},
         "scopes": None,
@@ -137,7 +137,7 @@ def _jwt(claims: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _headers(request: Request, port: int) -> dict[str, str]:
-    """Names in lower case, duplicates joined by commas; cookies have a place of their own."""
+    """Names in lower case, duplicates joined by commas; cookies are separate."""
     sent = [(name, value) for name, value in request.headers if name not in _HOP_BY_HOP and name != "cookie"]
     headers = _joined(sent)
     hops = [headers["x-forwarded-for"]] if "x-forwarded-for" in headers else []
@@ -145,7 +145,7 @@ def _headers(request: Request, port: int) -> dict[str, str]:
         "content-length": str(len(request.body)),
         "x-forwarded-for": ", ".join([*hops, request.source_ip]),
         "x-forwarded-port": str(port),
-        # AWS says https; whoever builds a link from it here needs the truth.
+        # AWS says https; a link built from it must work here.
         "x-forwarded-proto": "http",
     }
     trace = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"
@@ -159,7 +159,7 @@ def _cookies(request: Request) -> list[str]:
 
 
 def _body(request: Request) -> tuple[str, bool]:
-    """The body as text, or in base64; and whether it is that."""
+    """The body as text or in base64, and whether it is base64."""
     kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
     if not request.body:
         return "", False
@@ -167,7 +167,7 @@ def _body(request: Request) -> tuple[str, bool]:
         try:
             return request.body.decode("utf-8"), False
         except UnicodeDecodeError:
-            pass  # No text after all. What AWS does with it is not documented; base64 loses nothing.
+            pass  # Not valid text. AWS's behaviour is not documented; base64 loses nothing.
     return base64.b64encode(request.body).decode(), True
 
 

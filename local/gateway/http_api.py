@@ -1,8 +1,8 @@
-"""The local API gateway: it treats functions as an API Gateway HTTP API would.
+"""The local API gateway: it calls functions as an API Gateway HTTP API does.
 
-It reads routes, authorizer and CORS from the template, turns requests into events of payload format 2.0 and
-functions' results into answers. What AWS does without documenting it is named where it is done. Beyond AWS it refuses
-web pages from elsewhere (`local.guard`), unless the template's CORS configuration names their origin.
+It reads routes, authorizer and CORS from the template, converts requests to events of payload format 2.0, and
+functions' results to responses. Undocumented behaviour of AWS is commented where it is imitated. In addition it
+refuses web pages from elsewhere (`local.guard`), unless the template's CORS configuration lists their origin.
 """
 
 import time
@@ -29,7 +29,7 @@ NO_ROUTE: Final = "- -"
 
 
 class TokenVerifier(Protocol):
-    """Checks bearer tokens; `local.tokens.Verifier` is one."""
+    """Validates bearer tokens; `local.tokens.Verifier` implements it."""
 
     def claims(self, token: str) -> dict[str, Any]:
         """The claims of a valid token; raises `TokenRefusedError` for any other."""
@@ -37,22 +37,22 @@ class TokenVerifier(Protocol):
 
 
 class Gateway:
-    """An HTTP API on 127.0.0.1. It listens from its construction, and answers between `start` and `close`.
+    """An HTTP API on 127.0.0.1. It listens from its construction, and serves between `start` and `close`.
 
     Args:
         template: the routes, the authorizer and the CORS configuration.
         root: the folder that handlers are imported from, with `openapi.json`.
-        verifier: checks the tokens.
-        port: where to listen; 0 takes a free port.
+        verifier: validates the tokens.
+        port: where to listen; 0 for a free port.
         reload: import handlers again when their sources change.
-        log: takes a line for each request: its route, as a path names members; never a token, a query string, a
-            header or a body.
+        log: takes a line per request: the route with its parameters' names, never a token, a query string, a header or
+            a body.
         docs: serve `/docs` and `/openapi.json` too.
         integration_timeout: seconds that the API waits for a function.
-        concurrency: invocations at once, of all functions together; 0 is no limit.
+        concurrency: concurrent invocations of all functions together; 0 for no limit.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
 
     def __init__(  # noqa: PLR0913  # named settings, all but three with defaults
@@ -72,7 +72,7 @@ class Gateway:
         self._verifier = verifier
         self._log = log
         self._docs = Docs(root) if docs else None
-        # `*` is what a deployment may say, whose names are its own. Here it would let in every page that is open.
+        # A deployment, which has its own domain, may say `*`. Here it would admit every open page.
         self._named_origins = frozenset(template.cors.allow_origins if template.cors else ()) - {"*"}
         self._routes = Routes(template.routes)
         self._buckets = Buckets(template.throttle)
@@ -89,15 +89,15 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """The address that clients call, without a slash at the end."""
+        """The address for clients, without a slash at the end."""
         return f"http://{HOST}:{self.port}"
 
     def start(self) -> None:
-        """Answer requests, in threads of its own."""
+        """Serve requests in threads."""
         self._server.start()
 
     def close(self) -> None:
-        """Stop listening, let answers under way be sent, end the connections."""
+        """Stop listening, finish responses in progress, close the connections."""
         self._server.stop()
         self._invoker.close()
 
@@ -111,7 +111,7 @@ class Gateway:
         self.close()
 
     def respond(self, request: Request) -> Response:
-        """Answer a request, and log it."""
+        """Serve a request, and log it."""
         begin = time.perf_counter()
         request_id = events.new_request_id()
         try:
@@ -125,13 +125,13 @@ class Gateway:
         return response.with_headers(("apigw-requestid", request_id))
 
     def refuse(self, refused: RefusedError) -> Response:
-        """Answer what is no readable request, and log it: of what it holds, nothing is repeated."""
+        """Respond to an unreadable request, and log it without repeating anything of its content."""
         request_id = events.new_request_id()
         self._log_request(NO_ROUTE, refused.response.status, 0, request_id)
         return refused.response.with_headers(("apigw-requestid", request_id))
 
     def fault(self, error: BaseException) -> None:
-        """Log a fault that cost a connection, not the server."""
+        """Log an error that ended a connection, but not the server."""
         self._log(f"gateway: {type(error).__name__}")
 
     def _answer(self, request: Request, request_id: str) -> Response:
@@ -143,7 +143,7 @@ class Gateway:
         if configuration is None:
             return self._route(request, request_id)
         if request.method == "OPTIONS" and self._routes.match("OPTIONS", request.path) is None:
-            # The API answers it by itself on every path, an unknown one too; without an Origin with no headers.
+            # The API itself responds on every path, even an unknown one; without an Origin it sends no headers.
             allowed = cors.preflight_headers(configuration, request) if cors.is_preflight(request) else ()
             return Response(HTTPStatus.NO_CONTENT, allowed)
         return self._route(request, request_id).with_headers(*cors.answer_headers(configuration, request))
@@ -151,7 +151,7 @@ class Gateway:
     def _route(self, request: Request, request_id: str) -> Response:
         matched = self._routes.match(request.method, request.path)
         if matched is None:
-            # Also for other methods of a path that has routes, such as HEAD: HTTP APIs know no 405.
+            # Also for unsupported methods of a known path, such as HEAD: HTTP APIs have no 405.
             return Response.message(HTTPStatus.NOT_FOUND)
         route, parameters = matched
         if not self._buckets.admits(route.key):
@@ -167,10 +167,10 @@ class Gateway:
             return self._invoker.invoke(route, event) if has_room else NO_CONTAINER
 
     def _authorize(self, request: Request) -> dict[str, Any]:
-        """The claims of the request's token, which may stand alone or behind `Bearer`.
+        """The claims of the request's token, which may be preceded by `Bearer`.
 
         Raises:
-            TokenRefusedError: there is no valid token. Without any token its text is empty.
+            TokenRefusedError: there is no valid token. Its text is empty if there is none at all.
         """
         source = self._template.authorizer.identity_source if self._template.authorizer else ""
         value = _identity(source, request).strip()
@@ -186,10 +186,10 @@ class Gateway:
 
 
 def _identity(source: str, request: Request) -> str:
-    """What the authorizer's identity source names: `$request.header.X` or `$request.querystring.X`."""
+    """The value that the authorizer's identity source names: `$request.header.X` or `$request.querystring.X`."""
     kind, _, name = source.removeprefix("$request.").partition(".")
     if kind == "header":
-        # As in the event, a doubled header is joined by a comma, and so no token.
+        # As in the event, a repeated header is joined by a comma, and so is not a token.
         return ",".join(value for sent, value in request.headers if sent == name.lower())
     return dict(reversed(parse_qsl(request.query))).get(name, "") if kind == "querystring" else ""
 

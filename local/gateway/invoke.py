@@ -1,7 +1,7 @@
-"""Calls functions as Lambda does: with a context and a time limit, in threads that are reused.
+"""Calls functions as Lambda does: with a context and a time limit, in reused threads.
 
-One process plays all containers, and handlers run in many threads at once. A function that exceeds its time is
-answered for and then left alone: where Lambda ends the container, its thread here ends when the function does.
+One process runs all containers, and handlers run in many threads at once. When a function times out, the client gets a
+response and the function is left alone: Lambda ends the container, but here the thread ends when the function does.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ MAX_EVENT: Final = 6 * 1024 * 1024
 """Lambda's limit for an event as JSON, in bytes."""
 
 MAX_RESULT: Final = MAX_EVENT + 100
-"""Lambda's limit for a result as JSON, in bytes: seen to be a little more than for an event."""
+"""Lambda's limit for a result as JSON, in bytes: slightly more than for an event, as observed."""
 
 INIT_TIMEOUT: Final = 30.0
-"""Seconds that importing a handler may take. Lambda gives 10, on a machine that does nothing else."""
+"""Seconds that importing a handler may take. Lambda allows 10, on a machine that does nothing else."""
 
 INTEGRATION_TIMEOUT: Final = 30.0
 """Seconds that an HTTP API waits for a function at most."""
 
-# Escaped as JSON, a character takes six bytes at most: below this nobody needs to measure an event.
+# A character takes at most six bytes in escaped JSON: events below this size need not be measured.
 _SURELY_SMALL_BODY: Final = MAX_EVENT // 6 - 100_000
 
 _Result = TypeVar("_Result")
@@ -40,7 +40,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class _Raised:
-    """What a call raised instead of returning something."""
+    """An exception that a call raised."""
 
     error: BaseException
 
@@ -49,11 +49,11 @@ _Outcome: TypeAlias = SimpleQueue[_Result | _Raised]
 
 
 class OvertimeError(Exception):
-    """The call took longer than it may."""
+    """The call exceeded its time limit."""
 
 
 class Context:
-    """What Lambda tells a handler about its invocation. `memory_limit_in_mb` is text, as in Lambda itself."""
+    """Lambda's description of an invocation for its handler. `memory_limit_in_mb` is text, as in Lambda itself."""
 
     def __init__(self, route: Route) -> None:
         self._deadline = time.monotonic() + route.timeout
@@ -68,16 +68,16 @@ class Context:
         self.client_context = None
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the invocation is given up, never less than 0."""
+        """Milliseconds until the time limit, never less than 0."""
         return max(0, int((self._deadline - time.monotonic()) * 1000))
 
 
 class Invoker:
-    """Calls the functions behind routes, and says in HTTP's terms what came of it.
+    """Calls the functions behind routes, and converts the outcome to HTTP.
 
     Args:
-        functions: where handlers come from; closed with this.
-        integration_timeout: seconds that the API waits for a function, whatever its own limit.
+        functions: source of the handlers; closed together with this.
+        integration_timeout: seconds that the API waits for a function, whatever the function's own limit.
         log: takes a line when a function fails. It names the place, never the error's text or the event.
     """
 
@@ -94,14 +94,14 @@ class Invoker:
         self._workers = Workers()
 
     def close(self) -> None:
-        """End the threads that are idle."""
+        """End the idle threads."""
         self._workers.close()
         self._functions.close()
 
     def invoke(self, route: Route, event: dict[str, Any]) -> Response:
         """Call a route's function with an event."""
         if len(event.get("body", "")) > _SURELY_SMALL_BODY and len(json.dumps(event)) > MAX_EVENT:
-            # The API takes 10 MB, Lambda 6: what lies between gets the same answer from further behind.
+            # The API accepts 10 MB, Lambda 6: a body in between gets the same status from Lambda.
             return Response.message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
         try:
             result = self._call(route, event)
@@ -117,7 +117,7 @@ class Invoker:
         return Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _call(self, route: Route, event: dict[str, Any]) -> bytes:
-        """The function's result as JSON; importing the function is not part of its time."""
+        """The function's result as JSON; the time to import the function does not count."""
         handler = self._functions.loaded(route.handler)
         if handler is None:
             handler = self._workers.run(lambda: self._functions.load(route.handler), INIT_TIMEOUT)
@@ -125,16 +125,16 @@ class Invoker:
         return self._workers.run(lambda: _invoked(handler, event, route), time_limit)
 
     def _give_up(self, route: Route) -> Response:
-        """A function's own timeout is an error of the function; the API's own means that nobody answered."""
+        """A function's own timeout is an error of the function; after the API's timeout there is no response."""
         if route.timeout <= self._integration_timeout:
             self._log(f"{route.function} timed out after {route.timeout:g} s")
             return Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
-        self._log(f"{route.function} did not answer within the API's {self._integration_timeout:g} s")
+        self._log(f"{route.function} did not respond within the API's {self._integration_timeout:g} s")
         return Response.message(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Workers:
-    """Threads that calls run in. Each has an event loop of its own, which Mangum expects of its thread."""
+    """Threads that run calls. Each has its own event loop, which Mangum expects."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -142,18 +142,18 @@ class Workers:
         self._all: list[_Worker] = []
 
     def run(self, call: Callable[[], _Result], timeout: float) -> _Result:
-        """Run a call in a thread and wait for it; what the call raises is raised here.
+        """Run a call in a thread and wait for it; its exceptions are raised here.
 
         Args:
             call: what to run.
             timeout: seconds to wait.
 
         Raises:
-            OvertimeError: it took longer. It goes on, and what comes of it is dropped.
+            OvertimeError: it took longer. It continues, and its result is dropped.
         """
         with self._lock:
             worker = self._idle.pop() if self._idle else self._start()
-        # A queue passes one thing on in half the time of a `Future`, which can do more.
+        # A queue takes half the time of a `Future`, which can do more.
         outcome: _Outcome[_Result] = SimpleQueue()
         worker.calls.put(lambda: _settle(outcome, call))
         try:
@@ -165,10 +165,12 @@ class Workers:
         try:
             raise settled.error
         finally:
-            del settled  # The error's traceback holds this frame: neither would be freed before a collection.
+            del (
+                settled
+            )  # The error's traceback refers to this frame: the cycle would wait for a garbage collection.
 
     def close(self) -> None:
-        """End the threads that are idle; one that still works ends with its call."""
+        """End the idle threads; a busy one ends with its call."""
         with self._lock:
             idle = list(self._idle)
             for worker in self._all:
@@ -188,7 +190,7 @@ class Workers:
 
 
 class _Worker(threading.Thread):
-    """Runs one call after the other, until it is given None. A daemon: a function that hangs holds nobody up."""
+    """Runs calls one after the other until it gets None. A daemon: a hanging function does not block the exit."""
 
     def __init__(self, on_idle: Callable[["_Worker"], None]) -> None:
         super().__init__(name="function", daemon=True)
@@ -201,7 +203,7 @@ class _Worker(threading.Thread):
         try:
             while call := self.calls.get():
                 tell = call()
-                # Idle before the caller knows, so that its next call finds this thread again.
+                # Idle before the caller continues, so that its next call uses this thread again.
                 self._on_idle(self)
                 tell()
         finally:
@@ -210,11 +212,11 @@ class _Worker(threading.Thread):
 
 
 def _settle(outcome: _Outcome[_Result], call: Callable[[], _Result]) -> Callable[[], None]:
-    """Run a call; what is returned passes on what came of it."""
+    """Run a call; returns a function that delivers its outcome."""
     try:
         result = call()
     except SystemExit as error:
-        # A function that ends its process fails alone.
+        # A function that calls exit fails alone.
         failure = RuntimeError("exit").with_traceback(error.__traceback__)
         return lambda: outcome.put(_Raised(failure))
     except BaseException as error:  # noqa: BLE001  # the thread lives on, and the caller is told

@@ -12,13 +12,13 @@ from types import ModuleType
 from typing import Any, Final
 
 CHECK_INTERVAL: Final = 0.5
-"""Seconds between two looks at whether the sources have changed."""
+"""Seconds between two checks for changed sources."""
 
 Handler = Callable[[dict[str, Any], Any], Any]
 
 
 class HandlerNotLoadedError(Exception):
-    """The handler cannot be imported. The text says why."""
+    """The handler cannot be imported; the text says why."""
 
 
 class Functions:
@@ -26,9 +26,9 @@ class Functions:
 
     Args:
         root: the folder that handlers' modules are imported from.
-        handlers: all handlers of the template; their top packages, and `shared`, are what is watched.
-        reload: whether to watch at all.
-        log: takes a line when the sources have changed.
+        handlers: all handlers of the template; their top packages, and `shared`, are watched.
+        reload: whether to watch.
+        log: takes a line when sources have changed.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Functions:
             sys.path.insert(0, str(self._root))
 
     def close(self) -> None:
-        """Undo what was done to the import path."""
+        """Restore the import path."""
         if self._added_path and str(self._root) in sys.path:
             sys.path.remove(str(self._root))
 
     def loaded(self, handler: str) -> Handler | None:
-        """The handler if it is imported and its sources have not changed since."""
+        """The handler, if it is imported and its sources have not changed since."""
         if self._reload and time.monotonic() >= self._next_look:
             self._forget_changed()
         return self._loaded.get(handler)
@@ -69,7 +69,7 @@ class Functions:
             return self._loaded[handler]
 
     def place(self, error: BaseException) -> str:
-        """What went wrong and where, as `KeyError at shared/posts.py:12`: no message, it may quote a request."""
+        """Type and place of an error, such as `KeyError at shared/posts.py:12`; its message may quote a request."""
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if Path(frame.filename).is_relative_to(self._root)]
         if not own:
@@ -86,10 +86,10 @@ class Functions:
                 f"cannot import {handler}: {error.msg} in {self._short(error)}"
             ) from error
         except Exception as error:
-            # Whatever a module does at import; no request is part of it, so its message may be told.
+            # Errors at import involve no request, so their message may be shown.
             raise HandlerNotLoadedError(f"cannot import {handler}: {error} ({self.place(error)})") from error
         if not callable(function):
-            raise HandlerNotLoadedError(f"cannot call {handler}: it is no function")
+            raise HandlerNotLoadedError(f"cannot call {handler}: it is not a function")
         return function  # type: ignore[no-any-return]  # what a module holds has no static type
 
     def _short(self, error: SyntaxError) -> str:
@@ -99,14 +99,14 @@ class Functions:
         )
 
     def _read_state(self) -> dict[Path, tuple[int, int]]:
-        """When each source was changed (ns), and how long it is (bytes)."""
+        """Modification time (ns) and size (bytes) of each source."""
         found = {}
         for package in self._packages:
             for path in (self._root / package).rglob("*.py"):
                 try:
                     status = path.stat()
                 except FileNotFoundError:
-                    continue  # Editors save by renaming: it is there again at the next look.
+                    continue  # Editors save by renaming: the file will exist again at the next check.
                 found[path] = (status.st_mtime_ns, status.st_size)
         return found
 
@@ -129,12 +129,12 @@ class Functions:
             if name.split(".")[0] in self._packages and self._is_own(module):
                 del sys.modules[name]
         for path in changed:
-            # Bytecode is valid by the second and the size of its source: two quick saves may look the same.
+            # Bytecode is validated by modification second and size: two quick saves may look the same.
             Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
         importlib.invalidate_caches()
 
     def _is_own(self, module: ModuleType) -> bool:
-        """Whether the module comes from this root, and not from another one with packages of the same names."""
+        """Whether the module is from this root, and not from another one with packages of the same names."""
         places = (
             [module.__file__] if getattr(module, "__file__", None) else list(getattr(module, "__path__", ()))
         )

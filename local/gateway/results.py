@@ -1,4 +1,4 @@
-"""Turns what a function returns into an HTTP answer: HTTP API, payload format 2.0."""
+"""Converts a function's result to an HTTP response: HTTP API, payload format 2.0."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ from typing import Any, Final
 from local.gateway.cors import PREFIX as CORS_PREFIX
 from local.gateway.wire import Response
 
-# The wire's own business, or the gateway's.
+# Set by the HTTP layer or by the gateway.
 _NOT_FORWARDED: Final = frozenset(
     {"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade", "apigw-requestid"}
 )
@@ -19,24 +19,24 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class MalformedResultError(Exception):
-    """The function returned what no API can answer with. The text says what is wrong, and quotes nothing."""
+    """The result cannot become a response. The text says what is wrong, and quotes nothing."""
 
 
 def to_answer(result: Any) -> Response:  # noqa: ANN401  # any JSON
-    """The answer that a result means.
+    """The response for a result.
 
-    A result without a status is taken for the body of a 200, as format 2.0 has it. The function's own CORS headers
-    are dropped: those come from the API's configuration.
+    A result without a status is the body of a 200, as format 2.0 defines. The function's own CORS headers are dropped:
+    those come from the API's configuration.
 
     Raises:
-        MalformedResultError: the status, a header or the body is of no use.
+        MalformedResultError: the status, a header or the body is invalid.
     """
     if not isinstance(result, dict) or "statusCode" not in result:
         text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
         return Response(200, (("content-type", "application/json"),), text.encode())
     headers = _headers(result.get("headers") or {})
     names = {name for name, _ in headers}
-    # API Gateway's default; a function that means JSON has to say so.
+    # API Gateway's default; a function that returns JSON has to say so.
     default = () if "content-type" in names else (("content-type", "text/plain; charset=utf-8"),)
     cookies = tuple(("set-cookie", _text(cookie)) for cookie in _list(result.get("cookies") or []))
     return Response(_status(result["statusCode"]), (*headers, *default, *cookies), _body(result))
@@ -45,7 +45,7 @@ def to_answer(result: Any) -> Response:  # noqa: ANN401  # any JSON
 def _status(value: object) -> int:
     status = int(value) if isinstance(value, str) and value.isdecimal() and value.isascii() else value
     if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:  # noqa: PLR2004  # HTTP
-        raise MalformedResultError("statusCode is no status of a final answer")
+        raise MalformedResultError("statusCode is not the status of a final response")
     return status
 
 
@@ -64,9 +64,9 @@ def _headers(value: object) -> tuple[tuple[str, str], ...]:
 
 
 def _text(value: object) -> str:
-    """A header's value: text, or a number or truth value as JSON writes it."""
+    """A header's value: text, or a number or boolean as JSON."""
     if isinstance(value, dict | list) or value is None:
-        raise MalformedResultError("a header's value is no text")
+        raise MalformedResultError("a header's value is not text")
     text = value if isinstance(value, str) else json.dumps(value)
     if _CONTROL.search(text):
         raise MalformedResultError("a header's value holds a control character")

@@ -1,4 +1,4 @@
-"""Which route of an HTTP API takes a request."""
+"""Chooses the route of an HTTP API for a request."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -12,9 +12,9 @@ ANY: Final = "ANY"
 class Routes:
     """The routes of an API, the most specific ones first.
 
-    Paths are compared segment by segment, as they were sent: a `%2F` does not divide a segment. (What AWS
-    does with one before it chooses the route is not documented.) A slash at the end makes another path, and
-    no parameter takes an empty segment.
+    Paths are compared segment by segment, as they were sent: a `%2F` does not divide a segment. (How AWS treats one
+    when it chooses the route is not documented.) A trailing slash makes another path, and a parameter does not match
+    an empty segment.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
@@ -37,7 +37,7 @@ def _segments(path: str) -> list[str]:
 
 
 def _rank(route: Route) -> tuple[list[int], bool]:
-    """What sorts first is chosen first: literals, then parameters, then greedy ones, then `$default`."""
+    """The sort key: literals first, then parameters, then greedy ones, then `$default`."""
     if route.path == DEFAULT_ROUTE:
         return [3], True
     kinds = [2 if part.endswith("+}") else int(part.startswith("{")) for part in _segments(route.path)]
@@ -45,7 +45,7 @@ def _rank(route: Route) -> tuple[list[int], bool]:
 
 
 def _parameters(pattern: list[str], sent: list[str]) -> dict[str, str] | None:
-    """What the path parameters stand for; None when the path is another."""
+    """The values of the path parameters; None if the path does not match."""
     greedy = bool(pattern) and pattern[-1].endswith("+}")
     if len(sent) < len(pattern) or (len(sent) > len(pattern) and not greedy):
         return None

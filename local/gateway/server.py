@@ -1,4 +1,4 @@
-"""The local stack's HTTP/1.1 server, on 127.0.0.1: sockets and threads. The answers are decided elsewhere."""
+"""The local stack's HTTP/1.1 server on 127.0.0.1: sockets and threads. An answerer makes the responses."""
 
 import contextlib
 import socket
@@ -15,45 +15,45 @@ from local.gateway.wire import Limits, RefusedError, Request, RequestReader, Res
 HOST: Final = "127.0.0.1"
 
 IDLE_TIMEOUT: Final = 60.0
-"""Seconds that a connection may be silent between two requests."""
+"""Seconds that a connection may be idle between two requests."""
 
 READ_TIMEOUT: Final = 10.0
 """Seconds that a client may be silent within a request."""
 
-_POLL: Final = 0.05  # seconds until a server that was told to stop notices
-_READ: Final = 65_536  # bytes at once
+_POLL: Final = 0.05  # seconds until a stopped server notices
+_READ: Final = 65_536  # bytes per read
 
 Takeover: TypeAlias = Callable[[socket.socket], None]
-"""Does with the connection what it likes, in place of an answer; the connection ends after it."""
+"""Takes over the connection in place of a response; the connection ends after it."""
 
 
 class Responder(Protocol):
-    """What decides on the answers; called from many threads at once."""
+    """Makes the responses; called from many threads at once."""
 
     def respond(self, request: Request) -> Response | Takeover:
-        """Answer a request. A `ConnectionError` ends the connection without an answer."""
+        """Respond to a request. A `ConnectionError` ends the connection without a response."""
         ...
 
     def refuse(self, refused: RefusedError) -> Response:
-        """Answer what is no readable request."""
+        """Respond to an unreadable request."""
         ...
 
     def fault(self, error: BaseException) -> None:
-        """Be told of an error that cost a connection."""
+        """Take note of an error that ended a connection."""
         ...
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """One thread a connection. It listens from its construction, and answers between `start` and `stop`.
+    """One thread per connection. It listens from its construction, and serves between `start` and `stop`.
 
     Args:
-        port: where to listen; 0 takes a free port.
-        answerer: decides on the answers.
-        limits: what is refused for its size; API Gateway's when left out.
-        on_connection: called with 1 for each connection that begins, and with -1 when it has ended.
+        port: where to listen; 0 for a free port.
+        answerer: makes the responses.
+        limits: sizes above which requests are refused; API Gateway's by default.
+        on_connection: called with 1 when a connection begins, and with -1 when it has ended.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
 
     allow_reuse_address = True
@@ -82,7 +82,7 @@ class Server(socketserver.ThreadingTCPServer):
         return int(self.server_address[1])
 
     def start(self) -> None:
-        """Answer requests, in threads of its own."""
+        """Serve requests in threads."""
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL,), name="server", daemon=True)
         self._thread.start()
 
@@ -90,8 +90,8 @@ class Server(socketserver.ThreadingTCPServer):
         """Stop listening and end the connections.
 
         Args:
-            patience: seconds to wait, in all, for the connections to have ended.
-            hang_up: also those that an answer is under way on; otherwise that is sent first.
+            patience: seconds to wait, in all, for the connections to end.
+            hang_up: also end connections with a response in progress, which is otherwise sent first.
         """
         if self._thread:
             self.shutdown()
@@ -111,7 +111,7 @@ class Server(socketserver.ThreadingTCPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401  # as inherited
-        """Forget a connection once it is closed."""
+        """Remove a connection once it is closed."""
         super().shutdown_request(request)
         self._on_connection(-1)
         with self._changed:
@@ -119,13 +119,13 @@ class Server(socketserver.ThreadingTCPServer):
             self._changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  # as inherited
-        """Tell who decides on the answers, instead of a traceback."""
+        """Report an error to the answerer instead of printing a traceback."""
         if error := sys.exception():
             self.responder.fault(error)
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    """Reads requests one after the other, and writes their answers."""
+    """Reads requests one after the other, and writes their responses."""
 
     server: Server
     request: socket.socket
@@ -135,13 +135,13 @@ class _Connection(socketserver.BaseRequestHandler):
         self._reader = RequestReader(self.client_address[0], self.server.limits)
 
     def handle(self) -> None:
-        # A client that is gone, or silent between two requests, is no error.
+        # A client that has gone, or is silent between two requests, is not an error.
         with contextlib.suppress(TimeoutError, ConnectionError):
             while self._exchange():
                 pass
 
     def _exchange(self) -> bool:
-        """One request and its answer; whether the connection goes on."""
+        """Serve one request; return whether the connection continues."""
         try:
             request = self._read()
         except RefusedError as refused:
@@ -158,7 +158,7 @@ class _Connection(socketserver.BaseRequestHandler):
         return request.keeps_alive
 
     def _read(self) -> Request | None:
-        """The next request; None when the client has ended the connection before it."""
+        """The next request; None if the client has closed the connection before it."""
         while (request := self._reader.take()) is None:
             begun = self._reader.begun
             self.request.settimeout(READ_TIMEOUT if begun else IDLE_TIMEOUT)
@@ -176,7 +176,7 @@ class _Connection(socketserver.BaseRequestHandler):
         return request
 
     def _refuse(self, refused: RefusedError) -> None:
-        """Answer, and read what the client still sends, or the answer might be lost to it."""
+        """Send the response, and read what the client still sends, or the response might be lost."""
         self._write(self.server.responder.refuse(refused), head_only=False, keep_alive=False)
         _end(self.request, socket.SHUT_WR)
         deadline = time.monotonic() + READ_TIMEOUT

@@ -1,7 +1,7 @@
-"""What AWS refuses before a function runs: too many requests to a route, too many invocations at once.
+"""What AWS refuses before a function runs: too many requests to a route, too many concurrent invocations.
 
-An HTTP API keeps a token bucket for each route and answers 429; where Lambda has no container left, it answers 503.
-Neither carries a `Retry-After`, and an HTTP API has no way to add one: that header is on Budgie's own refusals alone.
+An HTTP API has a token bucket for each route and responds with 429; without a free Lambda container it responds with
+503. Neither has a `Retry-After`, which an HTTP API cannot add: only Budgie's own refusals have that header.
 """
 
 import threading
@@ -26,11 +26,11 @@ class _Bucket:
 
 
 class Buckets:
-    """A token bucket for each route; safe for threads.
+    """A token bucket for each route; thread-safe.
 
     Args:
-        throttle: how fast they fill, and how much they hold; None lets everything pass.
-        clock: seconds, from anywhere on.
+        throttle: the buckets' rate and size; None for no limit.
+        clock: seconds, from any starting point.
     """
 
     def __init__(self, throttle: Throttle | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -55,14 +55,14 @@ class Buckets:
 
 
 class Concurrency:
-    """How many functions may run at once, all together, as an account's limit is; 0 is no limit."""
+    """The limit of concurrent invocations of all functions together, as an account has it; 0 for no limit."""
 
     def __init__(self, limit: int) -> None:
         self._free = threading.BoundedSemaphore(limit) if limit else None
 
     @contextmanager
     def one(self) -> Iterator[bool]:
-        """Whether there was room for one more; it is held until the end of the context."""
+        """Yields whether there was room for one more; it is held until the end of the context."""
         free = self._free
         if free is None:
             yield True

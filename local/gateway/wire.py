@@ -1,6 +1,6 @@
-"""HTTP/1.1 as bytes: reading requests, writing an answer. No sockets, so that garbage is cheap to test.
+"""HTTP/1.1 as bytes: reading requests, writing responses. No sockets, so that malformed input is easy to test.
 
-`httptools` reads the messages. What API Gateway refuses beyond HTTP's own rules, and its limits, are here.
+`httptools` parses the messages. What API Gateway refuses beyond HTTP's own rules, and its limits, are here.
 """
 
 import json
@@ -20,12 +20,12 @@ _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a server takes, in bytes; the defaults are API Gateway's quotas.
+    """The sizes that a server accepts, in bytes; the defaults are API Gateway's quotas.
 
     Attributes:
-        head: the request line and the header values together. Names, colons and line ends do not count, yet reading
-            ends at the latest where all of them have eight times as many bytes.
-        body: the payload. With what chunks add to it, reading ends at twice as many bytes.
+        head: the request line and the header values together. Names, colons and line ends do not count, but reading
+            ends when the whole head exceeds eight times this size.
+        body: the payload. Including the chunks' overhead, reading ends at twice this size.
     """
 
     head: int = 10_240
@@ -33,12 +33,12 @@ class Limits:
 
 
 class RefusedError(Exception):
-    """The request cannot be read. Carries the status of the answer; the connection ends with it.
+    """The request cannot be read. The connection ends after the response.
 
     Args:
-        status: the answer's status.
-        message: what API Gateway says; the status's own phrase when left out.
-        size: of a payload that is too large: bytes announced, or those that have come.
+        status: the response's status.
+        message: API Gateway's message; the status's own phrase by default.
+        size: of a payload that is too large: bytes announced, or received.
     """
 
     def __init__(self, status: HTTPStatus, message: str | None = None, *, size: int = 0) -> None:
@@ -49,7 +49,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came. Header names are in lower case, in their order, with their duplicates."""
+    """A request as received. Header names are in lower case, in their order, with their duplicates."""
 
     method: str
     target: str
@@ -81,7 +81,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """A response. `headers` hold neither length nor connection: those belong to the wire."""
+    """A response. `headers` have neither length nor connection: `write_response` adds those."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -89,22 +89,22 @@ class Response:
 
     @classmethod
     def message(cls, status: HTTPStatus, text: str | None = None, **headers: str) -> "Response":
-        """API Gateway's own form of an answer, for example `{"message":"Not Found"}`."""
+        """API Gateway's own form of a response, for example `{"message":"Not Found"}`."""
         body = json.dumps({"message": text or status.phrase}, separators=(",", ":")).encode()
         named = ((name.replace("_", "-"), value) for name, value in headers.items())
         return cls(status, (("content-type", "application/json"), *named), body)
 
     def with_headers(self, *headers: tuple[str, str]) -> "Response":
-        """The same answer with more headers."""
+        """The same response with more headers."""
         return Response(self.status, (*self.headers, *headers), self.body)
 
 
 class RequestReader:
-    """Makes requests of what a client sends on one connection.
+    """Parses the requests that a client sends on one connection.
 
     Args:
-        source_ip: where it sends it from.
-        limits: what is refused for its size.
+        source_ip: the client's address.
+        limits: sizes above which requests are refused.
     """
 
     def __init__(self, source_ip: str = "127.0.0.1", limits: Limits | None = None) -> None:
@@ -116,7 +116,7 @@ class RequestReader:
         self._awaits_continue = False
         self._clear()
         self.begun = False
-        """Whether a part of a request has come and the rest has not."""
+        """Whether a request has been received in part."""
 
     def _clear(self) -> None:
         self._fed = 0
@@ -127,21 +127,21 @@ class RequestReader:
         self._size = 0
 
     def feed(self, data: bytes) -> None:
-        """Take what the client sent; nothing means that it sends no more."""
+        """Take received bytes; empty at the end of the stream."""
         if not data and self.begun:
             self._refusal = self._refusal or RefusedError(HTTPStatus.BAD_REQUEST)
         while data and self._refusal is None:
             try:
                 data = self._parse(data)
             except HttpParserError:
-                # A method below may have said more of it.
+                # One of the parser's callbacks below may have set a more precise error.
                 self._refusal = self._refusal or RefusedError(HTTPStatus.BAD_REQUEST)
 
     def take(self) -> Request | None:
-        """The next request, if all of it has come.
+        """The next request, if it is complete.
 
         Raises:
-            RefusedError: this is no HTTP/1.1 request, or it is too large. Nothing follows.
+            RefusedError: this is not an HTTP/1.1 request, or it is too large. Nothing follows.
         """
         if self._whole:
             return self._whole.popleft()
@@ -150,16 +150,16 @@ class RequestReader:
         return None
 
     def take_continue(self) -> bool:
-        """Whether the client waits for `100 Continue` before it sends the body; says so once."""
+        """Whether the client waits for `100 Continue` before it sends the body; true once."""
         awaits, self._awaits_continue = self._awaits_continue and self.begun, False
         return awaits and self._refusal is None
 
     def _parse(self, data: bytes) -> bytes:
-        """Parse some; what is left begins the next request."""
+        """Parse a piece; the rest begins the next request."""
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            # No other protocol is spoken here; the request counts as one that asks for none (RFC 9110, 7.8).
+            # No other protocol is spoken here: the upgrade is ignored (RFC 9110, 7.8).
             return data[upgrade.args[0] :]
         self._fed += len(data)
         if self._request is None and self._fed > 8 * self._limits.head:
@@ -168,7 +168,7 @@ class RequestReader:
             self._refuse_size(self._fed)
         return b""
 
-    # What the parser calls. It takes an exception for an error of the message.
+    # The parser's callbacks; it treats exceptions as errors of the message.
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -180,12 +180,12 @@ class RequestReader:
         self._target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; after the body, one trailer, which is dropped."""
+        """One header, or after the body one trailer, which is dropped."""
         if self._request is None:
             self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
-        """The body follows, if there is one."""
+        """The head is complete."""
         method, version = self._parser.get_method().decode(), self._parser.get_http_version()
         line = f"{method} {self._target.decode('latin-1')} HTTP/{version}"
         if len(line) + sum(len(value) for _, value in self._headers) > self._limits.head:
@@ -202,14 +202,14 @@ class RequestReader:
         self._request = Request(method, self._path_and_query(), version, headers, b"", self._source_ip)
 
     def on_body(self, part: bytes) -> None:
-        """A part of the body, whether it comes in chunks or not."""
+        """A part of the body, chunked or not."""
         self._size += len(part)
         if self._size > self._limits.body:
             self._refuse_size(self._size)
         self._body.append(part)
 
     def on_message_complete(self) -> None:
-        """All of a request has come."""
+        """The request is complete."""
         if self._request:
             self._whole.append(replace(self._request, body=b"".join(self._body)))
         self.begun = False
@@ -220,7 +220,7 @@ class RequestReader:
     def _path_and_query(self) -> str:
         target = self._target.decode("ascii")
         if "://" in target.partition("?")[0]:
-            # The absolute form, which proxies use: the path begins behind the authority.
+            # The absolute form, used with proxies: the path begins behind the authority.
             target = "/" + target.partition("://")[2].partition("/")[2]
         if not target.startswith("/") and target != "*":
             self._refuse(HTTPStatus.BAD_REQUEST)
@@ -235,10 +235,10 @@ class RequestReader:
 
 
 def write_response(response: Response, *, head_only: bool, keep_alive: bool) -> bytes:
-    """The bytes of an answer. `head_only` leaves out the body, as HEAD wants it.
+    """The bytes of a response. `head_only` leaves out the body, for HEAD.
 
     Raises:
-        ValueError: a header cannot be sent: it breaks the line or is not Latin-1.
+        ValueError: a header contains a line break or is not Latin-1.
     """
     try:
         reason = HTTPStatus(response.status).phrase
@@ -246,7 +246,7 @@ def write_response(response: Response, *, head_only: bool, keep_alive: bool) -> 
         reason = ""
     lines = [f"HTTP/1.1 {response.status} {reason}", f"date: {formatdate(time.time(), usegmt=True)}"]
     lines += [f"{name}: {value}" for name, value in response.headers]
-    # A function answers HEAD without a body: its length says nothing of that which GET would get (RFC 9110, 8.6).
+    # A function's response to HEAD has no body, so its length is not that of GET's (RFC 9110, 8.6).
     if response.status not in _BODILESS and (response.body or not head_only):
         lines.append(f"content-length: {len(response.body)}")
     lines.append("connection: " + ("keep-alive" if keep_alive else "close"))
@@ -257,7 +257,7 @@ def write_response(response: Response, *, head_only: bool, keep_alive: bool) -> 
 
 
 def _readable(value: str) -> str:
-    """What is UTF-8 is read as such, all else as Latin-1."""
+    """Decodes UTF-8, and anything else as Latin-1."""
     try:
         return value.encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
-"""CloudFormation's YAML tags, and the value that an intrinsic function has on this machine.
+"""CloudFormation's YAML tags, and the values of intrinsic functions on this machine.
 
-Only what a template can know about itself is resolved: parameters, pseudo parameters, conditions and text
-made of them. What only a deployment knows (a resource's name or attribute) stays unresolved unless given.
+Only what the template itself determines is resolved: parameters, pseudo parameters, conditions and texts made of
+them. What only a deployment knows (a resource's name or attribute) stays unresolved unless given.
 """
 
 import re
@@ -32,7 +32,7 @@ _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads `!Name value` as `{"Fn::Name": value}`, as CloudFormation's long form writes it."""
+    """Reads `!Name value` as `{"Fn::Name": value}`, which is CloudFormation's long form."""
 
 
 def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -52,10 +52,10 @@ _Loader.add_multi_constructor("!", _tagged)
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Read a template with its tags in their long form.
+    """Parse a template, with its tags in their long form.
 
     Raises:
-        ValueError: the text is no YAML mapping.
+        ValueError: the text is not a YAML mapping.
     """
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506  # a subclass of SafeLoader: no Python objects
@@ -67,10 +67,10 @@ def parse(text: str) -> dict[str, Any]:
 
 
 class Resolver:
-    """Gives intrinsic functions their values.
+    """Resolves intrinsic functions.
 
     Args:
-        names: what `Ref` and `${…}` know: parameters, and whatever else is given, for example a resource's
+        names: values for `Ref` and `${…}`: parameters, and anything else that is given, for example a resource's
             name under its logical id or an attribute under `LogicalId.Attribute`.
         conditions: the template's `Conditions` section.
     """
@@ -80,7 +80,7 @@ class Resolver:
         self._conditions = conditions or {}
 
     def resolve(self, value: Any) -> Any:  # noqa: ANN401  # YAML in, YAML out
-        """Resolve a value and all it contains; what cannot be known becomes `Unresolved`."""
+        """Resolve a value and everything in it; unknown values become `Unresolved`."""
         if isinstance(value, list):
             return [item for item in map(self.resolve, value) if item is not NO_VALUE]
         if not isinstance(value, dict):
@@ -132,8 +132,8 @@ class Resolver:
         """Whether a condition is true here.
 
         Raises:
-            KeyError: the template defines no condition of that name.
-            ValueError: it uses a function that this reader does not know.
+            KeyError: the template does not define the condition.
+            ValueError: it uses an unsupported function.
         """
         if isinstance(condition, str):
             return self.holds(self._conditions[condition])
@@ -150,7 +150,7 @@ class Resolver:
                 return any(map(self.holds, argument))
             case "Condition":
                 return self.holds(argument)
-        raise ValueError(f"{name} is no condition that this reader knows.")
+        raise ValueError(f"{name} is not a supported condition.")
 
 
 def _is_text(value: object) -> bool:

@@ -9,8 +9,8 @@ from local.template.intrinsics import Resolver, Unresolved, parse
 
 DEFAULT_ROUTE: Final = "$default"
 
-# What CloudFormation and the CreateTable call have in common. Encryption, backups and protection against
-# deletion mean nothing on a local engine; time to live is set by a call of its own.
+# Properties that CloudFormation and the CreateTable call share. Encryption, backups and deletion protection
+# mean nothing on a local engine; time to live has a call of its own.
 _TABLE_ARGUMENTS: Final = (
     "AttributeDefinitions",
     "KeySchema",
@@ -23,7 +23,7 @@ _TABLE_ARGUMENTS: Final = (
 
 @dataclass(frozen=True)
 class Route:
-    """One route of the API and the function behind it. `timeout` is in seconds, `memory` in MB."""
+    """A route of the API and its function. `timeout` is in seconds, `memory` in MB."""
 
     method: str
     path: str
@@ -35,7 +35,7 @@ class Route:
 
     @property
     def key(self) -> str:
-        """The route key, as API Gateway writes it: `GET /v1/channels/{channel_id}`."""
+        """The route key in API Gateway's form: `GET /v1/channels/{channel_id}`."""
         return self.path if self.path == DEFAULT_ROUTE else f"{self.method} {self.path}"
 
 
@@ -53,7 +53,7 @@ class Cors:
 
 @dataclass(frozen=True)
 class Authorizer:
-    """A JWT authorizer. `issuer` is empty when the template leaves it to the deployment."""
+    """A JWT authorizer. `issuer` is empty if the template leaves it to the deployment."""
 
     issuer: str
     audience: tuple[str, ...]
@@ -62,7 +62,7 @@ class Authorizer:
 
 @dataclass(frozen=True)
 class Throttle:
-    """How many requests a second a route takes, and how many at once."""
+    """A route's limits: requests a second, and at once."""
 
     rate: float
     burst: float
@@ -70,7 +70,7 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Template:
-    """What the local stack needs to know of a SAM template."""
+    """The parts of a SAM template that the local stack needs."""
 
     routes: tuple[Route, ...]
     cors: Cors | None
@@ -93,12 +93,12 @@ class Template:
         return arguments
 
     def ttl_attribute(self) -> str | None:
-        """The attribute that items expire by, None when the table has none or has it switched off."""
+        """The attribute by which items expire; None if the table has none or it is disabled."""
         specification = self._table.get("TimeToLiveSpecification", {})
         return specification.get("AttributeName") if specification.get("Enabled") else None
 
     def environment(self, function: str) -> dict[str, str]:
-        """The variables declared for a function (its logical id) whose values are known here.
+        """The variables of a function (by logical id) whose values are known here.
 
         Raises:
             KeyError: the template has no such function.
@@ -115,7 +115,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
             (`Table`) or attribute (`Table.Arn`). Lists may be lists or text with commas.
 
     Raises:
-        ValueError: the file is no template.
+        ValueError: the file is not a template.
         OSError: it cannot be read.
     """
     document = parse(path.read_text(encoding="utf-8"))
@@ -166,7 +166,7 @@ def _first(resources: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """As SAM merges `Globals` into a function: mappings by key, lists joined, the rest replaced."""
+    """Merges `Globals` into a function as SAM does: mappings by key, lists joined, the rest replaced."""
     merged = dict(defaults)
     for key, value in own.items():
         default = merged.get(key)
@@ -192,7 +192,7 @@ def _routes(functions: Mapping[str, dict[str, Any]], default_authorizer: str | N
                 function=name,
                 handler=properties["Handler"],
                 authorized=authorizer not in {None, "NONE"},
-                # Lambda's own defaults, where the template says nothing.
+                # Lambda's own defaults.
                 timeout=float(properties.get("Timeout", 3)),
                 memory=int(properties.get("MemorySize", 128)),
             )

@@ -1,8 +1,8 @@
-"""Runs commands for the local Upstash endpoint: refuses what Upstash refuses, bills what Upstash bills.
+"""Runs commands for the local Upstash endpoint, with Upstash's refusals and billing.
 
-Which commands write, block or need memory is asked of the Redis server itself (`COMMAND`). The commands that a
-script runs are counted exactly: the script runs in a transaction between two looks at the server's own command
-counters, so nobody else's commands fall in between. On a server without such counters a script counts as one.
+The Redis server itself (`COMMAND`) says which commands write, block or need memory. A script's commands are counted
+exactly: it runs in a transaction between two reads of the server's own command counters, so that no other client's
+commands fall in between. On a server without such counters a script counts as one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from local.upstash.resp import Command, Connection, Failure, Pool, Reply
 from local.upstash.usage import FREE, UsageCounter, billed
 
 SCRIPTS: Final = frozenset({"EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO"})
-# Bound to a connection, or the administration of a server: not over REST.
+# Commands of a connection, or of server administration: not available over REST.
 UNSUPPORTED: Final = frozenset(
     (  # noqa: SIM905 - as a list, one word a line, it would take 45 lines
         "WATCH UNWATCH MULTI EXEC DISCARD SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE SSUBSCRIBE SUNSUBSCRIBE "
@@ -29,8 +29,8 @@ UNSUPPORTED: Final = frozenset(
         "LATENCY SLOWLOG"
     ).split()
 )
-_BLOCKING_ON_REQUEST: Final = frozenset({"XREAD", "XREADGROUP"})  # only when their arguments say BLOCK
-_NOT_READ_ONLY: Final = frozenset({"SCAN", "KEYS"})  # reads that the read-only token may not do
+_BLOCKING_ON_REQUEST: Final = frozenset({"XREAD", "XREADGROUP"})  # only if their arguments contain BLOCK
+_NOT_READ_ONLY: Final = frozenset({"SCAN", "KEYS"})  # reads that the read-only token may not run
 _ALWAYS_READABLE: Final = frozenset({"PING", "ECHO"})
 _LOOK: Final = (b"INFO", b"commandstats")
 _CALLS: Final = re.compile(rb"^cmdstat_([^:|]+)[^:]*:calls=(\d+)", re.MULTILINE)
@@ -43,7 +43,7 @@ def name_of(command: Command) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CommandTable:
-    """What the server says of its commands, each a set of names in capitals, and whether it counts them."""
+    """What the server says about its commands: sets of names in capitals, and whether it counts commands."""
 
     reads: frozenset[str]
     writes: frozenset[str]
@@ -53,10 +53,10 @@ class CommandTable:
 
     @classmethod
     def ask(cls, connection: Connection) -> Self:
-        """Ask the server.
+        """Read them from the server.
 
         Raises:
-            OSError: It cannot be reached.
+            OSError: The server is unreachable.
         """
         rows, counters = connection.run_all([[b"COMMAND"], _LOOK])
         flags = dict(_flags(row) for row in rows) if isinstance(rows, list) else {}
@@ -75,9 +75,9 @@ class CommandTable:
 
 
 class Executor:
-    """Runs commands of clients on one server; safe for threads.
+    """Runs clients' commands on one server; thread-safe.
 
-    Every method that runs commands raises OSError when the server cannot be reached.
+    Every method that runs commands raises OSError if the server is unreachable.
     """
 
     def __init__(self, pool: Pool, faults: Faults, usage: UsageCounter) -> None:
@@ -111,7 +111,7 @@ class Executor:
         return [self.single(command, read_only=read_only) for command in commands]
 
     def transaction(self, commands: Sequence[Command], *, read_only: bool) -> list[Reply] | Failure:
-        """Run commands as one transaction; a failure says that none of them ran."""
+        """Run commands as one transaction; after a failure none of them has run."""
         error = self._refusal(commands, read_only=read_only)
         if error:
             return Failure(error)
@@ -119,7 +119,7 @@ class Executor:
         return self._run_together(commands, measured=scripted and self._known().counts)
 
     def subscription(self) -> Connection:
-        """A connection of its own, without a time limit, for a subscriber; the caller closes it."""
+        """A separate connection without a time limit, for a subscriber; the caller closes it."""
         self._count(Counter(["SUBSCRIBE"]))
         return Connection(self._pool.host, self._pool.port, timeout=None)
 
@@ -135,7 +135,7 @@ class Executor:
         ran = Counter(map(name_of, commands))
         if measured:
             before, *outcome, after = outcome
-            ran = _calls(after) - _calls(before) - Counter(["INFO"])  # the first look is in the second
+            ran = _calls(after) - _calls(before) - Counter(["INFO"])  # the first read is in the second reply
         self._count(ran)
         return [_as_upstash(reply) for reply in outcome]
 
@@ -175,7 +175,7 @@ def _flags(row: Reply) -> tuple[str, frozenset[Reply]]:
 
 
 def _calls(counters: Reply) -> Counter[str]:
-    """Runs of each command so far; a subcommand such as config|get counts for its command."""
+    """Runs of each command so far; a subcommand such as config|get counts as its command."""
     found: Counter[str] = Counter()
     if isinstance(counters, bytes):
         for name, calls in _CALLS.findall(counters):
@@ -195,7 +195,7 @@ def _readable(name: str, table: CommandTable) -> bool:
 
 
 def _as_upstash(reply: Reply) -> Reply:
-    """Redis has a code of its own for a full memory, Upstash a text."""
+    """Redis has an error code for full memory, Upstash a text."""
     if isinstance(reply, Failure) and reply.text.partition(" ")[0] == "OOM":
         return Failure(CAPACITY)
     return reply

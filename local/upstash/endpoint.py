@@ -1,13 +1,13 @@
 """Upstash's REST endpoint for the local stack, in front of any server that speaks the Redis protocol.
 
-`python -m local.upstash.endpoint --port 8079 --redis-port 6379 --token T` runs it alone. What Upstash does not have are
-the control paths, which need the token, are never struck by a fault and are not counted:
+`python -m local.upstash.endpoint --port 8079 --redis-port 6379 --token T` runs it alone. The control paths, which
+Upstash does not have, require the token, are never affected by faults and are not counted:
 
 - `POST /-/faults` arms the fault, or array of faults, in the JSON body (fields: `local.upstash.faults.Fault`);
   `GET` lists them, `DELETE` disarms them all.
-- `GET /-/usage` answers the figures of `local.upstash.usage.Usage`; `DELETE` begins them anew.
+- `GET /-/usage` returns the figures of `local.upstash.usage.Usage`; `DELETE` resets them.
 
-JSON.*, search and the other modules are not there: the Redis server behind has none.
+JSON.*, search and the other modules are missing, as the Redis server does not have them.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from local.upstash.service import UNAUTHORIZED, Service
 from local.upstash.usage import Usage, UsageCounter
 from local.upstash.wire import error_answer, typed
 
-_BEFORE_REFUSAL: Final = 0.1  # seconds, in which the request that asks for it is answered
+_BEFORE_REFUSAL: Final = 0.1  # seconds, in which the current request gets its response
 
 
 class UpstashEndpoint:
     """The endpoint, served by threads of this process on 127.0.0.1; start it with `start()` or `with`.
 
     Args:
-        redis_port: Where the Redis server listens.
+        redis_port: Of the Redis server.
         token: Allows everything.
         read_only_token: Allows commands that only read.
-        port: Where to listen; 0 finds a free port.
+        port: Where to listen; 0 for a free port.
         redis_host: The Redis server's address.
 
     Attributes:
-        faults: What goes wrong; may be changed at any time.
+        faults: The armed faults; may be changed at any time.
         redis_port: As given.
     """
 
@@ -80,23 +80,23 @@ class UpstashEndpoint:
 
     @property
     def url(self) -> str:
-        """The base URL, for `UPSTASH_REDIS_REST_URL`; its port is known once started."""
+        """The base URL, for `UPSTASH_REDIS_REST_URL`; its port is known after the start."""
         return f"http://{HOST}:{self._port}"
 
     @property
     def usage(self) -> Usage:
-        """A snapshot of what was counted so far."""
+        """The counts so far."""
         return self._counter.snapshot()
 
     def reset_usage(self) -> None:
-        """Count from zero again."""
+        """Reset the counts."""
         self._counter.reset()
 
     def start(self) -> None:
         """Listen, in a daemon thread.
 
         Raises:
-            OSError: The port is taken.
+            OSError: The port is in use.
         """
         self.accept()
 
@@ -111,17 +111,17 @@ class UpstashEndpoint:
                 server.start()
 
     def refuse(self, seconds: float | None = None) -> None:
-        """Stop listening, so that connecting is refused, and hang up on who is connected.
+        """Stop listening, so that connecting is refused, and close all connections.
 
         Args:
-            seconds: Listen again after that time; None: until `accept` is called.
+            seconds: Listen again after this time; None: until `accept` is called.
         """
         self._stop_listening(patience=0.0)
         if seconds is not None:
             self._later(seconds, self.accept)
 
     def close(self) -> None:
-        """Stop listening, hang up on everyone and wait up to 2 s for requests under way."""
+        """Stop listening, close all connections and wait up to 2 s for requests in progress."""
         self._backend.closing.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -129,7 +129,7 @@ class UpstashEndpoint:
         self._pool.close()
 
     def _control(self, request: Request) -> Response:
-        """Answer a request to a control path."""
+        """Respond to a request to a control path."""
         if self._backend.service.role(request) != "full":
             return UNAUTHORIZED
         try:

@@ -1,7 +1,7 @@
-"""Faults that the local Upstash endpoint plays on request, so that tests meet what production will.
+"""Faults of the local Upstash endpoint, for tests of what production will meet.
 
-A fault lasts until it is cleared, or strikes `times` requests, or strikes each request with a `probability`
-drawn from a seeded generator. Several may be armed at once: latency adds up, then the first other one decides.
+A fault lasts until it is cleared, or affects `times` requests, or affects each request with a `probability`
+drawn from a seeded generator. Several may be armed at once: latencies add up, then the first other one decides.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ QUOTA_DAILY: Final = (
 )
 CAPACITY: Final = "ERR DB capacity quota exceeded. Threshold: 268435456 bytes, Usage: 268979370 bytes."
 
-# Each kind and the forms it takes, the first by default.
+# The forms of each kind; the first is the default.
 FORMS: Final[dict[str, tuple[str, ...]]] = {
-    "latency": ("",),  # wait `ms`, or between `ms` and `max_ms`, milliseconds, then answer as usual
-    "hang": ("",),  # never answer, until the client gives up
-    "status": ("",),  # answer `status` with a body that is not JSON
+    "latency": ("",),  # wait `ms`, or between `ms` and `max_ms`, milliseconds, then respond normally
+    "hang": ("",),  # never respond, until the client gives up
+    "status": ("",),  # respond with `status` and a body that is not JSON
     "garbage": (
         "text",  # status 200, a body that is not JSON
-        "truncated",  # half of the JSON, Content-Length saying so
-        "short",  # half of the JSON, Content-Length promising all of it, then the end of the connection
+        "truncated",  # half of the JSON, with a matching Content-Length
+        "short",  # half of the JSON, with the Content-Length of all of it, then the end of the connection
     ),
-    "die": ("silent", "half"),  # reset the connection before an answer, or after half of its body
+    "die": ("silent", "half"),  # reset the connection before a response, or after half of its body
     "wrong_token": ("",),  # 401, whatever the token
-    "quota": ("monthly", "daily"),  # refuse every billed command once `after` more were billed
-    "capacity": ("",),  # refuse commands that need memory; reads and deletes go on
-    "refuse": ("",),  # nothing listens for `seconds`; open connections are reset
+    "quota": ("monthly", "daily"),  # refuse every billed command after `after` more were billed
+    "capacity": ("",),  # refuse commands that need memory; reads and deletes still work
+    "refuse": ("",),  # do not listen for `seconds`; open connections are reset
 }
 _LONGEST_REFUSAL: Final = 3600.0  # seconds
 _ERROR_STATUS: Final = range(400, 600)
@@ -44,27 +44,27 @@ _BY_COMMAND: Final = {"quota", "capacity"}
 
 
 class FaultError(ValueError):
-    """A fault that does not exist or whose numbers make no sense."""
+    """The fault does not exist, or its numbers are invalid."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault; see `FORMS` for kinds and forms, and which field each kind uses.
+    """One fault; `FORMS` has the kinds and forms, and which field each kind uses.
 
     Attributes:
         kind: A key of `FORMS`.
-        form: One of its forms; the first when empty.
-        times: Requests (for quota and capacity: commands) to strike, then the fault is over; None for no end.
-        probability: Chance that a request is struck.
-        executed: For hang, status, garbage and die: whether the commands run before the answer is lost.
-        ms: Milliseconds of latency, the least of them when `max_ms` is greater.
-        max_ms: The most milliseconds of latency.
-        status: HTTP status of the kind status.
-        after: Commands that the kind quota still lets through.
+        form: One of its forms; the first by default.
+        times: Requests (for quota and capacity: commands) to affect, then the fault is over; None for no end.
+        probability: Chance that a request is affected.
+        executed: For hang, status, garbage and die: whether the commands run before the response is lost.
+        ms: Milliseconds of latency; the minimum if `max_ms` is greater.
+        max_ms: The maximum milliseconds of latency.
+        status: HTTP status, for the kind status.
+        after: Commands that the kind quota still allows.
         seconds: How long the kind refuse lasts.
 
     Raises:
-        FaultError: A field has no meaning.
+        FaultError: A field is invalid.
     """
 
     kind: str
@@ -115,7 +115,7 @@ class _Armed:
 
 
 class Faults:
-    """The armed faults of one endpoint; every method is safe for threads."""
+    """The armed faults of one endpoint; thread-safe."""
 
     def __init__(self, seed: int = 0) -> None:
         self._lock = threading.Lock()
@@ -135,20 +135,20 @@ class Faults:
             self._armed = []
 
     def seed(self, seed: int) -> None:
-        """Begin the generator behind `probability` and the ranges of latency anew."""
+        """Seed the generator behind `probability` and latency ranges again."""
         with self._lock:
             self._random.seed(seed)
 
     def active(self) -> list[Fault]:
-        """The faults that can still strike, with the times that are left."""
+        """The armed faults, with the remaining times."""
         with self._lock:
             return [dataclasses.replace(a.fault, times=a.left, after=a.allowance) for a in self._armed]
 
     def strike(self) -> tuple[float, Fault | None]:
-        """Decide what the request that just came in suffers.
+        """Decide what happens to the current request.
 
         Returns:
-            Seconds to wait, and the fault that takes the place of the answer, if any.
+            Seconds to wait, and the fault that replaces the response, if any.
         """
         with self._lock:
             delay, chosen = 0.0, None
@@ -164,7 +164,7 @@ class Faults:
             return delay, chosen
 
     def refusal(self, commands: Iterable[tuple[bool, bool]]) -> str | None:
-        """The error that a command, or a transaction as a whole, gets instead of running.
+        """The error that a command, or a whole transaction, gets instead of running.
 
         Args:
             commands: For each command, whether it is billed and whether it may need memory.

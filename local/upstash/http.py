@@ -1,4 +1,4 @@
-"""What the local Upstash endpoint does with a request: an answer, a fault in its place, or a stream of events."""
+"""HTTP of the local Upstash endpoint: sends a response, a fault in its place, or a stream of events."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from local.upstash.usage import UsageCounter
 from local.upstash.wire import error_answer, read_path, size_error, typed
 
 LIMITS: Final = Limits(head=65_536, body=32 * 1024 * 1024)
-"""A path may hold a value. A body above Upstash's limit is read, so that the refusal can say how large it is."""
+"""A path may contain a value. A body above Upstash's limit is read, so that the refusal can state its size."""
 
-_NEVER_RAN: Final = typed(200, b'{"result":"OK"}')  # what is lost when the commands were not run
+_NEVER_RAN: Final = typed(200, b'{"result":"OK"}')  # what is lost if the commands were not run
 _NOT_JSON: Final = b"<html><body>upstream connect error or disconnect/reset before headers</body></html>"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Backend:
-    """Answers the requests of one endpoint; called from many threads.
+    """Serves the requests of one endpoint; called from many threads.
 
     Attributes:
         service: Runs the commands.
-        faults: What strikes requests.
-        counter: Counts them.
-        control: Answers what is asked of control paths.
-        closing: Set to end what waits on purpose.
+        faults: The armed faults.
+        counter: Counts requests.
+        control: Responds on control paths.
+        closing: Set to end deliberate waits.
     """
 
     service: Service
@@ -49,19 +49,19 @@ class Backend:
     closing: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     def respond(self, request: Request) -> Response | Takeover:
-        """Answer a request, or do to its connection what a fault says."""
+        """Respond to a request, or do to its connection what a fault says."""
         with self.counter.busy():
             response = self._answer(request)
         return self._sent(response) if isinstance(response, Response) else self._while_busy(response)
 
     def refuse(self, refused: RefusedError) -> Response:
-        """Answer what is no readable request."""
+        """Respond to an unreadable request."""
         if refused.size:
             return self._sent(error_answer(size_error(refused.size)))
         return self._sent(error_answer("ERR the request cannot be read", refused.response.status))
 
     def fault(self, error: BaseException) -> None:
-        """Show an error of this endpoint, which cost a connection."""
+        """Show an error of this endpoint that ended a connection."""
         traceback.print_exception(error)
 
     def _answer(self, request: Request) -> Response | Takeover:
@@ -101,7 +101,7 @@ class Backend:
         return suffered
 
     def _cut(self, response: Response) -> bytes:
-        """An answer without half of its body, of which its head promises all."""
+        """A response without half of the body that its head announces."""
         whole = write_response(self._sent(response), head_only=False, keep_alive=False)
         return whole[: len(whole) - len(response.body) + len(_half(response.body))]
 
@@ -117,7 +117,7 @@ class Backend:
         return take
 
     def _stream(self, connection: socket.socket, channels: list[bytes]) -> None:
-        """Server-sent events of a subscription, until the client goes away."""
+        """Server-sent events of a subscription, until the client disconnects."""
         with self.service.executor.subscription() as feed:
             feed.send([[b"SUBSCRIBE", *channels]])
             connection.sendall(
@@ -136,7 +136,7 @@ def _half(body: bytes) -> bytes:
 
 def _hang(connection: socket.socket) -> None:
     while connection.recv(65_536):
-        pass  # a client that is still there may send more; it gets no answer
+        pass  # a client that is still connected may send more; it gets no response
 
 
 def _send(connection: socket.socket, data: bytes) -> None:

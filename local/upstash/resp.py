@@ -1,7 +1,7 @@
-"""A small client of the Redis protocol (RESP2): enough to forward commands and hand the replies on.
+"""A small client of the Redis protocol (RESP2), to forward commands and pass the replies on.
 
-Replies keep what JSON would lose: a status is a `Status`, an error is a `Failure` value (an error inside a
-transaction is one reply among others), a string is bytes.
+Replies keep what JSON would lose: a status is a `Status`, an error is a `Failure` value (in a transaction an error
+is one of several replies), a string is bytes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Reply: TypeAlias = "Status | bytes | int | Failure | list[Reply] | None"
 
 
 class ProtocolError(ConnectionError):
-    """The server hung up in the middle of a reply, or sent what is not RESP2."""
+    """The server closed the connection within a reply, or sent something that is not RESP2."""
 
 
 class Status(bytes):
-    """A one-line status such as OK; unlike a stored string it is never base64 encoded when it is OK."""
+    """A one-line status such as OK; unlike a stored string, OK is never base64 encoded."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ class Failure:
 
 
 def encode_command(command: Command) -> bytes:
-    """One command as the array of bulk strings that a server reads."""
+    """A command as the array of bulk strings that a server reads."""
     parts = [b"*%d\r\n" % len(command)]
     for word in command:
         parts += (b"$%d\r\n" % len(word), word, b"\r\n")
@@ -44,7 +44,7 @@ def encode_command(command: Command) -> bytes:
 
 
 def encode_reply(reply: Reply) -> bytes:
-    """A reply as the bytes that a server sent for it."""
+    """A reply as the bytes that a server sends for it."""
     match reply:
         case None:
             return b"$-1\r\n"
@@ -66,10 +66,10 @@ class Connection:
     Args:
         host: Address of the server.
         port: Its port.
-        timeout: Seconds to connect and to wait for each piece of a reply; None waits for ever.
+        timeout: Seconds to connect and to wait for each piece of a reply; None waits forever.
 
     Raises:
-        OSError: Here and in every method, when the server cannot be reached, is late or hangs up.
+        OSError: In every method, if the server is unreachable, too slow or closes the connection.
     """
 
     def __init__(self, host: str, port: int, timeout: float | None = 10.0) -> None:
@@ -113,10 +113,10 @@ class Connection:
                 return self._read_string(int(rest))
             case b"*":
                 return self._read_array(int(rest))
-        raise ProtocolError("the Redis server sent what is not RESP2")
+        raise ProtocolError("the Redis server sent something that is not RESP2")
 
     def idle(self) -> bool:
-        """Whether the connection is open with nothing unread: fit to be used again."""
+        """Whether the connection is open with nothing unread, and so can be used again."""
         return not select.select([self._socket], [], [], 0)[0]
 
     def hang_up(self) -> None:
@@ -125,7 +125,7 @@ class Connection:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close; a second time does nothing."""
+        """Close; a second call does nothing."""
         self._reader.close()
         self._socket.close()
 
@@ -142,7 +142,7 @@ class Connection:
 
 
 class Pool:
-    """Connections to one server, opened when needed and kept for the next borrower; safe for threads."""
+    """Connections to one server, opened when needed and kept for reuse; thread-safe."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
@@ -152,10 +152,10 @@ class Pool:
 
     @contextlib.contextmanager
     def borrow(self) -> Iterator[Connection]:
-        """Lend a connection; it is closed rather than kept when the borrower fails.
+        """Lend a connection; it is closed, not kept, if the borrower fails.
 
         Raises:
-            OSError: The server cannot be reached.
+            OSError: The server is unreachable.
         """
         connection = self._take()
         try:

@@ -1,4 +1,4 @@
-"""What the local Upstash endpoint answers to a request, without HTTP's connections and without faults."""
+"""The local Upstash endpoint's responses, without HTTP connections and faults."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ UNAUTHORIZED: Final = error_answer("WRONGPASS invalid or missing auth token", 40
 
 
 class Service:
-    """Checks the token, reads the command, has it run, writes the answer; safe for threads.
+    """Checks the token, parses the command, runs it, and writes the response; thread-safe.
 
     Args:
         executor: Runs the commands.
-        token: May do everything.
-        read_only_token: May run commands that only read; None when there is no such token.
+        token: Allows everything.
+        read_only_token: Allows commands that only read; None if there is no such token.
     """
 
     def __init__(self, executor: Executor, token: str, read_only_token: str | None) -> None:
@@ -44,7 +44,7 @@ class Service:
             self._tokens.append((read_only_token.encode(), "read"))
 
     def role(self, request: Request) -> Role | None:
-        """What the request's token allows; `?_token=` goes before the header, "Bearer" may be left out."""
+        """The rights of the request's token; `?_token=` precedes the header, and "Bearer" is optional."""
         header = (request.header("authorization") or "").strip()
         sent = header[7:].strip() if header[:7].lower() == "bearer " else header
         presented = dict(parameters(request)).get(b"_token") or sent.encode()
@@ -54,7 +54,7 @@ class Service:
         return None
 
     def respond(self, request: Request) -> Response:
-        """Run the request and say what came of it; never raises."""
+        """Run the request and return its outcome; never raises."""
         if request.method not in METHODS:
             return Response(405)
         role = self.role(request)
@@ -80,7 +80,7 @@ class Service:
                 )
             case "/multi-exec":
                 if style is Style.RESP2:
-                    style = Style.TEXT  # transactions are always answered as JSON
+                    style = Style.TEXT  # transactions always have a JSON response
                 replies = self.executor.transaction(read_commands(request.body), read_only=read_only)
                 return (
                     answer_one(replies, style) if isinstance(replies, Failure) else answer_all(replies, style)

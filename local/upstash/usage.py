@@ -1,4 +1,4 @@
-"""What the local Upstash endpoint has been asked to do, counted as Upstash bills it."""
+"""Counts the use of the local Upstash endpoint as Upstash bills it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-# Commands that Upstash does not bill: of a connection or of the server, whatever they are asked.
+# Commands that Upstash does not bill: of a connection or of the server.
 FREE: Final = frozenset({"AUTH", "COMMAND", "CONFIG", "HELLO", "INFO", "PING", "QUIT", "RESET", "SELECT"})
 
 
@@ -19,15 +19,15 @@ class Usage:
 
     Attributes:
         commands: Billed commands: each of a pipeline or transaction is one, and so is MGET whatever its keys;
-            those that a script ran inside count besides the EVAL itself; PING, INFO, COMMAND and AUTH are free,
+            a script's commands count in addition to the EVAL itself; PING, INFO, COMMAND and AUTH are free,
             and what was refused before it ran is not billed.
-        requests: HTTP requests answered or failed on purpose, without those to the control path.
-        open_connections: Client connections now.
-        peak_connections: The most there were at once.
-        idle_connections: Those of the open ones on which no request is under way.
-        by_command: Runs of each command by its name in capitals, scripts' inner and free ones too.
+        requests: HTTP requests, including those that a fault affected, without those to control paths.
+        open_connections: Current client connections.
+        peak_connections: The most at any time.
+        idle_connections: Open connections without a request in progress.
+        by_command: Runs of each command by its name in capitals, including scripts' commands and free ones.
         bytes_in: Bytes of request bodies.
-        bytes_out: Bytes of answer bodies.
+        bytes_out: Bytes of response bodies.
     """
 
     commands: int
@@ -45,12 +45,12 @@ class Usage:
 
 
 def billed(ran: Mapping[str, int]) -> int:
-    """How many of these commands Upstash bills."""
+    """The number of these commands that Upstash bills."""
     return sum(count for name, count in ran.items() if name not in FREE)
 
 
 class UsageCounter:
-    """Counts; every method is safe for threads."""
+    """Counts; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,13 +62,13 @@ class UsageCounter:
         self._requests = self._bytes_in = self._bytes_out = 0
 
     def reset(self) -> None:
-        """Forget what was counted; connections that are open stay counted."""
+        """Reset the counts, except open connections."""
         with self._lock:
             self._zero()
             self._peak = self._open
 
     def snapshot(self) -> Usage:
-        """The figures as of now."""
+        """The current figures."""
         with self._lock:
             return Usage(
                 commands=billed(self._by_command),
@@ -94,7 +94,7 @@ class UsageCounter:
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
-        """Count a connection as one on which a request is under way."""
+        """Mark a connection as busy with a request."""
         with self._lock:
             self._busy += 1
         try:
@@ -104,12 +104,12 @@ class UsageCounter:
                 self._busy -= 1
 
     def request(self, *, bytes_in: int) -> None:
-        """Count a request that came in."""
+        """Count a request."""
         with self._lock:
             self._requests += 1
             self._bytes_in += bytes_in
 
     def response(self, *, bytes_out: int) -> None:
-        """Count the body of an answer that was sent."""
+        """Count the body of a response."""
         with self._lock:
             self._bytes_out += bytes_out

@@ -11,13 +11,13 @@ from pathlib import Path
 from local import ports
 from local.upstash.resp import Connection, Status
 
-_PAUSE = 0.02  # seconds between two attempts to reach a server that starts
+_PAUSE = 0.02  # seconds between two attempts to reach a starting server
 
 
 def command(port: int, directory: Path) -> list[str]:
-    """Argv that runs the server in the foreground on 127.0.0.1, logging to standard output.
+    """Arguments that run the server in the foreground on 127.0.0.1, logging to standard output.
 
-    What is written is kept in `directory` (made when missing) and survives a restart, but for up to one second
+    Data is kept in `directory` (created if missing) and survives a restart, except up to one second
     before a crash. As on Upstash's free plan there are 256 MB and no eviction: a full database refuses writes.
 
     Raises:
@@ -44,14 +44,14 @@ def command(port: int, directory: Path) -> list[str]:
 
 
 def wait_ready(port: int, timeout: float = 10.0) -> None:
-    """Return once the server on 127.0.0.1 answers PING, that is, has also loaded what it kept.
+    """Return once the server on 127.0.0.1 responds to PING, which it does after loading its data.
 
     Args:
-        port: Where it listens.
+        port: Of the server.
         timeout: Seconds to wait.
 
     Raises:
-        TimeoutError: It did not answer in time.
+        TimeoutError: It did not respond in time.
     """
     deadline = time.monotonic() + timeout
     while not _answers(port):
@@ -62,7 +62,7 @@ def wait_ready(port: int, timeout: float = 10.0) -> None:
 
 @contextlib.contextmanager
 def running(directory: Path) -> Iterator[int]:
-    """Run a server on a free port for the length of a `with` block, for tests and benchmarks.
+    """Run a server on a free port within a `with` block, for tests and benchmarks.
 
     Yields:
         The port on 127.0.0.1.

@@ -1,4 +1,4 @@
-"""Upstash's REST form of the Redis protocol: reading requests, writing answers. Pure functions."""
+"""Upstash's REST form of the Redis protocol: parsing requests, writing responses. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MAX_BYTES: Final = 10 * 1024 * 1024  # of a request, and of each result
 
 
 class RequestError(Exception):
-    """The request cannot be read; its text is for the client, with status 400."""
+    """The request cannot be parsed; the text is for the client, with status 400."""
 
 
 class Style(enum.Enum):
-    """How results are written."""
+    """The format of results."""
 
     TEXT = "json"
     BASE64 = "base64"
@@ -28,13 +28,13 @@ class Style(enum.Enum):
 
 
 def parameters(request: Request) -> list[tuple[bytes, bytes]]:
-    """The query's names and values in order, decoded; bytes that are not UTF-8 stay as they are."""
+    """The query's names and values in order, decoded; bytes that are not UTF-8 are kept."""
     pairs = parse_qsl(request.query, keep_blank_values=True, errors="surrogateescape")
     return [(_raw(name), _raw(value)) for name, value in pairs]
 
 
 def typed(status: int, body: bytes, content_type: str = "application/json") -> Response:
-    """An answer that says of what type its body is."""
+    """A response with the type of its body."""
     return Response(status, (("content-type", content_type),), body)
 
 
@@ -57,7 +57,7 @@ def read_command(body: bytes) -> list[bytes]:
     """The command in a body such as `["SET", "k", 1]`.
 
     Raises:
-        RequestError: The body holds none.
+        RequestError: The body has none.
     """
     return _words(_parse(body))
 
@@ -66,7 +66,7 @@ def read_commands(body: bytes) -> list[list[bytes]]:
     """The commands in the body of a pipeline or transaction.
 
     Raises:
-        RequestError: Any of them cannot be read; none may run then.
+        RequestError: One of them cannot be parsed; none may run then.
     """
     rows = _parse(body)
     if not isinstance(rows, list):
@@ -77,7 +77,7 @@ def read_commands(body: bytes) -> list[list[bytes]]:
 
 
 def read_path(request: Request) -> list[bytes]:
-    """The command of the path form: path segments, then the body, then the query but for the token.
+    """The command of the path form: path segments, then the body, then the query without the token.
 
     `POST /set/k?EX=100` with the body `v` is SET k v EX 100; a parameter without a value is one word.
     """
@@ -91,12 +91,12 @@ def read_path(request: Request) -> list[bytes]:
 
 
 def error_answer(text: str, status: int = 400) -> Response:
-    """An answer that holds one error."""
+    """A response with one error."""
     return typed(status, _dump({"error": text}))
 
 
 def answer_one(reply: Reply, style: Style) -> Response:
-    """The answer to a single command."""
+    """The response to a single command."""
     reply = _within_limit(reply)
     status = 400 if isinstance(reply, Failure) else 200
     if style is Style.RESP2:
@@ -105,7 +105,7 @@ def answer_one(reply: Reply, style: Style) -> Response:
 
 
 def answer_all(replies: Sequence[Reply], style: Style) -> Response:
-    """The answer to a pipeline, or to a transaction that ran."""
+    """The response to a pipeline, or to a transaction that ran."""
     fitting = [_within_limit(reply) for reply in replies]
     if style is Style.RESP2:
         return typed(200, b"".join(map(encode_reply, fitting)), "application/octet-stream")
@@ -113,7 +113,7 @@ def answer_all(replies: Sequence[Reply], style: Style) -> Response:
 
 
 def size_error(actual: int) -> str:
-    """The error for a request or result of `actual` bytes that is over the limit."""
+    """The error for a request or result of `actual` bytes that exceeds the limit."""
     return f"ERR max request size exceeded. Limit: {MAX_BYTES} bytes, Actual: {actual} bytes"
 
 
@@ -125,7 +125,7 @@ def _parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON
     if not body.strip():
         raise RequestError("EOF")
     try:
-        # Numbers keep the digits they were sent with: 1.50 is stored as 1.50.
+        # Numbers keep their digits: 1.50 is stored as 1.50.
         return json.loads(
             body.decode(errors="replace"), parse_int=_Digits, parse_float=_Digits, parse_constant=_refuse
         )

@@ -1,4 +1,4 @@
-"""What reads and posts cost as a chat grows, in a form of a moment."""
+"""What reads and posts cost as a chat grows, in the tiny form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench import growth
-from bench.growth import PAGE, USER, Chat, channel, lister
+from bench.growth import PAGE, USER, channel, chat, lister
 from local.dynamodb.engine import DYNAMODB_LOCAL
 from shared.storage import items
 from tests.running import tiny
@@ -29,9 +29,9 @@ def test_units_are_flat_and_a_list_grows_by_its_channels() -> None:
     assert [row["read"] for row in found["channels"]["list of channels, none"]] == [2.5, 8.5]
 
 
-def test_the_chat_is_as_large_as_it_says() -> None:
-    """Every channel has its entries, members, head and listing; whoever lists is in so many channels and no other."""
-    made = list(Chat([60], [3], [2]).items())
+def test_the_chat_has_the_given_sizes() -> None:
+    """Every channel has its entries, members, head and listing; the lister is in exactly its number of channels."""
+    made = list(chat({"messages": [60], "members": [3], "channels": [2]}))
     pks = [each["pk"]["S"] for each in made]
     long = items.head_key(channel("messages", 60))["pk"]["S"]
     assert pks.count(long) == 60 + 2
@@ -42,7 +42,7 @@ def test_the_chat_is_as_large_as_it_says() -> None:
 
 
 def sample(**changes: Any) -> dict[str, Any]:
-    """Results that reach every target, but for some changes of the largest row of an operation."""
+    """Results that meet every target, but for some changes of an operation's largest row."""
     row = {"read": 2.0, "write": 0.0, "calls": 1, "ms": 2.0, "cpu_ms": 1.0, "engine_agrees": True}
     flat = [{"size": 1, **row}, {"size": 50, **row}, {"size": 500, **row} | changes]
     listed = [{"size": size, **row, "read": 1.0 + size, "ms": 1 + size / 10} for size in (1, 50, 500)]
@@ -53,8 +53,8 @@ def sample(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_the_targets_can_be_reached() -> None:
-    """Flat units and times, and a list within its constant."""
+def test_the_targets_can_be_met() -> None:
+    """With flat units and times, and a list within its limit."""
     assert all(growth.targets(sample(), is_timed=True).values())
 
 
@@ -63,13 +63,13 @@ def test_the_targets_can_be_reached() -> None:
     [({"read": 3.0}, 3), ({"calls": 2}, 3), ({"ms": 3.1}, 3), ({"engine_agrees": False}, 1)],
 )
 def test_growth_misses_a_target(changes: dict[str, Any], missed: int) -> None:
-    """A unit, a call or half of the time more at the largest size is seen on each axis."""
+    """One more unit or call, or half as much time again, at the largest size misses a target on each axis."""
     found = growth.targets(sample(**changes), is_timed=True)
     assert sum(not held for held in found.values()) == missed
 
 
 def test_a_list_above_its_constant_misses_a_target() -> None:
-    """Two units a channel are too many, and so is a time that grows faster than the channels."""
+    """Two units a channel are too many, and time must not grow faster than the channels."""
     results = sample()
     results["channels"]["list of channels"][-1] |= {"read": 1000.0, "ms": 500.0}
     found = growth.targets(results, is_timed=True)

@@ -1,4 +1,4 @@
-"""The load test: what it asks, what it counts, what it makes of that, and a run of a moment."""
+"""The load test: its requests, its measurements, its figures, and a tiny run."""
 
 from __future__ import annotations
 
@@ -15,54 +15,48 @@ import pytest
 from bench import load
 from bench.lib import gateway
 from bench.lib.chat import Chat
-from bench.lib.gateway import BUDGIE, FLOOR, USUAL
-from bench.load import MIX, OLDER, POOL, Asking, Lap, Plan, Request, Turn, drive
+from bench.lib.gateway import BASELINE, BUDGIE, FLOOR
+from bench.load import MIX, POOL, Measured, Plan, Request, Turn, drive, requests_of
 from local.gateway.server import Server
 from local.gateway.wire import RefusedError, Response
 from local.gateway.wire import Request as Received
 
 CHAT = Chat(channels=3, messages=60, users=2)
-CURSORS = dict.fromkeys(CHAT.channel_ids(), "11")
-
-
-def asking(encoding: str = "identity") -> Asking:
-    """Requests of users whose names are their tokens."""
-    return Asking(CHAT, CURSORS, str, encoding)
 
 
 def turn(form: str, contender: str, requests: int, cpu_seconds: float, errors: int = 0) -> Turn:
-    """A second in which two clients had so many answers."""
-    lap = Lap(1.0, {"read": [0.001] * requests}, Counter({"read: 500": errors} if errors else {}), requests)
-    return Turn(form, 2, contender, lap, cpu_seconds)
+    """A second in which two clients had this many responses."""
+    measured = Measured(1.0, [0.001] * requests, Counter({"read: 500": errors} if errors else {}), requests)
+    return Turn(form, 2, contender, measured, cpu_seconds)
 
 
 def turns(ours: int, errors: int = 0) -> list[Turn]:
-    """Ten requests a second by the usual way, and so many by ours; a handler of ours computes a quarter."""
+    """Ten requests a second of the baseline, and ``ours`` of Budgie, whose handler takes a quarter of the CPU time."""
     return [
         each
         for form in load.FORMS
         for each in (
             turn(form, BUDGIE, ours, ours * 0.003, errors),
-            turn(form, USUAL, 10, 10 * 0.009),
+            turn(form, BASELINE, 10, 10 * 0.009),
             turn(form, FLOOR, 100, 100 * 0.001),
         )
     ]
 
 
 def summed_up(ours: int, errors: int = 0) -> dict[str, Any]:
-    """What the report says of these turns."""
+    """The result of these turns."""
     plan = Plan(clients=(2,), rounds=1, seconds=1.0, warm_up=0.0, chat=CHAT)
-    return load.summed_up(plan, [BUDGIE, USUAL, FLOOR], turns(ours, errors))
+    return load.summed_up(plan, [BUDGIE, BASELINE, FLOOR], turns(ours, errors))
 
 
 class Responses:
-    """Answers every other request with 500, and hangs up on whoever asks for `/broken`."""
+    """Responds to every other request with 500, and breaks the connection at `/broken`."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
     def respond(self, request: Received) -> Response:
-        """200, then 500, and again."""
+        """Alternates 200 and 500."""
         self.asked.append(request.target)
         if request.target == "/broken":
             raise ConnectionResetError
@@ -70,11 +64,11 @@ class Responses:
         return Response(status, (), b"x" * 300_000)
 
     def refuse(self, refused: RefusedError) -> Response:
-        """Nothing here is malformed."""
+        """Not called: no request is malformed."""
         return refused.response
 
     def fault(self, error: BaseException) -> None:
-        """A connection that was broken on purpose."""
+        """Ignores a connection that was broken on purpose."""
 
 
 @pytest.fixture
@@ -87,27 +81,25 @@ def responses() -> Iterator[tuple[Responses, tuple[str, int]]]:
     listening.stop()
 
 
-# --- what is asked ---
+# --- requests ---
 
 
 def test_all_contenders_are_asked_the_same() -> None:
     """A client's requests depend on its number and on nothing else."""
-    assert asking().requests("mix", 0) == asking().requests("mix", 0)
-    assert asking().requests("mix", 0) != asking().requests("mix", 1)
+    assert requests_of(CHAT, "mix", 0, "t") == requests_of(CHAT, "mix", 0, "t")
+    assert requests_of(CHAT, "mix", 0, "t") != requests_of(CHAT, "mix", 1, "t")
 
 
-def test_reads_are_of_the_latest_page_but_for_a_few() -> None:
-    """Alone they are all reads, about so many of them of the page before."""
-    sent = asking().requests("reads", 0)
+def test_reads_are_of_the_latest_page() -> None:
+    """The form ``reads`` has nothing else."""
+    sent = requests_of(CHAT, "reads", 0, "t")
     assert {each.kind for each in sent} == {"read"}
-    older = [each for each in sent if b"&before=11 " in each.content]
-    assert 0 < len(older) < 3 * OLDER * POOL
-    assert all(b"?limit=50" in each.content for each in sent)
+    assert all(b"?limit=50 " in each.content for each in sent)
 
 
-def test_the_mix_is_what_it_says() -> None:
-    """Reads, posts and lists, in about their shares, each to its route, with the status that it must have."""
-    sent = asking().requests("mix", 1)
+def test_the_mix_has_the_documented_shares() -> None:
+    """Reads, posts and lists, each to its route, with the expected status and the user's token."""
+    sent = requests_of(CHAT, "mix", 1, "user-1")
     counts = Counter(each.kind for each in sent)
     assert set(counts) == set(MIX)
     assert abs(counts["post"] / POOL - MIX["post"] / 100) < 0.05
@@ -115,17 +107,11 @@ def test_the_mix_is_what_it_says() -> None:
         method, target, _ = each.content.split(b" ", 2)
         assert (each.kind == "post") is (method == b"POST") is (each.status == HTTPStatus.CREATED)
         assert (each.kind == "list") is (target == b"/v1/channels")
-
-
-def test_requests_say_who_asks_and_what_they_accept() -> None:
-    """Every request carries its user's token and the encodings that were chosen."""
-    for each in asking("gzip").requests("mix", 1):
         assert b"\r\nauthorization: Bearer user-1\r\n" in each.content
-        assert b"\r\naccept-encoding: gzip\r\n" in each.content
 
 
 def test_every_contender_is_behind_the_same_routes() -> None:
-    """The template's routes, authorizer and limits; only the handler is another."""
+    """The template's routes, authorizer and timeouts; only the handler differs."""
     ours = gateway.contender(BUDGIE)
     assert {route.key for route in ours.routes} == gateway.ROUTES
     for name, handler in gateway.HANDLERS.items():
@@ -136,68 +122,67 @@ def test_every_contender_is_behind_the_same_routes() -> None:
         ]
 
 
-def test_what_a_developer_has_set_does_not_reach_the_contenders() -> None:
-    """Neither proxies nor accounts, which clients of DynamoDB and Redis would follow; the rest stays."""
+def test_the_developers_settings_do_not_reach_the_contenders() -> None:
+    """Proxies and AWS settings are removed, as clients would follow them; the rest stays."""
     theirs = {"HTTPS_PROXY": "x", "no_proxy": "x", "AWS_PROFILE": "x", "AWS_CA_BUNDLE": "x", "PATH": "kept"}
     assert load.as_on_lambda(theirs) == {"PATH": "kept", **load.FOR_ALL}
 
 
-# --- what is counted ---
+# --- measurements ---
 
 
 @pytest.mark.stack
-def test_answers_are_awaited_whole_and_wrong_ones_are_errors(
+def test_whole_responses_are_awaited_and_wrong_ones_are_errors(
     responses: tuple[Responses, tuple[str, int]],
 ) -> None:
-    """Long answers come in parts; each with another status than it must have is an error."""
+    """Long responses come in parts; an unexpected status is an error."""
     made, address = responses
-    lap = drive(address, [[Request("read", 200, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")]] * 2, 0.05, 0.0)
-    assert lap.answered == len(made.asked) >= 2
-    assert lap.received > lap.answered * 300_000
-    assert lap.errors == {"read: 500": lap.answered // 2}
-    assert 0 < len(lap.all) <= lap.answered
-    assert lap.seconds >= 0.05
+    measured = drive(address, [[Request("read", 200, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")]] * 2, 0.05, 0.0)
+    assert measured.answered == len(made.asked) >= 2
+    assert measured.errors == {"read: 500": measured.answered // 2}
+    assert 0 < len(measured.latencies) <= measured.answered
+    assert measured.seconds >= 0.05
 
 
 @pytest.mark.stack
 def test_a_broken_connection_is_an_error(responses: tuple[Responses, tuple[str, int]]) -> None:
-    """It ends its client, and the others go on."""
+    """It ends its client; the others go on."""
     _, address = responses
     good, bad = (
         Request("read", 200, b"GET /%b HTTP/1.1\r\nhost: x\r\n\r\n" % name) for name in (b"", b"broken")
     )
-    lap = drive(address, [[good], [bad]], 0.05, 0.0)
-    assert lap.errors["IncompleteReadError"] == 1
-    assert lap.answered > 1
-    assert drive(address, [[bad]], 0.05, 0.0).all == []
+    measured = drive(address, [[good], [bad]], 0.05, 0.0)
+    assert measured.errors["IncompleteReadError"] == 1
+    assert measured.answered > 1
+    assert drive(address, [[bad]], 0.05, 0.0).latencies == []
 
 
-# --- what it comes to ---
+# --- figures ---
 
 
 @pytest.mark.parametrize(("ours", "held"), [(30, True), (29, False)])
-def test_the_target_is_three_times_the_usual_ways_reads(ours: int, held: bool) -> None:  # noqa: FBT001 - a case
-    """It is held from three times the requests a second on, and missed below."""
+def test_the_target_is_three_times_the_baselines_reads(ours: int, held: bool) -> None:  # noqa: FBT001 - a case
+    """It is met from three times the requests a second, and missed below."""
     targets = load.targets(summed_up(ours))
     assert [reached for target, reached in targets.items() if target.startswith("reads by 2")] == [held]
 
 
-def test_what_both_have_in_common_is_left_out_of_the_processor_time() -> None:
-    """9 ms against 3 ms of which the floor takes 1 ms: four times less."""
+def test_the_floor_is_subtracted_from_cpu_times() -> None:
+    """9 ms against 3 ms, of which the floor takes 1 ms: four times less."""
     found = summed_up(30)
     assert [each["times_less_cpu_beside_the_floor"] for each in found["compared"]] == [4.0, 4.0]
 
 
 def test_an_error_misses_a_target() -> None:
-    """A contest in which requests failed shows nothing, however fast it was."""
+    """A load test in which requests failed misses its target, however fast it was."""
     assert load.targets(summed_up(50))["no request failed"]
     assert not load.targets(summed_up(50, errors=1))["no request failed"]
 
 
 @pytest.mark.stack
 def test_the_load_test_runs() -> None:
-    """In a moment, over the engine that `make run` starts: every contender answers everything it is asked."""
-    command = [sys.executable, "-m", "bench.load", "--json", "--tiny", "--engine", "ministack"]
+    """Every contender serves every request over ministack."""
+    command = [sys.executable, "-m", "bench.load", "--json", "--tiny"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)  # noqa: S603 - our own
     found = json.loads(ended.stdout)
     names = load.installed()
@@ -207,5 +192,5 @@ def test_the_load_test_runs() -> None:
     ]
     assert all(each["requests"] and each["p99_ms"] >= each["p50_ms"] > 0 for each in found["runs"])
     assert found["errors"] == {}
-    assert len(found["compared"]) == (2 if USUAL in names else 0)
-    assert found["targets"]["the usual way is installed"] is (USUAL in names)
+    assert len(found["compared"]) == (2 if BASELINE in names else 0)
+    assert found["targets"]["the baseline is installed"] is (BASELINE in names)

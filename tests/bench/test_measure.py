@@ -1,4 +1,4 @@
-"""Measuring what operations cost."""
+"""Measuring the capacity planner's figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.cache import START_MS, Lines, Trace, Workload
+from bench.cache import START_MS, LineCounter, Trace, Workload
 from bench.measure import MeasuredDay
 from operators import capacity_plan
 from operators.capacity_plan import Measured, plan
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_tiny_measurement_has_all_that_the_planner_reads(tmp_path: Path) -> None:
-    """20 users are measured and planned for; posts cost 5 write units, a poll without news the 2 of the look."""
+    """20 users are measured and planned for; a post costs 5 write units, a poll without news 2 read units."""
     out = tmp_path / "measured.json"
     command = [sys.executable, "-m", "bench.measure", "--tiny", "--out", str(out)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)  # noqa: S603 - our own text
@@ -32,9 +32,9 @@ def test_a_tiny_measurement_has_all_that_the_planner_reads(tmp_path: Path) -> No
     assert report.redis.moved_bytes > report.redis.stored_bytes > 0  # type: ignore[operator]  # it was measured
 
 
-def test_the_busiest_minutes_are_those_of_a_window() -> None:
-    """Units of the second day within 300 seconds, wherever they begin."""
-    day = MeasuredDay(Trace(Workload(1)), "none", Lines())
+def test_the_busiest_minutes_are_a_sliding_window() -> None:
+    """Units of the second day within any 300 seconds."""
+    day = MeasuredDay(Trace(Workload(1)), "none", LineCounter())
     for second, read in ((0, 99), (86_400, 5), (86_699, 5), (86_700, 7), (87_300, 11)):
         day.note(START_MS + second * 1000, read, 0)
     assert day.busiest("read") == 12

@@ -1,4 +1,4 @@
-"""The report: made of stored results alone, every figure of theirs in it, missed targets marked."""
+"""The report is made from stored results, shows all of their figures, and marks missed targets."""
 
 from __future__ import annotations
 
@@ -26,71 +26,46 @@ MADE = "2026-11-24 21:00 UTC"
 
 
 def result_of(name: str, results: dict[str, Any] = RESULT) -> Run:
-    """A run of a benchmark, one target of two missed."""
-    return Run(name, ["--artifacts"], MADE, "abc1234", 12, machine(), results)
+    """A run that missed one of two targets."""
+    return Run(name, MADE, "abc1234", 12, machine(), results)
 
 
 def test_every_figure_is_in_a_table() -> None:
-    """What is one figure, what is alike, rows of lists and what is nested deeper; what is left out is not there."""
+    """Single values, rows with the same fields, lists of rows, and nested values; excluded fields are not shown."""
     shown = "\n".join(nested(RESULT, without={"by_kind", "targets"}))
     assert all(f"{figure:,}" in shown for figure in range(100_001, 100_012))
     assert "100,012" not in shown
     assert "|  | a | b c |\n|---|---:|---:|\n| one | 100,002 | 100,003 |" in shown
 
 
-def test_a_wide_table_is_split_where_its_rows_are_nested() -> None:
-    """Each group of fields has a table of its own with the same rows, those of a list named by what they begin with."""
-    wide = {f"field {i}": i for i in range(20)}
-    shown = "\n".join(nested({"rows": [{"users": n, "cost": 0.5, "units": wide} for n in (10, 20)]}))
-    assert "| users | cost |" in shown
-    assert "#### units" in shown
-    assert shown.count("| field 19 |") == 1
-    assert "| 20 | 0 | 1 |" in shown
-
-
-def test_figures_are_written_as_one_reads_them() -> None:
-    """Thousands apart, four digits that matter, no words for what is none."""
+def test_figures_are_readable() -> None:
+    """Thousands are separated, four digits are significant, None is a dash."""
     written = [number(each) for each in (None, True, 12_345, 12_345.6, 0.123_456, 2.0, "x")]
     assert written == ["-", "yes", "12,345", "12,346", "0.1235", "2", "x"]
     assert table(["a", "b"], [["x|y", 1]]).splitlines()[-1] == "| x\\|y | 1 |"
 
 
 def test_the_report_says_where_figures_come_from(tmp_path: Path) -> None:
-    """Command, date, commit and seconds of each; a missed target is marked there and at the beginning."""
+    """Command, date, commit and seconds of each; a missed target is marked there and in the summary."""
     out = tmp_path / "performance.md"
     write({"codec": result_of("codec")}, out)
     text = out.read_text()
-    assert f'*`make bench NAME=codec ARGS="--artifacts"`, {MADE}, commit abc1234, 12 s.*' in text
+    assert f"*`make bench NAME=codec`, {MADE}, commit abc1234, 12 s.*" in text
     assert "- held: it flies" in text
     assert "- **MISSED**: as fast as light" in text
     assert "| **MISSED** 1 |" in text
     assert text.count("Not run yet: `make bench-report ONLY=") == len(BENCHMARKS) - 1
 
 
-def test_a_chart_is_drawn_of_what_has_one(tmp_path: Path) -> None:
-    """A file beside the report, which shows it; those of an earlier report are gone."""
-    (tmp_path / "performance").mkdir()
-    (tmp_path / "performance" / "old.svg").touch()
-    cold = {
-        "contenders": {name: {"wall_ms": ms} for name, ms in (("bare", 1.0), ("ours", 2.0))},
-        "targets": {},
-    }
-    grown = {"channels": {"page": [{"size": 1, "ms": 1.0}, {"size": 10, "ms": 2.0}]}, "targets": {}}
-    runs = {"cold_start": result_of("cold_start", cold), "growth": result_of("growth", grown)}
-    write(runs, tmp_path / "performance.md")
-    assert {each.name for each in (tmp_path / "performance").iterdir()} == {"cold_start.svg", "growth.svg"}
-    assert "(performance/growth.svg)" in (tmp_path / "performance.md").read_text()
-
-
-def test_sentences_hold_no_figures() -> None:
-    """What is written by hand says what is measured, never how much it was."""
+def test_sentences_contain_no_figures() -> None:
+    """Sentences say what is measured, never how much."""
     for each in (report.INTRODUCTION, *(f"{each.title} {each.shows}" for each in BENCHMARKS.values())):
         assert not any(letter.isdigit() for letter in each), each
 
 
 def test_a_benchmark_is_run_and_stored(tmp_path: Path) -> None:
-    """Its JSON with targets comes back as it was stored, with all that is known of its run."""
-    found = run("codec", ["--tiny"])
+    """Its JSON and everything about its run are read back as stored."""
+    found = run("codec", "--tiny")
     found.store(tmp_path)
     assert found.results["targets"]
     assert stored("codec", tmp_path) == found
@@ -98,12 +73,12 @@ def test_a_benchmark_is_run_and_stored(tmp_path: Path) -> None:
 
 
 def test_a_benchmark_that_fails_is_no_result(tmp_path: Path) -> None:
-    """The report is written from the last result all the same, and ends with 1."""
-    with pytest.raises(FailedError, match=r"bench\.no_such ended with status 1"):
-        run("no_such", [])
+    """The report is written from the last result, and exits with 1."""
+    with pytest.raises(FailedError, match=r"bench\.no_such exited with status 1"):
+        run("no_such")
     result_of("growth").store(tmp_path)
 
-    def fails(name: str, _: object) -> Run:
+    def fails(name: str) -> Run:
         raise FailedError(name)
 
     out = tmp_path / "performance.md"
@@ -112,7 +87,7 @@ def test_a_benchmark_that_fails_is_no_result(tmp_path: Path) -> None:
 
 
 def test_only_known_benchmarks_are_run(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that is none is refused before anything runs."""
+    """An unknown name is refused before anything runs."""
     with pytest.raises(SystemExit, match="2"):
         main(["grwoth"])
-    assert "grwoth is none of" in capsys.readouterr().err
+    assert "grwoth is not one of" in capsys.readouterr().err

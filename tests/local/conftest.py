@@ -1,4 +1,4 @@
-"""What tests of the local stack share."""
+"""Fixtures for tests of the local stack."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.endpoint import opened_endpoint
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstashEndpoint]:
-    """A running Upstash endpoint before a Redis server of its own."""
+    """A running Upstash endpoint with its own Redis server."""
     with opened_endpoint(tmp_path_factory.mktemp("valkey")) as running:
         yield running

@@ -1,4 +1,4 @@
-"""A small project for the gateway's tests: a template and handlers of its own."""
+"""A small project for the gateway's tests: a template and handlers."""
 
 import itertools
 import sys
@@ -135,7 +135,7 @@ _numbers = itertools.count()
 
 
 class Project:
-    """A folder with a template and handlers, in a package that no other test has."""
+    """A folder with a template and handlers, in a package of its own."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -156,7 +156,7 @@ class Project:
         path.write_text(text)
 
     def gateway(self, **options: Any) -> Gateway:
-        """A gateway before these handlers."""
+        """A gateway with these handlers."""
         verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE)
         options = {"template": load(self.root / "template.yaml")} | options
         return Gateway(root=self.root, verifier=verifier, log=self.lines.append, **options)
@@ -164,7 +164,7 @@ class Project:
 
 @contextmanager
 def probe_project(root: Path) -> Iterator[Project]:
-    """A project whose modules are gone again at the end."""
+    """A project whose modules are removed at the end."""
     made = Project(root)
     yield made
     for name in [name for name in sys.modules if name.split(".")[0] == made.package]:

@@ -1,4 +1,4 @@
-"""What listens on 127.0.0.1 tells programs and pages of this machine from all other web pages."""
+"""Servers on 127.0.0.1 distinguish programs and pages of this machine from all other web pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local.guard import is_own_host, is_own_origin, refusal
     ],
 )
 def test_addresses_and_local_names_are_our_own_host(host: str) -> None:
-    """An address, localhost, and the name by which containers call this machine."""
+    """An address, localhost, and the name under which containers call this machine."""
     assert is_own_host(host)
 
 
@@ -40,7 +40,7 @@ def test_addresses_and_local_names_are_our_own_host(host: str) -> None:
     ],
 )
 def test_names_that_anybody_can_have_are_no_host_of_ours(host: str | None) -> None:
-    """Whatever a name of somebody else's resolves to, it is refused; so is a request that names none."""
+    """Any other name is refused, whatever it resolves to; so is a request without a host."""
     assert not is_own_host(host)
 
 
@@ -55,11 +55,11 @@ def test_programs_and_pages_of_this_machine_may_call(origin: str | None) -> None
     ["https://evil.example", "null", "", "http://192.168.1.7", "file://", "http://localhost.evil.example"],
 )
 def test_pages_from_elsewhere_may_not(origin: str) -> None:
-    """Also not one without an origin of its own, and none that the network serves."""
+    """Neither is an opaque origin, nor one from the local network."""
     assert not is_own_origin(origin)
 
 
 def test_an_origin_that_is_named_may_call() -> None:
-    """As the template's CORS configuration names it; the host must be ours all the same."""
+    """As listed in the template's CORS configuration; the host must still be ours."""
     assert not refusal("localhost", "https://app.example", {"https://app.example"})
     assert refusal("app.example", "https://app.example", {"https://app.example"})

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.stack
 
 ROOT = Path(__file__).resolve().parents[2]
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
-# Owns a directory, starts two children, says so, and waits to be killed.
+# Owns a directory, starts two children, prints their ids, and waits to be killed.
 OWNER = """\
 import sys, time
 from pathlib import Path
@@ -67,7 +67,7 @@ def _kill(owner: subprocess.Popen[str]) -> None:
 
 
 def test_closing_stops_the_children_in_reverse_order(tmp_path: Path) -> None:
-    """What was started last is stopped first, and nothing stays recorded."""
+    """Children stop in reverse order, and no record remains."""
     note = tmp_path / "order"
     program = (
         "import signal, sys, time\n"
@@ -87,7 +87,7 @@ def test_closing_stops_the_children_in_reverse_order(tmp_path: Path) -> None:
 
 
 def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
-    """After the grace time a child ends whether it wants to or not."""
+    """After the grace time a child is killed."""
     program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
     with Processes(tmp_path) as processes:
         child = processes.start("stubborn", [sys.executable, "-c", program])
@@ -97,7 +97,7 @@ def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_child_that_ends_at_once_says_why(tmp_path: Path) -> None:
-    """The error of a child that did not start ends with its log."""
+    """The error of a child that did not start contains the end of its log."""
     with Processes(tmp_path) as processes:
         child = processes.start("broken", [sys.executable, "-c", "raise SystemExit('no such port')"])
         with pytest.raises(ChildFailedError, match=r"broken ended with status 1(.|\n)*no such port"):
@@ -105,7 +105,7 @@ def test_a_child_that_ends_at_once_says_why(tmp_path: Path) -> None:
 
 
 def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
-    """Waiting for a child has an end."""
+    """Waiting for a child times out."""
     with Processes(tmp_path) as processes:
         child = processes.start("slow", SLEEPER)
         with pytest.raises(ChildFailedError, match=r"slow was not ready within 0\.1 s"):
@@ -113,7 +113,7 @@ def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_child_that_ends_is_told_of_and_started_again(tmp_path: Path) -> None:
-    """With its log going on, under a record of its own; what was started again is stopped at the end."""
+    """Its log is continued, it gets a new record, and it is stopped at the end."""
     said: list[str] = []
     with Processes(tmp_path) as processes, Keeper(said.append) as keeper:
         child = processes.start(
@@ -127,14 +127,14 @@ def test_a_child_that_ends_is_told_of_and_started_again(tmp_path: Path) -> None:
         second = child.pid
         assert json.loads((tmp_path / "run" / "child.json").read_text())["pid"] == second != first
         assert not keeper.failed.is_set()
-    assert "child ended (SIGKILL), and is started again" in said[0]
+    assert "child ended (SIGKILL) and is being restarted" in said[0]
     assert str(child.log) in said[0]
-    assert "child answers again" in said[1]
+    assert "child is ready again" in said[1]
     assert _gone(second)
 
 
 def test_a_child_that_ends_again_and_again_is_given_up(tmp_path: Path) -> None:
-    """It is said, and who waits for it is told to end."""
+    """This is reported, and its users are told to end."""
     said: list[str] = []
     with Processes(tmp_path) as processes, Keeper(said.append) as keeper:
         keeper.keep(processes.start("broken", [sys.executable, "-c", ""]), lambda: False)
@@ -144,20 +144,20 @@ def test_a_child_that_ends_again_and_again_is_given_up(tmp_path: Path) -> None:
 
 
 def test_children_have_a_session_of_their_own(tmp_path: Path) -> None:
-    """Ctrl-C in the terminal does not reach them before it reaches us."""
+    """Ctrl-C in the terminal reaches only us."""
     with Processes(tmp_path) as processes:
         assert os.getsid(processes.start("child", SLEEPER).pid) != os.getsid(0)
 
 
 def test_the_guard_stops_the_children_of_a_killed_owner(tmp_path: Path) -> None:
-    """SIGKILL of the owner ends its children without a next start."""
+    """After a SIGKILL of the owner its children end without another start."""
     owner, children, guard = _start_owner(tmp_path)
     _kill(owner)
     assert _eventually(lambda: all(_gone(pid) for pid in [*children, guard]))
 
 
 def test_the_next_start_waits_for_the_guard_of_a_killed_owner(tmp_path: Path) -> None:
-    """A start right after a SIGKILL succeeds, and finds the old children gone."""
+    """A start right after a SIGKILL succeeds, after the old children have ended."""
     owner, children, _ = _start_owner(tmp_path)
     _kill(owner)
     with Processes(tmp_path):
@@ -176,7 +176,7 @@ def test_the_next_start_reaps_when_the_guard_was_killed_too(tmp_path: Path) -> N
 
 
 def test_a_second_start_leaves_the_first_alone(tmp_path: Path) -> None:
-    """While an owner lives, a second one is refused, told the address, and reaps nothing."""
+    """While an owner lives, a second one is refused, gets the address, and stops nothing."""
     owner, children, _ = _start_owner(tmp_path)
     try:
         with pytest.raises(
@@ -190,14 +190,14 @@ def test_a_second_start_leaves_the_first_alone(tmp_path: Path) -> None:
 
 
 def test_a_directory_can_be_used_again_after_closing(tmp_path: Path) -> None:
-    """Closing gives the lock up."""
+    """Closing releases the lock."""
     for _ in range(2):
         with Processes(tmp_path) as processes:
             processes.start("child", SLEEPER)
 
 
 def test_nothing_starts_after_closing(tmp_path: Path) -> None:
-    """A closed owner starts no child that nobody would stop."""
+    """A closed owner does not start children that nobody would stop."""
     with Processes(tmp_path) as processes:
         pass
     with pytest.raises(RuntimeError, match="not open"):
@@ -205,7 +205,7 @@ def test_nothing_starts_after_closing(tmp_path: Path) -> None:
 
 
 def test_a_reused_process_id_is_not_killed(tmp_path: Path) -> None:
-    """A record whose process started at another time names somebody else."""
+    """A record with another start time belongs to another process."""
     bystander = subprocess.Popen(SLEEPER)  # noqa: S603  # our own text
     try:
         record = {"name": "old", "pid": bystander.pid, "started": "another boot:1"}
@@ -220,14 +220,14 @@ def test_a_reused_process_id_is_not_killed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": "1", "started": 2}'])
 def test_an_unreadable_record_is_forgotten(tmp_path: Path, text: str) -> None:
-    """A record cut short by a crash stops nothing and stays in nobody's way."""
+    """An incomplete record stops nothing and is ignored."""
     (tmp_path / "torn.json").write_text(text)
     assert reap(tmp_path) == []
     assert not list(tmp_path.iterdir())
 
 
 def test_start_time_tells_processes_apart() -> None:
-    """A living process has a stable start time; a dead one, even unreaped, has none."""
+    """A living process has a stable start time; a dead one, even a zombie, has none."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert child.stdin is not None
     first = start_time(child.pid)
@@ -241,7 +241,7 @@ def test_start_time_tells_processes_apart() -> None:
 
 @pytest.mark.skipif(not Path("/bin/ps").exists(), reason="there is no ps here")
 def test_start_time_by_ps_agrees() -> None:
-    """What macOS is asked for works: alive has a time, gone has none."""
+    """The query for macOS works: a living process has a start time, a dead one has none."""
     assert orphans._start_time_ps(os.getpid()) == orphans._start_time_ps(os.getpid()) is not None
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
@@ -249,14 +249,14 @@ def test_start_time_by_ps_agrees() -> None:
 
 
 def test_a_free_preferred_port_is_chosen() -> None:
-    """The preferred port is taken whenever it can be."""
+    """The preferred port is used if possible."""
     free = ports.choose(0)
     assert ports.choose(free) == free
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  # what others may do
 def test_a_taken_port_is_avoided(host: str) -> None:
-    """A port on which anybody listens is left to them."""
+    """A port with a listener is not used."""
     with socket.create_server((host, 0)) as taken:
         port = taken.getsockname()[1]
         assert ports.is_open(port)
@@ -264,7 +264,7 @@ def test_a_taken_port_is_avoided(host: str) -> None:
 
 
 def test_a_port_bound_without_listening_is_avoided() -> None:
-    """A port that somebody holds but does not answer on is taken too."""
+    """A port that is bound but does not accept connections is not used either."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         assert ports.choose(taken.getsockname()[1]) != taken.getsockname()[1]

@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Recording(dict[str, str]):
-    """An environment that notes what is asked of it."""
+    """An environment that records which names are read."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         super().__init__(values)
         self.asked: set[str] = set()
 
     def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        """Note the name."""
+        """Record the name."""
         self.asked.add(key)
         return super().get(key, default)
 
@@ -38,7 +38,7 @@ class Recording(dict[str, str]):
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
-    """Nothing has to be set."""
+    """No setting is required."""
     assert LocalSettings.from_env({}) == LocalSettings()
 
 
@@ -48,7 +48,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 
 def test_every_variable_is_read_and_listed() -> None:
-    """What is read is what is listed, and each arrives in a field of the same name."""
+    """Every listed variable is read, and sets the field of the same name."""
     environment = {
         "PORT": "1",
         "DYNAMODB_ENGINE": "dynamodb-local",
@@ -91,7 +91,7 @@ def test_every_variable_is_read_and_listed() -> None:
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
-    """The message says which variable is wrong."""
+    """The message names the invalid variable."""
     with pytest.raises(SettingError, match=rf"^{name}(:| must be) "):
         LocalSettings.from_env({name: value, "UPSTASH_REDIS_REST_TOKEN": "made-up"})
 
@@ -110,7 +110,7 @@ def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
 def test_what_functions_would_refuse_is_refused_at_the_start(
     tmp_path: Path, variable: str, value: str
 ) -> None:
-    """Before anything is started, by the variable's name, and not at each request."""
+    """The start fails with the variable's name, rather than each request."""
     environ = {variable: value}
     with pytest.raises(SettingError, match=f"^{variable}: "):
         Stack(LocalSettings(), ROOT, directory=tmp_path / "state", environ=environ).__enter__()
@@ -118,7 +118,7 @@ def test_what_functions_would_refuse_is_refused_at_the_start(
 
 
 def test_stack_and_functions_refuse_in_the_same_words() -> None:
-    """Who took the wrong address from the console is told which is the right one, by `make run` too."""
+    """For the wrong one of the console's addresses, `make run` also names the right one."""
     given = {
         "UPSTASH_REDIS_REST_URL": "rediss://default:secret@x.upstash.io:6379",
         "UPSTASH_REDIS_REST_TOKEN": "t",
@@ -131,7 +131,7 @@ def test_stack_and_functions_refuse_in_the_same_words() -> None:
 
 
 def test_a_redis_url_of_another_project_does_not_matter() -> None:
-    """Functions get the local endpoint's address, which goes before it."""
+    """Functions get the local endpoint's address, which takes precedence."""
     refuse_unusable({"REDIS_URL": "redis://localhost:6379"})
 
 
@@ -161,24 +161,24 @@ def test_an_upstash_address_needs_its_token() -> None:
     ],
 )
 def test_a_line_of_an_env_file(line: str, value: str) -> None:
-    """Quotes and comments are understood, nothing is expanded."""
+    """Quotes and comments are supported; nothing is expanded."""
     assert parse_env_file(f"# first\n\n{line}\r\n") == {"KEY": value}
 
 
 @pytest.mark.parametrize("line", ["KEY", "=value", "KEY value", "1KEY=value", "KEY-2=value"])
 def test_a_line_that_assigns_nothing_is_refused(line: str) -> None:
-    """The message has file and line, and not the text, which may be a secret."""
+    """The message has file and line, but not the text, which may be secret."""
     with pytest.raises(SettingError, match=r"^\.env, line 2: expected KEY=VALUE$"):
         parse_env_file(f"A=1\n{line}")
 
 
 def test_the_environment_goes_before_the_files(tmp_path: Path) -> None:
-    """The environment wins, then `.env.local`, then `.env`."""
+    """The environment takes precedence, then `.env.local`, then `.env`."""
     (tmp_path / ".env").write_text("A=env\nB=env\nC=env\n", encoding="utf-8")
     (tmp_path / ".env.local").write_text("A=local\nB=local\n", encoding="utf-8")
     assert read_environment(tmp_path, {"A": "real"}) == {"A": "real", "B": "local", "C": "env"}
 
 
 def test_no_env_file_is_needed(tmp_path: Path) -> None:
-    """Without files the environment stays as it is."""
+    """Without files the environment is unchanged."""
     assert read_environment(tmp_path, {"A": "real"}) == {"A": "real"}

@@ -1,4 +1,4 @@
-"""The whole local stack starts, answers, and leaves nothing behind."""
+"""The whole local stack starts, serves, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.stack
 
 ROOT = Path(__file__).resolve().parents[2]
 ANY_PORTS = LocalSettings(port=0, dynamodb_port=0, redis_port=0, upstash_port=0)
-# As `python -m local`, on a state directory of the test's.
+# As `python -m local`, but on the test's own state directory.
 PROGRAM = (
     "import sys; from pathlib import Path; from local.__main__ import run; run(*map(Path, sys.argv[1:]))"
 )
@@ -74,9 +74,9 @@ def _eventually(condition: Callable[[], bool], *, within: float = 20.0) -> bool:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """The stack as a process of its own, ready."""
+    """The stack as a separate process, ready."""
     any_port = dict.fromkeys(("PORT", "DYNAMODB_PORT", "REDIS_PORT", "UPSTASH_PORT"), "0")
-    # Empty: not set, whatever the developer's own `.env` says.
+    # Empty means not set, whatever the developer's own `.env` says.
     defaults = dict.fromkeys(set(LocalSettings.VARIABLES) - set(any_port), "")
     process = subprocess.Popen(  # noqa: S603  # our own text
         [sys.executable, "-c", PROGRAM, str(ROOT), str(tmp_path)],
@@ -94,7 +94,7 @@ def program(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_the_gateway_answers(tmp_path: Path) -> None:
-    """Unknown routes are 404, protected ones let in who has a token of the stack's."""
+    """Unknown routes are 404; protected ones accept the stack's tokens."""
     with _stack(tmp_path) as stack:
         assert _status(f"{stack.url}/nowhere") == 404
         assert _status(f"{stack.url}/v1/channels") == 401
@@ -102,7 +102,7 @@ def test_the_gateway_answers(tmp_path: Path) -> None:
 
 
 def test_handlers_find_their_engines_in_the_environment(tmp_path: Path) -> None:
-    """While it runs the variables lead to the local engines only; afterwards they are as before."""
+    """While it runs the variables refer to the local engines; afterwards they are restored."""
     theirs = {
         "AWS_ACCESS_KEY_ID": "theirs",
         "AWS_PROFILE": "work",
@@ -150,7 +150,7 @@ def test_tokens_and_tables_outlive_a_restart(tmp_path: Path) -> None:
 
 
 def test_engines_of_the_developer_are_used_and_left_alone(tmp_path: Path) -> None:
-    """With both addresses given nothing is started, and their credentials stay."""
+    """With both addresses given no engine is started, and their credentials are kept."""
     with Processes(tmp_path / "engine") as processes:
         url = dynamodb.start_engine(dynamodb.MINISTACK, tmp_path / "engine", processes)
         environ = {
@@ -172,7 +172,7 @@ def test_engines_of_the_developer_are_used_and_left_alone(tmp_path: Path) -> Non
 
 
 def test_a_local_engine_of_the_developer_needs_no_credentials(tmp_path: Path) -> None:
-    """On this machine made-up ones do; an engine that is not there is named."""
+    """On this machine made-up credentials are enough; an unreachable engine is named."""
     closed = f"http://127.0.0.1:{ports.choose(0)}"
     environ: dict[str, str] = {}
     stack = _stack(tmp_path, replace(ANY_PORTS, dynamodb_endpoint_url=closed), environ=environ)
@@ -182,7 +182,7 @@ def test_a_local_engine_of_the_developer_needs_no_credentials(tmp_path: Path) ->
 
 
 def test_two_stacks_that_prefer_the_same_ports_live_side_by_side(tmp_path: Path) -> None:
-    """A port that is taken is no reason not to start; it is named, with the one that is used instead."""
+    """A port in use does not prevent the start; a message names it and the one that is used instead."""
     said: list[str] = []
     with _stack(tmp_path / "one") as one:
         taken = int(one.url.rpartition(":")[2])
@@ -195,7 +195,7 @@ def test_two_stacks_that_prefer_the_same_ports_live_side_by_side(tmp_path: Path)
 
 
 def test_a_second_stack_on_the_same_state_is_refused(tmp_path: Path) -> None:
-    """It names the address of the first, which goes on."""
+    """The error names the first stack's address; that stack continues."""
     with _stack(tmp_path) as first:
         with pytest.raises(AlreadyRunningError, match=first.url):
             _stack(tmp_path).__enter__()
@@ -203,7 +203,7 @@ def test_a_second_stack_on_the_same_state_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_start_that_fails_leaves_nothing_running(tmp_path: Path) -> None:
-    """A table of another shape ends the start, and the engines with it."""
+    """A table with other keys ends the start, and the engines."""
     template = load(ROOT / "template.yaml", {"JwtIssuer": "https://budgie.local"})
     older = template.table() | {"GlobalSecondaryIndexes": []}
     older["AttributeDefinitions"] = older["AttributeDefinitions"][:2]
@@ -223,11 +223,11 @@ def test_a_start_that_fails_leaves_nothing_running(tmp_path: Path) -> None:
 def test_a_signal_stops_everything(
     program: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Ctrl-C, a termination and a closed terminal end it in order, status 0, and all that it started."""
+    """Ctrl-C, a termination and a closed terminal end it and its children in order, with status 0."""
     pids = _pids(tmp_path)
     assert len(pids) == 2
     program.send_signal(number)
-    program.send_signal(number)  # an impatient second one does no harm
+    program.send_signal(number)  # a second, impatient one does no harm
     assert program.stdout is not None
     assert program.stdout.read().rstrip().endswith("Stopped.")
     assert program.wait(30) == 0
@@ -235,7 +235,7 @@ def test_a_signal_stops_everything(
 
 
 def test_nothing_outlives_a_stack_that_is_killed(program: subprocess.Popen[str], tmp_path: Path) -> None:
-    """SIGKILL of the stack ends its engines too, in order: ministack has written its tables."""
+    """After SIGKILL of the stack its engines end in order too: ministack has written its tables."""
     pids = _pids(tmp_path)
     program.kill()
     assert _eventually(lambda: all(start_time(pid) is None for pid in pids))
@@ -244,7 +244,7 @@ def test_nothing_outlives_a_stack_that_is_killed(program: subprocess.Popen[str],
 
 @pytest.mark.parametrize("variable", ["CACHE_MEMORY_BYTES", "RATE_LIMIT_BURST"])
 def test_a_setting_that_functions_cannot_use_is_refused_at_the_start(tmp_path: Path, variable: str) -> None:
-    """It names the variable, and starts nothing: no request would be answered."""
+    """The error names the variable, and nothing is started: every request would fail."""
     with pytest.raises(SettingError, match=variable):
         _stack(tmp_path, environ={variable: "0"}).__enter__()
     assert not (tmp_path / "run").exists()
@@ -253,7 +253,7 @@ def test_a_setting_that_functions_cannot_use_is_refused_at_the_start(tmp_path: P
 def test_the_address_of_the_running_stack_is_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`make -s url` and `make usage` follow it wherever it listens; where none runs they say so."""
+    """`make -s url` and `make usage` find it on any port; without a stack they say so."""
     state = tmp_path / ".local"
     state.mkdir()
     with running_stack(state) as stack:
@@ -268,19 +268,21 @@ def test_the_address_of_the_running_stack_is_found(
 
 @pytest.mark.parametrize("name", ["ministack", "valkey"])
 def test_an_engine_that_is_killed_is_started_again(tmp_path: Path, name: str) -> None:
-    """The terminal tells it, and a message that was acknowledged before is there after it."""
+    """The terminal shows it, and a message that was acknowledged before is still there."""
     with running_stack(tmp_path) as stack, stack.client(tries=30) as client:
         body = {"kind": "private", "name": "crew"}
         made = client.call("POST", "/v1/channels", "ada", body=body).json["id"]
         stack.kill_engine(name)
-        assert _eventually(lambda: f"{name} answers again" in (tmp_path / "stack.log").read_text(), within=60)
+        assert _eventually(
+            lambda: f"{name} is ready again" in (tmp_path / "stack.log").read_text(), within=60
+        )
         (channel,) = client.call("GET", "/v1/channels", "ada").json["channels"]
         assert channel["id"] == made
     assert f"{name} ended (SIGKILL)" in (tmp_path / "stack.log").read_text()
 
 
 def test_clean_forgets_state_and_keeps_what_is_installed(tmp_path: Path) -> None:
-    """Engines stay installed; tables, keys and logs go."""
+    """Engines stay installed; tables, keys and logs are removed."""
     (tmp_path / "ministack-venv").mkdir()
     with _stack(tmp_path):
         with pytest.raises(AlreadyRunningError):

@@ -1,4 +1,4 @@
-"""What `make run` shows of a request is one short line; the whole of it is kept."""
+"""`make run` shows one short line per request; the complete log is kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _entry(**fields: object) -> str:
 
 
 def test_a_request_is_one_line() -> None:
-    """The gateway's, with the error's code; the function's goes to the file as it is."""
+    """The gateway's line, with the error's code; the function's line goes to the file unchanged."""
     terminal, shown, whole = _terminal()
     lines = [
         _entry(request_id="a=", status=200),
@@ -35,7 +35,7 @@ def test_a_request_is_one_line() -> None:
 
 
 def test_a_warning_is_shown_with_its_cause() -> None:
-    """It belongs to no request's line, and must not be missed."""
+    """It is shown, although it belongs to no request."""
     terminal, shown, whole = _terminal()
     terminal.write(_entry(level="ERROR", message="crash", error="KeyError", frames=["x"]))
     assert shown.getvalue() == "ERROR crash KeyError\n"
@@ -43,7 +43,7 @@ def test_a_warning_is_shown_with_its_cause() -> None:
 
 
 def test_other_text_is_shown_as_it_is() -> None:
-    """Line by line, however it is written, also what only looks like a log line."""
+    """Line by line, however it is written, including text that only looks like a log line."""
     terminal, shown, whole = _terminal()
     for piece in ("Stop", "ped.\n", '{"level" is no JSON\n', "\n"):
         terminal.write(piece)
@@ -52,7 +52,7 @@ def test_other_text_is_shown_as_it_is() -> None:
 
 
 def test_codes_of_requests_without_a_line_are_forgotten() -> None:
-    """What nobody asks for does not pile up."""
+    """Error codes that are never used do not accumulate."""
     terminal, shown, _ = _terminal()
     for number in range(2_000):
         terminal.write(_entry(request_id=str(number), code="not_found"))

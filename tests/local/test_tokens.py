@@ -1,4 +1,4 @@
-"""Tokens: what is issued, what is accepted, what is refused."""
+"""Tokens: issuing, accepting, refusing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def segment(content: dict[str, Any]) -> str:
 
 
 def test_issued_token_is_accepted() -> None:
-    """A token carries user, issuer, audience and times of 24 hours, further claims, and its key's name."""
+    """A token has user, issuer, audience, times of 24 hours, further claims, and its key's id."""
     token = KEYS.issue("ada", scope="chat")
     claims = VERIFIER.claims(token)
     assert (claims["sub"], claims["iss"], claims["aud"], claims["scope"]) == ("ada", ISSUER, AUDIENCE, "chat")
@@ -44,7 +44,7 @@ def test_issued_token_is_accepted() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50))
 def test_any_name_makes_a_user(name: str) -> None:
-    """Every text but the empty one comes back as it was given."""
+    """Every text but the empty one is returned unchanged."""
     assert VERIFIER.claims(KEYS.issue(name))["sub"] == name
 
 
@@ -67,7 +67,7 @@ def test_nobody_gets_no_token() -> None:
     ],
 )
 def test_audience_is_checked_as_api_gateway_does(claims: dict[str, Any], accepted: bool) -> None:  # noqa: FBT001  # a case
-    """`aud` decides, as text or list; `client_id` only where there is no `aud`."""
+    """`aud` decides, as text or list; `client_id` only without `aud`."""
     token = KEYS.issue("ada", **claims)
     if accepted:
         assert VERIFIER.claims(token)["sub"] == "ada"
@@ -88,13 +88,13 @@ def test_audience_is_checked_as_api_gateway_does(claims: dict[str, Any], accepte
     ],
 )
 def test_wrong_issuer_or_time_is_refused(claims: dict[str, Any], reason: str) -> None:
-    """Another issuer, no expiry, and a time that is over or yet to come are refused with their reason."""
+    """Another issuer, a missing expiry, and times in the past or future are refused with their reason."""
     with pytest.raises(TokenRefusedError, match=reason):
         VERIFIER.claims(KEYS.issue("ada", **claims))
 
 
 def test_a_token_that_was_valid_is_refused_when_it_has_expired() -> None:
-    """A verifier that knows a token still looks at the time, and what it gave out is nobody else's to change."""
+    """A cached token still expires, and callers cannot change its cached claims."""
     clock = [time.time()]
     verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE, lambda: clock[0])
     token = KEYS.issue("ada", expires_in=60)
@@ -106,8 +106,8 @@ def test_a_token_that_was_valid_is_refused_when_it_has_expired() -> None:
 
 
 def test_a_verifier_remembers_no_more_than_so_many_tokens() -> None:
-    """However many valid tokens come, its memory has an end, and each is accepted."""
-    verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE, remembers=2)
+    """The cache is bounded, however many valid tokens arrive, and each is accepted."""
+    verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE, max_cached=2)
     found = [KEYS.issue(name) for name in ("ada", "bob", "eve")]
     for token in (*found, *found):
         assert verifier.claims(token)["sub"] in {"ada", "bob", "eve"}
@@ -115,7 +115,7 @@ def test_a_verifier_remembers_no_more_than_so_many_tokens() -> None:
 
 
 def test_a_refused_token_is_refused_again() -> None:
-    """What is remembered of one token says nothing of another that begins as it does."""
+    """A cached token does not make another one valid that begins alike."""
     verifier = Verifier(KEYS.public_key, ISSUER, AUDIENCE)
     token = KEYS.issue("ada")
     verifier.claims(token)
@@ -126,7 +126,7 @@ def test_a_refused_token_is_refused_again() -> None:
 
 
 def test_another_key_is_refused() -> None:
-    """A token of another key is refused, also when it claims to be signed by ours, or names no key."""
+    """A token of another key is refused, even if it names our key or none."""
     payload = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": int(time.time()) + 60}
     private = serialization.load_pem_private_key(_pem(OTHER_KEYS), password=None)
     for headers in ({"kid": KEYS.key_id}, {"kid": OTHER_KEYS.key_id}, {}):
@@ -178,13 +178,13 @@ def test_tampered_tokens_are_refused() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=200))
 def test_garbage_is_refused(text: str) -> None:
-    """Whatever text comes, the answer is the one named error."""
+    """Any text raises only this one error."""
     with pytest.raises(TokenRefusedError):
         VERIFIER.claims(text)
 
 
 def test_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
-    """Starts at the same time agree on one key, which only its owner can read; nothing else is left behind."""
+    """Concurrent starts agree on one key, which only its owner can read; no other file remains."""
     directory = tmp_path / "new" / "state"
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: KeyPair.load_or_create(directory).key_id, range(4)))
@@ -195,7 +195,7 @@ def test_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
 
 
 def test_broken_key_file_is_an_error(tmp_path: Path) -> None:
-    """A key file that holds none is told as such, not replaced: tokens of the old key may be in use."""
+    """An invalid key file is reported, not replaced: tokens of the old key may be in use."""
     (tmp_path / KEY_FILE).write_text("garbage")
     with pytest.raises(ValueError, match="Remove it"):
         KeyPair.load_or_create(tmp_path)
@@ -234,7 +234,7 @@ def test_command_line_prints_a_token(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_command_line_refuses_whom_the_api_refuses(
     api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """A sentence instead of a token that would be a 401, and no key is made for it."""
+    """It explains the problem instead of printing a token that gets 401, and creates no key."""
     assert api("GET", "/v1/channels", user=name).status == 401
     capsys.readouterr()  # the request's line, which is logged where another test has set up logging
     with pytest.raises(SystemExit):
@@ -246,7 +246,7 @@ def test_command_line_refuses_whom_the_api_refuses(
 
 
 def test_published_keys_verify_tokens() -> None:
-    """The JWKS holds the key that tokens name, and that key verifies them."""
+    """The JWKS contains the key that tokens name, and it verifies them."""
     (published,) = jwt.PyJWKSet.from_dict(KEYS.jwks()).keys
     assert published.key_id == KEYS.key_id
     assert jwt.decode(KEYS.issue("ada"), published, audience=AUDIENCE, algorithms=["RS256"])["sub"] == "ada"

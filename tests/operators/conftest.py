@@ -1,4 +1,4 @@
-"""What tests of the operators' tools may use."""
+"""Fixtures for tests of the operators' tools."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def chat(api: Api, clock: FakeClock) -> Chat:
-    """People who use the API."""
+    """Users of the API."""
     return Chat(api, clock)
 
 
 @pytest.fixture
 def store() -> ScriptedStore:
-    """A storage in memory that a test may step into."""
+    """A store in memory that a test can intercept."""
     return ScriptedStore()
 
 
 @pytest.fixture
 def channel(chat: Chat) -> str:
-    """A private channel of ada's with eve and joe, in which eve spoke first and last."""
+    """A private channel of ada's with eve and joe, in which eve posted first and last."""
     channel = chat.channel("eve", "joe", kind="private")
     chat.post(channel, f"{SECRET} 1", "eve")
     chat.post(channel, "hello", "ada")

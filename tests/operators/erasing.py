@@ -1,4 +1,4 @@
-"""Erasing in one word, for the tests of it."""
+"""Shortcuts for tests of erasure."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ SECRET: Final = "the secret of eve"
 
 
 def eraser(store: object, clock: FakeClock) -> Eraser:
-    """The tool over a storage."""
+    """The tool over a store."""
     return Eraser(cast("Store", store), clock.sleep, clock.now, STAND_IN)
 
 
 def erase(chat: Chat, user: str = "eve") -> Erased:
-    """Erases somebody."""
+    """Erases a user."""
     return eraser(chat.api.services.store, cast("FakeClock", chat.clock)).erase(user)
 
 
 def fetch(chat: Chat, channel: str, **headers: str) -> Response:
-    """Ada's answer to fetching messages."""
+    """The response to ada when she fetches messages."""
     return chat.api("GET", messages(channel), headers=headers)
 
 
 def everything_of(store: MemoryStore) -> str:
-    """All that the storage has, as text."""
+    """Everything in the store, as text."""
     tables = (
         store._heads,
         store._entries,

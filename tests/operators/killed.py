@@ -1,4 +1,4 @@
-"""A storage whose caller is killed at its n-th call."""
+"""A store whose caller is killed at its n-th call."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from shared.storage.memory import MemoryStore
 
 
 class KilledError(BaseException):
-    """Nothing that code could catch."""
+    """Raised by the killed call; no code catches it."""
 
 
 class KillingStore:
-    """A storage in memory; the call named by its number does not come back.
+    """A store in memory whose call of the given number does not return.
 
     Args:
-        store: the storage.
+        store: the store.
         at: the number of the last call, from 1; 0 for none.
         done: whether that call still has its effect.
-        watch: called after each call that came back.
+        watch: called after each call that returned.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class KillingStore:
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
-        """The storage's own, counted."""
+        """The store's own attribute, counted."""
         return partial(self._call, name, getattr(self._store, name))
 
     def _call(self, name: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The capacity planner: the guide's arithmetic, ours from what was measured, and its table, JSON and chart."""
+"""The capacity planner: the guide's arithmetic, ours from measurements, and its table, JSON and chart."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def scale(users: int, commands: int, page_units: float) -> dict[str, Any]:
-    """What a measurement of so many users might have found, in round numbers."""
+    """A plausible measurement of this many users, in round numbers."""
     kinds = {
         kind: {
             "requests": users * each,
@@ -76,7 +76,7 @@ def test_the_guides_own_arithmetic() -> None:
 
 
 def test_ours_needs_less_redis_than_the_guide_says() -> None:
-    """The day has six times the guide's requests, and Redis sees fewer commands and bytes all the same."""
+    """The day has six times the guide's requests, yet fewer Redis commands and bytes."""
     report, theirs = plan(HUNDRED), guide(100)
     assert sum(report.requests.values()) / DAYS > 6 * theirs["redis_commands_a_day"]
     assert report.redis.commands_today < theirs["redis_commands_a_day"]
@@ -92,7 +92,7 @@ def test_a_hundred_users_are_free_but_for_the_api() -> None:
 
 
 def test_the_committed_figures_are_those_that_the_script_writes() -> None:
-    """Several numbers of users, ascending, the smallest 100, all kinds of requests in each."""
+    """Several numbers of users, ascending, the smallest 100, with all kinds of requests."""
     found = json.loads(MEASURED.read_text())
     users = [each["users"] for each in found["scales"]]
     assert users[0] == 100
@@ -116,7 +116,7 @@ def test_between_two_measurements_it_lies_between() -> None:
 
 
 def test_beyond_what_was_measured_pages_are_priced_as_uncached() -> None:
-    """An upper bound, and the report says that it is none of the measured ones."""
+    """It is an upper bound, and the report says that it was not measured."""
     report = plan(Workload(users=1_000_000), KNOWN)
     assert not report.is_measured
     assert report.redis.hit_rate is None
@@ -130,7 +130,7 @@ def test_commands_go_on_growing_as_they_did() -> None:
 
 
 def test_redis_holds_two_bundles_however_many_users_there_are() -> None:
-    """The cache's own bound."""
+    """It is limited by the cache's own bound."""
     assert (plan(Workload(users=1_000_000), KNOWN).redis.stored_bytes or 0) <= MOST_STORED + 1
 
 
@@ -142,7 +142,7 @@ def test_half_the_sessions_are_half_the_requests() -> None:
 
 
 def test_a_session_that_polls_costs_its_polls() -> None:
-    """10 minutes at a question every 5 s are 120 requests of 2 units."""
+    """10 minutes of polls every 5 s are 120 requests of 2 units."""
     quiet, polling = plan(HUNDRED, KNOWN), plan(replace(HUNDRED, poll_seconds=5), KNOWN)
     polls = 100 * 0.7 * 3 * 120 * DAYS
     assert polling.requests["poll"] == pytest.approx(polls)
@@ -151,7 +151,7 @@ def test_a_session_that_polls_costs_its_polls() -> None:
 
 
 def test_long_messages_cost_more_units() -> None:
-    """An entry of 3 KB takes two units more, twice as it is written in a transaction."""
+    """An entry of 3 KB takes two more units, each counted twice in a transaction."""
     short, long = plan(HUNDRED, KNOWN), plan(replace(HUNDRED, message_bytes=2_500), KNOWN)
     more = (long.amounts["write_units"] - short.amounts["write_units"]) / long.requests["post"]
     assert more == pytest.approx(4)
@@ -166,7 +166,7 @@ def test_more_channels_make_lists_dearer() -> None:
 
 
 def test_the_table_is_free_until_its_busiest_minutes_are_too_busy() -> None:
-    """Below 15 units a second over 300 s the always-free table serves; above, it is priced on demand."""
+    """Up to 15 units a second over 300 s the always-free table is enough; above, it is priced on demand."""
     free, paid = (plan(Workload(users=users, table_billing="always-free"), KNOWN) for users in (100, 10_000))
     assert free.quotas["DynamoDB 25/25"] <= 1
     assert free.dollars["DynamoDB"] == 0
@@ -175,7 +175,7 @@ def test_the_table_is_free_until_its_busiest_minutes_are_too_busy() -> None:
 
 
 def test_the_table_is_priced_as_the_template_deploys_it() -> None:
-    """On demand, unless the always-free units are asked for."""
+    """On demand by default, or with the always-free units."""
     parameter = parse((ROOT / "template.yaml").read_text())["Parameters"]["TableBilling"]
     assert Workload().table_billing == parameter["Default"]
     assert list(BILLINGS) == parameter["AllowedValues"]
@@ -185,7 +185,7 @@ def test_the_table_is_priced_as_the_template_deploys_it() -> None:
 
 
 def test_within_what_was_measured_there_is_one_figure(capsys: pytest.CaptureFixture[str]) -> None:
-    """To the cent, with how clients read, which decides it."""
+    """To the cent, with the way clients read, on which it depends."""
     assert plan(HUNDRED).bounds is None
     assert main(["--users", "100"]) == 0
     said = capsys.readouterr().out
@@ -196,7 +196,7 @@ def test_within_what_was_measured_there_is_one_figure(capsys: pytest.CaptureFixt
 
 
 def test_beyond_what_was_measured_there_is_a_range(capsys: pytest.CaptureFixture[str]) -> None:
-    """From all cached as at the most users that were measured to nothing cached, in two digits and without cents."""
+    """From the best case (cached as with the most users measured) to the worst (nothing cached), in two digits."""
     report = plan(Workload(users=1_000_000))
     assert report.bounds is not None
     best, worst = report.bounds
@@ -217,7 +217,7 @@ def test_beyond_what_was_measured_there_is_a_range(capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("page", ["README.md", "docs/deploying.md", "docs/operations.md"])
 def test_what_a_hundred_users_cost_is_said_as_the_planner_says_it(page: str) -> None:
-    """With how they read, and how the table is billed."""
+    """It states how clients read, and how the table is billed."""
     text = " ".join((ROOT / page).read_text().split())
     for polls, words in ((None, "when something is opened"), (3.0, "poll every 3 s")):
         for billing in BILLINGS:
@@ -228,7 +228,7 @@ def test_what_a_hundred_users_cost_is_said_as_the_planner_says_it(page: str) -> 
 
 
 def test_every_plan_has_a_price_or_a_reason() -> None:
-    """Also where the free ones have ended."""
+    """Also when the free ones are exhausted."""
     busy = Measured(dict(KNOWN.found) | {"scales": [scale(100, 100, 3.0), scale(10_000, 60_000, 4.0)]})
     report = plan(Workload(users=10_000), busy)
     assert set(report.plans) == set(PLANS)
@@ -240,7 +240,7 @@ def test_every_plan_has_a_price_or_a_reason() -> None:
 
 
 def test_allowances_are_taken_off() -> None:
-    """A million Lambda requests cost nothing; the next ones cost what they cost."""
+    """A million Lambda requests are free; further ones are not."""
     assert plan(HUNDRED, KNOWN).dollars["Lambda"] == 0
     report = plan(Workload(users=10_000), KNOWN)
     requests = report.amounts["requests"] - prices.FREE_LAMBDA_REQUESTS
@@ -250,7 +250,7 @@ def test_allowances_are_taken_off() -> None:
 
 
 def test_the_table_names_every_plan_and_quota(capsys: pytest.CaptureFixture[str]) -> None:
-    """And compares with the guide."""
+    """It also compares with the guide."""
     assert main(["--users", "250"]) == 0
     said = capsys.readouterr().out
     assert all(name in said for name in PLANS)
@@ -259,7 +259,7 @@ def test_the_table_names_every_plan_and_quota(capsys: pytest.CaptureFixture[str]
 
 
 def test_json_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the workload, and the least that all of it costs."""
+    """It has the workload, and the lowest total."""
     assert main(["--users", "100", "--poll-seconds", "10", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["workload"]["poll_seconds"] == 10
@@ -280,7 +280,7 @@ def test_nonsense_is_refused(wrong: str) -> None:
 
 
 def test_the_chart_marks_where_each_quota_ends(tmp_path: Path) -> None:
-    """An SVG of all plans with a price and all quotas, which says for how many users each is no longer enough."""
+    """An SVG of all plans with a price and all quotas, which says at how many users each is exhausted."""
     file = tmp_path / "cost.svg"
     assert main(["--plot", str(file)]) == 0
     texts = {each.text or "" for each in ET.fromstring(file.read_text()).iter()}  # noqa: S314 - written above

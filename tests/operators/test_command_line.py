@@ -48,7 +48,7 @@ def state(tmp_path: Path, engines: Engines) -> Path:
 def test_export_and_erase(
     store: Store, state: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A channel and a user are exported; without `--yes` nothing is erased, with it all is."""
+    """A channel and a user are exported; without `--yes` nothing is erased, with it everything is."""
     monkeypatch.setenv("CACHE_TTL_MESSAGES", "400")
     slept: list[float] = []
     ada, eve = user(), user()
@@ -77,7 +77,7 @@ def test_export_and_erase(
 
 
 def test_what_cannot_be_done_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No stack runs: which is needed is named, and the status is 1."""
+    """Without a stack the error says what is needed, with status 1."""
     for command in ("export-user", "erase-user"):
         assert main([command, "eve"], tmp_path) == 1
         assert "no local stack runs here" in capsys.readouterr().err
@@ -89,7 +89,7 @@ def test_what_cannot_be_done_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_arguments_that_cannot_be_are_refused(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the status 2, before anything is reached."""
+    """With status 2, before anything is called."""
     with pytest.raises(SystemExit) as ended:
         main(arguments, tmp_path)
     assert ended.value.code == 2
@@ -99,7 +99,7 @@ def test_arguments_that_cannot_be_are_refused(
 def test_a_deployments_table_needs_a_region(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """boto3's own words where no region is known; nothing is assumed."""
+    """boto3's own error if no region is set; nothing is assumed."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -1,4 +1,4 @@
-"""Erasing a user: what is gone, and what becomes of channels."""
+"""Erasing a user: what is removed, and what happens to channels."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tests.shared.use_cases.scripted_store import ScriptedStore
 
 
-# --- what is gone ---
+# --- what is removed ---
 
 
 def test_a_redacted_message_keeps_its_place_alone(chat: Chat, channel: str) -> None:
-    """Id, position and time stay; sender, text, metadata and the client's own id are gone, and it says so."""
+    """Id, position and time stay; sender, text, metadata and the client's own id go; it is marked as redacted."""
     body = {"text": SECRET, "metadata": {"mood": "sad"}, "client_message_id": "eve-7"}
     posted = chat.api("POST", messages(channel), user="eve", body=body).json
     assert erase(chat) == Erased(1, 3, returned=False)
@@ -43,7 +43,7 @@ def test_others_messages_stay(chat: Chat, channel: str) -> None:
 
 
 def test_the_list_shows_no_erased_text(chat: Chat, channel: str) -> None:
-    """The preview of the latest message is that of what is left of it."""
+    """The preview shows what is left of the latest message."""
     erase(chat)
     shown = chat.listing()["channels"][0]["last_message"]
     assert (shown["seq"], shown["sender"], shown["text"], shown["redacted"]) == (3, ERASED, "", True)
@@ -52,7 +52,7 @@ def test_the_list_shows_no_erased_text(chat: Chat, channel: str) -> None:
 
 
 def test_the_user_is_nowhere_any_more(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """Neither what they wrote nor who they were stands anywhere in the table, but for keys used within a day."""
+    """Neither their texts nor their id are anywhere in the table, except for idempotency keys used within a day."""
     other = str(chat.create("eve", name="eves own", members=["ada"])["id"])
     chat.post(other, SECRET, "eve")
     left = chat.channel("eve")
@@ -74,7 +74,7 @@ def test_the_user_is_nowhere_any_more(chat: Chat, channel: str, store: ScriptedS
 
 
 def test_messages_in_channels_that_were_left_are_erased(chat: Chat, channel: str) -> None:
-    """Left, removed, joined again and left again: what was written there is found."""
+    """After leaving, being removed, rejoining and leaving again their messages are still found."""
     chat.remove(channel, "eve")
     chat.put_member(channel, "eve")
     chat.post(channel, SECRET, "eve")
@@ -84,7 +84,7 @@ def test_messages_in_channels_that_were_left_are_erased(chat: Chat, channel: str
 
 
 def test_an_archived_channel_is_redacted_too(chat: Chat, channel: str) -> None:
-    """Read-only is for its members, not for the law."""
+    """An archived channel is read-only for members, but not for an erasure."""
     chat.archive(channel)
     assert erase(chat).messages == 2
     assert texts(chat.page(channel)) == ["", "hello", ""]
@@ -102,7 +102,7 @@ def test_a_long_log_is_redacted_whole(chat: Chat, clock: FakeClock) -> None:
 
 
 def test_nothing_of_an_unknown_user_is_no_work(chat: Chat, clock: FakeClock) -> None:
-    """It is waited once, as a membership may be ending just now, and not as long as pages may stand in."""
+    """It waits once, as a membership may be ending right now, but not as long as stale pages may be returned."""
     assert erase(chat, "nobody") == Erased(0, 0, returned=False)
     assert clock.slept == [15.0]
 
@@ -120,7 +120,7 @@ def test_a_survey_changes_nothing(chat: Chat, channel: str, store: ScriptedStore
 
 
 def test_the_last_owner_is_followed(chat: Chat, store: ScriptedStore) -> None:
-    """By the moderator who has been there longest, though members were there before."""
+    """By the moderator of longest standing, even if members joined earlier."""
     channel = chat.channel("eve", "joe")
     for each in ("kim", "lea"):
         chat.clock.ms += 1
@@ -134,7 +134,7 @@ def test_the_last_owner_is_followed(chat: Chat, store: ScriptedStore) -> None:
 
 
 def test_without_moderators_the_oldest_member_follows(chat: Chat, store: ScriptedStore) -> None:
-    """Who joined first, whatever their id."""
+    """The member who joined first, whatever their id."""
     channel = chat.channel("zoe")
     chat.clock.ms += 1
     chat.put_member(channel, "bob")
@@ -146,7 +146,7 @@ def test_without_moderators_the_oldest_member_follows(chat: Chat, store: Scripte
 
 
 def test_one_of_two_owners_needs_no_follower(chat: Chat, store: ScriptedStore) -> None:
-    """Roles stay as they are."""
+    """Roles do not change."""
     channel = chat.channel("eve", "joe")
     chat.put_member(channel, "joe", role="owner")
     erase(chat, "ada")
@@ -157,7 +157,7 @@ def test_one_of_two_owners_needs_no_follower(chat: Chat, store: ScriptedStore) -
 
 
 def test_a_channel_without_anybody_is_archived(chat: Chat, store: ScriptedStore) -> None:
-    """Nobody finds it among the public ones, joins it or posts to it."""
+    """It is not listed as public, and nobody can join it or post to it."""
     channel = chat.channel()
     erase(chat, "ada")
     head = store.head(channel)
@@ -169,7 +169,7 @@ def test_a_channel_without_anybody_is_archived(chat: Chat, store: ScriptedStore)
 
 @pytest.mark.parametrize("erased", ["ada", "eve"])
 def test_a_direct_channel_is_over(chat: Chat, erased: str) -> None:
-    """The other one can read what they wrote themselves, and post no more."""
+    """The other member can read their own messages, but not post."""
     channel = chat.direct("ada", "eve")
     stays = ({"ada", "eve"} - {erased}).pop()
     chat.post(channel, SECRET, erased)

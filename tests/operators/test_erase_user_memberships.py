@@ -1,4 +1,4 @@
-"""Erasing a user whose membership ends or changes in the same moment."""
+"""Erasing a user whose membership ends or changes at the same moment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class SeenInPart(MemoryStore):
-    """A membership that ended is gone at once, and a former one only when some time has passed."""
+    """A store that shows an ended membership as gone at once, and its past membership only after some time."""
 
     hidden: bool = True
 
@@ -31,7 +31,7 @@ class SeenInPart(MemoryStore):
 
 
 def test_a_membership_that_somebody_else_is_ending_is_found(clock: FakeClock) -> None:
-    """Ada removes eve as the tool begins, and a read sees one half of that: what eve wrote is gone all the same."""
+    """Ada removes eve as the tool begins, and a read sees half of that: eve's messages are redacted all the same."""
     store = SeenInPart()
     chat = Chat(Api(compose(Settings(), store, clock.now, clock.sleep)), clock)
     channel = chat.channel("eve")
@@ -50,7 +50,7 @@ def test_a_membership_that_somebody_else_is_ending_is_found(clock: FakeClock) ->
 def test_an_owner_since_just_now_hands_nothing_over(
     chat: Chat, channel: str, store: ScriptedStore, clock: FakeClock
 ) -> None:
-    """Eve was made an owner after the tool had looked: with another owner there, nobody else becomes one."""
+    """Eve becomes an owner after the tool's read: as there is another owner, nobody else becomes one."""
     seen = store.membership(channel, "eve")
     assert seen is not None
     chat.put_member(channel, "joe", role="moderator")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def test_no_container_shows_what_it_remembers(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """Each had the page in memory: the next request shows none of it, whatever it asks with."""
+    """Each had the page in memory: the next request shows none of it, whatever its headers."""
     services = chat.api.services
     others = [Chat(Api(compose(services.settings, store, services.now)), chat.clock) for _ in range(2)]
     known = [fetch(each, channel) for each in (chat, *others)]
@@ -46,25 +46,25 @@ def test_no_container_shows_what_it_remembers(chat: Chat, channel: str, store: S
 
 
 def test_an_etag_without_redactions_is_as_it_was(chat: Chat, channel: str) -> None:
-    """What clients hold of channels in which nobody was erased stays right."""
+    """Clients' cached pages of other channels stay valid."""
     assert fetch(chat, channel).headers["etag"] == 'W/"1.3"'
     erase(chat)
     assert fetch(chat, channel).headers["etag"] == 'W/"1-1.3"'
 
 
 def test_a_reader_on_its_way_does_no_harm(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """Its look came before the redaction, its entries after, or the other way round: nobody else sees the old text."""
+    """A reader of channel state and entries around the redaction does not pass the old text on to others."""
     store.plan("entries", after(lambda: erase(chat)))
     fetch(chat, channel)
     assert SECRET not in fetch(chat, channel).body
     assert SECRET not in json.dumps(chat.listing())
 
 
-# --- what may happen meanwhile ---
+# --- concurrent operations ---
 
 
 def test_a_post_on_its_way_does_not_come_after(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """Eve's post has its number when she is erased: it is refused, and the list does not show its text."""
+    """Eve's post has reserved its position when she is erased: it is refused, and the list does not show its text."""
 
     def strike() -> None:
         eraser(store, cast("FakeClock", chat.clock)).erase("eve")
@@ -77,7 +77,7 @@ def test_a_post_on_its_way_does_not_come_after(chat: Chat, channel: str, store: 
 
 
 def test_a_post_that_never_ended_is_shown_nowhere(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """Its container died with a number taken and the list showing its text: the erasure takes that away too."""
+    """Its container died after it reserved a position and the list showed its text: the erasure removes that too."""
     store.reserve(channel, 1, Preview(0, "eve", SECRET, chat.clock.ms))
     assert SECRET in json.dumps(chat.listing())
     erase(chat)
@@ -89,7 +89,7 @@ def test_a_post_that_never_ended_is_shown_nowhere(chat: Chat, channel: str, stor
 def test_a_preview_mended_meanwhile_does_not_come_back(
     chat: Chat, channel: str, store: ScriptedStore
 ) -> None:
-    """A reader read eve's last message to show it instead of a void, and stood still while she was erased."""
+    """A reader read eve's last message as a preview to replace a void, and was suspended while she was erased."""
     store.reserve(channel, 1, Preview(0, "ada", "lost", chat.clock.ms))
     store.plan("correct_preview", after(lambda: erase(chat)))
     repair_preview(store, channel, 4)
@@ -100,7 +100,7 @@ def test_a_preview_mended_meanwhile_does_not_come_back(
 
 
 def test_a_retry_is_answered_with_what_is_left(chat: Chat, channel: str) -> None:
-    """Eve, let in again, repeats a key of before: the message is not made again, and its text does not come back."""
+    """Eve, who has rejoined, repeats an earlier key: the message is not posted again, and its text does not return."""
     once = {"user": "eve", "body": {"text": SECRET}, "headers": {"idempotency-key": "k"}}
     posted = chat.api("POST", messages(channel), **cast("Any", once))
     erase(chat)
@@ -113,7 +113,7 @@ def test_a_retry_is_answered_with_what_is_left(chat: Chat, channel: str) -> None
 
 
 def test_who_comes_back_is_named(chat: Chat, channel: str, clock: FakeClock, store: ScriptedStore) -> None:
-    """Somebody invited eve while she was erased: what stood is gone, and the tool says that it must run again."""
+    """Somebody invited eve during her erasure: existing messages are redacted, and the tool asks to be run again."""
 
     def invited(seconds: float) -> None:
         clock.sleep(seconds)
@@ -128,7 +128,7 @@ def test_who_comes_back_is_named(chat: Chat, channel: str, clock: FakeClock, sto
 def test_who_came_and_left_meanwhile_is_found_by_the_next_run(
     chat: Chat, channel: str, clock: FakeClock, store: ScriptedStore
 ) -> None:
-    """The membership that ended meanwhile is not forgotten with the one that was done."""
+    """The membership that ended meanwhile is not deleted with the one that was processed."""
 
     def visited(seconds: float) -> None:
         clock.sleep(seconds)
@@ -143,7 +143,7 @@ def test_who_came_and_left_meanwhile_is_found_by_the_next_run(
 
 
 def test_a_role_that_changes_meanwhile_is_no_obstacle(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """The membership is looked at again until it is gone."""
+    """The membership is read again until it is gone."""
     stale = store.membership(channel, "eve")
     assert stale is not None
     assert store.change_role(stale, Role.MODERATOR)
@@ -155,7 +155,7 @@ def test_a_role_that_changes_meanwhile_is_no_obstacle(chat: Chat, channel: str, 
 
 
 def test_the_order_of_the_steps(channel: str, store: ScriptedStore, clock: FakeClock) -> None:
-    """Leave, wait, redact, count, mend the preview, wait, forget: any other order could show something again."""
+    """Leave, wait, redact, count, repair the preview, wait, delete: any other order could show something again."""
     watched = KillingStore(store)
     assert channel
     eraser(watched, clock).erase("eve")
@@ -173,7 +173,7 @@ def test_the_order_of_the_steps(channel: str, store: ScriptedStore, clock: FakeC
 
 @pytest.mark.parametrize("done", [False, True])
 def test_killed_at_any_step_it_is_finished_by_the_next_run(filled: MemoryStore, *, done: bool) -> None:
-    """Before or after the effect of each call: the next run ends with what a run without death leaves."""
+    """Killed before or after the effect of any call, the next run ends like an undisturbed one."""
     step, kills = 0, 0
     while step == kills:
         step += 1
@@ -194,7 +194,7 @@ def test_killed_at_any_step_it_is_finished_by_the_next_run(filled: MemoryStore, 
 
 @pytest.mark.parametrize("done", [False, True])
 def test_killed_at_any_step_no_cache_goes_wrong(filled: MemoryStore, *, done: bool) -> None:
-    """Readers with warm memories read between any two steps of the killed run, and after the one that finishes."""
+    """Readers with warm memories read between all steps of the killed run, and after the one that finishes."""
     step, kills = 0, 0
     while step == kills:
         step += 1
@@ -232,7 +232,7 @@ def filled() -> MemoryStore:
 
 
 def copy_of(store: MemoryStore) -> MemoryStore:
-    """A storage with the same in it."""
+    """A store with the same content."""
     return MemoryStore(
         dict(store._heads),
         {channel: dict(log) for channel, log in store._entries.items()},

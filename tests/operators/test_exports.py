@@ -1,4 +1,4 @@
-"""Exports: what they hold, that it is what readers get, and that they go on where they broke off."""
+"""Exports: their content is what readers get, and they continue where they were interrupted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ READS = {"head", "heads", "entries", "members", "memberships", "past_memberships
 
 
 def exporter(chat: Chat, store: object = None) -> Exporter:
-    """The tool over a storage."""
+    """The tool over a store."""
     clock = cast("FakeClock", chat.clock)
     return Exporter(cast("Store", store or chat.api.services.store), clock.sleep, clock.now)
 
@@ -47,7 +47,7 @@ def by_api(chat: Chat, channel: str, user: str = "ada") -> list[str]:
 
 
 def records(lines: list[bytes], kind: str) -> list[dict[str, Any]]:
-    """The lines that say what they are."""
+    """The lines that are not messages."""
     return [json.loads(line)[kind] for line in lines if kind in json.loads(line)]
 
 
@@ -73,7 +73,7 @@ def test_a_channels_export_is_what_readers_get(chat: Chat, channel: str) -> None
 
 
 def test_a_users_export_is_what_is_theirs(chat: Chat, channel: str) -> None:
-    """Memberships with read positions, channels that they left or made, and their messages alone."""
+    """Memberships with read positions, channels that they left or created, and only their own messages."""
     left, own = chat.channel("eve"), str(chat.create("eve", name="eves own", members=["ada"])["id"])
     chat.post(left, f"{SECRET} 3", "eve")
     chat.remove(left, "me", "eve")
@@ -119,23 +119,23 @@ def test_an_export_goes_on_where_it_broke_off(chat: Chat, channel: str, what: st
 
 
 def test_what_is_unknown_is_said(chat: Chat, channel: str) -> None:
-    """A channel that is none, a user without anything, a place that is not in what is exported."""
+    """An unknown channel, a user without data, a message that is not part of the export."""
     tool, other = exporter(chat), chat.channel()
     elsewhere = keys.message_id(other, 1)
     for lines, why in (
         (tool.channel(keys.new_channel_id()), "no channel"),
         (tool.user("nobody"), "nothing of nobody"),
-        (tool.channel(channel, elsewhere), "no message of"),
-        (tool.user("eve", elsewhere), "no message of eve"),
-        (tool.user("eve", "x"), "no message of eve"),
-        (tool.user("eve", f"{channel}-x"), "no message of"),
+        (tool.channel(channel, elsewhere), "is not a message of"),
+        (tool.user("eve", elsewhere), "is not a message of eve"),
+        (tool.user("eve", "x"), "is not a message of eve"),
+        (tool.user("eve", f"{channel}-x"), "is not a message of"),
     ):
         with pytest.raises(UnknownError, match=why):
             list(lines)
 
 
 def test_an_export_writes_nothing(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """It calls what reads and nothing else, also where a hole stands in the log."""
+    """It only reads, even if the log has a hole."""
     store.reserve(channel, 1, Preview(0, "eve", "x", chat.clock.ms))
     chat.post(channel, "behind the hole")
     watched = KillingStore(store)
@@ -145,7 +145,7 @@ def test_an_export_writes_nothing(chat: Chat, channel: str, store: ScriptedStore
 
 
 def test_a_message_on_its_way_is_waited_for(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """One that took its number before and is committed after the log was read is in the export; nothing after it is."""
+    """A post that reserved its position before and is committed after the read is exported; nothing after it is."""
     taken = store.reserve(channel, 1, Preview(0, "eve", "late", chat.clock.ms))
     assert taken is not None
     chat.post(channel, "behind it")
@@ -167,7 +167,7 @@ def test_a_message_on_its_way_is_waited_for(chat: Chat, channel: str, store: Scr
 def test_a_number_that_nobody_uses_is_waited_for_once(
     chat: Chat, channel: str, store: ScriptedStore, clock: FakeClock
 ) -> None:
-    """Holes of writers who died cost one wait for the whole export, and end up as nothing, as for every reader."""
+    """Holes of writers that died cost one wait for the whole export, and end up empty, as for every reader."""
     for _ in range(3):
         store.reserve(channel, 1, Preview(0, "eve", "x", chat.clock.ms))
         chat.fill(channel, PIECE)
@@ -178,7 +178,7 @@ def test_a_number_that_nobody_uses_is_waited_for_once(
 
 
 def test_the_whole_log_is_never_held(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """Lines come out after one piece was read, however long the log is."""
+    """Lines are written after the first piece was read, however long the log is."""
     chat.fill(channel, 3 * PIECE)
     watched = KillingStore(store)
     lines = exporter(chat, watched).channel(channel)
@@ -187,7 +187,7 @@ def test_the_whole_log_is_never_held(chat: Chat, channel: str, store: ScriptedSt
 
 
 def test_an_export_ends_where_the_log_ended(chat: Chat, channel: str, store: ScriptedStore) -> None:
-    """What is posted while it runs is not part of it: it is of one moment."""
+    """Later posts are not part of it: it shows one moment."""
     store.plan("entries", after(lambda: chat.post(channel, "meanwhile")))
     texts = [json.loads(line)["text"] for line in list(exporter(chat).channel(channel))[4:]]
     assert len(texts) == 3

@@ -1,4 +1,4 @@
-"""What operators' tools may do, as the runbook says it, held against the code."""
+"""The policies of operators' tools in the runbook match the code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 NAMED: Final = "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME"
 OF_EXPORTS: Final = frozenset({"settled", "channels_of", "all_members"})
-"""What exports use of `operators/reading.py`."""
+"""The functions of `operators/reading.py` that exports use."""
 
 
 def policies() -> list[list[Statement]]:
@@ -31,7 +31,7 @@ def policies() -> list[list[Statement]]:
 
 
 def methods_of(name: str, only: frozenset[str] | None = None) -> set[str]:
-    """Methods of the storage that a file of `operators/` calls, or some of its functions."""
+    """Methods of the store that a file of `operators/`, or some of its functions, calls."""
     tree = tree_of(ROOT / "operators" / name)
     parts: list[ast.AST] = [tree]
     if only:
@@ -42,22 +42,22 @@ def methods_of(name: str, only: frozenset[str] | None = None) -> set[str]:
 
 
 def receiver(node: ast.AST) -> str:
-    """The last name of what a method is called on."""
+    """The last name of the object that a method is called on."""
     return str(getattr(node, "attr", None) or getattr(node, "id", ""))
 
 
 def needs(methods: set[str]) -> set[Call]:
-    """What these methods may ask of DynamoDB; an operator acts by no member's right."""
+    """DynamoDB operations of these methods, without conditions on a member's own role."""
     return {call for method in methods for call in calls_of_method(method, for_another=False)}
 
 
 def of_exports() -> set[Call]:
-    """What exports need."""
+    """The operations of exports."""
     return needs(methods_of("exports.py") | methods_of("reading.py", OF_EXPORTS))
 
 
 def of_erasure() -> set[Call]:
-    """What an erasure needs, the mending of previews with it."""
+    """The operations of an erasure, including the repair of previews."""
     calls = Calls()
     list(_reached("shared.storage.log_reader", "repair_preview", calls))
     assert "correct_preview" in calls.store
@@ -65,14 +65,14 @@ def of_erasure() -> set[Call]:
 
 
 def test_the_policy_of_exports_is_what_they_need() -> None:
-    """Nothing is missing, nothing is too much, and nothing of it writes."""
+    """Nothing is missing, nothing is superfluous, and nothing writes."""
     exports, _ = policies()
     assert findings(exports, of_exports()) == []
     assert not [each for each in of_exports() if re.search("Put|Update|Delete|Write", each.action)]
 
 
 def test_the_policy_of_erasure_is_what_it_needs() -> None:
-    """Nothing is missing, nothing is too much; in a channel's partition nothing is ever put or deleted."""
+    """Nothing is missing, nothing is superfluous; in a channel's partition nothing is ever put or deleted."""
     _, erasure = policies()
     assert findings(erasure, of_erasure()) == []
     changes = {each for each in of_erasure() if re.search("Put|Delete", each.action)}
@@ -80,7 +80,7 @@ def test_the_policy_of_erasure_is_what_it_needs() -> None:
 
 
 def test_operators_act_by_no_members_right() -> None:
-    """Their tools never give a ``by``, whose check their policy does not allow."""
+    """Operators' tools never pass ``by``, as their policy does not allow its condition check."""
     tools = [tree_of(path) for path in sorted((ROOT / "operators").glob("*.py"))]
     calls = [node for tree in tools for node in ast.walk(tree) if isinstance(node, ast.Call)]
     changes = [each for each in calls if getattr(each.func, "attr", None) in FOR_ANOTHER]
@@ -94,7 +94,7 @@ def test_operators_act_by_no_members_right() -> None:
 
 @pytest.mark.parametrize("at", [0, 1])
 def test_a_policy_that_lacks_something_is_found(at: int) -> None:
-    """Each action that is taken away makes the tests above fail."""
+    """Each action that is removed makes the tests above fail."""
     wanted: Any = (of_exports, of_erasure)[at]()
     for number in range(len(policies()[at])):
         short = policies()[at]

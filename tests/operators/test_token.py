@@ -1,4 +1,4 @@
-"""A deployment's first token: what is asked of AWS for it, over botocore's own stub."""
+"""A deployment's first token: the calls to AWS for it, with botocore's own stub."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OUTPUTS: Final = [
 
 
 class Aws:
-    """Two of botocore's clients, which answer what the test says, in order, and nothing else."""
+    """Two of botocore's clients with the test's responses, in order, and nothing else."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._clients = {}
@@ -47,14 +47,14 @@ class Aws:
         return self._clients[service]
 
     def has_stack(self, outputs: list[dict[str, str]] = OUTPUTS) -> None:
-        """The stack is there, with these outputs."""
+        """The stack exists, with these outputs."""
         found = {"StackName": "budgie", "CreationTime": "2026-01-01", "StackStatus": "CREATE_COMPLETE"}
         self.stubs["cloudformation"].add_response(
             "describe_stacks", {"Stacks": [found | {"Outputs": outputs}]}, {"StackName": "budgie"}
         )
 
     def makes(self, address: str, *, is_there: bool = False) -> None:
-        """The user is made, without a mail; or is there already."""
+        """The user is created, without a mail, or exists."""
         stub = self.stubs["cognito-idp"]
         if is_there:
             stub.add_client_error("admin_create_user", "UsernameExistsException")
@@ -64,7 +64,7 @@ class Aws:
         stub.add_response("admin_create_user", {}, asked | {"UserAttributes": attributes})
 
     def signs_in(self, address: str, response: dict[str, Any] | None = None) -> None:
-        """With the password that was given to the user."""
+        """With the password that was set for the user."""
         stub = self.stubs["cognito-idp"]
         user = {"UserPoolId": POOL, "Username": address}
         stub.add_response("admin_set_user_password", {}, user | {"Password": ANY, "Permanent": True})
@@ -80,20 +80,20 @@ class Aws:
         )
 
     def is_done(self) -> None:
-        """All that was expected was asked."""
+        """All expected calls were made."""
         for stub in self.stubs.values():
             stub.assert_no_pending_responses()
 
 
 @pytest.fixture
 def aws() -> Iterator[Aws]:
-    """AWS, as it is played."""
+    """The simulated AWS."""
     with ExitStack() as stack:
         yield Aws(stack)
 
 
 def test_a_new_user_is_made_and_signed_in(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    """The token alone on standard output; beside it the id that others add the user by."""
+    """Only the token is on standard output; on standard error is the id with which others add the user."""
     aws.has_stack()
     aws.makes("ada@example.com")
     aws.signs_in("ada@example.com")
@@ -105,7 +105,7 @@ def test_a_new_user_is_made_and_signed_in(aws: Aws, capsys: pytest.CaptureFixtur
 
 
 def test_a_test_user_gets_a_token_again_and_again(aws: Aws) -> None:
-    """Nobody has an address under example.com who could lose a password."""
+    """Nobody has a real address under example.com, and so nobody loses a password."""
     aws.has_stack()
     aws.makes("ada@example.com", is_there=True)
     aws.signs_in("ada@example.com")
@@ -114,7 +114,7 @@ def test_a_test_user_gets_a_token_again_and_again(aws: Aws) -> None:
 
 
 def test_a_persons_password_is_left_alone(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    """Unless that is asked for in so many words."""
+    """Unless it is requested explicitly."""
     aws.has_stack()
     aws.makes("ada@example.net", is_there=True)
     assert main(["ada@example.net"], aws) == 1
@@ -130,7 +130,7 @@ def test_a_persons_password_is_left_alone(aws: Aws, capsys: pytest.CaptureFixtur
 def test_a_stack_with_another_issuer_has_no_tokens_to_give(
     aws: Aws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It made no pool."""
+    """The stack created no pool."""
     aws.has_stack(OUTPUTS[:1])
     assert main(["ada"], aws) == 1
     assert "JwtIssuer" in capsys.readouterr().err
@@ -146,7 +146,7 @@ def test_what_aws_refuses_is_said(aws: Aws, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_pool_that_asks_for_more_is_said(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second factor, which an operator may have switched on."""
+    """A second factor, which an operator may have enabled."""
     aws.has_stack()
     aws.makes("ada@example.com")
     aws.signs_in("ada@example.com", {"ChallengeName": "MFA_SETUP"})
@@ -156,30 +156,30 @@ def test_a_pool_that_asks_for_more_is_said(aws: Aws, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("user", ["", "ada grace", "@example.com", "ada@", "a@b@c"])
 def test_what_can_be_no_address_is_refused(user: str) -> None:
-    """Before AWS is asked."""
+    """Before AWS is called."""
     with pytest.raises(NoTokenError):
         address_of(user)
 
 
 def test_the_users_id_is_the_tokens_subject() -> None:
-    """As the API takes it."""
+    """As the API accepts it."""
     assert subject_of(TOKEN) == "11111111-2222"
 
 
 def test_the_pool_allows_what_the_command_asks_for() -> None:
-    """The admin's flow, which takes AWS credentials; no flow that sends a password with the client's id alone."""
+    """The admin's flow, which requires AWS credentials; no flow that sends a password with only the client's id."""
     flows = RESOURCES["UserPoolClient"]["Properties"]["ExplicitAuthFlows"]
     assert f"ALLOW_{FLOW}" in flows
     assert "ALLOW_USER_PASSWORD_AUTH" not in flows
 
 
 def test_addresses_are_one_in_any_case() -> None:
-    """Else `Ada@…` and `ada@…` are two users, and no pool can be told so later."""
+    """Otherwise `Ada@…` and `ada@…` are two users, and a pool cannot be changed later."""
     assert RESOURCES["UserPool"]["Properties"]["UsernameConfiguration"] == {"CaseSensitive": False}
 
 
 def test_make_token_asks_a_deployment_where_a_stack_is_named() -> None:
-    """And the local stack otherwise, also where the shell has a variable of that name."""
+    """And otherwise the local stack, even if the shell has a variable of that name."""
     for arguments, command in (
         (["STACK=budgie", "USER=grace"], 'operators.token "$TOKEN_USER" --stack "budgie"'),
         (["USER=grace"], 'local.tokens "$TOKEN_USER"'),

@@ -1,4 +1,4 @@
-"""What Redis was used for, from CloudWatch and from the local endpoint."""
+"""The use of Redis, from CloudWatch and from the local endpoint."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_cloudwatch_gives_today_and_the_month() -> None:
 
 
 def test_cloudwatch_is_asked_for_whole_days_of_this_month() -> None:
-    """From midnight UTC of the first to the end of today, by the day, in our namespace."""
+    """From midnight UTC of the first to the end of today, by day, in our namespace."""
     client = FakeCloudWatch({})
     from_cloudwatch(client, NOON, "of-a-team")
     (asked,) = client.asked
@@ -86,7 +86,7 @@ def test_cloudwatch_is_asked_for_whole_days_of_this_month() -> None:
 
 
 def test_a_deployment_without_requests_has_no_figures_but_zero() -> None:
-    """What was never emitted is no error."""
+    """Metrics that were never emitted are no error."""
     assert from_cloudwatch(FakeCloudWatch({}), NOON).usage == Usage(0, 0, day_of_month=22.5)
 
 
@@ -101,7 +101,7 @@ def test_the_report_says_when_to_act() -> None:
 
 
 def test_the_report_says_that_redis_fails() -> None:
-    """Never that all is well then: why it fails now, or how often it failed today."""
+    """It never says that all is well then: it says why Redis fails now, or how often it failed today."""
     now = report(PLANS["free"], Figures("a test", Usage(10, 100, trouble="redis_monthly_quota")))
     assert "ACT: Redis is failing now: redis_monthly_quota" in now
     for failures, urgency in ((2, "note"), (5, "ACT")):
@@ -117,7 +117,7 @@ def test_without_a_local_stack_it_says_what_to_do(tmp_path: Path, capsys: pytest
 
 
 def test_a_wrong_plan_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With those that there are."""
+    """With a list of plans."""
     assert main([], {"UPSTASH_PLAN": "gold"}, tmp_path) == 2
     assert "'gold', not one of free-daily" in capsys.readouterr().err
 
@@ -125,7 +125,7 @@ def test_a_wrong_plan_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_a_database_of_the_developers_own_is_not_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Upstash has no path that tells; the console does."""
+    """Upstash has no path for it; the console shows it."""
     own = {"UPSTASH_REDIS_REST_URL": "https://x.upstash.io", "UPSTASH_REDIS_REST_TOKEN": "secret"}
     assert main([], own, tmp_path) == 2
     said = capsys.readouterr().err
@@ -141,7 +141,7 @@ def _main(endpoint: UpstashEndpoint, state: Path, *arguments: str) -> int:
 
 @pytest.mark.stack
 def test_the_local_endpoint_gives_its_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Commands as Upstash bills them; asking costs none, and 8,000 of 10,000 end `--check` with 1."""
+    """Commands as Upstash bills them; reading them costs none, and 8,000 of 10,000 make `--check` exit with 1."""
     with opened_endpoint(tmp_path) as endpoint:
         run(endpoint, "SET", "key", "value")
         run(endpoint, "GET", "key")
@@ -158,7 +158,7 @@ def test_the_local_endpoint_gives_its_count(tmp_path: Path, capsys: pytest.Captu
 
 @pytest.mark.stack
 def test_a_wrong_token_is_no_figure(tmp_path: Path) -> None:
-    """Another project's endpoint on the same port does not answer for ours."""
+    """Another project's endpoint on the same port is not mistaken for ours."""
     with (
         opened_endpoint(tmp_path) as endpoint,
         Client(endpoint.url, lambda _: "other") as client,

@@ -24,7 +24,7 @@ DOCUMENT: dict[str, Any] = json.loads(openapi.DOCUMENT.read_text(encoding="utf-8
 
 
 def expanded(part: Any) -> Any:
-    """A part of the document with each reference replaced by what it refers to, but those to schemas."""
+    """A part of the document with each reference resolved, except those to schemas."""
     if isinstance(part, list):
         return [expanded(each) for each in part]
     if not isinstance(part, dict):
@@ -38,11 +38,11 @@ def expanded(part: Any) -> Any:
 PATHS: dict[str, Any] = expanded(DOCUMENT["paths"])
 OPERATIONS = [(path, method) for path, methods in PATHS.items() for method in methods]
 UNANSWERED = {"unauthenticated", "route_not_found", "method_not_allowed", "unavailable", "redis_unavailable"}
-"""Codes that the gateway's own answers forestall, and classes that only group others."""
+"""Codes that the gateway's own responses pre-empt, and classes that only group others."""
 
 
 def test_document_has_not_drifted() -> None:
-    """The committed openapi.json is what the code makes."""
+    """The committed openapi.json is up to date."""
     assert openapi.document() == DOCUMENT
 
 
@@ -52,13 +52,13 @@ def test_document_is_valid_openapi() -> None:
 
 
 def test_components_lose_nothing() -> None:
-    """Each operation says by references what it would say written out."""
+    """With its references resolved, each operation is what it was before they were introduced."""
     assert openapi.written_out()["paths"] == PATHS
 
 
 @pytest.mark.parametrize("kind", openapi_components.KINDS)
 def test_what_is_repeated_is_a_component(kind: str) -> None:
-    """What two places say alike, but for successes, is said once; each component is referred to at least twice."""
+    """Repeated parts, except successes, are components; each component is referred to at least twice."""
     texts = [json.dumps(each, sort_keys=True) for each in _said(kind) if "$ref" not in each]
     assert [text for text, times in Counter(texts).items() if times > 1] == []
     referred = Counter(each["$ref"].rpartition("/")[2] for each in _said(kind) if "$ref" in each)
@@ -67,7 +67,7 @@ def test_what_is_repeated_is_a_component(kind: str) -> None:
 
 
 def _said(kind: str) -> list[dict[str, Any]]:
-    """All of a kind in the document as it stands, references among them."""
+    """All values of a key in the document, including references."""
     operations = [each for methods in DOCUMENT["paths"].values() for each in methods.values()]
     if kind == "parameters":
         return [parameter for each in operations for parameter in each.get("parameters", [])]
@@ -82,7 +82,7 @@ def _said(kind: str) -> list[dict[str, Any]]:
 
 
 def test_two_things_of_one_name_are_no_component() -> None:
-    """Of two headers that are repeated under one name, one would be lost: the document is not made."""
+    """If two different repeated headers had one name, one would be lost: the document is not written."""
     responses = [
         {"description": text, "headers": {"ETag": {"description": tag}}} for text in "ab" for tag in "xy"
     ]
@@ -105,7 +105,7 @@ def test_every_route_of_the_template_is_described() -> None:
 
 
 def test_examples_follow_their_schemas() -> None:
-    """Each example of a schema is an instance of it, and each of our answers has one."""
+    """Each example of a schema is valid, and each of our responses has one."""
     schemas = DOCUMENT["components"]["schemas"]
     shown = [(name, example) for name, schema in schemas.items() for example in schema.get("examples", [])]
     assert {"Channel", "ChannelPage", "Member", "MemberPage", "Message", "Page", "Batch"} <= {
@@ -117,14 +117,14 @@ def test_examples_follow_their_schemas() -> None:
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_every_parameter_is_described(path: str, method: str) -> None:
-    """Each says what it is good for, in path, query and header."""
+    """Each has a description, in path, query and header."""
     named = PATHS[path][method].get("parameters", [])
     assert [each["name"] for each in named if not each.get("description")] == []
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_no_parameter_is_null(path: str, method: str) -> None:
-    """Nobody could send it: a header `If-Match: null` is a text, and refused."""
+    """Nobody could send null: a header `If-Match: null` is a text, and refused."""
     for parameter in PATHS[path][method].get("parameters", []):
         assert '"null"' not in json.dumps(parameter["schema"]), parameter["name"]
 
@@ -134,7 +134,7 @@ TAKING = [(path, method) for path, method in OPERATIONS if "requestBody" in PATH
 
 @pytest.mark.parametrize(("path", "method"), TAKING)
 def test_every_example_of_a_body_is_taken(api: Api, path: str, method: str) -> None:
-    """Who sends what the document shows is not refused, in a channel with a message."""
+    """Requests as documented are not refused, in a channel with a message."""
     schema = PATHS[path][method]["requestBody"]["content"]["application/json"]["schema"]
     shown = list(_examples(schema))
     assert shown
@@ -157,7 +157,7 @@ def _examples(schema: dict[str, Any]) -> Iterator[Any]:
     ("path", "method"), [each for each in OPERATIONS if each[0] not in openapi.OPEN_ROUTES]
 )
 def test_a_401_says_how_to_authenticate(path: str, method: str) -> None:
-    """By the header that RFC 9110 asks for; and the scheme says where a token comes from."""
+    """By the header that RFC 9110 requires; and the scheme says where a token comes from."""
     assert "WWW-Authenticate" in PATHS[path][method]["responses"]["401"]["headers"]
     assert "make token USER=" in DOCUMENT["components"]["securitySchemes"]["jwt"]["description"]
 
@@ -175,7 +175,7 @@ def test_problems_follow_their_schema(path: str, method: str) -> None:
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_what_api_gateway_answers_itself_is_documented(path: str, method: str) -> None:
-    """Each route names the answers that come in API Gateway's own form, of which a function knows nothing."""
+    """Each route lists the responses in API Gateway's own form, which functions do not know."""
     responses = PATHS[path][method]["responses"]
     wanted = {"413", "429", "500", "503"} | (set() if path in openapi.OPEN_ROUTES else {"401"})
     assert wanted <= set(responses)
@@ -187,7 +187,7 @@ def test_what_api_gateway_answers_itself_is_documented(path: str, method: str) -
 
 
 def test_every_error_is_documented() -> None:
-    """Each error that a function can answer is documented at some route."""
+    """Each error of a function is documented at some route."""
     documented = {
         code
         for path, method in OPERATIONS

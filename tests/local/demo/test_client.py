@@ -1,4 +1,4 @@
-"""The client repeats a request where the API asks for it, and only there."""
+"""The client repeats requests exactly when the API asks for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HANG_UP: Final = 0
 
 
 class Played(HTTPServer):
-    """Answers with these statuses, one after the other; 0 hangs up instead."""
+    """Responds with these statuses, one after the other; 0 closes the connection instead."""
 
     def __init__(self, *statuses: int, retry_after: str = "") -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -30,7 +30,7 @@ class Played(HTTPServer):
 
     @property
     def url(self) -> str:
-        """Its address, with a path of its own."""
+        """Its address, with a path."""
         return f"http://127.0.0.1:{self.server_port}/stage/"
 
     def __enter__(self) -> Played:
@@ -62,12 +62,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 @pytest.fixture
 def slept() -> list[float]:
-    """How long the client has waited, in seconds."""
+    """The client's waits, in seconds."""
     return []
 
 
@@ -79,20 +79,20 @@ def _post(server: Played, slept: list[float], tries: int = 30) -> tuple[int, Seq
 
 @pytest.fixture(params=[429, 503])
 def patient(request: pytest.FixtureRequest) -> Iterator[Played]:
-    """A server that asks to be left alone for a while, twice."""
+    """A server that asks for a retry, twice."""
     with Played(request.param, request.param, 201, retry_after="2") as server:
         yield server
 
 
 def test_it_waits_as_long_as_it_is_asked_to(patient: Played, slept: list[float]) -> None:
-    """After 429 and 503 the same request is sent again when `Retry-After` says, key and all."""
+    """After 429 and 503 the same request, with its key, is sent again as `Retry-After` says."""
     assert _post(patient, slept)[0] == 201
     assert slept == [2.0, 2.0]
     assert patient.seen == [("/stage/v1/x", "Bearer token of ada", "k", b'{"text": "\\u00e4"}')] * 3
 
 
 def test_a_broken_connection_is_made_anew(slept: list[float]) -> None:
-    """What was sent before it broke is sent again under the same key."""
+    """After a broken connection the request is sent again under the same key."""
     with Played(HANG_UP, HANG_UP, 201) as server:
         assert _post(server, slept) == (201, (0, 0))
     assert len(server.seen) == 3
@@ -100,21 +100,21 @@ def test_a_broken_connection_is_made_anew(slept: list[float]) -> None:
 
 @pytest.mark.parametrize("status", [201, 304, 400, 401, 404, 422])
 def test_an_answer_that_stands_is_not_asked_for_twice(status: int, slept: list[float]) -> None:
-    """Success, and faults of the request itself."""
+    """Success and client errors are final."""
     with Played(status) as server:
         assert _post(server, slept) == (status, ())
     assert slept == []
 
 
 def test_its_patience_ends(slept: list[float]) -> None:
-    """After so many tries the last answer stands; no single wait is longer than a minute."""
+    """After the last attempt its response is returned; no single wait is longer than a minute."""
     with Played(503, 503, retry_after="86400") as server:
         assert _post(server, slept, tries=2) == (503, (503,))
     assert slept == [LONGEST_WAIT]
 
 
 def test_an_address_where_nobody_listens_is_named(slept: list[float]) -> None:
-    """The error says where it looked."""
+    """The error names the address."""
     with Played() as server:
         address = server.url
     with (

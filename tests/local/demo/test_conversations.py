@@ -1,4 +1,4 @@
-"""Conversations are read from JSON lines and Slack exports, in order, and nothing is dropped in silence."""
+"""Conversations are read from JSON lines and Slack exports, in order, and nothing is dropped silently."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _zip(folder: Path, target: Path, below: Path) -> Path:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_json_lines_are_read(tmp_path: Path, packed: bool) -> None:  # noqa: FBT001  # a parameter of the test
-    """Plain or gzipped, with or without a byte order mark; conversations without a word are left out."""
+    """Plain or gzipped, with or without a byte order mark; empty conversations are left out."""
     path = tmp_path / ("a.jsonl.gz" if packed else "a.jsonl")
     path.write_bytes(gzip.compress(LINES.encode(), mtime=0) if packed else LINES.encode())
     found = read(path)
@@ -118,14 +118,14 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
-    """What is no text, no gzip file, or only the half of one."""
+    """A binary file, an invalid gzip file, and a truncated one."""
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SourceError, match=rf"{name}: cannot be read"):
         read(tmp_path / name)
 
 
 def test_a_slack_export_is_read(tmp_path: Path) -> None:
-    """Messages in order of time, under their senders' names; what nobody said is counted."""
+    """Messages in order of time, under their senders' names; system messages are counted."""
     found = read(_folder(tmp_path))
     assert found.all == TOLD
     assert found.left_out == {
@@ -133,7 +133,7 @@ def test_a_slack_export_is_read(tmp_path: Path) -> None:
         "messages without text": ["general 1767225600.000003"],
         "files": ["general 1767225600.000003"],
         "folders that no list names": ["not-listed"],
-        "names of users, which are told apart or hold other characters": ["U3"],
+        "names of users that were made distinct or contain other characters": ["U3"],
         "members who said nothing": ["D1 ada", "D1 grace"],
         "times: a message has the time of the demo": [
             "D1 1767225600.1",
@@ -176,7 +176,7 @@ def test_what_a_message_loses_is_named_with_its_ts(
 
 
 def test_the_first_message_of_a_thread_is_no_reply(tmp_path: Path) -> None:
-    """Slack gives it its own ts as its thread's."""
+    """Slack gives such a message its own ts as its thread's."""
     assert (
         "that it replies in a thread" not in read(_folder(tmp_path, _export({"thread_ts": "12.5"}))).left_out
     )
@@ -215,7 +215,7 @@ def test_slacks_markup_is_read_as_a_person_sees_it(tmp_path: Path, written: str,
     ],
 )
 def test_a_channel_is_as_private_as_it_was(tmp_path: Path, name: str, kind: str) -> None:
-    """What anybody could find anybody can find, and nothing else."""
+    """Public channels become public, all others private."""
     export = _export({})
     export[name] = [{"id": "general", "name": "general"}]
     if name != "channels.json":
@@ -225,10 +225,10 @@ def test_a_channel_is_as_private_as_it_was(tmp_path: Path, name: str, kind: str)
 
 
 def test_what_a_channel_loses_is_named(tmp_path: Path) -> None:
-    """Its purpose, that it was archived, members who never spoke."""
+    """Its purpose, that it is archived, members who never wrote."""
     export = _export({}, purpose={"value": "x"}, is_archived=True, members=["U1", "U2"])
     lost = read(_folder(tmp_path, export)).left_out
-    assert lost["purposes of channels"] == lost["that a channel was archived"] == ["general"]
+    assert lost["purposes of channels"] == lost["that a channel is archived"] == ["general"]
     assert lost["members who said nothing"] == ["general grace"]
 
 
@@ -241,7 +241,7 @@ def test_a_slack_export_is_read_from_a_zip_file(tmp_path: Path, inside: str) -> 
 
 
 def test_an_export_reaches_nothing_outside_of_itself(tmp_path: Path) -> None:
-    """A channel's name that leads out of the folder finds nothing."""
+    """A channel's name with a path outside the folder finds nothing."""
     _folder(tmp_path / "outside", {"2026-01-01.json": [{"user": "U1", "text": "secret", "ts": "1"}]})
     assert read(_folder(tmp_path / "export")).all == TOLD
 
@@ -257,7 +257,7 @@ def test_an_export_reaches_nothing_outside_of_itself(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_export_is_an_error(tmp_path: Path, name: str, content: Any) -> None:
-    """It is not taken for an empty one."""
+    """It is an error, not an empty export."""
     kept = {} if name == "channels.json" else {"channels.json": EXPORT["channels.json"]}
     with pytest.raises(SourceError):
         read(_folder(tmp_path, kept | {name: content}))
@@ -281,7 +281,7 @@ def test_any_name_becomes_a_user_id(name: str, expected: str) -> None:
 
 
 def test_the_sample_is_what_the_api_takes() -> None:
-    """Six conversations of two or three people, all within the limits, in more than one script."""
+    """Six conversations of two or three people, all within the limits, in several scripts."""
     found = read(SAMPLE)
     assert len(found.all) == 6
     assert {len(each.speakers) for each in found.all} == {2, 3}

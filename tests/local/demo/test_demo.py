@@ -1,4 +1,4 @@
-"""The demo posts everything, notices whatever goes wrong, and works from the command line."""
+"""The demo posts everything, detects every kind of loss, and works from the command line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 
 from local.demo.client import Response
 from local.demo.conversations import Conversation, Conversations, Turn
-from local.demo.replay import READER, ApiError, ReadBack, Told, create_channel, read_back
+from local.demo.replay import READER, ApiError, Posted, ReadBack, create_channel, read_back
 from local.demo.run import Result, conclude, main, report, run, running
-from local.demo.worker_pool import Crowd, J, R
+from local.demo.worker_pool import J, R, WorkerPool
 from shared.bootstrap import Services
 from shared.settings import Settings
 from tests.api import Api as Functions
@@ -54,10 +54,10 @@ class InProcess:
 
 
 class Careless(InProcess):
-    """Answers posts as if it had stored them, but some it stores never."""
+    """Acknowledges all posts, but does not store some of them."""
 
     def call(self, method: str, path: str, user: str | None = None, **rest: Any) -> Response:
-        """A text that says so is acknowledged and dropped."""
+        """A text with a marker is acknowledged and dropped."""
         if method == "POST" and (rest["body"] or {}).get("text") == "drop me":
             return Response(201, {}, b'{"seq":2}')
         return super().call(method, path, user, **rest)
@@ -65,12 +65,12 @@ class Careless(InProcess):
 
 @pytest.fixture
 def functions(services: Services) -> Functions:
-    """The functions over the storage in memory, in no hurry."""
+    """The functions over a store in memory, without rate limits."""
     return Functions(replace(services, settings=Settings(rate_burst=1000)))
 
 
-class Alone(Crowd[InProcess]):
-    """A crowd of one, in this very thread."""
+class Alone(WorkerPool[InProcess]):
+    """A pool of one worker, in this thread."""
 
     def __init__(self, api: InProcess) -> None:
         super().__init__(lambda _: nullcontext(api), 1)
@@ -90,11 +90,11 @@ def _conversation(*texts: str, name: str = "talk") -> Conversation:
 
 
 def test_everything_comes_back_as_it_was_posted(functions: Functions) -> None:
-    """Each conversation in its order, under its speakers' names; status 0."""
+    """Each conversation in order, under its speakers' names; status 0."""
     talks = [_conversation(*(f"{name} {n} 🐦" for n in range(120)), name=name) for name in ("one", "two")]
     result = _told_to(InProcess(functions), *talks)
     assert result.faults.total() == 0
-    assert [[each.turn for each in told.sent] for told in result.told] == [talk.turns for talk in talks]
+    assert [[each.turn for each in posted.sent] for posted in result.posted] == [talk.turns for talk in talks]
     assert [[each["sender"] for each in found.messages] for found in result.found] == [
         ["ada", "grace"] * 60
     ] * 2
@@ -102,11 +102,11 @@ def test_everything_comes_back_as_it_was_posted(functions: Functions) -> None:
 
 
 def test_the_report_has_the_figures(functions: Functions) -> None:
-    """Messages, percentiles, conflicts, retries and what was compared."""
+    """Messages, percentiles, conflicts, retries and the comparison."""
     said = "\n".join(report(_told_to(InProcess(functions), _conversation("a", "b"))))
     for figure in ("posted     2 messages", "p50 250 ms, p99 250 ms", "lost 0, doubled 0, out of order 0"):
         assert figure in said
-    assert said.endswith("Nothing is lost, doubled or out of order.")
+    assert said.endswith("Nothing is lost, duplicated or out of order.")
 
 
 @pytest.mark.parametrize(
@@ -119,18 +119,18 @@ def test_the_report_has_the_figures(functions: Functions) -> None:
     ],
 )
 def test_what_the_api_refuses_is_reported(functions: Functions, text: str, reason: str) -> None:
-    """A text outside of the limits is named by place and reason; the others go through."""
+    """A refused text is reported with place and reason; the others are posted."""
     result = _told_to(InProcess(functions), _conversation("before", text, "after"))
-    (told,) = result.told
-    assert [each.turn.text for each in told.sent] == ["before", "after"]
-    (refusal,) = told.refused
+    (posted,) = result.posted
+    assert [each.turn.text for each in posted.sent] == ["before", "after"]
+    (refusal,) = posted.refused
     assert refusal.startswith("talk, message 2: ")
     assert reason in refusal
     assert refusal in "\n".join(report(result)).replace(" " * 11, "")
 
 
 def test_what_was_left_out_is_said_at_the_end(functions: Functions) -> None:
-    """By kind and place; then nobody says that nothing was lost."""
+    """By kind and place; the report then does not say that nothing was lost."""
     talk = Conversation(
         "talk", [Turn("ada", "hi", "12.5"), Turn("ada", "x" * 4001, "13.5")], "public", "t" * 900
     )
@@ -147,7 +147,7 @@ def test_what_was_left_out_is_said_at_the_end(functions: Functions) -> None:
 
 
 def test_kind_and_topic_of_a_channel_are_kept(functions: Functions) -> None:
-    """A public conversation can be found by anybody, a private one by its members alone."""
+    """A public conversation can be found by anybody, a private one only by its members."""
     api = InProcess(functions)
     for kind in ("public", "private"):
         _told_to(api, Conversation(kind, [Turn("ada", "hi")], kind, "Say hello"))
@@ -156,7 +156,7 @@ def test_kind_and_topic_of_a_channel_are_kept(functions: Functions) -> None:
 
 
 def test_an_api_that_forgets_is_found_out(functions: Functions, capsys: pytest.CaptureFixture[str]) -> None:
-    """A message that was acknowledged and is not there: reported, status 1."""
+    """An acknowledged message that is missing is reported, with status 1."""
     result = _told_to(Careless(functions), _conversation("a", "drop me", "b"))
     assert result.faults["lost"] == 1
     assert conclude(result) == 1
@@ -164,13 +164,13 @@ def test_an_api_that_forgets_is_found_out(functions: Functions, capsys: pytest.C
 
 
 def test_an_error_of_the_api_ends_the_demo(functions: Functions) -> None:
-    """An answer that is neither an acknowledgement nor a refusal of the text is no result."""
+    """A response that is neither an acknowledgement nor a refusal of the text is an error."""
     with pytest.raises(ApiError, match="404"):
         read_back(InProcess(functions), "0123456789abcdef", lambda: None)
 
 
 def test_pages_that_do_not_meet_are_a_fault(functions: Functions) -> None:
-    """A page that skips positions, or a log that ends before its end, is counted."""
+    """A page that skips positions, or a log that ends early, is counted."""
 
     class Skipping(InProcess):
         def call(self, method: str, path: str, user: str | None = None, **rest: Any) -> Response:
@@ -181,7 +181,7 @@ def test_pages_that_do_not_meet_are_a_fault(functions: Functions) -> None:
 
 
 def test_many_speakers_fit_into_a_channel(functions: Functions) -> None:
-    """More members than a channel is made with are added one by one; any name becomes a channel's name."""
+    """Members beyond the limit of a creation are added one by one; any name becomes a channel's name."""
     turns = [Turn(f"speaker {n}/{n}".replace("/", "-"), "hello") for n in range(60)]
     api = InProcess(functions)
     channel_id = create_channel(api, Conversation("\n" + "ä" * 200, turns), "key")
@@ -196,7 +196,7 @@ def test_a_source_that_is_not_there_is_an_error(capsys: pytest.CaptureFixture[st
 
 
 def test_no_stack_runs_where_none_was_started(tmp_path: Path) -> None:
-    """An empty state directory, or one whose owner has died, names no address."""
+    """An empty state directory, or one whose owner has died, has no address."""
     assert running(tmp_path) is None
     (tmp_path / "lock").write_text('{"pid": 1, "started": "never", "url": "http://127.0.0.1:3000"}')
     assert running(tmp_path) is None
@@ -215,17 +215,17 @@ def _demo(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.stack
 def test_the_demo_starts_a_stack_of_its_own(tmp_path: Path) -> None:
-    """Where none runs: the sample goes through, status 0, and nothing but empty state stays."""
+    """Without a running stack the sample is posted with status 0, and only empty state remains."""
     done = _demo("--state", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert "Nothing is lost, doubled or out of order." in done.stdout
+    assert "Nothing is lost, duplicated or out of order." in done.stdout
     assert "posted     153 messages" in done.stdout
     assert [path.name for path in (tmp_path / "demo").iterdir()] == ["lock"]
 
 
 @pytest.mark.stack
 def test_the_demo_uses_the_stack_that_runs(tmp_path: Path) -> None:
-    """It posts to the running stack and waits where its rate limits ask for it."""
+    """It posts to the running stack and waits as its rate limits require."""
     source = tmp_path / "monologue.jsonl"
     turns = [["ada", f"line {number}"] for number in range(6)]
     source.write_text(json.dumps({"conversation": "monologue", "turns": turns}))
@@ -241,10 +241,13 @@ def test_the_demo_uses_the_stack_that_runs(tmp_path: Path) -> None:
 
 
 def test_retries_and_voids_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
-    """What was sent again is reported by status, whichever conversation it was."""
-    told = [Told("a", "c1", retries=Counter({429: 2})), Told("b", "c2", retries=Counter({429: 1, 0: 1}))]
+    """Retries are reported by status, over all conversations."""
+    posted = [
+        Posted("a", "c1", retries=Counter({429: 2})),
+        Posted("b", "c2", retries=Counter({429: 1, 0: 1})),
+    ]
     found = [ReadBack([], 1, 0), ReadBack([], 2, 0)]
-    assert conclude(Result(told, found, 1.0, 1.0)) == 0
+    assert conclude(Result(posted, found, 1.0, 1.0)) == 0
     said = capsys.readouterr().out
     assert "429: 3, broken connection: 1" in said
     assert "3 positions without a message" in said

@@ -1,4 +1,4 @@
-"""What was acknowledged is held against what is there, and every kind of difference is told apart."""
+"""Acknowledged messages are compared with those read back, and every kind of difference is distinguished."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ THERE = [_message(n, n) for n in (1, 2, 3)]
     ],
 )
 def test_each_kind_of_fault_is_noticed(messages: list[dict[str, Any]], faults: dict[str, int]) -> None:
-    """Lost, doubled, misplaced, changed and unknown messages are told apart."""
+    """Lost, duplicated, misplaced, changed and unknown messages are distinguished."""
     found = compare(SENT, ReadBack(messages, voids=0, gaps=0))
     assert +found == Counter(faults)
     assert set(found) == set(FAULTS)
@@ -43,7 +43,7 @@ def test_each_kind_of_fault_is_noticed(messages: list[dict[str, Any]], faults: d
 
 @pytest.mark.parametrize("name", ["", "\x00\x1f", "x" * 500, "🐦" * 80, "a\nb", "\ud800"])
 def test_any_name_becomes_a_channel_name(name: str) -> None:
-    """At most 80 characters and 160 bytes, nothing that is refused, never blank."""
+    """At most 80 characters and 160 bytes, no refused characters, never blank."""
     made = channel_name(name)
     assert made.strip()
     assert len(made) <= 80
@@ -55,7 +55,7 @@ def test_any_name_becomes_a_channel_name(name: str) -> None:
     "topic", ["", "\n", " \u00a0", "\u200b", "\u202e", "x" * 500, "🐦" * 250, "a\nb", "\ud800", "to\u2028day"]
 )
 def test_any_topic_becomes_one_that_the_api_takes(topic: str) -> None:
-    """A topic of blanks alone is none: the demo must not end with it."""
+    """A blank topic becomes none: the demo must not fail because of it."""
     made = channel_topic(topic)
     assert TypeAdapter(Topic).validate_python(made) == made
     assert made == "" or made.strip()

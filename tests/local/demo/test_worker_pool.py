@@ -1,4 +1,4 @@
-"""Many workers, one result; and how far they are."""
+"""Many workers with one result, and their progress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.demo.worker_pool import Crowd
+from local.demo.worker_pool import WorkerPool
 from local.progress import counted
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ def _connect(sleep: Callable[[float], None]) -> Iterator[Callable[[float], None]
 
 
 def test_results_stand_in_the_order_of_the_jobs() -> None:
-    """Each job is done once, whoever does it and whenever it ends."""
-    assert Crowd(_connect, 4).work(lambda _, job: job * 2, range(100)) == list(range(0, 200, 2))
-    assert Crowd(_connect, 4).work(lambda _, job: job, []) == []
+    """Each job is done once, in any order."""
+    assert WorkerPool(_connect, 4).work(lambda _, job: job * 2, range(100)) == list(range(0, 200, 2))
+    assert WorkerPool(_connect, 4).work(lambda _, job: job, []) == []
 
 
 def test_a_failure_stops_the_others() -> None:
-    """It is raised, who waits wakes up, and what was not begun stays undone."""
+    """It is raised, waiting workers wake up, and no further job begins."""
     waiting = threading.Event()
     begun = []
 
@@ -41,7 +41,7 @@ def test_a_failure_stops_the_others() -> None:
         sleep(3600)
 
     with pytest.raises(ValueError, match="0"):
-        Crowd(_connect, 2).work(work, range(100))
+        WorkerPool(_connect, 2).work(work, range(100))
     assert sorted(begun) == [0, 1]
 
 
@@ -51,9 +51,9 @@ class _Terminal(io.StringIO):
 
 
 def _shown(out: io.StringIO) -> str:
-    """What is written when each of 10 steps is shown; four threads take them."""
+    """The output of 10 steps by four threads, each of which is shown."""
     with counted("posted", 10, out, seconds=0.0) as step:
-        Crowd(_connect, 4).work(lambda _, __: step(), range(10))
+        WorkerPool(_connect, 4).work(lambda _, __: step(), range(10))
     return out.getvalue()
 
 
@@ -75,7 +75,7 @@ def test_a_file_gets_lines() -> None:
 
 
 def test_a_file_is_not_filled_with_lines() -> None:
-    """Work that is done before the next line is due leaves its beginning and its end."""
+    """A task that ends before the next line is due shows its beginning and its end."""
     out = io.StringIO()
     with counted("posted", 1000, out, seconds=3600.0) as step:
         for _ in range(1000):

@@ -1,4 +1,4 @@
-"""The engines start on 127.0.0.1 alone and keep their tables; the table is the one of `template.yaml`."""
+"""The engines listen on 127.0.0.1 only and keep their tables; the table is the one of `template.yaml`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def template() -> Template:
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DynamoDBClient]:
-    """A client of an engine that this module's tests share; each uses a table of its own."""
+    """A client of an engine that this module's tests share; each uses its own table."""
     directory = tmp_path_factory.mktemp("engine")
     with Processes(directory) as processes:
         endpoint = client(start_engine(request.param, directory, processes))
@@ -51,7 +51,7 @@ def engine(
 
 
 def test_the_table_is_made_as_the_template_says(engine: DynamoDBClient, template: Template) -> None:
-    """Keys, indexes, projections and the TTL attribute arrive in the engine."""
+    """Keys, indexes, projections and the TTL attribute are those of the template."""
     assert ensure_table(engine, "made", template)
     table = engine.describe_table(TableName="made")["Table"]
     assert table["TableStatus"] == "ACTIVE"
@@ -64,7 +64,7 @@ def test_the_table_is_made_as_the_template_says(engine: DynamoDBClient, template
 
 
 def test_making_the_table_again_changes_nothing(engine: DynamoDBClient, template: Template) -> None:
-    """A second start finds the table with what is in it."""
+    """A second start finds the table and its content."""
     assert ensure_table(engine, "again", template)
     engine.put_item(TableName="again", Item={"pk": {"S": "C#1"}, "sk": {"S": "HEAD"}})
     assert not ensure_table(engine, "again", template)
@@ -73,7 +73,7 @@ def test_making_the_table_again_changes_nothing(engine: DynamoDBClient, template
 
 @pytest.mark.parametrize("part", ["keys", "indexes", "key types"])
 def test_a_table_of_another_shape_is_refused(engine: DynamoDBClient, template: Template, part: str) -> None:
-    """A table that an older template made is not used in silence; the message names what differs."""
+    """A table of an older template is not used silently; the message names the differences."""
     name = f"shape-{part.replace(' ', '-')}"
     older = template.table()
     if part == "keys":
@@ -96,7 +96,7 @@ def test_a_table_of_another_shape_is_refused(engine: DynamoDBClient, template: T
 
 @pytest.mark.parametrize("kind", ENGINES)
 def test_tables_survive_a_clean_stop(kind: str, tmp_path: Path, template: Template) -> None:
-    """What was written is there after a stop and a start, bytes and all."""
+    """Data is still there after a stop and a start, including bytes."""
     item: dict[str, Any] = {
         "pk": {"S": "C#1"},
         "sk": {"S": "E#000000000001"},
@@ -118,7 +118,7 @@ def test_tables_survive_a_clean_stop(kind: str, tmp_path: Path, template: Templa
 @pytest.mark.skipif(shutil.which("ss") is None, reason="ss tells who listens where")
 @pytest.mark.parametrize("kind", ENGINES)
 def test_an_engine_listens_on_loopback_only(kind: str, tmp_path: Path) -> None:
-    """Nobody on the network can reach a developer's tables."""
+    """The network cannot reach a developer's tables."""
     with Processes(tmp_path) as processes:
         engine = dynamodb.launch_engine(kind, tmp_path, processes)
         engine.wait_ready()
@@ -140,7 +140,7 @@ def test_a_missing_engine_says_how_to_install_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ENGINES)
 def test_an_engine_answers_no_web_page(kind: str, tmp_path: Path) -> None:
-    """A foreign name that leads here gets nothing, and a page elsewhere is not allowed what its preflight asks for."""
+    """A foreign name that resolves to this machine is refused, and so is the preflight of a foreign page."""
     call = {
         "X-Amz-Target": "DynamoDB_20120810.ListTables",
         "Authorization": "AWS4 Credential=1/1/us-east-1/dynamodb/",

@@ -1,4 +1,4 @@
-"""ministack answers nobody but DynamoDB's clients, and loses nothing that it has acknowledged."""
+"""ministack serves only DynamoDB's clients, and loses nothing that it has acknowledged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEY = {"pk": {"S": "counter"}}
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dynamodb.Engine]:
-    """An engine that these tests only ask."""
+    """An engine that these tests only read."""
     directory = tmp_path_factory.mktemp("engine")
     with Processes(directory) as processes:
         started = dynamodb.launch_engine(dynamodb.MINISTACK, directory, processes)
@@ -69,7 +69,7 @@ LIST = "DynamoDB_20120810.ListTables"
 def test_only_dynamodb_calls_of_programs_pass(
     engine: dynamodb.Engine, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    """No page, whatever its origin and the name it calls by, and none of the engine's own routes."""
+    """No page, whatever its origin and host, reaches it, and none of the engine's own routes can be called."""
     assert _status(engine.url, "POST", "/", x_amz_target=LIST) == 200
     assert _status(engine.url, method, path, **headers) == 403
 
@@ -80,7 +80,7 @@ def _count(client: DynamoDBClient) -> int:
 
 @pytest.mark.stack
 def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:
-    """What was answered before SIGKILL is there after the next start, once: after a first, second and third kill."""
+    """What was acknowledged before SIGKILL is there once after the next start, for three kills in a row."""
     for run in range(3):
         with Processes(tmp_path) as processes:
             engine = dynamodb.launch_engine(dynamodb.MINISTACK, tmp_path, processes)
@@ -97,7 +97,7 @@ def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:
                     assert _count(client) == 20 * run
                 for _ in range(20):
                     client.update_item(TableName="kept", Key=KEY, **ADD)  # type: ignore[arg-type]
-            # The last time it is stopped as it should be.
+            # The last time it is stopped regularly.
             os.kill(engine.pid, signal.SIGTERM if run == 2 else signal.SIGKILL)
     with Processes(tmp_path) as processes:
         url = dynamodb.start_engine(dynamodb.MINISTACK, tmp_path, processes)
@@ -114,14 +114,14 @@ KEPT = {b"x-amz-target": b"DynamoDB_20120810.PutItem", b"authorization": b"AWS4 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    """A journal that has begun."""
+    """A journal that was begun."""
     with closing(Journal(tmp_path / "journal", tmp_path / "state")) as made:
         made.begin()
         yield made
 
 
 def test_a_journal_gives_back_what_it_was_given(journal: Journal) -> None:
-    """Bodies as they were, in their order; of the authorization, no signature."""
+    """Bodies are kept in order; of the authorization, no signature is."""
     bodies = [json.dumps({"n": n, "text": 'ü "\n'}).encode() for n in range(3)]
     for body in bodies:
         journal.add(HEADERS, body)
@@ -129,7 +129,7 @@ def test_a_journal_gives_back_what_it_was_given(journal: Journal) -> None:
 
 
 def test_a_line_that_was_cut_short_is_left_out(journal: Journal, tmp_path: Path) -> None:
-    """It was never answered; what stands before it counts."""
+    """It was never acknowledged; the lines before it count."""
     journal.add(HEADERS, b"{}")
     journal.add(HEADERS, b"{}")
     whole = (tmp_path / "journal").read_bytes()
@@ -140,7 +140,7 @@ def test_a_line_that_was_cut_short_is_left_out(journal: Journal, tmp_path: Path)
 def test_a_journal_from_before_the_state_was_written_is_not_repeated(
     journal: Journal, tmp_path: Path
 ) -> None:
-    """A kill between writing the state and beginning the journal anew repeats nothing that the state has."""
+    """A kill between writing the state and beginning a new journal replays nothing that the state has."""
     journal.add(HEADERS, b"{}")
     (tmp_path / "state").write_text("written since")
     assert list(journal.pending()) == []

@@ -1,40 +1,17 @@
-"""The local API gateway over HTTP: what functions get, and what becomes of what they return."""
+"""The local API gateway over HTTP: the functions' events, and the responses made from their results."""
 
 import base64
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
 
 from local.gateway.http_api import Gateway
-from tests.local.probe_project import KEYS, Project, probe_project
+from tests.local.probe_project import KEYS, Project
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with handlers of its own."""
-    with probe_project(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def gateway(project: Project) -> Iterator[Gateway]:
-    """A running gateway that waits one second for a function."""
-    with project.gateway(integration_timeout=1.0) as running:
-        yield running
-
-
-@pytest.fixture
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    """A client of the gateway."""
-    with httpx.Client(base_url=gateway.url, timeout=20) as opened:
-        yield opened
 
 
 def test_function_gets_event_and_context(client: httpx.Client) -> None:
@@ -92,7 +69,7 @@ def test_token_opens_a_route(client: httpx.Client) -> None:
 def test_other_callers_are_unauthorized(
     client: httpx.Client, headers: dict[str, str], challenge: str
 ) -> None:
-    """Without a valid token the gateway answers 401 and says why, as API Gateway does."""
+    """Without a valid token the gateway responds with 401 and the reason, as API Gateway does."""
     response = client.get("/closed", headers={**headers, "Origin": "https://app.example"})
     assert (response.status_code, response.text) == (401, '{"message":"Unauthorized"}')
     assert re.fullmatch(challenge, response.headers["www-authenticate"])
@@ -100,7 +77,7 @@ def test_other_callers_are_unauthorized(
 
 
 def test_a_doubled_token_opens_nothing(client: httpx.Client) -> None:
-    """Two `Authorization` headers are joined by a comma, as every doubled header is; neither of them counts."""
+    """Two `Authorization` headers are joined by a comma, like all repeated headers, and neither is accepted."""
     token = f"Bearer {KEYS.issue('ada')}"
     response = client.get("/closed", headers=[("Authorization", token), ("Authorization", token)])
     assert response.status_code == 401
@@ -110,14 +87,14 @@ def test_a_doubled_token_opens_nothing(client: httpx.Client) -> None:
     ("method", "path"), [("GET", "/"), ("GET", "/closed/"), ("POST", "/closed"), ("HEAD", "/closed")]
 )
 def test_unknown_routes_are_not_found(client: httpx.Client, method: str, path: str) -> None:
-    """What has no route is 404, also another method, and before anyone asks for a token."""
+    """Unknown paths and methods are 404, before any token is checked."""
     response = client.request(method, path)
     assert (response.status_code, response.headers["content-type"]) == (404, "application/json")
     assert response.text == ("" if method == "HEAD" else '{"message":"Not Found"}')
 
 
 def test_answer_is_the_functions_own(client: httpx.Client) -> None:
-    """Status, headers, cookies and a decoded body come through; CORS headers only from the configuration."""
+    """Status, headers, cookies and a decoded body are passed on; CORS headers only from the configuration."""
     response = client.get("/answer", headers={"Origin": "http://localhost:5173"})
     assert (response.status_code, response.content, response.headers["etag"]) == (201, b"\x00\xff", "x")
     assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
@@ -134,7 +111,7 @@ def test_answer_is_the_functions_own(client: httpx.Client) -> None:
 def test_a_web_page_from_elsewhere_is_refused(
     client: httpx.Client, path: str, headers: dict[str, str]
 ) -> None:
-    """A foreign origin, or a foreign name that leads here, is 403 on every path, with no CORS header."""
+    """A foreign origin, or a foreign host, is 403 on every path, without a CORS header."""
     for method in ("GET", "OPTIONS"):
         response = client.request(method, path, headers=headers | {"Access-Control-Request-Method": "GET"})
         assert response.status_code == 403
@@ -166,19 +143,19 @@ def test_failing_functions_are_500(client: httpx.Client, project: Project, path:
 
 
 def test_late_functions_are_given_up(client: httpx.Client, project: Project) -> None:
-    """A function's own timeout is 500, the API's is 503, and neither keeps later requests waiting."""
+    """A function's own timeout is 500, the API's is 503, and neither delays later requests."""
     own, api = client.get("/slow?s=0.8"), client.get("/slower?s=1.5")
     assert (own.status_code, own.text) == (500, '{"message":"Internal Server Error"}')
     assert (api.status_code, api.text) == (503, '{"message":"Service Unavailable"}')
     assert client.get("/slow?s=0").text == "done"
-    assert [line for line in project.lines if "timed out" in line or "did not answer" in line] == [
+    assert [line for line in project.lines if "timed out" in line or "did not respond" in line] == [
         "F10 timed out after 0.3 s",
-        "F11 did not answer within the API's 1 s",
+        "F11 did not respond within the API's 1 s",
     ]
 
 
 def test_payload_limits(client: httpx.Client) -> None:
-    """More than 10 MB, or than the 6 MB that Lambda takes, is 413; a result of more than 6 MB is 500."""
+    """More than 10 MB, or than the 6 MB that Lambda accepts, is 413; a result of more than 6 MB is 500."""
     text = {"Content-Type": "text/plain"}
     for size in (10 * 1024 * 1024 + 1, 7 * 1024 * 1024):
         response = client.post("/answer", content=b"x" * size, headers=text)
@@ -195,14 +172,14 @@ def test_large_heads_are_refused(client: httpx.Client) -> None:
 
 
 def test_requests_run_at_the_same_time(gateway: Gateway) -> None:
-    """Eight requests that wait for each other all return, again and again, on connections that are kept."""
+    """Eight requests that wait for each other all return, repeatedly, on persistent connections."""
     with httpx.Client(base_url=gateway.url, timeout=20) as client, ThreadPoolExecutor(8) as pool:
         responses = list(pool.map(lambda _: client.get("/wait"), range(32)))
     assert [response.text for response in responses] == ["true"] * 32
 
 
 def test_asgi_apps_run_under_mangum(client: httpx.Client) -> None:
-    """FastAPI's async and sync endpoints under Mangum work in many threads, without an event loop to spare."""
+    """FastAPI's async and sync endpoints under Mangum work in many threads, without leftover event loops."""
     with ThreadPoolExecutor(4) as pool:
         responses = list(pool.map(lambda i: client.post(f"/asgi/{i}?q={i}", content=b"x%d" % i), range(12)))
         gets = list(pool.map(lambda i: client.get(f"/asgi/{i}").json()["name"], range(12)))
@@ -214,7 +191,7 @@ def test_asgi_apps_run_under_mangum(client: httpx.Client) -> None:
 
 
 def test_binary_bodies_arrive_whole(client: httpx.Client) -> None:
-    """Bytes that are no text reach the function in base64, chunked or not."""
+    """Bytes that are not text reach the function in base64, chunked or not."""
     data = bytes(range(256))
     for content in (data, iter([data[:100], data[100:]])):
         event = client.post("/open/1", content=content).json()["event"]

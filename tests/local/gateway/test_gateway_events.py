@@ -15,7 +15,7 @@ HOST = ("host", "api.example.com:8080")
 
 
 def route(method: str, path: str) -> Route:
-    """A route to nowhere."""
+    """A route without a function."""
     return Route(method, path, "Function", "box.handler", authorized=True, timeout=3, memory=128)
 
 
@@ -30,7 +30,7 @@ def event(
 
 
 def test_event_has_the_documented_shape() -> None:
-    """Every key of AWS's example for format 2.0 is there, but those for certificates and stage variables."""
+    """Every key of AWS's example for format 2.0 is there, except those for certificates and stage variables."""
     request = Request(
         "POST",
         "/my/path?parameter1=value1&parameter1=value2&parameter2=value",
@@ -93,7 +93,7 @@ def test_event_has_the_documented_shape() -> None:
 
 
 def test_event_leaves_out_what_is_empty() -> None:
-    """Without query, cookies, parameters, body or authorizer their keys are missing, as AWS leaves them out."""
+    """Without query, cookies, parameters, body or authorizer their keys are missing, as on AWS."""
     bare = event(Request("GET", "/", headers=(HOST,)))
     assert not {"queryStringParameters", "cookies", "pathParameters", "body"} & set(bare)
     assert (bare["rawQueryString"], bare["isBase64Encoded"]) == ("", False)
@@ -102,7 +102,7 @@ def test_event_leaves_out_what_is_empty() -> None:
 
 
 def test_claims_are_text() -> None:
-    """Numbers, truth values, lists and objects become text; null is left out, and scopes are null."""
+    """Numbers, booleans, lists and objects become text; null is left out, and scopes are null."""
     claims = {
         "n": 1612061676,
         "f": 1.5,
@@ -138,7 +138,7 @@ def test_claims_are_text() -> None:
     ],
 )
 def test_query_parameters(query: str, parameters: dict[str, str]) -> None:
-    """Parameters are decoded, those of one name are joined by commas; the raw string stays as it was."""
+    """Parameters are decoded, repeated ones are joined by commas; the raw string is unchanged."""
     built = event(Request("GET", f"/?{query}", headers=(HOST,)))
     assert built["queryStringParameters"] == parameters
     assert built["rawQueryString"] == query
@@ -176,7 +176,7 @@ def test_raw_path_is_decoded(path: str, raw_path: str) -> None:
     ],
 )
 def test_bodies_are_text_or_base64(kind: str | None, body: bytes, encoded: bool) -> None:  # noqa: FBT001  # a case
-    """What is of a text type comes as text, all else in base64, and nothing is lost."""
+    """Text types come as text, everything else in base64, and nothing is lost."""
     headers = (HOST,) if kind is None else (HOST, ("content-type", kind))
     built = event(Request("POST", "/", headers=headers, body=body))
     text = built.get("body", "")
@@ -186,7 +186,7 @@ def test_bodies_are_text_or_base64(kind: str | None, body: bytes, encoded: bool)
 
 
 def test_headers_of_the_connection_are_not_passed_on() -> None:
-    """Hop-by-hop headers stay behind, the client's own forwarding list is continued, and the rest is ours."""
+    """Hop-by-hop headers are dropped, the client's forwarding list is continued, and the rest is ours."""
     sent = (
         HOST,
         ("connection", "keep-alive"),
@@ -207,7 +207,7 @@ def test_headers_of_the_connection_are_not_passed_on() -> None:
 
 
 def test_request_ids_look_like_those_of_aws() -> None:
-    """Request ids have 16 characters, an equals sign last, and do not repeat."""
+    """Request ids have 16 characters, end with an equals sign, and are unique."""
     made = {events.new_request_id() for _ in range(1000)}
     assert len(made) == 1000
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{15}=", one) for one in made)

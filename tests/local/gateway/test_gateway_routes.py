@@ -10,7 +10,7 @@ from local.template.load import Cors, Route
 
 
 def route(method: str, path: str) -> Route:
-    """A route to nowhere."""
+    """A route without a function."""
     return Route(method, path, "Function", "box.handler", authorized=True, timeout=3, memory=128)
 
 
@@ -43,7 +43,7 @@ ROUTES = Routes(
     ],
 )
 def test_most_specific_route_is_taken(method: str, path: str, key: str, parameters: dict[str, str]) -> None:
-    """Literals go before parameters, those before greedy ones, and `$default` takes the rest."""
+    """Literals precede parameters, those precede greedy ones, and `$default` takes the rest."""
     matched = ROUTES.match(method, path)
     assert matched is not None
     assert (matched[0].key, matched[1]) == (key, parameters)
@@ -62,7 +62,7 @@ def test_most_specific_route_is_taken(method: str, path: str, key: str, paramete
     ],
 )
 def test_other_requests_have_no_route(method: str, path: str) -> None:
-    """Another method, a further slash or an empty segment is another path, and has no route."""
+    """Another method, an additional slash or an empty segment does not match the route."""
     assert Routes([route("GET", "/v1/{id}")]).match(method, path) is None
 
 
@@ -84,13 +84,13 @@ def test_other_requests_have_no_route(method: str, path: str) -> None:
     ],
 )
 def test_results_become_answers(result: object, status: int, body: bytes, kind: str) -> None:
-    """A result with a status is the answer; any other JSON is the body of a 200."""
+    """A result with a status is the response; any other JSON is the body of a 200."""
     response = to_answer(result)
     assert (response.status, response.body, dict(response.headers)["content-type"]) == (status, body, kind)
 
 
 def test_answers_keep_cookies_and_drop_what_is_not_theirs() -> None:
-    """Each cookie becomes a header; the function's CORS headers and those of the connection are dropped."""
+    """Each cookie becomes a header; the function's CORS and connection headers are dropped."""
     result = {
         "statusCode": 200,
         "headers": {
@@ -132,7 +132,7 @@ def test_answers_keep_cookies_and_drop_what_is_not_theirs() -> None:
     ],
 )
 def test_malformed_results_are_refused(result: object) -> None:
-    """A status, header, cookie or body of no use is an error of the function."""
+    """An invalid status, header, cookie or body is an error of the function."""
     with pytest.raises(MalformedResultError):
         to_answer(result)
 
@@ -146,7 +146,7 @@ def asking(origin: str, method: str = "POST") -> Request:
 
 
 def test_preflight_of_an_allowed_origin() -> None:
-    """A preflight is told the origin, methods, headers and how long that holds."""
+    """A preflight's response has the origin, methods, headers and its lifetime."""
     assert dict(cors.preflight_headers(CORS, asking("https://app.example"))) == {
         "access-control-allow-origin": "https://app.example",
         "access-control-allow-methods": "GET,POST",
@@ -156,7 +156,7 @@ def test_preflight_of_an_allowed_origin() -> None:
 
 
 def test_preflight_of_others() -> None:
-    """An origin or a method that is not allowed is told nothing."""
+    """An origin or a method that is not allowed gets no headers."""
     for request in (
         asking("https://evil.example"),
         asking("https://app.example.evil"),
@@ -166,7 +166,7 @@ def test_preflight_of_others() -> None:
 
 
 def test_actual_answers_name_the_origin() -> None:
-    """An allowed origin, also one of an allowed scheme, is named with the headers that scripts may read."""
+    """An allowed origin, or one of an allowed scheme, is named with the headers that scripts may read."""
     for origin in ("https://app.example", "http://anything:8000"):
         assert dict(cors.answer_headers(CORS, Request("GET", "/", headers=(("origin", origin),)))) == {
             "access-control-allow-origin": origin,
@@ -177,7 +177,7 @@ def test_actual_answers_name_the_origin() -> None:
 
 
 def test_every_origin_is_a_star() -> None:
-    """Where all origins are allowed the answer is a star, with credentials if they are configured."""
+    """If all origins are allowed the header is a star, with credentials if they are configured."""
     everything = Cors(("*",), ("*",), allow_credentials=True)
     assert cors.preflight_headers(everything, asking("https://x.example", "PUT")) == (
         ("access-control-allow-origin", "*"),

@@ -5,42 +5,20 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
 
 from local.gateway.http_api import Gateway
-from tests.local.probe_project import Project, probe_project
+from tests.local.probe_project import Project
 
 pytestmark = pytest.mark.stack
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with handlers of its own."""
-    with probe_project(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def gateway(project: Project) -> Iterator[Gateway]:
-    """A running gateway that waits one second for a function."""
-    with project.gateway(integration_timeout=1.0) as running:
-        yield running
-
-
-@pytest.fixture
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    """A client of the gateway."""
-    with httpx.Client(base_url=gateway.url, timeout=20) as opened:
-        yield opened
-
-
 def exchange(gateway: Gateway, data: bytes, *, end: bool = True) -> bytes:
-    """Send bytes, and read until the gateway ends the connection."""
+    """Send bytes, and read until the gateway closes the connection."""
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as connection:
         connection.sendall(data)
         if end:
@@ -52,7 +30,7 @@ def exchange(gateway: Gateway, data: bytes, *, end: bool = True) -> bytes:
 
 
 def test_log_has_one_line_a_request(client: httpx.Client, project: Project) -> None:
-    """A line says time, route, status, duration and request id; never path, query, headers or body."""
+    """A line has time, route, status, duration and request id; never path, query, headers or body."""
     response = client.post("/open/hidden?token=hidden", content=b"hidden", headers={"X-A": "hidden"})
     (line,) = project.lines
     assert re.fullmatch(r"\d\d:\d\d:\d\d POST /open/\{id\} 200 \d+ ms (\S+)", line)
@@ -63,14 +41,14 @@ def test_log_has_one_line_a_request(client: httpx.Client, project: Project) -> N
 def test_log_names_nothing_that_has_no_route(
     client: httpx.Client, project: Project, method: str, status: int
 ) -> None:
-    """The path may be a member's, asked for by a method without a route there, or by one that is no HTTP method."""
+    """An unknown route is not logged: its path may be a member's, and its method may be any text."""
     assert client.request(method, "/v1/channels/x/members/hidden").status_code == status
     (line,) = project.lines
     assert re.fullmatch(rf"\d\d:\d\d:\d\d - - {status} \d+ ms (\S+)", line)
 
 
 def wait_for(check: Callable[[], bool]) -> None:
-    """Ask again until it holds, ten seconds long."""
+    """Repeat a check until it holds, for at most ten seconds."""
     deadline = time.monotonic() + 10
     while not check():
         assert time.monotonic() < deadline
@@ -78,13 +56,13 @@ def wait_for(check: Callable[[], bool]) -> None:
 
 
 def test_changed_sources_are_imported_again(client: httpx.Client, project: Project) -> None:
-    """A save is served by the next requests; one that does not parse is 500 until it is mended."""
+    """The next requests use a saved file; one with a syntax error is 500 until it is corrected."""
     code = "from {0} import part\ndef echo(event, context):\n    return part.VALUE\n"
     project.write("part.py", "VALUE = 'one'\n")
     project.write("plain.py", code.format(project.package))
     assert client.get("/open/1").text == "one"
     for value in ("two", "six"):
-        # In one second and of one length: bytecode of the last version would still count as valid.
+        # In the same second and of the same length: bytecode of the previous version would still count as valid.
         project.write("part.py", f"VALUE = '{value}'\n")
         wait_for(lambda expected=value: client.get("/open/1").text == expected)  # type: ignore[misc]  # lambda default
     project.write("part.py", "VALUE = \n")
@@ -95,7 +73,7 @@ def test_changed_sources_are_imported_again(client: httpx.Client, project: Proje
 
 
 def test_reload_can_be_off(project: Project) -> None:
-    """Without reload what is imported stays."""
+    """Without reload, imported modules stay."""
     with project.gateway(reload=False) as running, httpx.Client(base_url=running.url) as client:
         before = client.get("/open/1").status_code
         project.write("plain.py", "raise RuntimeError\n")
@@ -104,7 +82,7 @@ def test_reload_can_be_off(project: Project) -> None:
 
 
 def test_reload_leaves_other_projects_alone(client: httpx.Client, project: Project) -> None:
-    """A module of a watched name that comes from another folder stays imported."""
+    """A module of a watched name from another folder stays imported."""
     import shared
 
     (project.root / "shared").mkdir()
@@ -127,7 +105,7 @@ def test_reload_leaves_other_projects_alone(client: httpx.Client, project: Proje
     ],
 )
 def test_garbage_is_refused(gateway: Gateway, client: httpx.Client, data: bytes) -> None:
-    """What is no HTTP gets a 400 and an end, and the server goes on."""
+    """Anything but HTTP gets a 400 and the connection ends; the server continues."""
     received = exchange(gateway, data)
     assert received.startswith(b"HTTP/1.1 400 ")
     assert b"connection: close" in received
@@ -136,14 +114,14 @@ def test_garbage_is_refused(gateway: Gateway, client: httpx.Client, data: bytes)
 
 
 def test_leftovers_are_the_next_request(gateway: Gateway) -> None:
-    """A body longer than announced is taken for a next request, and refused; pipelined ones are answered."""
+    """A body longer than announced is read as the next request, and refused; pipelined requests are served."""
     post = b"POST /answer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n"
     assert re.findall(rb"HTTP/1.1 (\d+)", exchange(gateway, post + b"abc")) == [b"201", b"400"]
     assert re.findall(rb"HTTP/1.1 (\d+)", exchange(gateway, (post + b"a") * 3)) == [b"201"] * 3
 
 
 def test_clients_that_leave_do_no_harm(gateway: Gateway, client: httpx.Client, project: Project) -> None:
-    """Clients that connect and say nothing, or go before the answer, leave nothing in the log but requests."""
+    """Clients that send nothing, or leave before the response, leave nothing in the log but requests."""
     for data in (b"", b"GET /slow?s=0.2 HTTP/1.1\r\nHost: localhost\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
             connection.sendall(data)
@@ -152,7 +130,7 @@ def test_clients_that_leave_do_no_harm(gateway: Gateway, client: httpx.Client, p
 
 
 def test_old_clients_get_an_end(gateway: Gateway) -> None:
-    """A request of HTTP/1.0, or with Connection: close, is answered and the connection ended."""
+    """A request of HTTP/1.0, or with Connection: close, gets its response and the connection ends."""
     for head in (
         b"GET /answer HTTP/1.0\r\n\r\n",
         b"GET /answer HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
@@ -161,7 +139,7 @@ def test_old_clients_get_an_end(gateway: Gateway) -> None:
 
 
 def test_close_lets_answers_out(project: Project) -> None:
-    """Closing waits for the answer under way, ends idle connections, and frees the port and the threads."""
+    """Closing waits for the response in progress, closes idle connections, and frees the port and the threads."""
     before = threading.active_count()
     running = project.gateway()
     running.start()
@@ -179,13 +157,13 @@ def test_close_lets_answers_out(project: Project) -> None:
 
 
 def test_taken_port_is_an_error(gateway: Gateway, project: Project) -> None:
-    """A port that is taken is told at once, as the system says it."""
+    """A port in use is reported at once, with the system's error."""
     with pytest.raises(OSError, match="in use"):
         project.gateway(port=gateway.port)
 
 
 def test_docs_need_no_token_and_no_network(client: httpx.Client, project: Project) -> None:
-    """The page, its files and the document are served here; the page names no other host."""
+    """The page, its files and the document are served here; the page refers to no other host."""
     missing = client.get("/docs")
     assert (missing.status_code, "make openapi" in missing.text) == (404, True)
     assert client.get("/openapi.json").status_code == 404
@@ -201,6 +179,6 @@ def test_docs_need_no_token_and_no_network(client: httpx.Client, project: Projec
 
 
 def test_docs_can_be_off(project: Project) -> None:
-    """Without docs the paths are unknown, as they are when deployed."""
+    """Without docs the paths are unknown, as in a deployment."""
     with project.gateway(docs=False) as running:
         assert httpx.get(f"{running.url}/docs").text == '{"message":"Not Found"}'

@@ -12,7 +12,7 @@ HOST = b"Host: localhost\r\n"
 
 
 def read(data: bytes) -> Request | None:
-    """Read one request from a client that sends these bytes and ends."""
+    """Read one request from a client that sends these bytes and closes."""
     reader = RequestReader()
     reader.feed(data)
     reader.feed(b"")
@@ -36,7 +36,7 @@ def test_reads_a_request() -> None:
 
 
 def test_requests_follow_each_other() -> None:
-    """However the bytes are cut, each request begins where the one before ends, up to what cannot be read."""
+    """However the bytes are split, each request begins where the previous one ends, up to an invalid one."""
     data = (
         b"GET /1 HTTP/1.1\r\n"
         + HOST
@@ -57,7 +57,7 @@ def test_requests_follow_each_other() -> None:
 
 
 def test_reads_chunks() -> None:
-    """A chunked body is put together; extensions and trailers are dropped."""
+    """A chunked body is joined; extensions and trailers are dropped."""
     body = b"3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\n"
     request = read(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: Chunked\r\n\r\n" + body)
     assert request is not None
@@ -66,7 +66,7 @@ def test_reads_chunks() -> None:
 
 
 def test_says_continue_before_the_body() -> None:
-    """A client that expects 100 Continue is told once, unless its body has come or is too large."""
+    """A client that expects 100 Continue gets it once, unless its body has arrived or is too large."""
     head = b"POST / HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: "
     for data, told in ((b"1\r\n\r\n", True), (b"1\r\n\r\nx", False), (b"99999999\r\n\r\n", False)):
         reader = RequestReader()
@@ -82,14 +82,14 @@ def test_headers_outside_ascii() -> None:
 
 
 def test_absolute_target() -> None:
-    """A target with scheme and host, as proxies send it, is taken for its path."""
+    """A target with scheme and host, as proxies send it, is reduced to its path."""
     request = read(b"GET http://localhost:80/v1/x?q=http://y HTTP/1.1\r\n" + HOST + b"\r\n")
     assert request is not None
     assert request.target == "/v1/x?q=http://y"
 
 
 def test_no_other_protocol_is_spoken() -> None:
-    """A request to go on in another protocol, as `curl --http2` sends it, is read like any other; so is the next."""
+    """A request to upgrade the protocol, as `curl --http2` sends it, is read like any other; so is the next."""
     upgrade = b"GET /1 HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     reader = RequestReader()
     reader.feed(upgrade + b"GET /2 HTTP/1.1\r\n" + HOST + b"\r\n")
@@ -121,7 +121,7 @@ def test_no_other_protocol_is_spoken() -> None:
     ],
 )
 def test_refuses_what_is_no_request(data: bytes) -> None:
-    """Malformed requests are answered with 400, so that nobody guesses where the next one begins."""
+    """Malformed requests get 400 and end the connection, as the start of the next one is unclear."""
     with pytest.raises(RefusedError) as refused:
         read(data)
     assert refused.value.response.status == 400
@@ -135,7 +135,7 @@ def test_refuses_what_is_no_request(data: bytes) -> None:
 )
 @example(b"Transfer-Encoding: chunked\r\n\r\n\xff\r\n", b"POST / HTTP/1.1\r\n" + HOST)
 def test_garbage_is_read_or_refused(data: bytes, prefix: bytes) -> None:
-    """Whatever bytes come, they are a request, the end, or refused; nothing else is raised."""
+    """Any bytes are a request, the end, or refused; nothing else is raised."""
     try:
         request = read(prefix + data)
     except RefusedError as error:
@@ -159,7 +159,7 @@ def test_head_has_a_limit() -> None:
 
 
 def test_body_has_a_limit() -> None:
-    """More than 10 MB are refused, by their announced length or when they have come in chunks."""
+    """More than 10 MB are refused, by their announced length or after they arrived in chunks."""
     head = b"POST / HTTP/1.1\r\n" + HOST
     chunk = b"100000\r\n" + bytes(0x100000) + b"\r\n"
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 10
@@ -174,7 +174,7 @@ def test_body_has_a_limit() -> None:
 
 
 def test_what_is_around_a_body_has_a_limit() -> None:
-    """Trailers and chunks without end are refused, though the body itself is small."""
+    """Endless trailers and chunks are refused, even if the body itself is small."""
     head = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
     for endless in (b"0\r\n" + b"A: b\r\n" * 2_000, b"1;" + b"x" * 100 + b"\r\nx\r\n"):
         reader = RequestReader(limits=Limits(head=100, body=1_000))
@@ -187,7 +187,7 @@ def test_what_is_around_a_body_has_a_limit() -> None:
 
 
 def test_writes_an_answer() -> None:
-    """An answer has its length, its date and whether the connection goes on."""
+    """A response has its length, its date and whether the connection continues."""
     response = Response(
         200, (("content-type", "text/plain"), ("set-cookie", "a"), ("set-cookie", "b")), b"hello"
     )
@@ -204,7 +204,7 @@ def test_writes_an_answer() -> None:
 
 
 def test_answers_without_a_body() -> None:
-    """HEAD is told the length only, where there is one to tell; 204 and 304 have neither body nor length."""
+    """A response to HEAD has only the length, if it is known; 204 and 304 have neither body nor length."""
     assert write_response(Response(200, (), b"abc"), head_only=True, keep_alive=False).endswith(
         b"close\r\n\r\n"
     )
@@ -216,6 +216,6 @@ def test_answers_without_a_body() -> None:
 
 
 def test_headers_cannot_break_the_line() -> None:
-    """A header that holds the end of a line is not sent."""
+    """A header with a line break is not sent."""
     with pytest.raises(ValueError, match="control"):
         write_response(Response(200, (("a", "b\r\nc: d"),)), head_only=False, keep_alive=True)

@@ -1,4 +1,4 @@
-"""What is refused before a function runs, as AWS refuses it."""
+"""Requests are refused before a function runs, as AWS does."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Clock:
 
 
 def test_a_bucket_lets_a_burst_through_and_then_the_rate() -> None:
-    """It is full at first, fills at its rate, and never holds more than the burst."""
+    """It is full at first, fills at its rate, and never exceeds the burst."""
     clock = Clock()
     buckets = Buckets(Throttle(2, 3), clock)
     assert [buckets.admits("a") for _ in range(4)] == [True, True, True, False]
@@ -41,18 +41,18 @@ def test_a_bucket_lets_a_burst_through_and_then_the_rate() -> None:
 
 
 def test_each_route_has_a_bucket_of_its_own() -> None:
-    """A route that is asked too much takes nothing from the others."""
+    """A busy route takes nothing from the others."""
     buckets = Buckets(Throttle(1, 1), Clock())
     assert [buckets.admits(route) for route in ("a", "a", "b")] == [True, False, True]
 
 
 def test_without_settings_nothing_is_throttled() -> None:
-    """As a template without them says."""
+    """Without limits in the template everything passes."""
     assert all(Buckets(None).admits("a") for _ in range(10_000))
 
 
 def test_concurrency_is_given_back() -> None:
-    """Also after an error; and a limit of 0 is none."""
+    """Room is freed even after an error; a limit of 0 is none."""
     limit = Concurrency(1)
     with limit.one() as first, limit.one() as second:
         assert (first, second) == (True, False)
@@ -65,14 +65,14 @@ def test_concurrency_is_given_back() -> None:
 
 
 def test_the_templates_own_throttling_is_read() -> None:
-    """The parameters' defaults, and what is set instead."""
+    """The parameters' defaults, and their overrides."""
     assert load(TEMPLATE).throttle == Throttle(100, 200)
     assert load(TEMPLATE, {"ThrottleRate": "7", "ThrottleBurst": "9"}).throttle == Throttle(7, 9)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with handlers of its own."""
+    """A project with handlers."""
     with probe_project(tmp_path) as made:
         yield made
 
@@ -85,7 +85,7 @@ def throttled(project: Project) -> Gateway:
 
 @pytest.mark.stack
 def test_too_many_requests_are_refused_as_api_gateway_refuses_them(project: Project) -> None:
-    """429 with its message and without Retry-After, whoever asks; other routes go on."""
+    """429 with its message and without Retry-After, for every caller; other routes are not affected."""
     with throttled(project) as gateway, httpx.Client(base_url=gateway.url) as client:
         token = {"Authorization": f"Bearer {KEYS.issue('ada')}"}
         assert [client.get("/closed", headers=token).status_code for _ in range(3)] == [200, 200, 429]
@@ -96,14 +96,14 @@ def test_too_many_requests_are_refused_as_api_gateway_refuses_them(project: Proj
 
 
 def until_served(client: httpx.Client) -> None:
-    """A call of a second and a half, which found room in the end."""
+    """A call of a second and a half that eventually finds room."""
     while client.get("/slower?s=1.5").status_code != 200:
         pass
 
 
 @pytest.mark.stack
 def test_more_functions_than_may_run_at_once_are_refused(project: Project) -> None:
-    """503 at once, as Lambda's throttling comes out of an HTTP API; later there is room again."""
+    """503 at once, as an HTTP API returns Lambda's throttling; later there is room again."""
     with project.gateway(concurrency=1) as gateway, httpx.Client(base_url=gateway.url, timeout=20) as client:
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(until_served, client)

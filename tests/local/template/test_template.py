@@ -90,13 +90,13 @@ def test_routes_carry_what_their_function_says(path: Path) -> None:
 
 
 def test_parameters_have_defaults_and_overrides(path: Path) -> None:
-    """A parameter has its default, a given value goes before it, and lists are split at commas."""
+    """A parameter has its default or a given value, and lists are split at commas."""
     assert load(path).cors == Cors(("https://a.example", "https://b.example"), ("GET",), max_age=60)
     assert load(path, {"Origins": ["*"]}).cors == Cors(("*",), ("GET",), max_age=60)
 
 
 def test_issuer_is_empty_until_it_is_given(path: Path) -> None:
-    """What only a deployment knows is left empty, and can be given."""
+    """Values that only a deployment knows are empty, and can be given."""
     unknown, given = load(path).authorizer, load(path, {"Issuer": "https://issuer"}).authorizer
     assert unknown is not None
     assert given is not None
@@ -114,7 +114,7 @@ def test_conditions_choose_values_and_resources(path: Path) -> None:
 
 
 def test_environment_has_what_resolves(path: Path) -> None:
-    """Declared variables are merged with the global ones; those that cannot be known are left out."""
+    """Declared variables are merged with the global ones; unknown values are left out."""
     assert load(path, {"Name": "ada"}).environment("One") == {
         "MODE": "small",
         "REGION": "in-us-east-1",
@@ -127,7 +127,7 @@ def test_environment_has_what_resolves(path: Path) -> None:
 
 
 def test_table_is_what_create_table_takes(path: Path) -> None:
-    """The table's definition comes as boto3's arguments, without what a local engine has no use for."""
+    """The table's definition becomes boto3's arguments, without what a local engine does not use."""
     assert load(path).table() == {
         "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -139,7 +139,7 @@ def test_table_is_what_create_table_takes(path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[]", "a: [", "!Ref x", ""])
 def test_what_is_no_template_is_refused(tmp_path: Path, text: str) -> None:
-    """A file that is no YAML mapping raises one kind of error."""
+    """A file that is not a YAML mapping raises one kind of error."""
     file = tmp_path / "template.yaml"
     file.write_text(text)
     if text == "!Ref x":
@@ -150,7 +150,7 @@ def test_what_is_no_template_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_template_without_an_api(tmp_path: Path) -> None:
-    """A template may lack routes, authorizer, CORS and table; only asking for the table is an error."""
+    """A template may lack routes, authorizer, CORS and table; only reading the table is an error."""
     file = tmp_path / "template.yaml"
     file.write_text("Resources: {}")
     empty = load(file)
@@ -160,7 +160,7 @@ def test_template_without_an_api(tmp_path: Path) -> None:
 
 
 def test_project_template() -> None:
-    """The project's own template reads whole: every route but the health check wants a token."""
+    """The project's own template can be read: every route but the health check requires a token."""
     template: Template = load(Path(__file__).parents[3] / "template.yaml", {"Table": "budgie"})
     open_routes = [route.path for route in template.routes if not route.authorized]
     assert set(open_routes) == {"/v1/healthz"}

@@ -42,14 +42,14 @@ def test_one_command_is_one_whatever_its_keys(endpoint: UpstashEndpoint, redis: 
 def test_asking_what_commands_there_are_is_free(
     endpoint: UpstashEndpoint, redis: upstash_redis.Redis
 ) -> None:
-    """COMMAND and its subcommands are counted among the runs, and not billed."""
+    """COMMAND and its subcommands are counted as runs, but not billed."""
     redis.execute(["COMMAND", "COUNT"])
     assert endpoint.usage.commands == 0
     assert endpoint.usage.by_command == {"COMMAND": 1}
 
 
 def test_each_command_of_a_batch_is_one(endpoint: UpstashEndpoint, redis: upstash_redis.Redis) -> None:
-    """Pipelines and transactions bill what they hold, in one request."""
+    """Pipelines and transactions bill each of their commands, as one request."""
     for batch in (redis.pipeline(), redis.multi()):
         batch.set("a", "1")
         batch.get("a")
@@ -60,7 +60,7 @@ def test_each_command_of_a_batch_is_one(endpoint: UpstashEndpoint, redis: upstas
 
 
 def test_what_a_script_runs_inside_counts(endpoint: UpstashEndpoint, redis: upstash_redis.Redis) -> None:
-    """EVAL is one, and so is each command that it ran, also in a pipeline or transaction."""
+    """EVAL is billed as one, plus each command that it ran, also in a pipeline or transaction."""
     script = "for i = 1, 3 do redis.call('INCR', 'n') end redis.pcall('LPUSH', 'n', 1) return redis.call('GET', 'n')"
     redis.eval(script)
     assert endpoint.usage.by_command == {"EVAL": 1, "INCR": 3, "LPUSH": 1, "GET": 1}
@@ -75,7 +75,7 @@ def test_what_a_script_runs_inside_counts(endpoint: UpstashEndpoint, redis: upst
 def test_scripts_are_counted_alone_while_others_run(
     endpoint: UpstashEndpoint, redis: upstash_redis.Redis
 ) -> None:
-    """Commands of others at the same time are never taken for a script's."""
+    """Concurrent commands of others are never counted as a script's."""
 
     def talk(command: list[Any]) -> None:
         with upstash_redis.Redis(endpoint.url, TOKEN, rest_retries=0) as own:
@@ -96,7 +96,7 @@ def test_scripts_are_counted_alone_while_others_run(
 
 
 def test_refused_commands_are_not_billed(endpoint: UpstashEndpoint, redis: upstash_redis.Redis) -> None:
-    """What never reached Redis costs nothing."""
+    """Refused commands are not billed."""
     pipeline = redis.pipeline()
     pipeline.execute(["WATCH", "a"])
     with pytest.raises(upstash_redis.errors.UpstashError):
@@ -105,7 +105,7 @@ def test_refused_commands_are_not_billed(endpoint: UpstashEndpoint, redis: upsta
 
 
 def test_usage_over_http(endpoint: UpstashEndpoint, redis: upstash_redis.Redis) -> None:
-    """Another process reads and resets the figures; asking counts nothing; bodies are counted in bytes."""
+    """Another process reads and resets the figures, which is not counted; bodies are counted in bytes."""
     redis.set("a", "x" * 1000)
     redis.get("a")
     connection = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=5)
@@ -121,7 +121,7 @@ def test_usage_over_http(endpoint: UpstashEndpoint, redis: upstash_redis.Redis) 
 
 
 def test_runs_alone_as_a_command(endpoint: UpstashEndpoint) -> None:
-    """`python -m local.upstash.endpoint` prints its URL, serves, and ends when told."""
+    """`python -m local.upstash.endpoint` prints its URL, serves, and ends on a signal."""
     redis_port = str(endpoint.redis_port)
     argv = [
         sys.executable,

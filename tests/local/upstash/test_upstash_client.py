@@ -21,7 +21,7 @@ UNICODE = 'grüße 🦜 \u2028 \x00 "quoted" OK'
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstashEndpoint]:
-    """A running endpoint before a Redis server of its own."""
+    """A running endpoint with its own Redis server."""
     with (
         valkey.running(tmp_path_factory.mktemp("valkey")) as port,
         UpstashEndpoint(redis_port=port, token=TOKEN, read_only_token="reader") as running,
@@ -45,7 +45,7 @@ def _client(
 
 @pytest.mark.parametrize("text", ["plain", "", "OK", UNICODE, "x" * 100_000])
 def test_strings_come_back_as_they_were_set(redis: upstash_redis.Redis, text: str) -> None:
-    """A stored text is read back unchanged, also one that looks like a status."""
+    """A stored text is read back unchanged, even one that looks like a status."""
     assert redis.set("key", text)
     assert redis.get("key") == text
 
@@ -60,7 +60,7 @@ def test_numbers_booleans_and_documents_are_stored_as_their_json(redis: upstash_
 
 
 def test_missing_keys_are_none(redis: upstash_redis.Redis) -> None:
-    """What is not there is None, alone and within MGET."""
+    """A missing value is None, alone and within MGET."""
     redis.set("here", "1")
     assert redis.get("gone") is None
     assert redis.mget("here", "gone", "here") == ["1", None, "1"]
@@ -136,7 +136,7 @@ def test_errors_are_the_clients_errors(redis: upstash_redis.Redis) -> None:
 
 
 def test_a_wrong_token_is_refused_and_the_read_only_one_only_reads(endpoint: UpstashEndpoint) -> None:
-    """Tokens decide what a client may do."""
+    """Tokens decide which commands a client may run."""
     with _client(endpoint, token="wrong") as stranger, pytest.raises(UpstashError, match=r"^WRONGPASS"):
         stranger.get("key")
     with _client(endpoint, token="reader") as reader:
@@ -175,7 +175,7 @@ def test_the_asyncio_client_works_alike(
 
 
 def test_a_write_changes_the_token_that_the_client_sends_along(endpoint: UpstashEndpoint) -> None:
-    """The client remembers the sync token; writes change it, in scripts too, reads do not."""
+    """The client keeps the sync token; writes change it, also in scripts, reads do not."""
     with _client(endpoint) as redis:
         seen = []
         for command in (["SET", "k", "1"], ["GET", "k"], ["EVAL", "return redis.call('DEL', 'k')", "0"]):

@@ -1,4 +1,4 @@
-"""Connections to the local Upstash endpoint: kept, counted, streamed on, and ended."""
+"""Connections to the local Upstash endpoint: kept, counted, used for streams, and ended."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_body_in_chunks(caller: http.client.HTTPConnection) -> None:
 
 
 def test_a_subscription_streams_events(endpoint: UpstashEndpoint, caller: http.client.HTTPConnection) -> None:
-    """GET /subscribe/channel sends server-sent events, and ends when the client goes."""
+    """GET /subscribe/channel sends server-sent events, and ends when the client disconnects."""
     host, _, port = endpoint.url.removeprefix("http://").partition(":")
     _get(caller, "/ping")  # its connection is kept, and open before the count
     before = endpoint.usage.open_connections
@@ -56,7 +56,7 @@ def test_a_subscription_streams_events(endpoint: UpstashEndpoint, caller: http.c
 def test_connections_are_kept_and_counted(
     endpoint: UpstashEndpoint, caller: http.client.HTTPConnection
 ) -> None:
-    """A connection serves many requests; usage tells open from idle ones."""
+    """A connection serves many requests; usage distinguishes open from idle ones."""
     _get(caller, "/ping")
     before = endpoint.usage.open_connections
     with contextlib.closing(_connect(endpoint)) as other:
@@ -86,7 +86,7 @@ def test_closing_ends_connections_and_what_waits_on_them(tmp_path: pathlib.Path)
 
 
 def test_a_restarted_redis_server_is_found_again(tmp_path: pathlib.Path) -> None:
-    """While the server behind is gone the answer is 502 with an error object; later all is well again."""
+    """While the Redis server is down the response is 502 with an error object; later everything works again."""
     with valkey.running(tmp_path) as port:
         endpoint = UpstashEndpoint(redis_port=port, token=TOKEN)
         endpoint.start()
@@ -105,7 +105,7 @@ def _connect(endpoint: UpstashEndpoint) -> http.client.HTTPConnection:
 
 
 def _get(connection: http.client.HTTPConnection, path: str, *, status: int = 200) -> Any:
-    """The JSON of the answer, which must have the status."""
+    """The JSON of the response, which must have the status."""
     connection.request("GET", path, headers=BEARER)
     response = connection.getresponse()
     assert response.status == status
@@ -113,7 +113,7 @@ def _get(connection: http.client.HTTPConnection, path: str, *, status: int = 200
 
 
 def _eventually(condition: Any) -> None:
-    """Wait up to two seconds for what another thread is about to do."""
+    """Wait up to two seconds for another thread."""
     deadline = time.monotonic() + 2
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)

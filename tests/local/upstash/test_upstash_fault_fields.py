@@ -1,4 +1,4 @@
-"""Faults as values, before any of them strikes."""
+"""Faults as values, without an endpoint."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from local.upstash.faults import FORMS, Fault, FaultError
     ],
 )
 def test_faults_check_their_numbers(fields: dict[str, Any]) -> None:
-    """A fault that could not be played is refused where it is made."""
+    """An invalid fault is refused at its construction."""
     with pytest.raises(FaultError):
         Fault(**fields)
 
 
 def test_the_first_form_is_the_default() -> None:
-    """A fault without a form takes the first form of its kind."""
+    """The default form is the first one of the kind."""
     assert all(Fault(kind=kind).form == forms[0] for kind, forms in FORMS.items())

@@ -1,4 +1,4 @@
-"""Faults of the local Upstash endpoint, as a client meets them, and the switch for other processes."""
+"""Faults of the local Upstash endpoint, as a client sees them, and their control by other processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def faults(endpoint: UpstashEndpoint) -> Iterator[Faults]:
 
 
 def _call(endpoint: UpstashEndpoint, body: Any, path: str = "/", method: str = "POST") -> tuple[int, bytes]:
-    """Status and body of one request on a connection of its own; gives up after half a second."""
+    """Status and body of a request on a new connection; gives up after half a second."""
     connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=0.5)
     try:
         connection.request(method, path, json.dumps(body), {"Authorization": f"Bearer {TOKEN}"})
@@ -47,7 +47,7 @@ def _error(endpoint: UpstashEndpoint, *command: str) -> str:
 
 
 def test_latency_delays_the_answer(endpoint: UpstashEndpoint, faults: Faults) -> None:
-    """Milliseconds of latency, fixed and within a range, add up; the answer is right."""
+    """Milliseconds of latency, fixed and within a range, add up; the response is correct."""
     faults.add(Fault(kind="latency", ms=60), Fault(kind="latency", ms=40, max_ms=50))
     begun = time.monotonic()
     assert _result(endpoint, "PING") == "PONG"
@@ -56,7 +56,7 @@ def test_latency_delays_the_answer(endpoint: UpstashEndpoint, faults: Faults) ->
 
 @pytest.mark.parametrize("executed", [False, True])
 def test_a_hang_never_answers(endpoint: UpstashEndpoint, faults: Faults, *, executed: bool) -> None:
-    """The client waits until it gives up; the command ran or not, as asked."""
+    """The client waits until it gives up; the command ran or not, as configured."""
     faults.add(Fault(kind="hang", times=1, executed=executed))
     with pytest.raises(TimeoutError):
         _call(endpoint, ["INCR", "count"])
@@ -65,7 +65,7 @@ def test_a_hang_never_answers(endpoint: UpstashEndpoint, faults: Faults, *, exec
 
 @pytest.mark.parametrize("status", [429, 500, 502])
 def test_a_status_without_json(endpoint: UpstashEndpoint, faults: Faults, status: int) -> None:
-    """The answer has the status and a body that is not JSON, for as many requests as asked."""
+    """The response has the status and a body that is not JSON, for the given number of requests."""
     faults.add(Fault(kind="status", status=status, times=2))
     for _ in range(2):
         got, body = _call(endpoint, ["PING"])
@@ -76,7 +76,7 @@ def test_a_status_without_json(endpoint: UpstashEndpoint, faults: Faults, status
 
 @pytest.mark.parametrize("executed", [False, True])
 def test_garbage_instead_of_json(endpoint: UpstashEndpoint, faults: Faults, *, executed: bool) -> None:
-    """Status 200 with no JSON, half of the JSON, or half of what Content-Length promises."""
+    """Status 200 with no JSON, half of the JSON, or half of what Content-Length announces."""
     faults.add(Fault(kind="garbage", times=1, executed=executed))
     assert _call(endpoint, ["INCR", "count"])[0] == 200
     faults.add(Fault(kind="garbage", form="truncated", times=1, executed=executed))
@@ -93,7 +93,7 @@ def test_garbage_instead_of_json(endpoint: UpstashEndpoint, faults: Faults, *, e
 @pytest.mark.parametrize("executed", [False, True])
 @pytest.mark.parametrize("form", ["silent", "half"])
 def test_dying_in_the_middle(endpoint: UpstashEndpoint, faults: Faults, form: str, *, executed: bool) -> None:
-    """The connection is reset before the answer or within it; the command ran or not, as asked."""
+    """The connection is reset before the response or within it; the command ran or not, as configured."""
     faults.add(Fault(kind="die", form=form, times=1, executed=executed))
     with pytest.raises((ConnectionResetError, http.client.IncompleteRead)):
         _call(endpoint, ["INCR", "count"])
@@ -114,7 +114,7 @@ def test_a_token_that_became_wrong(endpoint: UpstashEndpoint, faults: Faults) ->
 def test_a_quota_ends_after_so_many_commands(
     endpoint: UpstashEndpoint, faults: Faults, form: str, text: str
 ) -> None:
-    """Billed commands are let through until it is used up; items of a pipeline fail one by one."""
+    """Billed commands are allowed until the quota is used up; items of a pipeline fail one by one."""
     faults.add(Fault(kind="quota", form=form, after=3))
     assert _result(endpoint, "SET", "k", "v") == "OK"
     items = json.loads(_call(endpoint, [["GET", "k"], ["PING"], ["GET", "k"], ["GET", "k"]], "/pipeline")[1])
@@ -124,7 +124,7 @@ def test_a_quota_ends_after_so_many_commands(
 
 
 def test_a_transaction_over_the_quota_is_discarded(endpoint: UpstashEndpoint, faults: Faults) -> None:
-    """When not all of its commands fit, none of them runs."""
+    """If not all of its commands are within the quota, none of them runs."""
     faults.add(Fault(kind="quota", after=2))
     status, body = _call(endpoint, [["INCR", "k"]] * 3, "/multi-exec")
     assert (status, json.loads(body)) == (400, {"error": QUOTA_MONTHLY})
@@ -142,7 +142,7 @@ def test_a_full_database_still_reads_and_deletes(endpoint: UpstashEndpoint, faul
 
 
 def test_a_really_full_server_answers_alike(endpoint: UpstashEndpoint, faults: Faults) -> None:
-    """Redis's own out-of-memory error is given in Upstash's words."""
+    """Redis's own out-of-memory error is returned in Upstash's words."""
     faults.clear()
     script = "return redis.error_reply('OOM command not allowed')"
     assert _error(endpoint, "EVAL", script, "0") == CAPACITY
@@ -166,7 +166,7 @@ def test_refused_connections(endpoint: UpstashEndpoint, faults: Faults) -> None:
 
 
 def test_probability_is_repeatable(endpoint: UpstashEndpoint, faults: Faults) -> None:
-    """With the same seed the same requests are struck, about as many as asked."""
+    """With the same seed the same requests are affected, about as many as configured."""
     faults.add(Fault(kind="status", status=500, probability=0.5))
     runs = []
     for _ in range(2):
@@ -194,7 +194,7 @@ def test_other_processes_arm_and_disarm_over_http(endpoint: UpstashEndpoint, fau
     "document", [{}, [1], {"kind": "no"}, {"kind": "hang", "x": 1}, {"kind": "hang", "ms": "1"}]
 )
 def test_a_fault_that_makes_no_sense_is_400(endpoint: UpstashEndpoint, faults: Faults, document: Any) -> None:
-    """The control path says what is wrong and arms nothing."""
+    """The control path returns the error and arms nothing."""
     status, body = _call(endpoint, document, "/-/faults")
     assert status == 400
     assert json.loads(body)["error"].startswith("ERR ")
@@ -202,7 +202,7 @@ def test_a_fault_that_makes_no_sense_is_400(endpoint: UpstashEndpoint, faults: F
 
 
 def test_refusal_over_http_ends_by_itself(endpoint: UpstashEndpoint, faults: Faults) -> None:
-    """The request that asks for it is answered, then nothing listens, then everything is as before."""
+    """The request for it gets its response, then nothing listens, then everything is as before."""
     assert faults.active() == []
     assert _call(endpoint, {"kind": "refuse", "seconds": 0.3}, "/-/faults")[0] == 200
     assert _eventually_refused(endpoint)

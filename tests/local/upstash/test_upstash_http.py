@@ -1,4 +1,4 @@
-"""The local Upstash endpoint over raw HTTP: every documented form, and what it refuses."""
+"""The local Upstash endpoint over raw HTTP: every documented form, and its refusals."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BINARY = bytes(range(256))
 
 
 class Caller:
-    """One kept-alive connection, speaking JSON."""
+    """One persistent connection with JSON."""
 
     def __init__(self, endpoint: UpstashEndpoint) -> None:
         self.connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=10)
         self.headers: dict[str, str] = {}
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
-        """Status and body of the answer; a body that is not bytes is sent as JSON."""
+        """Status and body of the response; a body that is not bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.connection.request(method, path, data, BEARER | named)
@@ -38,7 +38,7 @@ class Caller:
         return response.status, response.read()
 
     def json(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Status and JSON of the answer."""
+        """Status and JSON of the response."""
         status, data = self.send(method, path, body, **headers)
         return status, json.loads(data)
 
@@ -55,7 +55,7 @@ def caller(endpoint: UpstashEndpoint) -> Iterator[Caller]:
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
 @pytest.mark.parametrize("path", ["/", "/pipeline", "/-/usage", "/-/faults"])
 def test_a_web_page_from_elsewhere_is_refused(caller: Caller, path: str, headers: dict[str, str]) -> None:
-    """A foreign origin, or a foreign name that leads here, is 403 even with the token, on every path."""
+    """A foreign origin or host is 403 even with the token, on every path."""
     assert caller.send("POST", path, ["PING"], **headers)[0] == 403
 
 
@@ -82,7 +82,7 @@ def test_a_command_in_the_path(caller: Caller) -> None:
 
 
 def test_binary_bodies_come_back_in_base64(caller: Caller) -> None:
-    """All strings of a result are encoded, nested ones too, but for the status OK."""
+    """All strings of a result are encoded, nested ones too, except for the status OK."""
     encoded = base64.b64encode(BINARY).decode()
     b64 = {"Upstash_Encoding": "base64"}
     assert caller.json("POST", "/set/key", BINARY, **b64) == (200, {"result": "OK"})
@@ -96,7 +96,7 @@ def test_binary_bodies_come_back_in_base64(caller: Caller) -> None:
 
 
 def test_a_pipeline_answers_each_command_in_its_place(caller: Caller) -> None:
-    """Items that fail, or are not available, do not touch the others."""
+    """Items that fail, or are not available, do not affect the others."""
     rows = [
         ["SET", "k", "text"],
         ["INCR", "k"],
@@ -135,7 +135,7 @@ def test_a_transaction_runs_whole_or_not_at_all(caller: Caller) -> None:
 
 
 def test_answers_in_resp2(caller: Caller) -> None:
-    """The binary format gives the server's own bytes, a pipeline's replies one after the other."""
+    """The binary format returns the server's own bytes, a pipeline's replies one after the other."""
     resp2 = {"Upstash_Response_Format": "resp2"}
     assert caller.send("POST", "/set/key", BINARY, **resp2) == (200, b"+OK\r\n")
     assert caller.headers["content-type"] == "application/octet-stream"
@@ -193,7 +193,7 @@ def test_reading_a_stream_without_blocking_is_allowed(caller: Caller) -> None:
 
 
 def test_the_token_comes_in_header_or_query(endpoint: UpstashEndpoint, caller: Caller) -> None:
-    """Without the right token every form is 401; the query's token goes before the header's."""
+    """Without the right token every form is 401; the query's token precedes the header's."""
     wrong = (401, {"error": "WRONGPASS invalid or missing auth token"})
     assert caller.json("GET", "/get/k", Authorization="") == wrong
     assert caller.json("GET", "/get/k", Authorization="Bearer wrong") == wrong
@@ -214,7 +214,7 @@ def test_methods(caller: Caller) -> None:
 
 
 def test_the_sync_token_changes_after_writes_only(caller: Caller) -> None:
-    """Every answer has a token; single writes, pipelines, transactions and scripts change it, reads do not."""
+    """Every response has a token; single writes, pipelines, transactions and scripts change it, reads do not."""
     tokens = []
     for path, body in (
         ("/", ["GET", "k"]),
@@ -231,7 +231,7 @@ def test_the_sync_token_changes_after_writes_only(caller: Caller) -> None:
 
 
 def test_ten_megabytes_are_the_limit_in_both_directions(caller: Caller) -> None:
-    """A larger request, and a larger result, is refused with the sizes."""
+    """A larger request or result is refused with its size."""
     limit = f"ERR max request size exceeded. Limit: {MAX_BYTES} bytes, Actual: "
     status, response = caller.json("POST", "/set/big", b"x" * (MAX_BYTES + 1))
     assert (status, response["error"]) == (400, f"{limit}{MAX_BYTES + 1} bytes")
@@ -251,7 +251,7 @@ def test_ten_megabytes_are_the_limit_in_both_directions(caller: Caller) -> None:
     ],
 )
 def test_what_is_not_read_is_refused(endpoint: UpstashEndpoint, head: str, error: str) -> None:
-    """A body that is announced as larger than 32 MB, or wrongly, is one error object, and ends the connection."""
+    """A body that is announced as larger than 32 MB, or incorrectly, is one error object, and ends the connection."""
     host, _, port = endpoint.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(f"POST / HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode())

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.stack
 
 
 def test_what_was_written_survives_a_restart(tmp_path: Path) -> None:
-    """A server started again on the same directory has the keys of the one before."""
+    """A server that is restarted on the same directory has its keys."""
     for expected in (None, b"kept"):
         with valkey.running(tmp_path) as port, Connection("127.0.0.1", port) as connection:
             assert connection.run(b"GET", b"key") == expected
@@ -29,7 +29,7 @@ def test_listens_on_loopback_only_and_never_evicts(tmp_path: Path) -> None:
 
 
 def test_logs_to_standard_output(tmp_path: Path) -> None:
-    """The argv runs in the foreground and says on standard output when it is ready."""
+    """The server runs in the foreground and reports on standard output when it is ready."""
     with valkey.running(tmp_path / "other") as taken:
         argv = valkey.command(taken, tmp_path / "state")
         done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603 - our own argv
@@ -38,7 +38,7 @@ def test_logs_to_standard_output(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_reported(tmp_path: Path) -> None:
-    """Waiting for a server that never answers ends with an error that names the port."""
+    """Waiting for a server that never responds raises an error that names the port."""
     with valkey.running(tmp_path) as port:
         pass
     with pytest.raises(TimeoutError, match=str(port)):
