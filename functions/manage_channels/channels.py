@@ -49,7 +49,7 @@ async def update_channel(
     body: ChannelChange,
     if_match: IfMatch = None,
 ) -> Response:
-    """Changes name, topic or slow mode; with `If-Match` only if the channel still has that version."""
+    """Changes name, topic or settings; with `If-Match` only if the channel still has that version."""
     channel = use_case.update_channel(services, caller, channel_id, body.changes(), versions(if_match))
     return channel_response(channel)
 

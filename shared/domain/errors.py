@@ -193,7 +193,7 @@ class VersionMismatchError(BudgieError):
 
     code, status, retryable = "version_mismatch", 412, False
     detail = (
-        "The channel's version is none of those in If-Match: it was changed since, or they are not versions."
+        "The version is none of those in If-Match: it was changed since, or they are not versions."
     )
 
 

@@ -96,7 +96,7 @@ class Target:
         after = None
         if change.body is not None:
             after = replace(self.entry, body=change.body, rev=change.rev)
-            if change.kind is ChangeKind.EDITED:
+            if change.before:
                 after = replace(after, versions=(*after.versions, change.rev)[-MAX_VERSIONS:])
         return ChangeCommit(self.head, self.member, self.entry, change, after, **more)
 
