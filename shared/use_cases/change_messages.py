@@ -254,7 +254,7 @@ def delete_message(services: Services, user_id: str, channel_id: str, message_id
     target, change = _change(services, user_id, channel_id, message_id, _deletion)
     if change is not None:
         # Later it may be done as well: a head that keeps more gaps than it must is right, and larger.
-        trim(services.store, target.head, [target.entry.seq])
+        trim(services.store, target.head, unlisted=[target.entry.seq])
 
 
 def _deletion(target: Target) -> ChangeCommit | None:
