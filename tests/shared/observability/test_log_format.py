@@ -66,7 +66,9 @@ def test_an_exception_comes_with_its_trace() -> None:
     assert line(made)["exception_name"] == "KeyError"
 
 
-@pytest.mark.parametrize("value", [object(), {1}, b"x", ValueError("x")], ids=["object", "set", "bytes", "exception"])
+@pytest.mark.parametrize(
+    "value", [object(), {1}, b"x", ValueError("x")], ids=["object", "set", "bytes", "exception"]
+)
 def test_what_json_has_no_word_for_is_written_as_text(value: object) -> None:
     """A log line never fails for its content."""
     assert line(record("request", value=value))["value"] == str(value)
