@@ -94,8 +94,8 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.remove_member(MEMBER, even_last_owner=True),
     ],
     "move_read_position": [lambda store: store.move_read_position(CHANNEL, "ada", 1, 1, force=False)],
-    "former_memberships": [lambda store: store.past_memberships("ada")],
-    "forget_former": [lambda store: store.forget_past_membership("ada", PastMembership(CHANNEL, 0))],
+    "past_memberships": [lambda store: store.past_memberships("ada")],
+    "forget_past_membership": [lambda store: store.forget_past_membership("ada", PastMembership(CHANNEL, 0))],
     "redact": [lambda store: store.redact(CHANNEL, 1, b"{}")],
     "count_erasure": [
         lambda store: store.count_erasure(CHANNEL, "ada"),

@@ -32,7 +32,7 @@ REPEATABLE: Final = frozenset(
         "move_read_position",
         "redact",
         "count_erasure",
-        "forget_former",
+        "forget_past_membership",
     }
 )
 """Writes that the SDK may send twice; a transaction's token protects the others, and the commit too as a rule."""

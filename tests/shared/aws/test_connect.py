@@ -8,6 +8,7 @@ from shared.aws.botocore_client import BotocoreClient
 from shared.aws.client import Client
 from shared.aws.connect import BOTO3_ONLY, CallLimits, aws_client, dynamodb_client
 from shared.settings import Settings, SettingsError
+from tests.cases import case
 
 LAMBDA = {
     "AWS_REGION": "eu-central-1",
@@ -25,15 +26,14 @@ def _found_by_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
 
-@pytest.mark.parametrize(
-    "region", ["eu-central-1", "us-east-1", "us-gov-west-1", "ap-southeast-2", "mx-central-1"]
-)
-def test_lambda_gets_ours(region: str) -> None:
+def test_lambda_gets_ours() -> None:
     """Over TLS, at the region's address."""
-    made = dynamodb_client(Settings(), LAMBDA | {"AWS_REGION": region})
-    assert isinstance(made, Client)
-    assert made._connections.host == f"dynamodb.{region}.amazonaws.com"
-    assert made._connections._new()._context.check_hostname  # type: ignore[attr-defined]
+    for region in ["eu-central-1", "us-east-1", "us-gov-west-1", "ap-southeast-2", "mx-central-1"]:
+        with case(region):
+            made = dynamodb_client(Settings(), LAMBDA | {"AWS_REGION": region})
+            assert isinstance(made, Client)
+            assert made._connections.host == f"dynamodb.{region}.amazonaws.com"
+            assert made._connections._new()._context.check_hostname  # type: ignore[attr-defined]
 
 
 def test_an_engine_elsewhere_gets_ours() -> None:
@@ -44,19 +44,20 @@ def test_an_engine_elsewhere_gets_ours() -> None:
     assert made._connections.host == "127.0.0.1:8000"
 
 
-@pytest.mark.parametrize("variable", BOTO3_ONLY)
-def test_what_only_boto3_knows_is_left_to_it(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_boto3_knows_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Profiles, other endpoints, proxies and certificates."""
-    monkeypatch.delenv(variable, raising=False)
-    made = dynamodb_client(Settings(), LAMBDA | {variable: "something"})
-    assert isinstance(made, BotocoreClient)
+    for variable in BOTO3_ONLY:
+        with case(variable):
+            monkeypatch.delenv(variable, raising=False)
+            made = dynamodb_client(Settings(), LAMBDA | {variable: "something"})
+            assert isinstance(made, BotocoreClient)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "127.0.0.1:8000", "ftp://somewhere", "http://[", "http://"])
-def test_an_address_that_is_none_is_a_setting_that_cannot_be_used(url: str) -> None:
+def test_an_address_that_is_none_is_a_setting_that_cannot_be_used() -> None:
     """Found when the client is made, by name, and not taken for a service that is down."""
-    with pytest.raises(SettingsError, match="dynamodb"):
-        dynamodb_client(Settings(dynamodb_endpoint_url=url), LAMBDA)
+    for url in ["nonsense", "127.0.0.1:8000", "ftp://somewhere", "http://[", "http://"]:
+        with case(url), pytest.raises(SettingsError, match="dynamodb"):
+            dynamodb_client(Settings(dynamodb_endpoint_url=url), LAMBDA)
 
 
 def test_what_boto3_cannot_be_made_of_is_a_setting_that_cannot_be_used(
@@ -68,17 +69,19 @@ def test_what_boto3_cannot_be_made_of_is_a_setting_that_cannot_be_used(
         dynamodb_client(Settings(), LAMBDA | {"AWS_PROFILE": "nonesuch"})
 
 
-@pytest.mark.parametrize("region", ["cn-north-1", "us-iso-east-1", "nowhere", ""])
-def test_other_partitions_are_left_to_boto3(region: str) -> None:
+def test_other_partitions_are_left_to_boto3() -> None:
     """Their domains differ."""
-    assert isinstance(dynamodb_client(Settings(), LAMBDA | {"AWS_REGION": region}), BotocoreClient)
+    for region in ["cn-north-1", "us-iso-east-1", "nowhere", ""]:
+        with case(region):
+            assert isinstance(dynamodb_client(Settings(), LAMBDA | {"AWS_REGION": region}), BotocoreClient)
 
 
-@pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_without_keys_boto3_looks_for_them(missing: str) -> None:
+def test_without_keys_boto3_looks_for_them() -> None:
     """As with SnapStart, or a developer's own configuration."""
-    environ = {name: value for name, value in LAMBDA.items() if name != missing}
-    assert isinstance(dynamodb_client(Settings(), environ), BotocoreClient)
+    for missing in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]:
+        with case(missing):
+            environ = {name: value for name, value in LAMBDA.items() if name != missing}
+            assert isinstance(dynamodb_client(Settings(), environ), BotocoreClient)
 
 
 def test_a_services_own_address_counts() -> None:

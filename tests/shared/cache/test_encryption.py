@@ -17,6 +17,7 @@ from shared.cache.redis import RedisTier
 from shared.cache.upstash import RedisError
 from shared.settings import CODECS, MIN_SECRET, Settings, SettingsError
 from tests.blocks import CHANNEL, block, packed
+from tests.cases import case
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash
 from tests.shared.cache.bundles import FIRST, KEY, POLICY, request
@@ -90,10 +91,11 @@ def test_any_other_value_is_a_miss(value: object) -> None:
     assert not opens(value)
 
 
-@pytest.mark.parametrize("start", ["E1z", "E3z", "E2g", "e2z", "B2z"])
-def test_another_form_or_codec_is_a_miss(start: str) -> None:
+def test_another_form_or_codec_is_a_miss() -> None:
     """A later form, or the bytes under another codec's letter, though all else is right."""
-    assert not opens(start + ENCRYPTED[3:])
+    for start in ["E1z", "E3z", "E2g", "e2z", "B2z"]:
+        with case(start):
+            assert not opens(start + ENCRYPTED[3:])
 
 
 @pytest.mark.parametrize(
