@@ -123,7 +123,8 @@ def test_a_log_of_voids_alone_is_empty(chat: Chat, store: MemoryStore) -> None:
     """And all of it is covered, in the direction that was asked for."""
     channel = chat.channel()
     give_up(chat, store, channel, 30)
-    for query in [{}, {"before": 31}, {"after": 0}, {"around": 15}, {"anchor": "oldest"}]:
+    queries: list[dict[str, Any]] = [{}, {"before": 31}, {"after": 0}, {"around": 15}, {"anchor": "oldest"}]
+    for query in queries:
         with case(query):
             found, first, last = said(chat.page(channel, limit=10, **query))
             assert found == []

@@ -129,7 +129,7 @@ def test_foreign_bytes_are_unreadable(raw: bytes, key: str) -> None:
 
 def test_a_value_under_a_wrong_key_is_unreadable() -> None:
     """Another channel's block, another block's, one moved by a position, an empty one, another kind: all refused."""
-    for key, value in [
+    cases: list[tuple[str, Block | ChannelList]] = [
         (block_key(OTHER, 0), block(CHANNEL, 1, 3)),
         (block_key(CHANNEL, 1), block(CHANNEL, 1, 3)),
         (block_key(CHANNEL, 0), Block.of(2, block(CHANNEL, 1, 3).bodies)),
@@ -139,7 +139,8 @@ def test_a_value_under_a_wrong_key_is_unreadable() -> None:
         (block_key(CHANNEL, 0), Block.of(1, [b"{}"])),
         (channels_key("ada"), block(CHANNEL, 1, 3)),
         (block_key(CHANNEL, 0), ChannelList((CHANNEL,))),
-    ]:
+    ]
+    for key, value in cases:
         with case(key, value), pytest.raises(UnreadableError):
             decode(key, value.encode())
 
