@@ -34,11 +34,4 @@ def fetch(chat: Chat, channel: str, **headers: str) -> Response:
 
 def everything_of(store: MemoryStore) -> str:
     """All that the storage has, as text."""
-    tables = (
-        store._heads,
-        store._entries,
-        store._memberships,
-        store._past_memberships,
-        store._idempotency_records,
-    )
-    return repr(tables)
+    return repr(store.contents())

@@ -86,7 +86,7 @@ class VoidsAnyway(SimStore):
     """Writes a void without the condition that nothing stands there."""
 
     def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
-        self._truth._log(channel_id).update({each.seq: each for each in voids})
+        self._truth.log(channel_id).update({each.seq: each for each in voids})
         return list(voids)
 
 

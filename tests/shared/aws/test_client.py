@@ -197,20 +197,19 @@ def test_tries_of_one_transaction_carry_one_token(client_of: ClientOf) -> None:
 
 
 def test_one_connection_serves_call_after_call(client_of: ClientOf, slept: list[float]) -> None:
-    """It is kept; one that the other end closed meanwhile is not used again, nor one that rested too long."""
+    """A connection is kept, unless the other end closed it or it was idle for too long."""
     with serving(says(FINE), says(FINE), says(FINE, close=True), says(FINE)) as server:
         client = client_of(server)
         for _ in range(3):
             client.call("GetItem", {})
         assert len(server.connections) == 1
-        while client._connections._idle and not connections_module._is_dropped(
-            client._connections._idle[0][0]
-        ):
+        idle = client._connections._idle
+        while idle and not connections_module._is_dropped(idle[0][0]):
             time.sleep(0.001)
         client.call("GetItem", {})
         assert len(server.connections) == 2
-        (connection, since) = client._connections._idle.pop()
-        client._connections._idle.append((connection, since - IDLE_SECONDS))
+        connection, since = idle.pop()
+        idle.append((connection, since - IDLE_SECONDS))
         client.call("GetItem", {})
         client.close()
     assert len(server.connections) == 3

@@ -7,6 +7,7 @@ import pytest
 from shared.aws.botocore_client import BotocoreClient
 from shared.aws.client import Client
 from shared.aws.connect import BOTO3_ONLY, CallLimits, aws_client, dynamodb_client
+from shared.aws.protocol import AwsClient
 from shared.settings import Settings, SettingsError
 from tests.cases import case
 
@@ -26,13 +27,19 @@ def _found_by_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
 
+def host_of(client: AwsClient) -> str:
+    """The host that Budgie's own client asks."""
+    assert isinstance(client, Client)
+    return client._connections.host
+
+
 def test_lambda_gets_ours() -> None:
     """Over TLS, at the region's address."""
     for region in ["eu-central-1", "us-east-1", "us-gov-west-1", "ap-southeast-2", "mx-central-1"]:
         with case(region):
             made = dynamodb_client(Settings(), LAMBDA | {"AWS_REGION": region})
+            assert host_of(made) == f"dynamodb.{region}.amazonaws.com"
             assert isinstance(made, Client)
-            assert made._connections.host == f"dynamodb.{region}.amazonaws.com"
             assert made._connections._new()._context.check_hostname  # type: ignore[attr-defined]
 
 
@@ -40,8 +47,7 @@ def test_an_engine_elsewhere_gets_ours() -> None:
     """At the address that the setting names, in any region."""
     settings = Settings(dynamodb_endpoint_url="http://127.0.0.1:8000")
     made = dynamodb_client(settings, LAMBDA | {"AWS_REGION": "cn-north-1", "AWS_CA_BUNDLE": "for others"})
-    assert isinstance(made, Client)
-    assert made._connections.host == "127.0.0.1:8000"
+    assert host_of(made) == "127.0.0.1:8000"
 
 
 def test_what_only_boto3_knows_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,8 +94,6 @@ def test_a_services_own_address_counts() -> None:
     """As boto3 takes it: the variable of that service, and of no other."""
     environ = LAMBDA | {"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:9"}
     made = aws_client("ssm", CallLimits(500, 1_000, 2), environ)
-    assert isinstance(made, Client)
-    assert made._connections.host == "127.0.0.1:9"
+    assert host_of(made) == "127.0.0.1:9"
     other = dynamodb_client(Settings(), environ)
-    assert isinstance(other, Client)
-    assert other._connections.host == "dynamodb.eu-central-1.amazonaws.com"
+    assert host_of(other) == "dynamodb.eu-central-1.amazonaws.com"

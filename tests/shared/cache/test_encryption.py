@@ -130,7 +130,7 @@ def test_a_secret_is_not_short() -> None:
 def tier_over(upstash: FakeUpstash, clock: FakeClock, read: Callable[[], str] = lambda: SECRET) -> RedisTier:
     """A fresh container's tier, loaded."""
     encrypted = SealedUpstash(upstash, read, clock.now)
-    tier = RedisTier(encrypted, KEY, "pages", POLICY, upstash._metrics, clock.now)
+    tier = RedisTier(encrypted, KEY, "pages", POLICY, upstash.metrics, clock.now)
     request(tier)
     return tier
 
@@ -158,7 +158,7 @@ def test_a_forged_bundle_is_never_served(upstash: FakeUpstash, clock: FakeClock)
     upstash.values[KEY] = packed({FIRST: forged})
     tier = tier_over(upstash, clock)
     assert tier.get([FIRST]) == {}
-    assert upstash._metrics.get("unreadable") == 1
+    assert upstash.metrics.get("unreadable") == 1
     tier.put(learned())
     request(tier)
     assert tier_over(upstash, clock).get([FIRST]) == learned()
@@ -199,11 +199,11 @@ def test_without_the_secret_redis_is_left_alone(
     tier.put(learned())
     for _ in range(3):
         request(tier)
-    assert (upstash.commands, upstash._metrics.get("failure.no_key")) == ([], 1)
+    assert (upstash.commands, upstash.metrics.get("failure.no_key")) == ([], 1)
     assert upstash.breaker.state == "open"
     clock.ms += 10 * 60_000
     request(tier)
-    assert (upstash.commands, upstash._metrics.get("failure.no_key")) == ([], 2)
+    assert (upstash.commands, upstash.metrics.get("failure.no_key")) == ([], 2)
 
 
 def test_a_secret_that_comes_late_is_taken(upstash: FakeUpstash, clock: FakeClock) -> None:

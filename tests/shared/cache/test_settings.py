@@ -6,7 +6,8 @@ from dataclasses import fields
 
 import pytest
 
-from shared.cache.build import build_cache, bundle_policies
+from shared.cache.build import build_cache, bundle_policies, memory_tiers
+from shared.cache.memory import MemoryTier
 from shared.cache.redis import RedisTier
 from shared.cache.tier import NoTier
 from shared.settings import CHOICES, RANGES, Settings, SettingsError
@@ -139,13 +140,18 @@ def test_a_text_that_cannot_be_used_is_refused() -> None:
             assert "secret" not in str(caught.value)
 
 
+def bounds_of(tier: MemoryTier) -> tuple[int, float]:
+    """How many bytes a tier in memory holds, and how many milliseconds it keeps a value."""
+    return tier._max_bytes, tier._keep_ms
+
+
 def test_without_redis_there_is_memory_alone(clock: FakeClock) -> None:
     """Nothing set up: memory of 32 MB, no client, nothing that could fail."""
     cache = build_cache(Settings.from_env({}), clock.now)
     assert cache.upstash is None
     assert isinstance(cache.pages, NoTier)
     assert isinstance(cache.lists, NoTier)
-    assert cache.memory._max_bytes + cache.stale_fallback._memory._max_bytes == 32 * 1024 * 1024
+    assert sum(bounds_of(each)[0] for each in memory_tiers(Settings(), clock.now)) == 32 * 1024 * 1024
 
 
 def test_every_setting_arrives(clock: FakeClock) -> None:
@@ -163,18 +169,19 @@ def test_every_setting_arrives(clock: FakeClock) -> None:
         "CACHE_TTL_MESSAGES": "88",
         "CACHE_TTL_CHANNELS": "99",
     }
-    cache = build_cache(Settings.from_env(given), clock.now)
+    found = Settings.from_env(given)
+    cache = build_cache(found, clock.now)
     assert cache.upstash is not None
     options = cache.upstash._options
     assert (options.connect_ms, options.read_ms) == (11, 22)
     assert (options.breaker_failures, options.breaker_open_ms) == (4, 55)
     assert isinstance(cache.pages, RedisTier)
     assert isinstance(cache.lists, RedisTier)
-    assert (cache.pages._policy.keep_seconds, cache.pages._policy.codec) == (66, "gzip")
-    assert (cache.pages._key, cache.lists._key) == ("tab:p1", "tab:u1")
-    assert (cache.memory._max_bytes, cache.memory._keep_ms) == (7_777 - 972, 66_000)
-    # An eighth, kept as long as anything in it may stand in.
-    assert (cache.stale_fallback._memory._max_bytes, cache.stale_fallback._memory._keep_ms) == (972, 99_000)
+    assert [(each.keep_seconds, each.codec) for each in bundle_policies(found)] == [(66, "gzip")] * 2
+    assert [each._key for each in (cache.pages, cache.lists)] == ["tab:p1", "tab:u1"]
+    assert bounds_of(cache.memory) == (7_777 - 972, 66_000)
+    # An eighth, kept as long as anything in it may be served.
+    assert [bounds_of(each) for each in memory_tiers(found, clock.now)] == [(6_805, 66_000), (972, 99_000)]
     assert (cache.stale_fallback._messages_ms, cache.stale_fallback._channels_ms) == (88_000, 99_000)
 
 

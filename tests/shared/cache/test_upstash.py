@@ -25,11 +25,13 @@ pytestmark = pytest.mark.stack
 def test_the_client_has_our_timeouts_and_no_retries(make: Make) -> None:
     """The one line that touches the client's insides does what it is for, with the client that is installed."""
     made = make("http://127.0.0.1:1")._make_client()
-    client, inner = made._redis, made._redis._http._client
+    client = made._redis
+    http = client._http
+    inner = http._client
     assert type(inner) is httpx.Client
     assert inner.timeout == httpx.Timeout(READ_MS / 1000, connect=CONNECT_MS / 1000)
-    assert client._http._retries == 0
-    assert client._http._encoding is None
+    assert http._retries == 0
+    assert http._encoding is None
     assert "Upstash-Telemetry-Sdk" not in client._headers
     made.close()
 
@@ -50,8 +52,8 @@ def test_commands_are_counted_by_reason(make: Make, endpoint: UpstashEndpoint) -
         upstash.execute(reason, "GET", "k")
     upstash.execute("put_page", "SET", "k", "v", "EX", 10)
     counted = {"get_page": 2, "get_channels": 1, "put_page": 1}
-    assert upstash._metrics.snapshot()["redis_commands"] == counted
-    assert upstash._metrics.commands == meter.redis_commands == endpoint.usage.commands == 4
+    assert upstash.metrics.snapshot()["redis_commands"] == counted
+    assert upstash.metrics.commands == meter.redis_commands == endpoint.usage.commands == 4
 
 
 def test_refused(make: Make, endpoint: UpstashEndpoint) -> None:
@@ -82,7 +84,7 @@ def test_a_black_hole_at_connecting(make: Make) -> None:
             waiting.connect_ex(hole.getsockname())
         upstash = make(f"http://127.0.0.1:{hole.getsockname()[1]}")
         assert failure(upstash) == "timeout"
-        assert upstash._metrics.commands == 0
+        assert upstash.metrics.commands == 0
 
 
 def test_a_black_hole_at_reading(make: Make, endpoint: UpstashEndpoint) -> None:
@@ -93,7 +95,7 @@ def test_a_black_hole_at_reading(make: Make, endpoint: UpstashEndpoint) -> None:
     begun = time.perf_counter()
     assert failure(upstash) == "timeout"
     assert time.perf_counter() - begun >= READ_MS / 1000 - 0.01
-    assert upstash._metrics.commands == 2
+    assert upstash.metrics.commands == 2
 
 
 @pytest.mark.parametrize(
