@@ -10,6 +10,7 @@ import pytest
 
 from shared.domain import keys
 from shared.domain.errors import StoreUnavailableError
+from tests.cases import case
 from tests.functions.chat import Chat, messages
 from tests.security.containers import Container, Deployment
 from tests.security.people import (
@@ -111,28 +112,29 @@ def hidden_ones(chat: Chat) -> dict[str, Hidden]:
     }
 
 
-@pytest.mark.parametrize("name", IN_A_CHANNEL)
-def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock, name: str) -> None:
+def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock) -> None:
     """Same status, headers and body, and the same calls of storage and Redis, whatever the request is like."""
-    deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]
-    filled = deployment.start()
-    hidden = hidden_ones(filled.chat)
-    for each in hidden.values():
-        filled.chat.page(each.channel, OWNER)  # every tier knows it
-    filled.settle()
-    container = deployment.start()
-    statuses = set()
-    if name == "leave":  # Who was there may be told so: the test below.
-        del hidden["private, former member"]
-    for what, each in hidden.items():
-        for change in variants(attempt.method):
-            there, missing = run_both(attempt, container, deployment, each, change)
-            assert there == missing, (what, change)
-            statuses.add(there[0][0])
-            calls = [call[0] for call in there[1]]
-            assert calls in ([], ["read_channel_state"], ["read_channel_state", "past_membership"])
-    assert 404 in statuses
-    assert statuses <= {400, 404, 415, 422}
+    for name in IN_A_CHANNEL:
+        with case(name):
+            deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]
+            filled = deployment.start()
+            hidden = hidden_ones(filled.chat)
+            for each in hidden.values():
+                filled.chat.page(each.channel, OWNER)  # every tier knows it
+            filled.settle()
+            container = deployment.start()
+            statuses = set()
+            if name == "leave":  # Who was there may be told so: the test below.
+                del hidden["private, former member"]
+            for what, each in hidden.items():
+                for change in variants(attempt.method):
+                    there, missing = run_both(attempt, container, deployment, each, change)
+                    assert there == missing, (what, change)
+                    statuses.add(there[0][0])
+                    calls = [call[0] for call in there[1]]
+                    assert calls in ([], ["read_channel_state"], ["read_channel_state", "past_membership"])
+            assert 404 in statuses
+            assert statuses <= {400, 404, 415, 422}
 
 
 @pytest.mark.parametrize("archived", [False, True])
@@ -149,20 +151,21 @@ def test_who_left_a_hidden_channel_may_leave_it_again(clock: FakeClock, archived
         assert hidden.status == 404
 
 
-@pytest.mark.parametrize("name", IN_A_CHANNEL)
-def test_nor_does_an_outage(clock: FakeClock, name: str) -> None:
+def test_nor_does_an_outage(clock: FakeClock) -> None:
     """While the storage fails both are 503; no stand-in gives a channel away to who was not let in."""
-    deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]
-    container = deployment.start()
-    hidden = hidden_ones(container.chat)
-    for each in hidden.values():
-        container.chat.page(each.channel, OWNER)
-    container.settle()
-    deployment.store.fail(StoreUnavailableError(retry_after=1))
-    for what, each in hidden.items():
-        there, missing = run_both(attempt, container, deployment, each, {})
-        assert there == missing, what
-        assert there[0][0] == 503
+    for name in IN_A_CHANNEL:
+        with case(name):
+            deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]
+            container = deployment.start()
+            hidden = hidden_ones(container.chat)
+            for each in hidden.values():
+                container.chat.page(each.channel, OWNER)
+            container.settle()
+            deployment.store.fail(StoreUnavailableError(retry_after=1))
+            for what, each in hidden.items():
+                there, missing = run_both(attempt, container, deployment, each, {})
+                assert there == missing, what
+                assert there[0][0] == 503
 
 
 def test_the_comparison_can_fail(clock: FakeClock) -> None:

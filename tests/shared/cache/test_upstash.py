@@ -98,37 +98,32 @@ def test_a_black_hole_at_reading(make: Make, endpoint: UpstashEndpoint) -> None:
     assert upstash.metrics.commands == 2
 
 
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        (Fault(kind="latency", ms=READ_MS * 3), "timeout"),
-        (Fault(kind="garbage"), "garbled"),
-        (Fault(kind="garbage", form="truncated", executed=True), "garbled"),
-        (Fault(kind="garbage", form="short", executed=True), "disconnected"),
-        (Fault(kind="die"), "disconnected"),
-        (Fault(kind="die", form="half", executed=True), "disconnected"),
-        (Fault(kind="wrong_token"), "refused_token"),
-        (Fault(kind="status", status=429), "garbled"),
-        (Fault(kind="status", status=500), "garbled"),
-        (Fault(kind="status", status=502), "garbled"),
-        (Fault(kind="quota", form="monthly"), "monthly_quota"),
-        (Fault(kind="quota", form="daily"), "daily_quota"),
-    ],
-    ids=lambda value: f"{value.kind}-{value.form or value.status}" if isinstance(value, Fault) else value,
-)
-@pytest.mark.parametrize("warm", [False, True])
-def test_every_fault_has_a_name(
-    make: Make, endpoint: UpstashEndpoint, fault: Fault, kind: str, *, warm: bool
-) -> None:
+def test_every_fault_has_a_name(make: Make, endpoint: UpstashEndpoint) -> None:
     """On a fresh and on a kept connection alike; and the next call after the fault is well."""
-    upstash = make(endpoint.url)
-    if warm:
-        upstash.execute("get", "GET", "k")
-    endpoint.faults.add(fault)
-    assert failure(upstash, "SET", "k", "v") == kind
-    endpoint.faults.clear()
-    upstash.breaker.succeeded()
-    assert upstash.execute("get", "GET", "none") is None
+    for warm in [False, True]:
+        for fault, kind in [
+            (Fault(kind="latency", ms=READ_MS * 3), "timeout"),
+            (Fault(kind="garbage"), "garbled"),
+            (Fault(kind="garbage", form="truncated", executed=True), "garbled"),
+            (Fault(kind="garbage", form="short", executed=True), "disconnected"),
+            (Fault(kind="die"), "disconnected"),
+            (Fault(kind="die", form="half", executed=True), "disconnected"),
+            (Fault(kind="wrong_token"), "refused_token"),
+            (Fault(kind="status", status=429), "garbled"),
+            (Fault(kind="status", status=500), "garbled"),
+            (Fault(kind="status", status=502), "garbled"),
+            (Fault(kind="quota", form="monthly"), "monthly_quota"),
+            (Fault(kind="quota", form="daily"), "daily_quota"),
+        ]:
+            with case(warm, fault, kind):
+                upstash = make(endpoint.url)
+                if warm:
+                    upstash.execute("get", "GET", "k")
+                endpoint.faults.add(fault)
+                assert failure(upstash, "SET", "k", "v") == kind
+                endpoint.faults.clear()
+                upstash.breaker.succeeded()
+                assert upstash.execute("get", "GET", "none") is None
 
 
 def test_full(make: Make, endpoint: UpstashEndpoint, clock: FakeClock) -> None:

@@ -41,14 +41,15 @@ HEADERS: list[dict[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("path", [f"/v1/channels/{CHANNEL}/messages", "/v1/channels"])
-def test_a_query_is_read_as_fastapi_reads_it(services: Services, path: str) -> None:
+def test_a_query_is_read_as_fastapi_reads_it(services: Services) -> None:
     """The same values, or the same problem document, whatever the query."""
-    for query in QUERIES:
-        with case(query):
-            ours, theirs = responses(services, event("GET", path) | {"rawQueryString": query})
-            assert ours == theirs
-            assert ours[0] in {200, 422}
+    for path in [f"/v1/channels/{CHANNEL}/messages", "/v1/channels"]:
+        with case(path):
+            for query in QUERIES:
+                with case(query):
+                    ours, theirs = responses(services, event("GET", path) | {"rawQueryString": query})
+                    assert ours == theirs
+                    assert ours[0] in {200, 422}
 
 
 def test_a_parameter_that_is_named_twice_is_refused(services: Services) -> None:

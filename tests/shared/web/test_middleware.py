@@ -17,7 +17,7 @@ from shared.web.middleware import MAX_BODY, RequestMiddleware
 from tests.api import event, response_of
 from tests.cases import case
 from tests.functions.chat import messages
-from tests.functions.refusals import BODIES, ROUTES, Route, assert_refused, state
+from tests.functions.refusals import BODIES, ROUTES, assert_refused, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,21 +35,25 @@ CANARY = "canary-7f3a"
 # --- headers ---
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=str)
-def test_every_answer_has_the_common_headers(chat: Chat, route: Route) -> None:
+def test_every_answer_has_the_common_headers(chat: Chat) -> None:
     """Granted or refused, an answer has an id, its cost, and what keeps browsers from doing anything with it."""
-    for user in ["ada", None, "eve"]:
-        with case(user):
-            channel = chat.channel("grace")
-            chat.post(channel)
-            response = chat.api(route.method, route.path(channel), user=user, body=route.body)
-            assert response.headers["x-request-id"] == "request-1"
-            assert SERVER_TIMING.fullmatch(response.headers["server-timing"])
-            assert response.headers["x-content-type-options"] == "nosniff"
-            assert response.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
-            assert response.headers["strict-transport-security"] == "max-age=31536000"
-            kept = route.name == "fetch_messages" and response.status == 200
-            assert response.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
+    for route in ROUTES:
+        with case(route):
+            for user in ["ada", None, "eve"]:
+                with case(user):
+                    channel = chat.channel("grace")
+                    chat.post(channel)
+                    response = chat.api(route.method, route.path(channel), user=user, body=route.body)
+                    assert response.headers["x-request-id"] == "request-1"
+                    assert SERVER_TIMING.fullmatch(response.headers["server-timing"])
+                    assert response.headers["x-content-type-options"] == "nosniff"
+                    assert (
+                        response.headers["content-security-policy"]
+                        == "default-src 'none'; frame-ancestors 'none'"
+                    )
+                    assert response.headers["strict-transport-security"] == "max-age=31536000"
+                    kept = route.name == "fetch_messages" and response.status == 200
+                    assert response.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
 
 
 def test_what_does_not_exist_has_no_cost(chat: Chat) -> None:
@@ -122,15 +126,16 @@ def test_another_request_id_is_api_gateways(chat: Chat) -> None:
 # --- size ---
 
 
-@pytest.mark.parametrize("route", BODIES, ids=str)
-def test_a_body_above_the_limit_is_413(chat: Chat, store: MemoryStore, route: Route) -> None:
+def test_a_body_above_the_limit_is_413(chat: Chat, store: MemoryStore) -> None:
     """A body larger than any valid one is refused before it is read."""
-    channel = chat.channel("grace")
-    before = state(store)
-    body = json.dumps((route.body or {}) | {"x": "x" * MAX_BODY})
-    response = chat.api(route.method, route.path(channel), body=body)
-    assert_refused(response, 413, "payload_too_large")
-    assert state(store) == before
+    for route in BODIES:
+        with case(route):
+            channel = chat.channel("grace")
+            before = state(store)
+            body = json.dumps((route.body or {}) | {"x": "x" * MAX_BODY})
+            response = chat.api(route.method, route.path(channel), body=body)
+            assert_refused(response, 413, "payload_too_large")
+            assert state(store) == before
 
 
 def test_the_largest_valid_batch_is_below_the_limit(chat: Chat) -> None:

@@ -25,7 +25,7 @@ from shared.web.app import create_app, create_handler, current_services
 from shared.web.problems import problem
 from tests.api import Api, event
 from tests.cases import case
-from tests.functions.refusals import ROUTES, Route
+from tests.functions.refusals import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,23 +82,24 @@ def failing(services: Services, error: Exception) -> Api:
 ASKING = [route for route in ROUTES if route.name != "check_health"]
 
 
-@pytest.mark.parametrize("route", ASKING, ids=str)
-def test_a_crash_is_one_json_500(services: Services, route: Route) -> None:
+def test_a_crash_is_one_json_500(services: Services) -> None:
     """What nobody foresaw is told of without a stack trace, a file name, or the error's own text."""
-    response = failing(services, crash())(route.method, route.path(CHANNEL), body=route.body)
-    assert response.status == 500
-    assert response.headers["content-type"] == "application/problem+json"
-    assert response.json == {
-        "type": "urn:budgie:error:internal_error",
-        "title": "Internal error",
-        "status": 500,
-        "code": "internal_error",
-        "detail": "Something unforeseen went wrong here; the request may or may not have had an effect.",
-        "request_id": "request-1",
-        "retryable": True,
-    }
-    assert response.headers["x-request-id"] == "request-1"
-    assert "server-timing" in response.headers
+    for route in ASKING:
+        with case(route):
+            response = failing(services, crash())(route.method, route.path(CHANNEL), body=route.body)
+            assert response.status == 500
+            assert response.headers["content-type"] == "application/problem+json"
+            assert response.json == {
+                "type": "urn:budgie:error:internal_error",
+                "title": "Internal error",
+                "status": 500,
+                "code": "internal_error",
+                "detail": "Something unforeseen went wrong here; the request may or may not have had an effect.",
+                "request_id": "request-1",
+                "retryable": True,
+            }
+            assert response.headers["x-request-id"] == "request-1"
+            assert "server-timing" in response.headers
 
 
 def test_a_crash_is_one_line_beside_the_requests(
@@ -136,16 +137,21 @@ def test_services_that_cannot_be_made_are_a_500(log: Callable[[], list[dict[str,
     assert [line["message"] for line in log()[before:]] == ["crash", "request"]
 
 
-@pytest.mark.parametrize("route", ASKING, ids=str)
-def test_a_storage_that_fails_is_a_503_to_repeat(services: Services, route: Route) -> None:
+def test_a_storage_that_fails_is_a_503_to_repeat(services: Services) -> None:
     """A client is told to come back, and when."""
-    for kind in [StoreUnavailableError, StoreThrottledError]:
-        with case(kind):
-            response = failing(services, kind(retry_after=0.2))(
-                route.method, route.path(CHANNEL), body=route.body
-            )
-            assert (response.status, response.code, response.json["retryable"]) == (503, kind.code, True)
-            assert response.headers["retry-after"] == "1"
+    for route in ASKING:
+        with case(route):
+            for kind in [StoreUnavailableError, StoreThrottledError]:
+                with case(kind):
+                    response = failing(services, kind(retry_after=0.2))(
+                        route.method, route.path(CHANNEL), body=route.body
+                    )
+                    assert (response.status, response.code, response.json["retryable"]) == (
+                        503,
+                        kind.code,
+                        True,
+                    )
+                    assert response.headers["retry-after"] == "1"
 
 
 # --- the tree of errors ---
