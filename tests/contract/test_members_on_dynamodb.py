@@ -1,4 +1,4 @@
-"""Members on DynamoDB, over answers that no local engine gives on request."""
+"""Members on DynamoDB, with responses that no local engine gives on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def played(*responses: Response) -> tuple[DynamoDBStore, FakeClient]:
 
 
 def test_a_member_who_posted_meanwhile_is_removed_with_that_debt() -> None:
-    """The second try goes by what stood there at the first, and remembers it."""
+    """The second try uses the item that the first one found, and keeps it."""
     store, client = played(MOVED, {})
     assert store.remove_member(MEMBERSHIP)
     _, (_, second) = client.calls
@@ -34,7 +34,7 @@ def test_a_member_who_posted_meanwhile_is_removed_with_that_debt() -> None:
 
 
 def test_a_member_who_posts_all_the_time_is_given_up() -> None:
-    """After so many tries, with the word that it may go better soon: nobody's role has changed."""
+    """After the last try it raises a retryable error; no role has changed."""
     store, client = played(MOVED)
     with pytest.raises(ContentionError) as caught:
         store.remove_member(MEMBERSHIP)

@@ -44,7 +44,7 @@ def test_a_new_channel_has_no_gaps(store: Store) -> None:
 
 
 def test_voids_are_counted_when_they_come_to_stand(store: Store) -> None:
-    """All that are given at once, and not again by whoever finds them there."""
+    """All voids of one call are counted at once, and not again by a reader that finds them."""
     channel = open_channel(store, user())
     reserve(store, channel, 5)
     assert store.void(channel, voids(2, 4, 5)) == voids(2, 4, 5)
@@ -117,7 +117,7 @@ def test_a_commit_and_its_void_count_once_or_not_at_all(store: Store) -> None:
 
 
 def test_positions_given_out_say_how_many_gaps_there_are(store: Store) -> None:
-    """That is what a sender's membership remembers."""
+    """A sender's membership stores that count."""
     ada = user()
     channel = open_channel(store, ada)
     reserve(store, channel, 2)

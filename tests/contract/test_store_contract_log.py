@@ -26,7 +26,7 @@ from tests.contract.samples import (
 
 
 def test_a_look_shows_head_membership_and_receipt(store: Store) -> None:
-    """One look has all three as they stand."""
+    """One read of the channel state has all three."""
     ada = user()
     channel = open_channel(store, ada)
     commit = commitment(channel, ada, entry(reserve(store, channel).seq), key="k1")
@@ -37,7 +37,7 @@ def test_a_look_shows_head_membership_and_receipt(store: Store) -> None:
 
 
 def test_a_look_shows_none_for_what_is_not_there(store: Store) -> None:
-    """Unknown channel, stranger, and a key that was not used, or used by somebody else."""
+    """Unknown channel, no member, and a key that was not used, or used by another user."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     assert store.commit(commitment(channel, ada, entry(1), key="k1")) == Committed()
@@ -146,7 +146,7 @@ def test_a_void_stands_where_nothing_stood(store: Store) -> None:
 
 
 def test_a_void_finds_the_message_that_came_first(store: Store) -> None:
-    """The message is answered, and stands."""
+    """The message is returned and stays."""
     ada = user()
     channel = open_channel(store, ada)
     message = entry(reserve(store, channel).seq, b'{"text":"first"}')
@@ -176,7 +176,7 @@ def test_a_preview_goes_where_no_message_is_left(store: Store) -> None:
 
 
 def test_a_preview_comes_back_where_there_was_none(store: Store) -> None:
-    """Position 0 stands for no preview, and for no channel either."""
+    """Position 0 means that there is no preview; an unknown channel has none either."""
     channel = open_channel(store, user())
     first, second = Preview(1, "eve", "first", NOW), Preview(2, "eve", "second", NOW)
     assert store.correct_preview(channel, 0, first, 0)
@@ -201,7 +201,7 @@ def test_a_preview_that_moved_on_stays(store: Store, correction: Preview | None)
 
 
 def test_receipts_of_similar_names_stay_apart(store: Store) -> None:
-    """User and key of one receipt never read as those of another."""
+    """User and key of one idempotency record are never taken for those of another."""
     users = [user(), "a#b-" + user()]
     users.append(users[1].split("#")[0])
     channel = open_channel(store, *users)

@@ -22,13 +22,13 @@ LONGEST: Final = 10.0
 
 
 class Clocked:
-    """A client whose every call is answered in time."""
+    """A client that checks that every response comes in time."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def __call__(self, method: str, path: str, user: str | None = None, **rest: Any) -> Response:
-        """The answer, within the time that a function has."""
+        """The response, within the time that a function has."""
         began = time.monotonic()
         response = self._client.call(method, path, user, **rest)
         assert time.monotonic() - began < LONGEST

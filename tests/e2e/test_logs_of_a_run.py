@@ -130,7 +130,7 @@ def test_what_lies_in_redis_is_sealed(stack: RunningStack) -> None:
 
 
 def command(stack: RunningStack, *words: str) -> object:
-    """What the stack's Redis answers."""
+    """The result of a command in the stack's Redis."""
     connection = HTTPConnection(stack.upstash_url.removeprefix("http://"), timeout=5)
     connection.request(
         "POST", "/", json.dumps(words), {"Authorization": f"Bearer {stack.upstash_token.strip()}"}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SilentStore(MemoryStore):
-    """A storage that does not answer."""
+    """A storage that does not respond."""
 
     def ping(self) -> None:
         """Fails as DynamoDB would."""
@@ -30,13 +30,13 @@ class SilentStore(MemoryStore):
 
 
 class FakeUpstash(Upstash):
-    """Redis as the check meets it: it answers, or fails with `failure`."""
+    """Redis as the check meets it: it responds, or fails with `failure`."""
 
     failure = ""
     pong = "PONG"
 
     def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ARG002 - as the real one
-        """Answers a ping."""
+        """Responds to a ping."""
         if self.failure:
             raise RedisError(self.failure)
         return self.pong
@@ -50,12 +50,12 @@ def with_redis(services: Services, failure: str = "") -> Services:
 
 
 def deep(services: Services) -> Response:
-    """The answer of a deep check over these services."""
+    """The response of a deep check with these services."""
     return Api(services)("GET", "/v1/healthz", user=None, query={"deep": "1"})
 
 
 def test_a_shallow_check_needs_no_token_and_no_storage(services: Services) -> None:
-    """The shallow check says that the function runs, whatever DynamoDB does."""
+    """The shallow check succeeds whenever the function runs, in any state of DynamoDB."""
     response = Api(replace(services, store=SilentStore()))("GET", "/v1/healthz", user=None)
     assert (response.status, response.json) == (200, {"status": "ok"})
 
@@ -74,7 +74,7 @@ def test_head_is_answered_as_get_without_a_body(services: Services, query: dict[
 
 
 def test_no_other_route_takes_head() -> None:
-    """API Gateway answers 404 there, as it does to any method that a path has no route for."""
+    """API Gateway responds with 404 there, as to any method for which a path has no route."""
     routes = load(Path(__file__).resolve().parents[2] / "template.yaml").routes
     assert [route.path for route in routes if route.method in {"HEAD", "ANY"}] == ["/v1/healthz"]
     known = Routes(routes)
@@ -184,7 +184,7 @@ def test_deep_checks_cost_a_bounded_number_of_commands(services: Services, clock
 
 
 def test_what_answers_but_is_no_redis_is_told(services: Services) -> None:
-    """A server that has the same answer for everything, as behind a wrong address, keeps nothing for functions."""
+    """A server that gives the same response to everything, as at a wrong address, is no Redis."""
     told, redis = probed(services)
     redis.pong = "5"
     assert deep(told).json["checks"]["redis"] == {"status": "down", "code": "redis_garbled"}

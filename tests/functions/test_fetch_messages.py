@@ -179,12 +179,12 @@ def test_who_is_not_in_a_public_channel_reads_nothing(chat: Chat) -> None:
 
 
 def ask(chat: Chat, channel: str, tag: str, user: str = "ada", **query: Any) -> Response:
-    """The answer to a reader who has a page with this tag."""
+    """The response to a reader who has a page with this tag."""
     return chat.api("GET", messages(channel), user=user, query=query, headers={"if-none-match": tag})
 
 
 def test_a_page_that_is_still_right_is_not_sent_again(chat: Chat) -> None:
-    """`If-None-Match` with the page's tag is answered 304, without a body, until somebody posts."""
+    """`If-None-Match` with the page's tag gets a 304 without a body until a message is posted."""
     channel = chat.channel()
     chat.post(channel)
     page = chat.api("GET", messages(channel))

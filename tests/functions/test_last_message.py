@@ -1,4 +1,4 @@
-"""What channels show as their latest message, and as unread: never a post that did not come to stand."""
+"""The latest message and the unread count that channels show: never a post that was not committed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Watched(MemoryStore):
-    """Notes what is asked of the log, and may be told what goes wrong."""
+    """Records what is asked of the log, and fails on request."""
 
     calls: list[str] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)
@@ -86,7 +86,7 @@ def services(store: Watched, clock: FakeClock) -> Services:
 
 @pytest.fixture
 def chat(services: Services, clock: FakeClock) -> Chat:
-    """People who use it."""
+    """Users of that storage."""
     return Chat(Api(services), clock)
 
 
@@ -115,7 +115,7 @@ def channel(chat: Chat) -> str:
 
 
 def test_lists_alone_mend_what_a_dead_writer_left(chat: Chat, store: Watched, channel: str) -> None:
-    """Nobody reads a page: its text is never shown, and it counts as unread only while it may still come."""
+    """If no page is read, its text is never shown, and it counts as unread only while it may still be committed."""
     die(chat, store, channel)
     assert listed(chat) == ("hello", 2)
     chat.clock.ms += DEAD_MS + 1
@@ -185,14 +185,14 @@ def test_who_joins_while_a_writer_dies_is_shown_what_stands(chat: Chat, store: W
 def test_a_small_badge_is_exact_behind_a_dead_writer_in_the_middle(
     chat: Chat, store: Watched, channel: str
 ) -> None:
-    """Somebody posted after it: where few are unread, all are asked for."""
+    """With a post after it: where few are unread, all of them are read."""
     die(chat, store, channel)
     chat.post(channel, "and again")
     assert listed(chat) == ("and again", 2)
 
 
 def test_a_large_badge_is_exact_once_a_page_was_read(chat: Chat, store: Watched, channel: str) -> None:
-    """Whoever reads it."""
+    """For every reader."""
     die(chat, store, channel)
     chat.fill(channel, SMALL_BADGE)
     assert listed(chat) == ("3", 2 + SMALL_BADGE)
@@ -205,7 +205,7 @@ def test_a_large_badge_is_exact_once_a_page_was_read(chat: Chat, store: Watched,
 
 @dataclass
 class Twice(Watched):
-    """Each commit but the first of a key meets that the same request was committed meanwhile."""
+    """Each commit but a key's first finds that the same request has been committed."""
 
     meanwhile: list[Callable[[], object]] = field(default_factory=list)
 
@@ -329,7 +329,7 @@ def test_where_it_cannot_be_asked_the_list_is_as_it_was_read(
 
 
 def test_a_list_that_stands_in_shows_what_was_found_out(chat: Chat, store: Watched, channel: str) -> None:
-    """When the storage does not answer: as the list was shown, not as it was read."""
+    """While the storage does not respond the list is shown as it was shown before, not as it was read."""
     die(chat, store, channel)
     chat.clock.ms += DEAD_MS + 1
     assert listed(chat) == ("hello", 1)
@@ -392,7 +392,7 @@ def test_a_read_position_is_never_shown_beyond_the_end(
 def test_a_head_that_is_older_than_the_membership_shows_no_void(
     store: Watched, services: Services, clock: FakeClock
 ) -> None:
-    """A post that was in flight when the heads were read is given up, and the caller's own comes to stand behind it."""
+    """A post in flight when the heads were read is given up, and the caller's own is committed after it."""
     chat = Chat(Api(replace(services, background=Background(at_once))), clock)
     channel = chat.channel("grace")
     chat.post(channel, "hello", user="grace")

@@ -1,4 +1,4 @@
-"""Names that could be taken for somebody else's, and channels that are no longer the caller's to see."""
+"""Names that could be taken for another user's, and channels that the caller may no longer see."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_nobody_is_called_me(chat: Chat) -> None:
-    """Who is called as the caller is in paths could be removed by nobody: a token for them is no identity."""
+    """`me` names the caller in paths, so no user can have that id: a token for it is refused."""
     channel = chat.channel()
     assert_refused(chat.put_member(channel, "me", user="me"), 401, "unauthenticated")
     body = {"kind": "private", "name": "den", "members": ["me"]}
@@ -22,7 +22,7 @@ def test_nobody_is_called_me(chat: Chat) -> None:
 
 @pytest.mark.parametrize("name", [".", ".."])
 def test_nobody_is_called_as_a_step_in_a_path(chat: Chat, name: str) -> None:
-    """Clients resolve it, also percent-encoded, before they send it: such a member could be removed by nobody."""
+    """Clients resolve dots in a path before they send it, so a member with such an id could not be removed."""
     channel = chat.channel()
     assert_refused(chat.put_member(channel, "me", user=name), 401, "unauthenticated")
     body = {"kind": "private", "name": "den", "members": [name]}
@@ -31,7 +31,7 @@ def test_nobody_is_called_as_a_step_in_a_path(chat: Chat, name: str) -> None:
 
 
 def test_who_has_left_what_they_made_does_not_find_it_again(chat: Chat) -> None:
-    """Repeating the creation under its key shows a private channel only to who is still in it."""
+    """Repeating a creation with its key shows a private channel only while the caller is still a member."""
     request = {
         "body": {"kind": "private", "name": "den", "members": ["grace"]},
         "headers": {"idempotency-key": "1"},

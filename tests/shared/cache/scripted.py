@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
     def do_POST(self) -> None:
-        """The next answer."""
+        """The next response."""
         self.script.requests.append(self.rfile.read(int(self.headers["Content-Length"])))
         response = self.script.responses.pop(0) if self.script.responses else (200, b'{"result":"OK"}')
         if response is None:
