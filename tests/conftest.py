@@ -16,7 +16,7 @@ from tests.api import Api
 
 @dataclass
 class FakeClock:
-    """Time that moves when it is told to, or when somebody sleeps."""
+    """A clock that tests move, and that sleeping moves."""
 
     ms: int = 1_795_459_464_000
     slept: list[float] = field(default_factory=list)

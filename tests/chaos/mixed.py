@@ -23,7 +23,7 @@ POLLS: Final = 0.6
 
 
 class Mixed:
-    """Makes requests by their number, and checks each answer.
+    """Makes requests by their number, and checks each response.
 
     Args:
         stack: where they go.

@@ -57,7 +57,7 @@ class CountedClient:
         self.calls = 0
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The client's answer, counted."""
+        """The client's response, counted."""
         self.calls += 1
         return self._client.call(operation, arguments)
 
@@ -88,7 +88,7 @@ class Team:
         self._ask(lambda: mark_read(self._services, "eve", self.channel, 1, force=True))
 
     def read_all(self) -> None:
-        """Everything that stands, against what was acknowledged."""
+        """Compares everything that is stored with what was acknowledged."""
         head = self._services.store.head(self.channel)
         assert head is not None
         entries = self._services.store.entries(self.channel, 1, max(head.seq, 2))

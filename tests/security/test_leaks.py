@@ -102,7 +102,7 @@ def encrypt(tier: RedisTier, container: Container) -> None:
 
 @pytest.mark.parametrize("is_sealed", [False, True], ids=["clear", "sealed"])
 def test_no_word_is_where_it_does_not_belong(clock: FakeClock, *, is_sealed: bool) -> None:
-    """No marker is in another tenant's response, a log line, a key or another channel's block; nor in Redis if encrypted."""
+    """No marker is in another tenant's response, a log line, a key or a foreign block; nor in Redis if encrypted."""
     with captured() as log:
         world = World(clock, is_sealed=is_sealed)
         world.run(seeded(7))

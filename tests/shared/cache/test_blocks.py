@@ -119,7 +119,7 @@ def test_each_position_is_in_one_block(seq: int) -> None:
     st.sampled_from([block_key(CHANNEL, 0), channels_key("ada"), "x", "b", "bx.y", ""]),
 )
 def test_foreign_bytes_are_unreadable(raw: bytes, key: str) -> None:
-    """Whatever the bytes, they are a value of the key's kind or refused by name."""
+    """Any bytes are a value of the key's kind or raise `UnreadableError`."""
     try:
         value = decode(key, raw)
     except UnreadableError:

@@ -57,7 +57,7 @@ def test_commands_are_counted_by_reason(make: Make, endpoint: UpstashEndpoint) -
 
 
 def test_refused(make: Make, endpoint: UpstashEndpoint) -> None:
-    """Nothing listens; once somebody does again, all is well."""
+    """Nothing listens; once a server does again, commands succeed."""
     upstash = make(endpoint.url)
     endpoint.refuse()
     assert failure(upstash) == "unreachable"
@@ -66,14 +66,14 @@ def test_refused(make: Make, endpoint: UpstashEndpoint) -> None:
 
 
 def test_an_address_that_leads_nowhere(make: Make) -> None:
-    """A name that nobody has, and what is no address."""
+    """An unknown host name, and texts that are no address."""
     for url in ["http://nowhere.invalid", "nowhere", "http://[", "ftp://127.0.0.1:1"]:
         with case(url):
             assert failure(make(url)) == "unreachable"
 
 
 def test_a_black_hole_at_connecting(make: Make) -> None:
-    """An address that answers no connection costs the connect timeout; what was never sent is no command."""
+    """An address that accepts no connection costs the connect timeout; what was never sent is no command."""
     with ExitStack() as stack:
         hole = stack.enter_context(socket.socket())
         hole.bind(("127.0.0.1", 0))
@@ -88,7 +88,7 @@ def test_a_black_hole_at_connecting(make: Make) -> None:
 
 
 def test_a_black_hole_at_reading(make: Make, endpoint: UpstashEndpoint) -> None:
-    """A connection on which no answer comes costs the read timeout, once: there is no second try."""
+    """A connection without a response costs the read timeout, once: there is no second try."""
     upstash = make(endpoint.url)
     upstash.execute("get", "GET", "k")
     endpoint.faults.add(Fault(kind="hang"))
@@ -184,7 +184,7 @@ BODIES = [
 
 
 def test_json_of_another_kind(make: Make, script: Script) -> None:
-    """Whatever the body: lists, numbers, nothing, nested without end, no result."""
+    """Any body without a result is a named failure: lists, numbers, nothing, endless nesting."""
     for body in [*BODIES, b"[" * 100_000]:
         with case(body):
             script.responses = [(200, body)]
@@ -194,7 +194,7 @@ def test_json_of_another_kind(make: Make, script: Script) -> None:
 
 
 def test_errors_of_redis(make: Make, script: Script) -> None:
-    """What Redis refuses with an error is named by it, whatever the HTTP status."""
+    """An error of Redis names the failure, whatever the HTTP status."""
     for error, kind in [
         ("WRONGPASS invalid or missing auth token", "refused_token"),
         ("Unauthorized: Invalid auth token", "refused_token"),

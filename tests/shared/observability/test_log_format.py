@@ -32,7 +32,7 @@ def line(made: logging.LogRecord) -> dict[str, Any]:
 
 
 def test_a_line_is_powertools_line() -> None:
-    """Field by field what Powertools writes itself, whatever the fields are."""
+    """For any fields the line equals that of Powertools, field by field."""
     made = record("request", status=200, ms=1.5, cold=False, code=None, route="GET /ü", calls={"a": {1}})
     theirs = LambdaPowertoolsFormatter(utc=True, use_rfc3339=True)
     theirs.append_keys(service="budgie")

@@ -79,7 +79,7 @@ def test_times_do_not_go_back_and_are_right(skews: list[int], visits: list[tuple
 
 
 def test_times_of_posts_at_the_same_moment_differ_little() -> None:
-    """A post that looked before another one took its number goes back by no more than clocks may be apart."""
+    """A post that read before another one reserved its position goes back by at most the clocks' difference."""
     world = Skewed(WORST)
     earlier: list[Posted] = []
     world.store.plan("reserve", after(lambda: earlier.append(world.post(0, user="ada"))))

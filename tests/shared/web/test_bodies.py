@@ -50,7 +50,7 @@ WITH_BODY = [("PUT", "read"), ("POST", "messages"), ("PUT", "members/grace")]
 
 
 def test_a_body_is_read_as_fastapi_reads_it(services: Services) -> None:
-    """The same values, or the same problem document, whatever JSON comes, and for none at all."""
+    """The same values or the same problem document for any JSON and for no body."""
     for method, path in WITH_BODY:
         with case(method, path):
             for body in BODIES:
@@ -93,7 +93,7 @@ def test_a_body_in_base64_is_read_as_fastapi_reads_it(services: Services) -> Non
 
 
 def test_a_path_a_header_and_a_body_are_refused_together(services: Services) -> None:
-    """Errors are told in FastAPI's order, the body's last; a path that is no channel's goes before them."""
+    """Errors come in FastAPI's order, the body's last; an unknown channel comes before them."""
     for channel in [CHANNEL, "no-id"]:
         for key in ["", "a b", "x" * 256, "key"]:
             with case(channel, key):
@@ -109,7 +109,7 @@ def test_a_path_a_header_and_a_body_are_refused_together(services: Services) -> 
 
 
 def test_what_is_no_json_is_refused_first(services: Services) -> None:
-    """Whoever sends it to whatever channel is told of that; who is nobody is told so of any JSON."""
+    """Malformed JSON is reported before anything else; any JSON without claims is a 401."""
     for user, channel in [(None, "no-id"), ("ada", "no-id"), ("ada", CHANNEL)]:
         with case(user, channel):
             path = f"/v1/channels/{channel}/read"

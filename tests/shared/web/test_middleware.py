@@ -36,7 +36,7 @@ CANARY = "canary-7f3a"
 
 
 def test_every_answer_has_the_common_headers(chat: Chat) -> None:
-    """Granted or refused, an answer has an id, its cost, and what keeps browsers from doing anything with it."""
+    """Every response, granted or refused, has an id, its cost, and the security headers."""
     for route in ROUTES:
         with case(route):
             for user in ["ada", None, "eve"]:
@@ -63,7 +63,7 @@ def test_what_does_not_exist_has_no_cost(chat: Chat) -> None:
 
 
 def test_nobody_hears_sooner_that_there_is_no_channel(chat: Chat) -> None:
-    """On every route, hidden or missing; whatever else is answered waits for nothing."""
+    """A 404 for a hidden or missing channel is padded on every route; other responses are not."""
     hidden = chat.channel("grace", kind="private")
     for route in ROUTES:
         for channel in (hidden, "0000000000000000"):
@@ -100,7 +100,7 @@ def test_what_such_an_answer_waits_for_is_a_moment_after_the_request(
 
 
 def test_a_304_has_the_common_headers_too(chat: Chat) -> None:
-    """An answer without a body has an id and a cost as well."""
+    """A response without a body has an id and a cost too."""
     response = chat.api("GET", messages(chat.channel()), headers={"if-none-match": "*"})
     assert response.status == 304
     assert response.headers["x-request-id"] == "request-1"
@@ -116,7 +116,7 @@ def test_the_clients_request_id_is_taken_over(chat: Chat) -> None:
 
 
 def test_another_request_id_is_api_gateways(chat: Chat) -> None:
-    """An id that does not look like one would only litter logs and headers."""
+    """A malformed id of the client is replaced by API Gateway's."""
     for given in ["", " ", "x" * 65, "a b", "é", "a\r\nset-cookie: x", '{"a":1}', "a\n", "<b>"]:
         with case(given):
             response = chat.api("GET", "/v1/healthz", user=None, headers={"x-request-id": given})
@@ -150,7 +150,7 @@ def test_the_largest_valid_batch_is_below_the_limit(chat: Chat) -> None:
 
 
 def test_a_request_is_one_line(chat: Chat, log: Callable[[], list[dict[str, Any]]]) -> None:
-    """A line says which function answered what to whom, how fast, and at what cost."""
+    """The line has the function, the route, the caller, the status, the time and the cost."""
     channel = chat.channel()
     before = len(log())
     made = event("GET", messages(channel), headers={"x-request-id": "mine"})
@@ -206,7 +206,7 @@ def test_only_the_first_request_of_a_container_is_cold(log: Callable[[], list[di
 
 
 def requests_with_canaries(channel: str) -> list[dict[str, Any]]:
-    """Good and bad requests that carry the canary wherever a client can put something."""
+    """Valid and invalid requests with the canary everywhere a client can put a value."""
     headers = {"authorization": f"Bearer {CANARY}", "cookie": CANARY, "x-request-id": f"{CANARY} {CANARY}"}
     headers |= {"idempotency-key": CANARY, "user-agent": CANARY}
     conditions: list[dict[str, str]] = [{}, {"if-match": CANARY, "if-none-match": f'"{CANARY}"'}]

@@ -67,7 +67,7 @@ class FailingStore(MemoryStore):
 
 
 def crash() -> Exception:
-    """An error that nobody foresaw, with a text in it and in its cause."""
+    """An unforeseen error with a text in it and in its cause."""
     error = RuntimeError(SECRET)
     error.__cause__ = ValueError(SECRET)
     error.add_note(SECRET)
@@ -83,7 +83,7 @@ ASKING = [route for route in ROUTES if route.name != "check_health"]
 
 
 def test_a_crash_is_one_json_500(services: Services) -> None:
-    """What nobody foresaw is told of without a stack trace, a file name, or the error's own text."""
+    """An unforeseen error is reported without a stack trace, a file name or the error's own text."""
     for route in ASKING:
         with case(route):
             response = failing(services, crash())(route.method, route.path(CHANNEL), body=route.body)
@@ -138,7 +138,7 @@ def test_services_that_cannot_be_made_are_a_500(log: Callable[[], list[dict[str,
 
 
 def test_a_storage_that_fails_is_a_503_to_repeat(services: Services) -> None:
-    """A client is told to come back, and when."""
+    """The response is retryable and has a `Retry-After`."""
     for route in ASKING:
         with case(route):
             for kind in [StoreUnavailableError, StoreThrottledError]:
@@ -176,7 +176,7 @@ print(json.dumps({error.__name__: problem(error(), "id-1").body.decode() for err
 
 
 def test_every_error_has_the_same_document_without_docstrings() -> None:
-    """Its text is data: ``python -OO``, which drops docstrings, changes no answer."""
+    """Its text is data: ``python -OO``, which drops docstrings, changes no response."""
     command = [sys.executable, "-OO", "-c", DOCUMENTS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own code
     assert json.loads(done.stdout) == {

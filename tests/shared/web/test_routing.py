@@ -90,7 +90,7 @@ def test_what_names_something_else_is_404_or_422(chat: Chat, store: MemoryStore)
 
 
 def test_a_needless_escape_names_the_same(chat: Chat) -> None:
-    """`%67race` is `grace`: escapes are undone once, whatever `rawPath` holds."""
+    """`%67race` is `grace`: escapes are decoded once, whatever `rawPath` holds."""
     for route in WITH_CHANNEL:
         for raw_path in RAW_PATHS:
             with case(route, raw_path):
@@ -131,7 +131,7 @@ def test_a_path_that_says_otherwise_than_the_parameters_is_404(chat: Chat, store
 
 
 def test_a_stage_or_a_mapping_is_no_part_of_the_route(chat: Chat) -> None:
-    """What the path begins with before the route changes nothing of the answer but its links."""
+    """A prefix of the path before the route changes only the links of the response."""
     for route in ROUTES:
         with case(route):
             for stage in ["prod", "v1", "chat/api", "a-b_c.d"]:

@@ -1,4 +1,4 @@
-"""Whatever invokes a function, it answers: events with missing, doubled, hostile fields, or no events at all."""
+"""A function responds to any event: with missing, doubled or hostile fields, or of another service."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CHANNEL: Final = "0" * 16
 
 
 def answered(api: Api, app: FastAPI, made: Any) -> tuple[Response, dict[str, Any]]:
-    """What a function answers, which API Gateway takes and says nothing of the body, and its one log line."""
+    """A function's response, checked for API Gateway and for leaks of the body, and its one log line."""
     stream = io.StringIO()
     handler, budgie = logging.StreamHandler(stream), logging.getLogger(SERVICE)
     handler.setFormatter(logger().handlers[0].formatter)
@@ -213,7 +213,7 @@ def changed(made: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
 def test_no_field_of_an_event_is_a_crash(
     chat: Chat, route: Route, changes: list[tuple[tuple[str, ...], Any]]
 ) -> None:
-    """Whatever is missing, of the wrong type or hostile: an answer in form, and one log line."""
+    """Missing, mistyped and hostile fields get a well-formed response and one log line."""
     made = event(route.method, route.path(CHANNEL), body=json.dumps({"secret": CANARY}))
     for place, value in changes:
         changed(made, place, value)
@@ -291,7 +291,7 @@ ODD: Final = {
 
 
 def test_odd_json_is_refused_unquoted(chat: Chat) -> None:
-    """What Python's JSON takes and others do not, or what has no text, is refused; the answer does not repeat it."""
+    """JSON that only Python accepts, or that is no text, is refused, and the response does not repeat it."""
     for route in BODIES:
         with case(route):
             for body in ODD.values():
@@ -303,7 +303,7 @@ def test_odd_json_is_refused_unquoted(chat: Chat) -> None:
 
 
 def test_the_name_of_an_unknown_field_is_told_up_to_a_length(chat: Chat) -> None:
-    """Which field is unknown is said, but no book is repeated to whoever sends one as a field's name."""
+    """The error names an unknown field, cut to a maximum length."""
     body = {"text": "a", "x" * 900_000: 1, "y" * 900_000: 1}
     problem = assert_refused(chat.api("POST", messages(chat.channel()), body=body), 422)
     assert [error["field"] for error in problem["errors"]] == [
