@@ -43,9 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     """One event loop for all tests of this thread, as a container has one."""
-    made = (
-        asyncio.get_event_loop()
-    )  # That which Mangum made when the handlers were imported: nobody else closes it.
+    made = asyncio.get_event_loop()  # Mangum made it when the handlers were imported, and does not close it.
     yield made
     made.close()
 

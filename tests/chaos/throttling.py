@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = []
         for share in SHARES:
             print(f"{share:.0%} throttled", file=sys.stderr, flush=True)
-            # An outage is long for whoever waits for its end, and all its visits are alike.
+            # An outage takes long to wait for, and all of its requests are alike.
             results.append(measure(proxy, share, rounds if share < 1 else max(2, rounds // 10)))
     calm, throttled = results[0], next(each for each in results if each["throttled"] == THROTTLED)
     storm = throttled["attempts_per_request"] / calm["attempts_per_request"]

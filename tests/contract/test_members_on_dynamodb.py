@@ -42,7 +42,7 @@ def test_a_member_who_posts_all_the_time_is_given_up() -> None:
     assert len(client.calls) == REMOVE_TRIES
 
 
-def test_a_former_item_without_a_rate_state_is_no_debt() -> None:
+def test_a_past_membership_without_a_rate_state_is_no_debt() -> None:
     """As they were stored before it was kept."""
     item = items.past_membership_key("0123456789abcdef", "eve") | {"joined_at": items.n(NOW)}
     assert items.past_membership_of(item) == PastMembership("0123456789abcdef", NOW, 0)

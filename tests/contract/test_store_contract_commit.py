@@ -25,7 +25,7 @@ from tests.contract.samples import (
 )
 
 
-def test_a_commit_writes_entries_membership_and_receipt(store: Store) -> None:
+def test_a_commit_writes_entries_membership_and_record(store: Store) -> None:
     """A batch is stored whole, and the sender's read position and rate state move."""
     ada = user()
     channel = open_channel(store, ada)
@@ -109,7 +109,7 @@ def test_a_used_key_refuses(store: Store) -> None:
     _assert_refused(store, commitment(channel, ada, entry(2), key="k1", tat_seen=first.tat), used)
 
 
-def test_a_receipt_counts_until_it_expires(store: Store) -> None:
+def test_an_idempotency_record_counts_until_it_expires(store: Store) -> None:
     """In its last second it refuses; afterwards it is as good as gone, deleted or not."""
     ada = user()
     channel = open_channel(store, ada)

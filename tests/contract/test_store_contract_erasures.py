@@ -43,7 +43,7 @@ def test_a_member_that_is_not_removed_is_not_remembered(store: Store) -> None:
     assert store.past_memberships(ada) == []
 
 
-def test_who_joins_again_is_remembered_still(store: Store) -> None:
+def test_joining_again_keeps_the_past_membership(store: Store) -> None:
     """Messages of the first membership remain theirs; the end of the next one replaces the past membership."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
@@ -56,7 +56,7 @@ def test_who_joins_again_is_remembered_still(store: Store) -> None:
     assert store.past_memberships(eve) == [PastMembership(channel, NOW + 7)]
 
 
-def test_a_former_membership_is_forgotten(store: Store) -> None:
+def test_a_past_membership_is_deleted(store: Store) -> None:
     """Only the past membership that was read is deleted, not one that ended since. Deleting can be repeated."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
@@ -145,7 +145,7 @@ def test_a_preview_from_before_a_redaction_does_not_come_back(store: Store, befo
     assert head_of(store, channel).last == new
 
 
-def test_who_is_out_commits_nothing(store: Store) -> None:
+def test_a_removed_user_commits_nothing(store: Store) -> None:
     """A post that took its number as a member is refused when the membership has ended: nothing comes after."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)

@@ -25,7 +25,7 @@ from tests.contract.samples import (
 )
 
 
-def test_a_look_shows_head_membership_and_receipt(store: Store) -> None:
+def test_a_channel_state_has_head_membership_and_record(store: Store) -> None:
     """One read of the channel state has all three."""
     ada = user()
     channel = open_channel(store, ada)
@@ -36,7 +36,7 @@ def test_a_look_shows_head_membership_and_receipt(store: Store) -> None:
     )
 
 
-def test_a_look_shows_none_for_what_is_not_there(store: Store) -> None:
+def test_a_channel_state_has_none_for_what_is_missing(store: Store) -> None:
     """Unknown channel, no member, and a key that was not used, or used by another user."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
@@ -136,7 +136,7 @@ def test_the_entry_after_a_position(store: Store) -> None:
     assert store.entry_after(keys.new_channel_id(), 0) is None
 
 
-def test_a_void_stands_where_nothing_stood(store: Store) -> None:
+def test_a_void_is_written_at_a_free_position(store: Store) -> None:
     """A hole is settled; a second void finds the first."""
     channel = open_channel(store, user())
     void = entry(reserve(store, channel).seq, None)
@@ -200,7 +200,7 @@ def test_a_preview_that_moved_on_stays(store: Store, correction: Preview | None)
     assert store.head(unknown) is None
 
 
-def test_receipts_of_similar_names_stay_apart(store: Store) -> None:
+def test_idempotency_records_of_similar_names_stay_apart(store: Store) -> None:
     """User and key of one idempotency record are never taken for those of another."""
     users = [user(), "a#b-" + user()]
     users.append(users[1].split("#")[0])

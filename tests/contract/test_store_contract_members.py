@@ -48,7 +48,7 @@ def test_an_unknown_membership_is_none(store: Store) -> None:
     assert store.membership(keys.new_channel_id(), user()) is None
 
 
-def test_a_former_membership_is_found_by_who_and_where(store: Store) -> None:
+def test_a_past_membership_is_found_by_user_and_channel(store: Store) -> None:
     """None before it ended; it stays when they are back."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
@@ -82,7 +82,7 @@ def test_a_member_is_not_added_twice(store: Store) -> None:
     assert store.add_member(Membership(ada, channel, Role.MEMBER, NOW + 1)) == standing
 
 
-def test_nobody_joins_an_archived_or_unknown_channel(store: Store) -> None:
+def test_an_archived_or_unknown_channel_cannot_be_joined(store: Store) -> None:
     """None, and no membership is left behind."""
     channel, eve = open_channel(store, user()), user()
     store.archive_channel(channel, NOW)

@@ -173,7 +173,7 @@ def test_a_member_added_twice_at_once_is_counted_once(store: Store) -> None:
         assert head_of(store, channel).members == 2
 
 
-def test_of_equal_joins_at_once_one_is_told_that_it_is_its_own(store: Store) -> None:
+def test_of_equal_joins_at_once_one_is_reported_as_new(store: Store) -> None:
     """The given membership itself; the others get an equal one, which is another object."""
     for _ in range(ROUNDS):
         channel, eve = open_channel(store, user()), user()
@@ -236,7 +236,7 @@ def test_a_post_and_a_removal_keep_the_debt(store: Store) -> None:
         assert store.past_memberships(eve) == [PastMembership(channel, NOW, owed)]
 
 
-def test_nobody_joins_with_a_debt_forgiven(store: Store) -> None:
+def test_joining_forgives_no_debt(store: Store) -> None:
     """Two joins at once, one followed by a post and the end: no later membership has an earlier state."""
     for _ in range(ROUNDS):
         channel, eve = open_channel(store, user()), user()

@@ -247,7 +247,7 @@ def test_a_failed_condition_says_more_than_throttling() -> None:
 # --- errors ---
 
 
-def test_throttling_is_told_apart() -> None:
+def test_throttling_is_an_error_of_its_own() -> None:
     """Every call may be throttled; the error says when to retry."""
     for code in sorted(THROTTLES):
         with case(code):

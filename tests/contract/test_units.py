@@ -162,7 +162,7 @@ def test_a_post_costs_what_was_computed(
     channel = open_channel(services.store, USER, kind=Kind.PUBLIC, **fields)
     costs = [post(services, channel, key and f"{i}{key[1:]}") for i in range(3)]
     if kind == DYNAMODB_LOCAL:
-        # Head and membership; a key's receipt is not there yet.
+        # Head and membership; the key has no idempotency record yet.
         assert [each.read_units for each in costs] == [2] * 3
         assert [each.write_units for each in costs] == [1 + 2 * 2] * 3
     else:

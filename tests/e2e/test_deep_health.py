@@ -86,5 +86,5 @@ def test_health_tells_which_dependency_is_down(tmp_path: Path) -> None:
                 True,
             )
             assert response.status == 503
-        # The function itself is well: the shallow check asks nobody.
+        # The function itself works: the shallow check calls nothing.
         assert call("GET", "/v1/healthz").status == 200

@@ -162,7 +162,7 @@ def test_nothing_is_from_a_redis_that_was_never_reached(world: World) -> None:
 
 
 @pytest.mark.parametrize("form", ["daily", "monthly"])
-def test_a_quota_is_named_wherever_one_looks(
+def test_a_quota_is_named_in_log_lines_and_in_the_health_check(
     world: World, form: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In the lines of requests while the breaker is open, and in the health check, whose PING is free and goes well."""

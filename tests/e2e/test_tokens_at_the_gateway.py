@@ -48,7 +48,7 @@ class Place:
 
     def call(self, route: Route, **headers: str) -> Response:
         """Call a route as it would do something, if it let the caller in."""
-        # `me` joins, which anybody may; grace is a member who may be removed.
+        # `me` joins, which any user may; grace is a member to remove.
         user = "grace" if route.method == "DELETE" else "me"
         path = route.path.format(channel_id=self.channel_id, message_id=self.message_id, user_id=user)
         with self.stack.client() as client:

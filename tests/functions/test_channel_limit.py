@@ -40,7 +40,7 @@ def said(response: Response) -> tuple[int, str]:
     return response.status, response.code
 
 
-def test_nobody_joins_more_channels_than_one_may(chat: Chat) -> None:
+def test_a_user_joins_no_channel_beyond_the_limit(chat: Chat) -> None:
     """The last allowed channel is granted, the next refused; after leaving one a user may join another."""
     channels = [str(chat.create(user)["id"]) for user in ("ada", "ada", "ada", "linus")]
     joined = [chat.put_member(channel, "me", "grace") for channel in channels]
@@ -52,7 +52,7 @@ def test_nobody_joins_more_channels_than_one_may(chat: Chat) -> None:
     assert chat.put_member(channels[-1], "me", "grace").status == 201
 
 
-def test_who_is_in_a_channel_stays_in_it(chat: Chat) -> None:
+def test_a_member_stays_a_member_at_the_limit(chat: Chat) -> None:
     """Joining again and changing a role make no new membership, and are not refused."""
     channel, *_ = fill(chat, "grace")
     assert chat.put_member(channel, "me", "grace").status == 200
@@ -72,7 +72,7 @@ def test_nobodys_list_is_flooded_by_others(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("kind", ["public", "private", "direct"])
-def test_nobody_is_made_a_member_of_a_new_channel_too_many(chat: Chat, kind: str) -> None:
+def test_a_new_channel_takes_no_member_beyond_the_limit(chat: Chat, kind: str) -> None:
     """The channel is not created, and exactly the users who are in too many channels are named."""
     fill(chat, "grace")
     others = [] if kind == "direct" else ["mary", "noor"]
@@ -84,7 +84,7 @@ def test_nobody_is_made_a_member_of_a_new_channel_too_many(chat: Chat, kind: str
     assert [chat.listing(user)["channels"] for user in ("linus", *others)] == [[]] * (1 + len(others))
 
 
-def test_nobody_makes_channels_without_end(chat: Chat) -> None:
+def test_a_user_creates_no_channel_beyond_the_limit(chat: Chat) -> None:
     """The maker is in them too."""
     fill(chat, "ada")
     response = create(chat, members=["grace"])

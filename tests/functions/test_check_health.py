@@ -183,7 +183,7 @@ def test_deep_checks_cost_a_bounded_number_of_commands(services: Services, clock
         assert [each[0] for each in redis.asked].count("SET") == 10 + (minute + 1) // 10
 
 
-def test_what_answers_but_is_no_redis_is_told(services: Services) -> None:
+def test_a_server_that_is_no_redis_is_reported(services: Services) -> None:
     """A server that gives the same response to everything, as at a wrong address, is no Redis."""
     told, redis = probed(services)
     redis.pong = "5"

@@ -114,7 +114,7 @@ def channel(chat: Chat) -> str:
 # --- writers that were killed ---
 
 
-def test_lists_alone_mend_what_a_dead_writer_left(chat: Chat, store: Watched, channel: str) -> None:
+def test_lists_repair_what_a_dead_writer_left(chat: Chat, store: Watched, channel: str) -> None:
     """If no page is read, its text is never shown, and it counts as unread only while it may still be committed."""
     die(chat, store, channel)
     assert listed(chat) == ("hello", 2)
@@ -146,7 +146,7 @@ def test_a_channel_of_a_dead_writer_alone_has_no_message(chat: Chat, store: Watc
 
 
 @pytest.mark.parametrize("way", ["get", "patch", "patch nothing", "replay"])
-def test_every_answer_that_shows_a_channel_shows_what_stands(chat: Chat, store: Watched, way: str) -> None:
+def test_every_response_with_a_channel_shows_stored_messages(chat: Chat, store: Watched, way: str) -> None:
     """GET, PATCH and a repeated creation as the list does."""
     body = {"kind": "public", "name": "lobby", "members": ["grace"]}
     key = {"Idempotency-Key": "k1"}
@@ -174,7 +174,9 @@ def test_marking_as_read_settles_what_a_dead_writer_left(chat: Chat, store: Watc
     assert listed(chat) == ("hello", 0)
 
 
-def test_who_joins_while_a_writer_dies_is_shown_what_stands(chat: Chat, store: Watched, channel: str) -> None:
+def test_a_new_member_sees_stored_messages_after_a_writer_died(
+    chat: Chat, store: Watched, channel: str
+) -> None:
     """A position in flight is not read by joining."""
     die(chat, store, channel)
     assert chat.put_member(channel, "linus", user="linus").status == 201
@@ -328,7 +330,7 @@ def test_where_it_cannot_be_asked_the_list_is_as_it_was_read(
     assert listed(chat) == ("hello", 1)
 
 
-def test_a_list_that_stands_in_shows_what_was_found_out(chat: Chat, store: Watched, channel: str) -> None:
+def test_a_stale_list_shows_repaired_previews(chat: Chat, store: Watched, channel: str) -> None:
     """While the storage does not respond the list is shown as it was shown before, not as it was read."""
     die(chat, store, channel)
     chat.clock.ms += DEAD_MS + 1
@@ -341,7 +343,7 @@ def test_a_list_that_stands_in_shows_what_was_found_out(chat: Chat, store: Watch
     assert listed(chat) == ("hello", 1)
 
 
-def test_a_void_of_before_gaps_were_counted_is_looked_into_once(
+def test_a_void_from_before_gaps_were_counted_is_checked_once(
     chat: Chat, store: Watched, channel: str
 ) -> None:
     """It counts until it is read past, as it did; but it does not cost a repair with every list."""

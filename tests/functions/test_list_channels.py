@@ -33,7 +33,7 @@ def walk(chat: Chat, user: str = "ada", **query: Any) -> list[str]:
     raise AssertionError("the pages do not end")
 
 
-def test_who_is_in_no_channel_has_an_empty_list(chat: Chat) -> None:
+def test_a_user_without_channels_has_an_empty_list(chat: Chat) -> None:
     """A list without channels is a list."""
     assert chat.listing() == {"channels": [], "has_more": False, "next_cursor": None}
 

@@ -34,7 +34,7 @@ def change(chat: Chat, channel: str, user: str = "ada", if_match: str = "", **bo
 
 
 @pytest.mark.parametrize("kind", ["public", "private"])
-def test_who_makes_a_channel_owns_it(chat: Chat, kind: str) -> None:
+def test_the_creator_owns_the_channel(chat: Chat, kind: str) -> None:
     """201 with the channel, its place and its version; the creator is its owner."""
     response = create(chat, kind=kind, name="lobby", topic="Say hello", slow_mode=5, members=["grace"])
     channel = response.json

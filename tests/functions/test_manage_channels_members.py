@@ -288,7 +288,7 @@ def test_a_member_removes_nobody_else(chat: Chat, staffed: str) -> None:
     assert chat.remove(staffed, "me", "mary").status == 204
 
 
-def test_who_is_not_there_cannot_be_removed(chat: Chat) -> None:
+def test_a_non_member_cannot_be_removed(chat: Chat) -> None:
     """Removing a stranger is 404, leaving as one 403."""
     channel = chat.channel()
     assert said(chat.remove(channel, "grace")) == (404, "member_not_found")

@@ -167,7 +167,7 @@ def test_a_channel_that_is_seen_in_part_is_asked_for_again(
     assert create(chat, body).json["id"] == first["id"]
 
 
-def test_who_left_their_channel_does_not_find_it_by_its_key(chat: Chat) -> None:
+def test_a_creator_who_left_does_not_find_the_channel_by_its_key(chat: Chat) -> None:
     """A private one is 404 for them, a public one what strangers see: neither becomes visible by waiting."""
     private, public = (create(chat, {"kind": kind, "name": "x"}, kind) for kind in ("private", "public"))
     for made, user in ((private, "private"), (public, "public")):
@@ -273,7 +273,7 @@ OUT = [("public", 403, "not_a_member"), ("private", 404, "channel_not_found")]
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
 @pytest.mark.parametrize("role", [None, "moderator"])
-def test_who_is_removed_meanwhile_brings_nobody_in(
+def test_a_caller_removed_during_the_request_adds_no_member(
     chat: Chat, kind: str, status: int, code: str, role: str | None
 ) -> None:
     """The response is that of a non-member, and no member was added in any role."""
@@ -285,7 +285,9 @@ def test_who_is_removed_meanwhile_brings_nobody_in(
 
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
-def test_who_is_removed_meanwhile_changes_no_role(chat: Chat, kind: str, status: int, code: str) -> None:
+def test_a_caller_removed_during_the_request_changes_no_role(
+    chat: Chat, kind: str, status: int, code: str
+) -> None:
     """The member keeps the role that they had."""
     channel, store = losing(chat, kind, Role.OWNER)
     response = chat.put_member(channel, "mary", "bob", "owner")
@@ -294,7 +296,9 @@ def test_who_is_removed_meanwhile_changes_no_role(chat: Chat, kind: str, status:
 
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
-def test_who_is_removed_meanwhile_removes_nobody(chat: Chat, kind: str, status: int, code: str) -> None:
+def test_a_caller_removed_during_the_request_removes_no_member(
+    chat: Chat, kind: str, status: int, code: str
+) -> None:
     """The member stays."""
     channel, store = losing(chat, kind, Role.MODERATOR)
     response = chat.remove(channel, "mary", "bob")
@@ -304,7 +308,7 @@ def test_who_is_removed_meanwhile_removes_nobody(chat: Chat, kind: str, status: 
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
 @pytest.mark.parametrize("if_match", [None, '"1"'])
-def test_who_is_removed_meanwhile_changes_no_channel(
+def test_a_caller_removed_during_the_request_changes_no_channel(
     chat: Chat, kind: str, status: int, code: str, if_match: str | None
 ) -> None:
     """Neither its settings nor its version, with a precondition or without."""
@@ -315,7 +319,9 @@ def test_who_is_removed_meanwhile_changes_no_channel(
 
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
-def test_who_is_removed_meanwhile_archives_nothing(chat: Chat, kind: str, status: int, code: str) -> None:
+def test_a_caller_removed_during_the_request_archives_nothing(
+    chat: Chat, kind: str, status: int, code: str
+) -> None:
     """A user who is no owner any more does nothing that cannot be undone."""
     channel, _ = losing(chat, kind, Role.OWNER)
     response = chat.archive(channel, "bob")
@@ -362,7 +368,7 @@ def test_a_channel_archived_meanwhile_is_not_changed(chat: Chat) -> None:
         assert chat.seen(channel)["version"] == 2
 
 
-def test_who_is_made_a_plain_member_meanwhile_may_not_any_more(chat: Chat) -> None:
+def test_a_demoted_caller_has_lost_the_right(chat: Chat) -> None:
     """403 for all five, as if they asked only now."""
     asked: list[Callable[[str], Response]] = [
         lambda channel: chat.put_member(channel, "eve", "bob"),

@@ -89,7 +89,7 @@ def test_an_archived_channel_can_be_marked_as_read(chat: Chat, channel: str) -> 
     assert mark(chat, channel, 5).json["unread_count"] == 0
 
 
-def test_who_is_not_in_a_public_channel_has_no_position(chat: Chat, channel: str) -> None:
+def test_a_non_member_has_no_read_position(chat: Chat, channel: str) -> None:
     """Reading positions are members'."""
     response = mark(chat, channel, 1, user="linus")
     assert (response.status, response.code) == (403, "not_a_member")

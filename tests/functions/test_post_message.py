@@ -29,7 +29,7 @@ def batch(*texts: str) -> dict[str, Any]:
     return {"messages": [{"text": text} for text in texts]}
 
 
-def test_a_posted_message_is_answered_whole(chat: Chat) -> None:
+def test_a_posted_message_is_returned_whole(chat: Chat) -> None:
     """201, and the message with its id, position, sender and time."""
     channel = chat.channel()
     response = post(chat, channel, {"text": "Hello"})
@@ -77,7 +77,7 @@ def test_a_text_stays_as_it_is(chat: Chat) -> None:
             assert texts(chat.page(channel)) == [text]
 
 
-def test_a_batch_stands_at_adjacent_positions(chat: Chat) -> None:
+def test_a_batch_has_adjacent_positions(chat: Chat) -> None:
     """A batch is posted whole and in order, and returned as a list."""
     channel = chat.channel()
     chat.post(channel)
@@ -299,7 +299,7 @@ def test_slow_mode_is_not_escaped_by_a_batch(chat: Chat) -> None:
         assert post(chat, channel, batch(*"x" * 25), user=user).status == 201
 
 
-def test_a_batch_posted_before_slow_mode_is_answered_again(chat: Chat) -> None:
+def test_a_batch_posted_before_slow_mode_is_replayed(chat: Chat) -> None:
     """A replay posts nothing, so that no limit of now refuses it; a new batch is refused under the same limit."""
     channel = chat.channel("grace")
     first = post(chat, channel, batch("a", "b"), user="grace", key="key-1")
@@ -332,7 +332,7 @@ def test_slow_mode_spaces_members_out(chat: Chat) -> None:
     assert post(chat, channel, user="grace").status == 201
 
 
-# --- who may post ---
+# --- rights ---
 
 
 def test_an_archived_channel_takes_no_message(chat: Chat) -> None:
@@ -343,7 +343,7 @@ def test_an_archived_channel_takes_no_message(chat: Chat) -> None:
     assert (response.status, response.code) == (409, "channel_archived")
 
 
-def test_who_has_not_joined_cannot_post(chat: Chat) -> None:
+def test_a_user_who_has_not_joined_cannot_post(chat: Chat) -> None:
     """A public channel is joined first."""
     response = post(chat, chat.channel(), user="grace")
     assert (response.status, response.code) == (403, "not_a_member")

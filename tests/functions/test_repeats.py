@@ -97,7 +97,7 @@ def test_every_put_and_delete_is_repeated() -> None:
     assert routes <= {(method, path) for method, path, *_ in REQUESTS.values()}
 
 
-def test_who_never_was_there_is_told_so(chat: Chat) -> None:
+def test_removing_a_user_who_never_was_a_member_is_refused(chat: Chat) -> None:
     """Removing a user who never was a member is 404; leaving a channel without having been a member is 403."""
     channel = channel_of(chat, "public")
     assert chat.remove(channel, "nobody").code == "member_not_found"
@@ -211,7 +211,9 @@ OUT: Final = [("public", 403, "not_a_member"), ("private", 404, "channel_not_fou
 
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
-def test_who_is_removed_while_marking_as_read_is_out(chat: Chat, kind: str, status: int, code: str) -> None:
+def test_a_caller_removed_while_marking_as_read_is_refused(
+    chat: Chat, kind: str, status: int, code: str
+) -> None:
     """The response is that of a non-member: 404 where the channel is hidden."""
     channel = channel_of(chat, kind)
     overtaken(chat, lambda: chat.remove(channel, "grace"))

@@ -79,7 +79,7 @@ def fetch(chat: Chat, channel: str, user: str = "grace", **query: Any) -> Respon
     return chat.api("GET", messages(channel), user=user, query=query)
 
 
-def test_a_page_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outage) -> None:
+def test_a_page_is_served_stale_for_a_short_time(chat: Chat, channel: str, store: Outage) -> None:
     """A reader gets the page of a moment ago, marked stale, until it is too old."""
     fresh = fetch(chat, channel)
     assert "warning" not in fresh.headers
@@ -95,7 +95,7 @@ def test_a_page_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outa
     assert refused.headers["retry-after"] == "1"
 
 
-def test_a_stale_page_is_for_who_was_vouched_for(chat: Chat, channel: str, store: Outage) -> None:
+def test_a_stale_page_is_only_for_confirmed_readers(chat: Chat, channel: str, store: Outage) -> None:
     """Cached data of a channel is served only to users whose access was confirmed a moment ago."""
     fetch(chat, channel)
     store.down = True
@@ -104,7 +104,7 @@ def test_a_stale_page_is_for_who_was_vouched_for(chat: Chat, channel: str, store
     assert fetch(chat, channel).status == 200
 
 
-def test_who_was_found_to_be_out_gets_no_stale_page(chat: Chat, channel: str, store: Outage) -> None:
+def test_a_removed_reader_gets_no_stale_page(chat: Chat, channel: str, store: Outage) -> None:
     """Once a reader was refused, an outage does not let them in again."""
     fetch(chat, channel)
     chat.remove(channel, "grace")
@@ -123,7 +123,7 @@ def test_a_page_that_memory_lacks_is_a_503(
     assert fetch(Chat(Api(other), chat.clock), channel).status == 503
 
 
-def test_a_list_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outage) -> None:
+def test_a_list_is_served_stale_for_a_short_time(chat: Chat, channel: str, store: Outage) -> None:
     """The list of channels is served stale too, for longer, and marked so."""
     assert channel
     fresh = chat.api("GET", "/v1/channels")
@@ -136,7 +136,7 @@ def test_a_list_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outa
     assert chat.api("GET", "/v1/channels").status == 503
 
 
-def test_who_was_found_to_be_out_is_shown_no_stale_channel(chat: Chat, channel: str, store: Outage) -> None:
+def test_a_removed_reader_gets_no_stale_channel(chat: Chat, channel: str, store: Outage) -> None:
     """The memberships were read but the heads were not: the rest of the list is served stale, without previews."""
     other = chat.channel("grace")
     assert {each["id"] for each in chat.listing("grace")["channels"]} == {channel, other}
@@ -168,7 +168,7 @@ def test_nothing_is_written_during_an_outage(chat: Chat, channel: str, store: Ou
     assert (response.status, response.json["retryable"]) == (503, True)
 
 
-def test_a_position_beyond_what_was_vouched_for_is_a_503(chat: Chat, channel: str, store: Outage) -> None:
+def test_a_position_beyond_the_stale_state_is_a_503(chat: Chat, channel: str, store: Outage) -> None:
     """A poller that is ahead of this container's cache gets 503, not an error about its position."""
     fetch(chat, channel)
     store.down = True
@@ -176,7 +176,7 @@ def test_a_position_beyond_what_was_vouched_for_is_a_503(chat: Chat, channel: st
     assert fetch(chat, channel, after=4).status == 503
 
 
-def test_a_stale_page_is_as_old_as_its_look(chat: Chat, channel: str, store: Outage) -> None:
+def test_a_stale_page_is_as_old_as_its_channel_state(chat: Chat, channel: str, store: Outage) -> None:
     """The freshness time runs from the read of the channel state, however long the rest of the request took."""
     store.slow_ms = 50_000
     store.clock = chat.clock

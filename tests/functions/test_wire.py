@@ -77,7 +77,7 @@ def test_large_answers_are_compressed(chat: Chat, channel: str, coding: str) -> 
         assert body_of(found) == plain["body"].encode(), name
 
 
-def test_who_accepts_nothing_gets_plain_json(chat: Chat, channel: str) -> None:
+def test_a_client_that_accepts_no_coding_gets_plain_json(chat: Chat, channel: str) -> None:
     """Without a coding that both know the response is text, with `Vary`."""
     for accepts in (None, "", "br", "identity", "gzip;q=0, zstd;q=0"):
         found = result(chat, messages(channel), accepts)

@@ -124,7 +124,7 @@ def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock) -> None:
             filled.settle()
             container = deployment.start()
             statuses = set()
-            if name == "leave":  # Who was there may be told so: the test below.
+            if name == "leave":  # A past member gets 204: the test below.
                 del hidden["private, former member"]
             for what, each in hidden.items():
                 for change in variants(attempt.method):
@@ -138,7 +138,7 @@ def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("archived", [False, True])
-def test_who_left_a_hidden_channel_may_leave_it_again(clock: FakeClock, archived: bool) -> None:  # noqa: FBT001 - a parameter
+def test_leaving_a_hidden_channel_can_be_repeated(clock: FakeClock, archived: bool) -> None:  # noqa: FBT001 - a parameter
     """204 for a past member, whether they left or were removed; others get what a missing channel gives."""
     chat = Deployment(clock).start().chat
     channel = channel_of(chat, "private", archived=archived)

@@ -40,7 +40,7 @@ GATEWAY: Final = Routes(load(ROOT / "template.yaml").routes)
 REDIS_FAILURES: Final = ("timeout", "disconnected", "garbled", "refused_token")
 
 
-class Crash(Exception):  # noqa: N818 - a fault that nobody foresaw
+class Crash(Exception):  # noqa: N818 - an unforeseen error
     """Quotes what it was given, as errors of libraries do."""
 
 

@@ -66,7 +66,7 @@ def test_the_next_request_is_refused_everywhere(deployment: Deployment, kind: st
 
 
 @pytest.mark.parametrize("refused_by", ["read a page", "read a message"])
-def test_who_was_refused_gets_no_stand_in(deployment: Deployment, refused_by: str) -> None:
+def test_a_refused_reader_gets_no_stale_page(deployment: Deployment, refused_by: str) -> None:
     """A container that has refused them once does not let an outage of DynamoDB let them in again."""
     channel = channel_of(deployment.start().chat, "private")
     containers = warm_containers(deployment, channel)

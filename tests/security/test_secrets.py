@@ -105,7 +105,7 @@ def test_artifacts_hold_no_secret() -> None:
     files = [path for path in BUILT.rglob("*") if path.is_file() and path.suffix not in {".so", ".pyc"}]
     assert files
     named = [path for path in files if NAMES.search(path.relative_to(BUILT).as_posix())]
-    assert {path.name for path in named} <= {"cacert.pem"}  # certifi's certificates, which are everybody's
+    assert {path.name for path in named} <= {"cacert.pem"}  # certifi's certificates, which are public
     hard = ("AWS access key", "private key")
     found = {}
     for path in files:

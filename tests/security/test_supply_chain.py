@@ -181,7 +181,7 @@ def test_the_licences_are_listed() -> None:
     assert licences.main(["--check"]) == 0
 
 
-def test_every_licence_is_one_that_was_looked_at() -> None:
+def test_every_licence_was_reviewed() -> None:
     """A package that comes with another licence is noticed."""
     said = {licences.licence(package) for package in licences.deployed()} - {None}
     assert len(licences.deployed()) > 15

@@ -26,7 +26,7 @@ class Chat:
         self.made_under: dict[tuple[str, str], str] = {}
         self.used_for: dict[tuple[str, str], str] = {}
 
-    # --- who may ---
+    # --- rights ---
 
     def seen(self, user: str, channel: str) -> Channel:
         """A channel that a user may see."""

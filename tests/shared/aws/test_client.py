@@ -178,7 +178,7 @@ def test_silence_ends(client_of: ClientOf) -> None:
     assert len(server.asked) == 2
 
 
-def test_nobody_there_is_no_answer(client_of: ClientOf) -> None:
+def test_a_refused_connection_is_no_answer(client_of: ClientOf) -> None:
     """A refused connection."""
     with serving(says(FINE)) as server:
         client = client_of(server)

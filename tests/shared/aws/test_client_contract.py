@@ -94,7 +94,7 @@ def test_a_refusal_says_its_code_and_whether_it_lasts(make: Make) -> None:
             assert "made up" not in str(error)
 
 
-def test_a_failed_condition_comes_with_the_item_that_stands_there(make: Make) -> None:
+def test_a_failed_condition_returns_the_stored_item(make: Make) -> None:
     """And a cancelled transaction with a reason for each of its writes; their bytes are bytes."""
     error, _ = failure(make, refuses("ConditionalCheckFailedException", Item={"hash": {"B": "AAH/"}}))
     assert isinstance(error, ServiceError)
@@ -124,7 +124,7 @@ def test_silence_ends(make: Make) -> None:
     assert isinstance(error, NoAnswerError)
 
 
-def test_nobody_there_is_no_answer(make: Make) -> None:
+def test_a_refused_connection_is_no_answer(make: Make) -> None:
     """A refused connection."""
     with serving(says(FINE)) as server:
         url = server.url

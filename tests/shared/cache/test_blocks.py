@@ -93,7 +93,7 @@ def test_joined_runs_lose_nothing_and_have_no_gap(runs: tuple[Block, Block]) -> 
 
 @settings(deadline=None)
 @given(runs(), st.data())
-def test_a_slice_is_what_stands_there(run: tuple[int, Block], data: st.DataObject) -> None:
+def test_a_slice_has_the_entries_of_its_range(run: tuple[int, Block], data: st.DataObject) -> None:
     """A slice within a run has each position's body, in order."""
     _, value = run
     first = data.draw(st.integers(value.first, value.last))

@@ -40,7 +40,7 @@ def opens(text: object, key: str = KEY, secret: str = SECRET) -> bool:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_sealed_bundle_comes_back(codec: str) -> None:
+def test_an_encrypted_bundle_comes_back(codec: str) -> None:
     """As it was, and with nothing of it to be read before that."""
     text = packed(ITEMS, codec)
     encrypted = encrypt(CIPHER, KEY, text)

@@ -85,7 +85,7 @@ def test_a_reader_on_its_way_keeps_nothing_for_others(start: Start, store: Count
     assert reader.read(head_of(store), 7, 7).bodies == [REDACTED]
 
 
-def test_what_stands_in_is_of_the_head_that_was_vouched_for(store: CountingStore, clock: FakeClock) -> None:
+def test_a_stale_page_is_of_the_confirmed_head(store: CountingStore, clock: FakeClock) -> None:
     """Without the storage a range is cached for the head under which it was read, and for no other."""
     memory = MemoryTier(10**7, 86_400, clock.now)
     reader = CachedLogReader(DirectLogReader(store, clock.sleep, clock.now), memory, NoTier(), CacheMetrics())

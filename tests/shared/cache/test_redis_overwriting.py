@@ -29,7 +29,7 @@ def test_an_empty_bundle_is_never_written(start: Start, upstash: FakeUpstash, cl
     assert upstash.reasons == ["get_pages"]
 
 
-def test_who_was_away_looks_again_before_writing(
+def test_a_container_that_was_frozen_reads_again_before_writing(
     start: Start, upstash: FakeUpstash, clock: FakeClock
 ) -> None:
     """After an hour a container no longer knows what others left: it adds to that."""
@@ -43,7 +43,9 @@ def test_who_was_away_looks_again_before_writing(
     assert upstash.reasons == ["get_pages", "get_pages", "put_pages"]
 
 
-def test_who_cannot_look_again_does_not_write(start: Start, upstash: FakeUpstash, clock: FakeClock) -> None:
+def test_a_container_that_cannot_read_again_does_not_write(
+    start: Start, upstash: FakeUpstash, clock: FakeClock
+) -> None:
     """Unwritten values stay so, and are written once Redis responds."""
     tier = start()
     clock.ms += SEEN_MS + 1

@@ -29,7 +29,9 @@ def stale_fallback(memory: MemoryTier, clock: FakeClock) -> StaleFallback:
     return StaleFallback(memory, 120, 300, clock.now)
 
 
-def test_a_look_is_recalled_while_it_is_fresh(stale_fallback: StaleFallback, clock: FakeClock) -> None:
+def test_a_channel_state_is_returned_while_it_is_fresh(
+    stale_fallback: StaleFallback, clock: FakeClock
+) -> None:
     """Position and membership come back for 120 s from when they were asked for, without the channel's texts."""
     asked_at = clock.ms
     clock.ms += 20_000
@@ -64,7 +66,7 @@ def test_the_older_of_both_decides(stale_fallback: StaleFallback, clock: FakeClo
     assert stale_fallback.get(CHANNEL, "grace") is not None
 
 
-def test_who_is_out_is_forgotten(stale_fallback: StaleFallback, clock: FakeClock) -> None:
+def test_a_removed_user_has_no_stale_state(stale_fallback: StaleFallback, clock: FakeClock) -> None:
     """After a read without a membership nothing is returned for that caller; others keep theirs."""
     for user in ("ada", "grace"):
         stale_fallback.put(CHANNEL, user, ChannelState(HEAD, replace(MEMBERSHIP, user_id=user)), clock.ms)
@@ -76,7 +78,7 @@ def test_who_is_out_is_forgotten(stale_fallback: StaleFallback, clock: FakeClock
 @pytest.mark.parametrize(
     "state", [ChannelState(None, None), ChannelState(HEAD, None), ChannelState(None, MEMBERSHIP)]
 )
-def test_half_a_look_is_not_remembered(
+def test_half_a_channel_state_is_not_cached(
     stale_fallback: StaleFallback, memory: MemoryTier, clock: FakeClock, state: ChannelState
 ) -> None:
     """Only a channel and a membership together are stored."""

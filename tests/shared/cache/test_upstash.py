@@ -78,7 +78,7 @@ def test_a_black_hole_at_connecting(make: Make) -> None:
         hole = stack.enter_context(socket.socket())
         hole.bind(("127.0.0.1", 0))
         hole.listen(0)
-        for _ in range(3):  # the queue of who waits is full: nobody else is let in
+        for _ in range(3):  # fills the queue of waiting connections
             waiting = stack.enter_context(socket.socket())
             waiting.settimeout(0)
             waiting.connect_ex(hole.getsockname())

@@ -46,9 +46,7 @@ def test_after_a_call_that_was_given_up_the_next_is_well(make: Make, endpoint: U
     assert upstash.execute("get", "GET", "k") is None
 
 
-def test_who_comes_while_a_command_is_under_way_waits_no_longer_than_a_call_may_take(
-    make: Make, script: Script
-) -> None:
+def test_a_command_waits_for_another_no_longer_than_a_call_may_take(make: Make, script: Script) -> None:
     """Two commands at once share the one connection, one after the other."""
     upstash = make(script.url)
     assert upstash.execute("get", "GET", "k") == "OK"

@@ -72,7 +72,9 @@ def test_positions_that_no_log_has_are_no_message_ids() -> None:
 @given(USERS, KEYS, USERS, KEYS)
 @example("a", "b#c", "a#b", "c")
 @example("a b", "c", "a%20b", "c")
-def test_receipts_of_two_requests_never_meet(user: str, key: str, other: str, other_key: str) -> None:
+def test_idempotency_records_of_two_requests_never_collide(
+    user: str, key: str, other: str, other_key: str
+) -> None:
     """With any user ids and keys."""
     same = keys.idempotency_record_sk(user, key) == keys.idempotency_record_sk(other, other_key)
     assert same == ((user, key) == (other, other_key))

@@ -96,7 +96,7 @@ def test_a_state_from_a_clock_that_ran_ahead_recovers() -> None:
 
 
 @given(RATES, st.integers(0, 300_000), st.integers(1, MAX_BATCH))
-def test_nobody_is_shut_out_longer_than_a_debt_can_last(rate: Rate, ahead: int, cost: int) -> None:
+def test_a_wait_is_no_longer_than_a_debt_can_last(rate: Rate, ahead: int, cost: int) -> None:
     """After a write by a clock that is ahead, the wait is at most that of the burst plus the clocks' difference."""
     cost = min(cost, rate.burst)
     verdict = decide(rate, decide(rate, 0, NOW + ahead, cost).tat, NOW, cost)

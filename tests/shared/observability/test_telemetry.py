@@ -421,7 +421,7 @@ def test_a_failure_of_redis_is_named_from_the_first_on(clock: FakeClock) -> None
     assert not made.ledger.is_under_way
 
 
-def test_a_command_under_way_is_told(clock: FakeClock) -> None:
+def test_a_command_under_way_is_reported(clock: FakeClock) -> None:
     """A container that dies before its first failure still reports that Redis had not responded."""
     gate = threading.Event()
 

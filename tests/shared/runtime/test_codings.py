@@ -94,7 +94,7 @@ def test_headers_as_clients_send_them() -> None:
             assert accepted(header).coding == coding
 
 
-def test_who_refuses_plain_answers_gets_small_ones_compressed() -> None:
+def test_a_client_that_refuses_plain_responses_gets_small_ones_compressed() -> None:
     """The size bound holds only for clients that accept both."""
     for header in ["identity;q=0, gzip", "*;q=0, gzip", "gzip;q=0.5, identity;q=0.000"]:
         with case(header):

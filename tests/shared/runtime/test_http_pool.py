@@ -105,7 +105,7 @@ def test_a_trusted_server_is_asked_again_on_the_same_connection(
     assert len(set(asked)) == 1
 
 
-def test_a_server_that_nobody_vouches_for_is_not_asked(certificate: Path) -> None:
+def test_an_untrusted_server_is_not_asked(certificate: Path) -> None:
     """Nothing is sent, not even its headers."""
     with serving(certificate) as (url, asked):
         with pytest.raises(NotConnectedError) as caught:

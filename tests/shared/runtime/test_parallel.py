@@ -10,7 +10,7 @@ from shared.runtime.parallel import map_concurrently
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 51])
-def test_every_answer_stands_at_its_questions_place(count: int) -> None:
+def test_results_are_in_the_order_of_their_arguments(count: int) -> None:
     """However many there are."""
     assert map_concurrently(lambda number: number * 2, range(count)) == [
         number * 2 for number in range(count)

@@ -140,7 +140,7 @@ def test_a_hole_is_settled_for_a_message_beyond_the_range(world: World) -> None:
     assert world.standing() == {1: True, 2: True, 3: False, 4: False, 8: True}
 
 
-def test_a_range_of_holes_after_which_nothing_stands_is_left(world: World) -> None:
+def test_holes_at_the_end_of_the_log_are_left(world: World) -> None:
     """All of them are at the end of the log."""
     world.reserve(9)
     world.commit(1, 2)
@@ -169,7 +169,7 @@ def test_a_hole_at_the_end_of_a_quiet_channel_is_voided_at_once(world: World) ->
 
 
 @pytest.mark.parametrize("behind", [1, 2])
-def test_a_clock_ahead_costs_no_live_writer_its_number(world: World, behind: int) -> None:
+def test_a_clock_ahead_costs_no_live_writer_its_position(world: World, behind: int) -> None:
     """To a reader five minutes ahead each hole looks dead: a writer that commits within the wait still keeps it."""
     world.reserve(2)
     world.commit(3 - behind)

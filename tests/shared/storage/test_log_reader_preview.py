@@ -57,7 +57,7 @@ def test_a_first_message_committed_after_a_later_void_is_shown(world: World) -> 
     assert world.shown() == preview_of(world.store.entries(world.channel, 1, 1)[0])
 
 
-def test_a_reader_whose_look_came_before_the_preview_was_put_back_puts_it_right(world: World) -> None:
+def test_a_reader_with_an_earlier_head_repairs_the_preview(world: World) -> None:
     """It caches the message that came in between, so that later reads see it."""
     world.reserve(3)
     world.commit(1)
@@ -115,7 +115,7 @@ def test_a_preview_that_moved_on_meanwhile_stays(world: World) -> None:
     assert last.seq == 2
 
 
-def test_the_latest_message_is_looked_for_behind_voids(world: World) -> None:
+def test_the_latest_message_is_found_before_voids(world: World) -> None:
     """Page by page, but not for ever."""
     for voids, found in ((60, True), (260, False)):
         channel = open_channel(world.store, "ada")

@@ -21,7 +21,7 @@ from tests.shared.use_cases.posting import Chat, messages
 from tests.shared.use_cases.scripted_store import after
 
 
-def test_a_post_stands_as_it_was_answered(chat: Chat) -> None:
+def test_a_post_is_stored_as_it_was_acknowledged(chat: Chat) -> None:
     """Byte for byte, at its position, shown in the list, read by its sender, unread by the others."""
     posted = chat.post("hello")
     [message] = messages(posted)
@@ -45,7 +45,7 @@ def test_a_post_is_three_calls(chat: Chat) -> None:
     assert chat.store.calls == ["read_channel_state", "reserve", "commit"]
 
 
-def test_a_batch_stands_side_by_side(chat: Chat) -> None:
+def test_a_batch_has_adjacent_positions_after_a_void(chat: Chat) -> None:
     """25 messages in their order; the last is shown."""
     chat.limit(burst=30)
     chat.post("before")
@@ -67,7 +67,7 @@ def test_posting_leaves_a_read_position_that_is_further(chat: Chat) -> None:
 # --- replays ---
 
 
-def test_a_repeated_post_is_answered_its_first_result(chat: Chat) -> None:
+def test_a_repeated_post_gets_its_first_result(chat: Chat) -> None:
     """The same bytes, nothing written, nothing charged to the rate."""
     first = chat.post("one", "two", key="k1")
     chat.clock.ms += 5000
@@ -133,7 +133,7 @@ def test_many_duplicates_in_threads_are_one_message(chat: Chat) -> None:
     assert [text for text in chat.log() if text] == ["one", "two"]
 
 
-# --- who may ---
+# --- rights ---
 
 
 @pytest.mark.parametrize(

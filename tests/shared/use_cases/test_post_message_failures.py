@@ -27,7 +27,7 @@ KEYS = pytest.mark.parametrize("key", [None, "k1"])
 
 
 @KEYS
-def test_a_writer_who_finds_a_void_takes_a_new_number(chat: Chat, key: str | None) -> None:
+def test_a_writer_that_finds_a_void_reserves_another_position(chat: Chat, key: str | None) -> None:
     """A reader settled the hole first; the message is stored later, once."""
     chat.store.plan("commit", after(chat.settle_first), after(chat.settle_first))
     posted = chat.post("hello", key=key)
@@ -165,7 +165,7 @@ def test_a_number_that_was_not_given_is_no_post(chat: Chat, step: Step) -> None:
     assert not chat.post("hello", key="k1").replayed
 
 
-def test_a_look_that_failed_is_no_post(chat: Chat) -> None:
+def test_a_failed_read_of_the_channel_state_is_no_post(chat: Chat) -> None:
     """Nothing was written."""
     chat.store.plan("read_channel_state", fails)
     with pytest.raises(UnavailableError):

@@ -49,7 +49,7 @@ def test_posts_decided_at_the_same_time_are_counted_together(chat: Chat) -> None
     assert (chat.log(), chat.shown()) == ([None, "0", "1", "2"], "2")
 
 
-def test_a_post_that_met_another_of_its_user_stands_too(chat: Chat) -> None:
+def test_a_post_that_met_another_of_its_user_is_stored_too(chat: Chat) -> None:
     """Within the rate it commits again at the same position, on the state that the other left."""
     chat.store.plan("commit", after(partial(chat.post, "inner")))
     posted = chat.post("outer")

@@ -62,7 +62,7 @@ def test_what_does_not_exist_has_no_cost(chat: Chat) -> None:
     assert re.fullmatch(r"total;dur=\d+\.\d", response.headers["server-timing"])
 
 
-def test_nobody_hears_sooner_that_there_is_no_channel(chat: Chat) -> None:
+def test_a_404_for_a_channel_is_padded(chat: Chat) -> None:
     """A 404 for a hidden or missing channel is padded on every route; other responses are not."""
     hidden = chat.channel("grace", kind="private")
     for route in ROUTES:

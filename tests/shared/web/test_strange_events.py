@@ -302,7 +302,7 @@ def test_odd_json_is_refused_unquoted(chat: Chat) -> None:
                     assert response.status in {400, 422}, response.body
 
 
-def test_the_name_of_an_unknown_field_is_told_up_to_a_length(chat: Chat) -> None:
+def test_the_name_of_an_unknown_field_is_cut_in_the_error(chat: Chat) -> None:
     """The error names an unknown field, cut to a maximum length."""
     body = {"text": "a", "x" * 900_000: 1, "y" * 900_000: 1}
     problem = assert_refused(chat.api("POST", messages(chat.channel()), body=body), 422)
