@@ -36,7 +36,7 @@ def test_a_way_is_the_same_each_time() -> None:
 
 
 def test_a_page_from_memory_reads_no_log() -> None:
-    """It reads the channel state, which confirms the reader's access and the end, and then memory alone."""
+    """Its way goes by the look, which vouches for the reader and the end, and by memory alone."""
     way: Way = way_of(AGAIN)
     assert "shared/cache/pages.py" in way.files
     assert "shared/storage/log_reader.py" not in way.files
