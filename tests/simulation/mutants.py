@@ -197,7 +197,7 @@ def fetch_then_vouch(
     etags: frozenset[str],
     accepted: Accepted = PLAIN,
 ) -> Page:
-    """Builds the page from its cache, and reads the channel state only afterwards."""
+    """Makes the page from what it remembers, and asks the storage only then whether it may be shown."""
     known = services.cache.stale_fallback.get(channel_id, user_id)
     if known is not None and known.head is not None and known.membership is not None:
         end = known.head.seq
@@ -422,7 +422,7 @@ def encoded_for_any_head(
     etags: frozenset[str],
     accepted: Accepted = PLAIN,
 ) -> Page:
-    """Sends an encoded page though messages were posted since."""
+    """Sends a page that was encoded before, whatever was posted since."""
     memory = cast("MemoryTier", _Careless(services.cache.memory))
     careless = replace(services, cache=replace(services.cache, memory=memory))
     return fetch_messages(careless, user_id, channel_id, window, etags, accepted)

@@ -34,7 +34,6 @@ from shared.settings import Settings, SettingsError
 from shared.web.app import create_app, create_handler
 from shared.web.middleware import trace_root
 from tests.api import event
-from tests.cases import case
 from tests.fakes import FakeUpstash, MeasuredUpstash
 from tests.functions.chat import messages
 from tests.test_observability import COMMON, FIELDS, RUNBOOK
@@ -283,15 +282,14 @@ def test_metrics_of_trouble_are_written_in_trouble_alone() -> None:
     assert set(found) == set(BASIC) - TROUBLE
 
 
-def test_detail_is_read_as_the_settings_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", ["full", " full ", '"full"', "'full'", "basic", '"basic"', ""])
+def test_detail_is_read_as_the_settings_read_it(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blanks and quotes around the value are no part of it."""
-    for text in ["full", " full ", '"full"', "'full'", "basic", '"basic"', ""]:
-        with case(text):
-            monkeypatch.setenv("METRICS_DETAIL", text)
-            is_detailed.cache_clear()
-            found = is_detailed()
-            is_detailed.cache_clear()
-            assert found == (Settings.from_env({"METRICS_DETAIL": text}).metrics_detail == "full")
+    monkeypatch.setenv("METRICS_DETAIL", text)
+    is_detailed.cache_clear()
+    found = is_detailed()
+    is_detailed.cache_clear()
+    assert found == (Settings.from_env({"METRICS_DETAIL": text}).metrics_detail == "full")
 
 
 def test_units_are_cloudwatchs() -> None:
