@@ -25,7 +25,7 @@ from shared.web.app import create_app, create_handler, current_services
 from shared.web.problems import problem
 from tests.api import Api, event
 from tests.cases import case
-from tests.functions.refusals import ROUTES
+from tests.functions.refusals import ROUTES, Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
