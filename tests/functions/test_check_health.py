@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import pytest
-
 from local.gateway.routing import Routes
 from local.template.load import load
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
 from shared.domain.errors import StoreUnavailableError
 from shared.storage.memory import MemoryStore
 from tests.api import Api, app_of, event, response_of
+from tests.cases import case
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -60,17 +59,20 @@ def test_a_shallow_check_needs_no_token_and_no_storage(services: Services) -> No
     assert (response.status, response.json) == (200, {"status": "ok"})
 
 
-@pytest.mark.parametrize("query", [{}, {"deep": "1"}, {"deeper": "1"}], ids=str)
-def test_head_is_answered_as_get_without_a_body(services: Services, query: dict[str, str]) -> None:
+def test_head_is_answered_as_get_without_a_body(services: Services) -> None:
     """Uptime probes ask so: the same status and type, no body, and no length that would not be GET's."""
-    for store in (services.store, SilentStore()):
-        api = Api(replace(services, store=store))
-        asked, probed = (api(method, "/v1/healthz", user=None, query=query) for method in ("GET", "HEAD"))
-        assert (probed.status, probed.headers["content-type"]) == (
-            asked.status,
-            asked.headers["content-type"],
-        )
-        assert (probed.body, "content-length" in probed.headers) == ("", False)
+    for query in [{}, {"deep": "1"}, {"deeper": "1"}]:
+        with case(query):
+            for store in (services.store, SilentStore()):
+                api = Api(replace(services, store=store))
+                asked, probed = (
+                    api(method, "/v1/healthz", user=None, query=query) for method in ("GET", "HEAD")
+                )
+                assert (probed.status, probed.headers["content-type"]) == (
+                    asked.status,
+                    asked.headers["content-type"],
+                )
+                assert (probed.body, "content-length" in probed.headers) == ("", False)
 
 
 def test_no_other_route_takes_head() -> None:
@@ -81,15 +83,18 @@ def test_no_other_route_takes_head() -> None:
     assert not [each.path for each in routes if known.match("HEAD", each.path) and each.path != "/v1/healthz"]
 
 
-@pytest.mark.parametrize(("path", "allowed"), [("/v1/healthz", "GET, HEAD"), ("/v1/channels", "GET")])
-def test_a_method_that_a_function_does_not_take_is_405_with_those_that_it_does(
-    services: Services, path: str, allowed: str
-) -> None:
+def test_a_method_that_a_function_does_not_take_is_405_with_those_that_it_does(services: Services) -> None:
     """`Allow` names them (RFC 9110, 15.5.6), should API Gateway ever hand one on."""
-    api = Api(services)
-    app = app_of("GET", path)
-    response = response_of(api.result(app, event("OPTIONS", path)))
-    assert (response.status, response.headers["allow"], response.code) == (405, allowed, "method_not_allowed")
+    for path, allowed in [("/v1/healthz", "GET, HEAD"), ("/v1/channels", "GET")]:
+        with case(path, allowed):
+            api = Api(services)
+            app = app_of("GET", path)
+            response = response_of(api.result(app, event("OPTIONS", path)))
+            assert (response.status, response.headers["allow"], response.code) == (
+                405,
+                allowed,
+                "method_not_allowed",
+            )
 
 
 def test_a_deep_check_says_that_all_is_well(services: Services) -> None:
@@ -144,23 +149,21 @@ def probed(services: Services, kind: str = "", *refused: str) -> tuple[Services,
     return replace(services, cache=replace(services.cache, upstash=redis)), redis
 
 
-@pytest.mark.parametrize(
-    ("kind", "refused"),
-    [
+def test_a_deep_check_does_what_functions_do(services: Services) -> None:
+    """A PING goes well while reads or writes are refused, for quota, room or rights: the check says so, and why."""
+    for kind, refused in [
         ("daily_quota", ("GET", "SET")),
         ("monthly_quota", ("GET", "SET")),
         ("full", ("SET",)),
         ("refused_token", ("SET",)),
         ("refused_token", ("GET", "SET")),
         ("timeout", ("GET", "SET")),
-    ],
-)
-def test_a_deep_check_does_what_functions_do(services: Services, kind: str, refused: tuple[str, ...]) -> None:
-    """A PING goes well while reads or writes are refused, for quota, room or rights: the check says so, and why."""
-    told, _ = probed(services, kind, *refused)
-    response = deep(told)
-    assert (response.status, response.json["status"]) == (200, "degraded")
-    assert response.json["checks"]["redis"] == {"status": "down", "code": f"redis_{kind}"}
+    ]:
+        with case(kind, refused):
+            told, _ = probed(services, kind, *refused)
+            response = deep(told)
+            assert (response.status, response.json["status"]) == (200, "degraded")
+            assert response.json["checks"]["redis"] == {"status": "down", "code": f"redis_{kind}"}
 
 
 def test_a_deep_check_reads_the_bundle_and_writes_beside_it(services: Services) -> None:
