@@ -17,7 +17,7 @@ from shared.web.middleware import MAX_BODY, RequestMiddleware
 from tests.api import event, response_of
 from tests.cases import case
 from tests.functions.chat import messages
-from tests.functions.refusals import BODIES, ROUTES, assert_refused, state
+from tests.functions.refusals import BODIES, ROUTES, Route, assert_refused, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
