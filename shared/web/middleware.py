@@ -64,14 +64,14 @@ class RequestMiddleware:
     ) -> None:
         self._app = app
         self.function = function
-        self.now = now
+        self._now = now
         self.sleep = sleep
         self._cold = True
         self._ledger = Ledger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends a response in every case, and logs one line."""
-        started, meter = self.now(), start_meter(self._ledger)
+        started, meter = self._now(), start_meter(self._ledger)
         state = scope.setdefault("state", {})
         state["request_id"], state["user_id"] = request_id(scope), user_of(scope.get("aws.event"))
         status = 0
@@ -85,7 +85,7 @@ class RequestMiddleware:
                 is_hidden = state.get("error_code") == ChannelNotFoundError.code
                 if is_hidden:
                     self._pad_latency(started)
-                elapsed = (self.now() - started) * 1000
+                elapsed = (self._now() - started) * 1000
                 # Read units may differ between a hidden channel and none, so they are not shown.
                 timing = f"total;dur={elapsed:.1f}" if is_hidden else meter.server_timing(elapsed)
                 message["headers"] = [*message["headers"], *_headers(message["headers"], state, timing)]
@@ -101,7 +101,7 @@ class RequestMiddleware:
                 known = BudgieError()
             state["error_code"] = known.code
             await problem(known, state["request_id"])(scope, receive, send_with_headers)
-        self._log(scope, status, meter, (self.now() - started) * 1000)
+        self._log(scope, status, meter, (self._now() - started) * 1000)
 
     def _pad_latency(self, started: float) -> None:
         """Waits until ``HIDDEN_SECONDS`` have passed, so that the latency does not tell a hidden channel from none.
@@ -109,7 +109,7 @@ class RequestMiddleware:
         Blocks, because a container serves one request at a time. An event loop rounds waits to milliseconds from their
         start, which would reveal the difference again.
         """
-        left = HIDDEN_SECONDS - (self.now() - started)
+        left = HIDDEN_SECONDS - (self._now() - started)
         if left > 0:
             self.sleep(left)
 
