@@ -175,16 +175,23 @@ def settle(log: Log, head: Head, voids: Sequence[Entry]) -> list[Entry]:
     gaps that others have added since are larger, or remain until the next gaps are added.
     """
     standing = log.void(head.channel_id, voids)
-    trim(log, head, [each.seq for each in standing if each.body is None])
+    trim(log, head, [each.seq for each in standing if each.body is None], are_listed=True)
     return standing
 
 
-def trim(log: Log, head: Head, gaps: Iterable[int]) -> None:
-    """Removes the smallest gaps from a head that has more than it keeps, now that these came; may be repeated."""
+def trim(log: Log, head: Head, gaps: Iterable[int], *, are_listed: bool = False) -> None:
+    """Removes the smallest gaps from a head that has more than ``MAX_GAPS``; may be repeated.
+
+    Args:
+        log: the log.
+        head: the head before ``gaps`` were added.
+        gaps: the gaps that were added.
+        are_listed: whether ``gaps`` are listed already, as those of voids are.
+    """
     trimmed = sorted(head.gaps.union(gaps))[:-MAX_GAPS]
     if trimmed:
-        # Those of voids are listed already; which of the head's are deleted messages it does not say.
-        log.list_gaps(head.channel_id, head.gaps.intersection(trimmed))
+        # The head does not say which of its gaps are deleted messages, which are not listed yet.
+        log.list_gaps(head.channel_id, head.gaps.intersection(trimmed) if are_listed else trimmed)
         log.trim_gaps(head.channel_id, trimmed, max(trimmed[-1], head.gaps_from))
 
 
