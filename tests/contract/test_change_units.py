@@ -262,7 +262,7 @@ def test_a_page_of_changes_costs_what_was_computed(engines: Engines) -> None:
 
 @pytest.mark.stack
 def test_a_message_of_a_kilobyte_in_the_engine(engines: Engines) -> None:
-    """8 write units for a message just below 1 KB after the change, more above. The engine sizes numbers differently."""
+    """8 write units for a message just below 1 KB after the change, 10 or more for one just above."""
     store = engines.store(MINISTACK)
     channel = open_channel(store, USER)
     for room, expected in ((WRITE_BYTES - 16, {8}), (WRITE_BYTES + 16, {10, 12})):
