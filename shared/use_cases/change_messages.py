@@ -51,7 +51,7 @@ from shared.storage.protocol import (
     PinUnchanged,
     StateChanged,
 )
-from shared.storage.retry import backoff
+from shared.storage.retry import contention_backoff
 from shared.use_cases.mention_members import Named, find_named, forget_oldest
 
 MAX_TRIES: Final = 60
@@ -437,7 +437,7 @@ def _change(
     left: frozenset[str] = frozenset()
     for attempt in range(MAX_TRIES):
         if attempt:
-            services.sleep(backoff(attempt - 1))
+            services.sleep(contention_backoff(attempt - 1))
         target = _target(services, user_id, channel_id, message_id, key)
         commit = make(target)
         if commit is None:
