@@ -590,7 +590,7 @@ def main(arguments: list[str] | None = None) -> int:
         beside = bench.beside()
         found = [] if given.only_reactions else bench.run()
         bench.close()
-    results = {"reactions": reacting, "beside": beside}
+    results: dict[str, Any] = {"reactions": reacting, "beside": beside}
     held = reaction_targets(reacting, beside)
     if found:
         results |= summed_up(given, found)

@@ -78,7 +78,7 @@ def fill_chat(store: Store, members: int = 2, length: int = LENGTH, listed: int 
     fill(store, LARGE, people, bodies(length, (KILOBYTE,), channel_id=LARGE))
     for number in range(listed):
         each = channel(f"listed {number}")
-        fill(store, each, [BUSY, USER] if number < FEW - 4 else [BUSY], bodies(1, channel_id=each))
+        fill(store, each, [BUSY, USER] if number < FEW - 5 else [BUSY], bodies(1, channel_id=each))
 
 
 class Scene:

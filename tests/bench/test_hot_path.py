@@ -9,7 +9,7 @@ import pytest
 
 from bench import hot_path
 from bench.baseline import caches
-from bench.lib.operations import OPERATIONS
+from bench.lib.operations import OPERATIONS, PAGE_CHANGED, PAGE_IN_MEMORY
 from shared.runtime.codings import encode
 from tests.running import tiny
 
@@ -56,6 +56,6 @@ def test_each_target_can_be_missed(changes: dict[str, Any], missed: int) -> None
         "times_faster_than": {"peer": 3.1},
         "missing_peers": [],
         "wire": {hot_path.JUDGED: page},
-        "routes": {hot_path.PAGE_CHANGED: changes.get("changed", 2.0), hot_path.PAGE_IN_MEMORY: 1.0},
+        "routes": {PAGE_CHANGED: changes.get("changed", 2.0), PAGE_IN_MEMORY: 1.0},
     }
     assert list(hot_path.targets(found | changes).values()).count(False) == missed
