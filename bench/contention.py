@@ -6,12 +6,16 @@ to its response. Each round is paired with one in which the same processes, on t
 DynamoDB calls through the store alone: the engine's own limit. With and without readers that
 poll. After each round the channel's log is compared with what was acknowledged.
 
+16 and 64 members also react to one message at the same moment, and 4 writers post while 16 members react to one message
+all the time, compared with the same writers alone.
+
 Rate limits are out of the way, and a call may take 10 s before it is given up: everything shares this machine's CPUs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import statistics
@@ -26,9 +30,11 @@ from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from bench.lib.client import RESERVATIONS, TRANSACT, MeasuredClient, Tally
 from bench.lib.command import finish, parser, progress
+from bench.lib.conversations import bodies
 from bench.lib.dynamodb import client_of, engine, store_on
 from bench.lib.functions import Ask, Handlers
 from bench.lib.operations import SETTINGS, fill
@@ -37,6 +43,7 @@ from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK, Engine
 from shared.aws.protocol import AwsClient
 from shared.bootstrap import Services, compose
 from shared.domain import keys
+from shared.domain.changes import reactions_of
 from shared.domain.clock import now_ms
 from shared.domain.messages import Draft, encode, preview, request_hash
 from shared.domain.model import IDEMPOTENCY_SECONDS, Entry, IdempotencyRecord
@@ -46,6 +53,12 @@ from shared.use_cases.post_message import post_message
 
 BUDGIE, ENGINE = SIDES = ("budgie", "engine")
 WRITE, READ, OWNER = "write", "read", "owner"
+REACT, REACT_ONCE = "react", "react once"
+EMOJI: Final = "👍"
+MEMBERS: Final = (16, 64)
+"""Who react to one message at the same moment."""
+REACTING, POSTING = 16, 4
+"""Members who react all the time, and writers who post meanwhile."""
 WRITERS: Final = (1, 4, 16, 64)
 LIMIT: Final = 100
 """Messages of a poll."""
@@ -64,6 +77,7 @@ PAUSE_SECONDS: Final = 0.1
 """Between a reader's polls: much shorter than a client's, so that a few readers do what many would."""
 FILLER: Final = "so that the message is as long as a common one, which is about two hundred characters. " * 2
 CLOSING: Final = "the last one"
+MAX_REACTION_MS: Final = 3_000
 MAX_SPREAD, MAX_UNITS, MIN_FAIRNESS, MAX_VOIDS, MIN_OF_LIMIT = 5.0, 7.2, 0.5, 0.001, 0.85
 
 
@@ -84,7 +98,7 @@ class Assignment:
 
     Attributes:
         side: ``budgie``: the function's handler; ``engine``: the same DynamoDB calls and nothing else.
-        does: ``write`` or ``read``.
+        does: ``write``, ``read``, ``react`` (a reaction to the first message comes and goes) or ``react once``.
         counts_from: What is posted before is part of the log, but not of the figures.
         seed: Makes idempotency keys unique.
     """
@@ -108,12 +122,16 @@ class Report:
         acknowledged: All acknowledged texts, by position.
         unknown: Texts that the writer gave up on; they may have been posted.
         refused: Number of 503 responses.
+        reactions: Milliseconds of each reaction that came or went, including the client's retries.
+        lost_reactions: Number of reactions that were given up.
     """
 
     milliseconds: list[float] = field(default_factory=list)
     acknowledged: dict[int, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     refused: int = 0
+    reactions: list[float] = field(default_factory=list)
+    lost_reactions: int = 0
     tally: Tally = field(default_factory=Tally)
 
 
@@ -122,6 +140,7 @@ class Caller:
 
     def __init__(self, services: Services, given: Assignment, report: Report) -> None:
         self._handlers, self._user, self._report = Handlers(services), given.user, report
+        self._channel = given.channel
         self._path = f"/v1/channels/{given.channel}/messages"
 
     def call(self, method: str, query: str = "", body: object = None, key: str = "") -> Any:  # noqa: ANN401 - JSON
@@ -132,7 +151,17 @@ class Caller:
             self._report.refused += 1
             return None
         assert reply.status < HTTPStatus.BAD_REQUEST, (method, reply.status, reply.body)
-        return reply.json
+        return reply.json if reply.body else {}
+
+    def react(self, *, adds: bool = True) -> bool:
+        """Adds or removes a reaction to the first message; False if it is given up."""
+        message = keys.message_id(self._channel, 1)
+        path = f"/{message}/reactions/{quote(EMOJI)}/me"
+        for _ in range(MAX_TRIES):
+            if self.call("PUT" if adds else "DELETE", path) is not None:
+                return True
+            time.sleep(RETRY_SECONDS)
+        return False
 
     def post(self, text: str, key: str) -> int | None:
         """The position; None if the outcome is unknown."""
@@ -207,6 +236,9 @@ def work(url: str, given: Assignment, clock: Callable[[], float] = time.monotoni
         time.sleep(max(0.0, given.begins - clock()))
         if given.does == WRITE:
             write(caller.post, given, report, clock)
+        elif given.does in {REACT, REACT_ONCE}:
+            assert isinstance(caller, Caller)
+            react(caller.react, given, report, clock)
         else:
             after = 0
             while clock() < given.ends:
@@ -234,6 +266,19 @@ def write(
         number += 1
 
 
+def react(change: Callable[..., bool], given: Assignment, report: Report, clock: Callable[[], float]) -> None:
+    """Reacts to the first message once, or again and again until the end; the last reaction is completed."""
+    adds = True
+    while (began := clock()) < given.ends:
+        if change(adds=adds):
+            report.reactions.append((clock() - began) * 1000)
+        else:
+            report.lost_reactions += 1
+        if given.does == REACT_ONCE:
+            return
+        adds = not adds
+
+
 # --- The log ---
 
 
@@ -246,8 +291,10 @@ class Verdict:
     faults: list[str]
 
 
-def judge(services: Services, channel: str, reports: Sequence[Report]) -> Verdict:
-    """Reads a channel's log, and compares it with what was acknowledged.
+def judge(
+    services: Services, channel: str, reports: Sequence[Report], known: frozenset[str] = frozenset()
+) -> Verdict:
+    """Reads a channel's log, and compares it with what was acknowledged and with the ``known`` texts before.
 
     Posts once more before, so that no hole is left at the end.
     """
@@ -260,7 +307,8 @@ def judge(services: Services, channel: str, reports: Sequence[Report]) -> Verdic
         log |= {message["seq"]: message["text"] for message in page["messages"]}
         after = page["last_seq"]
     acknowledged = [each for report in reports for each in report.acknowledged.items()]
-    expected = {text for _, text in acknowledged} | {text for each in reports for text in each.unknown}
+    expected = known | {text for _, text in acknowledged}
+    expected |= {text for each in reports for text in each.unknown}
     faults = [
         f"position {seq} does not have the message that was acknowledged there"
         for seq, text in acknowledged
@@ -272,7 +320,47 @@ def judge(services: Services, channel: str, reports: Sequence[Report]) -> Verdic
     return Verdict(len(log) - 1, last - len(log), faults)
 
 
+def judge_reactions(services: Services, channel: str, reports: Sequence[Report], count: int) -> list[str]:
+    """What is wrong with the first message and the change log, when so many members' reactions should be there."""
+    head = services.store.head(channel)
+    [entry] = services.store.entries_at(channel, [1])
+    assert head is not None
+    shown = sum(each.count for each in reactions_of(entry.body or b""))
+    made = sum(len(each.reactions) for each in reports)
+    revs = [each.rev for each in services.store.changes(channel, 1, head.rev)]
+    wrong = [f"{shown} reactions of {count}"] if shown != count else []
+    wrong += [f"{head.rev} changes for {made} reactions"] if head.rev != made else []
+    return wrong + (["a hole in the change log"] if revs != list(range(1, head.rev + 1)) else [])
+
+
 # --- Results ---
+
+
+@dataclass
+class Reacting:
+    """All rounds in which members react to one message at the same moment."""
+
+    members: int
+    reports: list[Report] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def result(self) -> dict[str, Any]:
+        """The figures: attempts are transactions."""
+        times = [ms for each in self.reports for ms in each.reactions]
+        calls = sum((each.tally.calls for each in self.reports), Counter[str]())
+        latency, count = summary(times or [0.0]), max(1, len(times))
+        return {
+            "members": self.members,
+            "reactions": len(times),
+            "p50_ms": latency["p50"],
+            "p99_ms": latency["p99"],
+            "attempts_per_reaction": round(calls[TRANSACT] / count, 2),
+            "read_units_per_reaction": round(sum(each.tally.engine_read for each in self.reports) / count, 2),
+            "write_units_per_reaction": round(sum(each.tally.write for each in self.reports) / count, 2),
+            "responses_503": sum(each.refused for each in self.reports),
+            "given_up": sum(each.lost_reactions for each in self.reports),
+            "faults": self.faults[:5],
+        }
 
 
 @dataclass
@@ -344,8 +432,69 @@ class Bench:
         for turn, i in progress(turns, "rounds of setups"):
             for side in SIDES[:: (-1) ** (turn + i)]:
                 self._round(found[setups[i], side], turn)
-        self._client.close()
         return list(found.values())
+
+    def close(self) -> None:
+        """Closes the client."""
+        self._client.close()
+
+    def reactions(self) -> list[Reacting]:
+        """Rounds in which members react to one message at the same moment, after one round to warm up."""
+        found = [Reacting(members) for members in self._given.members]
+        for turn, each in progress(
+            [(turn, each) for turn in range(-1, self._given.rounds) for each in found], "rounds"
+        ):
+            users, channel = self._open(each.members)
+            begins = time.monotonic() + 0.1
+            assignments = [
+                Assignment(BUDGIE, REACT_ONCE, channel, user, begins, begins, begins + 60, "")
+                for user in users
+            ]
+            reports = self._assigned(assignments)
+            if turn >= 0:
+                each.reports += reports
+                each.faults += judge_reactions(self._fresh(), channel, reports, each.members)
+        return found
+
+    def beside(self) -> dict[str, Any]:
+        """Posts while members react to one message all the time, and the same posts alone, in turns."""
+        given = self._given
+        names = {0: "posts_alone", given.reacting: "posts_beside_reactions"}
+        found = {count: Rounds(Setup(POSTING, 0), BUDGIE, given.seconds) for count in names}
+        reacting = Reacting(max(names))
+        for turn in progress(range(-1, given.rounds), "rounds of posts and reactions"):
+            for count, rounds in found.items():
+                users, channel = self._open(POSTING + count)
+                first = self._fresh().store.entries_at(channel, [1])[0]
+                begins = time.monotonic() + 0.1
+                counts_from = begins + given.seconds / WARM_UPS
+                times = (begins, counts_from, counts_from + given.seconds)
+                assignments = [
+                    Assignment(BUDGIE, WRITE if i < POSTING else REACT, channel, user, *times, str(turn))
+                    for i, user in enumerate(users)
+                ]
+                reports = self._assigned(assignments)
+                if turn < 0:
+                    continue
+                known = frozenset({json.loads(first.body or b"")["text"]})
+                rounds.add(reports, judge(self._fresh(), channel, reports, known))
+                reacting.reports += reports[POSTING:]
+        return {
+            **{name: found[count].result() for count, name in names.items()},
+            "reactions_beside_posts": reacting.result(),
+        }
+
+    def _open(self, members: int) -> tuple[list[str], str]:
+        """A new channel with one message, and so many members beside its owner."""
+        users, channel = [f"member-{i}" for i in range(members)], keys.new_channel_id()
+        fill(store_on(self._client), channel, [OWNER, *users], bodies(1, channel_id=channel))
+        return users, channel
+
+    def _assigned(self, assignments: Sequence[Assignment]) -> list[Report]:
+        return list(self._pool.map(partial(work, self._engine.url), assignments))
+
+    def _fresh(self) -> Services:
+        return compose(SETTINGS, store_on(self._client))
 
     def _round(self, rounds: Rounds, turn: int) -> None:
         setup, given = rounds.setup, self._given
@@ -358,9 +507,8 @@ class Bench:
         assignments = [
             Assignment(rounds.side, does, channel, user, *times, str(turn)) for does, user in roles
         ]
-        reports = list(self._pool.map(partial(work, self._engine.url), assignments))
-        fresh = compose(SETTINGS, store_on(self._client))
-        rounds.add(reports, judge(fresh, channel, reports))
+        reports = self._assigned(assignments)
+        rounds.add(reports, judge(self._fresh(), channel, reports))
 
 
 def summed_up(given: argparse.Namespace, found: Sequence[Rounds]) -> dict[str, Any]:
@@ -412,17 +560,42 @@ def targets(cells: Sequence[Mapping[str, Any]], limits: Sequence[Mapping[str, An
     return found
 
 
+def reaction_targets(reactions: Sequence[Mapping[str, Any]], beside: Mapping[str, Any]) -> dict[str, bool]:
+    """The targets of reactions, and of posts beside them."""
+    posts, meanwhile = beside["posts_beside_reactions"], beside["reactions_beside_posts"]
+    return {
+        "all reactions to one message succeed, each once": not any(
+            each["faults"] or each["given_up"] or each["responses_503"] for each in reactions
+        ),
+        f"p99 of reactions to one message: at most {MAX_REACTION_MS / 1000:g} s": all(
+            each["p99_ms"] <= MAX_REACTION_MS for each in reactions
+        ),
+        "posts beside reactions, and reactions beside posts: none is given up": not (
+            posts["given_up"] or posts["log_faults"] or meanwhile["given_up"]
+        ),
+    }
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measures contention; with ``--check`` exits with 1 if a target is missed."""
     given = _parse(arguments)
-    context, size = multiprocessing.get_context("forkserver"), max(given.writers) + READERS
+    context = multiprocessing.get_context("forkserver")
+    size = max(max(given.writers) + READERS, *given.members, POSTING + given.reacting)
     context.set_forkserver_preload(["bench.lib.functions", "bench.lib.operations"])
     kind = MINISTACK if given.tiny else DYNAMODB_LOCAL
     with engine(kind) as started, ProcessPoolExecutor(size, context, prepare) as pool:
         list(pool.map(time.sleep, [0.5] * size))  # Starts all processes before the first round.
-        found = Bench(started, pool, given).run()
-    results = summed_up(given, found)
-    return finish(given, results, targets(results["cells"], results["of_limit"]))
+        bench = Bench(started, pool, given)
+        reacting = [each.result() for each in bench.reactions()]
+        beside = bench.beside()
+        found = [] if given.only_reactions else bench.run()
+        bench.close()
+    results: dict[str, Any] = {"reactions": reacting, "beside": beside}
+    held = reaction_targets(reacting, beside)
+    if found:
+        results |= summed_up(given, found)
+        held |= targets(results["cells"], results["of_limit"])
+    return finish(given, results, held)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -430,9 +603,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     options.add_argument("--rounds", type=int, default=5, help="of each setup")
     options.add_argument("--seconds", type=float, default=5.0, help="of a round's window")
     options.add_argument("--writers", type=int, nargs="+", default=WRITERS)
+    options.add_argument("--only-reactions", action="store_true", help="leave out the writers' rounds")
     given = options.parse_args(arguments)
+    given.members, given.reacting = MEMBERS, REACTING
     if given.tiny:
         given.rounds, given.seconds, given.writers = 1, 0.3, [2]
+        given.members, given.reacting = [3], 2
     given.writers = sorted({1, *given.writers})  # All are compared with one writer.
     return given
 

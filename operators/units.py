@@ -34,6 +34,8 @@ def _value_size(value: object) -> int:
             return len(raw)
         case {"NS": list(numbers)}:
             return sum(map(_number_size, numbers))
+        case {"L": list(values)}:
+            return 3 + sum(1 + _value_size(each) for each in values)
         case {"BOOL": bool()} | {"NULL": bool()}:
             return 1
     raise TypeError(f"an attribute of a kind that the table does not have: {value!r}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import Final
+from urllib.parse import quote
 
 from bench.lib.conversations import STARTED_AT, bodies, turns
 from bench.lib.functions import Ask, Handlers
@@ -35,7 +36,11 @@ def channel(name: str) -> str:
     return keys.derived_channel_id("bench", name)
 
 
-WRITTEN, CAUGHT_UP, POSTED, LARGE = map(channel, ("as written", "caught up", "posted", "large"))
+WRITTEN, CAUGHT_UP, POSTED, LARGE, CHANGED = map(
+    channel, ("as written", "caught up", "posted", "large", "changed")
+)
+CHANGES: Final = 20
+"""Messages of a page that change in ``change_of_page``."""
 _CHANNEL: Final = f"/v1/channels/{POSTED}"
 
 
@@ -68,12 +73,12 @@ def fill(store: Store, channel_id: str, members: Sequence[str], messages: Iterab
 def fill_chat(store: Store, members: int = 2, length: int = LENGTH, listed: int = MANY) -> None:
     """Creates channels of real messages, one of large messages, and ``listed`` channels for the lists."""
     people = [USER, FRIEND, *(f"member-{number:029d}" for number in range(members - 2))]
-    for channel_id in (WRITTEN, CAUGHT_UP, POSTED):
+    for channel_id in (WRITTEN, CAUGHT_UP, POSTED, CHANGED):
         fill(store, channel_id, people, bodies(length, channel_id=channel_id))
     fill(store, LARGE, people, bodies(length, (KILOBYTE,), channel_id=LARGE))
     for number in range(listed):
         each = channel(f"listed {number}")
-        fill(store, each, [BUSY, USER] if number < FEW - 4 else [BUSY], bodies(1, channel_id=each))
+        fill(store, each, [BUSY, USER] if number < FEW - 5 else [BUSY], bodies(1, channel_id=each))
 
 
 class Scene:
@@ -161,6 +166,37 @@ def _with_guest(scene: Scene) -> str:
     return path
 
 
+def _message(scene: Scene, channel_id: str = POSTED) -> str:
+    """The path of a message that was just posted."""
+    return f"/v1/channels/{channel_id}/messages/{scene.handlers(post(channel_id)).json['id']}"
+
+
+def _thumb(path: str, method: str = "PUT") -> Ask:
+    return Ask(method, f"{path}/reactions/{quote('👍')}/me", USER)
+
+
+def _reacted(scene: Scene) -> str:
+    path = _message(scene)
+    scene.handlers(_thumb(path))
+    return path
+
+
+def _pinned(scene: Scene) -> str:
+    path = _message(scene)
+    scene.handlers(Ask("PUT", f"{path}/pin", USER))
+    return path
+
+
+def change_of_page(scene: Scene) -> Ask:
+    """A page of 50 messages of which 20 have changed since the container cached it."""
+    asked = again(page(CHANGED))(scene)
+    latest = scene.handlers(asked).json["messages"]
+    for each in latest[: 2 * CHANGES : 2]:
+        path = f"/v1/channels/{CHANGED}/messages/{each['id']}"
+        scene.handlers(_thumb(path, "DELETE" if each.get("reactions") else "PUT"))
+    return asked
+
+
 def _mark(_: Scene) -> Ask:
     position = 1 + next(_NUMBERS) % 50
     return Ask("PUT", f"/v1/channels/{WRITTEN}/read", FRIEND, {"last_read_seq": position, "force": True})
@@ -168,11 +204,13 @@ def _mark(_: Scene) -> Ask:
 
 _ONE: Final = Ask("GET", f"/v1/channels/{WRITTEN}/messages/{keys.message_id(WRITTEN, 50)}", USER)
 _FEW, _MANY = (Ask("GET", "/v1/channels", user) for user in (USER, BUSY))
+PAGE_CHANGED: Final = f"page, {CHANGES} of 50 changed"
 PAGE_IN_MEMORY, POST, POST_WITH_KEY = "page, memory", "post", "post with key"
 LIST: Final = f"list of {MANY} channels, memory"
 OPERATIONS: Final = (
     Operation(PAGE_IN_MEMORY, again(page(WRITTEN)), "read"),
     Operation("page, caught up by one message", _caught_up, "read"),
+    Operation(PAGE_CHANGED, change_of_page),
     Operation("page, after a miss", always(page(WRITTEN)), "read", is_missed=True),
     Operation("page of 1 KB messages, memory", again(page(LARGE)), "read"),
     Operation("page of 1 KB messages, after a miss", always(page(LARGE)), "read", is_missed=True),
@@ -186,6 +224,22 @@ OPERATIONS: Final = (
     Operation(POST_WITH_KEY, _post_with_key, "post"),
     Operation("post with key, repeated", lambda scene: again(_post_with_key(scene))(scene)),
     Operation(f"batch of {MAX_BATCH} posts", _batch),
+    Operation("edit", lambda scene: Ask("PATCH", _message(scene), USER, {"text": next(_TEXTS).text})),
+    Operation(
+        "edit with key",
+        lambda scene: Ask(
+            "PATCH",
+            _message(scene),
+            USER,
+            {"text": next(_TEXTS).text},
+            {"idempotency-key": f"edit-{next(_NUMBERS)}"},
+        ),
+    ),
+    Operation("delete", lambda scene: Ask("DELETE", _message(scene), USER)),
+    Operation("react", lambda scene: _thumb(_message(scene))),
+    Operation("take a reaction back", lambda scene: _thumb(_reacted(scene), "DELETE")),
+    Operation("unpin", lambda scene: Ask("DELETE", f"{_pinned(scene)}/pin", USER)),
+    Operation("20 changes", always(Ask("GET", f"/v1/channels/{CHANGED}/changes?after=0&limit=20", USER))),
     Operation("mark read", _mark),
     # By a new user each time, so that the count of the user's channels does not grow with the rounds.
     Operation("create channel", lambda _: _create(f"maker-{next(_NUMBERS):030d}")),

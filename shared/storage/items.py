@@ -27,7 +27,19 @@ PUBLIC_INDEX: Final = "public"
 EVERYBODY: Final = ("m1", "m2", "m3")
 """Of a head: positions of messages that name everybody, the latest first."""
 PIN: Final = "p"
-"""How the attributes of pins begin: each has a position in its name, and the number of the change that pinned it."""
+"""The first letter of the attributes of pins; the position follows in hexadecimal, so that 50 pins are below 1 KB."""
+SHORT_NAMES: Final = {"edit_window": "ew", "members_pin": "mp"}
+"""Attributes of a head that are not named like the field, so that the head stays below 1 KB."""
+_KINDS: Final = {
+    ChangeKind.EDITED: "e",
+    ChangeKind.DELETED: "d",
+    ChangeKind.REACTION_ADDED: "r",
+    ChangeKind.REACTION_REMOVED: "u",
+    ChangeKind.PINNED: "p",
+    ChangeKind.UNPINNED: "n",
+}
+"""Kinds of changes as they are stored."""
+_KIND_OF: Final = {stored: kind for kind, stored in _KINDS.items()}
 PUBLIC: Final = "1"
 """The single partition of the index of public channels; only creating, renaming and archiving write to it."""
 
@@ -201,8 +213,8 @@ def _head(item: Item, channel_id: str) -> Head:
         gaps_from=_n(item, "gf") if "gf" in item else 0,
         request_hash=_b(item, "request_hash"),
         rev=_n(item, "rev") if "rev" in item else 0,
-        edit_window=_n(item, "edit_window") if "edit_window" in item else None,
-        members_pin="members_pin" in item and _n(item, "members_pin") == 1,
+        edit_window=_n(item, "ew") if "ew" in item else None,
+        members_pin="mp" in item and _n(item, "mp") == 1,
         mentions=tuple(_n(item, name) for name in EVERYBODY if name in item and _n(item, name)),
     )
 
@@ -238,39 +250,71 @@ def entries_of(found: Iterable[Item]) -> list[Entry]:
 
 
 def change_item(channel_id: str, change: Change) -> dict[str, Any]:
-    """A change as it is stored."""
+    """The item of a change."""
     item = change_key(channel_id, change.rev) | {
-        "kind": s(change.kind),
+        "k": s(_KINDS[change.kind]),
         "seq": n(change.seq),
         "by": s(change.by),
         "at": n(change.at),
     }
     if change.body is not None:
-        item["body"] = b(change.body)
+        item["body"] = b(stored_body(channel_id, change))
     if change.emoji:
-        item["emoji"] = s(change.emoji)
+        item["e"] = s(change.emoji)
     if change.before:
         item["before"] = b(change.before)
     return item
 
 
+def stored_body(channel_id: str, change: Change) -> bytes:
+    """A change's ``body`` without its beginning and its end, which follow from the item's other attributes.
+
+    So a message within 1 KB has changes within 1 KB, except edits that replace a long text and emoji above 23 bytes.
+    """
+    body, (first, last) = change.body or b"", _frame(channel_id, change.seq, change.rev)
+    middle = body[len(first) : -len(last)]
+    # A body that begins with a brace is whole.
+    return middle if first + middle + last == body and not middle.startswith(b"{") else body
+
+
+def _frame(channel_id: str, seq: int, rev: int) -> tuple[bytes, bytes]:
+    """The beginning and the end of a message's JSON."""
+    first = f'{{"id":"{keys.message_id(channel_id, seq)}","seq":{seq},"sender":"'
+    return first.encode(), b',"rev":%d}' % rev
+
+
+def _whole_body(item: Item, seq: int, rev: int) -> bytes:
+    body: bytes = item["body"]["B"]
+    if body.startswith(b"{"):
+        return body
+    first, last = _frame(keys.channel_of(item["pk"]["S"]), seq, rev)
+    return first + body + last
+
+
 def change_of(item: Item) -> Change:
     """A change from its item."""
+    rev, seq = keys.seq_of(item["sk"]["S"]), _n(item, "seq")
     return Change(
-        rev=keys.seq_of(item["sk"]["S"]),
-        kind=ChangeKind(item["kind"]["S"]),
-        seq=_n(item, "seq"),
+        rev=rev,
+        kind=_KIND_OF[item["k"]["S"]],
+        seq=seq,
         by=item["by"]["S"],
         at=_n(item, "at"),
-        body=_b(item, "body") if "body" in item else None,
-        emoji=item["emoji"]["S"] if "emoji" in item else "",
+        body=_whole_body(item, seq, rev) if "body" in item else None,
+        emoji=item["e"]["S"] if "e" in item else "",
         before=_b(item, "before"),
     )
 
 
+def pin_name(seq: int) -> str:
+    """The attribute of a pin."""
+    return f"{PIN}{seq:x}"
+
+
 def pins_of(item: Item) -> dict[int, int]:
     """Positions of pinned messages, each with the number of the change that pinned it."""
-    return {int(name[1:]): int(value["N"]) for name, value in item.items() if name[1:].isdigit()}
+    pins = (name for name in item if name.startswith(PIN) and name != "pk")
+    return {int(name[1:], 16): _n(item, name) for name in pins}
 
 
 def membership_item(membership: Membership) -> dict[str, Any]:

@@ -51,7 +51,7 @@ from shared.storage.protocol import (
     PinUnchanged,
     StateChanged,
 )
-from shared.storage.retry import backoff
+from shared.storage.retry import contention_backoff
 from shared.use_cases.mention_members import Named, find_named, forget_oldest
 
 MAX_TRIES: Final = 60
@@ -254,7 +254,7 @@ def delete_message(services: Services, user_id: str, channel_id: str, message_id
     target, change = _change(services, user_id, channel_id, message_id, _deletion)
     if change is not None:
         # Later it may be done as well: a head that keeps more gaps than it must is right, and larger.
-        trim(services.store, target.head, unlisted=[target.entry.seq])
+        trim(services.store, target.head, [target.entry.seq])
 
 
 def _deletion(target: Target) -> ChangeCommit | None:
@@ -437,7 +437,7 @@ def _change(
     left: frozenset[str] = frozenset()
     for attempt in range(MAX_TRIES):
         if attempt:
-            services.sleep(backoff(attempt - 1))
+            services.sleep(contention_backoff(attempt - 1))
         target = _target(services, user_id, channel_id, message_id, key)
         commit = make(target)
         if commit is None:

@@ -21,6 +21,7 @@ from bench.contention import (
     StoreCalls,
     Verdict,
     judge,
+    reaction_targets,
     targets,
     write,
 )
@@ -170,3 +171,19 @@ def test_a_tiny_run_reports_every_setup() -> None:
     assert {each["side"] for each in found["cells"]} == {BUDGIE, ENGINE}
     assert not [each["log_faults"] for each in found["cells"] if each["log_faults"]]
     assert len(found["of_limit"]) == 4
+    [reactions] = found["reactions"]
+    assert (reactions["members"], reactions["reactions"], reactions["faults"]) == (3, 3, [])
+    assert reactions["write_units_per_reaction"] >= 8
+    assert {"posts_alone", "posts_beside_reactions", "reactions_beside_posts"} == set(found["beside"])
+
+
+def test_each_target_of_reactions_can_be_missed() -> None:
+    """A reaction that is lost, too slow or given up; a post that is given up beside reactions."""
+    good = {"faults": [], "given_up": 0, "responses_503": 0, "p99_ms": 3_000.0, "log_faults": []}
+    beside = {"posts_beside_reactions": good, "reactions_beside_posts": good}
+    assert all(reaction_targets([good], beside).values())
+    for miss in ({"faults": ["lost"]}, {"given_up": 1}, {"responses_503": 1}, {"p99_ms": 3_001.0}):
+        assert list(reaction_targets([good | miss], beside).values()).count(False) == 1
+    for name in beside:
+        missed = reaction_targets([good], beside | {name: good | {"given_up": 1}})
+        assert list(missed.values()).count(False) == 1

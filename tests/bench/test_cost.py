@@ -135,6 +135,10 @@ def test_every_operation_is_priced() -> None:
     }
     assert units["page, memory"] == units["poll, 304"] == (2, 0)
     assert (units["post"], units["post with key"]) == ((2, 5), (3, 7))
+    assert units["edit"] == units["delete"] == units["react"] == units["unpin"] == (3, 8)
+    assert units["edit with key"] == (4, 10)
+    assert units["take a reaction back"] == (3, 8)
+    assert units["page, 20 of 50 changed"] == (4, 0)
     assert units["batch of 25 posts"] == (2, 1 + 2 * 26)
     assert units["list of 8 channels, memory"] == (9, 0)
     assert units["create channel"] == (1, 2 * 2 + 1)

@@ -9,7 +9,7 @@ import pytest
 
 from bench import hot_path
 from bench.baseline import caches
-from bench.lib.operations import OPERATIONS
+from bench.lib.operations import OPERATIONS, PAGE_CHANGED, PAGE_IN_MEMORY
 from shared.runtime.codings import encode
 from tests.running import tiny
 
@@ -22,7 +22,7 @@ def test_the_hot_path_is_measured() -> None:
     assert all(set(page) == set(hot_path.WAYS) for page in found["wire"].values())
     assert len({page["identity"]["bytes"] for page in found["wire"].values()}) == 2
     assert set(found["routes"]) == {each.name for each in OPERATIONS if not each.is_missed}
-    assert len(found["targets"]) == 2 + 4
+    assert len(found["targets"]) == 2 + 4 + 1
 
 
 def test_the_page_on_the_wire_is_of_50_messages_of_1_kb() -> None:
@@ -43,6 +43,7 @@ def test_the_page_on_the_wire_is_of_50_messages_of_1_kb() -> None:
         ({"missing_peers": ["peer"]}, 1),
         ({"share": 0.4}, 2),
         ({"us": 3.0}, 2),
+        ({"changed": 2.1}, 1),
     ],
 )
 def test_each_target_can_be_missed(changes: dict[str, Any], missed: int) -> None:
@@ -55,5 +56,6 @@ def test_each_target_can_be_missed(changes: dict[str, Any], missed: int) -> None
         "times_faster_than": {"peer": 3.1},
         "missing_peers": [],
         "wire": {hot_path.JUDGED: page},
+        "routes": {PAGE_CHANGED: changes.get("changed", 2.0), PAGE_IN_MEMORY: 1.0},
     }
     assert list(hot_path.targets(found | changes).values()).count(False) == missed

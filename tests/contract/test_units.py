@@ -44,14 +44,14 @@ ENGINES = [
 ]
 
 
-def largest_head(kind: Kind) -> Item:
+def largest_head(kind: Kind, user_id: str = USER) -> Item:
     """The head of a channel that uses every limit, as a post leaves it."""
     head = Head(
         channel_id=CHANNEL,
         kind=kind,
         name=WIDE.encode()[: model.MAX_NAME_BYTES].decode(),
         topic=WIDE.encode()[: model.MAX_TOPIC_BYTES].decode(),
-        creator=USER,
+        creator=user_id,
         created_at=NOW + 1,
         version=LARGE,
         members=LARGE,
@@ -62,11 +62,13 @@ def largest_head(kind: Kind) -> Item:
         request_hash=b"h" * 16,
     )
     redacted = {"erasures": n(LARGE)}
+    changed = {"rev": n(keys.MAX_SEQ), "ew": n(LARGE), "mp": n(1)}
+    changed |= {name: n(keys.MAX_SEQ - i) for i, name in enumerate(items.EVERYBODY)}
     highest = [keys.MAX_SEQ - i for i in range(model.MAX_GAPS)]
     gaps = {"gn": n(LARGE), "gs": items.ns(highest), "gf": n(highest[-1] - 1)}
-    shown = preview(keys.MAX_SEQ, USER, WIDE * 9, NOW + 1)
+    shown = preview(keys.MAX_SEQ, user_id, WIDE * 9, NOW + 1)
     shows = {"lq": n(shown.seq), "lu": s(shown.sender), "lt": s(shown.text), "lc": n(shown.created_at)}
-    return items.head_item(head) | shows | redacted | gaps
+    return items.head_item(head) | shows | redacted | gaps | changed
 
 
 def entry_with(text: str, *, channel: str = CHANNEL, seq: int = LARGE) -> Item:
@@ -101,8 +103,12 @@ def test_sizes_follow_the_rules() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_the_largest_head_is_one_write_unit(kind: Kind) -> None:
-    """Name, topic, preview at their limits in bytes, ids of 36 bytes, numbers beyond any use."""
-    assert size(largest_head(kind)) <= WRITE_BYTES
+    """Name, topic, preview at their limits in bytes, user ids of up to 60 bytes, numbers beyond any use."""
+    head = largest_head(kind)
+    assert items.head_of(head).edit_window == LARGE
+    assert items.head_of(head).members_pin
+    assert len(items.head_of(head).mentions) == model.MAX_EVERYBODY
+    assert size(head) <= size(largest_head(kind, "u" * 60)) <= WRITE_BYTES
 
 
 @pytest.mark.parametrize("character", ["x", "ü", "🦜", '"'])

@@ -224,7 +224,7 @@ def _rewrite(commit: ChangeCommit) -> dict[str, Any]:
 
 def _pin(commit: ChangeCommit) -> dict[str, Any]:
     """Adds or removes one pin: an attribute of the one item that names all of them, which counts them too."""
-    change, name = commit.change, f"{items.PIN}{commit.change.seq}"
+    change, name = commit.change, items.pin_name(commit.change.seq)
     write: dict[str, Any] = {
         "Key": items.pins_key(commit.head.channel_id),
         "ExpressionAttributeNames": {"#pin": name},

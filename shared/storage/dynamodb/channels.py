@@ -166,7 +166,7 @@ class DynamoDBChannels(HeadChanges):
         Renaming a public channel takes 2 write units more, and 2 for the index.
         """
         values = {":one": items.n(1)}
-        names = {f"#{name}": name for name in changes}
+        names = {f"#{name}": items.SHORT_NAMES.get(name, name) for name in changes}
         given = {name: value for name, value in changes.items() if value is not None}
         values |= items.values({f":{name}": value for name, value in given.items()})
         condition = OPEN
