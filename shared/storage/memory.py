@@ -305,13 +305,18 @@ class MemoryStore:
         """See ``Changes``."""
         with self._lock:
             log = self._changes[channel_id]
-            return [log[rev] for rev in revs if rev in log]
+            return [log[rev] for rev in dict.fromkeys(revs) if rev in log]
 
     def entries_at(self, channel_id: str, seqs: Sequence[int]) -> list[Entry]:
         """See ``Changes``."""
         with self._lock:
+<<<<<<< ours
             log = self.log(channel_id)
             return [log[seq] for seq in seqs if seq in log]
+=======
+            log = self._log(channel_id)
+            return [log[seq] for seq in dict.fromkeys(seqs) if seq in log]
+>>>>>>> theirs
 
     def members_of(self, channel_id: str, user_ids: Iterable[str]) -> dict[str, Membership]:
         """See ``Changes``."""
