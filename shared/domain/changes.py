@@ -74,7 +74,9 @@ def change_json(channel_id: str, change: Change, *, with_message: bool = True) -
     if change.emoji:
         shown["emoji"] = change.emoji
     head = dumps(shown)
-    return head if change.body is None or not with_message else head[:-1] + b',"message":' + change.body + b"}"
+    return (
+        head if change.body is None or not with_message else head[:-1] + b',"message":' + change.body + b"}"
+    )
 
 
 def rev_of(body: bytes) -> int:

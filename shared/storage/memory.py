@@ -310,13 +310,8 @@ class MemoryStore:
     def entries_at(self, channel_id: str, seqs: Sequence[int]) -> list[Entry]:
         """See ``Changes``."""
         with self._lock:
-<<<<<<< ours
             log = self.log(channel_id)
-            return [log[seq] for seq in seqs if seq in log]
-=======
-            log = self._log(channel_id)
             return [log[seq] for seq in dict.fromkeys(seqs) if seq in log]
->>>>>>> theirs
 
     def members_of(self, channel_id: str, user_ids: Iterable[str]) -> dict[str, Membership]:
         """See ``Changes``."""

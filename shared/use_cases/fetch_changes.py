@@ -64,9 +64,7 @@ def fetch_changes(
     return ChangePage(version, body)
 
 
-def _current(
-    services: Services, channel_id: str, found: Sequence[Change], *, is_end: bool
-) -> dict[int, int]:
+def _current(services: Services, channel_id: str, found: Sequence[Change], *, is_end: bool) -> dict[int, int]:
     """The number of the latest change of each message that these changes are about."""
     latest = {each.seq: each.rev for each in found if each.body is not None}
     if not is_end and latest:
