@@ -30,6 +30,8 @@ MAX_VERSIONS: Final = 20
 _MADE_ANEW: Final = frozenset({"mentions", "mentions_everybody", "edited_at", "edited_by", "version", "rev"})
 """What an edit says anew of a message."""
 _REV: Final = re.compile(rb',"rev":(\d{1,12})\}\Z')
+_REDACTED: Final = b',"redacted":true}'
+"""The end of a redacted message's JSON."""
 _REV_BYTES: Final = 22
 """More than the end that ``_REV`` looks for can be long."""
 
@@ -88,7 +90,8 @@ def rev_of(body: bytes) -> int:
 def lay_over(first: int, bodies: Sequence[bytes | None], changes: Iterable[Change]) -> list[bytes | None]:
     """A run of messages from position ``first``, with these changes made in it, in their order.
 
-    A message that has a change already is left as it is, so the same changes may be laid over again.
+    A message that has a change already is left as it is, so the same changes may be laid over again. A redacted message
+    does not say its ``rev``; nothing changes it any more.
     """
     made = list(bodies)
     for change in changes:
@@ -96,7 +99,7 @@ def lay_over(first: int, bodies: Sequence[bytes | None], changes: Iterable[Chang
         if change.body is None or not 0 <= at < len(made):
             continue
         body = made[at]
-        if body is not None and rev_of(body) < change.rev:
+        if body is not None and rev_of(body) < change.rev and not body.endswith(_REDACTED):
             made[at] = change.body
     return made
 

@@ -40,7 +40,7 @@ from shared.domain.model import (
     Membership,
     mention_mark,
 )
-from shared.storage.log_reader import trim
+from shared.storage.log_reader import HOLE_WAITS_SECONDS, trim
 from shared.storage.protocol import (
     ChangeCommit,
     ChangeOutcome,
@@ -224,7 +224,9 @@ class _Edit:
         if target.is_gone:
             return target.body
         found = self._services.store.changes_at(target.head.channel_id, [record.seq])
-        return (found[0].body if found else None) or target.body
+        if not found or min(target.head.rev, target.entry.rev) < record.seq:
+            raise _SeenInPartError
+        return found[0].body or target.body
 
     def _record(self, target: Target) -> IdempotencyRecord | None:
         if self._key is None:
@@ -449,7 +451,12 @@ def _change(
         if attempt:
             services.sleep(backoff(attempt - 1))
         target = _target(services, user_id, channel_id, message_id, key)
-        commit = make(target)
+        if target.entry.rev > target.head.rev:
+            continue  # The message's last change is seen before the head: others may not see it yet.
+        try:
+            commit = make(target)
+        except _SeenInPartError:
+            continue
         if commit is None:
             return target, None
         outcome = _commit(services, _without(commit, left))
@@ -482,18 +489,35 @@ def _target(services: Services, user_id: str, channel_id: str, message_id: str, 
     return Target(state, head, member, entry, json.loads(entry.body), services.now())
 
 
+class _SeenInPartError(Exception):
+    """A change is being made: DynamoDB applies the writes of a transaction one by one, and not all are seen yet."""
+
+
 def _commit(services: Services, commit: ChangeCommit) -> ChangeOutcome:
     try:
         return services.store.commit_change(commit)
     except UnavailableError as error:
-        # Its answer may be lost: then the change stands in the log.
-        try:
-            found = services.store.changes_at(commit.head.channel_id, [commit.change.rev])
-        except UnavailableError:
-            found = []
-        if found == [commit.change]:
-            return Committed()
+        # Only the response may be lost. Then the change is in the log, or comes to be there in a moment.
+        with suppress(UnavailableError):
+            for wait in (0, *HOLE_WAITS_SECONDS):
+                services.sleep(wait)
+                outcome = _outcome_of(services, commit)
+                if outcome is not None:
+                    return outcome
         raise CommitUnknownError(retry_after=1) from error
+
+
+def _outcome_of(services: Services, commit: ChangeCommit) -> ChangeOutcome | None:
+    """What came of a transaction without a response: made if all readers see it; None if that cannot be told yet."""
+    channel_id, change = commit.head.channel_id, commit.change
+    found = services.store.changes_at(channel_id, [change.rev])
+    state, entry = services.store.read_message_state(channel_id, change.by, change.seq)
+    if found and found != [change]:
+        return StateChanged()
+    is_seen = found and state.head and state.head.rev >= change.rev
+    if is_seen and (commit.entry is None or (entry and entry.rev >= change.rev)):
+        return Committed()
+    return None
 
 
 def _without(commit: ChangeCommit, left: frozenset[str]) -> ChangeCommit:

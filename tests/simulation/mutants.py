@@ -5,6 +5,7 @@ The simulator must find every one of them, or it would not find real faults.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,7 +27,7 @@ from shared.domain.model import ChannelState, Entry, Head, Membership, Role
 from shared.runtime.codings import PLAIN, Accepted
 from shared.storage.log_reader import DirectLogReader, LogReader, Span
 from shared.storage.protocol import Commit, Committed, KeyUsed, Outcome, PositionTaken
-from shared.use_cases.fetch_messages import Page, Window, fetch_messages, page_version, positions
+from shared.use_cases.fetch_messages import FORMAT, Page, Window, fetch_messages, page_version, positions
 from shared.use_cases.list_channels import Listed, Listing, list_channels
 from shared.use_cases.post_message import Posted, _Post
 from tests.simulation.containers import Code
@@ -228,7 +229,8 @@ def etag_of_the_end(
     if page.body is None or window.anchor == "first_unread":
         return page
     at = page.body.rfind(b'"channel_last_seq":') + len(b'"channel_last_seq":')
-    return replace(page, version=f"1.{int(page.body[at:].split(b',')[0])}")
+    end = int(page.body[at:].split(b",")[0])
+    return replace(page, version=re.sub(r"\.\d+", f".{end}", page.version, count=1))
 
 
 class _TakesAnother(_Post):
@@ -532,9 +534,9 @@ def etag_unnumbered(
     """Names a page by its positions alone."""
     head = services.store.head(channel_id)
     number = f"-{head.erasures}" if head and head.erasures else ""
-    named = frozenset(each.replace("1.", f"1{number}.", 1) for each in etags)
+    named = frozenset(each.replace(f"{FORMAT}.", f"{FORMAT}{number}.", 1) for each in etags)
     page = fetch_messages(services, user_id, channel_id, window, named)
-    return replace(page, version=page.version.replace(f"1{number}.", "1.", 1))
+    return replace(page, version=page.version.replace(f"{FORMAT}{number}.", f"{FORMAT}.", 1))
 
 
 # --- Redis' bundles ---
