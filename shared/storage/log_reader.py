@@ -8,7 +8,7 @@ entry would never see the earlier one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol
@@ -192,23 +192,23 @@ def settle(log: Log, head: Head, voids: Sequence[Entry]) -> list[Entry]:
     gaps that others have added since are larger, or remain until the next gaps are added.
     """
     standing = log.void(head.channel_id, voids)
-    trim(log, head, [each.seq for each in standing if each.body is None], are_listed=True)
+    trim(log, head, listed=[each.seq for each in standing if each.body is None])
     return standing
 
 
-def trim(log: Log, head: Head, gaps: Iterable[int], *, are_listed: bool = False) -> None:
-    """Removes the smallest gaps from a head that has more than ``MAX_GAPS``; may be repeated.
+def trim(log: Log, head: Head, *, listed: Sequence[int] = (), unlisted: Sequence[int] = ()) -> None:
+    """Removes the smallest gaps from a head that has more than it keeps, now that these came; may be repeated.
 
     Args:
-        log: the log.
-        head: the head before ``gaps`` were added.
-        gaps: the gaps that were added.
-        are_listed: whether ``gaps`` are listed already, as those of voids are.
+        log: of the channel.
+        head: as it was read before they came.
+        listed: gaps that have an item of their own already: those of voids.
+        unlisted: gaps that have none yet: those of deleted messages.
     """
-    trimmed = sorted(head.gaps.union(gaps))[:-MAX_GAPS]
+    trimmed = sorted(head.gaps.union(listed, unlisted))[:-MAX_GAPS]
     if trimmed:
-        # The head does not say which of its gaps are deleted messages, which are not listed yet.
-        log.list_gaps(head.channel_id, head.gaps.intersection(trimmed) if are_listed else trimmed)
+        # Which of the head's are listed it does not say; listing one again changes nothing.
+        log.list_gaps(head.channel_id, set(trimmed).difference(listed))
         log.trim_gaps(head.channel_id, trimmed, max(trimmed[-1], head.gaps_from))
 
 

@@ -264,9 +264,8 @@ def delete_message(services: Services, user_id: str, channel_id: str, message_id
     target, change = _change(services, user_id, channel_id, message_id, _deletion)
     if change is not None:
         # May fail or come later: a head with more gaps than it must keep is correct, only larger.
-        head = replace(target.head, gaps=target.head.gaps | {target.entry.seq})
         with suppress(UnavailableError):
-            trim(services.store, head, ())
+            trim(services.store, target.head, unlisted=[target.entry.seq])
 
 
 def _deletion(target: Target) -> ChangeCommit | None:
@@ -450,10 +449,8 @@ def _change(
     for attempt in range(MAX_TRIES):
         if attempt:
             services.sleep(backoff(attempt - 1))
-        target = _target(services, user_id, channel_id, message_id, key)
-        if target.entry.rev > target.head.rev:
-            continue  # The message's last change is seen before the head: others may not see it yet.
         try:
+            target = _target(services, user_id, channel_id, message_id, key)
             commit = make(target)
         except _SeenInPartError:
             continue
@@ -478,6 +475,7 @@ def _target(services: Services, user_id: str, channel_id: str, message_id: str, 
     """The message to change.
 
     Raises:
+        _SeenInPartError: the message's last change is seen, and the head from before it: others may not see it yet.
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
         MessageNotFoundError: there is no such message.
     """
@@ -486,6 +484,8 @@ def _target(services: Services, user_id: str, channel_id: str, message_id: str, 
     head, member = permissions.require_member(state)
     if entry is None or entry.body is None:
         raise MessageNotFoundError
+    if entry.rev > head.rev:
+        raise _SeenInPartError
     return Target(state, head, member, entry, json.loads(entry.body), services.now())
 
 

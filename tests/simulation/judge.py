@@ -6,12 +6,14 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from shared.cache.codec import unpack
 from shared.domain.changes import ChangeKind, rev_of
 from shared.domain.messages import dumps
 from shared.domain.model import MARK, MAX_KEPT_MENTIONS
+from shared.storage.protocol import Store
+from shared.use_cases.confirm_channels import with_all_gaps
 from shared.use_cases.fetch_messages import Page, Window
 from shared.use_cases.list_channels import Listed
 from shared.use_cases.post_message import Posted
@@ -306,9 +308,8 @@ class Judge:
             if "deleted" not in message and texts[-1:] != [message["text"]]:
                 texts.append(message["text"])
         shown = [version["text"] for version in versions if version["text"]]
-        if seq not in log.redacted and not any(
-            shown == texts[-21:end][-len(shown) :] for end in range(1, len(texts) + 1)
-        ):
+        ends = range(1, len(texts) + 1)
+        if seq not in log.redacted and not any(shown == texts[:end][-len(shown) :] for end in ends):
             raise WrongError(f"versions {shown} of message {seq}, where {texts} were")
 
     def channels(self, asked: Asked, listed: Listed) -> None:
@@ -435,11 +436,9 @@ class Judge:
                 continue
             read = membership.read_seq
             exact = head.seq - read - sum(void > read for void in voids)
-            late = 0 if read >= after else sum(void <= read for void in voids)
-            if not max(0, exact - late) <= membership.unread(head) <= exact:
-                raise WrongError(
-                    f"{membership.unread(head)} unread of {channel_id} for {user_id}: {exact} are"
-                )
+            unread = membership.unread(with_all_gaps(cast("Store", truth), head, membership))
+            if unread != exact:
+                raise WrongError(f"{unread} unread of {channel_id} for {user_id}: {exact} are")
 
     def _preview(self, channel_id: str, latest: int) -> None:
         head = self._ledger.truth.head(channel_id)
@@ -498,10 +497,9 @@ class Judge:
                 )
             gaps = ledger.truth.gaps(channel_id, 0) | head.gaps
             count = sum(seq > membership.read_seq for seq in marked.union(head.mentions) - gaps)
-            if membership.mention_count(head) != count:
-                raise WrongError(
-                    f"{membership.mention_count(head)} mentions of {user_id} in {channel_id}, {count} are unread"
-                )
+            shown = membership.mention_count(with_all_gaps(cast("Store", ledger.truth), head, membership))
+            if shown != count:
+                raise WrongError(f"{shown} mentions of {user_id} in {channel_id}, {count} are unread")
 
     def _stored(self, writing: Writing, places: Sequence[list[int]]) -> None:
         found = [place for each in places for place in each]
