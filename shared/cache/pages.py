@@ -31,13 +31,10 @@ from shared.cache.tier import Tier, get_one
 from shared.domain.changes import Change
 from shared.domain.model import Head
 from shared.runtime.codings import PLAIN, Accepted, encode
-from shared.storage.log_reader import LogReader, Span
+from shared.storage.log_reader import UNCERTAIN_CHANGES, LogReader, Span
 
 MAX_LAID_OVER: Final = 300
 """Changes that a block is caught up with; one that lacks more is read anew."""
-UNCERTAIN_CHANGES: Final = 20
-"""The latest changes that messages which were just read may lack: DynamoDB applies the writes of a transaction one by
-one, so a head may be seen before the message that changed with it. They are laid over; the change log has no gaps."""
 ENCODED_BYTES: Final = 300
 """An encoded page without its body: the object, its numbers, the overhead of bytes (tests/shared/cache)."""
 Form = Accepted
