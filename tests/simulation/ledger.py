@@ -169,8 +169,9 @@ class Ledger:
         log, seq = self.logs[channel_id], change.seq
         log.rev_of[change.kind, seq, change.by, change.emoji] = change.rev
         if change.body is not None:
-            before = log.history[seq][-1][1]
-            log.history[seq].append((change.rev, change.body))
+            versions = log.history.setdefault(seq, [(commit.seen.rev, commit.seen.body or b"")])
+            before = versions[-1][1]
+            versions.append((change.rev, change.body))
         reacting = log.reactions.setdefault((seq, change.emoji), [])
         match change.kind:
             case ChangeKind.EDITED:
