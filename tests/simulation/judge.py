@@ -327,6 +327,7 @@ class Judge:
                 raise WrongError(f"the list {'shows' if channel_id in shown else 'lacks'} {channel_id}")
         for channel_id, channel in shown.items():
             self._listed(channel_id, channel, oldest)
+            self._listed_changes(channel_id, channel, oldest)
             last = channel["last_message"]
             if last and not listed.stale and asked.container.failures == asked.failures:
                 self._readable(channel_id, last["seq"])
@@ -339,6 +340,19 @@ class Judge:
         if given is not None and given < oldest:
             raise WrongError(f"the list says {channel_id} ends at {last}: it went on before")
         self.unread(channel_id, last, read, channel["unread_count"])
+
+    def _listed_changes(self, channel_id: str, channel: dict[str, Any], oldest: float) -> None:
+        """What a list says of changes: its preview has all of them up to the number that it says."""
+        log, rev, last = self._ledger.logs[channel_id], channel["last_rev"], channel["last_message"]
+        least = log.rev_acknowledged_before(oldest)
+        if rev < least:
+            raise WrongError(f"the list says that change {rev} is the last of {channel_id}, {least} is")
+        if last is None or last["seq"] not in log.history or last["seq"] in log.redacted:
+            return
+        due = log.due(last["seq"], rev)
+        texts = [json.loads(body)["text"] for number, body in log.history[last["seq"]] if number >= due]
+        if last["text"] not in texts:
+            raise WrongError(f"the list shows message {last['seq']} of {channel_id} as before change {due}")
 
     def _readable(self, channel_id: str, seq: int) -> None:
         found = self._ledger.truth.entries(channel_id, seq, seq)
