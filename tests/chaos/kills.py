@@ -1,7 +1,7 @@
 """Writers of posts and changes, and now and then the engine, are killed in the middle: `python -m tests.chaos.kills`.
 
-Clients hand requests to writers, which are processes of their own with the real handler over botocore and DynamoDB Local
-(`-dbPath`, so that its database outlives it). A writer is sent SIGKILL at a random moment of its post; the client
+Clients hand requests to writers, which are processes of their own with the real handlers over botocore and DynamoDB
+Local (`-dbPath`, so that its database outlives it). A writer is sent SIGKILL at a random moment of its post; the client
 repeats the post under its key with another writer until it is acknowledged. Now and then the engine is sent SIGKILL
 and started again on its database. Afterwards somebody who remembers nothing reads all of it.
 
@@ -44,9 +44,10 @@ def _channels(engine: MortalEngine) -> list[str]:
     store, made = engine.store(), []
     for i in range(CHANNELS):
         channel_id, now = keys.new_channel_id(), now_ms()
-        head = Head(channel_id, Kind.PRIVATE, f"channel {i}", "", USERS[0], now, members=4, members_pin=True)
+        head = Head(channel_id, Kind.PRIVATE, f"channel {i}", "", USERS[0], now, members=4)
         members = [Membership(user, head.channel_id, Role.MEMBER, now_ms()) for user in (*USERS, READER)]
         store.create_channel(head, members)
+        store.update_channel(channel_id, {"members_pin": True}, None)
         for at in range(0, TARGETS, MAX_BATCH):
             _fill(store, head.channel_id, range(at, min(at + MAX_BATCH, TARGETS)))
         made.append(head.channel_id)
