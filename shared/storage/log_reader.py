@@ -173,7 +173,7 @@ class DirectLogReader:
         if shown in found and found[shown].body is None:
             repair_preview(self._log, head.channel_id, shown)
         elif latest > shown:
-            preview = _current_preview(self._log, head, found[latest])
+            preview = current_preview(self._log, head, found[latest])
             if preview is not None:
                 self._log.correct_preview(head.channel_id, shown, preview, head.erasures, head.rev)
 
@@ -229,14 +229,14 @@ def repair_preview(log: Log, channel_id: str, voided: int) -> None:
         latest = _latest_message(log, channel_id, voided - 1)
         if shown < voided and (latest is None or latest.seq <= shown):
             return
-        preview = _current_preview(log, head, latest) if latest else None
+        preview = current_preview(log, head, latest) if latest else None
         if latest and preview is None:
             continue
         if log.correct_preview(channel_id, shown, preview, head.erasures, head.rev):
             return
 
 
-def _current_preview(log: Log, head: Head, entry: Entry) -> Preview | None:
+def current_preview(log: Log, head: Head, entry: Entry) -> Preview | None:
     """A message's preview with all changes up to the head's; None if not all of the latest changes are seen yet."""
     if not head.rev:
         return preview_of(entry)

@@ -587,7 +587,7 @@ class TrustsRedis(CachedLogReader):
 class TrustsWhatItRead(CachedLogReader):
     """Takes messages that were just read for complete, though their last changes may not be seen yet."""
 
-    def _fill(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> str:
+    def _fill(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> tuple[str, list[int]]:
         return super()._fill(replace(head, rev=head.rev + UNCERTAIN_CHANGES), blocks, first, last)
 
 
@@ -668,13 +668,6 @@ class KeepsMarks(SimStore):
         if commit.change.kind is ChangeKind.DELETED:
             commit = replace(commit, unmentions={})
         return super()._make_change(commit)
-
-
-class ForgetsEdits(SimStore):
-    """Makes an edit without its idempotency record."""
-
-    def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
-        return super()._make_change(replace(commit, idempotency_record=None))
 
 
 class SeesAllAtOnce(SimStore):
@@ -861,7 +854,6 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "old-preview": Mutant("leaves the preview as it was before a change", Code(store=LeavesOldPreview)),
     "keep-marks": Mutant("leaves a deleted message among the mentions", Code(store=KeepsMarks)),
-    "forget-edits": Mutant("makes an edit again that was repeated under its key", Code(store=ForgetsEdits)),
     "etag-without-changes": Mutant("answers 304 though a message changed", Code(fetch=etag_without_changes)),
     "carry-for-ever": Mutant("writes to Redis whatever it ever learned", Code(tier=CarriesForEver)),
     "carrying-is-use": Mutant(
