@@ -114,7 +114,8 @@ def _with_gaps_after(store: Store, head: Head, seq: int) -> Head:
     if head.gaps_after(seq) is not None:
         return head
     gaps = store.gaps(head.channel_id, seq) | {gap for gap in head.gaps if gap > seq}
-    return replace(head, gaps=gaps, gaps_from=seq)
+    # Those after the head's end came since it was read; the head does not count them as messages.
+    return replace(head, gaps=frozenset(gap for gap in gaps if gap <= head.seq), gaps_from=seq)
 
 
 def _unconfirmed(services: Services, head: Head, membership: Membership) -> frozenset[int]:

@@ -540,13 +540,18 @@ class AcknowledgesEarly(Eraser):
 
 
 def etag_unnumbered(
-    services: Services, user_id: str, channel_id: str, window: Window, etags: frozenset[str]
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    window: Window,
+    etags: frozenset[str],
+    accepted: Accepted = PLAIN,
 ) -> Page:
-    """Names a page by its positions alone."""
+    """Names a page without the number of redactions."""
     head = services.store.head(channel_id)
     number = f"-{head.erasures}" if head and head.erasures else ""
     named = frozenset(each.replace(f"{FORMAT}.", f"{FORMAT}{number}.", 1) for each in etags)
-    page = fetch_messages(services, user_id, channel_id, window, named)
+    page = fetch_messages(services, user_id, channel_id, window, named, accepted)
     return replace(page, version=page.version.replace(f"{FORMAT}{number}.", f"{FORMAT}.", 1))
 
 
