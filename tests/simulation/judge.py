@@ -1,4 +1,4 @@
-"""The judge: what every answer must say, from the true storage and from what was acknowledged and seen before."""
+"""The judge: checks every response against the true storage and what was acknowledged and seen before."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ container whose clock is ahead, to one whose clock is behind."""
 
 
 class Judge:
-    """Judges every answer. Each method raises ``WrongError`` where it is not as it must be.
+    """Judges every response. Each method raises ``WrongError`` if the response is wrong.
 
     Args:
         ledger: what happened.
@@ -72,11 +72,11 @@ class Judge:
         if page.stale:
             self._stale(asked, shown)
         else:
-            self._vouched_for(asked, shown)
+            self._confirmed(asked, shown)
         self._window(asked, window, page, shown)
         self._content(asked, shown)
 
-    def _vouched_for(self, asked: Asked, shown: Shown) -> None:
+    def _confirmed(self, asked: Asked, shown: Shown) -> None:
         if not asked.is_member and self._ledger.unchanged(asked):
             raise WrongError("shown to somebody who is not in the channel")
         head = self._ledger.truth.head(asked.channel_id)
@@ -101,7 +101,7 @@ class Judge:
             raise WrongError("stale, though the storage answered")
         oldest = asked.at - container.services.settings.cache_ttl_messages * 1000 - ROUNDING_MS
         if self._ledger.stale_fallback.get((container.name, asked.channel_id, asked.user_id), 0.0) < oldest:
-            raise WrongError("stale, and the caller's membership was not vouched for within the time")
+            raise WrongError("stale, and the caller's membership was not confirmed within the time")
         given = self._ledger.logs[asked.channel_id].given_at.get(shown.channel_last_seq + 1)
         if given is not None and given < oldest:
             raise WrongError("stale, and older than the freshness time")
@@ -387,7 +387,7 @@ class Judge:
             raise WrongError("refused to a member")
 
     def refused_page(self, asked: Asked) -> None:
-        """A container that had to refuse a page knows better than what was vouched for before."""
+        """A container that refused a page no longer serves what was confirmed before."""
         self._ledger.stale_fallback.pop((asked.container.name, asked.channel_id, asked.user_id), None)
 
     def unavailable(self, asked: Asked) -> None:

@@ -1,4 +1,4 @@
-"""What happened, as only an onlooker of the whole world knows it."""
+"""What happened in a world, complete and in order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Log:
     given_at: dict[int, float] = field(default_factory=dict)
     """When each position was given out."""
     acknowledged: dict[int, tuple[int, bytes]] = field(default_factory=dict)
-    """Position: the how-manieth acknowledgement, and the message as it was posted."""
+    """Position: the number of the acknowledgement, and the message as it was posted."""
     last_acknowledged: int = 0
     seen: dict[int, bool] = field(default_factory=dict)
     """Whether any reader was shown a message at a position, or a void."""
@@ -37,7 +37,7 @@ class Log:
     redacted: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     """Position: the message before its redaction, and since."""
     erased: dict[int, int] = field(default_factory=dict)
-    """Position: the how-manieth erasure that was done with it."""
+    """Position: the number of the erasure that redacted it."""
     deleted: dict[int, int] = field(default_factory=dict)
     """Position of a deleted message: the change that deleted it."""
     edits: Counter[str] = field(default_factory=Counter)
@@ -117,7 +117,7 @@ class Asked:
 
 
 class Ledger:
-    """Hears of every effect at its moment.
+    """Records every effect when it happens.
 
     Args:
         world: in which they happen.
@@ -134,7 +134,7 @@ class Ledger:
         self.changed_at: dict[tuple[str, str], float] = {}
         """When a membership, named by channel and user, began or ended last."""
         self.stale_fallback: dict[tuple[str, str, str], float] = {}
-        """When a container, a channel and a user were last brought together by a look."""
+        """When a container last read a channel's state for a user and found a membership."""
         self.writings: list[Writing] = []
         self.editings: list[Editing] = []
         self.marks: defaultdict[tuple[str, str], set[int]] = defaultdict(set)

@@ -67,23 +67,23 @@ TTL_MS: Final = 120_000
 
 
 class KeepsOldStates(SimStore):
-    """Asks who may read, and how far the log goes, once in 120 s."""
+    """Reads a channel's state once in 120 s."""
 
     def __init__(self, container: Container) -> None:
         super().__init__(container)
-        self._looks: dict[tuple[str, str], tuple[float, ChannelState]] = {}
+        self._states: dict[tuple[str, str], tuple[float, ChannelState]] = {}
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
-        """The look of a while ago."""
-        at, state = self._looks.get((channel_id, user_id), (0.0, None))
+        """The state of up to 120 s ago."""
+        at, state = self._states.get((channel_id, user_id), (0.0, None))
         if state is None or key is not None or self._world.loop.now - at > TTL_MS:
             state = super().read_channel_state(channel_id, user_id, key)
-            self._looks[channel_id, user_id] = (self._world.loop.now, state)
+            self._states[channel_id, user_id] = (self._world.loop.now, state)
         return state
 
 
 class LetsAnybodyIn(SimStore):
-    """Takes everybody for a member."""
+    """Treats every user as a member."""
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """With a membership, whether there is one or not."""
@@ -104,7 +104,7 @@ class VoidsAnyway(SimStore):
 
 
 class VoidsBlindly(SimStore):
-    """Believes that its void stands, whoever was there before."""
+    """Takes its void for written, whatever the position held before."""
 
     def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         super()._void(channel_id, voids)
@@ -112,12 +112,12 @@ class VoidsBlindly(SimStore):
 
 
 class IdempotencyRecordApart(SimStore):
-    """Writes the receipt after the transaction instead of in it."""
+    """Writes the idempotency record after the transaction instead of in it."""
 
     def _commit(self, commit: Commit) -> Outcome:
         outcome = super()._commit(replace(commit, idempotency_record=None))
         if isinstance(outcome, Committed) and commit.idempotency_record is not None:
-            self._container.step("putting the receipt")
+            self._container.step("putting the idempotency record")
             key = (commit.channel_id, commit.user_id, commit.idempotency_record.key)
             used = self._truth._idempotency_records.setdefault(key, commit.idempotency_record)
             if used is not commit.idempotency_record:
@@ -139,7 +139,7 @@ class CommitsInParts(SimStore):
 
 
 class ServesPastHoles(DirectLogReader):
-    """Takes a position where nothing stands for one where nothing will."""
+    """Treats a hole as a void."""
 
     def read(self, head: Head, first: int, last: int) -> Span:
         """Holes as voids, all but those at the end."""
@@ -185,7 +185,7 @@ class FillsFurtherThanItRead(CachedLogReader):
 
 
 class NeverTooOld(StaleFallback):
-    """Lets what was vouched for at any time stand in."""
+    """Serves stale pages of any age."""
 
     def __init__(
         self, memory: MemoryTier, messages_seconds: float, channels_seconds: float, now: Callable[[], int]
@@ -194,7 +194,7 @@ class NeverTooOld(StaleFallback):
 
 
 class StandsInForOthers(StaleFallback):
-    """Recalls a channel for whoever asks, not only for whom it was vouched."""
+    """Serves a channel's stale page to users whose membership was not confirmed."""
 
     def put(self, channel_id: str, user_id: str, state: ChannelState, asked_at: int) -> None:  # noqa: ARG002 - the bug
         """For everybody."""
@@ -205,7 +205,7 @@ class StandsInForOthers(StaleFallback):
         return super().get(channel_id, "anybody")
 
 
-def fetch_then_vouch(
+def fetch_then_confirm(
     services: Services,
     user_id: str,
     channel_id: str,
@@ -213,7 +213,7 @@ def fetch_then_vouch(
     etags: frozenset[str],
     accepted: Accepted = PLAIN,
 ) -> Page:
-    """Makes the page from what it remembers, and asks the storage only then whether it may be shown."""
+    """Makes the page from memory, and checks the membership only then."""
     known = services.stale_fallback.get(channel_id, user_id)
     if known is not None and known.head is not None and known.membership is not None:
         end = known.head.seq
@@ -254,7 +254,7 @@ class _TakesAnother(_Post):
 def post_again(
     services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
 ) -> Posted:
-    """Takes a new number after a commit that was refused, without asking who stands at the old one."""
+    """Reserves a new position after a refused commit, without reading the old one."""
     state = services.store.read_channel_state(channel_id, user_id, key)
     post = _TakesAnother(services, user_id, channel_id, drafts, key)
     if state.idempotency_record and permissions.require_member(state):
@@ -501,7 +501,7 @@ class CountsFirst(Eraser):
 
 
 class CountsNothing(Eraser):
-    """Redacts, and says so to nobody."""
+    """Redacts without raising the number of erasures."""
 
     def redact(self, user_id: str, channel_id: str) -> int:
         """Without raising the number."""
@@ -532,7 +532,7 @@ class LeavesPreviews(Eraser):
 
 
 class AcknowledgesEarly(Eraser):
-    """Does not wait until what may stand in is too old."""
+    """Does not wait until stale pages have expired."""
 
     def erase(self, user_id: str) -> Erased:
         """At once."""
@@ -764,8 +764,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "serves by a head and a membership read up to 120 s ago", Code(store=KeepsOldStates)
     ),
     "confirm-after-serving": Mutant(
-        "makes the page from what it remembers, then asks whether it may",
-        Code(fetch=fetch_then_vouch),
+        "makes the page from memory, then checks the membership",
+        Code(fetch=fetch_then_confirm),
     ),
     "accept-behind": Mutant(
         "serves a cached page that does not reach the end", Code(reader=AcceptsWhatIsBehind)
@@ -783,9 +783,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "void-blindly": Mutant(
         "does not check what was written where it wanted a void", Code(store=VoidsBlindly)
     ),
-    "commit-again": Mutant(
-        "posts at a new position without asking who stands at the old", Code(post=post_again)
-    ),
+    "commit-again": Mutant("posts at a new position without reading the old one", Code(post=post_again)),
     "idempotency-record-apart": Mutant(
         "writes the idempotency record outside of the transaction", Code(store=IdempotencyRecordApart)
     ),
@@ -804,10 +802,11 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "list-unasked": Mutant("shows messages in lists that never came to stand", Code(listing=list_unasked)),
     "empty-page": Mutant("leaves a page empty though messages stand before it", Code(fetch=as_wide_as_asked)),
     "stale-for-ever": Mutant(
-        "lets pages stand in beyond the freshness time", Code(stale_fallback=NeverTooOld)
+        "serves stale pages beyond the freshness time", Code(stale_fallback=NeverTooOld)
     ),
     "stale-for-anybody": Mutant(
-        "lets a page stand in for who was not vouched for", Code(stale_fallback=StandsInForOthers)
+        "serves a stale page to a user whose membership was not confirmed",
+        Code(stale_fallback=StandsInForOthers),
     ),
     "etag-of-the-end": Mutant("names an open page as if it were complete", Code(fetch=etag_of_the_end)),
     "encoded-for-any-head": Mutant(
@@ -831,7 +830,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "preview-stays": Mutant("leaves the erased text in the list of channels", Code(eraser=LeavesPreviews)),
     "acknowledge-early": Mutant(
-        "calls a user erased while pages from before may still stand in",
+        "acknowledges an erasure while stale pages may still be served",
         Code(eraser=AcknowledgesEarly),
     ),
     "serve-without-changes": Mutant(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class RemembersMembers(FaultyStore):
-    """Lets in whoever was in once."""
+    """Treats past members as members."""
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """With the membership of old."""
@@ -39,7 +39,7 @@ class ForgetsKeys(FaultyStore):
     """Posts a retry again."""
 
     def commit(self, commit: Commit) -> Outcome:
-        """Without a receipt."""
+        """Without an idempotency record."""
         return super().commit(replace(commit, idempotency_record=None))
 
 
@@ -48,7 +48,7 @@ class KeepsKeysForEver(FaultyStore):
     """Replays after more than a day."""
 
     def commit(self, commit: Commit) -> Outcome:
-        """With a receipt that never expires."""
+        """With an idempotency record that never expires."""
         idempotency_record = commit.idempotency_record and replace(commit.idempotency_record, expires=2**40)
         return super().commit(replace(commit, idempotency_record=idempotency_record))
 
@@ -197,7 +197,7 @@ class ForgetsVersions(FaultyStore):
 
 @dataclass
 class NotifiesNobody(FaultyStore):
-    """Names members in an edit and tells them nothing."""
+    """Does not mark the memberships of users whom an edit names."""
 
     def make_change(self, commit: ChangeCommit) -> ChangeOutcome:
         """Without marks."""
