@@ -44,7 +44,7 @@ LAYERS = (
 all may read the settings."""
 FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
-MAX_HANDLER_LINES = 47
+MAX_HANDLER_LINES = 40
 
 
 def name_of(path: Path) -> str:
@@ -178,11 +178,11 @@ def test_a_function_serves_what_the_template_sends_it() -> None:
 
 
 def test_a_handler_is_short_and_decides_nothing() -> None:
-    """A handler has a route, its dependencies and a call: under 47 lines, and no `if` statement."""
+    """A handler has a route, its dependencies and a call: at most 40 lines, and no `if` statement."""
     for function in FUNCTIONS:
         with case(function):
             path = ROOT / f"functions/{function}/handler.py"
-            assert len(path.read_text().splitlines()) < MAX_HANDLER_LINES
+            assert len(path.read_text().splitlines()) <= MAX_HANDLER_LINES
             assert not [
                 node for node in ast.walk(tree_of(path)) if isinstance(node, ast.If | ast.Match | ast.While)
             ]

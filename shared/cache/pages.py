@@ -31,13 +31,10 @@ from shared.cache.tier import Tier, get_one
 from shared.domain.changes import Change
 from shared.domain.model import Head
 from shared.runtime.codings import PLAIN, Accepted, encode
-from shared.storage.log_reader import LogReader, Span
+from shared.storage.log_reader import UNCERTAIN_CHANGES, LogReader, Span
 
 MAX_LAID_OVER: Final = 300
 """Changes that a block is caught up with; one that lacks more is read anew."""
-UNCERTAIN_CHANGES: Final = 20
-"""The latest changes that messages which were just read may lack: DynamoDB applies the writes of a transaction one by
-one, so a head may be seen before the message that changed with it. They are laid over; the change log has no gaps."""
 ENCODED_BYTES: Final = 300
 """An encoded page without its body: the object, its numbers, the overhead of bytes (tests/shared/cache)."""
 Form = Accepted
@@ -189,11 +186,13 @@ class CachedLogReader:
         blocks |= fetched
         outcome = self._shared.origin([_key(head, each) for each in fetched]) if fetched else "memory"
         blocks = {each: block for each, block in blocks.items() if head.rev - block.rev <= MAX_LAID_OVER}
+        filled: list[int] = []
         if not _covers(blocks, first, last):
-            outcome = self._fill(head, blocks, first, last)
+            outcome, filled = self._fill(head, blocks, first, last)
         if behind := {each: block for each, block in blocks.items() if block.rev < head.rev}:
             blocks |= self._caught_up(head, behind)
             outcome = outcome if outcome == "miss" else "caught_up"
+        self._shared.put({_key(head, each): blocks[each] for each in filled})
         self._metrics.read("pages", outcome)
         return _span(blocks, first, last)
 
@@ -243,22 +242,23 @@ class CachedLogReader:
         self._memory.put({_key(head, each): block for each, block in better.items()})
         return better
 
-    def _fill(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> str:
-        """Reads the missing positions from the storage; returns ``miss`` if they are most of the range."""
+    def _fill(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> tuple[str, list[int]]:
+        """Reads the missing positions from the storage.
+
+        Returns ``miss`` if they are most of the range, else ``caught_up``; and the numbers of the filled blocks.
+        """
         low, high = _lacking(blocks, first, last)
         span = self._direct.read(head, low, high)
         rev = max(0, head.rev - UNCERTAIN_CHANGES)
-        fresh: dict[str, Block] = {}
-        for each in _blocks(low, span.last):
+        filled = list(_blocks(low, span.last))
+        for each in filled:
             start, end = block_range(each)
             start, end = max(start, low), min(end, span.last)
             run = Block.of(start, span.bodies[start - low : end - low + 1], rev)
             blocks[each] = blocks[each].joined(run) if each in blocks else run
-            fresh[_key(head, each)] = blocks[each]
-        self._memory.put(fresh)
-        self._shared.put(fresh)
+        self._memory.put({_key(head, each): blocks[each] for each in filled})
         held = (last - first + 1) - (high - low + 1)
-        return "caught_up" if held >= high - low + 1 else "miss"
+        return "caught_up" if held >= high - low + 1 else "miss", filled
 
 
 def _of_blocks(

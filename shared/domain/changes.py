@@ -30,6 +30,8 @@ MAX_VERSIONS: Final = 20
 _MADE_ANEW: Final = frozenset({"mentions", "mentions_everybody", "edited_at", "edited_by", "version", "rev"})
 """What an edit says anew of a message."""
 _REV: Final = re.compile(rb',"rev":(\d{1,12})\}\Z')
+_REDACTED: Final = b',"redacted":true}'
+"""The end of a redacted message's JSON."""
 _REV_BYTES: Final = 22
 """More than the end that ``_REV`` looks for can be long."""
 
@@ -61,9 +63,9 @@ class Change:
     """Of an edit or a deletion: the message's JSON before it, compressed, see ``packed``."""
 
 
-def change_json(channel_id: str, change: Change) -> bytes:
-    """The change as clients get it."""
-    told: dict[str, Any] = {
+def change_json(channel_id: str, change: Change, *, with_message: bool = True) -> bytes:
+    """The change as clients get it, with or without the message after it."""
+    shown: dict[str, Any] = {
         "rev": change.rev,
         "kind": change.kind,
         "message_id": keys.message_id(channel_id, change.seq),
@@ -72,9 +74,11 @@ def change_json(channel_id: str, change: Change) -> bytes:
         "at": rfc3339(change.at),
     }
     if change.emoji:
-        told["emoji"] = change.emoji
-    head = dumps(told)
-    return head if change.body is None else head[:-1] + b',"message":' + change.body + b"}"
+        shown["emoji"] = change.emoji
+    head = dumps(shown)
+    return (
+        head if change.body is None or not with_message else head[:-1] + b',"message":' + change.body + b"}"
+    )
 
 
 def rev_of(body: bytes) -> int:
@@ -86,7 +90,8 @@ def rev_of(body: bytes) -> int:
 def lay_over(first: int, bodies: Sequence[bytes | None], changes: Iterable[Change]) -> list[bytes | None]:
     """A run of messages from position ``first``, with these changes made in it, in their order.
 
-    A message that has a change already is left as it is, so the same changes may be laid over again.
+    A message that has a change already is left as it is, so the same changes may be laid over again. A redacted message
+    does not say its ``rev``; nothing changes it any more.
     """
     made = list(bodies)
     for change in changes:
@@ -94,7 +99,7 @@ def lay_over(first: int, bodies: Sequence[bytes | None], changes: Iterable[Chang
         if change.body is None or not 0 <= at < len(made):
             continue
         body = made[at]
-        if body is not None and rev_of(body) < change.rev:
+        if body is not None and rev_of(body) < change.rev and not body.endswith(_REDACTED):
             made[at] = change.body
     return made
 

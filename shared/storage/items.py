@@ -50,8 +50,8 @@ def s(text: str) -> dict[str, Any]:
 
 
 def n(number: int) -> dict[str, Any]:
-    """A number attribute."""
-    return {"N": str(number)}
+    """A number attribute; True is 1."""
+    return {"N": str(int(number))}
 
 
 def ns(numbers: Iterable[int]) -> dict[str, Any]:

@@ -8,16 +8,16 @@ entry would never see the earlier one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Final, Protocol
 
-from shared.domain.changes import Change
+from shared.domain.changes import Change, lay_over
 from shared.domain.clock import MAX_SKEW_MS, now_ms
 from shared.domain.errors import StoreUnavailableError
 from shared.domain.messages import preview_of
-from shared.domain.model import MAX_GAPS, Entry, Head
+from shared.domain.model import MAX_GAPS, Entry, Head, Preview
 from shared.storage.protocol import Log
 
 HOLE_WAITS_SECONDS: Final = (0.005, 0.010, 0.020, 0.040)
@@ -33,6 +33,9 @@ writer has had enough time by any clock. Below this age a reader waits, as its c
 DEAD_MS: Final = 15_000
 """Holes at the end of the log are settled too once the channel was quiet for this long: the writer's function (10 s)
 has ended."""
+UNCERTAIN_CHANGES: Final = 20
+"""The latest changes that messages which were just read may lack: DynamoDB applies the writes of a transaction one by
+one, so a head may be seen before the message that changed with it. They are laid over; the change log has no gaps."""
 PREVIEW_SEARCH: Final = 25
 PREVIEW_SEARCHES: Final = 10
 PREVIEW_REPAIRS: Final = 5
@@ -170,9 +173,9 @@ class DirectLogReader:
         if shown in found and found[shown].body is None:
             repair_preview(self._log, head.channel_id, shown)
         elif latest > shown:
-            self._log.correct_preview(
-                head.channel_id, shown, preview_of(found[latest]), head.erasures, head.rev
-            )
+            preview = current_preview(self._log, head, found[latest])
+            if preview is not None:
+                self._log.correct_preview(head.channel_id, shown, preview, head.erasures, head.rev)
 
     def _void(self, head: Head, seq: int, later: Entry | None) -> Entry:
         counted = later.messages - (later.seq - seq) if later else head.messages - (head.seq - seq)
@@ -226,9 +229,23 @@ def repair_preview(log: Log, channel_id: str, voided: int) -> None:
         latest = _latest_message(log, channel_id, voided - 1)
         if shown < voided and (latest is None or latest.seq <= shown):
             return
-        preview = preview_of(latest) if latest else None
+        preview = current_preview(log, head, latest) if latest else None
+        if latest and preview is None:
+            continue
         if log.correct_preview(channel_id, shown, preview, head.erasures, head.rev):
             return
+
+
+def current_preview(log: Log, head: Head, entry: Entry) -> Preview | None:
+    """A message's preview with all changes up to the head's; None if not all of the latest changes are seen yet."""
+    if not head.rev:
+        return preview_of(entry)
+    first = max(1, head.rev - UNCERTAIN_CHANGES + 1)
+    latest = log.changes(head.channel_id, first, head.rev)
+    if len(latest) <= head.rev - first:
+        return None
+    [body] = lay_over(entry.seq, [entry.body], latest)
+    return preview_of(replace(entry, body=body))
 
 
 def _latest_message(log: Log, channel_id: str, up_to: int) -> Entry | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -29,7 +30,7 @@ from shared.domain.errors import (
     UnavailableError,
     VersionMismatchError,
 )
-from shared.domain.messages import preview, request_hash
+from shared.domain.messages import dumps, preview, request_hash
 from shared.domain.model import (
     IDEMPOTENCY_SECONDS,
     ChannelState,
@@ -39,7 +40,7 @@ from shared.domain.model import (
     Membership,
     mention_mark,
 )
-from shared.storage.log_reader import trim
+from shared.storage.log_reader import HOLE_WAITS_SECONDS, trim
 from shared.storage.protocol import (
     ChangeCommit,
     ChangeOutcome,
@@ -196,7 +197,7 @@ class _Edit:
             raise MessageDeletedError
         if self._if_versions is not None and message.get("version", 1) not in self._if_versions:
             raise VersionMismatchError
-        if all(message.get(name) == value for name, value in self._fields.items()):
+        if all(_is_same(message.get(name), value) for name, value in self._fields.items()):
             return None
         window = target.head.edit_window
         if window is not None and target.at - from_rfc3339(message["created_at"]) > window * 1000:
@@ -220,14 +221,23 @@ class _Edit:
     def _replay(self, target: Target, record: IdempotencyRecord) -> bytes:
         if record.request_hash != self._said:
             raise IdempotencyKeyReusedError
+        if target.is_gone:
+            return target.body
         found = self._services.store.changes_at(target.head.channel_id, [record.seq])
-        return (found[0].body if found else None) or target.body
+        if not found or min(target.head.rev, target.entry.rev) < record.seq:
+            raise _SeenInPartError
+        return found[0].body or target.body
 
     def _record(self, target: Target) -> IdempotencyRecord | None:
         if self._key is None:
             return None
         expires = target.at // 1000 + IDEMPOTENCY_SECONDS + CLOCKS_APART_MS // 1000
         return IdempotencyRecord(self._key, self._said, target.rev, 1, expires)
+
+
+def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether two values are the same JSON: Python's ``==`` does not tell true from 1."""
+    return dumps(one) == dumps(other)
 
 
 def _marks_of(target: Target, users: frozenset[str]) -> dict[str, frozenset[int]]:
@@ -253,8 +263,9 @@ def delete_message(services: Services, user_id: str, channel_id: str, message_id
     """
     target, change = _change(services, user_id, channel_id, message_id, _deletion)
     if change is not None:
-        # Later it may be done as well: a head that keeps more gaps than it must is right, and larger.
-        trim(services.store, target.head, [target.entry.seq])
+        # May fail or come later: a head with more gaps than it must keep is correct, only larger.
+        with suppress(UnavailableError):
+            trim(services.store, target.head, [target.entry.seq])
 
 
 def _deletion(target: Target) -> ChangeCommit | None:
@@ -438,8 +449,11 @@ def _change(
     for attempt in range(MAX_TRIES):
         if attempt:
             services.sleep(contention_backoff(attempt - 1))
-        target = _target(services, user_id, channel_id, message_id, key)
-        commit = make(target)
+        try:
+            target = _target(services, user_id, channel_id, message_id, key)
+            commit = make(target)
+        except _SeenInPartError:
+            continue
         if commit is None:
             return target, None
         outcome = _commit(services, _without(commit, left))
@@ -461,6 +475,7 @@ def _target(services: Services, user_id: str, channel_id: str, message_id: str, 
     """The message to change.
 
     Raises:
+        _SeenInPartError: the message's last change is seen, and the head from before it: others may not see it yet.
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
         MessageNotFoundError: there is no such message.
     """
@@ -469,21 +484,40 @@ def _target(services: Services, user_id: str, channel_id: str, message_id: str, 
     head, member = permissions.require_member(state)
     if entry is None or entry.body is None:
         raise MessageNotFoundError
+    if entry.rev > head.rev:
+        raise _SeenInPartError
     return Target(state, head, member, entry, json.loads(entry.body), services.now())
+
+
+class _SeenInPartError(Exception):
+    """A change is being made: DynamoDB applies the writes of a transaction one by one, and not all are seen yet."""
 
 
 def _commit(services: Services, commit: ChangeCommit) -> ChangeOutcome:
     try:
         return services.store.commit_change(commit)
     except UnavailableError as error:
-        # Its answer may be lost: then the change stands in the log.
-        try:
-            found = services.store.changes_at(commit.head.channel_id, [commit.change.rev])
-        except UnavailableError:
-            found = []
-        if found == [commit.change]:
-            return Committed()
+        # Only the response may be lost. Then the change is in the log, or comes to be there in a moment.
+        with suppress(UnavailableError):
+            for wait in (0, *HOLE_WAITS_SECONDS):
+                services.sleep(wait)
+                outcome = _outcome_of(services, commit)
+                if outcome is not None:
+                    return outcome
         raise CommitUnknownError(retry_after=1) from error
+
+
+def _outcome_of(services: Services, commit: ChangeCommit) -> ChangeOutcome | None:
+    """What came of a transaction without a response: made if all readers see it; None if that cannot be told yet."""
+    channel_id, change = commit.head.channel_id, commit.change
+    found = services.store.changes_at(channel_id, [change.rev])
+    state, entry = services.store.read_message_state(channel_id, change.by, change.seq)
+    if found and found != [change]:
+        return StateChanged()
+    is_seen = found and state.head and state.head.rev >= change.rev
+    if is_seen and (commit.entry is None or (entry and entry.rev >= change.rev)):
+        return Committed()
+    return None
 
 
 def _without(commit: ChangeCommit, left: frozenset[str]) -> ChangeCommit:

@@ -15,10 +15,9 @@ from typing import Final
 from shared.bootstrap import Services
 from shared.cache.tier import get_one
 from shared.domain.errors import UnavailableError
-from shared.domain.messages import preview_of
-from shared.domain.model import Entry, Head, Membership
+from shared.domain.model import Entry, Head, Membership, Preview
 from shared.runtime.parallel import map_concurrently
-from shared.storage.log_reader import DirectLogReader, repair_preview
+from shared.storage.log_reader import DirectLogReader, current_preview, repair_preview
 from shared.storage.protocol import Store
 
 SMALL_BADGE: Final = 3
@@ -29,7 +28,7 @@ PAGE: Final = 100
 """Positions read at once to find the latest message: four batches."""
 MAX_PAGES: Final = 10
 REPAIRS: Final = 3
-"""Times that a channel is read again because messages were redacted meanwhile."""
+"""Times that a channel is read again because messages were redacted or changed meanwhile."""
 Channel = tuple[Head, Membership]
 
 
@@ -115,7 +114,8 @@ def _with_gaps_after(store: Store, head: Head, seq: int) -> Head:
     if head.gaps_after(seq) is not None:
         return head
     gaps = store.gaps(head.channel_id, seq) | {gap for gap in head.gaps if gap > seq}
-    return replace(head, gaps=gaps, gaps_from=seq)
+    # Those after the head's end came since it was read; the head does not count them as messages.
+    return replace(head, gaps=frozenset(gap for gap in gaps if gap <= head.seq), gaps_from=seq)
 
 
 def _unconfirmed(services: Services, head: Head, membership: Membership) -> frozenset[int]:
@@ -151,10 +151,12 @@ def _repaired(services: Services, head: Head, lacking: frozenset[int]) -> Head:
         for _ in range(REPAIRS):
             latest, settled_to = _settled(services, head)
             current = services.store.head(head.channel_id)
-            if current is not None and current.erasures == head.erasures:
+            if current is not None and (current.erasures, current.rev) == (head.erasures, head.rev):
                 settled = {seq for seq in lacking if seq <= settled_to and seq != _shown(current)}
                 _put_confirmed(services, head, settled | ({latest.seq} if latest else set()))
-                return current if latest and _shown(current) == latest.seq else _showing(current, latest)
+                if latest is None or _shown(current) == latest.seq:
+                    return current if latest else _showing(current, None)
+                return _showing(current, current_preview(services.store, current, latest))
             head = current or head
     except UnavailableError:
         return head
@@ -182,8 +184,8 @@ def _settled(services: Services, head: Head) -> tuple[Entry | None, int]:
     return (Entry(messages[-1][0], 0, 0, messages[-1][1]) if messages else None), settled_to
 
 
-def _showing(head: Head, latest: Entry | None) -> Head:
-    return replace(head, last=preview_of(latest) if latest else None)
+def _showing(head: Head, preview: Preview | None) -> Head:
+    return replace(head, last=preview)
 
 
 def _put_confirmed(services: Services, head: Head, seqs: AbstractSet[int]) -> None:

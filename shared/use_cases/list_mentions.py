@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from shared.bootstrap import Services
-from shared.domain import changes, keys
+from shared.domain import keys
 from shared.domain.errors import InvalidCursorError
 from shared.domain.model import MARK, Membership
 from shared.runtime.parallel import map_concurrently
@@ -40,15 +40,14 @@ def list_mentions(services: Services, user_id: str, limit: int, cursor: str | No
     )
     bodies = {(channel_id, entry.seq): entry.body for channel_id, entries in found for entry in entries}
     read = {each.channel_id: each.read_seq for each in memberships}
-    shown = [
-        {
-            "channel_id": channel_id,
-            "is_read": mark % MARK <= read[channel_id],
-            "message": json.loads(body),
-        }
-        for mark, channel_id in page
-        if (body := bodies.get((channel_id, mark % MARK))) and not changes.is_gone(body)
-    ]
+    shown = []
+    for mark, channel_id in page:
+        seq = mark % MARK
+        message = json.loads(bodies.get((channel_id, seq)) or b"{}")
+        if user_id in message.get(
+            "mentions", ()
+        ):  # A deletion or an edit may have come since the marks were read.
+            shown.append({"channel_id": channel_id, "is_read": seq <= read[channel_id], "message": message})
     following = keys.encode_cursor(*page[-1]) if len(marks) > limit else None
     return {"mentions": shown, "has_more": following is not None, "next_cursor": following}
 

@@ -32,7 +32,7 @@ EXAMPLES: Final = 25
 """Cases of each operation in a round, beside those that follow from the document alone."""
 NOT_APPLIED: Final = {
     "unsupported_method": "HTTP APIs answer 404 where it wants 405; `unknown_method_is_404` takes its place",
-    "use_after_free": "nothing is deleted: an archived channel stays to be read, that is what archiving is",
+    "use_after_free": "archived channels and what is left of deleted messages can still be read",
     "object_level_authorization": "users differ by token in each round; who may do what is for the tests of that",
 }
 """Checks of schemathesis that are left out, and why."""

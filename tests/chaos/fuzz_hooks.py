@@ -22,6 +22,8 @@ UNSPEAKABLE: Final = (
     "a direct channel has no name, topic or slow_mode",
     "members: a direct channel has exactly one member other than the caller",
     "A direct channel needs a member other than the caller.",
+    "neither one emoji nor a shortcode",
+    "text or metadata is required",
 )
 """Why a request may be refused that its schema allows: JSON Schema has no words for these; descriptions say them."""
 OF_THE_STATE: Final = frozenset(

@@ -1,7 +1,7 @@
-"""Posts whose writers, and now and then the engine, are killed in the middle: `python -m tests.chaos.kills`.
+"""Writers of posts and changes, and now and then the engine, are killed in the middle: `python -m tests.chaos.kills`.
 
-Clients hand posts to writers, which are processes of their own with the real handler over botocore and DynamoDB Local
-(`-dbPath`, so that its database outlives it). A writer is sent SIGKILL at a random moment of its post; the client
+Clients hand requests to writers, which are processes of their own with the real handlers over botocore and DynamoDB
+Local (`-dbPath`, so that its database outlives it). A writer is sent SIGKILL at a random moment of its post; the client
 repeats the post under its key with another writer until it is acknowledged. Now and then the engine is sent SIGKILL
 and started again on its database. Afterwards somebody who remembers nothing reads all of it.
 
@@ -24,8 +24,11 @@ from local.dynamodb import dynamodb_local
 from operators.capacity import table
 from shared.domain import keys
 from shared.domain.clock import now_ms
-from shared.domain.model import Head, Kind, Membership, Role
-from tests.chaos.crash.attack import USERS, Attack, say
+from shared.domain.messages import Draft, encode, preview
+from shared.domain.model import MAX_BATCH, Entry, Head, Kind, Membership, Role
+from shared.storage.dynamodb import DynamoDBStore
+from shared.storage.protocol import Commit, Committed, Reservation
+from tests.chaos.crash.attack import TARGETS, USERS, Attack, say
 from tests.chaos.crash.audit import audit
 from tests.chaos.crash.control import Control
 from tests.chaos.crash.engine import MortalEngine, mortal_engine
@@ -40,11 +43,29 @@ SEED: Final = 6
 def _channels(engine: MortalEngine) -> list[str]:
     store, made = engine.store(), []
     for i in range(CHANNELS):
-        head = Head(keys.new_channel_id(), Kind.PRIVATE, f"channel {i}", "", USERS[0], now_ms(), members=4)
+        channel_id, now = keys.new_channel_id(), now_ms()
+        head = Head(channel_id, Kind.PRIVATE, f"channel {i}", "", USERS[0], now, members=4)
         members = [Membership(user, head.channel_id, Role.MEMBER, now_ms()) for user in (*USERS, READER)]
         store.create_channel(head, members)
+        store.update_channel(channel_id, {"members_pin": True}, None)
+        for at in range(0, TARGETS, MAX_BATCH):
+            _fill(store, head.channel_id, range(at, min(at + MAX_BATCH, TARGETS)))
         made.append(head.channel_id)
     return made
+
+
+def _fill(store: DynamoDBStore, channel_id: str, numbers: range) -> None:
+    """Puts messages into a channel that are there to be changed, by each of the users in turn."""
+    now = now_ms()
+    reservation = store.reserve(channel_id, len(numbers), preview(0, USERS[0], "target", now))
+    assert isinstance(reservation, Reservation)
+    entries = []
+    for number in numbers:
+        seq, draft = number + 1, Draft(f"target {number}")
+        body = encode(channel_id, seq, USERS[number % len(USERS)], now, draft)
+        entries.append(Entry(seq, seq, now, body))
+    commit = Commit(channel_id, USERS[0], entries, 0, 0, move_read=False, idempotency_record=None, now=now)
+    assert store.commit(commit) == Committed()
 
 
 def measure(kills: int, engine_kills: int, seed: int) -> dict[str, Any]:
@@ -55,7 +76,8 @@ def measure(kills: int, engine_kills: int, seed: int) -> dict[str, Any]:
         attack = Attack(engine, channels, kills, engine_kills, seed)
         attack.run()
         say("reading all of it")
-        found = audit(engine.store(), channels, READER, attack.first)
+        found = audit(engine.store(), channels, READER, attack.first, attack.changed, TARGETS)
+        lost_changes = [each for each in found.lost_changes if not attack.is_unsafe(attack.changed[each])]
         gone = [post for post in found.missing if attack.lost_by_the_engine(post)]
         attack.replay_all(gone)
         counts = attack.counts
@@ -69,6 +91,13 @@ def measure(kills: int, engine_kills: int, seed: int) -> dict[str, Any]:
             "replays": counts["replays seen"],
             "refused_503": counts["answers 503"],
             "failed_500": counts["answers 500"],
+            "changes_acknowledged": len(attack.changed),
+            "changes": found.changes,
+            "changes_given_up": counts["changes given up"],
+            "lost_changes": len(lost_changes),
+            "changes_lost_by_the_engine": len(found.lost_changes) - len(lost_changes),
+            "doubled_changes": found.doubled_changes,
+            "change_gaps": found.change_gaps,
             "messages": found.messages,
             "voids": found.voids,
             "lost": lost,
@@ -110,6 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results["writers_killed"] >= kills and results["engine_killed"] >= engine_kills
         ),
         "0 acknowledged messages lost, 0 doubled": results["lost"] == results["doubled"] == 0,
+        "0 acknowledged changes lost, 0 doubled, change logs dense": (
+            results["lost_changes"] == results["doubled_changes"] == results["change_gaps"] == 0
+        ),
         "every post was acknowledged in the end": results["posts_acknowledged"] == results["posts_sent"],
         "positions dense, pages equal to the log": results["gaps"] == results["wrong_pages"] == 0,
         "every answer to a post equal to its first, and no 500": (

@@ -16,6 +16,7 @@ from shared.use_cases.list_channels import Listed, Listing
 from shared.use_cases.manage_members import put_member, remove_member
 from shared.use_cases.mark_read import mark_read
 from shared.use_cases.post_message import Posted
+from tests.simulation.changing import MENTIONS, Changing, naming
 from tests.simulation.ledger import Asked, Writing
 from tests.simulation.pages import CODINGS, WrongError, plain
 from tests.simulation.requests import Request, serve
@@ -52,13 +53,15 @@ class Clients:
         """How far those who poll have come."""
         self._texts = 0
         self.launched = 0
+        self.changing = Changing(world, self)
 
     def launch(self) -> None:
         """One request of a random user."""
         channel_id = self._rng.choice(self._world.channels)
         user_id = self.somebody(channel_id)
         requests = (self.fetch, self.post, self.list, self.mark, self.one, self.member, self.erase)
-        request = self._rng.choices(requests, (50, 30, 8, 4, 3, 5, 0.4))[0]
+        ways = (*requests, self.changing.change, self.changing.read)
+        request = self._rng.choices(ways, (40, 24, 8, 4, 3, 5, 0.4, 22, 12))[0]
         request(user_id, channel_id)
 
     def somebody(self, channel_id: str) -> str:
@@ -126,6 +129,8 @@ class Clients:
         """A message or a batch, sometimes sent twice at the same moment, under the same key."""
         count = self._rng.choice((1, 1, 1, 1, 2, 3, 5))
         texts = [f"message {self._texts + i}" for i in range(count)]
+        if self._world.chance(MENTIONS):
+            texts[-1] += naming(self._rng, self._world.users)
         self._texts += count
         key = f"key-{texts[0]}" if self._world.chance(0.7) else None
         writing = Writing(channel_id, texts, key)
@@ -255,6 +260,7 @@ class Clients:
             self.list(user_id, self._world.channels[0])
             for channel_id in self._world.channels:
                 self._read_on(user_id, channel_id, 0)
+                self.changing.read_everything(user_id, channel_id)
 
     def _read_on(self, user_id: str, channel_id: str, after: int) -> None:
         window = Window(100, after=after)

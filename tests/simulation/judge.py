@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, cast
 
 from shared.cache.codec import unpack
+from shared.domain.changes import ChangeKind, rev_of
+from shared.domain.messages import dumps
+from shared.domain.model import MARK, MAX_KEPT_MENTIONS
+from shared.storage.protocol import Store
+from shared.use_cases.confirm_channels import with_all_gaps
 from shared.use_cases.fetch_messages import Page, Window
 from shared.use_cases.list_channels import Listed
 from shared.use_cases.post_message import Posted
 from tests.simulation.fault_rates import QUIET_MS, SKEW_MS
-from tests.simulation.ledger import Asked, Ledger, Writing
+from tests.simulation.ledger import Asked, Editing, Ledger, Log, Writing
 from tests.simulation.pages import Shown, WrongError, difference, expected
 
 ROUNDING_MS: Final = 1.0
@@ -40,8 +46,7 @@ class Judge:
         begin = posted.last_seq - len(posted.bodies) + 1
         bodies = [log.original(seq, body) for seq, body in enumerate(posted.bodies, begin)]
         for seq, body in enumerate(posted.bodies, begin):
-            if log.is_erased(seq, asked) and body == log.redacted[seq][0]:
-                raise WrongError(f"answered message {seq} again, whose sender was erased before")
+            self._alone(asked, seq, body)
         if writing.response is not None and writing.response != bodies:
             raise WrongError("the same key was answered with two results")
         writing.response, writing.may_stand = bodies, True
@@ -53,8 +58,7 @@ class Judge:
             raise WrongError("acknowledged positions that are not adjacent")
         for seq, body in enumerate(bodies, start=first):
             self._ledger.acknowledgements += 1
-            stands = log.redacted.get(seq, (body, body))[1]
-            if log.acknowledged.setdefault(seq, (self._ledger.acknowledgements, stands))[1] != stands:
+            if log.acknowledged.setdefault(seq, (self._ledger.acknowledgements, body))[1] != body:
                 raise WrongError(f"acknowledged two messages at {seq}")
         log.last_acknowledged = max(log.last_acknowledged, posted.last_seq)
 
@@ -64,14 +68,15 @@ class Judge:
         if body is None:
             raise WrongError("304 for a page that the caller does not have")
         shown = Shown.of(asked.channel_id, body)
+        self._rev(asked, shown.channel_last_rev, is_stale=page.stale)
         if page.stale:
             self._stale(asked, shown)
         else:
-            self._vouched_for(asked, shown)
+            self._confirmed(asked, shown)
         self._window(asked, window, page, shown)
         self._content(asked, shown)
 
-    def _vouched_for(self, asked: Asked, shown: Shown) -> None:
+    def _confirmed(self, asked: Asked, shown: Shown) -> None:
         if not asked.is_member and self._ledger.unchanged(asked):
             raise WrongError("shown to somebody who is not in the channel")
         head = self._ledger.truth.head(asked.channel_id)
@@ -80,13 +85,23 @@ class Judge:
         if not shown.has_more_after and asked.last_acknowledged > shown.last_seq:
             raise WrongError(f"says nothing follows {shown.last_seq}: {asked.last_acknowledged} does")
 
+    def _rev(self, asked: Asked, shown: int, *, is_stale: bool = False) -> None:
+        """The number of the channel's last change, as it is shown."""
+        log, head = self._ledger.logs[asked.channel_id], self._ledger.truth.head(asked.channel_id)
+        least = asked.last_rev_acknowledged
+        if is_stale:
+            oldest = asked.at - asked.container.services.settings.cache_ttl_messages * 1000 - ROUNDING_MS
+            least = log.rev_acknowledged_before(oldest)
+        if head is None or not least <= shown <= head.rev:
+            raise WrongError(f"says the last change is {shown}, {least} was acknowledged before")
+
     def _stale(self, asked: Asked, shown: Shown) -> None:
         container = asked.container
         if container.failures == asked.failures:
             raise WrongError("stale, though the storage answered")
         oldest = asked.at - container.services.settings.cache_ttl_messages * 1000 - ROUNDING_MS
         if self._ledger.stale_fallback.get((container.name, asked.channel_id, asked.user_id), 0.0) < oldest:
-            raise WrongError("stale, and the caller's membership was not vouched for within the time")
+            raise WrongError("stale, and the caller's membership was not confirmed within the time")
         given = self._ledger.logs[asked.channel_id].given_at.get(shown.channel_last_seq + 1)
         if given is not None and given < oldest:
             raise WrongError("stale, and older than the freshness time")
@@ -131,24 +146,51 @@ class Judge:
         standing = {
             entry.seq: entry.body for entry in self._ledger.truth.entries(asked.channel_id, first, last)
         }
+        rest = shown.messages
         for seq in range(first, last + 1):
             if seq not in standing:
                 raise WrongError(f"covers position {seq}, which is not settled")
             body = standing[seq]
-            if log.seen.setdefault(seq, body) != body:
+            if log.seen.setdefault(seq, body is not None) is not (body is not None):
                 raise WrongError(f"position {seq} changed after a reader had seen it")
             acknowledged = log.acknowledged.get(seq)
-            if acknowledged and acknowledged[0] <= asked.acknowledgements and acknowledged[1] != body:
-                raise WrongError(f"the acknowledged message {seq} is gone")
-        for seq in range(first, last + 1):
-            before = log.redacted.get(seq, (b"", b""))[0]
-            if before and before in shown.messages:
-                if log.is_erased(seq, asked):
-                    raise WrongError(f"shows message {seq}, whose sender was erased before")
-                standing[seq] = before
-        bodies = [body for body in standing.values() if body is not None]
-        if b",".join(bodies) != shown.messages:
+            if body is None:
+                if acknowledged and acknowledged[0] <= asked.acknowledgements:
+                    raise WrongError(f"the acknowledged message {seq} is gone")
+                continue
+            found = self._version(asked, seq, body, shown.channel_last_rev, rest)
+            if found is None:
+                raise WrongError(difference(standing, shown.messages))
+            if acknowledged and log.original(seq, found) != acknowledged[1]:
+                raise WrongError(f"message {seq} is not the one that was acknowledged")
+            rest = rest[len(found) :].removeprefix(b",")
+        if rest:
             raise WrongError(difference(standing, shown.messages))
+
+    def _version(self, asked: Asked, seq: int, body: bytes, rev: int, rest: bytes) -> bytes | None:
+        """The version of a message that is shown next: one with all changes up to a number; None for another message.
+
+        Args:
+            asked: when the request began.
+            seq: the message's position.
+            body: the message as it is now.
+            rev: the number.
+            rest: what is shown.
+        """
+        log = self._ledger.logs[asked.channel_id]
+        redacted = log.redacted.get(seq, (b"", b""))[1]
+        if rest.startswith(redacted or body):
+            return redacted or body
+        for number, version in log.history.get(seq, ()):
+            if not rest.startswith(version):
+                continue
+            if log.is_erased(seq, asked):
+                raise WrongError(f"shows message {seq}, whose sender was erased before")
+            due = log.due(seq, rev)
+            if number < due:
+                raise WrongError(f"shows message {seq} as of change {number}, though change {due} is due")
+            return version
+        return None
 
     def message(self, asked: Asked, seq: int, body: bytes | None) -> None:
         """One message by its id; None where it was not found."""
@@ -157,9 +199,118 @@ class Judge:
             if acknowledged and acknowledged[0] <= asked.acknowledgements:
                 raise WrongError(f"the acknowledged message {seq} was not found")
             return
-        self._content(asked, Shown(body, seq, seq, seq, has_more_before=True, has_more_after=True))
+        self._alone(asked, seq, body)
         if not asked.is_member and self._ledger.unchanged(asked):
             raise WrongError("shown to somebody who is not in the channel")
+
+    def _alone(self, asked: Asked, seq: int, body: bytes) -> None:
+        """A message that is shown without its page: it has all changes that were acknowledged before."""
+        rev = asked.last_rev_acknowledged
+        shown = Shown(body, seq, seq, seq, rev, has_more_before=True, has_more_after=True)
+        self._content(asked, shown)
+
+    # --- changes ---
+
+    def edited(self, asked: Asked, editing: Editing, body: bytes) -> None:
+        """An edit that is said to be made; the message after it."""
+        log, message = self._ledger.logs[asked.channel_id], json.loads(body)
+        is_gone = editing.seq in log.deleted or editing.seq in log.redacted
+        if message["text"] != editing.text and not (is_gone and message["text"] == ""):
+            raise WrongError(f"answered an edit of {editing.seq} with another text")
+        if not log.edits[editing.text]:
+            raise WrongError(f"acknowledged an edit of {editing.seq} that was not made")
+        editing.acknowledged = True
+        self._acknowledge(asked, editing.seq, rev_of(body))
+
+    def changed(self, asked: Asked, kind: ChangeKind, seq: int, emoji: str = "") -> None:
+        """A change that is said to be made, by this request or an earlier one."""
+        log = self._ledger.logs[asked.channel_id]
+        made = log.rev_of.get((kind, seq, asked.user_id, emoji), 0)
+        if kind is ChangeKind.DELETED:
+            made = log.deleted.get(seq, 0)
+        if kind is ChangeKind.PINNED:
+            made = log.pins.get(seq, 0)
+        undone = {
+            ChangeKind.PINNED: ChangeKind.UNPINNED,
+            ChangeKind.REACTION_ADDED: ChangeKind.REACTION_REMOVED,
+        }
+        if (
+            kind in {ChangeKind.DELETED, *undone}
+            and not made
+            and not self._undone(log, undone.get(kind), seq)
+        ):
+            raise WrongError(f"acknowledged that {seq} was {kind}, which is not so")
+        if made:
+            self._acknowledge(asked, seq, made)
+
+    def _undone(self, log: Log, kind: ChangeKind | None, seq: int) -> bool:
+        return any(key[:2] == (kind, seq) for key in log.rev_of)
+
+    def _acknowledge(self, asked: Asked, seq: int, rev: int) -> None:
+        if not asked.is_member and self._ledger.unchanged(asked):
+            raise WrongError(f"message {seq} was changed by somebody who is not in the channel")
+        self._ledger.change_acknowledged(asked.channel_id, rev)
+
+    def changes(self, asked: Asked, after: int, limit: int, body: bytes) -> None:
+        """A page of changes: dense, complete, and each as it was made."""
+        page, log = json.loads(body), self._ledger.logs[asked.channel_id]
+        end = page["channel_last_rev"]
+        self._rev(asked, end)
+        if not asked.is_member and self._ledger.unchanged(asked):
+            raise WrongError("shown to somebody who is not in the channel")
+        last = min(end, after + limit)
+        shown = {change["rev"]: change for change in page["changes"]}
+        covered = (page["first_rev"], page["last_rev"], list(shown))
+        if covered != (after + 1, last, list(range(after + 1, last + 1))):
+            raise WrongError(f"changes {covered} where {after + 1} to {last} were due")
+        if page["has_more_after"] != (last < end):
+            raise WrongError("has_more_after of changes is wrong")
+        for change in self._ledger.truth.changes(asked.channel_id, after + 1, last):
+            said, seq = shown[change.rev], change.seq
+            if (said["kind"], said["seq"], said["by"]) != (change.kind, seq, change.by):
+                raise WrongError(f"change {change.rev} is not what it was")
+            if seq in log.redacted or change.body is None:
+                continue
+            if "message" not in said:
+                if log.history[seq][-1][0] <= change.rev:
+                    raise WrongError(f"change {change.rev}, the last one of message {seq}, lacks the message")
+            elif said["message"] != json.loads(change.body):
+                raise WrongError(f"change {change.rev} has another message")
+
+    def pins(self, asked: Asked, pins: list[dict[str, Any]], *, is_quiet: bool) -> None:
+        """The pinned messages, the latest pin first."""
+        log = self._ledger.logs[asked.channel_id]
+        for pin in pins:
+            self._alone(asked, pin["message"]["seq"], dumps(pin["message"]))
+        shown = [(pin["rev"], pin["message"]["seq"]) for pin in pins]
+        gone = {*log.deleted, *log.redacted}
+        if is_quiet and shown != sorted(
+            ((rev, seq) for seq, rev in log.pins.items() if seq not in gone), reverse=True
+        ):
+            raise WrongError(f"shows the pins {shown}, where {log.pins} are")
+
+    def mentions(self, asked: Asked, mentions: list[dict[str, Any]]) -> None:
+        """The caller's mentions."""
+        for mention in mentions:
+            message, channel_id = mention["message"], mention["channel_id"]
+            self._alone(
+                replace(asked, channel_id=channel_id, last_rev_acknowledged=0), message["seq"], dumps(message)
+            )
+            if asked.user_id not in message.get("mentions", []):
+                raise WrongError(f"message {message['seq']} does not name the caller")
+
+    def versions(self, asked: Asked, seq: int, versions: list[dict[str, Any]]) -> None:
+        """A message's versions: all its texts in order, at least up to the last acknowledged edit."""
+        log = self._ledger.logs[asked.channel_id]
+        texts: list[str] = []
+        for _, body in log.history[seq]:
+            message = json.loads(body)
+            if "deleted" not in message and texts[-1:] != [message["text"]]:
+                texts.append(message["text"])
+        shown = [version["text"] for version in versions if version["text"]]
+        ends = range(1, len(texts) + 1)
+        if seq not in log.redacted and not any(shown == texts[:end][-len(shown) :] for end in ends):
+            raise WrongError(f"versions {shown} of message {seq}, where {texts} were")
 
     def channels(self, asked: Asked, listed: Listed) -> None:
         """A list of channels."""
@@ -176,6 +327,7 @@ class Judge:
                 raise WrongError(f"the list {'shows' if channel_id in shown else 'lacks'} {channel_id}")
         for channel_id, channel in shown.items():
             self._listed(channel_id, channel, oldest)
+            self._listed_changes(channel_id, channel, oldest)
             last = channel["last_message"]
             if last and not listed.stale and asked.container.failures == asked.failures:
                 self._readable(channel_id, last["seq"])
@@ -189,6 +341,19 @@ class Judge:
             raise WrongError(f"the list says {channel_id} ends at {last}: it went on before")
         self.unread(channel_id, last, read, channel["unread_count"])
 
+    def _listed_changes(self, channel_id: str, channel: dict[str, Any], oldest: float) -> None:
+        """What a list says of changes: its preview has all of them up to the number that it says."""
+        log, rev, last = self._ledger.logs[channel_id], channel["last_rev"], channel["last_message"]
+        least = log.rev_acknowledged_before(oldest)
+        if rev < least:
+            raise WrongError(f"the list says that change {rev} is the last of {channel_id}, {least} is")
+        if last is None or last["seq"] not in log.history or last["seq"] in log.redacted:
+            return
+        due = log.due(last["seq"], rev)
+        texts = [json.loads(body)["text"] for number, body in log.history[last["seq"]] if number >= due]
+        if last["text"] not in texts:
+            raise WrongError(f"the list shows message {last['seq']} of {channel_id} as before change {due}")
+
     def _readable(self, channel_id: str, seq: int) -> None:
         found = self._ledger.truth.entries(channel_id, seq, seq)
         if not found or found[0].body is None:
@@ -198,8 +363,10 @@ class Judge:
 
     def unread(self, channel_id: str, last: int, read: int, count: int) -> None:
         """An unread count: a position that is a void, or not settled, may count as one."""
+        deleted = self._ledger.logs[channel_id].deleted
         messages = sum(
-            entry.body is not None for entry in self._ledger.truth.entries(channel_id, read + 1, last)
+            entry.body is not None and entry.seq not in deleted
+            for entry in self._ledger.truth.entries(channel_id, read + 1, last)
         )
         head = self._ledger.truth.head(channel_id)
         if head is not None and read < head.gaps_from:
@@ -208,7 +375,11 @@ class Judge:
             raise WrongError(f"{count} unread of {channel_id}, where {messages} to {max(0, last - read)} are")
 
     def _voids(self, channel_id: str, first: int, last: int) -> int:
-        return sum(entry.body is None for entry in self._ledger.truth.entries(channel_id, first, last))
+        deleted = self._ledger.logs[channel_id].deleted
+        return sum(
+            entry.body is None or entry.seq in deleted
+            for entry in self._ledger.truth.entries(channel_id, first, last)
+        )
 
     def refused(self, asked: Asked) -> None:
         """A response that the caller is not a member."""
@@ -250,12 +421,14 @@ class Judge:
             standing = self._ledger.truth.entries(channel_id, 1, max(log.given_at, default=0))
             bodies = {entry.seq: entry.body for entry in standing}
             for seq, (_, body) in log.acknowledged.items():
-                if bodies.get(seq) != body:
+                if log.original(seq, bodies.get(seq) or b"") != body:
                     raise WrongError(f"the acknowledged message {seq} is gone")
             for seq, body in [(seq, body) for seq, body in bodies.items() if body]:
                 places[channel_id, json.loads(log.original(seq, body))["text"]].append(seq)
             self._preview(channel_id, max((seq for seq, body in bodies.items() if body), default=0))
-            self._gaps(channel_id, {seq for seq, body in bodies.items() if body is None})
+            self._gaps(channel_id, {seq for seq, body in bodies.items() if body is None}.union(log.deleted))
+            self._changes(channel_id, bodies)
+            self._mentions(channel_id)
         for writing in self._ledger.writings:
             self._stored(writing, [places[writing.channel_id, text] for text in writing.texts])
 
@@ -263,8 +436,11 @@ class Judge:
         """Each void is counted once; and what is unread is exact, holes as messages."""
         truth = self._ledger.truth
         head = truth.head(channel_id)
-        if head is None or (head.voids, len(truth.gaps(channel_id, 0))) != (len(voids), len(voids)):
+        if head is None or head.voids != len(voids):
             raise WrongError(f"{channel_id} counts {head and head.voids} gaps of {len(voids)}")
+        listed = truth.gaps(channel_id, 0) | head.gaps
+        if listed != voids:
+            raise WrongError(f"{channel_id} lists other gaps than there are: {sorted(listed ^ voids)}")
         kept, after = {gap for gap in head.gaps if gap > head.gaps_from}, head.gaps_from
         if kept != {void for void in voids if void > after}:
             raise WrongError(f"{channel_id} keeps {sorted(kept)} of its gaps after {after}")
@@ -274,19 +450,70 @@ class Judge:
                 continue
             read = membership.read_seq
             exact = head.seq - read - sum(void > read for void in voids)
-            late = 0 if read >= after else sum(void <= read for void in voids)
-            if not max(0, exact - late) <= membership.unread(head) <= exact:
-                raise WrongError(
-                    f"{membership.unread(head)} unread of {channel_id} for {user_id}: {exact} are"
-                )
+            unread = membership.unread(with_all_gaps(cast("Store", truth), head, membership))
+            if unread != exact:
+                raise WrongError(f"{unread} unread of {channel_id} for {user_id}: {exact} are")
 
     def _preview(self, channel_id: str, latest: int) -> None:
         head = self._ledger.truth.head(channel_id)
         shown = head.last.seq if head and head.last else 0
         if shown != latest:
             raise WrongError(f"{channel_id} shows message {shown} as its latest, which is {latest}")
-        if head and head.last and head.last.text and shown in self._ledger.logs[channel_id].erased:
+        log = self._ledger.logs[channel_id]
+        if head is None or head.last is None:
+            return
+        if head.last.text and shown in log.erased:
             raise WrongError(f"{channel_id} shows the text of message {shown}, whose sender was erased")
+        [entry] = self._ledger.truth.entries(channel_id, shown, shown)
+        if shown not in log.redacted and head.last.text != json.loads(entry.body or b"")["text"]:
+            raise WrongError(f"{channel_id} shows message {shown} as {head.last.text!r}")
+
+    def _changes(self, channel_id: str, bodies: dict[int, bytes | None]) -> None:
+        """The change log is dense, and each message is what its changes made of it."""
+        log, truth = self._ledger.logs[channel_id], self._ledger.truth
+        head = truth.head(channel_id)
+        made = [change.rev for change in truth.changes(channel_id, 1, head.rev + 1 if head else 0)]
+        if head is None or made != list(range(1, head.rev + 1)):
+            raise WrongError(f"{channel_id} has the changes {made} of {head and head.rev}")
+        for seq, body in bodies.items():
+            if body is None or seq in log.redacted:
+                continue
+            message = json.loads(body)
+            if seq in log.deleted:
+                if message["text"] or not {"metadata", "reactions", "mentions"}.isdisjoint(message):
+                    raise WrongError(f"the deleted message {seq} of {channel_id} is still there")
+                continue
+            if message["text"] != log.texts.get(seq, json.loads(log.original(seq, body))["text"]):
+                raise WrongError(f"message {seq} of {channel_id} lost an edit")
+            shown = {(seq, each["emoji"]): each["users"] for each in message.get("reactions", [])}
+            due = {key: users for key, users in log.reactions.items() if key[0] == seq and users and key[1]}
+            if shown != due:
+                raise WrongError(f"message {seq} of {channel_id} shows the reactions {shown}, {due} are")
+        for editing in self._ledger.editings:
+            times = log.edits[editing.text] if editing.channel_id == channel_id else 0
+            if times > 1 or (times and not editing.may_stand and not editing.acknowledged):
+                raise WrongError(f"an edit of {editing.seq} was made {times} times: {editing.text}")
+
+    def _mentions(self, channel_id: str) -> None:
+        """Each membership has the messages that name the user, and the count is of those that are unread."""
+        ledger = self._ledger
+        log, head = ledger.logs[channel_id], ledger.truth.head(channel_id)
+        for user_id in ledger.world.users:
+            membership = ledger.truth.membership(channel_id, user_id)
+            if membership is None or head is None:
+                continue
+            marked = {mark % MARK for mark in membership.mentions}
+            due = set(sorted(ledger.marks[channel_id, user_id])[-MAX_KEPT_MENTIONS:])
+            wrong = {seq for seq in marked ^ due if (channel_id, user_id, seq) not in ledger.unsure}
+            if wrong - set(log.redacted):
+                raise WrongError(
+                    f"{user_id} has the mentions {sorted(marked)} in {channel_id}, not {sorted(due)}"
+                )
+            gaps = ledger.truth.gaps(channel_id, 0) | head.gaps
+            count = sum(seq > membership.read_seq for seq in marked.union(head.mentions) - gaps)
+            shown = membership.mention_count(with_all_gaps(cast("Store", ledger.truth), head, membership))
+            if shown != count:
+                raise WrongError(f"{shown} mentions of {user_id} in {channel_id}, {count} are unread")
 
     def _stored(self, writing: Writing, places: Sequence[list[int]]) -> None:
         found = [place for each in places for place in each]

@@ -1,19 +1,24 @@
-"""What happened, as only an onlooker of the whole world knows it."""
+"""What happened in a world, complete and in order."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from shared.domain.model import ChannelState, Head
-from shared.storage.protocol import Reservation
+from shared.domain.changes import ChangeKind
+from shared.domain.model import ChannelState, Entry, Head
+from shared.storage.protocol import ChangeCommit, Reservation
 from tests.simulation.pages import WrongError
 
 if TYPE_CHECKING:
     from tests.simulation.containers import Container
     from tests.simulation.world import World
+
+LONGEST_REQUEST_MS: Final = 60_000
+"""Longer than any request runs, even in a container that pauses."""
 
 
 @dataclass
@@ -23,23 +28,62 @@ class Log:
     given_at: dict[int, float] = field(default_factory=dict)
     """When each position was given out."""
     acknowledged: dict[int, tuple[int, bytes]] = field(default_factory=dict)
-    """Position: the how-manieth acknowledgement, and the message."""
+    """Position: the number of the acknowledgement, and the message as it was posted."""
     last_acknowledged: int = 0
-    seen: dict[int, bytes | None] = field(default_factory=dict)
-    """What any reader was shown at a position; None for a void."""
+    seen: dict[int, bool] = field(default_factory=dict)
+    """Whether any reader was shown a message at a position, or a void."""
+    history: dict[int, list[tuple[int, bytes]]] = field(default_factory=dict)
+    """Position: the message as it was posted, and after each of its changes, with the change's number."""
     redacted: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
-    """Position: the message as it was posted, and as it is since its redaction."""
+    """Position: the message before its redaction, and since."""
     erased: dict[int, int] = field(default_factory=dict)
-    """Position: the how-manieth erasure that was done with it."""
+    """Position: the number of the erasure that redacted it."""
+    deleted: dict[int, int] = field(default_factory=dict)
+    """Position of a deleted message: the change that deleted it."""
+    edits: Counter[str] = field(default_factory=Counter)
+    """How often a text came to be by an edit."""
+    texts: dict[int, str] = field(default_factory=dict)
+    """Position: the text that the last edit gave the message."""
+    reactions: dict[tuple[int, str], list[str]] = field(default_factory=dict)
+    """Position and emoji: who reacts."""
+    pins: dict[int, int] = field(default_factory=dict)
+    """Position of a pinned message: the change that pinned it."""
+    rev_of: dict[tuple[ChangeKind, int, str, str], int] = field(default_factory=dict)
+    """The last change of a kind, of a position, by a user, with an emoji."""
+    changes_acknowledged: list[tuple[float, int]] = field(default_factory=list)
+    """When each change was acknowledged, and its number."""
+    last_rev_acknowledged: int = 0
 
     def original(self, seq: int, body: bytes) -> bytes:
         """A message as it was posted."""
-        before, after = self.redacted.get(seq, (body, body))
-        return before if body == after else body
+        before, after = self.redacted.get(seq, (b"", b""))
+        body = before if body == after else body
+        versions = self.history.get(seq, [])
+        return versions[0][1] if any(body == each for _, each in versions) else body
 
     def is_erased(self, seq: int, asked: Asked) -> bool:
         """Whether the message's erasure had been acknowledged when a request began."""
         return self.erased.get(seq, asked.erasures + 1) <= asked.erasures
+
+    def due(self, seq: int, rev: int) -> int:
+        """The last change of a message up to a number; 0 if there is none."""
+        return max((each for each, _ in self.history.get(seq, ()) if each <= rev), default=0)
+
+    def rev_acknowledged_before(self, at: float) -> int:
+        """The number of the last change that was acknowledged before a time."""
+        return max((rev for when, rev in self.changes_acknowledged if when < at), default=0)
+
+
+@dataclass
+class Editing:
+    """One edit that a client wants made, whatever number of attempts it takes."""
+
+    channel_id: str
+    seq: int
+    text: str
+    key: str | None
+    may_stand: bool = False
+    acknowledged: bool = False
 
 
 @dataclass
@@ -66,13 +110,14 @@ class Asked:
     erasures: int
     last_acknowledged: int
     head_seq: int
+    last_rev_acknowledged: int
     is_member: bool
     changes: int
     failures: int
 
 
 class Ledger:
-    """Hears of every effect at its moment.
+    """Records every effect when it happens.
 
     Args:
         world: in which they happen.
@@ -89,8 +134,13 @@ class Ledger:
         self.changed_at: dict[tuple[str, str], float] = {}
         """When a membership, named by channel and user, began or ended last."""
         self.stale_fallback: dict[tuple[str, str, str], float] = {}
-        """When a container, a channel and a user were last brought together by a look."""
+        """When a container last read a channel's state for a user and found a membership."""
         self.writings: list[Writing] = []
+        self.editings: list[Editing] = []
+        self.marks: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+        """The messages of a channel that name a user, since the user joined."""
+        self.unsure: set[tuple[str, str, int]] = set()
+        """Messages that name a user who came or left at about that time, so that either is right."""
         self.joins: Counter[tuple[str, str]] = Counter()
         """How often a user, named after a channel, became a member of it."""
         self.counted: dict[tuple[str, int], float] = {}
@@ -105,6 +155,63 @@ class Ledger:
         for seq in range(reservation.seq - reservation.count + 1, reservation.seq + 1):
             given[seq] = self.world.loop.now
 
+    def committed(self, channel_id: str, entries: Iterable[Entry]) -> None:
+        """Messages came to stand."""
+        log = self.logs[channel_id]
+        for entry in entries:
+            if entry.body is not None:
+                log.history[entry.seq] = [(0, entry.body)]
+                self._mark(channel_id, entry.seq, *_named(entry.body))
+
+    def changed(self, commit: ChangeCommit) -> None:
+        """A change was made."""
+        channel_id, change = commit.head.channel_id, commit.change
+        log, seq = self.logs[channel_id], change.seq
+        log.rev_of[change.kind, seq, change.by, change.emoji] = change.rev
+        if change.body is not None:
+            versions = log.history.setdefault(seq, [(commit.seen.rev, commit.seen.body or b"")])
+            before = versions[-1][1]
+            versions.append((change.rev, change.body))
+        reacting = log.reactions.setdefault((seq, change.emoji), [])
+        match change.kind:
+            case ChangeKind.EDITED:
+                log.texts[seq] = json.loads(change.body or b"")["text"]
+                log.edits[log.texts[seq]] += 1
+                users, sender = _named(change.body or b"")
+                self._unmark(channel_id, seq, set(_named(before)[0]) - set(users))
+                self._mark(channel_id, seq, [each for each in users if each not in _named(before)[0]], sender)
+            case ChangeKind.DELETED:
+                log.deleted[seq] = change.rev
+                self._unmark(channel_id, seq, set(self.world.users))
+            case ChangeKind.REACTION_ADDED if change.by not in reacting:
+                reacting.append(change.by)
+            case ChangeKind.REACTION_REMOVED if change.by in reacting:
+                reacting.remove(change.by)
+            case ChangeKind.PINNED:
+                log.pins[seq] = change.rev
+            case ChangeKind.UNPINNED:
+                log.pins.pop(seq, None)
+            case _:
+                self.world.violate(f"{change.kind} of {seq} by {change.by} was made twice")
+
+    def change_acknowledged(self, channel_id: str, rev: int) -> None:
+        """A client was told that a change is made: from now on every reader must see it."""
+        log = self.logs[channel_id]
+        log.changes_acknowledged.append((self.world.loop.now, rev))
+        log.last_rev_acknowledged = max(log.last_rev_acknowledged, rev)
+
+    def _mark(self, channel_id: str, seq: int, users: Sequence[str], sender: str) -> None:
+        for user_id in users:
+            if user_id != sender and channel_id in self.members[user_id]:
+                self.marks[channel_id, user_id].add(seq)
+            changed_at = self.changed_at.get((channel_id, user_id), 0.0)
+            if self.world.loop.now - changed_at < LONGEST_REQUEST_MS:
+                self.unsure.add((channel_id, user_id, seq))
+
+    def _unmark(self, channel_id: str, seq: int, users: Iterable[str]) -> None:
+        for user_id in users:
+            self.marks[channel_id, user_id].discard(seq)
+
     def joined(self, channel_id: str, user_id: str) -> None:
         """A membership began."""
         self.members[user_id].add(channel_id)
@@ -114,16 +221,12 @@ class Ledger:
     def left(self, channel_id: str, user_id: str) -> None:
         """A membership ended."""
         self.members[user_id].discard(channel_id)
+        self.marks.pop((channel_id, user_id), None)
         self._changed(channel_id, user_id)
 
     def redacted(self, channel_id: str, seq: int, before: bytes, after: bytes) -> None:
-        """A message was redacted; readers may see either text until the erasure is acknowledged."""
-        log = self.logs[channel_id]
-        log.redacted[seq] = (before, after)
-        if seq in log.seen:
-            log.seen[seq] = after
-        if seq in log.acknowledged:
-            log.acknowledged[seq] = (log.acknowledged[seq][0], after)
+        """A message was written anew; whoever reads it again may see either, until the erasure is acknowledged."""
+        self.logs[channel_id].redacted.setdefault(seq, (before, after))
 
     def redactions(self, head: Head) -> None:
         """A channel's number of redactions was raised."""
@@ -169,6 +272,7 @@ class Ledger:
             acknowledgements=self.acknowledgements,
             erasures=self.erasures,
             last_acknowledged=log.last_acknowledged,
+            last_rev_acknowledged=log.last_rev_acknowledged,
             head_seq=head.seq if head else 0,
             is_member=channel_id in self.members[user_id],
             changes=self._changes[channel_id, user_id],
@@ -178,3 +282,9 @@ class Ledger:
     def unchanged(self, asked: Asked) -> bool:
         """Whether the caller's membership is what it was when the request began, and was all the time."""
         return self._changes[asked.channel_id, asked.user_id] == asked.changes
+
+
+def _named(body: bytes) -> tuple[list[str], str]:
+    """The users whom a message names, and its sender."""
+    message = json.loads(body)
+    return message.get("mentions", []), message["sender"]

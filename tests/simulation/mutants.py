@@ -5,14 +5,16 @@ The simulator must find every one of them, or it would not find real faults.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from operators.erase_user import Erased, Eraser
 from operators.reading import channels_of, standing_of
 from shared.bootstrap import Services
-from shared.cache.blocks import Cached, Kept
+from shared.cache.blocks import Block, Cached, Kept
 from shared.cache.bundle import Bundle
 from shared.cache.memory import MemoryTier
 from shared.cache.pages import CachedLogReader, EncodedPage, page_json
@@ -20,13 +22,23 @@ from shared.cache.redis import RedisTier
 from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import Tier
 from shared.domain import permissions
-from shared.domain.changes import Change
+from shared.domain.changes import Change, ChangeKind
+from shared.domain.errors import UnavailableError
 from shared.domain.messages import Draft, redacted
 from shared.domain.model import ChannelState, Entry, Head, Membership, Role
 from shared.runtime.codings import PLAIN, Accepted
-from shared.storage.log_reader import DirectLogReader, LogReader, Span
-from shared.storage.protocol import Commit, Committed, KeyUsed, Outcome, PositionTaken
-from shared.use_cases.fetch_messages import Page, Window, fetch_messages, page_version, positions
+from shared.storage.log_reader import UNCERTAIN_CHANGES, DirectLogReader, LogReader, Span
+from shared.storage.protocol import (
+    ChangeCommit,
+    ChangeOutcome,
+    Commit,
+    Committed,
+    KeyUsed,
+    Outcome,
+    PositionTaken,
+    StateChanged,
+)
+from shared.use_cases.fetch_messages import FORMAT, Page, Window, fetch_messages, page_version, positions
 from shared.use_cases.list_channels import Listed, Listing, list_channels
 from shared.use_cases.post_message import Posted, _Post
 from tests.simulation.containers import Code
@@ -59,14 +71,14 @@ class KeepsOldStates(SimStore):
 
     def __init__(self, container: Container) -> None:
         super().__init__(container)
-        self._looks: dict[tuple[str, str], tuple[float, ChannelState]] = {}
+        self._states: dict[tuple[str, str], tuple[float, ChannelState]] = {}
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
-        """The channel state of a while ago."""
-        at, state = self._looks.get((channel_id, user_id), (0.0, None))
+        """The state of up to 120 s ago."""
+        at, state = self._states.get((channel_id, user_id), (0.0, None))
         if state is None or key is not None or self._world.loop.now - at > TTL_MS:
             state = super().read_channel_state(channel_id, user_id, key)
-            self._looks[channel_id, user_id] = (self._world.loop.now, state)
+            self._states[channel_id, user_id] = (self._world.loop.now, state)
         return state
 
 
@@ -105,7 +117,7 @@ class IdempotencyRecordApart(SimStore):
     def _commit(self, commit: Commit) -> Outcome:
         outcome = super()._commit(replace(commit, idempotency_record=None))
         if isinstance(outcome, Committed) and commit.idempotency_record is not None:
-            self._container.step("putting the receipt")
+            self._container.step("putting the idempotency record")
             key = (commit.channel_id, commit.user_id, commit.idempotency_record.key)
             used = self._truth._idempotency_records.setdefault(key, commit.idempotency_record)
             if used is not commit.idempotency_record:
@@ -193,7 +205,7 @@ class StandsInForOthers(StaleFallback):
         return super().get(channel_id, "anybody")
 
 
-def fetch_then_vouch(
+def fetch_then_confirm(
     services: Services,
     user_id: str,
     channel_id: str,
@@ -201,7 +213,7 @@ def fetch_then_vouch(
     etags: frozenset[str],
     accepted: Accepted = PLAIN,
 ) -> Page:
-    """Makes the page from what it remembers, and asks the storage only then whether it may be shown."""
+    """Makes the page from memory, and checks the membership only then."""
     known = services.stale_fallback.get(channel_id, user_id)
     if known is not None and known.head is not None and known.membership is not None:
         end = known.head.seq
@@ -228,7 +240,8 @@ def etag_of_the_end(
     if page.body is None or window.anchor == "first_unread":
         return page
     at = page.body.rfind(b'"channel_last_seq":') + len(b'"channel_last_seq":')
-    return replace(page, version=f"1.{int(page.body[at:].split(b',')[0])}")
+    end = int(page.body[at:].split(b",")[0])
+    return replace(page, version=re.sub(r"\.\d+", f".{end}", page.version, count=1))
 
 
 class _TakesAnother(_Post):
@@ -527,14 +540,165 @@ class AcknowledgesEarly(Eraser):
 
 
 def etag_unnumbered(
-    services: Services, user_id: str, channel_id: str, window: Window, etags: frozenset[str]
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    window: Window,
+    etags: frozenset[str],
+    accepted: Accepted = PLAIN,
 ) -> Page:
-    """Names a page by its positions alone."""
+    """Names a page without the number of redactions."""
     head = services.store.head(channel_id)
     number = f"-{head.erasures}" if head and head.erasures else ""
-    named = frozenset(each.replace("1.", f"1{number}.", 1) for each in etags)
-    page = fetch_messages(services, user_id, channel_id, window, named)
-    return replace(page, version=page.version.replace(f"1{number}.", "1.", 1))
+    named = frozenset(each.replace(f"{FORMAT}.", f"{FORMAT}{number}.", 1) for each in etags)
+    page = fetch_messages(services, user_id, channel_id, window, named, accepted)
+    return replace(page, version=page.version.replace(f"{FORMAT}{number}.", f"{FORMAT}.", 1))
+
+
+# --- changes ---
+
+
+class ServesWithoutChanges(CachedLogReader):
+    """Takes cached blocks for complete, whatever changed since."""
+
+    def _caught_up(self, head: Head, blocks: dict[int, Block]) -> dict[int, Block]:
+        return {number: replace(block, rev=head.rev) for number, block in blocks.items()}
+
+
+class LaysOlderOverNewer(CachedLogReader):
+    """Lays changes over a block in any order, without comparing their numbers with the message's."""
+
+    def _caught_up(self, head: Head, blocks: dict[int, Block]) -> dict[int, Block]:
+        changes = self.changes(head, min(block.rev for block in blocks.values()) + 1, head.rev)
+        return {number: _laid_over(block, changes[::-1], head.rev) for number, block in blocks.items()}
+
+
+def _laid_over(block: Block, changes: Sequence[Change], rev: int) -> Block:
+    bodies = list(block.bodies)
+    for change in changes:
+        if change.body is not None and block.covers(change.seq, change.seq):
+            bodies[change.seq - block.first] = change.body
+    return Block.of(block.first, bodies, rev)
+
+
+class TrustsRedis(CachedLogReader):
+    """Takes blocks from Redis for complete, so that a deleted message shows its text."""
+
+    def _from_shared(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> dict[int, Block]:
+        found = super()._from_shared(head, blocks, first, last)
+        return {number: replace(block, rev=head.rev) for number, block in found.items()}
+
+
+class TrustsWhatItRead(CachedLogReader):
+    """Takes messages that were just read for complete, though their last changes may not be seen yet."""
+
+    def _fill(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> tuple[str, list[int]]:
+        return super()._fill(replace(head, rev=head.rev + UNCERTAIN_CHANGES), blocks, first, last)
+
+
+class ServesChangesWithHoles(DirectLogReader):
+    """Serves the changes that are seen, though others before them may not be."""
+
+    def changes(self, head: Head, first: int, last: int) -> Sequence[Change]:
+        """Without waiting."""
+        return self._log.changes(head.channel_id, first, last)
+
+
+class AcknowledgesChangesFirst(SimStore):
+    """Acknowledges a change before its transaction."""
+
+    def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """At once; what comes of the transaction is ignored."""
+
+        def make() -> None:
+            with suppress(UnavailableError):
+                super(AcknowledgesChangesFirst, self).commit_change(commit)
+
+        self._container.start(make, freezes=False)
+        return Committed()
+
+
+class NumbersChangesApart(SimStore):
+    """Gives out a change's number before the transaction, in a step of its own."""
+
+    def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        channel_id, rev = commit.head.channel_id, commit.change.rev
+        head = self._truth.head(channel_id)
+        if head is None or head.rev != commit.head.rev:
+            return StateChanged()
+        self._truth._heads[channel_id] = replace(head, rev=rev)
+        self._container.step("making the change")
+        return super()._make_change(replace(commit, head=replace(commit.head, rev=rev)))
+
+
+class CountsDeleted(SimStore):
+    """Counts deleted messages as unread."""
+
+    def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        return super()._make_change(replace(commit, is_gap=False))
+
+
+class TrimsUnlisted(SimStore):
+    """Removes gaps from the head that are listed nowhere else."""
+
+    def list_gaps(self, channel_id: str, gaps: Iterable[int]) -> None:
+        """Lists none."""
+
+
+class IgnoresTheMessagesRev(SimStore):
+    """Rewrites a message whatever became of it since it was read."""
+
+    def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        found = self._truth.entries(commit.head.channel_id, commit.change.seq, commit.change.seq)
+        return super()._make_change(replace(commit, seen=found[0]))
+
+
+class LeavesOldPreview(SimStore):
+    """Leaves the preview as it was before an edit or a deletion."""
+
+    def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        channel_id = commit.head.channel_id
+        before = self._truth.head(channel_id)
+        outcome = super()._make_change(commit)
+        after = self._truth.head(channel_id)
+        if before and after:
+            self._truth._heads[channel_id] = replace(after, last=before.last)
+        return outcome
+
+
+class KeepsMarks(SimStore):
+    """Deletes a message and keeps it among the mentions of those whom it named."""
+
+    def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        if commit.change.kind is ChangeKind.DELETED:
+            commit = replace(commit, unmentions={})
+        return super()._make_change(commit)
+
+
+class SeesAllAtOnce(SimStore):
+    """Acknowledges a change of which readers do not see every part yet."""
+
+    def _changes(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
+        return self._truth.changes_at(channel_id, revs)
+
+    def _read_message_state(
+        self, channel_id: str, user_id: str, seq: int, key: str | None
+    ) -> tuple[ChannelState, Entry | None]:
+        return self._truth.read_message_state(channel_id, user_id, seq, key)
+
+
+def etag_without_changes(
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    window: Window,
+    etags: frozenset[str],
+    accepted: Accepted = PLAIN,
+) -> Page:
+    """Names a page without the number of the last change."""
+    page = fetch_messages(services, user_id, channel_id, window, frozenset(), accepted)
+    version = re.sub(r"r\d+", "", page.version)
+    return Page(version, None) if version in etags else replace(page, version=version)
 
 
 # --- Redis' bundles ---
@@ -600,8 +764,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "serves by a head and a membership read up to 120 s ago", Code(store=KeepsOldStates)
     ),
     "confirm-after-serving": Mutant(
-        "makes the page from what it remembers, then asks whether it may",
-        Code(fetch=fetch_then_vouch),
+        "makes the page from memory, then checks the membership",
+        Code(fetch=fetch_then_confirm),
     ),
     "accept-behind": Mutant(
         "serves a cached page that does not reach the end", Code(reader=AcceptsWhatIsBehind)
@@ -619,9 +783,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "void-blindly": Mutant(
         "does not check what was written where it wanted a void", Code(store=VoidsBlindly)
     ),
-    "commit-again": Mutant(
-        "posts at a new position without asking who stands at the old", Code(post=post_again)
-    ),
+    "commit-again": Mutant("posts at a new position without reading the old one", Code(post=post_again)),
     "idempotency-record-apart": Mutant(
         "writes the idempotency record outside of the transaction", Code(store=IdempotencyRecordApart)
     ),
@@ -640,10 +802,11 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "list-unasked": Mutant("shows messages in lists that never came to stand", Code(listing=list_unasked)),
     "empty-page": Mutant("leaves a page empty though messages stand before it", Code(fetch=as_wide_as_asked)),
     "stale-for-ever": Mutant(
-        "lets pages stand in beyond the freshness time", Code(stale_fallback=NeverTooOld)
+        "serves stale pages beyond the freshness time", Code(stale_fallback=NeverTooOld)
     ),
     "stale-for-anybody": Mutant(
-        "lets a page stand in for who was not vouched for", Code(stale_fallback=StandsInForOthers)
+        "serves a stale page to a user whose membership was not confirmed",
+        Code(stale_fallback=StandsInForOthers),
     ),
     "etag-of-the-end": Mutant("names an open page as if it were complete", Code(fetch=etag_of_the_end)),
     "encoded-for-any-head": Mutant(
@@ -667,9 +830,35 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "preview-stays": Mutant("leaves the erased text in the list of channels", Code(eraser=LeavesPreviews)),
     "acknowledge-early": Mutant(
-        "calls a user erased while pages from before may still stand in",
+        "acknowledges an erasure while stale pages may still be served",
         Code(eraser=AcknowledgesEarly),
     ),
+    "serve-without-changes": Mutant(
+        "serves a cached block without its changes", Code(reader=ServesWithoutChanges)
+    ),
+    "older-over-newer": Mutant("lays an older change over a newer one", Code(reader=LaysOlderOverNewer)),
+    "text-from-redis": Mutant("shows a deleted message's text from Redis", Code(reader=TrustsRedis)),
+    "trust-what-was-read": Mutant(
+        "caches messages as complete whose last changes are not seen yet", Code(reader=TrustsWhatItRead)
+    ),
+    "changes-with-holes": Mutant(
+        "serves changes though one before them is not seen", Code(direct=ServesChangesWithHoles)
+    ),
+    "acknowledge-changes-first": Mutant(
+        "acknowledges a change before its transaction", Code(store=AcknowledgesChangesFirst)
+    ),
+    "acknowledge-changes-in-part": Mutant(
+        "acknowledges a change that readers see in part", Code(store=SeesAllAtOnce)
+    ),
+    "number-apart": Mutant("numbers a change outside of its transaction", Code(store=NumbersChangesApart)),
+    "count-deleted": Mutant("counts deleted messages as unread", Code(store=CountsDeleted)),
+    "trim-unlisted": Mutant("forgets the gaps that a head has no room for", Code(store=TrimsUnlisted)),
+    "ignore-rev": Mutant(
+        "changes a message without the condition on its rev", Code(store=IgnoresTheMessagesRev)
+    ),
+    "old-preview": Mutant("leaves the preview as it was before a change", Code(store=LeavesOldPreview)),
+    "keep-marks": Mutant("leaves a deleted message among the mentions", Code(store=KeepsMarks)),
+    "etag-without-changes": Mutant("answers 304 though a message changed", Code(fetch=etag_without_changes)),
     "carry-for-ever": Mutant("writes to Redis whatever it ever learned", Code(tier=CarriesForEver)),
     "carrying-is-use": Mutant(
         "takes what it carries from bundle to bundle for used",

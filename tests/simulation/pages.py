@@ -44,6 +44,7 @@ class Shown:
     first_seq: int
     last_seq: int
     channel_last_seq: int
+    channel_last_rev: int
     has_more_before: bool
     has_more_after: bool
 

@@ -22,7 +22,7 @@ from tests.simulation.scheduler import DiedError
 if TYPE_CHECKING:
     from tests.simulation.containers import Container
 
-READS: Final = ("page", "list", "one")
+READS: Final = ("page", "list", "one", "changes", "pins", "mentions", "versions")
 
 
 @dataclass(frozen=True)

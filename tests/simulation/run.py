@@ -31,7 +31,13 @@ TRACE_LINES: Final = 60
 """Of the first violation's world, the last steps."""
 PROGRESS: Final = 100
 """Worlds between two signs of life."""
-READS: Final = ("page", "list", "one")
+READS: Final = ("page", "list", "one", "changes", "pins", "mentions", "versions")
+ENOUGH: Final = 100
+"""Worlds in which everything happens."""
+SELDOM: Final = frozenset(
+    {"page: redis", "list: stale", "edit: commit_unknown", "edit: message_deleted", "change: container died"}
+    | {"erase: tool died", "versions: not found", "changes: container died"}
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,6 +55,11 @@ def main(arguments: list[str] | None = None) -> int:
     seconds = time.perf_counter() - started
     results = _results(given, total, seconds)
     targets = {"0 violations": not total.violations, f"within {MINUTES} minutes": seconds <= MINUTES * 60}
+    if given.seeds >= ENOUGH:
+        missing = SELDOM - total.outcomes.keys()
+        targets[
+            f"seldom outcomes happened{': not ' if missing else ''}{', '.join(sorted(missing))}"
+        ] = not missing
     if given.mutant:
         targets = {f"mutant {given.mutant} is found": bool(total.violations)}
     return command.finish(given, results, targets, _text(given, results))

@@ -9,9 +9,18 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.domain import keys
+from shared.domain.changes import Change
 from shared.domain.errors import StoreThrottledError, StoreUnavailableError
 from shared.domain.model import ChannelState, Entry, Head, Membership, PastMembership, Preview
-from shared.storage.protocol import Commit, Committed, Contended, Outcome, Reservation
+from shared.storage.protocol import (
+    ChangeCommit,
+    ChangeOutcome,
+    Commit,
+    Committed,
+    Contended,
+    Outcome,
+    Reservation,
+)
 from tests.simulation.scheduler import Loop
 
 if TYPE_CHECKING:
@@ -33,10 +42,16 @@ REPEATABLE: Final = frozenset(
         "redact",
         "count_erasure",
         "forget_past_membership",
+        "list_gaps",
+        "forget_mentions",
     }
 )
 """Writes that the SDK may send twice; a transaction's token protects the others, and the commit too as a rule."""
-WRITES: Final = REPEATABLE | {"add_member", "remove_member"}
+WRITES: Final = REPEATABLE | {"add_member", "remove_member", "commit_change"}
+HEAD_WRITES: Final = frozenset(
+    {"reserve", "void", "trim_gaps", "correct_preview", "count_erasure", "add_member", "remove_member"}
+)
+"""Writes of a channel's head; they wait for a transaction that still holds it."""
 
 
 class SimStore:
@@ -61,9 +76,20 @@ class SimStore:
         return self._call("read_channel_state", self._read_state, channel_id, user_id, key)
 
     def _read_state(self, channel_id: str, user_id: str, key: str | None) -> ChannelState:
+        return self._read_state_and(channel_id, user_id, key, lambda: None)
+
+    def _read_state_and(
+        self, channel_id: str, user_id: str, key: str | None, more: Callable[[], None]
+    ) -> ChannelState:
+        """The channel state, and with it what ``more`` reads, in any order."""
         at = self._world.loop.now
+
+        def read_more(old: ChannelState) -> ChannelState:
+            more()
+            return old
+
         parts: list[Callable[[ChannelState], ChannelState]] = [
-            lambda old: ChannelState(self._truth.head(channel_id), old.membership, old.idempotency_record),
+            lambda old: ChannelState(self._head(channel_id), old.membership, old.idempotency_record),
             lambda old: ChannelState(
                 old.head, self._truth.membership(channel_id, user_id), old.idempotency_record
             ),
@@ -72,6 +98,7 @@ class SimStore:
                 old.membership,
                 self._truth.read_channel_state(channel_id, user_id, key).idempotency_record,
             ),
+            read_more,
         ]
         torn = self._is_torn()
         if torn:
@@ -83,6 +110,46 @@ class SimStore:
                 self._world.loop.wait(self._world.rng.uniform(0, 8))
         self._world.ledger.channel_state_read(self._container, channel_id, user_id, state, at)
         return state
+
+    def read_message_state(
+        self, channel_id: str, user_id: str, seq: int, key: str | None = None
+    ) -> tuple[ChannelState, Entry | None]:
+        """See ``Changes``."""
+        return self._call("read_message_state", self._read_message_state, channel_id, user_id, seq, key)
+
+    def _read_message_state(
+        self, channel_id: str, user_id: str, seq: int, key: str | None
+    ) -> tuple[ChannelState, Entry | None]:
+        found: list[Entry] = []
+        state = self._read_state_and(
+            channel_id, user_id, key, lambda: found.extend(self._seen(channel_id, seq, seq))
+        )
+        return state, found[0] if found else None
+
+    def head(self, channel_id: str) -> Head | None:
+        """See ``Log``."""
+        return self._call("head", self._head, channel_id)
+
+    def _head(self, channel_id: str) -> Head | None:
+        return self._world.unseen.head(channel_id, self._truth.head(channel_id))
+
+    def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
+        """See ``Log``."""
+        return self._call("changes", self._changes, channel_id, range(first, last + 1))
+
+    def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
+        """See ``Changes``."""
+        return self._call("changes_at", self._changes, channel_id, revs)
+
+    def _changes(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
+        return self._world.unseen.changes(channel_id, self._truth.changes_at(channel_id, revs))
+
+    def entries_at(self, channel_id: str, seqs: Sequence[int]) -> list[Entry]:
+        """See ``Changes``."""
+        return self._call("entries_at", self._entries_at, channel_id, seqs)
+
+    def _entries_at(self, channel_id: str, seqs: Sequence[int]) -> list[Entry]:
+        return self._world.unseen.seen(channel_id, self._truth.entries_at(channel_id, seqs))
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """See ``Log``."""
@@ -114,10 +181,14 @@ class SimStore:
 
     def _heads(self, channel_ids: list[str]) -> dict[str, Head]:
         if not self._is_torn():
-            return self._truth.heads(channel_ids)
-        found = self._truth.heads(channel_ids[::2])
+            return self._heads_seen(channel_ids)
+        found = self._heads_seen(channel_ids[::2])
         self._world.loop.wait(self._world.rng.uniform(0, 8))
-        return found | self._truth.heads(channel_ids[1::2])
+        return found | self._heads_seen(channel_ids[1::2])
+
+    def _heads_seen(self, channel_ids: list[str]) -> dict[str, Head]:
+        found = {channel_id: self._head(channel_id) for channel_id in channel_ids}
+        return {channel_id: head for channel_id, head in found.items() if head is not None}
 
     def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
         """See ``Log``."""
@@ -157,8 +228,10 @@ class SimStore:
 
     def _commit(self, commit: Commit) -> Outcome:
         outcome = self._truth.commit(commit)
-        if isinstance(outcome, Committed) and self._is_torn():
-            self._apply_in_parts(commit)
+        if isinstance(outcome, Committed):
+            self._world.ledger.committed(commit.channel_id, commit.entries)
+            if self._is_torn():
+                self._apply_in_parts(commit)
         return outcome
 
     def _apply_in_parts(self, commit: Commit) -> None:
@@ -169,6 +242,31 @@ class SimStore:
             raise self._failure("after", "commit")
         for entry in commit.entries:
             self._world.unseen.wait_for(commit.channel_id, entry.seq)
+
+    def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """See ``Changes``."""
+        if self._world.chance(self._world.phase.store.contended):
+            self._world.count("transaction met another")
+            return Contended()
+        return self._call("commit_change", self._commit_change, commit)
+
+    def _commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        channel_id, seq = commit.head.channel_id, commit.change.seq
+        self._world.unseen.wait_for_change(channel_id, seq)
+        head, before = self._truth.head(channel_id), self._truth.entries(channel_id, seq, seq)
+        outcome = self._make_change(commit)
+        if isinstance(outcome, Committed) and head is not None:
+            self._world.ledger.changed(commit)
+            if self._is_torn():
+                self._world.count("change seen in part")
+                self._world.unseen.hide_change(commit, head, before)
+                if self._world.chance(LOST_MEANWHILE):
+                    raise self._failure("after", "commit_change")
+                self._world.unseen.wait_for_all(channel_id)
+        return outcome
+
+    def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        return self._truth.commit_change(commit)
 
     def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         """See ``Log``."""
@@ -233,6 +331,7 @@ class SimStore:
 
     def _redact(self, channel_id: str, seq: int, body: bytes) -> None:
         self._gather(channel_id)
+        self._world.unseen.wait_for(channel_id, seq)
         [before] = self._truth.entries(channel_id, seq, seq)
         self._truth.redact(channel_id, seq, body)
         if before.body is not None and before.body != body:
@@ -251,6 +350,8 @@ class SimStore:
             world.note(f"{name} {_shown(arguments)}")
         if world.chance(rates.before):
             raise self._failure("before", name)
+        if name in HEAD_WRITES:
+            world.unseen.wait_for_head(_channel_of(arguments[0]))
         result = effect(*arguments, **named)
         if name not in WRITES:
             self._heard(begun)
@@ -279,12 +380,22 @@ class SimStore:
         return StoreUnavailableError(retry_after=1)
 
 
+def _channel_of(argument: str | Membership) -> str:
+    return argument.channel_id if isinstance(argument, Membership) else argument
+
+
 def _shown(arguments: tuple[Any, ...]) -> str:
     """Arguments short enough for a line of a trace."""
     shown = []
     for each in arguments:
         if isinstance(each, Commit):
             shown.append(f"{each.channel_id} {[entry.seq for entry in each.entries]} by {each.user_id}")
+        elif isinstance(each, ChangeCommit):
+            change = each.change
+            shown.append(
+                f"{each.head.channel_id} {change.rev} {change.kind} of {change.seq} by {change.by}"
+                f" seen {each.seen.rev}"
+            )
         elif isinstance(each, Entry):
             shown.append(f"{each.seq}")
         elif not isinstance(each, Preview):
@@ -299,26 +410,84 @@ LONGEST_MS: Final = 60.0
 class Unseen:
     """What transactions wrote and no read sees yet: DynamoDB applies one item after the other.
 
-    A write that meets such an item waits for the transaction; that is what settles holes and replays rely on.
+    A write that meets such an item waits for the transaction; that is what settles holes and replays rely on. A change
+    waits for the head, and so for nearly all of the change before it.
     """
 
     def __init__(self, loop: Loop, rng: Random) -> None:
         self._loop = loop
         self._rng = rng
-        self._until: dict[tuple[str, int], float] = {}
+        self._entries: dict[tuple[str, int], tuple[float, Entry | None]] = {}
+        """Until when an entry is not seen, and what is seen in its place."""
+        self._heads: dict[str, tuple[float, Head]] = {}
+        self._changes: dict[tuple[str, int], float] = {}
+        self._ends: dict[str, list[float]] = {}
+        """When the last two changes of a channel are seen completely."""
 
     def hide(self, channel_id: str, entries: Iterable[Entry]) -> None:
         """They come to be seen in any order."""
         for entry in entries:
-            self._until[channel_id, entry.seq] = self._loop.now + self._rng.uniform(0, LONGEST_MS)
+            self._entries[channel_id, entry.seq] = (self._soon(), None)
+
+    def hide_change(self, commit: ChangeCommit, head: Head, before: Sequence[Entry]) -> None:
+        """Head, message and change come to be seen in any order."""
+        channel_id, change = head.channel_id, commit.change
+        times = [self._soon(), self._soon(), self._soon()]
+        self._heads[channel_id] = (times[0], head)
+        self._changes[channel_id, change.rev] = times[1]
+        if commit.entry is not None:
+            self._entries[channel_id, change.seq] = (times[2], before[0])
+        self._ends[channel_id] = [*self._ends.get(channel_id, [])[-1:], max(times)]
+
+    def _soon(self) -> float:
+        return self._loop.now + self._rng.uniform(0, LONGEST_MS)
 
     def wait_for(self, channel_id: str, seq: int) -> None:
         """Until the entry there, if there is one, is seen."""
-        left = self._until.get((channel_id, seq), 0.0) - self._loop.now
-        if left > 0:
-            self._loop.wait(left)
+        self._wait(self._entries.get((channel_id, seq), (0.0, None))[0])
+
+    def wait_for_head(self, channel_id: str) -> None:
+        """Until the head is seen as it is."""
+        while channel_id in self._heads and self._heads[channel_id][0] > self._loop.now:
+            self._wait(self._heads[channel_id][0])
+
+    def wait_for_change(self, channel_id: str, seq: int) -> None:
+        """Until head and message are seen as they are, and the change before the last one completely."""
+        while True:
+            before = [end for end in self._ends.get(channel_id, [])[:-1] if end > self._loop.now]
+            head, entry = (
+                self._heads.get(channel_id, (0.0,))[0],
+                self._entries.get((channel_id, seq), (0.0,))[0],
+            )
+            latest = max(head, entry, *before, 0.0)
+            if latest <= self._loop.now:
+                return
+            self._wait(latest)
+
+    def wait_for_all(self, channel_id: str) -> None:
+        """Until the latest change is seen completely."""
+        self._wait(max(self._ends[channel_id]))
+
+    def _wait(self, until: float) -> None:
+        if until > self._loop.now:
+            self._loop.wait(until - self._loop.now)
 
     def seen(self, channel_id: str, entries: Iterable[Entry]) -> list[Entry]:
-        """Those of these entries that are."""
+        """These entries as they are seen, without those that are not."""
+        now, found = self._loop.now, []
+        for each in entries:
+            until, before = self._entries.get((channel_id, each.seq), (0.0, None))
+            shown = before if until > now else each
+            if shown is not None:
+                found.append(shown)
+        return found
+
+    def head(self, channel_id: str, head: Head | None) -> Head | None:
+        """A head as it is seen."""
+        until, before = self._heads.get(channel_id, (0.0, None))
+        return before if until > self._loop.now else head
+
+    def changes(self, channel_id: str, changes: Iterable[Change]) -> list[Change]:
+        """Those of these changes that are seen."""
         now = self._loop.now
-        return [each for each in entries if self._until.get((channel_id, each.seq), 0.0) <= now]
+        return [each for each in changes if self._changes.get((channel_id, each.rev), 0.0) <= now]

@@ -16,34 +16,44 @@ from tests.simulation.mutants import MUTANTS
 from tests.simulation.run import live, main, pool_of
 from tests.simulation.world import Result, World
 
-SEEDS = range(16)
+PARTS = 4
+WORLDS = 2
+"""In each part. The parts are tests of their own, so that all workers share them."""
 MUTANT_SEEDS = range(40)
+FREQUENT = {
+    *(f"page: {each}" for each in ("memory", "caught_up", "miss", "stale", "304", "empty", "synced")),
+    *(f"page: {each}" for each in ("store_unavailable", "not_a_member")),
+    *(f"post: {each}" for each in ("posted", "replayed", "commit_unknown")),
+    *(f"edit: {each}" for each in ("edited", "replayed", "version_mismatch", "store_unavailable")),
+    *(f"change: {each}" for each in ("deleted", "reaction_added", "reaction_removed", "pinned", "unpinned")),
+    *("change: commit_unknown", "changes: caught up", "pins: pins", "mentions: mentions"),
+    *("versions: versions", "erase: erased"),
+}
+"""Outcomes that each part has; the long form requires the seldom ones too."""
 FIRST_SEED = {
     "acknowledge-in-part": 10,
     "count-apart": 25,
+    "changes-with-holes": 3,
     "etag-of-the-end": 3,
+    "ignore-rev": 18,
+    "keep-marks": 6,
     "redact-before-leaving": 2,
     "stale-for-ever": 4,
 }
 """A seed that is known to find a mutant, tried first to save time; where it no longer does, all seeds are tried."""
 
 
-def test_the_code_as_it_is_passes() -> None:
-    """In 16 worlds of 1,000 requests every response is right, and no kind of fault or outcome is missing."""
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_code_as_it_is_passes(part: int) -> None:
+    """In worlds of 1,000 requests every response is right, and no frequent kind of fault or outcome is missing."""
     total = Result()
-    for seed in SEEDS:
+    for seed in range(part * WORLDS, (part + 1) * WORLDS):
         total.add(live(seed, 1_000))
     assert total.violations == []
-    assert total.operations > 16_000
-    assert total.voids > 60
+    assert total.operations > WORLDS * 1_000
+    assert total.voids > WORLDS * 10
     assert len(total.faults) >= 14
-    reads = {name.removeprefix("page: ") for name in total.outcomes}
-    assert reads >= {"memory", "redis", "caught_up", "miss", "stale", "304", "empty"}
-    assert reads >= {"store_unavailable", "not_a_member"}
-    assert total.outcomes["post: replayed"] > 0
-    assert total.outcomes["post: commit_unknown"] > 0
-    assert total.outcomes["erase: erased"] >= 8
-    assert total.outcomes["erase: tool died"] > 0
+    assert total.outcomes.keys() >= FREQUENT
 
 
 def test_a_seed_decides_everything() -> None:

@@ -197,6 +197,7 @@ class World:
             self.loop.run()
         try:
             self.judge.audit()
+            self.clients.changing.compare()
         except WrongError as error:
             self.violate(f"at the end: {error}")
 
@@ -227,7 +228,9 @@ class World:
             reservation = self.truth.reserve(channel_id, 1, preview(0, sender, f"old {i}", now))
             assert isinstance(reservation, Reservation)
             body = encode(channel_id, reservation.seq, sender, now, Draft(f"old {i}"))
-            self.truth.void(channel_id, [Entry(reservation.seq, reservation.messages, now, body)])
+            entry = Entry(reservation.seq, reservation.messages, now, body)
+            self.truth.void(channel_id, [entry])
+            self.ledger.committed(channel_id, [entry])
             self.ledger.reservation(channel_id, reservation)
 
 

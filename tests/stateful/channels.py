@@ -24,6 +24,8 @@ CHANGES = st.fixed_dictionaries(
         "topic": st.sampled_from(["", "t"]),
         "name": st.just("other"),
         "slow_mode": st.sampled_from([0, 5]),
+        "edit_window": st.sampled_from([None, 0, 60]),
+        "members_pin": st.booleans(),
     },
 )
 MATCHES = st.sampled_from([None, "*", '"1"', '"2"', '"3"', '"1", "2"', 'W/"1"', "x"])

@@ -24,17 +24,56 @@ class Message:
     sender: str
     at: int
     said: dict[str, Any]
+    mentions: list[str] = field(default_factory=list)
+    everybody: bool = False
+    rev: int = 0
+    """The last change in it."""
+    edits: list[int] = field(default_factory=list)
+    """When it was edited."""
+    before: list[dict[str, Any]] = field(default_factory=list)
+    """Its earlier versions."""
+    deleted: tuple[int, str] | None = None
+    reactions: dict[str, list[str]] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """As the API shows it to readers."""
-        given = {name: value for name, value in self.said.items() if value is not None}
-        return {
+        shown: dict[str, Any] = {
             "id": self.id,
             "seq": self.seq,
             "sender": self.sender,
             "created_at": written(self.at),
-            **given,
         }
+        if self.rev:
+            shown["rev"] = self.rev
+        if self.deleted:
+            at, by = self.deleted
+            return shown | {"text": "", "deleted": True, "deleted_at": written(at), "deleted_by": by}
+        shown |= {name: value for name, value in self.said.items() if value is not None}
+        shown |= {"mentions": self.mentions} if self.mentions else {}
+        shown |= {"mentions_everybody": True} if self.everybody else {}
+        if self.edits:
+            shown |= {"edited_at": written(self.edits[-1]), "edited_by": self.sender}
+            shown["version"] = len(self.edits) + 1
+        reactions = [
+            {"emoji": emoji, "count": len(users), "users": list(users)}
+            for emoji, users in self.reactions.items()
+            if users
+        ]
+        return shown | ({"reactions": reactions} if reactions else {})
+
+    def version(self) -> dict[str, Any]:
+        """Its present version, as the API lists it."""
+        metadata = self.said.get("metadata")
+        shown = {
+            "version": len(self.edits) + 1,
+            "text": self.said["text"],
+            "written_at": written(self.edits[-1] if self.edits else self.at),
+        }
+        return shown | ({"metadata": metadata} if metadata is not None else {})
+
+    def names(self, user: str) -> bool:
+        """Whether it is one of a user's mentions."""
+        return not self.deleted and user in self.mentions and user != self.sender
 
 
 @dataclass
@@ -46,6 +85,8 @@ class Member:
     joined: int
     read: int = 0
     paid_until: int = 0
+    marks: set[int] = field(default_factory=set)
+    """Positions of the messages that name the member, since the member joined."""
 
     def json(self) -> dict[str, Any]:
         """As the API lists it."""
@@ -59,6 +100,8 @@ class IdempotencyRecord:
     wanted: str
     until: int
     messages: list[Message]
+    edited: dict[str, Any] | None = None
+    """The message after the edit that the key was used for."""
 
 
 @dataclass
@@ -76,6 +119,12 @@ class Channel:
     left: dict[str, Member] = field(default_factory=dict)
     """Past members, and the rate debt that they still have."""
     idempotency_records: dict[tuple[str, str], IdempotencyRecord] = field(default_factory=dict)
+    changes: list[tuple[dict[str, Any], Message]] = field(default_factory=list)
+    """The changes, without the messages after them, and the messages that they changed."""
+    pins: dict[int, int] = field(default_factory=dict)
+    """Position of a pinned message: the change that pinned it."""
+    everybody: list[int] = field(default_factory=list)
+    """The last positions of posts that name everybody."""
 
     @property
     def kind(self) -> str:
@@ -94,12 +143,29 @@ class Channel:
 
     def unread(self, user: str) -> int:
         """Messages after the read position, without voids."""
-        return sum(each is not None for each in self.log[self.members[user].read :])
+        return sum(each is not None and not each.deleted for each in self.log[self.members[user].read :])
+
+    def mention_count(self, user: str) -> int:
+        """Messages after the read position that name the user, or everybody."""
+        member = self.members[user]
+        found = [self.log[seq - 1] for seq in member.marks.union(self.everybody[-3:]) if seq > member.read]
+        return sum(each is not None and not each.deleted for each in found)
+
+    def change(self, kind: str, message: Message, by: str, at: int, emoji: str = "") -> int:
+        """Counts a change that was made, and returns its number."""
+        rev = len(self.changes) + 1
+        shown = {"rev": rev, "kind": kind, "message_id": message.id, "seq": message.seq, "by": by}
+        shown |= {"at": written(at)} | ({"emoji": emoji} if emoji else {})
+        self.changes.append((shown, message))
+        if kind not in {"pinned", "unpinned"}:
+            message.rev = rev
+        return rev
 
     def may(self, user: str) -> list[str]:
         """A user's capabilities in this channel."""
         role = self.members[user].role if user in self.members else None
-        return may(self.kind, role, archived=self.archived)
+        members_pin = bool(self.settings["members_pin"])
+        return may(self.kind, role, archived=self.archived, members_pin=members_pin)
 
     def json(self, user: str) -> dict[str, Any]:
         """As the API shows it to a user."""
@@ -113,16 +179,22 @@ class Channel:
             "version": self.version,
             "member_count": len(self.members),
             "last_seq": len(self.log),
-            "last_message": last
-            and {
-                "id": last.id,
-                "seq": last.seq,
-                "text": beginning(last.said["text"]),
-                "sender": last.sender,
-                "created_at": written(last.at),
-            },
+            "last_rev": len(self.changes),
+            "last_message": last and _preview(last),
             "last_read_seq": me.read if me else None,
             "unread_count": self.unread(user) if me else None,
+            "mention_count": self.mention_count(user) if me else None,
             "role": me.role if me else None,
             "capabilities": self.may(user),
         }
+
+
+def _preview(last: Message) -> dict[str, Any]:
+    shown = {
+        "id": last.id,
+        "seq": last.seq,
+        "text": "" if last.deleted else beginning(last.said["text"]),
+        "sender": last.sender,
+        "created_at": written(last.at),
+    }
+    return shown | ({"deleted": True} if last.deleted else {})

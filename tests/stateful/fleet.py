@@ -17,7 +17,7 @@ from shared.runtime.parallel import Background, Task
 from shared.settings import Settings
 from shared.storage.log_reader import DirectLogReader
 from shared.storage.memory import MemoryStore
-from shared.storage.protocol import Commit, Outcome
+from shared.storage.protocol import ChangeCommit, ChangeOutcome, Commit, Outcome
 from tests.api import Api, Response
 from tests.conftest import FakeClock
 from tests.fakes import FakeUpstash
@@ -30,9 +30,23 @@ POLICY: Final = BundlePolicy(min_new_entries=4, max_delay_ms=5_000, min_interval
 
 @dataclass
 class FaultyStore(MemoryStore):
-    """A storage whose next commit fails, or succeeds without saying so."""
+    """A storage whose next commit, of a post or a change, fails, or succeeds without saying so."""
 
     fate: str = ""
+
+    def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """See ``Changes``."""
+        fate, self.fate = self.fate, ""
+        if fate == "fails":
+            raise StoreUnavailableError(retry_after=1)
+        outcome = self.make_change(commit)
+        if fate == "lost":
+            raise StoreUnavailableError(retry_after=1)
+        return outcome
+
+    def make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """Makes it: for mutants to do otherwise."""
+        return super().commit_change(commit)
 
     def commit(self, commit: Commit) -> Outcome:
         """See ``Log``."""

@@ -13,7 +13,21 @@ from tests.stateful.model import Query
 from tests.stateful.rules import Expected, RefusedError
 
 WHICH = st.integers(0, 60)
-TEXTS = st.sampled_from(["a", "b", "Hello", "é" * 90, "😀" * 60, 'x"\\\n\ty', "x" * 4_000, "日本語 " * 30])
+TEXTS = st.sampled_from(
+    [
+        "a",
+        "b",
+        "Hello",
+        "<@ada> <@grace> <@nobody>",
+        "<!channel> lunch",
+        "<@linus>",
+        "é" * 90,
+        "😀" * 60,
+        'x"\\\n\ty',
+        "x" * 4_000,
+        "日本語 " * 30,
+    ]
+)
 SAID = st.fixed_dictionaries(
     {"text": TEXTS},
     optional={
@@ -59,7 +73,7 @@ class Messages(ApiAndModel):
         super().__init__()
         self.sent: list[Post] = []
         """Posts that carried a key."""
-        self.copies: dict[tuple[Any, ...], tuple[str, tuple[int, int], Any]] = {}
+        self.copies: dict[tuple[Any, ...], tuple[str, tuple[int, int, int], Any]] = {}
         """Pages that somebody has read: the ETag, what the page depends on, and the page."""
 
     @rule(who=WHO, where=WHERE, said=SAID, key=KEYS, fate=SOMETIMES)
@@ -180,7 +194,7 @@ class Messages(ApiAndModel):
 
     def _fail(self, post: Post) -> Expected:
         self.chat.pace(post.user, post.channel, len(post.said), self.now)
-        self.chat.fail_to_post(post.channel, len(post.said))
+        self.chat.fail_to_post(post.channel, post.said)
         raise RefusedError("store_unavailable", {"retry-after": "1"})
 
     def _position(self, channel: str, at: int) -> int:
@@ -213,7 +227,7 @@ class Messages(ApiAndModel):
 
         self.agree(response, user, expected)
 
-    def _version(self, user: str, channel: str) -> tuple[int, int]:
+    def _version(self, user: str, channel: str) -> tuple[int, int, int]:
         """What a page may depend on."""
         found = self.chat.channels[channel]
-        return len(found.log), found.members[user].read
+        return len(found.log), len(found.changes), found.members[user].read

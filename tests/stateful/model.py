@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.stateful.entities import Channel, IdempotencyRecord, Member, Message
-from tests.stateful.rules import Expected, Pace, RefusedError, may, window
+from tests.stateful.rules import Expected, Pace, RefusedError, may, named_in, names_everybody, window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Chat:
     def able(self, user: str, channel: str, what: str) -> tuple[Channel, Member]:
         """A channel in which a user has a capability."""
         found, member = self.joined(user, channel)
-        if found.kind == "direct" and what != "post":
+        if found.kind == "direct" and what not in {"post", "react", "pin"}:
             raise RefusedError("direct_channel")
         if what not in found.may(user):
             raise RefusedError("channel_archived" if found.archived else "forbidden")
@@ -70,7 +70,7 @@ class Chat:
             shown = self.seen(user, old.id).json(user)
             headers = {} if old.kind == "direct" else {"idempotency-replayed": "true"}
             return Expected(200 if old.kind == "direct" else 201, shown, headers)
-        settings = {"name": "", "topic": "", "slow_mode": 0} | {
+        settings = {"name": "", "topic": "", "slow_mode": 0, "edit_window": None, "members_pin": False} | {
             name: body[name] for name in body if name != "members"
         }
         made = Channel(new_id, user, now, settings)
@@ -207,12 +207,30 @@ class Chat:
         made = [
             Message(places[number], first + number, user, now, each) for number, each in enumerate(messages)
         ]
+        for each in made:
+            self._name(found, each)
+        if any(each.everybody for each in made):
+            found.everybody.append(first + len(made) - 1)
         me.paid_until = now + owed
         found.log += made
         me.read = len(found.log)
         if key is not None:
             found.idempotency_records[user, key] = IdempotencyRecord(wanted, now // 1000 + KEY_SECONDS, made)
         return made, headers
+
+    def _name(self, channel: Channel, message: Message) -> None:
+        """Sets whom a message names, and marks it in the memberships of those who are named newly or no more."""
+        before, text = message.mentions, message.said["text"]
+        message.mentions = [each for each in named_in(text) if each in channel.members]
+        message.everybody = names_everybody(text)
+        for user in message.mentions:
+            if user not in before and user != message.sender:
+                channel.members[user].marks.add(message.seq)
+        self._unname(channel, message, set(before) - set(message.mentions))
+
+    def _unname(self, channel: Channel, message: Message, users: set[str]) -> None:
+        for user in users & channel.members.keys():
+            channel.members[user].marks.discard(message.seq)
 
     def pace(self, user: str, channel: str, count: int, now: int) -> tuple[int, dict[str, str]]:
         """A user's rate debt in milliseconds after so many more messages, and the API's headers."""
@@ -221,9 +239,12 @@ class Chat:
         pace = Pace(slow * 1000, 1) if slow else PACE
         return pace.paid(max(0, me.paid_until - now), count)
 
-    def fail_to_post(self, channel: str, count: int) -> None:
-        """Positions that were taken, and given up."""
-        self.channels[channel].log += [None] * count
+    def fail_to_post(self, channel: str, said: Sequence[dict[str, Any]]) -> None:
+        """Positions that were reserved, and given up."""
+        found = self.channels[channel]
+        found.log += [None] * len(said)
+        if any(names_everybody(each["text"]) for each in said):
+            found.everybody.append(len(found.log))
 
     def page(self, user: str, channel: str, query: Query) -> Expected:
         """A page of messages."""
@@ -237,6 +258,7 @@ class Chat:
             "first_seq": wanted.start,
             "last_seq": last,
             "channel_last_seq": len(found.log),
+            "channel_last_rev": len(found.changes),
             "has_more_before": wanted.start > 1,
             "has_more_after": last < len(found.log),
         }
@@ -244,11 +266,15 @@ class Chat:
 
     def message(self, user: str, channel: str, message: str) -> Expected:
         """One message."""
-        found, _ = self.joined(user, channel)
+        _, _, hit = self._message(user, channel, message)
+        return Expected(200, hit.json())
+
+    def _message(self, user: str, channel: str, message: str) -> tuple[Channel, Member, Message]:
+        found, me = self.joined(user, channel)
         hit = next((each for each in found.log if each and each.id == message), None)
         if hit is None:
             raise RefusedError("message_not_found")
-        return Expected(200, hit.json())
+        return found, me, hit
 
     def mark_read(self, user: str, channel: str, position: int, *, force: bool) -> Expected:
         """Moves a user's read position."""
@@ -257,6 +283,155 @@ class Chat:
             raise RefusedError("position_out_of_range")
         me.read = position if force else max(me.read, position)
         body = {"channel_id": channel, "last_read_seq": me.read, "unread_count": found.unread(user)}
+        return Expected(200, body)
+
+    # --- changes ---
+
+    def edit(
+        self,
+        user: str,
+        channel: str,
+        message: str,
+        fields: dict[str, Any],
+        match: str | None,
+        key: str | None,
+        now: int,
+    ) -> Expected:
+        """Another text or metadata; or what became of the message when the key was used before."""
+        found, _, hit = self._message(user, channel, message)
+        wanted = json.dumps(["edit", message, fields], sort_keys=True)
+        old = found.idempotency_records.get((user, key)) if key is not None else None
+        if old is not None and now // 1000 <= old.until:
+            if old.wanted != wanted:
+                raise RefusedError("idempotency_key_reused")
+            body = hit.json() if hit.deleted else old.edited
+            return Expected(200, body, {"idempotency-replayed": "true"})
+        self.able(user, channel, "post")
+        if hit.sender != user:
+            raise RefusedError("forbidden")
+        if hit.deleted:
+            raise RefusedError("message_deleted")
+        if match not in {None, "*"} and f'"{len(hit.edits) + 1}"' not in (match or "").split(", "):
+            raise RefusedError("version_mismatch")
+        if all(hit.said.get(name) == value for name, value in fields.items()):
+            return Expected(200, hit.json())
+        window = found.settings["edit_window"]
+        if window is not None and now - hit.at > window * 1000:
+            raise RefusedError("edit_window_over")
+        hit.before.append(hit.version())
+        hit.said = hit.said | fields
+        self._name(found, hit)
+        hit.edits.append(now)
+        found.change("edited", hit, user, now)
+        if key is not None:
+            until = now // 1000 + KEY_SECONDS
+            found.idempotency_records[user, key] = IdempotencyRecord(wanted, until, [], hit.json())
+        return Expected(200, hit.json())
+
+    def delete(self, user: str, channel: str, message: str, now: int) -> Expected:
+        """A message's end."""
+        found, _, hit = self._message(user, channel, message)
+        if "post" not in found.may(user):
+            raise RefusedError("channel_archived" if found.archived else "forbidden")
+        if hit.sender != user and "delete" not in found.may(user):
+            raise RefusedError("forbidden")
+        if not hit.deleted:
+            hit.before.append(hit.version())
+            hit.deleted = (now, user)
+            self._unname(found, hit, set(hit.mentions))
+            found.change("deleted", hit, user, now)
+        return Expected(204)
+
+    def react(self, user: str, channel: str, message: str, emoji: str, now: int) -> Expected:
+        """A reaction."""
+        found, _, hit = self._message(user, channel, message)
+        self.able(user, channel, "react")
+        if hit.deleted:
+            raise RefusedError("message_deleted")
+        if user not in hit.reactions.get(emoji, []):
+            if not hit.reactions.get(emoji):
+                hit.reactions.pop(emoji, None)
+            hit.reactions.setdefault(emoji, []).append(user)
+            found.change("reaction_added", hit, user, now, emoji)
+        return Expected(200, hit.json())
+
+    def unreact(self, user: str, channel: str, message: str, emoji: str, now: int) -> Expected:
+        """A reaction is taken back."""
+        found, _, hit = self._message(user, channel, message)
+        self.able(user, channel, "react")
+        if not hit.deleted and user in hit.reactions.get(emoji, []):
+            hit.reactions[emoji].remove(user)
+            found.change("reaction_removed", hit, user, now, emoji)
+        return Expected(204)
+
+    def pin(self, user: str, channel: str, message: str, now: int, *, pinned: bool) -> Expected:
+        """A message is pinned, or not any more."""
+        found, _, hit = self._message(user, channel, message)
+        self.able(user, channel, "pin")
+        if pinned and hit.deleted:
+            raise RefusedError("message_deleted")
+        if pinned and hit.seq not in found.pins:
+            found.pins[hit.seq] = found.change("pinned", hit, user, now)
+        if not pinned and hit.seq in found.pins:
+            del found.pins[hit.seq]
+            found.change("unpinned", hit, user, now)
+        return Expected(204)
+
+    def changes(self, user: str, channel: str, after: int, limit: int) -> Expected:
+        """A page of changes: each message stands at the last of its changes."""
+        found, _ = self.joined(user, channel)
+        end = len(found.changes)
+        if after > end:
+            raise RefusedError("position_out_of_range")
+        last = min(end, after + limit)
+        shown = [
+            change | ({"message": message.json()} if message.rev == change["rev"] else {})
+            for change, message in found.changes[after:last]
+        ]
+        body = {
+            "channel_id": channel,
+            "changes": shown,
+            "first_rev": after + 1,
+            "last_rev": last,
+            "channel_last_rev": end,
+            "has_more_after": last < end,
+        }
+        return Expected(200, body)
+
+    def pins(self, user: str, channel: str) -> Expected:
+        """The pinned messages, the latest pin first."""
+        found, _ = self.joined(user, channel)
+        order = sorted(
+            ((rev, found.log[seq - 1]) for seq, rev in found.pins.items()),
+            reverse=True,
+            key=lambda each: each[0],
+        )
+        shown = [{"rev": rev, "message": each.json()} for rev, each in order if each and not each.deleted]
+        return Expected(200, {"channel_id": channel, "pins": shown})
+
+    def versions(self, user: str, channel: str, message: str) -> Expected:
+        """A message's versions, for its author, moderators and owners."""
+        _, me, hit = self._message(user, channel, message)
+        if hit.sender != user and me.role == "member":
+            raise RefusedError("forbidden")
+        shown = hit.before[-20:] + ([] if hit.deleted else [hit.version()])
+        return Expected(200, {"message_id": message, "versions": shown})
+
+    def mentions(self, user: str) -> Expected:
+        """The messages that name somebody, in channels that they are in, the newest first."""
+        shown = []
+        for found in self.channels.values():
+            me = found.members.get(user)
+            for seq in me.marks if me else ():
+                message = found.log[seq - 1]
+                if me and message and message.names(user):
+                    order = (message.at, seq, found.id)
+                    is_read = seq <= me.read
+                    shown.append(
+                        (order, {"channel_id": found.id, "is_read": is_read, "message": message.json()})
+                    )
+        shown.sort(key=lambda each: each[0], reverse=True)
+        body = {"mentions": [each for _, each in shown], "has_more": False, "next_cursor": None}
         return Expected(200, body)
 
 

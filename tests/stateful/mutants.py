@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from shared.bootstrap import Services
-    from shared.domain.model import ChannelState, Head, Member, Membership, PastMembership
+    from shared.cache.blocks import Block
+    from shared.domain.model import ChannelState, Head, Member, Membership, PastMembership, Preview
     from shared.storage.log_reader import Span
-    from shared.storage.protocol import Commit, Outcome
+    from shared.storage.protocol import ChangeCommit, ChangeOutcome, Commit, Outcome, Reservation
 
 
 @dataclass
@@ -145,6 +146,100 @@ class ShowsWhatFailed(FaultyStore):
         return dict.fromkeys(positions, True)
 
 
+@dataclass
+class LosesTheMark(FaultyStore):
+    """Keeps a deleted message among somebody's mentions."""
+
+    def make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """Without removing marks."""
+        return super().make_change(replace(commit, unmentions={}))
+
+
+@dataclass
+class CountsDeleted(FaultyStore):
+    """Counts deleted messages as unread."""
+
+    def make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """Without a gap."""
+        return super().make_change(replace(commit, is_gap=False))
+
+
+@dataclass
+class PreviewsOldText(FaultyStore):
+    """Shows the latest message in lists as it was posted."""
+
+    def make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """Leaves the preview."""
+        before = self._heads[commit.head.channel_id]
+        outcome = super().make_change(commit)
+        after = self._heads[commit.head.channel_id]
+        self._heads[commit.head.channel_id] = replace(after, last=before.last)
+        return outcome
+
+
+@dataclass
+class EditsAgain(FaultyStore):
+    """Makes an edit again that was repeated under its key."""
+
+    def make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """Without an idempotency record."""
+        return super().make_change(replace(commit, idempotency_record=None))
+
+
+@dataclass
+class ForgetsVersions(FaultyStore):
+    """Loses what a message said before an edit."""
+
+    def make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """Without the numbers of its versions."""
+        return super().make_change(replace(commit, entry=commit.entry and replace(commit.entry, versions=())))
+
+
+@dataclass
+class NotifiesNobody(FaultyStore):
+    """Does not mark the memberships of users whom an edit names."""
+
+    def make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """Without marks."""
+        return super().make_change(replace(commit, mentions={}))
+
+
+@dataclass
+class LosesChanges(FaultyStore):
+    """Has no change log for pins."""
+
+    def make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """Replaces a pin's change by the one before it."""
+        outcome = super().make_change(commit)
+        log, rev = self._changes[commit.head.channel_id], commit.change.rev
+        if commit.pin is not None and rev - 1 in log and rev in log:
+            log[rev] = replace(log[rev - 1], rev=rev)
+        return outcome
+
+
+@dataclass
+class NamesNobody(FaultyStore):
+    """Does not count a message that names everybody as a mention."""
+
+    def reserve(
+        self,
+        channel_id: str,
+        count: int,
+        preview: Preview,
+        *,
+        everybody: bool = False,  # noqa: ARG002 - the bug
+    ) -> Reservation | Head | None:
+        """Names nobody."""
+        return super().reserve(channel_id, count, preview)
+
+
+class ServesWithoutChanges(CachedLogReader):
+    """Serves cached messages as they were when they were cached."""
+
+    def _caught_up(self, head: Head, blocks: dict[int, Block]) -> dict[int, Block]:
+        return {number: replace(block, rev=head.rev) for number, block in blocks.items()}
+
+
 class ServesWhatIsBehind(CachedLogReader):
     """Serves what memory has, whether it reaches the end or not."""
 
@@ -216,8 +311,16 @@ STORES: Final[Sequence[type[FaultyStore]]] = (
     SkipsMembers,
     OverwritesChanges,
     ShowsWhatFailed,
+    LosesTheMark,
+    CountsDeleted,
+    PreviewsOldText,
+    EditsAgain,
+    ForgetsVersions,
+    NotifiesNobody,
+    LosesChanges,
+    NamesNobody,
 )
-READERS: Final = (ServesWhatIsBehind, MixesChannels)
+READERS: Final = (ServesWhatIsBehind, MixesChannels, ServesWithoutChanges)
 APIS: Final = (TrustsCopies, MixesForms, KeepsBatchesToItself)
 MUTANTS: Final = {
     **{each.__name__: Mutant(Code(store=each)) for each in STORES},

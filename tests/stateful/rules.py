@@ -13,6 +13,7 @@ import regex
 STATUS: Final = {
     "unauthenticated": 401,
     "forbidden": 403,
+    "edit_window_over": 403,
     "not_a_member": 403,
     "channel_not_found": 404,
     "message_not_found": 404,
@@ -20,6 +21,7 @@ STATUS: Final = {
     "channel_archived": 409,
     "direct_channel": 409,
     "last_owner": 409,
+    "message_deleted": 409,
     "version_mismatch": 412,
     "validation_failed": 422,
     "idempotency_key_reused": 422,
@@ -27,11 +29,15 @@ STATUS: Final = {
     "position_out_of_range": 422,
     "rate_limited": 429,
     "store_unavailable": 503,
+    "commit_unknown": 503,
 }
 MAY: Final = {
-    "member": ["read", "post", "leave"],
-    "moderator": ["read", "post", "leave", "edit", "invite", "remove"],
-    "owner": ["read", "post", "leave", "edit", "invite", "remove", "change_roles", "archive"],
+    "member": ["read", "post", "react", "leave"],
+    "moderator": ["read", "post", "react", "leave", "pin", "delete", "edit", "invite", "remove"],
+    "owner": [
+        *("read", "post", "react", "leave", "pin", "delete"),
+        *("edit", "invite", "remove", "change_roles", "archive"),
+    ],
 }
 CLOCKS_APART: Final = 5_000
 """Milliseconds that may be owed beyond a used burst, as another container's clock may be ahead by as much."""
@@ -55,11 +61,13 @@ class Expected:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def may(kind: str, role: str | None, *, archived: bool) -> list[str]:
-    """The capabilities of a role in a channel; None is the role of a non-member."""
+def may(kind: str, role: str | None, *, archived: bool, members_pin: bool = False) -> list[str]:
+    """What somebody may do in a channel; a role of None is nobody's."""
     if role is None:
         return ["join"] if kind == "public" and not archived else []
-    given = ["read", "post"] if kind == "direct" else MAY[role]
+    given = ["read", "post", "react", "pin"] if kind == "direct" else MAY[role]
+    if members_pin and "pin" not in given:
+        given = [*given, "pin"]
     return [each for each in given if each in {"read", "leave"}] if archived else given
 
 
@@ -123,6 +131,16 @@ def window(query: dict[str, Any], end: int, read: int) -> range:
     else:
         first = max(1, min(middle - limit // 2, end - limit + 1))
     return range(first, min(end, first + limit - 1) + 1)
+
+
+def named_in(text: str) -> list[str]:
+    """The users whom a text names, each once."""
+    return list(dict.fromkeys(regex.findall(r"<@([a-z]+)>", text)))
+
+
+def names_everybody(text: str) -> bool:
+    """Whether a text names everybody in the channel."""
+    return "<!channel>" in text or "<!here>" in text
 
 
 def beginning(text: str) -> str:

@@ -19,14 +19,17 @@ STEPS: Final = int(os.environ.get("STATEFUL_STEPS") or 1_000)
 SEED: Final = int(os.environ.get("STATEFUL_SEED") or 1)
 LONG: Final = STEPS > 2_000
 QUICK: Final = (
+    "CountsDeleted",
     "KeepsBatchesToItself",
     "LargerBurst",
     "LeavingForgives",
+    "LosesChanges",
     "LosesOwners",
     "MixesChannels",
     "OwnIsUnread",
     "ReadGoesBack",
     "RemembersMembers",
+    "ServesWithoutChanges",
     "SkipsMembers",
     "TrustsCopies",
 )

@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from shared.domain.changes import MAX_EMOJI, MAX_PINS, ChangeKind
 from tests.chaos.crash.engine import MortalEngine
-from tests.chaos.crash.writers import Post, Response, Writer, fork_server
+from tests.chaos.crash.writers import Change, Post, Response, Writer, fork_server
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
@@ -23,6 +24,15 @@ CLIENTS: Final = 4
 USERS: Final = ("ada", "eve", "joe")
 BATCH: Final = 3
 BATCHES: Final = 0.25
+CHANGES: Final = 0.5
+"""The share of requests that change messages."""
+KINDS: Final = (ChangeKind.EDITED, ChangeKind.DELETED, ChangeKind.REACTION_ADDED, ChangeKind.PINNED)
+TARGETS: Final = 150
+"""Messages at the beginning of each channel, which are changed; the n-th is by the n-th user, modulo their number."""
+EDITABLE: Final = 6
+"""The first of them are edited and get reactions, the others are deleted; some of those before are pinned."""
+MAX_REFUSALS: Final = 100
+"""503s to one change, after which it is given up: the engine may have kept half of a transaction when it was killed."""
 ATTACKED: Final = 0.6
 """The share of requests whose writer is killed if it is not faster."""
 NEAR_SECONDS: Final = 30.0
@@ -54,6 +64,9 @@ class Attack:
         self._context: ForkServerContext = fork_server()
         self._latencies: deque[float] = deque([0.05], maxlen=50)
         self._lock = threading.Lock()
+        self._made: Counter[ChangeKind] = Counter()
+        self.changed: dict[Change, float] = {}
+        """When each change was acknowledged."""
         self.first: dict[Post, Response] = {}
         self.acknowledged_at: dict[Post, float] = {}
         self.counts: Counter[str] = Counter()
@@ -66,7 +79,10 @@ class Attack:
 
     def lost_by_the_engine(self, post: Post) -> bool:
         """Whether a post that is gone was acknowledged in the last moment before the engine was killed."""
-        at = self.acknowledged_at[post]
+        return self.is_unsafe(self.acknowledged_at[post])
+
+    def is_unsafe(self, at: float) -> bool:
+        """Whether the engine was killed at about that time."""
         return any(abs(killed - at) < UNSAFE_SECONDS for killed in self._engine.killed_at)
 
     def replay_all(self, but: Collection[Post]) -> None:
@@ -94,7 +110,9 @@ class Attack:
         writer = Writer(self._context)
         try:
             while self.counts["writers killed"] < self._kills:
-                writer = self._post(rng, writer, self._draft(rng, number))
+                is_change = rng.random() < CHANGES
+                change = self._draft_change(rng) if is_change else None
+                writer = self._post(rng, writer, change or self._draft(rng, number))
         finally:
             writer.kill()
 
@@ -108,8 +126,31 @@ class Attack:
         # Two clients are the same user: their transactions meet at one membership.
         return Post(channel, USERS[number % len(USERS)], name, texts)
 
-    def _post(self, rng: random.Random, writer: Writer, post: Post) -> Writer:
+    def _draft_change(self, rng: random.Random) -> Change | None:
+        """A change that nobody else makes; None if no message is left for its kind."""
+        kind = rng.choice(KINDS)
+        with self._lock:
+            number, self._made[kind] = self._made[kind], self._made[kind] + 1
+        channel, at = self._channels[number % len(self._channels)], number // len(self._channels)
+        name = f"{kind}-{number}"
+        match kind:
+            case ChangeKind.EDITED:
+                seq = 1 + at % EDITABLE
+            case ChangeKind.DELETED:
+                seq = EDITABLE + 1 + at
+            case ChangeKind.PINNED:
+                seq = 1 + at
+            case _:
+                user, emoji = USERS[at % len(USERS)], f":e{at // len(USERS) % MAX_EMOJI}:"
+                seq = 1 + at // len(USERS) // MAX_EMOJI
+                return Change(channel, user, name, kind, seq, emoji) if seq <= EDITABLE else None
+        author = USERS[(seq - 1) % len(USERS)]
+        most = MAX_PINS if kind is ChangeKind.PINNED else TARGETS
+        return Change(channel, author, name, kind, seq) if seq <= most else None
+
+    def _post(self, rng: random.Random, writer: Writer, post: Post | Change) -> Writer:
         """Until it is acknowledged; the writer that still lives then."""
+        refusals = 0
         while True:
             writer.ask(post)
             began = time.monotonic()
@@ -132,6 +173,10 @@ class Attack:
                 self._take(post, response)
                 return writer
             self.counts[f"answers {response.status}"] += 1
+            refusals += 1
+            if isinstance(post, Change) and refusals > MAX_REFUSALS:
+                self.counts["changes given up"] += 1
+                return writer
             time.sleep(rng.uniform(0, HOLE_WAITS_SECONDS))
 
     def _killed(self) -> None:
@@ -144,7 +189,10 @@ class Attack:
         if killed % every == every // 2 and self._engine.kills < self._engine_kills:
             self._engine.kill()
 
-    def _take(self, post: Post, response: Response) -> None:
+    def _take(self, post: Post | Change, response: Response) -> None:
+        if isinstance(post, Change):
+            self._take_change(post, response)
+            return
         with self._lock:
             self.counts["replays seen"] += response.replayed
             first = self.first.setdefault(post, response)
@@ -152,6 +200,15 @@ class Attack:
             if response.status != HTTPStatus.CREATED or response.body != first.body:
                 self.counts["wrong answers"] += 1
                 self.notes.append(f"{post.key}: {response.status} {response.body[:200]}")
+
+    def _take_change(self, change: Change, response: Response) -> None:
+        is_gone = response.status == HTTPStatus.CONFLICT and change.kind is ChangeKind.PINNED
+        with self._lock:
+            if response.status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
+                self.changed.setdefault(change, time.monotonic())
+            elif not is_gone:  # deleted before it was pinned
+                self.counts["wrong answers"] += 1
+                self.notes.append(f"{change.key}: {response.status} {response.body[:200]}")
 
 
 def say(text: str) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.bootstrap import compose
+from shared.domain import changes as domain
+from shared.domain.changes import ChangeKind
 from shared.domain.clock import now_ms
 from shared.settings import Settings
 from shared.storage.log_reader import OLD_MS, DirectLogReader
 from shared.storage.protocol import Store
+from shared.use_cases.confirm_channels import with_all_gaps
 from shared.use_cases.fetch_messages import Window, fetch_messages
-from tests.chaos.crash.writers import Post, Response
+from tests.chaos.crash.writers import Change, Post, Response
 
 PAGE = 100
 
@@ -31,6 +34,11 @@ class Audit:
     wrong_pages: int = 0
     wrong_previews: int = 0
     wrong_unread: int = 0
+    changes: int = 0
+    lost_changes: list[Change] = field(default_factory=list)
+    """Changes that were acknowledged and are not in the log, or not in the message."""
+    doubled_changes: int = 0
+    change_gaps: int = 0
     missing: list[Post] = field(default_factory=list)
     """Posts that do not stand where they were said to."""
 
@@ -38,10 +46,18 @@ class Audit:
     def violations(self) -> int:
         """All of them."""
         found = (self.lost, self.doubled, self.gaps, self.wrong_pages, len(self.missing))
-        return sum(found) + self.wrong_previews + self.wrong_unread
+        changes = len(self.lost_changes) + self.doubled_changes + self.change_gaps
+        return sum(found) + self.wrong_previews + self.wrong_unread + changes
 
 
-def audit(store: Store, channels: Sequence[str], reader: str, first: Mapping[Post, Response]) -> Audit:
+def audit(
+    store: Store,
+    channels: Sequence[str],
+    reader: str,
+    first: Mapping[Post, Response],
+    changed: Collection[Change] = (),
+    targets: int = 0,
+) -> Audit:
     """Reads every channel to its end.
 
     Args:
@@ -49,10 +65,14 @@ def audit(store: Store, channels: Sequence[str], reader: str, first: Mapping[Pos
         channels: all of them.
         reader: a member who never posted.
         first: the first answer that each acknowledged post got.
+        changed: the changes that were acknowledged.
+        targets: how many messages at the beginning of each channel nobody posted: they are there to be changed.
     """
     found = Audit()
     for channel in channels:
-        _audit_channel(found, store, channel, reader, [each for each in first if each.channel == channel])
+        posts = [each for each in first if each.channel == channel]
+        _audit_channel(found, store, channel, reader, posts, targets)
+        _audit_changes(found, store, channel, [each for each in changed if each.channel == channel])
         for post in (each for each in first if each.channel == channel):
             _audit_answer(found, store, post, first[post])
     return found
@@ -64,7 +84,9 @@ def messages_of(post: Post, response: Response) -> list[dict[str, Any]]:
     return list(said["messages"]) if len(post.texts) > 1 else [said]
 
 
-def _audit_channel(found: Audit, store: Store, channel: str, reader: str, posts: Sequence[Post]) -> None:
+def _audit_channel(
+    found: Audit, store: Store, channel: str, reader: str, posts: Sequence[Post], targets: int
+) -> None:
     pages = _pages(store, channel, reader)
     head = store.head(channel)
     assert head is not None
@@ -75,14 +97,42 @@ def _audit_channel(found: Audit, store: Store, channel: str, reader: str, posts:
     found.messages += len(bodies)
     found.voids += len(entries) - len(bodies)
     found.wrong_pages += pages != bodies
-    texts = Counter(json.loads(body)["text"] for body in bodies)
+    texts = Counter(json.loads(body)["text"] for body in bodies[targets:])
     sent = Counter(text for post in posts for text in post.texts)
     found.doubled += (texts - sent).total()
     found.lost += (sent - texts).total()
     found.wrong_previews += (head.last.seq if head.last else 0) != json.loads(bodies[-1])["seq"]
-    found.wrong_unread += head.voids != len(entries) - len(bodies)
+    deleted = sum("deleted" in json.loads(body) for body in bodies)
+    found.wrong_unread += head.voids != len(entries) - len(bodies) + deleted
     moved = store.move_read_position(channel, reader, entries[-1].seq, entries[-1].messages, force=False)
-    found.wrong_unread += moved is None or moved.unread(head) != 0
+    found.wrong_unread += moved is None or moved.unread(with_all_gaps(store, head, moved)) != 0
+
+
+def _audit_changes(found: Audit, store: Store, channel: str, changed: Sequence[Change]) -> None:
+    """The change log is dense and has every acknowledged change once; each message is as its last change left it."""
+    head = store.head(channel)
+    assert head is not None
+    log = store.changes(channel, 1, head.rev + 1)
+    found.changes += len(log)
+    found.change_gaps += [each.rev for each in log] != list(range(1, head.rev + 1))
+    made = Counter(_name(each) for each in log)
+    found.doubled_changes += sum(times - 1 for times in made.values())
+    last = {each.seq: each for each in log if each.body is not None}
+    bodies = {each.seq: each.body for each in store.entries_at(channel, list(last))}
+    pins = store.pins(channel)
+    for change in changed:
+        name = (change.kind, change.seq, change.emoji, change.user, change.key)
+        is_there = made[name if change.kind is ChangeKind.EDITED else (*name[:4], "")] > 0
+        is_pinned = change.kind is not ChangeKind.PINNED or change.seq in pins
+        is_shown = change.seq not in last or bodies[change.seq] == last[change.seq].body
+        if not (is_there and is_pinned and is_shown):
+            found.lost_changes.append(change)
+
+
+def _name(change: domain.Change) -> tuple[ChangeKind, int, str, str, str]:
+    """What tells a change from all others that clients want made."""
+    text = json.loads(change.body or b"")["text"] if change.kind is ChangeKind.EDITED else ""
+    return change.kind, change.seq, change.emoji, change.by, text
 
 
 def _audit_answer(found: Audit, store: Store, post: Post, response: Response) -> None:

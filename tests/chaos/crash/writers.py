@@ -15,10 +15,13 @@ from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from local.gateway import events
 from local.gateway.wire import Request
 from local.template.load import Route, load
+from shared.domain import keys
+from shared.domain.changes import ChangeKind
 from shared.domain.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -30,12 +33,27 @@ ANSWER_SECONDS: Final = 60.0
 """A function has 10 s; on a machine that does much else it may take longer here, where nobody ends it."""
 TEMPLATE: Final = Path(__file__).resolve().parents[3] / "template.yaml"
 ROUTE: Final = "POST /v1/channels/{channel_id}/messages"
+MESSAGE: Final = "/v1/channels/{channel_id}/messages/{message_id}"
 _STARTING: Final = threading.Lock()
 
 
 @cache
-def _route() -> Route:
-    return next(each for each in load(TEMPLATE).routes if each.key == ROUTE)
+def _route(key: str) -> Route:
+    return next(each for each in load(TEMPLATE).routes if each.key == key)
+
+
+def _event(
+    key: str, parts: dict[str, str], user: str, body: bytes, idempotency_key: str | None = None
+) -> dict[str, Any]:
+    """A request to a route, as API Gateway hands it over."""
+    method, path = key.split(" ")
+    headers = [("host", "localhost"), ("content-type", "application/json")]
+    if idempotency_key:
+        headers.append(("idempotency-key", idempotency_key))
+    for name, value in parts.items():
+        path = path.replace(f"{{{name}}}", quote(value))
+    request = Request(method, path, headers=tuple(headers), body=body)
+    return events.build(request, _route(key), parts, request_id=events.new_request_id(), claims={"sub": user})
 
 
 @dataclass(frozen=True)
@@ -51,19 +69,35 @@ class Post:
         """As API Gateway hands it over."""
         messages: list[dict[str, str]] = [{"text": text} for text in self.texts]
         body = json.dumps({"messages": messages} if len(messages) > 1 else messages[0]).encode()
-        headers = (
-            ("host", "localhost"),
-            ("content-type", "application/json"),
-            ("idempotency-key", self.key),
-        )
-        request = Request("POST", f"/v1/channels/{self.channel}/messages", headers=headers, body=body)
-        return events.build(
-            request,
-            _route(),
-            {"channel_id": self.channel},
-            request_id=events.new_request_id(),
-            claims={"sub": self.user},
-        )
+        return _event(ROUTE, {"channel_id": self.channel}, self.user, body, self.key)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a message, the same each time that it is sent, and made once at most."""
+
+    channel: str
+    user: str
+    key: str
+    kind: ChangeKind
+    seq: int
+    emoji: str = ""
+
+    def event(self) -> dict[str, Any]:
+        """As API Gateway hands it over."""
+        parts = {"channel_id": self.channel, "message_id": keys.message_id(self.channel, self.seq)}
+        match self.kind:
+            case ChangeKind.EDITED:
+                body = json.dumps({"text": self.key}).encode()
+                return _event(f"PATCH {MESSAGE}", parts, self.user, body, self.key)
+            case ChangeKind.DELETED:
+                return _event(f"DELETE {MESSAGE}", parts, self.user, b"")
+            case ChangeKind.PINNED:
+                return _event(f"PUT {MESSAGE}/pin", parts, self.user, b"")
+            case _:
+                return _event(
+                    f"PUT {MESSAGE}/reactions/{{emoji}}/me", parts | {"emoji": self.emoji}, self.user, b""
+                )
 
 
 @dataclass(frozen=True)
@@ -92,8 +126,8 @@ class Writer:
             raise RuntimeError("a writer did not start")
         self._pipe.recv()
 
-    def ask(self, post: Post) -> None:
-        """Hands the post over, and returns at once."""
+    def ask(self, post: Post | Change) -> None:
+        """Hands the request over, and returns at once."""
         self._pipe.send(post.event())
 
     def response(self, seconds: float = ANSWER_SECONDS) -> Response | None:
@@ -102,7 +136,7 @@ class Writer:
             return None
         result = self._pipe.recv()
         replayed = result["headers"].get("idempotency-replayed") == "true"
-        return Response(result["statusCode"], result["body"], replayed)
+        return Response(result["statusCode"], result.get("body", ""), replayed)
 
     def kill(self) -> None:
         """Sends SIGKILL at any moment."""
@@ -120,7 +154,7 @@ def fork_server() -> ForkServerContext:
 
 
 def _serve(pipe: Connection) -> None:
-    from tests.chaos.crash.warm import handler, services
+    from tests.chaos.crash.warm import change_handler, handler, services
 
     random.seed()  # Not the fork server's place in the sequence.
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives
@@ -132,4 +166,5 @@ def _serve(pipe: Connection) -> None:
             event = pipe.recv()
         except EOFError:
             return
-        pipe.send(handler(event, None))  # type: ignore[arg-type]  # none of ours looks at its context
+        handle = handler if event["routeKey"] == ROUTE else change_handler
+        pipe.send(handle(event, None))  # type: ignore[arg-type]  # none of ours looks at its context
