@@ -11,23 +11,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from operators.reading import all_members, channels_of, standing_of
-from shared.domain.messages import preview_of, redacted
-from shared.domain.model import Head, Kind, Member, Membership, PastMembership, Role
+from operators.reading import all_members, changes_of, channels_of, messages_of, standing_of
+from operators.redaction import without_user, without_user_in_change
+from shared.domain.changes import Change
+from shared.domain.errors import ContentionError
+from shared.domain.messages import preview_of, redacted, sender_of
+from shared.domain.model import Entry, Head, Kind, Member, Membership, PastMembership, Role
 from shared.storage.log_reader import DEAD_MS, repair_preview
 from shared.storage.protocol import Store
 
 TRIES: Final = 20
-"""Attempts to repair a preview that others' posts and erasures change meanwhile."""
+"""Attempts to repair a preview, or to rewrite a message, that others change meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was done; ``returned`` if the user joined a channel meanwhile, so that it has to be repeated."""
+    """What was done.
+
+    Attributes:
+        channels: from which the user was removed.
+        messages: of the user, which were redacted.
+        returned: whether the user joined a channel meanwhile, so that the erasure must be repeated.
+        others: messages of others from which the user was removed.
+    """
 
     channels: int
     messages: int
     returned: bool
+    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,20 +62,24 @@ class Eraser:
     def erase(self, user_id: str) -> Erased:
         """Erases a user. After it returns, no response has anything of theirs.
 
-        Costs a read unit for each 4 KB of the logs that they ever wrote in, and a write unit for each message (KB).
+        Costs a read unit for each 4 KB of the messages and changes of all channels that they were ever in, and a write
+        unit for each KB of each message and change that names them.
         """
         self.leave(user_id)
         past_memberships = self._settled_past_memberships(user_id)
         if not past_memberships:
             return Erased(0, 0, returned=bool(self.store.memberships(user_id)))
-        messages = sum(
-            self.redact(user_id, past_membership.channel_id) for past_membership in past_memberships
-        )
+        done = [self.redact(user_id, past_membership.channel_id) for past_membership in past_memberships]
         self.say(f"waiting {self.stand_in_seconds:g} s, as long as stale pages and lists may be returned")
         self.sleep(self.stand_in_seconds)
         for past_membership in past_memberships:
             self.store.forget_past_membership(user_id, past_membership)
-        return Erased(len(past_memberships), messages, returned=bool(self.store.memberships(user_id)))
+        return Erased(
+            channels=len(past_memberships),
+            messages=sum(messages for messages, _ in done),
+            returned=bool(self.store.memberships(user_id)),
+            others=sum(others for _, others in done),
+        )
 
     def _settled_past_memberships(self, user_id: str) -> list[PastMembership]:
         """The channels in which no post of the user is in progress any more.
@@ -84,28 +99,67 @@ class Eraser:
         for membership in self.store.memberships(user_id):
             self._leave(membership)
 
-    def redact(self, user_id: str, channel_id: str) -> int:
-        """Redacts a channel's messages, then invalidates what was read before; returns their number."""
-        messages = 0
-        for entry in standing_of(self.store, channel_id, user_id):
-            self.store.redact(channel_id, entry.seq, redacted(entry.body or b""))
-            messages += 1
-        head = self.store.count_erasure(channel_id, user_id)
-        self._mend_preview(head, user_id)
-        self.say(f"{channel_id}: {messages} messages")
-        return messages
+    def redact(self, user_id: str, channel_id: str) -> tuple[int, int]:
+        """Redacts the user's messages in a channel, removes the user from those of others and from the change log.
 
-    def _mend_preview(self, head: Head | None, user_id: str) -> None:
-        """The head after the redaction: nobody can restore a preview that was made before."""
-        for _ in range(TRIES):
-            if head is None or head.last is None or head.last.sender != user_id:
-                return
-            channel_id, seq = head.channel_id, head.last.seq
-            found = self.store.entries(channel_id, seq, seq)
-            if found and found[0].body is not None:
-                self.store.correct_preview(channel_id, seq, preview_of(found[0]), head.erasures, head.rev)
+        Then it invalidates what was read before. Returns how many messages of the user, and of others, it rewrote.
+        """
+        # Reactions that messages do not show come first: one that moves into its message meanwhile is found there.
+        self.store.forget_reactions(channel_id, user_id)
+        messages = others = 0
+        for entry in messages_of(self.store, channel_id):
+            if sender_of(entry.body or b"") == user_id:
+                self.store.redact(channel_id, entry.seq, redacted(entry.body or b""))
+                messages += 1
             else:
-                repair_preview(self.store, channel_id, seq)
+                others += self._rewrite_message(channel_id, entry, user_id)
+        # A change that is made from now on starts from messages without the user.
+        for change in changes_of(self.store, self.store.head(channel_id)):
+            self._rewrite_change(channel_id, change, user_id)
+        head = self.store.count_erasure(channel_id, user_id)
+        self._repair_preview(head, user_id)
+        self.say(f"{channel_id}: {messages} messages, {others} of others")
+        return messages, others
+
+    def _rewrite_message(self, channel_id: str, entry: Entry, user_id: str) -> bool:
+        """Removes the user from a message of somebody else; returns whether it named the user."""
+        for _ in range(TRIES):
+            body = entry.body or b""
+            rewritten = without_user(body, user_id)
+            if rewritten is body:
+                return False
+            if self.store.rewrite_message(channel_id, entry, rewritten):
+                return True
+            [entry] = self.store.entries_at(channel_id, [entry.seq])
+        raise ContentionError
+
+    def _rewrite_change(self, channel_id: str, change: Change, user_id: str) -> None:
+        for _ in range(TRIES):
+            rewritten = without_user_in_change(change, user_id)
+            if rewritten == change or self.store.rewrite_change(channel_id, change, rewritten):
+                return
+            [change] = self.store.changes_at(channel_id, [change.rev])
+        raise ContentionError
+
+    def _repair_preview(self, head: Head | None, user_id: str) -> None:
+        """Replaces a preview of the user's message, or of one that mentions them.
+
+        ``head`` is from after the redaction: nobody can restore a preview that was made before.
+        """
+        for _ in range(TRIES):
+            if head is None or head.last is None:
+                return
+            channel_id, last = head.channel_id, head.last
+            found = self.store.entries(channel_id, last.seq, last.seq)
+            if found and found[0].body is not None:
+                shown = preview_of(found[0])
+                if last == shown:
+                    return
+                self.store.correct_preview(channel_id, last.seq, shown, head.erasures, head.rev)
+            elif last.sender == user_id:
+                repair_preview(self.store, channel_id, last.seq)
+            else:
+                return  # A post in progress, of somebody else.
             head = self.store.head(channel_id)
 
     # --- memberships ---

@@ -55,6 +55,8 @@ HEAD_SK: Final = "HEAD"
 LISTING_SK: Final = "PUBLIC"
 KEY_USE_SK: Final = "KEY"
 PINS_SK: Final = "PINS"
+REACTIONS: Final = "R#"
+"""The prefix of the sort keys of reactions that messages do not show."""
 ENTRIES: Final = "E#"
 MEMBERSHIPS: Final = "C#"
 PAST_MEMBERSHIPS: Final = "L#"
@@ -144,7 +146,7 @@ def change_sk(rev: int) -> str:
 
 def reactions_sk(seq: int, emoji: str) -> str:
     """How the sort keys of the reactions with an emoji begin, of those that the message does not show."""
-    return f"R#{seq:0{SEQ_DIGITS}d}#{emoji}#"
+    return f"{REACTIONS}{seq:0{SEQ_DIGITS}d}#{emoji}#"
 
 
 def idempotency_record_sk(user_id: str, key: str) -> str:

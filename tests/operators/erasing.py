@@ -40,5 +40,7 @@ def everything_of(store: MemoryStore) -> str:
         store._memberships,
         store._past_memberships,
         store._idempotency_records,
+        store._changes,
+        store._reacted,
     )
     return repr(tables)

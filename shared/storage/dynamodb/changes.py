@@ -208,6 +208,11 @@ def _rewrite(commit: ChangeCommit) -> dict[str, Any]:
         condition += " AND rev = :seen"
     else:
         condition += " AND attribute_not_exists(rev)"
+    if seen.rewrites:
+        values[":rewrites"] = items.n(seen.rewrites)
+        condition += " AND rewrites = :rewrites"
+    else:
+        condition += " AND attribute_not_exists(rewrites)"
     update = "SET rev = :rev, body = :body"
     if entry.versions != seen.versions:
         values[":versions"] = items.numbers(entry.versions)
