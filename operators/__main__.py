@@ -76,8 +76,7 @@ def _erase_user(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
     stand_in = max(settings.cache_ttl_messages, settings.cache_ttl_channels)
     erased = Eraser(store, sleep, now_ms, stand_in, _say).erase(given.id)
     _say(
-        f"redacted {erased.messages} messages, removed the user from {erased.others} messages of others; "
-        f"{erased.channels} channels have nothing of this user any more"
+        f"redacted {erased.messages} messages; {erased.channels} channels have nothing of this user any more"
     )
     if erased.returned:
         return _fail(

@@ -26,19 +26,11 @@ TRIES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was done.
-
-    Attributes:
-        channels: from which the user was removed.
-        messages: of the user, which were redacted.
-        returned: whether the user joined a channel meanwhile, so that the erasure must be repeated.
-        others: messages of others from which the user was removed.
-    """
+    """What was done; ``returned`` if the user joined a channel meanwhile, so that it has to be repeated."""
 
     channels: int
     messages: int
     returned: bool
-    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,17 +61,14 @@ class Eraser:
         past_memberships = self._settled_past_memberships(user_id)
         if not past_memberships:
             return Erased(0, 0, returned=bool(self.store.memberships(user_id)))
-        done = [self.redact(user_id, past_membership.channel_id) for past_membership in past_memberships]
+        messages = sum(
+            self.redact(user_id, past_membership.channel_id) for past_membership in past_memberships
+        )
         self.say(f"waiting {self.stand_in_seconds:g} s, as long as stale pages and lists may be returned")
         self.sleep(self.stand_in_seconds)
         for past_membership in past_memberships:
             self.store.forget_past_membership(user_id, past_membership)
-        return Erased(
-            channels=len(past_memberships),
-            messages=sum(messages for messages, _ in done),
-            returned=bool(self.store.memberships(user_id)),
-            others=sum(others for _, others in done),
-        )
+        return Erased(len(past_memberships), messages, returned=bool(self.store.memberships(user_id)))
 
     def _settled_past_memberships(self, user_id: str) -> list[PastMembership]:
         """The channels in which no post of the user is in progress any more.
@@ -99,10 +88,10 @@ class Eraser:
         for membership in self.store.memberships(user_id):
             self._leave(membership)
 
-    def redact(self, user_id: str, channel_id: str) -> tuple[int, int]:
+    def redact(self, user_id: str, channel_id: str) -> int:
         """Redacts the user's messages in a channel, removes the user from those of others and from the change log.
 
-        Then it invalidates what was read before. Returns how many messages of the user, and of others, it rewrote.
+        Then it invalidates what was read before. Returns the number of the user's messages.
         """
         # Reactions that messages do not show come first: one that moves into its message meanwhile is found there.
         self.store.forget_reactions(channel_id, user_id)
@@ -117,9 +106,9 @@ class Eraser:
         for change in changes_of(self.store, self.store.head(channel_id)):
             self._rewrite_change(channel_id, change, user_id)
         head = self.store.count_erasure(channel_id, user_id)
-        self._repair_preview(head, user_id)
+        self._mend_preview(head, user_id)
         self.say(f"{channel_id}: {messages} messages, {others} of others")
-        return messages, others
+        return messages
 
     def _rewrite_message(self, channel_id: str, entry: Entry, user_id: str) -> bool:
         """Removes the user from a message of somebody else; returns whether it named the user."""
@@ -141,7 +130,7 @@ class Eraser:
             [change] = self.store.changes_at(channel_id, [change.rev])
         raise ContentionError
 
-    def _repair_preview(self, head: Head | None, user_id: str) -> None:
+    def _mend_preview(self, head: Head | None, user_id: str) -> None:
         """Replaces a preview of the user's message, or of one that mentions them.
 
         ``head`` is from after the redaction: nobody can restore a preview that was made before.
