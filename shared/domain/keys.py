@@ -2,29 +2,13 @@
 
 Layout of the one table (partition key ``pk``, sort key ``sk``):
 
-item        pk                sk                      written by
-==========  ================  ======================  ==========================================
-head        ``C#<channel>``   ``HEAD``                creating, posting, changing a channel
-listing     ``C#<channel>``   ``PUBLIC``              creating, renaming, archiving a public one
-entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that settles a hole
-gap         ``C#<channel>``   ``G#<seq, 12 digits>``  whoever settles a hole with a void
-change      ``C#<channel>``   ``X#<rev, 12 digits>``  editing, deleting, reacting, pinning
-reaction    ``C#<channel>``   ``R#<seq>#<emoji>#<user>``  reacting, after the first 20 with an emoji
-pins        ``C#<channel>``   ``PINS``                pinning
-receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
-key use     ``C#<hash>``      ``KEY``                 creating a channel with an ``Idempotency-Key``
-membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
-former      ``U#<user>``      ``L#<channel>``         leaving, being removed (joining looks)
-spent       ``B#<user>``      ``M#<minute>``          reading a long list; deleted by TTL
-==========  ================  ======================  ==========================================
-=======
 ==================  ================  ======================  ================================================
 item                pk                sk                      written by
 ==================  ================  ======================  ================================================
 head                ``C#<channel>``   ``HEAD``                creating, posting to, changing a channel
 listing             ``C#<channel>``   ``PUBLIC``              creating, renaming, archiving a public channel
-entry               ``C#<channel>``   ``E#<seq, 12 digits>``  posting; settling a hole
-gap                 ``C#<channel>``   ``G#<seq, 12 digits>``  settling a hole with a void
+entry               ``C#<channel>``   ``E#<seq, 12 digits>``  posting; settling a hole; changing a message
+gap                 ``C#<channel>``   ``G#<seq, 12 digits>``  settling a hole with a void; deleting a message
 change              ``C#<channel>``   ``X#<rev, 12 digits>``  editing, deleting, reacting, pinning
 reaction            ``C#<channel>``   ``R#<seq>#<emoji>#…``   reacting after the first 20 users; ends with the user
 pins                ``C#<channel>``   ``PINS``                pinning
