@@ -41,7 +41,7 @@ export TOOL_USER CHANNEL
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-simulation test-chaos test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check openapi-lint request-path \
-	security-table licences tables-check template-check template-policies lock clean distclean
+	security-table licences emoji tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -155,9 +155,13 @@ security-table: .venv/.ready ## Write the authorization tables of docs/security.
 licences: .venv/.ready ## Write the table of docs/licences.md
 	@$(BIN)/python -m tools.licences
 
+emoji: .venv/.ready ## Write the table of emoji that reactions accept
+	@$(BIN)/python -m tools.emoji_table
+
 tables-check: .venv/.ready
 	@$(BIN)/python -m tools.authorization --check
 	@$(BIN)/python -m tools.licences --check
+	@$(BIN)/python -m tools.emoji_table --check
 
 # The region only selects rules; nothing is called.
 template-check: $(SAM_VENV)/.ready

@@ -11,14 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from operators.reading import all_members, channels_of, standing_of
-from shared.domain.messages import preview_of, redacted
-from shared.domain.model import Head, Kind, Member, Membership, PastMembership, Role
+from operators.reading import all_members, changes_of, channels_of, messages_of, standing_of
+from operators.redaction import without_user, without_user_in_change
+from shared.domain.changes import Change
+from shared.domain.errors import ContentionError
+from shared.domain.messages import preview_of, redacted, sender_of
+from shared.domain.model import Entry, Head, Kind, Member, Membership, PastMembership, Role
 from shared.storage.log_reader import DEAD_MS, repair_preview
 from shared.storage.protocol import Store
 
 TRIES: Final = 20
-"""Attempts to repair a preview that others' posts and erasures change meanwhile."""
+"""Attempts to repair a preview, or to rewrite a message, that others change meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Eraser:
     def erase(self, user_id: str) -> Erased:
         """Erases a user. After it returns, no response has anything of theirs.
 
-        Costs a read unit for each 4 KB of the logs that they ever wrote in, and a write unit for each message (KB).
+        Costs a read unit for each 4 KB of the messages and changes of all channels that they were ever in, and a write
+        unit for each KB of each message and change that names them.
         """
         self.leave(user_id)
         past_memberships = self._settled_past_memberships(user_id)
@@ -85,27 +89,66 @@ class Eraser:
             self._leave(membership)
 
     def redact(self, user_id: str, channel_id: str) -> int:
-        """Redacts a channel's messages, then invalidates what was read before; returns their number."""
-        messages = 0
-        for entry in standing_of(self.store, channel_id, user_id):
-            self.store.redact(channel_id, entry.seq, redacted(entry.body or b""))
-            messages += 1
+        """Redacts the user's messages in a channel, removes the user from those of others and from the change log.
+
+        Then it invalidates what was read before. Returns the number of the user's messages.
+        """
+        # Reactions that messages do not show come first: one that moves into its message meanwhile is found there.
+        self.store.forget_reactions(channel_id, user_id)
+        messages = others = 0
+        for entry in messages_of(self.store, channel_id):
+            if sender_of(entry.body or b"") == user_id:
+                self.store.redact(channel_id, entry.seq, redacted(entry.body or b""))
+                messages += 1
+            else:
+                others += self._rewrite_message(channel_id, entry, user_id)
+        # A change that is made from now on starts from messages without the user.
+        for change in changes_of(self.store, self.store.head(channel_id)):
+            self._rewrite_change(channel_id, change, user_id)
         head = self.store.count_erasure(channel_id, user_id)
         self._mend_preview(head, user_id)
-        self.say(f"{channel_id}: {messages} messages")
+        self.say(f"{channel_id}: {messages} messages, {others} of others")
         return messages
 
-    def _mend_preview(self, head: Head | None, user_id: str) -> None:
-        """The head after the redaction: nobody can restore a preview that was made before."""
+    def _rewrite_message(self, channel_id: str, entry: Entry, user_id: str) -> bool:
+        """Removes the user from a message of somebody else; returns whether it named the user."""
         for _ in range(TRIES):
-            if head is None or head.last is None or head.last.sender != user_id:
+            body = entry.body or b""
+            rewritten = without_user(body, user_id)
+            if rewritten is body:
+                return False
+            if self.store.rewrite_message(channel_id, entry, rewritten):
+                return True
+            [entry] = self.store.entries_at(channel_id, [entry.seq])
+        raise ContentionError
+
+    def _rewrite_change(self, channel_id: str, change: Change, user_id: str) -> None:
+        for _ in range(TRIES):
+            rewritten = without_user_in_change(change, user_id)
+            if rewritten == change or self.store.rewrite_change(channel_id, change, rewritten):
                 return
-            channel_id, seq = head.channel_id, head.last.seq
-            found = self.store.entries(channel_id, seq, seq)
+            [change] = self.store.changes_at(channel_id, [change.rev])
+        raise ContentionError
+
+    def _mend_preview(self, head: Head | None, user_id: str) -> None:
+        """Replaces a preview of the user's message, or of one that mentions them.
+
+        ``head`` is from after the redaction: nobody can restore a preview that was made before.
+        """
+        for _ in range(TRIES):
+            if head is None or head.last is None:
+                return
+            channel_id, last = head.channel_id, head.last
+            found = self.store.entries(channel_id, last.seq, last.seq)
             if found and found[0].body is not None:
-                self.store.correct_preview(channel_id, seq, preview_of(found[0]), head.erasures, head.rev)
+                shown = preview_of(found[0])
+                if last == shown:
+                    return
+                self.store.correct_preview(channel_id, last.seq, shown, head.erasures, head.rev)
+            elif last.sender == user_id:
+                repair_preview(self.store, channel_id, last.seq)
             else:
-                repair_preview(self.store, channel_id, seq)
+                return  # A post in progress, of somebody else.
             head = self.store.head(channel_id)
 
     # --- memberships ---

@@ -1,24 +1,30 @@
 """Exports as JSON lines: records about the subject, then messages, byte for byte as clients receive them.
 
 A message's line begins with its id, any other with its type: ``{"channel": …}``. Lines are in the order of channels
-and positions, so that an interrupted export continues after the last message's id. Nothing is written to the table.
+and positions, so that an interrupted export continues after the last message's id: records after that message are then
+written again, none is lost. A channel's messages are followed by what its change log has. Nothing is written to the
+table.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from operators.reading import all_members, channels_of, settled
+from operators.reading import all_members, changes_of, channels_of, settled
 from shared.domain import keys
+from shared.domain.changes import Change, ChangeKind, change_json, reactions_of, unpacked
 from shared.domain.channels import channel_json, member_json
 from shared.domain.clock import rfc3339
 from shared.domain.messages import dumps, sender_of
-from shared.domain.model import Head
+from shared.domain.model import MARK, Head
 from shared.storage.protocol import Store
 
-OF_A_CALLER: Final = frozenset({"last_message", "last_read_seq", "unread_count", "role", "capabilities"})
+OF_A_CALLER: Final = frozenset(
+    {"last_message", "last_read_seq", "unread_count", "mention_count", "role", "capabilities"}
+)
 """Fields of a channel's JSON that depend on the caller, and so are not exported."""
 
 
@@ -41,9 +47,10 @@ class Exporter:
     now: Callable[[], int]
 
     def channel(self, channel_id: str, after: str | None = None) -> Iterator[bytes]:
-        """The channel, its members, its messages; with a message's id as ``after`` only the messages behind it.
+        """The channel, its members, its messages, its change log; with ``after`` only what follows that message.
 
-        Costs a read unit for each 4 KB.
+        A change is shown as clients receive it; an edit or a deletion also has the message ``before`` it. Costs a read
+        unit for each 4 KB.
 
         Raises:
             UnknownError: there is no such channel, or ``after`` is not a message of it.
@@ -56,12 +63,18 @@ class Exporter:
             yield _record("channel", _channel(head))
             for member in all_members(self.store, channel_id):
                 yield _record("member", member_json(member))
-        yield from self._messages(head, position)
+        for entry in settled(self.store, head, position, self.sleep, self.now):
+            if entry.body is not None:
+                yield entry.body
+        for change in changes_of(self.store, head):
+            yield _change(channel_id, change)
 
     def user(self, user_id: str, after: str | None = None) -> Iterator[bytes]:
-        """Memberships and read positions, channels that the user created, and their messages; ``after`` as above.
+        """A user's memberships, read positions, mentions, created channels, messages and changes; ``after`` as above.
 
-        Costs a read unit for each 4 KB of the logs that they ever wrote in.
+        For each channel: the user's messages and, between them, their reactions; then the earlier versions of their
+        messages, and their pins. Costs a read unit for each 4 KB of the messages and changes of all channels that they
+        were ever in, and for each emoji of a message with more than ``SHOWN_USERS`` users.
 
         Raises:
             UnknownError: the table has nothing of this user, or ``after`` is not a message's id.
@@ -78,11 +91,14 @@ class Exporter:
         for channel_id in (each for each in channels if each >= begin and each in heads):
             position = 0 if after is None or channel_id != begin else _position(channel_id, after)
             yield from self._messages(heads[channel_id], position, user_id)
+            yield from self._changes(heads[channel_id], user_id)
 
     def _about(self, user_id: str, heads: list[Head]) -> Iterator[bytes]:
         for membership in self.store.memberships(user_id):
             known = {"channel_id": membership.channel_id, "last_read_seq": membership.read_seq}
             yield _record("membership", known | member_json(membership))
+            for mark in sorted(membership.mentions):
+                yield _record("mention", _place(membership.channel_id, mark % MARK))
         for past_membership in self.store.past_memberships(user_id):
             known = {
                 "channel_id": past_membership.channel_id,
@@ -93,14 +109,53 @@ class Exporter:
             if head.creator == user_id:
                 yield _record("channel", _channel(head))
 
-    def _messages(self, head: Head, after: int, sender: str | None = None) -> Iterator[bytes]:
+    def _messages(self, head: Head, after: int, user_id: str) -> Iterator[bytes]:
         for entry in settled(self.store, head, after, self.sleep, self.now):
-            if entry.body is not None and (sender is None or sender_of(entry.body) == sender):
+            if entry.body is None:
+                continue
+            for emoji in self._reactions(head.channel_id, entry.seq, entry.body, user_id):
+                yield _record("reaction", _place(head.channel_id, entry.seq) | {"emoji": emoji})
+            if sender_of(entry.body) == user_id:
                 yield entry.body
+
+    def _changes(self, head: Head, user_id: str) -> Iterator[bytes]:
+        pins = self.store.pins(head.channel_id)
+        for change in changes_of(self.store, head):
+            if change.before and sender_of(change.body or b"") == user_id:
+                yield _record("version", _before(change))
+            is_pin = change.kind is ChangeKind.PINNED and pins.get(change.seq) == change.rev
+            if is_pin and change.by == user_id:
+                pinned = {"rev": change.rev, "pinned_at": rfc3339(change.at)}
+                yield _record("pin", _place(head.channel_id, change.seq) | pinned)
+
+    def _reactions(self, channel_id: str, seq: int, body: bytes, user_id: str) -> list[str]:
+        """The emoji with which the user reacted to a message, also where it does not show all users."""
+        if b'"reactions"' not in body:
+            return []
+        return [
+            each.emoji
+            for each in reactions_of(body)
+            if user_id in each.users
+            or (not each.shows_all and self.store.has_reacted(channel_id, seq, each.emoji, user_id))
+        ]
 
 
 def _channel(head: Head) -> dict[str, Any]:
     return {name: value for name, value in channel_json(head, None).items() if name not in OF_A_CALLER}
+
+
+def _change(channel_id: str, change: Change) -> bytes:
+    shown: dict[str, Any] = json.loads(change_json(channel_id, change))
+    return _record("change", shown | ({"before": _before(change)} if change.before else {}))
+
+
+def _before(change: Change) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(unpacked(change.before, change.body or b""))
+    return found
+
+
+def _place(channel_id: str, seq: int) -> dict[str, Any]:
+    return {"channel_id": channel_id, "message_id": keys.message_id(channel_id, seq), "seq": seq}
 
 
 def _record(kind: str, value: dict[str, Any]) -> bytes:

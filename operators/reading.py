@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from shared.domain.changes import Change
 from shared.domain.messages import sender_of
 from shared.domain.model import Entry, Head, Member
 from shared.storage.log_reader import DEAD_MS
@@ -33,13 +34,25 @@ def settled(
         yield from entries
 
 
-def standing_of(log: Log, channel_id: str, user_id: str) -> Iterator[Entry]:
-    """One sender's messages in a log: a read unit for each 4 KB of all of it."""
+def messages_of(log: Log, channel_id: str) -> Iterator[Entry]:
+    """A log's messages: a read unit for each 4 KB."""
     head = log.head(channel_id)
     for first, last in pieces(1, head.seq if head else 0):
-        for entry in log.entries(channel_id, first, last):
-            if entry.body is not None and sender_of(entry.body) == user_id:
-                yield entry
+        yield from (entry for entry in log.entries(channel_id, first, last) if entry.body is not None)
+
+
+def standing_of(log: Log, channel_id: str, user_id: str) -> Iterator[Entry]:
+    """One sender's messages in a log: a read unit for each 4 KB of all of it."""
+    for entry in messages_of(log, channel_id):
+        if sender_of(entry.body or b"") == user_id:
+            yield entry
+
+
+def changes_of(log: Log, head: Head | None) -> Iterator[Change]:
+    """A channel's changes up to the last one that the head knows, in order: a read unit for each 4 KB."""
+    if head is not None:
+        for first, last in pieces(1, head.rev):
+            yield from log.changes(head.channel_id, first, last)
 
 
 def channels_of(store: Store, user_id: str) -> list[str]:

@@ -13,13 +13,16 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from shared.storage.protocol import Channels, Erasures, Log, Members
+from shared.storage.protocol import Changes, Channels, Erasures, Log, Members
 from tests.sources import tree_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FUNCTIONS: Final = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
 STORE_METHODS: Final = frozenset(
-    name for part in (Log, Channels, Members, Erasures) for name in vars(part) if not name.startswith("_")
+    name
+    for part in (Log, Changes, Channels, Members, Erasures)
+    for name in vars(part)
+    if not name.startswith("_")
 )
 OF_OPERATORS: Final = frozenset(name for name in vars(Erasures) if not name.startswith("_"))
 """Methods of the storage that no function may call."""

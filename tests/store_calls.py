@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from shared.domain import keys
+from shared.domain.changes import Change, ChangeKind
 from shared.domain.model import (
     Entry,
     Head,
@@ -18,7 +20,7 @@ from shared.domain.model import (
 )
 from shared.storage import items
 from shared.storage.dynamodb import DynamoDBStore
-from shared.storage.protocol import Commit, Store
+from shared.storage.protocol import ChangeCommit, Commit, Store
 from tests.contract.fake_client import refusal
 
 TABLE: Final = "table"
@@ -28,6 +30,13 @@ MEMBER: Final = Membership("ada", CHANNEL, Role.MEMBER, 0)
 BY: Final = Membership("eve", CHANNEL, Role.OWNER, 0)
 ENTRY: Final = Entry(1, 1, 0, None)
 PREVIEW: Final = Preview(1, "ada", "Hello", 0)
+MESSAGE: Final = Entry(1, 1, 0, b"{}")
+CHANGE: Final = Change(1, ChangeKind.REACTION_ADDED, 1, "ada", 0, b"{}", "👍")
+PIN: Final = ChangeCommit(HEAD, MEMBER, MESSAGE, Change(1, ChangeKind.PINNED, 1, "ada", 0), None, pin=True)
+REACTION: Final = ChangeCommit(HEAD, MEMBER, MESSAGE, CHANGE, MESSAGE, reacted="ada", unreacted="eve")
+MENTION: Final = ChangeCommit(
+    HEAD, MEMBER, MESSAGE, CHANGE, MESSAGE, mentions={"ada": frozenset({1}), "eve": frozenset({1})}
+)
 COMMIT: Final = Commit(CHANNEL, "ada", [ENTRY], 0, 1, True, IdempotencyRecord("key", b"hash", 1, 1, 2), 0)  # noqa: FBT003 - a sample
 
 
@@ -69,6 +78,20 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "entries": [lambda store: store.entries(CHANNEL, 1, 2), lambda store: store.entries(CHANNEL, 1, 1)],
     "latest_entries": [lambda store: store.latest_entries(CHANNEL, 1, 1)],
     "entry_after": [lambda store: store.entry_after(CHANNEL, 1)],
+    "changes": [lambda store: store.changes(CHANNEL, 1, 2)],
+    "read_message_state": [lambda store: store.read_message_state(CHANNEL, "ada", 1, "key")],
+    "commit_change": [
+        lambda store: store.commit_change(PIN),
+        lambda store: store.commit_change(REACTION),
+        lambda store: store.commit_change(MENTION),
+    ],
+    "changes_at": [lambda store: store.changes_at(CHANNEL, [1])],
+    "entries_at": [lambda store: store.entries_at(CHANNEL, [1])],
+    "members_of": [lambda store: store.members_of(CHANNEL, ["ada"])],
+    "pins": [lambda store: store.pins(CHANNEL)],
+    "has_reacted": [lambda store: store.has_reacted(CHANNEL, 1, "👍", "ada")],
+    "reacted": [lambda store: store.reacted(CHANNEL, 1, "👍", 1, None)],
+    "forget_mentions": [lambda store: store.forget_mentions(CHANNEL, "ada", [1])],
     "memberships": [lambda store: store.memberships("ada")],
     "count_memberships": [lambda store: store.count_memberships("ada", 1)],
     "spend": [lambda store: store.spend("ada", 1, 1, 1)],
@@ -98,6 +121,9 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "past_memberships": [lambda store: store.past_memberships("ada")],
     "forget_past_membership": [lambda store: store.forget_past_membership("ada", PastMembership(CHANNEL, 0))],
     "redact": [lambda store: store.redact(CHANNEL, 1, b"{}")],
+    "rewrite_message": [lambda store: store.rewrite_message(CHANNEL, MESSAGE, b"{}")],
+    "rewrite_change": [lambda store: store.rewrite_change(CHANNEL, CHANGE, CHANGE)],
+    "forget_reactions": [lambda store: store.forget_reactions(CHANNEL, "ada")],
     "count_erasure": [
         lambda store: store.count_erasure(CHANNEL, "ada"),
         lambda store: store.count_erasure(CHANNEL, "eve"),
@@ -154,12 +180,15 @@ class NotingClient:
         return {"Responses": {}}
 
     def _query(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing is there; the value that the partition key must equal comes first in our expressions."""
+        """A reaction if all of them are read, else nothing; the partition key's value is first in our expressions."""
         placeholder = arguments["KeyConditionExpression"].split(" ")[2]
-        key = arguments["ExpressionAttributeValues"][placeholder]["S"]
+        values = arguments["ExpressionAttributeValues"]
+        key = values[placeholder]["S"]
         index = arguments.get("IndexName")
         self.calls.add(Call("dynamodb:Query", f"{TABLE}/index/{index}" if index else TABLE, key))
-        return {"Items": [], "Count": 0}
+        is_reactions = values.get(":sk") == items.s(keys.REACTIONS)
+        found = [items.reaction_key(CHANNEL, 1, "👍", "ada")] if is_reactions else []
+        return {"Items": found, "Count": len(found)}
 
     def _put_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Succeeds, or fails without the stored item."""

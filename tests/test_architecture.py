@@ -153,7 +153,7 @@ def test_a_function_has_one_name() -> None:
 def test_the_template_has_no_other_functions() -> None:
     """Every function of the template has a folder."""
     resources = {route.function for route in template.load(ROOT / "template.yaml").routes}
-    assert len(resources) == len(FUNCTIONS) == 6
+    assert len(resources) == len(FUNCTIONS) == 7
 
 
 def served(function: str) -> set[tuple[str, str]]:

@@ -2,29 +2,13 @@
 
 Layout of the one table (partition key ``pk``, sort key ``sk``):
 
-item        pk                sk                      written by
-==========  ================  ======================  ==========================================
-head        ``C#<channel>``   ``HEAD``                creating, posting, changing a channel
-listing     ``C#<channel>``   ``PUBLIC``              creating, renaming, archiving a public one
-entry       ``C#<channel>``   ``E#<seq, 12 digits>``  posting; a reader that settles a hole
-gap         ``C#<channel>``   ``G#<seq, 12 digits>``  whoever settles a hole with a void
-change      ``C#<channel>``   ``X#<rev, 12 digits>``  editing, deleting, reacting, pinning
-reaction    ``C#<channel>``   ``R#<seq>#<emoji>#<user>``  reacting, after the first 20 with an emoji
-pins        ``C#<channel>``   ``PINS``                pinning
-receipt     ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
-key use     ``C#<hash>``      ``KEY``                 creating a channel with an ``Idempotency-Key``
-membership  ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
-former      ``U#<user>``      ``L#<channel>``         leaving, being removed (joining looks)
-spent       ``B#<user>``      ``M#<minute>``          reading a long list; deleted by TTL
-==========  ================  ======================  ==========================================
-=======
 ==================  ================  ======================  ================================================
 item                pk                sk                      written by
 ==================  ================  ======================  ================================================
 head                ``C#<channel>``   ``HEAD``                creating, posting to, changing a channel
 listing             ``C#<channel>``   ``PUBLIC``              creating, renaming, archiving a public channel
-entry               ``C#<channel>``   ``E#<seq, 12 digits>``  posting; settling a hole
-gap                 ``C#<channel>``   ``G#<seq, 12 digits>``  settling a hole with a void
+entry               ``C#<channel>``   ``E#<seq, 12 digits>``  posting; settling a hole; changing a message
+gap                 ``C#<channel>``   ``G#<seq, 12 digits>``  settling a hole with a void; deleting a message
 change              ``C#<channel>``   ``X#<rev, 12 digits>``  editing, deleting, reacting, pinning
 reaction            ``C#<channel>``   ``R#<seq>#<emoji>#…``   reacting after the first 20 users; ends with the user
 pins                ``C#<channel>``   ``PINS``                pinning
@@ -55,6 +39,8 @@ HEAD_SK: Final = "HEAD"
 LISTING_SK: Final = "PUBLIC"
 KEY_USE_SK: Final = "KEY"
 PINS_SK: Final = "PINS"
+REACTIONS: Final = "R#"
+"""The prefix of the sort keys of reactions that messages do not show."""
 ENTRIES: Final = "E#"
 MEMBERSHIPS: Final = "C#"
 PAST_MEMBERSHIPS: Final = "L#"
@@ -144,7 +130,7 @@ def change_sk(rev: int) -> str:
 
 def reactions_sk(seq: int, emoji: str) -> str:
     """How the sort keys of the reactions with an emoji begin, of those that the message does not show."""
-    return f"R#{seq:0{SEQ_DIGITS}d}#{emoji}#"
+    return f"{REACTIONS}{seq:0{SEQ_DIGITS}d}#{emoji}#"
 
 
 def idempotency_record_sk(user_id: str, key: str) -> str:

@@ -192,6 +192,8 @@ class Entry:
     """The number of the last change in the message."""
     versions: tuple[int, ...] = ()
     """The numbers of the last changes of its text."""
+    rewrites: int = 0
+    """How often an erasure removed a user from the message. A change prepared from an earlier read fails."""
 
 
 @dataclass(frozen=True, slots=True)

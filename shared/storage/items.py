@@ -228,6 +228,8 @@ def entry_item(channel_id: str, entry: Entry) -> dict[str, Any]:
         item["rev"] = n(entry.rev)
     if entry.versions:
         item["versions"] = numbers(entry.versions)
+    if entry.rewrites:
+        item["rewrites"] = n(entry.rewrites)
     return item
 
 
@@ -241,6 +243,7 @@ def entry_of(item: Item) -> Entry:
         body,
         _n(item, "rev") if "rev" in item else 0,
         tuple(int(each["N"]) for each in item["versions"]["L"]) if "versions" in item else (),
+        _n(item, "rewrites") if "rewrites" in item else 0,
     )
 
 

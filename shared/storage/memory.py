@@ -73,6 +73,9 @@ class MemoryStore:
                 "memberships": dict(self._memberships),
                 "past_memberships": dict(self._past_memberships),
                 "idempotency_records": dict(self._idempotency_records),
+                "changes": {channel: dict(log) for channel, log in self._changes.items() if log},
+                "pins": {channel: dict(pins) for channel, pins in self._pins.items() if pins},
+                "reacted": {key: dict(users) for key, users in self._reacted.items() if users},
             }
 
     # --- the log ---
@@ -289,7 +292,9 @@ class MemoryStore:
     def _is_message_as_read(self, commit: ChangeCommit) -> bool:
         channel_id, change = commit.head.channel_id, commit.change
         entry = self.log(channel_id).get(change.seq)
-        if entry is None or entry.body is None or entry.rev != commit.seen.rev:
+        if entry is None or entry.body is None:
+            return False
+        if (entry.rev, entry.rewrites) != (commit.seen.rev, commit.seen.rewrites):
             return False
         reacted = self._reacted[channel_id, change.seq, change.emoji]
         is_lost = commit.unreacted is not None and commit.unreacted not in reacted
@@ -553,6 +558,35 @@ class MemoryStore:
             if seq in log and log[seq].body is not None:
                 log[seq] = replace(log[seq], body=body, versions=())
                 self._redacted.add((channel_id, seq))
+
+    def rewrite_message(self, channel_id: str, seen: Entry, body: bytes) -> bool:
+        """See ``Erasures``."""
+        with self._lock:
+            log = self._entries.get(channel_id, {})
+            found = log.get(seen.seq)
+            if found is None or found.body is None or (channel_id, seen.seq) in self._redacted:
+                return False
+            if (found.rev, found.rewrites) != (seen.rev, seen.rewrites):
+                return False
+            log[seen.seq] = replace(found, body=body, rewrites=found.rewrites + 1)
+            return True
+
+    def rewrite_change(self, channel_id: str, seen: Change, change: Change) -> bool:
+        """See ``Erasures``."""
+        with self._lock:
+            log = self._changes[channel_id]
+            found = log.get(change.rev)
+            if found is None or (found.by, found.body, found.before) != (seen.by, seen.body, seen.before):
+                return False
+            log[change.rev] = replace(found, by=change.by, body=change.body, before=change.before)
+            return True
+
+    def forget_reactions(self, channel_id: str, user_id: str) -> None:
+        """See ``Erasures``."""
+        with self._lock:
+            for (channel, _, _), users in self._reacted.items():
+                if channel == channel_id:
+                    users.pop(user_id, None)
 
     def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
         """See ``Erasures``."""

@@ -376,7 +376,22 @@ class Erasures(Protocol):
         """Deletes a past membership, unless a later membership in the same channel has ended since."""
 
     def redact(self, channel_id: str, seq: int, body: bytes) -> None:
-        """Replaces a message's body; does nothing if there is no message at the position."""
+        """Replaces a message's body; does nothing if there is no message at the position.
+
+        Changes of the message fail from then on, and its earlier versions are no longer found.
+        """
+
+    def rewrite_message(self, channel_id: str, seen: Entry, body: bytes) -> bool:
+        """Replaces a message's body without a change of it, and increments ``Entry.rewrites``.
+
+        Returns False, and writes nothing, if the message was changed, rewritten or redacted since it was read.
+        """
+
+    def rewrite_change(self, channel_id: str, seen: Change, change: Change) -> bool:
+        """Replaces ``by``, ``body`` and ``before`` of a change; False if they are not as they were read."""
+
+    def forget_reactions(self, channel_id: str, user_id: str) -> None:
+        """Deletes a user's reactions that messages do not show; the counts in the messages stay."""
 
     def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
         """Increments ``erasures``, and replaces the channel's creator if it is the user; returns the head afterwards.

@@ -14,6 +14,7 @@ PAGE: Final = {
     "first_seq",
     "last_seq",
     "channel_last_seq",
+    "channel_last_rev",
     "has_more_before",
     "has_more_after",
 }
@@ -72,6 +73,7 @@ class Tour:
         self.talk(channel)
         self.read(channel)
         self.catch_up(channel)
+        self.change(channel)
         self.compress(self.make_channel())
         self.be_refused(channel)
         self.close(channel)
@@ -160,6 +162,61 @@ class Tour:
         """The channel as a list shows it."""
         channels = self.call(200, "GET", "/v1/channels", **rest).json["channels"]
         return dict(next(each for each in channels if each["id"] == channel))
+
+    def change(self, channel: str) -> None:
+        """Messages are edited, reacted to, pinned and deleted, and each change is in the change log."""
+        path = f"/v1/channels/{channel}/messages"
+        first, second, _ = self.call(200, "GET", path).json["messages"]
+        edit = {"body": {"text": f"{SECRET}, <@grace>"}, "headers": {"Idempotency-Key": "edit"}}
+        edited = self.call(200, "PATCH", f"{path}/{first['id']}", **edit)
+        assert (edited.json["version"], edited.json["mentions"]) == (2, ["grace"])
+        again = self.call(200, "PATCH", f"{path}/{first['id']}", **edit)
+        assert (again.json, again.headers["idempotency-replayed"]) == (edited.json, "true")
+        found = self.call(200, "GET", f"{path}/{first['id']}/versions").json["versions"]
+        assert [each["text"] for each in found] == [SECRET, f"{SECRET}, <@grace>"]
+        assert self.call(403, "PATCH", f"{path}/{second['id']}", body={"text": "Mine"}).code == "forbidden"
+        [mention] = self.call(200, "GET", "/v1/mentions", user="grace").json["mentions"]
+        assert mention["message"] == edited.json
+        self.react(f"{path}/{first['id']}")
+        self.call(204, "PUT", f"{path}/{first['id']}/pin")
+        [pin] = self.call(200, "GET", f"/v1/channels/{channel}/pins").json["pins"]
+        assert pin["message"]["id"] == first["id"]
+        self.call(204, "DELETE", f"{path}/{first['id']}/pin")
+        for _ in range(2):
+            self.call(204, "DELETE", f"{path}/{second['id']}")
+        assert self.call(409, "PUT", f"{path}/{second['id']}/pin").code == "message_deleted"
+        self.changes(channel)
+
+    def react(self, message: str) -> None:
+        """Two people react, and one of them takes it back."""
+        emoji = f"{message}/reactions/%F0%9F%91%8D"
+        for user in ("ada", "grace"):
+            self.call(200, "PUT", f"{emoji}/me", user=user)
+        listed = self.call(200, "GET", f"{message}/reactions", query={"emoji": "👍"}).json
+        assert (listed["count"], listed["users"]) == (2, ["ada", "grace"])
+        self.call(204, "DELETE", f"{emoji}/me", user="grace")
+
+    def changes(self, channel: str) -> None:
+        """All of them in order, and nothing when nothing is new."""
+        path = f"/v1/channels/{channel}/changes"
+        page = self.call(200, "GET", path)
+        assert [each["kind"] for each in page.json["changes"]] == [
+            *(
+                "edited",
+                "reaction_added",
+                "reaction_added",
+                "reaction_removed",
+                "pinned",
+                "unpinned",
+                "deleted",
+            )
+        ]
+        assert [each["rev"] for each in page.json["changes"]] == list(range(1, 8))
+        assert self.call(304, "GET", path, headers={"If-None-Match": page.headers["etag"]}).body == ""
+        messages = self.call(200, "GET", f"/v1/channels/{channel}/messages").json
+        assert messages["channel_last_rev"] == page.json["channel_last_rev"] == 7
+        assert messages["messages"][1] == page.json["changes"][-1]["message"]
+        assert messages["messages"][1]["text"] == ""
 
     def compress(self, channel: str) -> None:
         """Large responses are compressed as the client accepts, with the same content."""

@@ -51,6 +51,23 @@ def test_the_guides_client_misses_nothing_and_doubles_nothing(stack: RunningStac
     assert [each["text"] for each in followed.poll()] == ["late"]
     assert sorted(followed.messages) == list(range(1, 128))
 
+    before = followed.position
+    one, late = followed.messages[1], followed.messages[127]
+    edited = hedy["edit"](channel, one, "one, edited")
+    for user in (hedy, ida):
+        user["react"](channel, one, "👍")
+    hedy["delete"](channel, late)
+    assert followed.poll() == []
+    assert (followed.position, followed.rev) == (before, 4)
+    assert followed.messages[1]["text"] == edited["text"] == "one, edited"
+    assert followed.messages[1]["reactions"] == [{"emoji": "👍", "count": 2, "users": ["hedy", "ida"]}]
+    assert (followed.messages[127]["text"], followed.messages[127]["deleted"]) == ("", True)
+    fresh = ida["Channel"](channel)
+    fresh.poll()
+    assert (fresh.messages, fresh.position, fresh.rev) == (followed.messages, before, 4)
+    with pytest.raises(ValueError, match="version_mismatch"):
+        hedy["edit"](channel, one, "again")
+
     ida["mark_read"](channel, followed.position)
     _, _, page = ida["call"]("GET", "/v1/channels?unread_only=true")
     assert page["channels"] == []

@@ -52,3 +52,6 @@ def test_the_tour_works(stack: RunningStack) -> None:
     assert "idempotency-replayed: true" in done.stdout.lower()
     assert "304\n" in done.stdout
     assert '"unread_count":2' in done.stdout
+    for kind in ("edited", "reaction_added", "pinned", "deleted"):
+        assert f'"kind":"{kind}"' in done.stdout
+    assert '"is_read":true' in done.stdout

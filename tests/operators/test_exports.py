@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from tests.functions.chat import Chat
     from tests.shared.use_cases.scripted_store import ScriptedStore
 
-READS = {"head", "heads", "entries", "members", "memberships", "past_memberships"}
+READS = {
+    *("head", "heads", "entries", "members", "memberships", "past_memberships"),
+    *("changes", "pins", "has_reacted"),
+}
 
 
 def exporter(chat: Chat, store: object = None) -> Exporter:
@@ -65,6 +68,7 @@ def test_a_channels_export_is_what_readers_get(chat: Chat, channel: str) -> None
         "last_message",
         "last_read_seq",
         "unread_count",
+        "mention_count",
         "role",
         "capabilities",
     }

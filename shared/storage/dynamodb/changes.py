@@ -61,11 +61,14 @@ class DynamoDBChanges(OnTable):
         try:
             self._table.transact(*writes)
         except TransactionCanceledError as error:
-            return _outcome(commit, named, error.reasons)
+            outcome = _outcome(commit, named, error.reasons)
         except TransactionConflictError:
+            outcome = Contended()
+        else:
+            return Committed()
+        if isinstance(outcome, StateChanged | Contended):
             meter().conflicts += 1
-            return Contended()
-        return Committed()
+        return outcome
 
     def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
         """One Query: a read unit for each 4 KB of changes."""
@@ -208,6 +211,11 @@ def _rewrite(commit: ChangeCommit) -> dict[str, Any]:
         condition += " AND rev = :seen"
     else:
         condition += " AND attribute_not_exists(rev)"
+    if seen.rewrites:
+        values[":rewrites"] = items.n(seen.rewrites)
+        condition += " AND rewrites = :rewrites"
+    else:
+        condition += " AND attribute_not_exists(rewrites)"
     update = "SET rev = :rev, body = :body"
     if entry.versions != seen.versions:
         values[":versions"] = items.numbers(entry.versions)
@@ -252,7 +260,6 @@ def _outcome(commit: ChangeCommit, named: Sequence[str], reasons: Sequence[dict[
     if record and failed[-1]:
         return KeyUsed(items.idempotency_record_of(reasons[-1]["Item"], record.key))
     if "TransactionConflict" in codes:
-        meter().conflicts += 1
         return Contended()
     if any(failed[: _FIXED - 1]):
         return StateChanged()

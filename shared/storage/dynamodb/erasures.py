@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 from shared.domain import keys
-from shared.domain.model import ERASED, Head, PastMembership
+from shared.domain.changes import Change
+from shared.domain.model import ERASED, Entry, Head, PastMembership
 from shared.storage import items
 from shared.storage.dynamodb.channels import HeadChanges, below_user
 from shared.storage.dynamodb.conflicts import retry_conflicts
@@ -45,6 +47,72 @@ class DynamoDBErasures(HeadChanges):
                 ),
                 self._sleep,
             )
+
+    def rewrite_message(self, channel_id: str, seen: Entry, body: bytes) -> bool:
+        """One UpdateItem: a write unit for each KB of the entry."""
+        values: dict[str, Any] = {":body": body, ":one": 1}
+        condition = "attribute_exists(body) AND attribute_not_exists(redacted)"
+        for name, value in (("rev", seen.rev), ("rewrites", seen.rewrites)):
+            condition += f" AND {name} = :{name}" if value else f" AND attribute_not_exists({name})"
+            values |= {f":{name}": value} if value else {}
+        return self._rewrite(
+            Key=items.entry_key(channel_id, seen.seq),
+            UpdateExpression="SET body = :body ADD rewrites :one",
+            ConditionExpression=condition,
+            ExpressionAttributeValues=items.values(values),
+        )
+
+    def rewrite_change(self, channel_id: str, seen: Change, change: Change) -> bool:
+        """One UpdateItem: a write unit for each KB of the change."""
+        sets, removes, conditions = [], [], []
+        values: dict[str, Any] = {}
+        for name, old, new in (
+            ("by", seen.by, change.by),
+            ("body", seen.body, change.body),
+            ("before", seen.before or None, change.before or None),
+        ):
+            if old is None:
+                conditions.append(f"attribute_not_exists(#{name})")
+            else:
+                conditions.append(f"#{name} = :seen_{name}")
+                values[f":seen_{name}"] = old
+            if new is not None:
+                sets.append(f"#{name} = :{name}")
+                values[f":{name}"] = new
+            elif old is not None:
+                removes.append(f"#{name}")
+        return self._rewrite(
+            Key=items.change_key(channel_id, change.rev),
+            UpdateExpression=f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else ""),
+            ConditionExpression=" AND ".join(conditions),
+            ExpressionAttributeNames={f"#{name}": name for name in ("by", "body", "before")},
+            ExpressionAttributeValues=items.values(values),
+        )
+
+    def forget_reactions(self, channel_id: str, user_id: str) -> None:
+        """One Query of all reactions in the channel that messages do not show: a read unit for each 40 or so.
+
+        A DeleteItem (1 write unit) for each of the user's.
+        """
+        found = self._table.query(
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues=items.values(
+                {":pk": keys.channel_pk(channel_id), ":sk": keys.REACTIONS}
+            ),
+            ProjectionExpression="pk, sk",
+        )
+        # No user id contains the separator; an emoji may.
+        for item in [each for each in found if each["sk"]["S"].rpartition("#")[2] == user_id]:
+            key = {"pk": item["pk"], "sk": item["sk"]}
+            retry_conflicts(lambda key=key: self._table.delete(Key=key), self._sleep)  # type: ignore[misc]
+
+    def _rewrite(self, **update: Any) -> bool:  # noqa: ANN401 - passed on to UpdateItem as it is
+        try:
+            retry_conflicts(lambda: self._table.update(**update), self._sleep)
+        except ConditionFailedError:
+            return False
+        return True
 
     def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
         """One UpdateItem: 1 write unit; a second one if the user created the channel."""
