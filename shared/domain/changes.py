@@ -61,9 +61,9 @@ class Change:
     """Of an edit or a deletion: the message's JSON before it, compressed, see ``packed``."""
 
 
-def change_json(channel_id: str, change: Change) -> bytes:
-    """The change as clients get it."""
-    told: dict[str, Any] = {
+def change_json(channel_id: str, change: Change, *, with_message: bool = True) -> bytes:
+    """The change as clients get it, with or without the message after it."""
+    shown: dict[str, Any] = {
         "rev": change.rev,
         "kind": change.kind,
         "message_id": keys.message_id(channel_id, change.seq),
@@ -72,9 +72,11 @@ def change_json(channel_id: str, change: Change) -> bytes:
         "at": rfc3339(change.at),
     }
     if change.emoji:
-        told["emoji"] = change.emoji
-    head = dumps(told)
-    return head if change.body is None else head[:-1] + b',"message":' + change.body + b"}"
+        shown["emoji"] = change.emoji
+    head = dumps(shown)
+    return (
+        head if change.body is None or not with_message else head[:-1] + b',"message":' + change.body + b"}"
+    )
 
 
 def rev_of(body: bytes) -> int:

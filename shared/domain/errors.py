@@ -192,9 +192,7 @@ class VersionMismatchError(BudgieError):
     """``If-Match`` does not name the channel's current version."""
 
     code, status, retryable = "version_mismatch", 412, False
-    detail = (
-        "The version is none of those in If-Match: it was changed since, or they are not versions."
-    )
+    detail = "The version is none of those in If-Match: it was changed since, or they are not versions."
 
 
 class PayloadTooLargeError(BudgieError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -29,7 +30,7 @@ from shared.domain.errors import (
     UnavailableError,
     VersionMismatchError,
 )
-from shared.domain.messages import preview, request_hash
+from shared.domain.messages import dumps, preview, request_hash
 from shared.domain.model import (
     IDEMPOTENCY_SECONDS,
     ChannelState,
@@ -196,7 +197,7 @@ class _Edit:
             raise MessageDeletedError
         if self._if_versions is not None and message.get("version", 1) not in self._if_versions:
             raise VersionMismatchError
-        if all(message.get(name) == value for name, value in self._fields.items()):
+        if all(_is_same(message.get(name), value) for name, value in self._fields.items()):
             return None
         window = target.head.edit_window
         if window is not None and target.at - from_rfc3339(message["created_at"]) > window * 1000:
@@ -220,6 +221,8 @@ class _Edit:
     def _replay(self, target: Target, record: IdempotencyRecord) -> bytes:
         if record.request_hash != self._said:
             raise IdempotencyKeyReusedError
+        if target.is_gone:
+            return target.body
         found = self._services.store.changes_at(target.head.channel_id, [record.seq])
         return (found[0].body if found else None) or target.body
 
@@ -228,6 +231,11 @@ class _Edit:
             return None
         expires = target.at // 1000 + IDEMPOTENCY_SECONDS + CLOCKS_APART_MS // 1000
         return IdempotencyRecord(self._key, self._said, target.rev, 1, expires)
+
+
+def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether two values are the same JSON: Python's ``==`` does not tell true from 1."""
+    return dumps(one) == dumps(other)
 
 
 def _marks_of(target: Target, users: frozenset[str]) -> dict[str, frozenset[int]]:
@@ -253,8 +261,10 @@ def delete_message(services: Services, user_id: str, channel_id: str, message_id
     """
     target, change = _change(services, user_id, channel_id, message_id, _deletion)
     if change is not None:
-        # Later it may be done as well: a head that keeps more gaps than it must is right, and larger.
-        trim(services.store, target.head, [target.entry.seq])
+        # May fail or come later: a head with more gaps than it must keep is correct, only larger.
+        head = replace(target.head, gaps=target.head.gaps | {target.entry.seq})
+        with suppress(UnavailableError):
+            trim(services.store, head, ())
 
 
 def _deletion(target: Target) -> ChangeCommit | None:

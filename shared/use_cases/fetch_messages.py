@@ -14,7 +14,7 @@ from shared.domain.errors import MessageNotFoundError, PositionOutOfRangeError, 
 from shared.domain.model import ChannelState, Head, Membership
 from shared.storage.log_reader import Span
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Part of each page's version: raised when the format of a page changes, so that no old page matches a new one."""
 WIDER: Final = 100
 """Positions by which a window without a message is extended at once: a Query of voids reads few bytes."""
@@ -252,9 +252,10 @@ def _around(position: int, limit: int, end: int) -> tuple[int, int]:
 def page_version(head: Head, complete_to: int, window: Window, membership: Membership) -> str:
     """The version of a page: it changes with everything that can change the page's content.
 
-    That is the position up to which the page is complete, the number of redactions if there are any, and for
-    ``first_unread`` the caller's read position.
+    That is the position up to which the page is complete, the numbers of redactions and of changes if there are any,
+    and for ``first_unread`` the caller's read position.
     """
     erasures = f"-{head.erasures}" if head.erasures else ""
+    changes = f"r{head.rev}" if head.rev else ""
     read = f".{membership.read_seq}" if window.anchor == "first_unread" else ""
-    return f"{FORMAT}{erasures}.{complete_to}{read}"
+    return f"{FORMAT}{erasures}.{complete_to}{changes}{read}"

@@ -160,7 +160,9 @@ class Change(ResponseModel):
     at: str = Field(json_schema_extra={"format": "date-time"})
     emoji: str | None = Field(default=None, description="For reactions only.")
     message: Message | None = Field(
-        default=None, description="The message after the change; absent for pins, which do not change it."
+        default=None,
+        description="The message after the change; absent for pins, which do not change it, and if a later change of "
+        "the message follows, which has it.",
     )
 
 
