@@ -174,9 +174,9 @@ def app_of(method: str, path: str) -> FastAPI:
     if parts == ["mentions"]:
         return list_channels
     if len(parts) >= 3 and parts[2] in {"messages", "changes", "pins"}:
-        return {"POST": post_message, "GET": fetch_messages, "HEAD": fetch_messages}.get(
-            method, change_messages
-        )
+        if method in {"PUT", "PATCH", "DELETE"} and len(parts) > 3:
+            return change_messages
+        return post_message if method == "POST" else fetch_messages
     if len(parts) == 3 and parts[2] == "read":
         return mark_read
     return manage_channels
