@@ -87,8 +87,8 @@ measure: .venv/.ready ## Measure the planner's figures anew (operators/measured.
 bench-report: setup .venv/.bench ## Run the benchmarks and write docs/performance.md: make bench-report ONLY="growth cost"
 	@$(BIN)/python -m bench.report $(ONLY) $(ARGS)
 
-test: setup ## Run every test: make test ARGS="-k tokens"
-	@$(BIN)/python -m pytest -m "not dynamodb_local and not artifacts" $(ARGS)
+test: setup ## Run every test, on all cores: make test ARGS="-k tokens"; on one: ARGS="-n 0"
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not dynamodb_local and not artifacts" $(ARGS)
 
 test-simulation: setup ## Simulate the chat under faults: 1,000,000 requests in 1,000 worlds; then check that every mutant is caught
 	@$(BIN)/python -m tests.simulation.run --check $(ARGS)

@@ -68,7 +68,15 @@ class DictTier:
                 del values[next(iter(values))]
 
 
-class FakeUpstash(Upstash):
+class MeasuredUpstash(Upstash):
+    """The wrapper of the Redis client, whose metrics a test can read."""
+
+    def __init__(self, options: UpstashOptions, now: Callable[[], int]) -> None:
+        self.metrics = CacheMetrics()
+        super().__init__(options, self.metrics, now)
+
+
+class FakeUpstash(MeasuredUpstash):
     """A database in a dictionary: ``GET`` and ``SET``, and what a test wants to go wrong.
 
     Args:
@@ -82,7 +90,7 @@ class FakeUpstash(Upstash):
     ) -> None:
         milliseconds = round(budget * 1000)
         options = UpstashOptions("http://fake.invalid", "none", 0, milliseconds, wait_ms=milliseconds)
-        super().__init__(options, CacheMetrics(), now)
+        super().__init__(options, now)
         self.values: dict[str, Any] = {} if values is None else values
         self.commands: list[tuple[str | int, ...]] = []
         self.reasons: list[str] = []

@@ -1,4 +1,4 @@
-"""What README and docs tell to type can be typed: targets, benchmarks and options are there."""
+"""The commands of README and docs work: their targets, benchmarks and options exist."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.cases import case
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")} - {ROOT / "CHANGELOG.md"})
@@ -28,74 +30,69 @@ PROGRAMS = {
     "test-simulation": ["tests.simulation.run"],
     "usage": ["operators.usage"],
 }
-"""What a target runs, whose options its `ARGS` are."""
+"""The program that a target passes its `ARGS` to."""
 PROGRAMS_BY_NAME = {"bench": "bench", "test-chaos": "tests.chaos"}
-"""Where a target finds the program that its `NAME` names."""
+"""The package of the program that a target's `NAME` names."""
 SAM = frozenset({"deploy"})
-"""Targets whose `ARGS` are options of SAM, which is installed only where it is used."""
+"""Targets that pass their `ARGS` to SAM, which is installed only where it is used."""
 
 
-def _commands() -> list[tuple[str, str]]:
-    found = set()
-    for page in PAGES:
-        for code in _CODE.findall(page.read_text(encoding="utf-8")):
-            found |= {
-                (page.relative_to(ROOT).as_posix(), " ".join(each.split())) for each in _MAKE.findall(code)
-            }
-    return sorted(found)
+def _commands(page: Path) -> list[str]:
+    """The `make` commands in a page's code, each once."""
+    code = _CODE.findall(page.read_text(encoding="utf-8"))
+    return sorted({" ".join(each.split()) for part in code for each in _MAKE.findall(part)})
 
 
-COMMANDS = _commands()
+COMMANDS = {page: _commands(page) for page in PAGES}
 
 
 def test_commands_are_found() -> None:
-    """The pages do tell to type something."""
-    assert len(COMMANDS) > 30
-    assert ("README.md", "run") in COMMANDS
+    """The pages have commands, so that the test of them tests something."""
+    assert sum(len(commands) for commands in COMMANDS.values()) > 30
+    assert "run" in COMMANDS[ROOT / "README.md"]
 
 
-@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=str)
-def test_a_command_of_the_pages_exists(page: str, command: str) -> None:
-    """Its target is in the Makefile; its benchmark is a program; its options are known to that."""
-    target, *assignments = shlex.split(command.removeprefix("-s "))
-    assert target in TARGETS, page
-    given = dict(each.split("=", 1) for each in assignments)
-    name = given.get("NAME", "…")
-    if target in PROGRAMS_BY_NAME and name[0].isalpha():
-        assert "__main__" in _source(f"{PROGRAMS_BY_NAME[target]}.{name}"), page
-    if target not in SAM and (options := _OPTION.findall(given.get("ARGS", ""))):
-        named = PROGRAMS_BY_NAME.get(target)
-        program = [f"{named}.{name}"] if named else PROGRAMS[target]
-        told = _help(*program)
-        assert [each for each in options if each not in told] == [], page
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page_exist(page: Path) -> None:
+    """Each target is in the Makefile, each `NAME` is a program, and the program knows each option of `ARGS`."""
+    for command in COMMANDS[page]:
+        target, *assignments = shlex.split(command.removeprefix("-s "))
+        with case(command):
+            assert target in TARGETS
+            given = dict(each.split("=", 1) for each in assignments)
+            name = given.get("NAME", "…")
+            if target in PROGRAMS_BY_NAME and name[0].isalpha():
+                assert "__main__" in _source(f"{PROGRAMS_BY_NAME[target]}.{name}")
+            if target not in SAM and (options := _OPTION.findall(given.get("ARGS", ""))):
+                named = PROGRAMS_BY_NAME.get(target)
+                text = _help(*([f"{named}.{name}"] if named else PROGRAMS[target]))
+                assert [each for each in options if each not in text] == []
 
 
 def _source(module: str) -> str:
     """A program's text."""
     path = ROOT / f"{module.replace('.', '/')}.py"
-    assert path.exists(), f"{module} is no program"
+    assert path.exists(), f"{module} does not exist"
     return path.read_text(encoding="utf-8")
 
 
 @cache
 def _help(*program: str) -> str:
-    """What a program says of itself."""
+    """The output of a program's `--help`."""
     return subprocess.run(  # noqa: S603  # our own program
         [sys.executable, "-m", *program, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_no_page_tells_to_run_a_module_with_whatever_python_there_is(page: Path) -> None:
-    """`python -m bench.cache` fails where the packages are not installed: a target of the Makefile sets them up."""
-    assert not re.search(
-        r"(?<![\w/])python3? -m (?:bench|local|operators|tests)\b", page.read_text(encoding="utf-8")
-    )
+def test_no_page_runs_a_module_with_just_any_python() -> None:
+    """`python -m bench.cache` fails where the packages are not installed; the Makefile's targets install them."""
+    module = re.compile(r"(?<![\w/])python3? -m (?:bench|local|operators|tests)\b")
+    assert [page.name for page in PAGES if module.search(page.read_text(encoding="utf-8"))] == []
 
 
 @pytest.mark.parametrize("python", ["/nope", "/bin/true"])
 def test_a_python_that_is_none_is_refused(python: str) -> None:
-    """With a sentence that names it, whatever the target: no other is taken in its place."""
+    """Any target refuses a `PYTHON` that is no Python, by name, instead of using another one."""
     done = subprocess.run(  # noqa: S603  # our own Makefile
         ["make", "help", f"PYTHON={python}"],  # noqa: S607  # wherever it lies
         cwd=ROOT,

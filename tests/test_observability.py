@@ -11,14 +11,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import pytest
-
 from local.template.intrinsics import Resolver, parse
 from operators.usage import METRICS, NAMESPACE
 from shared.cache.refusals import KINDS
 from shared.domain import plans
 from shared.observability import telemetry
 from shared.settings import DETAILS, SERVICE
+from tests.cases import case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -201,13 +200,14 @@ def renamed(old: str, new: str) -> dict[str, str]:
     return {new if name == old else name: unit for name, unit in telemetry.FULL.items()}
 
 
-@pytest.mark.parametrize("name", telemetry.BASIC)
-def test_a_metric_that_is_renamed_in_code_alone_is_found(name: str) -> None:
+def test_a_metric_that_is_renamed_in_code_alone_is_found() -> None:
     """Whoever shows it would show nothing from then on."""
-    found = findings(TEMPLATE, RUNBOOK, renamed(name, "Renamed"))
-    assert f"{name} is documented, not emitted" in found
-    assert "Renamed is not documented" in found
-    assert any("no metric" in each for each in found)
+    for name in telemetry.BASIC:
+        with case(name):
+            found = findings(TEMPLATE, RUNBOOK, renamed(name, "Renamed"))
+            assert f"{name} is documented, not emitted" in found
+            assert "Renamed is not documented" in found
+            assert any("no metric" in each for each in found)
 
 
 def changed(change: Callable[[Document], object]) -> Document:
@@ -217,21 +217,30 @@ def changed(change: Callable[[Document], object]) -> Document:
     return document
 
 
-@pytest.mark.parametrize("name", alarms(TEMPLATE))
-def test_an_alarm_without_a_section_is_found(name: str) -> None:
+def with_properties(name: str, **properties: str) -> Document:
+    """The template with other properties of a resource."""
+    document = copy.deepcopy(TEMPLATE)
+    document["Resources"][name]["Properties"].update(properties)
+    return document
+
+
+def test_an_alarm_without_a_section_is_found() -> None:
     """Whether its section is missing from the runbook or its description does not name it."""
-    section = TEMPLATE["Resources"][name]["Properties"]["AlarmDescription"].partition("#")[2]
-    without = "\n".join(line for line in RUNBOOK.split("\n") if section not in anchors(line))
-    assert f"{name} has no section" in findings(TEMPLATE, without, telemetry.FULL)
-    silent = changed(lambda each: each[name]["Properties"].update(AlarmDescription="Something is wrong."))
-    assert f"{name} has no section" in findings(silent, RUNBOOK, telemetry.FULL)
+    for name in alarms(TEMPLATE):
+        with case(name):
+            section = TEMPLATE["Resources"][name]["Properties"]["AlarmDescription"].partition("#")[2]
+            without = "\n".join(line for line in RUNBOOK.split("\n") if section not in anchors(line))
+            assert f"{name} has no section" in findings(TEMPLATE, without, telemetry.FULL)
+            silent = with_properties(name, AlarmDescription="Something is wrong.")
+            assert f"{name} has no section" in findings(silent, RUNBOOK, telemetry.FULL)
 
 
-@pytest.mark.parametrize("name", queries(TEMPLATE))
-def test_a_query_for_a_field_that_no_line_has_is_found(name: str) -> None:
+def test_a_query_for_a_field_that_no_line_has_is_found() -> None:
     """It would find nothing, silently."""
-    broken = changed(lambda each: each[name]["Properties"].update(QueryString="filter duration > 3"))
-    assert findings(broken, RUNBOOK, telemetry.FULL) == [f"{name}: no field duration"]
+    for name in queries(TEMPLATE):
+        with case(name):
+            broken = with_properties(name, QueryString="filter duration > 3")
+            assert findings(broken, RUNBOOK, telemetry.FULL) == [f"{name}: no field duration"]
 
 
 def test_another_unit_in_the_runbook_is_found() -> None:
@@ -337,12 +346,13 @@ def test_it_is_free() -> None:
     assert len(dashboard_metrics(TEMPLATE)) <= FREE_DASHBOARD_METRICS
 
 
-@pytest.mark.parametrize("name", alarms(TEMPLATE))
-def test_every_alarm_tells_somebody_and_ends(name: str) -> None:
+def test_every_alarm_tells_somebody_and_ends() -> None:
     """It rings and clears over the topic, and is quiet where nothing happens."""
-    alarm = alarms(TEMPLATE)[name]
-    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
-    assert alarm["TreatMissingData"] == "notBreaching"
+    for name in alarms(TEMPLATE):
+        with case(name):
+            alarm = alarms(TEMPLATE)[name]
+            assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
+            assert alarm["TreatMissingData"] == "notBreaching"
 
 
 def test_thresholds_of_plans_are_those_of_the_code() -> None:

@@ -8,8 +8,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import pytest
-
 from local.gateway.routing import Routes
 from local.template import load as template
 from local.template.intrinsics import Resolver, parse
@@ -18,6 +16,7 @@ from shared.settings import Settings
 from shared.storage.memory import MemoryStore
 from tests.api import Api, Response
 from tests.artifacts.tour import Tour
+from tests.cases import case
 from tests.reachable import FUNCTIONS, OF_OPERATORS, STORE_METHODS, calls_of
 from tests.store_calls import SAMPLES, TABLE, Call, calls_of_method
 
@@ -117,60 +116,66 @@ def _too_wide(statements: list[Statement], needs: set[Call]) -> Iterator[str]:
                 yield f"{action} for {kinds} without a condition"
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_policy_is_what_the_code_needs(function: str) -> None:
+def test_a_policy_is_what_the_code_needs() -> None:
     """No action, resource or partition is missing, unused or a wildcard."""
-    assert findings(statements_of(function), needs_of(function)) == []
+    for function in FUNCTIONS:
+        with case(function):
+            assert findings(statements_of(function), needs_of(function)) == []
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_key_that_is_not_asked_for_may_not_be_read(function: str) -> None:
+def test_a_key_that_is_not_asked_for_may_not_be_read() -> None:
     """Without the setting no function may read a parameter but the token's."""
-    needs = {need for need in needs_of(function) if need.resource != CACHE_KEY}
-    assert findings(statements_of(function, PLAIN), needs) == []
+    for function in FUNCTIONS:
+        with case(function):
+            needs = {need for need in needs_of(function) if need.resource != CACHE_KEY}
+            assert findings(statements_of(function, PLAIN), needs) == []
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_an_action_that_is_missing_is_found(function: str) -> None:
+def test_an_action_that_is_missing_is_found() -> None:
     """Each action that is taken from a policy makes the test above fail."""
-    for at, statement in enumerate(statements_of(function)):
-        for action in _list(statement["Action"]):
-            mutant = statements_of(function)
-            mutant[at]["Action"] = [each for each in _list(statement["Action"]) if each != action]
-            assert any(each.startswith("lacks") and action in each for each in _found(function, mutant)), (
-                action
-            )
+    for function in FUNCTIONS:
+        with case(function):
+            for at, statement in enumerate(statements_of(function)):
+                for action in _list(statement["Action"]):
+                    mutant = statements_of(function)
+                    mutant[at]["Action"] = [each for each in _list(statement["Action"]) if each != action]
+                    assert any(
+                        each.startswith("lacks") and action in each for each in _found(function, mutant)
+                    ), action
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("action", ["dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:BatchWriteItem"])
-def test_an_action_that_is_not_needed_is_found(function: str, action: str) -> None:
+def test_an_action_that_is_not_needed_is_found() -> None:
     """An action that is added makes it fail."""
-    mutant = statements_of(function)
-    mutant[0]["Action"] = [*_list(mutant[0]["Action"]), action]
-    assert f"unused {action}" in "\n".join(_found(function, mutant))
+    for action in ["dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:BatchWriteItem"]:
+        for function in FUNCTIONS:
+            with case(action, function):
+                mutant = statements_of(function)
+                mutant[0]["Action"] = [*_list(mutant[0]["Action"]), action]
+                assert f"unused {action}" in "\n".join(_found(function, mutant))
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_wildcard_is_found(function: str) -> None:
+def test_a_wildcard_is_found() -> None:
     """As an action, in one, or as a resource."""
-    for part, wildcard in (("Action", "*"), ("Action", "dynamodb:*"), ("Resource", "*")):
-        mutant = statements_of(function)
-        mutant[0][part] = wildcard
-        assert f"wildcard {wildcard}" in _found(function, mutant)
+    for function in FUNCTIONS:
+        with case(function):
+            for part, wildcard in (("Action", "*"), ("Action", "dynamodb:*"), ("Resource", "*")):
+                mutant = statements_of(function)
+                mutant[0][part] = wildcard
+                assert f"wildcard {wildcard}" in _found(function, mutant)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_condition_that_is_gone_or_wrong_is_found(function: str) -> None:
+def test_a_condition_that_is_gone_or_wrong_is_found() -> None:
     """A right to a kind of partition that is widened to all, or given for another kind."""
-    for at, statement in enumerate(statements_of(function)):
-        if _patterns(statement)[0][:2] in {"C#", "U#"}:
-            mutant = statements_of(function)
-            del mutant[at]["Condition"]
-            assert "without a condition" in "\n".join(_found(function, mutant))
-            mutant = statements_of(function)
-            mutant[at]["Condition"]["ForAllValues:StringLike"][LEADING_KEYS] = ["X#*"]
-            assert "lacks" in "\n".join(_found(function, mutant))
+    for function in FUNCTIONS:
+        with case(function):
+            for at, statement in enumerate(statements_of(function)):
+                if _patterns(statement)[0][:2] in {"C#", "U#"}:
+                    mutant = statements_of(function)
+                    del mutant[at]["Condition"]
+                    assert "without a condition" in "\n".join(_found(function, mutant))
+                    mutant = statements_of(function)
+                    mutant[at]["Condition"]["ForAllValues:StringLike"][LEADING_KEYS] = ["X#*"]
+                    assert "lacks" in "\n".join(_found(function, mutant))
 
 
 def test_a_condition_that_holds_for_a_part_of_a_transaction_alone_is_found() -> None:
@@ -192,13 +197,14 @@ def test_a_function_that_lists_may_change_no_membership() -> None:
     assert any(each.startswith("dynamodb:UpdateItem for") for each in _found("list_channels", mutant))
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_policies_name_their_version(function: str) -> None:
+def test_policies_name_their_version() -> None:
     """Without one IAM takes them for those of 2008, in which later additions to the language do not exist."""
-    name = "".join(word.capitalize() for word in function.split("_")) + "Function"
-    for policy in TEMPLATE["Resources"][name]["Properties"]["Policies"]:
-        assert list(policy) == ["Version", "Statement"]
-        assert policy["Version"] == "2012-10-17"
+    for function in FUNCTIONS:
+        with case(function):
+            name = "".join(word.capitalize() for word in function.split("_")) + "Function"
+            for policy in TEMPLATE["Resources"][name]["Properties"]["Policies"]:
+                assert list(policy) == ["Version", "Statement"]
+                assert policy["Version"] == "2012-10-17"
 
 
 def _found(function: str, statements: list[Statement]) -> list[str]:

@@ -35,6 +35,9 @@ from shared.storage.log_reader import LogReader, Span
 
 MAX_LAID_OVER: Final = 300
 """Changes that a block is caught up with; one that lacks more is read anew."""
+UNCERTAIN_CHANGES: Final = 20
+"""The latest changes that messages which were just read may lack: DynamoDB applies the writes of a transaction one by
+one, so a head may be seen before the message that changed with it. They are laid over; the change log has no gaps."""
 ENCODED_BYTES: Final = 300
 """An encoded page without its body: the object, its numbers, the overhead of bytes (tests/shared/cache)."""
 Form = Accepted
@@ -185,10 +188,12 @@ class CachedLogReader:
         fetched = self._from_shared(head, blocks, first, last)
         blocks |= fetched
         outcome = self._shared.origin([_key(head, each) for each in fetched]) if fetched else "memory"
-        if any(block.rev < head.rev for block in blocks.values()):
-            blocks, outcome = self._caught_up(head, blocks), "caught_up"
+        blocks = {each: block for each, block in blocks.items() if head.rev - block.rev <= MAX_LAID_OVER}
         if not _covers(blocks, first, last):
             outcome = self._fill(head, blocks, first, last)
+        if behind := {each: block for each, block in blocks.items() if block.rev < head.rev}:
+            blocks |= self._caught_up(head, behind)
+            outcome = outcome if outcome == "miss" else "caught_up"
         self._metrics.read("pages", outcome)
         return _span(blocks, first, last)
 
@@ -212,15 +217,11 @@ class CachedLogReader:
         return found
 
     def _caught_up(self, head: Head, blocks: dict[int, Block]) -> dict[int, Block]:
-        """The blocks with all changes up to the head's; without those that lack too many, which are read anew."""
-        near = {number: block for number, block in blocks.items() if head.rev - block.rev <= MAX_LAID_OVER}
-        behind = {number: block for number, block in near.items() if block.rev < head.rev}
-        if not behind:
-            return near
-        changes = self.changes(head, min(block.rev for block in behind.values()) + 1, head.rev)
-        fresh = {number: block.caught_up(changes, head.rev) for number, block in behind.items()}
+        """The blocks with all changes up to the head's."""
+        changes = self.changes(head, min(block.rev for block in blocks.values()) + 1, head.rev)
+        fresh = {number: block.caught_up(changes, head.rev) for number, block in blocks.items()}
         self._memory.put({_key(head, number): block for number, block in fresh.items()})
-        return near | fresh
+        return fresh
 
     def _from_memory_partly(self, head: Head, first: int, last: int) -> dict[int, Block]:
         wanted = {_key(head, each): each for each in _blocks(first, last)}
@@ -246,11 +247,12 @@ class CachedLogReader:
         """Reads the missing positions from the storage; returns ``miss`` if they are most of the range."""
         low, high = _lacking(blocks, first, last)
         span = self._direct.read(head, low, high)
+        rev = max(0, head.rev - UNCERTAIN_CHANGES)
         fresh: dict[str, Block] = {}
         for each in _blocks(low, span.last):
             start, end = block_range(each)
             start, end = max(start, low), min(end, span.last)
-            run = Block.of(start, span.bodies[start - low : end - low + 1], head.rev)
+            run = Block.of(start, span.bodies[start - low : end - low + 1], rev)
             blocks[each] = blocks[each].joined(run) if each in blocks else run
             fresh[_key(head, each)] = blocks[each]
         self._memory.put(fresh)

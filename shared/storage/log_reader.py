@@ -8,13 +8,14 @@ entry would never see the earlier one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol
 
 from shared.domain.changes import Change
 from shared.domain.clock import MAX_SKEW_MS, now_ms
+from shared.domain.errors import StoreUnavailableError
 from shared.domain.messages import preview_of
 from shared.domain.model import MAX_GAPS, Entry, Head
 from shared.storage.protocol import Log
@@ -125,8 +126,24 @@ class DirectLogReader:
         return Span(first, [found[seq].body for seq in settled])
 
     def changes(self, head: Head, first: int, last: int) -> Sequence[Change]:
-        """See ``LogReader``: one Query. There are no holes, as a change gets its number when it is made."""
-        return self._log.changes(head.channel_id, first, last)
+        """See ``LogReader``: one Query.
+
+        A change gets its number when it is made, so there are no holes. But the head may be seen a moment before the
+        change that was written with it.
+
+        Raises:
+            StoreUnavailableError: a change that the head counts is not there, after some waiting.
+        """
+        found = {each.rev: each for each in self._log.changes(head.channel_id, first, last)}
+        for wait in HOLE_WAITS_SECONDS:
+            missing = [rev for rev in range(first, last + 1) if rev not in found]
+            if not missing:
+                break
+            self._sleep(wait)
+            found |= {each.rev: each for each in self._log.changes(head.channel_id, missing[0], missing[-1])}
+        if len(found) != last - first + 1:
+            raise StoreUnavailableError(retry_after=1)
+        return [found[rev] for rev in range(first, last + 1)]
 
     def _entries(self, channel_id: str, first: int, last: int) -> dict[int, Entry]:
         if last < first:
@@ -175,16 +192,23 @@ def settle(log: Log, head: Head, voids: Sequence[Entry]) -> list[Entry]:
     gaps that others have added since are larger, or remain until the next gaps are added.
     """
     standing = log.void(head.channel_id, voids)
-    trim(log, head, [each.seq for each in standing if each.body is None])
+    trim(log, head, listed=[each.seq for each in standing if each.body is None])
     return standing
 
 
-def trim(log: Log, head: Head, gaps: Iterable[int]) -> None:
-    """Removes the smallest gaps from a head that has more than it keeps, now that these came; may be repeated."""
-    trimmed = sorted(head.gaps.union(gaps))[:-MAX_GAPS]
+def trim(log: Log, head: Head, *, listed: Sequence[int] = (), unlisted: Sequence[int] = ()) -> None:
+    """Removes the smallest gaps from a head that has more than it keeps, now that these came; may be repeated.
+
+    Args:
+        log: of the channel.
+        head: as it was read before they came.
+        listed: gaps that have an item of their own already: those of voids.
+        unlisted: gaps that have none yet: those of deleted messages.
+    """
+    trimmed = sorted(head.gaps.union(listed, unlisted))[:-MAX_GAPS]
     if trimmed:
-        # Those of voids are listed already; which of the head's are deleted messages it does not say.
-        log.list_gaps(head.channel_id, head.gaps.intersection(trimmed))
+        # Which of the head's are listed it does not say; listing one again changes nothing.
+        log.list_gaps(head.channel_id, set(trimmed).difference(listed))
         log.trim_gaps(head.channel_id, trimmed, max(trimmed[-1], head.gaps_from))
 
 

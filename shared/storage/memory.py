@@ -6,6 +6,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from shared.domain.changes import MAX_PINS, Change, ChangeKind
 from shared.domain.keys import public_name
@@ -63,6 +64,17 @@ class MemoryStore:
     _redacted: set[tuple[str, int]] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
+    def contents(self) -> dict[str, Any]:
+        """A copy of everything that is stored, by kind; it does not change any more."""
+        with self._lock:
+            return {
+                "heads": dict(self._heads),
+                "entries": {channel: dict(log) for channel, log in self._entries.items() if log},
+                "memberships": dict(self._memberships),
+                "past_memberships": dict(self._past_memberships),
+                "idempotency_records": dict(self._idempotency_records),
+            }
+
     # --- the log ---
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
@@ -105,7 +117,7 @@ class MemoryStore:
                     membership, read_seq=last.seq, read_messages=last.messages, read_voids=commit.voids
                 )
             self._memberships[key] = membership
-            self._log(commit.channel_id).update({entry.seq: entry for entry in commit.entries})
+            self.log(commit.channel_id).update({entry.seq: entry for entry in commit.entries})
             if commit.idempotency_record:
                 self._idempotency_records[(*key, commit.idempotency_record.key)] = commit.idempotency_record
             self._mark(commit.channel_id, commit.mentions, {})
@@ -130,7 +142,7 @@ class MemoryStore:
             used = self._idempotency_records.get((*key, commit.idempotency_record.key))
             if used and used.expires >= commit.now // 1000:
                 return KeyUsed(used)
-        log = self._log(commit.channel_id)
+        log = self.log(commit.channel_id)
         for entry in commit.entries:
             if entry.seq in log:
                 return PositionTaken(log[entry.seq])
@@ -145,7 +157,7 @@ class MemoryStore:
     def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         """See ``Log``."""
         with self._lock:
-            log, head = self._log(channel_id), self._heads.get(channel_id)
+            log, head = self.log(channel_id), self._heads.get(channel_id)
             new = {each.seq for each in voids if each.body is None and each.seq not in log}
             standing = [log.setdefault(each.seq, each) for each in voids]
             self._gaps[channel_id] |= new
@@ -173,7 +185,7 @@ class MemoryStore:
     def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
         """See ``Log``."""
         with self._lock:
-            found = {(channel, seq): self._log(channel).get(seq) for channel, seq in positions}
+            found = {(channel, seq): self.log(channel).get(seq) for channel, seq in positions}
         return {position: entry.body is not None for position, entry in found.items() if entry}
 
     def correct_preview(
@@ -190,7 +202,7 @@ class MemoryStore:
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """See ``Log``."""
         with self._lock:
-            log = self._log(channel_id)
+            log = self.log(channel_id)
             if last - first > len(log):
                 return [log[seq] for seq in sorted(log) if first <= seq <= last]
             return [log[seq] for seq in range(first, last + 1) if seq in log]
@@ -202,10 +214,11 @@ class MemoryStore:
     def entry_after(self, channel_id: str, seq: int) -> Entry | None:
         """See ``Log``."""
         with self._lock:
-            later = [position for position in self._log(channel_id) if position > seq]
-            return self._log(channel_id)[min(later)] if later else None
+            later = [position for position in self.log(channel_id) if position > seq]
+            return self.log(channel_id)[min(later)] if later else None
 
-    def _log(self, channel_id: str) -> dict[int, Entry]:
+    def log(self, channel_id: str) -> dict[int, Entry]:
+        """A channel's entries by position, as they are stored: a test may change them."""
         return self._entries.setdefault(channel_id, {})
 
     # --- changes ---

@@ -262,9 +262,8 @@ def delete_message(services: Services, user_id: str, channel_id: str, message_id
     target, change = _change(services, user_id, channel_id, message_id, _deletion)
     if change is not None:
         # May fail or come later: a head with more gaps than it must keep is correct, only larger.
-        head = replace(target.head, gaps=target.head.gaps | {target.entry.seq})
         with suppress(UnavailableError):
-            trim(services.store, head, ())
+            trim(services.store, target.head, unlisted=[target.entry.seq])
 
 
 def _deletion(target: Target) -> ChangeCommit | None:

@@ -49,8 +49,19 @@ def confirm(services: Services, channels: Sequence[Channel]) -> list[Channel]:
     positions are unread), in one call for each 100 positions. A message that this eventually consistent read does not
     find costs one more read unit; if it does not exist, also a page, the settling of holes in it, and the head.
 
+    A channel in which more gaps came since the caller's read position than the head keeps costs a read unit more: then
+    its count is exact too.
+
     If the storage is unavailable, a channel is returned unchanged.
     """
+    confirmed = _with_previews(services, channels)
+    try:
+        return [(with_all_gaps(services.store, *each), each[1]) for each in confirmed]
+    except UnavailableError:
+        return confirmed
+
+
+def _with_previews(services: Services, channels: Sequence[Channel]) -> list[Channel]:
     unconfirmed = {head.channel_id: _unconfirmed(services, head, membership) for head, membership in channels}
     looked_up = [(channel_id, seq) for channel_id, seqs in unconfirmed.items() for seq in sorted(seqs)]
     if not looked_up:
@@ -91,12 +102,16 @@ def read_position(store: Store, head: Head, seq: int) -> tuple[int, int, int]:
         return 0, 0, 0
     after = head.gaps_after(latest[0].seq)
     if after is None:
-        after = with_all_gaps(store, head, latest[0].seq).gaps_after(latest[0].seq) or 0
+        after = _with_gaps_after(store, head, latest[0].seq).gaps_after(latest[0].seq) or 0
     return latest[0].seq, latest[0].messages, max(0, head.voids - after)
 
 
-def with_all_gaps(store: Store, head: Head, seq: int) -> Head:
-    """The head with all gaps after a position: one Query, of a read unit, where it does not keep all of them."""
+def with_all_gaps(store: Store, head: Head, membership: Membership) -> Head:
+    """The head with all gaps after a read position: one Query, of a read unit, if it does not keep all of them."""
+    return _with_gaps_after(store, head, membership.read_seq)
+
+
+def _with_gaps_after(store: Store, head: Head, seq: int) -> Head:
     if head.gaps_after(seq) is not None:
         return head
     gaps = store.gaps(head.channel_id, seq) | {gap for gap in head.gaps if gap > seq}

@@ -44,8 +44,8 @@ TARGET: Final = "no answer and no accepted request that the document does not al
 
 
 @dataclass
-class Counted:
-    """What the stack answered, by status."""
+class StatusCounts:
+    """How often the stack gave each status."""
 
     statuses: Counter[str] = field(default_factory=Counter)
 
@@ -61,7 +61,7 @@ class Counted:
 
     @property
     def requests(self) -> int:
-        """All of them."""
+        """How many in all."""
         return self.statuses.total()
 
 
@@ -70,22 +70,22 @@ def main() -> int:
     # Terminated, it stops its engines too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     arguments = _arguments()
-    counted, failures, seed = Counted(), list[str](), arguments.seed
-    with tempfile.TemporaryDirectory() as folder, _stack(Path(folder), counted) as stack:
-        while counted.requests < arguments.requests and not failures:
+    counts, failures, seed = StatusCounts(), list[str](), arguments.seed
+    with tempfile.TemporaryDirectory() as folder, _stack(Path(folder), counts) as stack:
+        while counts.requests < arguments.requests and not failures:
             said = _round(stack, Path(folder), seed, arguments)
             failures += [said] if said else []
-            print(f"seed {seed} is done after {counted.requests} requests", file=sys.stderr)
+            print(f"seed {seed} is done after {counts.requests} requests", file=sys.stderr)
             seed += 1
-    server_errors = sum(count for status, count in counted.statuses.items() if status >= "5")
+    server_errors = sum(count for status, count in counts.statuses.items() if status >= "5")
     targets = {
         TARGET: not failures,
         "no 5xx": not server_errors,
-        f"at least {arguments.requests} requests": counted.requests >= arguments.requests,
+        f"at least {arguments.requests} requests": counts.requests >= arguments.requests,
     }
     results = {
-        "requests": counted.requests,
-        "statuses": dict(sorted(counted.statuses.items())),
+        "requests": counts.requests,
+        "statuses": dict(sorted(counts.statuses.items())),
         "seeds": [arguments.seed, seed - 1],
         "left_out": NOT_APPLIED,
     }
@@ -107,7 +107,7 @@ def _arguments() -> Any:
     return arguments
 
 
-def _stack(folder: Path, log: Counted) -> Stack:
+def _stack(folder: Path, log: StatusCounts) -> Stack:
     # Fast enough for most posts to pass, slow enough for some to meet 429.
     os.environ |= {"RATE_LIMIT_PER_SECOND": "20", "RATE_LIMIT_BURST": "60", "LOG_LEVEL": "ERROR"}
     settings = LocalSettings(port=0, dynamodb_port=0, redis_port=0, upstash_port=0)

@@ -38,7 +38,7 @@ PAUSE_SECONDS: Final = 0.1
 TRIES: Final = 40
 REFUSED_PAUSE_SECONDS: Final = 0.25
 FAULT_SECONDS: Final = 5.0
-"""How long each weather lasts."""
+"""How long each combination of faults lasts."""
 SEED: Final = 17
 BAD_DAY: Final = Chances(throttled=0.05, failed=0.02, lost=0.02)
 WORSE_DAY: Final = Chances(throttled=0.3, failed=0.1, lost=0.05)
@@ -64,8 +64,8 @@ MOST_GROWTH: Final = {"rss": 8.0 * MEGABYTE, "threads": 4.0, "files": 8.0}
 
 
 @dataclass
-class Crowd:
-    """Clients, and how their requests went."""
+class ClientPool:
+    """Concurrent clients, and the statuses that they got."""
 
     mixed: Mixed
     url: str
@@ -76,7 +76,7 @@ class Crowd:
     _number: int = 0
 
     def client(self, number: int) -> None:
-        """Sends one request after the other until it is over, each until it is answered."""
+        """Sends one request after another until the run is over; each is repeated until it succeeds."""
         rng, caller = random.Random(SEED + number), Caller(self.url)
         while not self.over.wait(rng.expovariate(1 / PAUSE_SECONDS)):
             self._insist(caller, self.mixed.call(self._next()))
@@ -98,8 +98,8 @@ class Crowd:
         self.unanswered.append(f"{call.method} {call.path}")
 
 
-class Weather:
-    """Changes what Redis and DynamoDB suffer, until it is over."""
+class FaultSchedule:
+    """Injects one combination of faults after another into Redis and DynamoDB, until the run is over."""
 
     def __init__(self, stack: RunningStack, proxy: FaultyDynamoDB, over: threading.Event) -> None:
         self._redis = Caller(stack.upstash_url)
@@ -109,7 +109,7 @@ class Weather:
         self.seen: Counter[str] = Counter()
 
     def run(self) -> None:
-        """One after the other, in an order of its own."""
+        """Draws the next combination every `FAULT_SECONDS`, from a seed."""
         rng = random.Random(SEED)
         while not self._over.is_set():
             self._proxy.chances = rng.choice(DYNAMODB)
@@ -123,7 +123,7 @@ class Weather:
         self._control("DELETE", None)
 
     def _control(self, method: str, body: bytes | None) -> None:
-        """Again while the endpoint is refusing connections."""
+        """Tries again while the endpoint refuses connections."""
         call = Call(method, "/-/faults", self._headers, body, lambda *_: None)
         for _ in range(TRIES):
             if self._redis.send(call, 0.0, 0.0).status == HTTPStatus.OK:
@@ -162,42 +162,42 @@ def measure(engine: str, seconds: float) -> dict[str, Any]:
     """All of it."""
     with surroundings(engine) as (stack, proxy):
         mixed = Mixed(stack, SEED)
-        crowd = Crowd(mixed, stack.url)
-        weather = Weather(stack, proxy, crowd.over)
-        works: list[Callable[[], None]] = [weather.run]
-        works += [lambda number=number: crowd.client(number) for number in range(CLIENTS)]  # type: ignore[misc]
+        pool = ClientPool(mixed, stack.url)
+        faults = FaultSchedule(stack, proxy, pool.over)
+        works: list[Callable[[], None]] = [faults.run]
+        works += [lambda number=number: pool.client(number) for number in range(CLIENTS)]  # type: ignore[misc]
         threads = [threading.Thread(target=work, daemon=True) for work in works]
         began = time.monotonic()
         with Watch(stack.pid) as watch:
             for thread in threads:
                 thread.start()
-            _wait(seconds, crowd)
+            _wait(seconds, pool)
             samples = list(watch.samples)
-            crowd.over.set()
+            pool.over.set()
             for thread in threads:
                 thread.join()
         mixed.read_all()
         return {
             "seconds": round(time.monotonic() - began, 1),
-            "requests": crowd.statuses.total(),
-            "statuses": {str(status): count for status, count in sorted(crowd.statuses.items())},
+            "requests": pool.statuses.total(),
+            "statuses": {str(status): count for status, count in sorted(pool.statuses.items())},
             "acknowledged": mixed.checker.acknowledged,
             "stale_pages": mixed.stale,
-            "unanswered": len(crowd.unanswered),
-            "redis_faults": dict(weather.seen),
+            "unanswered": len(pool.unanswered),
+            "redis_faults": dict(faults.seen),
             "dynamodb_attempts": proxy.attempts.total(),
             "dynamodb_faults": dict(proxy.struck),
             **_trends(samples),
             "violations": mixed.checker.violations.total(),
-            "notes": [*mixed.checker.notes, *crowd.unanswered][:10],
+            "notes": [*mixed.checker.notes, *pool.unanswered][:10],
         }
 
 
-def _wait(seconds: float, crowd: Crowd) -> None:
+def _wait(seconds: float, pool: ClientPool) -> None:
     began = time.monotonic()
     while (left := seconds - (time.monotonic() - began)) > 0:
         time.sleep(min(30.0, left))
-        print(f"{time.monotonic() - began:5.0f} s  {dict(crowd.statuses)}", file=sys.stderr, flush=True)
+        print(f"{time.monotonic() - began:5.0f} s  {dict(pool.statuses)}", file=sys.stderr, flush=True)
 
 
 def _trends(samples: Sequence[Sample]) -> dict[str, Any]:

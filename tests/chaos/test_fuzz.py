@@ -10,10 +10,10 @@ from tests.chaos import fuzz
 
 def test_requests_are_counted_by_status() -> None:
     """Each line of the gateway's log is a request, and nothing else is."""
-    counted = fuzz.Counted()
+    counts = fuzz.StatusCounts()
     for line in ("18:44:24 GET /v1/channels 200 3 ms id", "18:44:25 - - 400 0 ms id", "function: it failed"):
-        counted(line)
-    assert (counted.requests, dict(counted.statuses)) == (2, {"200": 1, "400": 1})
+        counts(line)
+    assert (counts.requests, dict(counts.statuses)) == (2, {"200": 1, "400": 1})
 
 
 def test_the_configuration_is_what_it_says() -> None:

@@ -73,6 +73,6 @@ def test_the_audit_finds_a_lost_message() -> None:
     posted = Posted()
     posted.send("k2")
     posted.response = Response(201, posted.send("k3"), replayed=False)
-    log = posted.store._log(posted.channel)
+    log = posted.store.log(posted.channel)
     del log[1], log[3]
     assert posted.violations() == 1

@@ -5,34 +5,36 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-import pytest
-
 from shared.domain import keys
 from shared.domain.model import Head, Kind, Membership, Role
 from shared.storage.protocol import Store
+from tests.cases import case
 from tests.contract.samples import NOW, head_of, membership_of, open_channel, reserve, user
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_a_channel_is_kept_as_it_was_made(store: Store, kind: Kind) -> None:
+def test_a_channel_is_kept_as_it_was_made(store: Store) -> None:
     """Every field of head and memberships comes back, empty ones too."""
-    ada, eve = user(), user()
-    head = Head(
-        keys.new_channel_id(),
-        kind,
-        "Grüße 🦜",
-        "" if kind is Kind.DIRECT else "über\nVögel",
-        ada,
-        NOW,
-        members=2,
-        slow_mode=30,
-        request_hash=b"\x00\xff" * 8 if kind is Kind.PUBLIC else b"",
-    )
-    roles = {ada: Role.OWNER, eve: Role.MODERATOR}
-    memberships = [Membership(each, head.channel_id, role, NOW, 3, 2, 1) for each, role in roles.items()]
-    assert store.create_channel(head, memberships) is None
-    assert store.head(head.channel_id) == head
-    assert [membership_of(store, head.channel_id, each) for each in roles] == memberships
+    for kind in Kind:
+        with case(kind):
+            ada, eve = user(), user()
+            head = Head(
+                keys.new_channel_id(),
+                kind,
+                "Grüße 🦜",
+                "" if kind is Kind.DIRECT else "über\nVögel",
+                ada,
+                NOW,
+                members=2,
+                slow_mode=30,
+                request_hash=b"\x00\xff" * 8 if kind is Kind.PUBLIC else b"",
+            )
+            roles = {ada: Role.OWNER, eve: Role.MODERATOR}
+            memberships = [
+                Membership(each, head.channel_id, role, NOW, 3, 2, 1) for each, role in roles.items()
+            ]
+            assert store.create_channel(head, memberships) is None
+            assert store.head(head.channel_id) == head
+            assert [membership_of(store, head.channel_id, each) for each in roles] == memberships
 
 
 def test_a_channel_that_exists_is_found(store: Store) -> None:

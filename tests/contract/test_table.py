@@ -21,6 +21,7 @@ from shared.storage.dynamodb import DynamoDBStore
 from shared.storage.dynamodb.conflicts import CONFLICT_TRIES
 from shared.storage.dynamodb.table import BACKOFF_SECONDS, MAX_PAGES, THROTTLED_SECONDS, Table
 from shared.storage.protocol import Committed, Contended, MembershipChanged, PositionTaken
+from tests.cases import case
 from tests.contract.fake_client import FakeClient, Response, cancelled, refusal
 from tests.contract.samples import NOW, commitment, entry
 
@@ -246,46 +247,43 @@ def test_a_failed_condition_says_more_than_throttling() -> None:
 # --- errors ---
 
 
-@pytest.mark.parametrize("code", sorted(THROTTLES))
-def test_throttling_is_told_apart(code: str) -> None:
+def test_throttling_is_told_apart() -> None:
     """Every call may be throttled; the caller is told when to come back."""
-    with pytest.raises(StoreThrottledError) as caught:
-        Played(refusal(code)).store.head(HEAD.channel_id)
-    assert caught.value.retry_after == 1
+    for code in sorted(THROTTLES):
+        with case(code):
+            with pytest.raises(StoreThrottledError) as caught:
+                Played(refusal(code)).store.head(HEAD.channel_id)
+            assert caught.value.retry_after == 1
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
+def test_what_may_pass_is_unavailable() -> None:
+    """No error of the client leaves the table, and each is kept as the cause."""
+    for error in [
         NoAnswerError("ReadTimeoutError"),
         refusal("InternalServerError", 500),
         refusal("ExpiredTokenException"),
-    ],
-)
-def test_what_may_pass_is_unavailable(error: Exception) -> None:
-    """No error of the client leaves the table, and each is kept as the cause."""
-    with pytest.raises(StoreUnavailableError) as caught:
-        Played(error).store.ping()
-    assert caught.value.__cause__ is error
-    assert caught.value.retry_after == 1
+    ]:
+        with case(error):
+            with pytest.raises(StoreUnavailableError) as caught:
+                Played(error).store.ping()
+            assert caught.value.__cause__ is error
+            assert caught.value.retry_after == 1
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
+def test_what_lasts_is_misconfigured(meter: Meter) -> None:
+    """Not to be tried again, and the request's line has AWS's code, which the client is not told."""
+    for code in [
         *("AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException"),
         *("ValidationException", "InvalidSignatureException", "IncompleteSignatureException"),
         *("MissingAuthenticationTokenException", "SerializationException", "KMSAccessDeniedException"),
         *("InaccessibleEncryptionKeyException", "NotHeardOfException", "NoCredentialsError"),
-    ],
-)
-def test_what_lasts_is_misconfigured(meter: Meter, code: str) -> None:
-    """Not to be tried again, and the request's line has AWS's code, which the client is not told."""
-    with pytest.raises(MisconfiguredError) as caught:
-        Played(refusal(code)).store.ping()
-    assert (caught.value.status, caught.value.retryable) == (500, False)
-    assert code not in caught.value.detail
-    assert (meter.aws_error, meter.ledger.take_misconfigured()) == (code, True)
+    ]:
+        with case(code):
+            with pytest.raises(MisconfiguredError) as caught:
+                Played(refusal(code)).store.ping()
+            assert (caught.value.status, caught.value.retryable) == (500, False)
+            assert code not in caught.value.detail
+            assert (meter.aws_error, meter.ledger.take_misconfigured()) == (code, True)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.cases import case
 from tests.e2e.running import ROOT
 from tests.e2e.test_tokens_at_the_gateway import BODIES, ROUTES, TOKENS, Place, place_of
 from tools import authorization
@@ -28,9 +29,9 @@ KINDS: Final = {
     "alg=none": "alg none",
     "other audience": "another audience",
 }
-"""What each token of the table is called where it is made."""
-RETRYABLE: Final = re.compile(r"total;dur=[\d.]+")
-OF_THE_MOMENT: Final = ("date", "apigw-requestid", "x-request-id", "content-length")
+"""The table's tokens, by their names in `test_tokens_at_the_gateway`."""
+TOTAL: Final = re.compile(r"total;dur=[\d.]+")
+PER_REQUEST: Final = ("date", "apigw-requestid", "x-request-id", "content-length")
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +46,17 @@ def operation(route: Route) -> str:
 
 
 @pytest.mark.parametrize("token", MATRIX.tokens)
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)
-def test_a_token_gets_what_the_table_says(room: Place, route: Route, token: str) -> None:
-    """Real tokens, on each route: 401 before any function is called, but on what is open."""
+def test_a_token_gets_what_the_table_says(room: Place, token: str) -> None:
+    """Real tokens on each route: 401 before any function is called, except on open routes."""
     headers = {}
     if token in KINDS:
         headers = {"Authorization": f"Bearer {TOKENS[KINDS[token]](room.stack.keys)}"}
-    response = room.call(route, **headers)
-    refused = MATRIX.refuses(operation(route))
-    assert response.status == (401 if refused else 200)
-    assert (response.body == b'{"message":"Unauthorized"}') is refused
+    for route in ROUTES:
+        with case(route.key):
+            response = room.call(route, **headers)
+            refused = MATRIX.refuses(operation(route))
+            assert response.status == (401 if refused else 200)
+            assert (response.body == b'{"message":"Unauthorized"}') is refused
 
 
 def test_every_token_of_the_table_is_made() -> None:
@@ -63,22 +65,21 @@ def test_every_token_of_the_table_is_made() -> None:
 
 
 def seen(response: Response) -> tuple[int, dict[str, str], dict[str, Any]]:
-    """All of an answer but what is of its moment."""
-    headers = {name: value for name, value in response.headers.items() if name not in OF_THE_MOMENT}
-    headers["server-timing"] = RETRYABLE.sub("", headers["server-timing"])
+    """A response without what differs from one request to the next."""
+    headers = {name: value for name, value in response.headers.items() if name not in PER_REQUEST}
+    headers["server-timing"] = TOTAL.sub("", headers["server-timing"])
     return response.status, headers, response.json | {"request_id": ""}
 
 
-@pytest.mark.parametrize(
-    "route", [each for each in ROUTES if "{channel_id}" in each.path], ids=lambda each: each.key
-)
-def test_a_hidden_channel_is_as_a_missing_one(room: Place, route: Route) -> None:
-    """Over a real engine: same status, headers and body."""
+def test_a_hidden_channel_is_as_a_missing_one(room: Place) -> None:
+    """Over a real engine, on every route: same status, headers and body."""
     missing = room.channel_id[::-1]
-    responses = []
     with room.stack.client() as client:
-        for channel in (room.channel_id, missing):
-            path = route.path.format(channel_id=channel, message_id=f"{channel}-00000001", user_id="me")
-            responses.append(client.call(route.method, path, "eve", body=BODIES.get(route.key)))
-    assert seen(responses[0]) == seen(responses[1])
-    assert responses[0].status == 404
+        for route in [each for each in ROUTES if "{channel_id}" in each.path]:
+            responses = []
+            for channel in (room.channel_id, missing):
+                path = route.path.format(channel_id=channel, message_id=f"{channel}-00000001", user_id="me")
+                responses.append(client.call(route.method, path, "eve", body=BODIES.get(route.key)))
+            with case(route.key):
+                assert seen(responses[0]) == seen(responses[1])
+                assert responses[0].status == 404

@@ -1,4 +1,4 @@
-"""Every route with a request that it takes, and what every refusal looks like."""
+"""Every route with a request that it accepts, and checks of the refusals that all routes share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATUSES = {error.code: error.status for error in every_error()}
 
 @dataclass(frozen=True)
 class Route:
-    """A route, and a good body for it; `{c}` in the template is the channel."""
+    """A route and a valid body for it; `{c}` in the template is the channel."""
 
     name: str
     method: str
@@ -29,7 +29,7 @@ class Route:
         return self.name
 
     def path(self, channel: str) -> str:
-        """The path for a channel, whose first message is the one named."""
+        """The path for a channel; where it names a message, the channel's first one."""
         return self.template.replace("{c}", channel)
 
 
@@ -59,13 +59,13 @@ def named(name: str) -> Route:
 
 
 def assert_refused(response: Response, status: int, code: str | None = None) -> dict[str, Any]:
-    """A problem document of this status and code, complete and consistent; the document."""
+    """Checks that the response is a complete problem document of this status and code, and returns the document."""
     assert response.status == status, response.body
     return assert_problem(response, code)
 
 
 def assert_problem(response: Response, code: str | None = None) -> dict[str, Any]:
-    """Any problem that is not ours, complete and consistent; the document."""
+    """Checks that the response is a complete problem document of any 4xx status, and returns the document."""
     assert 400 <= response.status < 500, response.body
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = response.json
@@ -83,9 +83,5 @@ def assert_problem(response: Response, code: str | None = None) -> dict[str, Any
 
 
 def state(store: MemoryStore) -> Any:
-    """All that is stored, in values that never change.
-
-    Looking into a log that is not there leaves an empty one, which says nothing.
-    """
-    logs = {channel: dict(log) for channel, log in store._entries.items() if log}
-    return dict(store._heads), logs, dict(store._memberships), dict(store._idempotency_records)
+    """Everything that is stored, to compare before and after a request."""
+    return store.contents()

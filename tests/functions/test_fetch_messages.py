@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.domain.model import Preview
+from tests.cases import case
 from tests.functions.chat import messages, texts
 
 if TYPE_CHECKING:
@@ -26,48 +27,62 @@ def check(page: dict[str, Any], first: int, last: int, end: int) -> None:
     assert page["has_more_after"] == (last < end)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_the_latest_messages_come_unless_said_otherwise(chat: Chat, size: int) -> None:
+def test_the_latest_messages_come_unless_said_otherwise(chat: Chat) -> None:
     """Without a place the page is the end of the channel, as with `anchor=latest`."""
-    channel = chat.channel()
-    chat.fill(channel, size)
-    for limit in LIMITS:
-        page = chat.page(channel, limit=limit)
-        check(page, max(1, size - limit + 1), size, size)
-        assert page == chat.page(channel, limit=limit, anchor="latest")
+    for size in SIZES:
+        with case(size):
+            channel = chat.channel()
+            chat.fill(channel, size)
+            for limit in LIMITS:
+                page = chat.page(channel, limit=limit)
+                check(page, max(1, size - limit + 1), size, size)
+                assert page == chat.page(channel, limit=limit, anchor="latest")
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_before_takes_the_nearest_earlier_messages(chat: Chat, size: int) -> None:
+def test_before_takes_the_nearest_earlier_messages(chat: Chat) -> None:
     """`before` is exclusive, and may be one beyond the end."""
-    channel = chat.channel()
-    chat.fill(channel, size)
-    for limit in LIMITS:
-        for before in range(1, size + 2):
-            check(chat.page(channel, limit=limit, before=before), max(1, before - limit), before - 1, size)
+    for size in SIZES:
+        with case(size):
+            channel = chat.channel()
+            chat.fill(channel, size)
+            for limit in LIMITS:
+                for before in range(1, size + 2):
+                    check(
+                        chat.page(channel, limit=limit, before=before),
+                        max(1, before - limit),
+                        before - 1,
+                        size,
+                    )
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_after_takes_the_nearest_later_messages(chat: Chat, size: int) -> None:
+def test_after_takes_the_nearest_later_messages(chat: Chat) -> None:
     """`after` is exclusive, from 0 (all) to the end (nothing yet)."""
-    channel = chat.channel()
-    chat.fill(channel, size)
-    for limit in LIMITS:
-        for after in range(size + 1):
-            check(chat.page(channel, limit=limit, after=after), after + 1, min(size, after + limit), size)
+    for size in SIZES:
+        with case(size):
+            channel = chat.channel()
+            chat.fill(channel, size)
+            for limit in LIMITS:
+                for after in range(size + 1):
+                    check(
+                        chat.page(channel, limit=limit, after=after),
+                        after + 1,
+                        min(size, after + limit),
+                        size,
+                    )
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_around_has_the_message_in_a_full_page(chat: Chat, size: int) -> None:
+def test_around_has_the_message_in_a_full_page(chat: Chat) -> None:
     """`around` is in the page, which is as full as the channel allows, also at both ends."""
-    channel = chat.channel()
-    chat.fill(channel, size)
-    for limit in LIMITS:
-        for around in range(1, max(size, 1) + 1):
-            page = chat.page(channel, limit=limit, around=around)
-            check(page, page["first_seq"], page["last_seq"], size)
-            assert len(page["messages"]) == min(limit, size)
-            assert not size or page["first_seq"] <= around <= page["last_seq"]
+    for size in SIZES:
+        with case(size):
+            channel = chat.channel()
+            chat.fill(channel, size)
+            for limit in LIMITS:
+                for around in range(1, max(size, 1) + 1):
+                    page = chat.page(channel, limit=limit, around=around)
+                    check(page, page["first_seq"], page["last_seq"], size)
+                    assert len(page["messages"]) == min(limit, size)
+                    assert not size or page["first_seq"] <= around <= page["last_seq"]
 
 
 def test_around_stands_in_the_middle(chat: Chat) -> None:
@@ -77,46 +92,49 @@ def test_around_stands_in_the_middle(chat: Chat) -> None:
     assert texts(chat.page(channel, around=5, limit=5)) == ["3", "4", "5", "6", "7"]
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_the_oldest_messages_are_the_start(chat: Chat, size: int) -> None:
+def test_the_oldest_messages_are_the_start(chat: Chat) -> None:
     """`anchor=oldest` is the channel's beginning."""
-    channel = chat.channel()
-    chat.fill(channel, size)
-    for limit in LIMITS:
-        check(chat.page(channel, limit=limit, anchor="oldest"), 1, min(size, limit), size)
+    for size in SIZES:
+        with case(size):
+            channel = chat.channel()
+            chat.fill(channel, size)
+            for limit in LIMITS:
+                check(chat.page(channel, limit=limit, anchor="oldest"), 1, min(size, limit), size)
 
 
-@pytest.mark.parametrize("read", range(7))
-def test_first_unread_shows_where_reading_stopped(chat: Chat, read: int) -> None:
+def test_first_unread_shows_where_reading_stopped(chat: Chat) -> None:
     """`anchor=first_unread` has the first unread message in it, or the end where there is none."""
-    channel = chat.channel("grace")
-    chat.fill(channel, 6)
-    chat.api("PUT", f"/v1/channels/{channel}/read", user="grace", body={"last_read_seq": read})
-    for limit in LIMITS:
-        page = chat.page(channel, "grace", anchor="first_unread", limit=limit)
-        check(page, page["first_seq"], page["last_seq"], 6)
-        assert len(page["messages"]) == min(limit, 6)
-        assert page["first_seq"] <= min(read + 1, 6) <= page["last_seq"]
+    for read in range(7):
+        with case(read):
+            channel = chat.channel("grace")
+            chat.fill(channel, 6)
+            chat.api("PUT", f"/v1/channels/{channel}/read", user="grace", body={"last_read_seq": read})
+            for limit in LIMITS:
+                page = chat.page(channel, "grace", anchor="first_unread", limit=limit)
+                check(page, page["first_seq"], page["last_seq"], 6)
+                assert len(page["messages"]) == min(limit, 6)
+                assert page["first_seq"] <= min(read + 1, 6) <= page["last_seq"]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 7, 22, 23, 100])
-def test_walking_visits_each_message_once(chat: Chat, limit: int) -> None:
+def test_walking_visits_each_message_once(chat: Chat) -> None:
     """Forward from the start and backward from the end, all messages come once and in order."""
-    channel = chat.channel()
-    chat.fill(channel, 23)
-    every = [str(number) for number in range(1, 24)]
-    page = chat.page(channel, limit=limit, anchor="oldest")
-    forward = texts(page)
-    while page["has_more_after"] and len(forward) < 30:
-        page = chat.page(channel, limit=limit, after=page["last_seq"])
-        forward += texts(page)
-    page = chat.page(channel, limit=limit)
-    backward = texts(page)
-    while page["has_more_before"] and len(backward) < 30:
-        page = chat.page(channel, limit=limit, before=page["first_seq"])
-        backward = texts(page) + backward
-    assert forward == every
-    assert backward == every
+    for limit in [1, 2, 3, 7, 22, 23, 100]:
+        with case(limit):
+            channel = chat.channel()
+            chat.fill(channel, 23)
+            every = [str(number) for number in range(1, 24)]
+            page = chat.page(channel, limit=limit, anchor="oldest")
+            forward = texts(page)
+            while page["has_more_after"] and len(forward) < 30:
+                page = chat.page(channel, limit=limit, after=page["last_seq"])
+                forward += texts(page)
+            page = chat.page(channel, limit=limit)
+            backward = texts(page)
+            while page["has_more_before"] and len(backward) < 30:
+                page = chat.page(channel, limit=limit, before=page["first_seq"])
+                backward = texts(page) + backward
+            assert forward == every
+            assert backward == every
 
 
 def test_a_page_has_50_messages_unless_said_otherwise(chat: Chat) -> None:
@@ -181,12 +199,13 @@ def test_a_page_that_is_still_right_is_not_sent_again(chat: Chat) -> None:
     assert changed.headers["etag"] != tag
 
 
-@pytest.mark.parametrize("form", ["{}", '"a", {}', 'W/"x",{} , "y"', "*"])
-def test_any_of_the_callers_tags_counts(chat: Chat, form: str) -> None:
+def test_any_of_the_callers_tags_counts(chat: Chat) -> None:
     """`If-None-Match` may be a list, or `*`."""
-    channel = chat.channel()
-    tag = chat.api("GET", messages(channel)).headers["etag"]
-    assert ask(chat, channel, form.format(tag)).status == 304
+    for form in ["{}", '"a", {}', 'W/"x",{} , "y"', "*"]:
+        with case(form):
+            channel = chat.channel()
+            tag = chat.api("GET", messages(channel)).headers["etag"]
+            assert ask(chat, channel, form.format(tag)).status == 304
 
 
 def test_the_comparison_of_tags_is_weak(chat: Chat) -> None:
@@ -196,10 +215,11 @@ def test_the_comparison_of_tags_is_weak(chat: Chat) -> None:
     assert ask(chat, channel, tag.removeprefix("W/")).status == 304
 
 
-@pytest.mark.parametrize("tag", ["", '"x"', "nonsense", 'W/"', '"*"', "é", '"1.', ",,,"])
-def test_a_foreign_tag_gets_the_page(chat: Chat, tag: str) -> None:
+def test_a_foreign_tag_gets_the_page(chat: Chat) -> None:
     """A tag of something else is no reason for a 304, nor for an error."""
-    assert ask(chat, chat.channel(), tag).status == 200
+    for tag in ["", '"x"', "nonsense", 'W/"', '"*"', "é", '"1.', ",,,"]:
+        with case(tag):
+            assert ask(chat, chat.channel(), tag).status == 200
 
 
 def test_what_the_caller_read_is_part_of_first_unreads_tag(chat: Chat) -> None:
@@ -281,16 +301,15 @@ def test_ids_sort_as_the_messages_do(chat: Chat) -> None:
     assert len(set(ids)) == 40
 
 
-@pytest.mark.parametrize(
-    "place", ["{c}-00000002", "{c}-00000000", "{c}-vvvvvvvv", "{c}", "x", "{other}", "-"]
-)
-def test_an_unknown_message_is_not_found(chat: Chat, place: str) -> None:
+def test_an_unknown_message_is_not_found(chat: Chat) -> None:
     """Ids of the future, of other channels, and of nothing are all 404."""
-    channel = chat.channel()
-    chat.post(channel)
-    other = chat.post(chat.channel())["id"]
-    response = chat.api("GET", f"{messages(channel)}/{place.format(c=channel, other=other)}")
-    assert (response.status, response.code) == (404, "message_not_found")
+    for place in ["{c}-00000002", "{c}-00000000", "{c}-vvvvvvvv", "{c}", "x", "{other}", "-"]:
+        with case(place):
+            channel = chat.channel()
+            chat.post(channel)
+            other = chat.post(chat.channel())["id"]
+            response = chat.api("GET", f"{messages(channel)}/{place.format(c=channel, other=other)}")
+            assert (response.status, response.code) == (404, "message_not_found")
 
 
 def test_a_void_is_no_message(chat: Chat, store: MemoryStore) -> None:

@@ -346,7 +346,7 @@ def test_a_void_of_before_gaps_were_counted_is_looked_into_once(
 ) -> None:
     """It counts until it is read past, as it did; but it does not cost a repair with every list."""
     die(chat, store, channel)
-    store._log(channel)[2] = Entry(2, 2, chat.clock.ms, None)
+    store.log(channel)[2] = Entry(2, 2, chat.clock.ms, None)
     chat.post(channel, "later")
     assert listed(chat) == ("later", 3)
     store.calls.clear()

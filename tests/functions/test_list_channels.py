@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cases import case
+
 if TYPE_CHECKING:
     from tests.functions.chat import Chat
 
@@ -72,22 +74,19 @@ def test_a_channel_says_all_that_a_list_shows(chat: Chat) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
+def test_the_preview_is_the_start_of_the_text(chat: Chat) -> None:
+    """A preview has at most 100 characters and 140 bytes, and cuts no grapheme: no flag, no family, no accent."""
+    for text, shown in [
         *[("x" * 101, "x" * 100), ("é" * 71, "é" * 70), ("😀" * 36, "😀" * 35), ("x" * 100, "x" * 100)],
         ("🇩🇪" * 50, "🇩🇪" * 17),
         ("x" + "👨\u200d👩\u200d👧\u200d👦" * 9, "x" + "👨\u200d👩\u200d👧\u200d👦" * 5),
         ("x" * 99 + "e\u0301", "x" * 99),
         ("x" * 99 + "\r\n", "x" * 99),
         ("👍🏿" * 30, "👍🏿" * 17),
-    ],
-    ids=ascii,
-)
-def test_the_preview_is_the_start_of_the_text(chat: Chat, text: str, shown: str) -> None:
-    """A preview has at most 100 characters and 140 bytes, and cuts no grapheme: no flag, no family, no accent."""
-    chat.post(chat.channel(), text)
-    assert chat.listing()["channels"][0]["last_message"]["text"] == shown
+    ]:
+        with case(text, shown):
+            chat.post(chat.channel(), text)
+            assert chat.listing()["channels"][0]["last_message"]["text"] == shown
 
 
 def test_the_latest_activity_comes_first(chat: Chat) -> None:
@@ -100,14 +99,15 @@ def test_the_latest_activity_comes_first(chat: Chat) -> None:
     assert names(chat.listing()) == ["third", "first", "second"]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8])
-def test_pages_have_every_channel_once(chat: Chat, limit: int) -> None:
+def test_pages_have_every_channel_once(chat: Chat) -> None:
     """Turning pages loses no channel and doubles none, also among channels of the same moment."""
     for number in range(7):
         chat.create(name=f"channel {number}")
         chat.clock.ms += number % 2
-    assert walk(chat, limit=limit) == names(chat.listing())
-    assert len(walk(chat, limit=limit)) == 7
+    for limit in [1, 2, 3, 6, 7, 8]:
+        with case(limit):
+            assert walk(chat, limit=limit) == names(chat.listing())
+            assert len(walk(chat, limit=limit)) == 7
 
 
 def test_a_page_has_50_channels_unless_said_otherwise(chat: Chat) -> None:
@@ -149,13 +149,14 @@ def test_a_filtered_list_has_pages_too(chat: Chat) -> None:
     assert sorted(walk(chat, limit=2, kind="private")) == ["channel 1", "channel 3", "channel 5"]
 
 
-@pytest.mark.parametrize("kind", ["public", "private", "direct"])
-def test_kind_leaves_out_other_kinds(chat: Chat, kind: str) -> None:
+def test_kind_leaves_out_other_kinds(chat: Chat) -> None:
     """With `kind` the list has the channels of that kind."""
     chat.create(kind="public")
     chat.create(kind="private")
     chat.direct("ada", "grace")
-    assert [channel["kind"] for channel in chat.listing(kind=kind)["channels"]] == [kind]
+    for kind in ["public", "private", "direct"]:
+        with case(kind):
+            assert [channel["kind"] for channel in chat.listing(kind=kind)["channels"]] == [kind]
 
 
 def test_the_list_is_the_callers_own(chat: Chat) -> None:
@@ -192,13 +193,20 @@ def test_public_channels_tell_nothing_of_what_is_said_there(chat: Chat) -> None:
     assert [channel[name] for name in own] == [None, None, None, None]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 5, 6])
-def test_public_channels_come_by_name_on_pages_without_loss(chat: Chat, limit: int) -> None:
+def test_public_channels_come_by_name_on_pages_without_loss(chat: Chat) -> None:
     """Pages of public channels have each once, by name without case, also where some are left out."""
     for name in ["delta", "Bravo", "alpha", "charlie", "alpha"]:
         chat.create(name=name)
     chat.create(name="between", members=["grace"])
-    assert walk(chat, "grace", scope="public", limit=limit) == ["alpha", "alpha", "Bravo", "charlie", "delta"]
+    for limit in [1, 2, 3, 5, 6]:
+        with case(limit):
+            assert walk(chat, "grace", scope="public", limit=limit) == [
+                "alpha",
+                "alpha",
+                "Bravo",
+                "charlie",
+                "delta",
+            ]
 
 
 def test_public_channels_come_by_their_whole_name(chat: Chat) -> None:

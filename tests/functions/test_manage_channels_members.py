@@ -9,6 +9,7 @@ import pytest
 
 from shared.domain.model import PastMembership
 from shared.storage.memory import MemoryStore
+from tests.cases import case
 from tests.functions.chat import messages
 
 if TYPE_CHECKING:
@@ -59,19 +60,20 @@ def test_members_come_by_user_id(chat: Chat) -> None:
     }
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
-def test_pages_have_every_member_once(chat: Chat, limit: int) -> None:
+def test_pages_have_every_member_once(chat: Chat) -> None:
     """Turning pages loses no member, whatever their ids look like."""
-    users = ["ada", "Zoë", "a b", "user|1", "mary@example.com", "😀", "9"]
-    channel = chat.channel(*users)
-    found: list[str] = []
-    cursor: dict[str, str] = {}
-    page: dict[str, Any] = {"has_more": True}
-    while page["has_more"] and len(found) <= len(users):
-        page = members(chat, channel, limit=limit, **cursor)
-        found += [member["user_id"] for member in page["members"]]
-        cursor = {"cursor": page["next_cursor"]}
-    assert found == sorted(users)
+    for limit in [1, 2, 3, 7, 8]:
+        with case(limit):
+            users = ["ada", "Zoë", "a b", "user|1", "mary@example.com", "😀", "9"]
+            channel = chat.channel(*users)
+            found: list[str] = []
+            cursor: dict[str, str] = {}
+            page: dict[str, Any] = {"has_more": True}
+            while page["has_more"] and len(found) <= len(users):
+                page = members(chat, channel, limit=limit, **cursor)
+                found += [member["user_id"] for member in page["members"]]
+                cursor = {"cursor": page["next_cursor"]}
+            assert found == sorted(users)
 
 
 def test_members_of_a_public_channel_are_public(chat: Chat) -> None:

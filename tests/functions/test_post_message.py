@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.domain.clock import CLOCKS_APART_MS
+from tests.cases import case
 from tests.functions.chat import messages, texts
 
 if TYPE_CHECKING:
@@ -54,24 +55,26 @@ def test_what_the_sender_added_comes_back(chat: Chat) -> None:
     assert chat.page(channel, "grace")["messages"] == [response.json]
 
 
-@pytest.mark.parametrize("body", [{"text": "one"}, batch("one"), batch("one", "two", "three")])
-def test_the_location_leads_to_the_messages(chat: Chat, body: dict[str, Any]) -> None:
+def test_the_location_leads_to_the_messages(chat: Chat) -> None:
     """`Location` is the page of exactly what was posted."""
-    channel = chat.channel()
-    chat.fill(channel, 3)
-    posted = post(chat, channel, body)
-    page = chat.follow(posted.headers["location"])
-    assert page.json["messages"] == posted.json.get("messages", [posted.json])
-    chat.post(channel, "later")
-    assert chat.follow(posted.headers["location"]).json["messages"] == page.json["messages"]
+    for body in [{"text": "one"}, batch("one"), batch("one", "two", "three")]:
+        with case(body):
+            channel = chat.channel()
+            chat.fill(channel, 3)
+            posted = post(chat, channel, body)
+            page = chat.follow(posted.headers["location"])
+            assert page.json["messages"] == posted.json.get("messages", [posted.json])
+            chat.post(channel, "later")
+            assert chat.follow(posted.headers["location"]).json["messages"] == page.json["messages"]
 
 
-@pytest.mark.parametrize("text", ["x" * 4_000, "😀" * 4_000, " x ", "\n\tx\r\n", "é́", "<b>&amp;</b>", '"\\'])
-def test_a_text_stays_as_it_is(chat: Chat, text: str) -> None:
+def test_a_text_stays_as_it_is(chat: Chat) -> None:
     """Nothing is truncated, trimmed, escaped or normalised."""
-    channel = chat.channel()
-    assert post(chat, channel, {"text": text}).json["text"] == text
-    assert texts(chat.page(channel)) == [text]
+    for text in ["x" * 4_000, "😀" * 4_000, " x ", "\n\tx\r\n", "é́", "<b>&amp;</b>", '"\\']:
+        with case(text):
+            channel = chat.channel()
+            assert post(chat, channel, {"text": text}).json["text"] == text
+            assert texts(chat.page(channel)) == [text]
 
 
 def test_a_batch_stands_at_adjacent_positions(chat: Chat) -> None:

@@ -33,12 +33,5 @@ def fetch(chat: Chat, channel: str, **headers: str) -> Response:
 
 
 def everything_of(store: MemoryStore) -> str:
-    """Everything in the store, as text."""
-    tables = (
-        store._heads,
-        store._entries,
-        store._memberships,
-        store._past_memberships,
-        store._idempotency_records,
-    )
-    return repr(tables)
+    """All that the storage has, as text."""
+    return repr(store.contents())

@@ -200,7 +200,7 @@ def test_killed_at_any_step_no_cache_goes_wrong(filled: MemoryStore, *, done: bo
         step += 1
         store, clock = copy_of(filled), FakeClock()
         warm = Chat(Api(compose(Settings(), store, clock.now, clock.sleep)), clock)
-        channel = next(iter(store._heads))
+        channel = next(iter(store.contents()["heads"]))
 
         def read(warm: Chat = warm, channel: str = channel) -> None:
             fetch(warm, channel)

@@ -1,4 +1,4 @@
-"""Who may do what: every cell of ``docs/authorization.yaml``, by real events."""
+"""Authorization: every cell of ``docs/authorization.yaml``, by real events."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from local.template.load import load
+from shared.bootstrap import compose
+from shared.settings import Settings
+from shared.storage.memory import MemoryStore
+from tests.cases import case
+from tests.functions.chat import Chat
 from tests.functions.refusals import assert_refused, state
 from tests.security.people import ATTEMPTS, PEOPLE, channel_of, outcome
 from tools import authorization
@@ -17,8 +22,8 @@ from tools.authorization import Act, Matrix
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.storage.memory import MemoryStore
-    from tests.functions.chat import Chat
+    from tests.api import Api
+    from tests.conftest import FakeClock
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MATRIX: Final = authorization.load()
@@ -36,7 +41,7 @@ def operations(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def lacking(matrix: Matrix, document: Mapping[str, Any], routes: set[str]) -> set[str]:
-    """Routes of the template or the document that have no row, and rows that have no route."""
+    """Routes of the template or the document without a row, and rows without a route."""
     known = operations(document)
     rows = {route for route, operation in known.items() if operation in matrix.operations}
     return (routes ^ rows) | (set(known) ^ rows) | (set(matrix.operations) - set(known.values()))
@@ -47,8 +52,15 @@ def routes_of_the_template() -> set[str]:
     return {route.key for route in load(ROOT / "template.yaml").routes}
 
 
+def fresh(api: Api, clock: FakeClock) -> tuple[Chat, MemoryStore]:
+    """The API over an empty storage."""
+    store = MemoryStore()
+    api.services = compose(Settings(), store, clock.now, clock.sleep)
+    return Chat(api, clock), store
+
+
 def test_every_route_has_its_row() -> None:
-    """Of the template and of the OpenAPI document, none is missing, and none is there that is no route."""
+    """The table has exactly the routes of the template and of the OpenAPI document."""
     assert lacking(MATRIX, DOCUMENT, routes_of_the_template()) == set()
     assert set(MATRIX.callers) == set(PEOPLE)
     assert {act.name: act.operation for act in MATRIX.acts} == {
@@ -57,7 +69,7 @@ def test_every_route_has_its_row() -> None:
 
 
 def test_a_route_without_a_row_is_found() -> None:
-    """A route that is added to the template, or to the document, or a row that is taken away, shows."""
+    """A route that is added to the template or the document, or a row that is removed, is reported."""
     routes = routes_of_the_template()
     assert lacking(MATRIX, DOCUMENT, routes | {"GET /v1/new"}) == {"GET /v1/new"}
     added = {"paths": DOCUMENT["paths"] | {"/v1/new": {"get": {"operationId": "new"}}}}
@@ -68,41 +80,42 @@ def test_a_route_without_a_row_is_found() -> None:
 
 
 def test_open_routes_are_the_templates() -> None:
-    """What the table says needs no token is what API Gateway lets in without one."""
+    """The table's open operations are the routes that API Gateway lets in without a token."""
     known = operations(DOCUMENT)
     unguarded = {known[route.key] for route in load(ROOT / "template.yaml").routes if not route.authorized}
     assert unguarded == MATRIX.open
 
 
 def test_the_document_has_the_tables() -> None:
-    """`docs/security.md` says what is declared."""
+    """The tables of `docs/security.md` are those that the declaration generates."""
     assert authorization.main(["--check"]) == 0
 
 
-@pytest.mark.parametrize(
-    ("act", "kind", "caller", "cell"), CELLS, ids=[f"{act}-{kind}-{caller}" for act, kind, caller, _ in CELLS]
-)
-def test_a_caller_gets_what_the_table_says(
-    chat: Chat, store: MemoryStore, act: Act, kind: str, caller: str, cell: str
-) -> None:
-    """Status and code, or what is listed; a refusal is a complete problem, and changes nothing."""
-    channel = channel_of(chat, kind, archived=caller == "owner of an archived one")
-    before = state(store)
-    attempt = ATTEMPTS[act.name]
-    response = attempt.by(chat, PEOPLE[caller], channel)
-    assert outcome(attempt, response, channel) == cell
-    if response.status >= 400:
-        assert_refused(response, response.status)
-        assert state(store) == before
-
-
 @pytest.mark.parametrize("act", MATRIX.acts, ids=str)
-def test_who_has_no_claims_gets_nothing(chat: Chat, store: MemoryStore, act: Act) -> None:
-    """An event without verified claims is 401 in the function too, but for what is open."""
+def test_a_caller_gets_what_the_table_says(api: Api, clock: FakeClock, act: Act) -> None:
+    """Status and code, or what is listed; a refusal is a complete problem document and changes nothing."""
+    attempt = ATTEMPTS[act.name]
+    for cell_act, kind, caller, expected in CELLS:
+        if cell_act is act:
+            with case(kind, caller):
+                chat, store = fresh(api, clock)
+                channel = channel_of(chat, kind, archived=caller == "owner of an archived one")
+                before = state(store)
+                response = attempt.by(chat, PEOPLE[caller], channel)
+                assert outcome(attempt, response, channel) == expected
+                if response.status >= 400:
+                    assert_refused(response, response.status)
+                    assert state(store) == before
+
+
+def test_a_caller_without_claims_is_refused(chat: Chat, store: MemoryStore) -> None:
+    """An event without verified claims is a 401 of the function too, except on open routes."""
     channel = channel_of(chat, "public")
     before = state(store)
-    attempt = ATTEMPTS[act.name]
-    path = attempt.path.replace("{c}", channel)
-    response = chat.api(attempt.method, path, user=None, body=attempt.body, query=attempt.query)
-    assert response.status == (401 if MATRIX.refuses(act.operation) else 200)
-    assert state(store) == before
+    for act in MATRIX.acts:
+        attempt = ATTEMPTS[act.name]
+        path = attempt.path.replace("{c}", channel)
+        with case(act.name):
+            response = chat.api(attempt.method, path, user=None, body=attempt.body, query=attempt.query)
+            assert response.status == (401 if MATRIX.refuses(act.operation) else 200)
+            assert state(store) == before

@@ -129,11 +129,11 @@ class MixedUp(WatchedStore):
 
     def __getattr__(self, name: str) -> Any:
         """Entries are another channel's."""
-        if name != "entries" or len(self.store._entries) < 4:
+        if name != "entries" or len(self.store.contents()["entries"]) < 4:
             return super().__getattr__(name)
 
         def entries(_: str, first: int, last: int) -> Any:
-            return self.store.entries(next(iter(self.store._entries)), first, last)
+            return self.store.entries(next(iter(self.store.contents()["entries"])), first, last)
 
         return entries
 

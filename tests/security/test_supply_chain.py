@@ -8,8 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
+from tests.cases import case
 from tests.sources import tree_of
 from tools import licences
 
@@ -75,14 +74,15 @@ def is_part_of_checked(tree: ast.AST, node: ast.AST) -> bool:
     )
 
 
-@pytest.mark.parametrize("path", LOCKED, ids=lambda path: path.name)
-def test_every_requirement_has_its_hashes(path: Path) -> None:
+def test_every_requirement_has_its_hashes() -> None:
     """One version each, by sha256, and nothing that names an index, a URL or a file."""
-    text = path.read_text(encoding="utf-8")
-    assert REQUIREMENT.search(text.partition(" \\")[0])
-    assert unpinned(text) == []
-    assert "://" not in text
-    assert "-index" not in text
+    for path in LOCKED:
+        with case(path):
+            text = path.read_text(encoding="utf-8")
+            assert REQUIREMENT.search(text.partition(" \\")[0])
+            assert unpinned(text) == []
+            assert "://" not in text
+            assert "-index" not in text
 
 
 def unlocked(lock: dict[str, Any]) -> list[str]:
@@ -126,9 +126,9 @@ def test_every_requirements_file_is_locked() -> None:
     assert names == set(locked[1].split())
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_a_requirement_that_is_not_pinned_is_found() -> None:
+    """By any other way to name a package."""
+    for line in [
         "fastapi\n",
         "fastapi==1.0\n",
         "fastapi>=1.0 \\\n    --hash=sha256:" + "0" * 64,
@@ -137,13 +137,13 @@ def test_every_requirements_file_is_locked() -> None:
         "--extra-index-url https://index.example.com\n",
         "-e .\n",
         "-r other.txt\n",
-    ],
-)
-def test_a_requirement_that_is_not_pinned_is_found(line: str) -> None:
-    """By any other way to name a package."""
-    good = "mangum==0.22.0 ; python_version < '4' \\\n    --hash=sha256:" + "a" * 64 + "\n    # via x\n"
-    assert unpinned(good) == []
-    assert len(unpinned(good + line)) == 1
+    ]:
+        with case(line):
+            good = (
+                "mangum==0.22.0 ; python_version < '4' \\\n    --hash=sha256:" + "a" * 64 + "\n    # via x\n"
+            )
+            assert unpinned(good) == []
+            assert len(unpinned(good + line)) == 1
 
 
 def test_every_install_checks_hashes() -> None:

@@ -35,7 +35,7 @@ LONGEST_PAUSE_MS: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The code under test: the project's own, or with one part replaced by a planted bug."""
+    """The code under test: the project's own, or with one part replaced by a mutant."""
 
     store: type[SimStore] = SimStore
     direct: type[DirectLogReader] = DirectLogReader
@@ -86,14 +86,14 @@ class Container(Host):
         Raises:
             DiedError: it died.
         """
-        world, weather = self.world, self.world.weather.store
+        world, rates = self.world, self.world.phase.store
         draw = world.rng.random()
-        if draw < weather.die:
+        if draw < rates.die:
             world.count("container died")
             world.note(f"{self.name} DIES before {what}")
             self.die()
         milliseconds = 1 + 6 * draw * draw
-        if draw > 1 - weather.pause:
+        if draw > 1 - rates.pause:
             world.count("container paused")
             milliseconds = world.rng.uniform(20, LONGEST_PAUSE_MS) * world.rng.random()
             world.note(f"{self.name} pauses for {milliseconds:.0f} ms before {what}")

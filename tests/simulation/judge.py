@@ -11,9 +11,9 @@ from shared.cache.codec import unpack
 from shared.use_cases.fetch_messages import Page, Window
 from shared.use_cases.list_channels import Listed
 from shared.use_cases.post_message import Posted
+from tests.simulation.fault_rates import QUIET_MS, SKEW_MS
 from tests.simulation.ledger import Asked, Ledger, Writing
 from tests.simulation.pages import Shown, WrongError, difference, expected
-from tests.simulation.weather import QUIET_MS, SKEW_MS
 
 ROUNDING_MS: Final = 1.0
 """Containers' clocks show whole milliseconds."""

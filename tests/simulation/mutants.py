@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 TTL_MS: Final = 120_000
 
 
-class RemembersLooks(SimStore):
+class KeepsOldStates(SimStore):
     """Asks who may read, and how far the log goes, once in 120 s."""
 
     def __init__(self, container: Container) -> None:
@@ -87,7 +87,7 @@ class VoidsAnyway(SimStore):
     """Writes a void without the condition that nothing stands there."""
 
     def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
-        self._truth._log(channel_id).update({each.seq: each for each in voids})
+        self._truth.log(channel_id).update({each.seq: each for each in voids})
         return list(voids)
 
 
@@ -99,7 +99,7 @@ class VoidsBlindly(SimStore):
         return list(voids)
 
 
-class ReceiptApart(SimStore):
+class IdempotencyRecordApart(SimStore):
     """Writes the receipt after the transaction instead of in it."""
 
     def _commit(self, commit: Commit) -> Outcome:
@@ -557,7 +557,7 @@ class _BelievesTimes(Bundle):
             self._values[key] = Kept(self._values[key].value, stored[key].used)
 
 
-class _Planted(RedisTier):
+class _WithBundle(RedisTier):
     bundle = Bundle
 
     def __init__(self, *arguments: Any) -> None:
@@ -566,19 +566,19 @@ class _Planted(RedisTier):
         self._bundle = self.bundle(policy.max_bytes, policy.unused_seconds, self._now)
 
 
-class CarriesForEver(_Planted):
+class CarriesForEver(_WithBundle):
     """Writes whatever it has ever learned or found."""
 
     bundle = _ForgetsNothing
 
 
-class TakesCarryingForUse(_Planted):
+class TakesCarryingForUse(_WithBundle):
     """Lets what each container only carries count as used."""
 
     bundle = _TakesCarryingForUse
 
 
-class BelievesTimes(_Planted):
+class BelievesTimes(_WithBundle):
     """Believes in uses that are yet to come."""
 
     bundle = _BelievesTimes
@@ -589,17 +589,17 @@ class BelievesTimes(_Planted):
 
 @dataclass(frozen=True)
 class Mutant:
-    """A planted bug."""
+    """A bug that is put into the code on purpose."""
 
     what: str
     code: Code
 
 
 MUTANTS: Final[dict[str, Mutant]] = {
-    "skip-vouching": Mutant(
-        "serves by a head and a membership read up to 120 s ago", Code(store=RemembersLooks)
+    "skip-confirmation": Mutant(
+        "serves by a head and a membership read up to 120 s ago", Code(store=KeepsOldStates)
     ),
-    "vouch-after-serving": Mutant(
+    "confirm-after-serving": Mutant(
         "makes the page from what it remembers, then asks whether it may",
         Code(fetch=fetch_then_vouch),
     ),
@@ -612,13 +612,19 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "serve-past-hole": Mutant(
         "serves entries after a hole without settling it", Code(direct=ServesPastHoles)
     ),
-    "void-without-condition": Mutant("settles a hole over whatever stands there", Code(store=VoidsAnyway)),
-    "ignore-membership": Mutant("shows a channel to who is not in it", Code(store=LetsAnybodyIn)),
-    "void-blindly": Mutant("does not look what stands where it wanted a void", Code(store=VoidsBlindly)),
+    "void-without-condition": Mutant(
+        "settles a hole over any entry that was written there", Code(store=VoidsAnyway)
+    ),
+    "ignore-membership": Mutant("shows a channel to users who are no members", Code(store=LetsAnybodyIn)),
+    "void-blindly": Mutant(
+        "does not check what was written where it wanted a void", Code(store=VoidsBlindly)
+    ),
     "commit-again": Mutant(
         "posts at a new position without asking who stands at the old", Code(post=post_again)
     ),
-    "receipt-apart": Mutant("writes the receipt outside of the transaction", Code(store=ReceiptApart)),
+    "idempotency-record-apart": Mutant(
+        "writes the idempotency record outside of the transaction", Code(store=IdempotencyRecordApart)
+    ),
     "batch-in-parts": Mutant("writes the entries of a batch one by one", Code(store=CommitsInParts)),
     "replay-in-part": Mutant(
         "answers a repeated post with the messages that are seen yet", Code(post=replay_in_part)

@@ -40,24 +40,24 @@ class SimRedis:
 
     def get(self, key: str) -> object:
         """What some replica answers."""
-        world, weather = self._world, self._world.weather.redis
-        if world.chance(weather.evicted):
+        world, rates = self._world, self._world.phase.redis
+        if world.chance(rates.evicted):
             world.count("Redis value evicted")
             self._versions.pop(key, None)
-        value = self._seen(key, world.rng.uniform(0, weather.lag_ms))
-        if value is None or not world.chance(weather.corrupt):
+        value = self._seen(key, world.rng.uniform(0, rates.lag_ms))
+        if value is None or not world.chance(rates.corrupt):
             return value
         world.count("Redis value garbled or foreign")
         return self._corrupted(value)
 
     def set(self, key: str, value: str, expiry_seconds: int, writer: str) -> str:
         """Takes effect now, later, or never; says OK."""
-        world, weather = self._world, self._world.weather.redis
-        if world.chance(weather.lost):
+        world, rates = self._world, self._world.phase.redis
+        if world.chance(rates.lost):
             world.count("Redis write lost")
             return "OK"
         at = world.loop.now
-        if world.chance(weather.late):
+        if world.chance(rates.late):
             world.count("Redis write late")
             at += world.rng.uniform(0, LATE_MS)
         self._writes += 1
@@ -65,7 +65,7 @@ class SimRedis:
             world.count("Redis value overwritten by another container")
         self._writers[key] = writer
         insort(self._versions.setdefault(key, []), (at, self._writes, value, at + expiry_seconds * 1000))
-        if world.chance(weather.unanswered):
+        if world.chance(rates.unanswered):
             world.count("Redis answer lost")
             raise RedisError("timeout")
         return "OK"
@@ -131,17 +131,17 @@ class SimUpstash(Upstash):
         self, reason: str, command: str, arguments: tuple[str | int, ...]
     ) -> Any:
         world = self._container.world
-        weather = world.weather.redis
+        rates = world.phase.redis
         self._metrics.command(reason)
         if command == "SET":
             world.packed(str(arguments[1]))
         self._container.step(reason)
         world.note(f"Redis {reason}")
-        if world.chance(weather.hang):
+        if world.chance(rates.hang):
             world.count("Redis hung")
             world.loop.wait(self.budget_seconds * 1000)
             raise RedisError("timeout")
-        if world.chance(weather.refused):
+        if world.chance(rates.refused):
             world.count("Redis refused")
             raise RedisError(world.rng.choice(FAILURES))
         if command == "GET":

@@ -3,7 +3,7 @@
 Many small worlds, each from a seed: containers that pause and die, a DynamoDB that throttles, loses answers, tears
 reads and shows transactions in part, a Redis that lags, loses, delays, garbles and refuses, and clients that retry.
 The code of ``shared/`` runs as it is; every answer is judged. ``--seed N`` lives one world again and prints its steps;
-``--mutants`` lists the planted bugs that the judge is tried on, ``--mutant NAME`` runs one, ``--every-mutant`` all.
+``--mutants`` lists the mutants that the judge has to find, ``--mutant NAME`` runs one, ``--every-mutant`` all.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     results = _results(given, total, seconds)
     targets = {"0 violations": not total.violations, f"within {MINUTES} minutes": seconds <= MINUTES * 60}
     if given.mutant:
-        targets = {f"the planted bug {given.mutant} is found": bool(total.violations)}
+        targets = {f"mutant {given.mutant} is found": bool(total.violations)}
     return command.finish(given, results, targets, _text(given, results))
 
 
@@ -62,11 +62,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1_000, help="worlds")
     parser.add_argument("--seed", type=int, help="live this world again, and print its steps")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--mutant", choices=MUTANTS, help="run with a planted bug, until it is found")
-    parser.add_argument("--mutants", action="store_true", help="list the planted bugs")
-    parser.add_argument(
-        "--every-mutant", action="store_true", help="run with each planted bug, until it is found"
-    )
+    parser.add_argument("--mutant", choices=MUTANTS, help="run with a bug put in, until it is found")
+    parser.add_argument("--mutants", action="store_true", help="list the mutants")
+    parser.add_argument("--every-mutant", action="store_true", help="run with each mutant, until it is found")
     given = parser.parse_args(arguments)
     if given.tiny:
         given.seeds, given.operations, given.processes = 4, 2_000, 1
@@ -111,10 +109,10 @@ def _found(given: argparse.Namespace) -> Result:
 
 def _each_mutant(given: argparse.Namespace) -> int:
     found = {}
-    for name in command.progress(MUTANTS, "planted bugs"):
+    for name in command.progress(MUTANTS, "mutants"):
         worlds = _until_found(partial(live, operations=given.each, mutant=name), given.seeds)
         found[name] = next((seed for each in worlds for seed, _ in each.violations), None)
-    targets = {f"the planted bug {name} is found": seed is not None for name, seed in found.items()}
+    targets = {f"mutant {name} is found": seed is not None for name, seed in found.items()}
     return command.finish(given, {"found_by_seed": found}, targets)
 
 

@@ -150,7 +150,7 @@ class SimStore:
 
     def commit(self, commit: Commit) -> Outcome:
         """See ``Log``."""
-        if self._world.chance(self._world.weather.store.contended):
+        if self._world.chance(self._world.phase.store.contended):
             self._world.count("transaction met another")
             return Contended()
         return self._call("commit", self._commit, commit)
@@ -241,25 +241,25 @@ class SimStore:
     # --- what a call goes through ---
 
     def _is_torn(self) -> bool:
-        return self._world.chance(self._world.weather.store.torn)
+        return self._world.chance(self._world.phase.store.torn)
 
     def _call(self, name: str, effect: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        world, weather = self._world, self._world.weather.store
+        world, rates = self._world, self._world.phase.store
         begun = world.loop.now
         self._container.step(name)
         if world.trace is not None:
             world.note(f"{name} {_shown(arguments)}")
-        if world.chance(weather.before):
+        if world.chance(rates.before):
             raise self._failure("before", name)
         result = effect(*arguments, **named)
         if name not in WRITES:
             self._heard(begun)
             return result
-        if name in REPEATABLE and world.chance(weather.again):
+        if name in REPEATABLE and world.chance(rates.again):
             world.count("write sent twice")
             second = effect(*arguments, **named)
             result = second if name == "reserve" or world.chance(0.5) else result
-        if world.chance(weather.after):
+        if world.chance(rates.after):
             raise self._failure("after", name)
         if world.chance(0.3):
             self._container.step(f"answer to {name}")

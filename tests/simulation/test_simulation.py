@@ -1,4 +1,4 @@
-"""The simulation in short: the code as it is passes, and every planted bug is found."""
+"""The simulation in short: the code as it is passes, and every mutant is found."""
 
 from __future__ import annotations
 
@@ -16,38 +16,30 @@ from tests.simulation.mutants import MUTANTS
 from tests.simulation.run import live, main, pool_of
 from tests.simulation.world import Result, World
 
-SEEDS = range(25)
+SEEDS = range(16)
 MUTANT_SEEDS = range(40)
+FIRST_SEED = {
+    "acknowledge-in-part": 10,
+    "count-apart": 25,
+    "etag-of-the-end": 3,
+    "redact-before-leaving": 2,
+    "stale-for-ever": 4,
+}
+"""A seed that is known to find a mutant, tried first to save time; where it no longer does, all seeds are tried."""
 
 
 def test_the_code_as_it_is_passes() -> None:
-    """25 worlds of 1,000 requests under faults: every answer is right."""
+    """In 16 worlds of 1,000 requests every response is right, and no kind of fault or outcome is missing."""
     total = Result()
     for seed in SEEDS:
         total.add(live(seed, 1_000))
     assert total.violations == []
-    assert total.operations > 25_000
-    assert total.voids > 100
-
-
-def test_the_worlds_are_as_hard_as_they_claim() -> None:
-    """Each kind of fault happens, and each way of answering a read."""
-    total = Result()
-    for seed in range(8):
-        total.add(live(seed, 1_000))
+    assert total.operations > 16_000
+    assert total.voids > 60
     assert len(total.faults) >= 14
-    outcomes = {
-        "memory",
-        "redis",
-        "caught_up",
-        "miss",
-        "stale",
-        "304",
-        "empty",
-        "store_unavailable",
-        "not_a_member",
-    }
-    assert outcomes <= {name.removeprefix("page: ") for name in total.outcomes}
+    reads = {name.removeprefix("page: ") for name in total.outcomes}
+    assert reads >= {"memory", "redis", "caught_up", "miss", "stale", "304", "empty"}
+    assert reads >= {"store_unavailable", "not_a_member"}
     assert total.outcomes["post: replayed"] > 0
     assert total.outcomes["post: commit_unknown"] > 0
     assert total.outcomes["erase: erased"] >= 8
@@ -55,7 +47,7 @@ def test_the_worlds_are_as_hard_as_they_claim() -> None:
 
 
 def test_a_seed_decides_everything() -> None:
-    """The same seed gives the same steps, another one others."""
+    """The same seed gives the same steps, another seed gives others."""
 
     def steps(seed: int) -> list[str] | None:
         world = World(seed, 300, traced=True)
@@ -67,13 +59,14 @@ def test_a_seed_decides_everything() -> None:
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_planted_bug_is_found(name: str) -> None:
-    """The judge sees what this bug does within a few worlds."""
-    assert any(live(seed, 1_000, name).violations for seed in MUTANT_SEEDS)
+def test_a_mutant_is_found(name: str) -> None:
+    """The judge reports a violation within 40 worlds that run this mutant."""
+    seeds = [FIRST_SEED.get(name, 0), *MUTANT_SEEDS]
+    assert any(live(seed, 1_000, name).violations for seed in seeds)
 
 
 def test_the_command_line_reports_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """A tiny run ends well, with one line of JSON."""
+    """A tiny run succeeds and prints one line of JSON."""
     assert main(["--tiny", "--json", "--check"]) == 0
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert printed["violations"] == 0
@@ -81,35 +74,35 @@ def test_the_command_line_reports_as_json(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_violation_is_shown_with_its_steps(capsys: pytest.CaptureFixture[str]) -> None:
-    """A planted bug is reported with its seed, and can be lived through again."""
-    assert main(["--mutant", "skip-vouching", "--check", "--operations", "3000", "--seeds", "3"]) == 0
+    """A mutant is reported with its seed, and that seed reproduces the violation."""
+    assert main(["--mutant", "skip-confirmation", "--check", "--operations", "3000", "--seeds", "3"]) == 0
     assert "first: seed 0: page by" in capsys.readouterr().out
-    replay = ["--mutant", "skip-vouching", "--operations", "1000", "--seeds", "1", "--seed", "0"]
+    replay = ["--mutant", "skip-confirmation", "--operations", "1000", "--seeds", "1", "--seed", "0"]
     assert main([*replay, "--check"]) == 1
     assert "violation: page by" in capsys.readouterr().out
 
 
-def test_the_planted_bugs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    """``--mutants`` says what each does."""
+def test_the_mutants_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--mutants`` lists what each mutant does."""
     assert main(["--mutants"]) == 0
     assert all(name in capsys.readouterr().out for name in list(MUTANTS)[:1])
 
 
 class NoLocks(SpawnContext):
-    """A machine whose /dev/shm cannot be written."""
+    """A multiprocessing context on a machine whose /dev/shm cannot be written."""
 
     def Lock(self) -> NoReturn:  # noqa: N802  # as multiprocessing names it
-        """As the system says it."""
+        """Fails as the system does."""
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def test_without_shared_locks_one_process_does_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """A /dev/shm that cannot be written is named, and ends nothing."""
+    """Where /dev/shm cannot be written, a warning names it and one process does all the work."""
     assert pool_of(2, NoLocks()) is None
     assert "/dev/shm" in capsys.readouterr().err  # noqa: S108  # only named
 
 
 def test_an_engines_files_are_where_they_can_be_written(tmp_path: Path) -> None:
-    """In memory, or in the usual place."""
+    """The engine's files are in memory where that can be written, else in the usual place."""
     assert fastest(tmp_path) == tmp_path
     assert fastest(tmp_path / "nowhere") is None

@@ -16,13 +16,13 @@ from shared.storage.protocol import Reservation
 from tests.simulation.clients import OWNER, Clients
 from tests.simulation.containers import Code, Container, Sizes
 from tests.simulation.erasures import Erasures
+from tests.simulation.fault_rates import NO_FAULTS, OUTAGE, QUIET_MS, SKEW_MS, Phase, next_phase
 from tests.simulation.judge import Judge
 from tests.simulation.ledger import Ledger
 from tests.simulation.pages import WrongError
 from tests.simulation.redis import SimRedis
 from tests.simulation.scheduler import Loop
 from tests.simulation.store import Unseen
-from tests.simulation.weather import FINE, OUTAGE, QUIET_MS, SKEW_MS, Phase, next_phase
 
 REAL: Final = Code()
 CROWDED: Final = 0.25
@@ -78,7 +78,7 @@ class World:
         self.ledger = Ledger(self)
         self.judge = Judge(self.ledger)
         self.redis = SimRedis(self)
-        self.weather = Phase(0, 0.0, *FINE)
+        self.phase = Phase(0, 0.0, *NO_FAULTS)
         self.clients = Clients(self)
         self.erasures = Erasures(self)
         self.outcomes: Counter[str] = Counter()
@@ -172,27 +172,27 @@ class World:
 
     def _drive(self) -> None:
         while self.clients.launched < self.operations:
-            self.weather = next_phase(self.rng)
-            for _ in range(self.weather.requests):
+            self.phase = next_phase(self.rng)
+            for _ in range(self.phase.requests):
                 if self.clients.launched >= self.operations:
                     break
                 self.clients.launch()
-                self.loop.wait(self.rng.expovariate(1 / self.weather.gap_ms))
+                self.loop.wait(self.rng.expovariate(1 / self.phase.gap_ms))
 
     def _finish(self) -> None:
         self.loop.now += QUIET_MS
         erased = self.rng.choice(self.users[1:])
-        for weather, step in (
-            (FINE, lambda: self.clients.last_words(erased)),
-            (FINE, self.clients.read_again),
-            (FINE, lambda: self.erasures.begin(erased)),
+        for rates, step in (
+            (NO_FAULTS, lambda: self.clients.last_words(erased)),
+            (NO_FAULTS, self.clients.read_again),
+            (NO_FAULTS, lambda: self.erasures.begin(erased)),
             (OUTAGE, self.clients.read_again),
-            (FINE, self.clients.read_again),
-            (FINE, self.clients.read_everything),
-            *([(FINE, self.redis.forge)] if self.chance(FORGED) else []),
-            *[(FINE, self._half_of_keep)] * 6,
+            (NO_FAULTS, self.clients.read_again),
+            (NO_FAULTS, self.clients.read_everything),
+            *([(NO_FAULTS, self.redis.forge)] if self.chance(FORGED) else []),
+            *[(NO_FAULTS, self._half_of_keep)] * 6,
         ):
-            self.weather = Phase(0, 0.0, *weather)
+            self.phase = Phase(0, 0.0, *rates)
             self.loop.spawn(step)
             self.loop.run()
         try:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from tests.stateful.comparison import KEYS, USERS, WHERE, WHO, ApiAndModel
 from tests.stateful.rules import Expected
-from tests.stateful.sides import KEYS, USERS, WHERE, WHO, Sides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ ENOUGH: Final = 5
 TARGETS = st.sampled_from(["me", *USERS])
 
 
-class Channels(Sides):
+class Channels(ApiAndModel):
     """Channels, and who is in them."""
 
     def __init__(self) -> None:

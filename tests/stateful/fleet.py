@@ -60,7 +60,7 @@ def _at_once(work: Callable[[], None]) -> Task:
 
 @dataclass(frozen=True)
 class Code:
-    """The parts of the API's inside that planted bugs replace."""
+    """The parts of the API's inside that mutants replace."""
 
     store: type[FaultyStore] = FaultyStore
     reader: type[CachedLogReader] = CachedLogReader

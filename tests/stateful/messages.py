@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from tests.stateful.comparison import KEYS, TOKEN_MS, WHERE, WHO, ApiAndModel
 from tests.stateful.model import Query
 from tests.stateful.rules import Expected, RefusedError
-from tests.stateful.sides import KEYS, TOKEN_MS, WHERE, WHO, Sides
 
 WHICH = st.integers(0, 60)
 TEXTS = st.sampled_from(["a", "b", "Hello", "é" * 90, "😀" * 60, 'x"\\\n\ty', "x" * 4_000, "日本語 " * 30])
@@ -52,7 +52,7 @@ class Post:
         return {"idempotency-key": self.key} if self.key else {}
 
 
-class Messages(Sides):
+class Messages(ApiAndModel):
     """What is said in channels."""
 
     def __init__(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.stateful.entities import Channel, IdempotencyRecord, Member, Message
 from tests.stateful.rules import Expected, Pace, RefusedError, may, window
-from tests.stateful.things import Channel, IdempotencyRecord, Member, Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.stateful.comparison import ApiAndModel
 from tests.stateful.machine import Machine
-from tests.stateful.planted import BUGS
+from tests.stateful.mutants import MUTANTS
 from tests.stateful.rules import RefusedError
-from tests.stateful.sides import Sides
 
 STEPS: Final = int(os.environ.get("STATEFUL_STEPS") or 1_000)
 """Requests that are sent at least."""
@@ -30,9 +30,9 @@ QUICK: Final = (
     "SkipsMembers",
     "TrustsCopies",
 )
-"""Bugs that show within a second; the long form looks for all of them."""
+"""Mutants that are found within a second; the long form runs all of them."""
 ROUND: Final = 100
-"""Histories under one seed."""
+"""Histories that are drawn from one seed."""
 
 
 def run(machine: type[Machine], number: int, examples: int, *phases: Phase) -> None:
@@ -57,19 +57,19 @@ def run(machine: type[Machine], number: int, examples: int, *phases: Phase) -> N
 
 def test_the_api_and_the_model_agree(capsys: pytest.CaptureFixture[str]) -> None:
     """After each of many random requests, status, code, headers and body are what the model says."""
-    Sides.steps, number = 0, SEED
-    while Sides.steps < STEPS:
+    ApiAndModel.steps, number = 0, SEED
+    while ApiAndModel.steps < STEPS:
         run(Machine, number, min(ROUND, 1 + STEPS // 40), Phase.generate, Phase.shrink)
         number += 1
     with capsys.disabled():
-        print(f"\n{Sides.steps} requests in agreement, seeds {SEED} to {number - 1}")  # noqa: T201 - what was asked for
-    assert Sides.steps >= STEPS
+        print(f"\n{ApiAndModel.steps} requests in agreement, seeds {SEED} to {number - 1}")  # noqa: T201 - what was asked for
+    assert ApiAndModel.steps >= STEPS
 
 
-@pytest.mark.parametrize("name", BUGS if LONG else QUICK)
-def test_a_planted_bug_is_found(name: str) -> None:
-    """The machine disagrees with an API that is wrong in one way."""
-    bug = BUGS[name]
-    wrong = type("Wrong", (Machine,), {"code": bug.code, "make_api": bug.make_api})
+@pytest.mark.parametrize("name", MUTANTS if LONG else QUICK)
+def test_a_mutant_is_found(name: str) -> None:
+    """The machine finds an API that has one bug."""
+    mutant = MUTANTS[name]
+    wrong = type("Wrong", (Machine,), {"code": mutant.code, "make_api": mutant.make_api})
     with pytest.raises((AssertionError, RefusedError, KeyError)):
         run(wrong, SEED, 300, Phase.generate)

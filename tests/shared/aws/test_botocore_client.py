@@ -17,6 +17,7 @@ from botocore.parsers import ResponseParserError
 
 from shared.aws.botocore_client import BotocoreClient
 from shared.aws.protocol import NoAnswerError, ServiceError
+from tests.cases import case
 
 ENDPOINT = {"endpoint_url": "https://dynamodb.example.com"}
 
@@ -34,33 +35,30 @@ def raising(error: Exception) -> BotocoreClient:
     return BotocoreClient(made)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
+def test_what_the_network_is_to_blame_for_is_no_answer() -> None:
+    """It may pass; its kind alone is the code."""
+    for error in [
         EndpointConnectionError(**ENDPOINT),
         ConnectTimeoutError(**ENDPOINT),
         ReadTimeoutError(**ENDPOINT),
         CredentialRetrievalError(provider="role", error_msg="the network"),
         ResponseParserError(),
-    ],
-)
-def test_what_the_network_is_to_blame_for_is_no_answer(error: Exception) -> None:
-    """It may pass; its kind alone is the code."""
-    with pytest.raises(NoAnswerError) as caught:
-        raising(error).call("ListTables", {})
-    assert caught.value.code == type(error).__name__
-    assert caught.value.__cause__ is error
+    ]:
+        with case(error):
+            with pytest.raises(NoAnswerError) as caught:
+                raising(error).call("ListTables", {})
+            assert caught.value.code == type(error).__name__
+            assert caught.value.__cause__ is error
 
 
-@pytest.mark.parametrize(
-    "error", [NoCredentialsError(), NoRegionError(), ParamValidationError(report="TableName")]
-)
-def test_what_is_found_before_anything_is_sent_lasts(error: Exception) -> None:
+def test_what_is_found_before_anything_is_sent_lasts() -> None:
     """Somebody has to correct the settings."""
-    with pytest.raises(ServiceError) as caught:
-        raising(error).call("ListTables", {})
-    assert (caught.value.code, caught.value.is_permanent) == (type(error).__name__, True)
-    assert caught.value.__cause__ is error
+    for error in [NoCredentialsError(), NoRegionError(), ParamValidationError(report="TableName")]:
+        with case(error):
+            with pytest.raises(ServiceError) as caught:
+                raising(error).call("ListTables", {})
+            assert (caught.value.code, caught.value.is_permanent) == (type(error).__name__, True)
+            assert caught.value.__cause__ is error
 
 
 def test_arguments_that_cannot_be_are_refused_for_good() -> None:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from shared.domain.clock import now_ms
 from shared.observability.meter import start_meter
 from shared.runtime import http_pool as connections_module
 from shared.runtime.http_pool import IDLE_SECONDS, Connections
+from tests.cases import case
 from tests.shared.aws.scripted_server import Server, checks_the_time, hangs, refuses, resets, says, serving
 
 pytestmark = pytest.mark.stack
@@ -76,19 +76,20 @@ def test_a_refusal_says_what_dynamodb_says(client_of: ClientOf, slept: list[floa
     assert (len(server.asked), slept) == (1, [])
 
 
-@pytest.mark.parametrize("code", sorted(RETRYABLE))
-def test_what_may_pass_is_tried_again(client_of: ClientOf, slept: list[float], code: str) -> None:
+def test_what_may_pass_is_tried_again(client_of: ClientOf, slept: list[float]) -> None:
     """After a wait of up to 50 ms, then 100."""
-    with serving(refuses(code), refuses(code), says(FINE)) as server:
-        assert client_of(server).call("GetItem", {})["Item"]["sk"] == {"S": "HEAD"}
-    assert len(server.asked) == 3
-    assert 0 <= slept[0] <= 0.05
-    assert 0 <= slept[1] <= 0.1
+    for code in sorted(RETRYABLE):
+        with case(code):
+            with serving(refuses(code), refuses(code), says(FINE)) as server:
+                assert client_of(server).call("GetItem", {})["Item"]["sk"] == {"S": "HEAD"}
+            assert len(server.asked) == 3
+            assert 0 <= slept[0] <= 0.05
+            assert 0 <= slept[1] <= 0.1
 
 
-@pytest.mark.parametrize(
-    ("code", "status", "is_permanent", "tries"),
-    [
+def test_a_refusal_says_whether_it_lasts(client_of: ClientOf) -> None:
+    """What AWS would refuse again is not tried again, but a signature; the rest passes by itself."""
+    for code, status, is_permanent, tries in [
         ("AccessDeniedException", 400, True, 1),
         ("ResourceNotFoundException", 400, True, 1),
         ("UnrecognizedClientException", 400, True, 1),
@@ -103,15 +104,15 @@ def test_what_may_pass_is_tried_again(client_of: ClientOf, slept: list[float], c
         ("ThrottlingException", 400, False, 3),
         ("InternalServerError", 500, False, 3),
         ("NotHeardOfException", 500, False, 3),
-    ],
-)
-def test_a_refusal_says_whether_it_lasts(
-    client_of: ClientOf, code: str, status: int, is_permanent: object, tries: int
-) -> None:
-    """What AWS would refuse again is not tried again, but a signature; the rest passes by itself."""
-    with serving(refuses(code, status)) as server, pytest.raises(ServiceError) as caught:
-        client_of(server).call("GetItem", {})
-    assert (caught.value.code, caught.value.is_permanent, len(server.asked)) == (code, is_permanent, tries)
+    ]:
+        with case(code, status, is_permanent, tries):
+            with serving(refuses(code, status)) as server, pytest.raises(ServiceError) as caught:
+                client_of(server).call("GetItem", {})
+            assert (caught.value.code, caught.value.is_permanent, len(server.asked)) == (
+                code,
+                is_permanent,
+                tries,
+            )
 
 
 def test_no_answer_says_of_which_kind(client_of: ClientOf) -> None:
@@ -140,22 +141,21 @@ def test_it_gives_up_after_its_attempts(client_of: ClientOf, slept: list[float])
     assert (len(server.asked), len(slept)) == (4, 3)
 
 
-@pytest.mark.parametrize(
-    "play",
-    [
+def test_an_answer_that_is_none_is_tried_again(client_of: ClientOf, slept: list[float]) -> None:
+    """A broken connection, a wrong checksum, half an answer, a gateway's page, a fault of the service."""
+    for play in [
         resets,
         says(FINE, crc=1),
         says(b'{"Item": {"sk"'),
         says(b"[]"),
         says(b"<html>bad gateway</html>", 502),
         refuses("InternalServerError", 500),
-    ],
-)
-def test_an_answer_that_is_none_is_tried_again(client_of: ClientOf, slept: list[float], play: Any) -> None:
-    """A broken connection, a wrong checksum, half an answer, a gateway's page, a fault of the service."""
-    with serving(play, says(FINE)) as server:
-        assert client_of(server).call("GetItem", {})["Item"]["sk"] == {"S": "HEAD"}
-    assert (len(server.asked), len(slept)) == (2, 1)
+    ]:
+        slept.clear()
+        with case(play):
+            with serving(play, says(FINE)) as server:
+                assert client_of(server).call("GetItem", {})["Item"]["sk"] == {"S": "HEAD"}
+            assert (len(server.asked), len(slept)) == (2, 1)
 
 
 @pytest.mark.parametrize("minutes", [-400, -6, 6, 400])
@@ -197,20 +197,19 @@ def test_tries_of_one_transaction_carry_one_token(client_of: ClientOf) -> None:
 
 
 def test_one_connection_serves_call_after_call(client_of: ClientOf, slept: list[float]) -> None:
-    """It is kept; one that the other end closed meanwhile is not used again, nor one that rested too long."""
+    """A connection is kept, unless the other end closed it or it was idle for too long."""
     with serving(says(FINE), says(FINE), says(FINE, close=True), says(FINE)) as server:
         client = client_of(server)
         for _ in range(3):
             client.call("GetItem", {})
         assert len(server.connections) == 1
-        while client._connections._idle and not connections_module._is_dropped(
-            client._connections._idle[0][0]
-        ):
+        idle = client._connections._idle
+        while idle and not connections_module._is_dropped(idle[0][0]):
             time.sleep(0.001)
         client.call("GetItem", {})
         assert len(server.connections) == 2
-        (connection, since) = client._connections._idle.pop()
-        client._connections._idle.append((connection, since - IDLE_SECONDS))
+        connection, since = idle.pop()
+        idle.append((connection, since - IDLE_SECONDS))
         client.call("GetItem", {})
         client.close()
     assert len(server.connections) == 3

@@ -14,6 +14,7 @@ from shared.aws.client import Client
 from shared.aws.connect import CallLimits, aws_client
 from shared.aws.protocol import AwsClient, AwsError, NoAnswerError, ServiceError
 from tests.artifacts.parameters import parameter_store
+from tests.cases import case
 from tests.shared.aws.scripted_server import Play, Server, hangs, refuses, resets, says, serving
 
 pytestmark = pytest.mark.stack
@@ -71,9 +72,9 @@ def test_an_answer_carries_the_services_time(make: Make) -> None:
     assert answer["ResponseMetadata"]["HTTPHeaders"]["date"].endswith("GMT")
 
 
-@pytest.mark.parametrize(
-    ("code", "status", "is_permanent", "is_throttle"),
-    [
+def test_a_refusal_says_its_code_and_whether_it_lasts(make: Make) -> None:
+    """What AWS refuses with 4xx it refuses again, unless it is known to pass; AWS's text stays out of the error's."""
+    for code, status, is_permanent, is_throttle in [
         ("AccessDeniedException", 400, True, False),
         ("ResourceNotFoundException", 400, True, False),
         ("UnrecognizedClientException", 400, True, False),
@@ -85,16 +86,12 @@ def test_an_answer_carries_the_services_time(make: Make) -> None:
         ("InternalServerError", 500, False, False),
         ("NotHeardOfException", 400, True, False),
         ("NotHeardOfException", 500, False, False),
-    ],
-)
-def test_a_refusal_says_its_code_and_whether_it_lasts(
-    make: Make, code: str, status: int, is_permanent: object, is_throttle: object
-) -> None:
-    """What AWS refuses with 4xx it refuses again, unless it is known to pass; AWS's text stays out of the error's."""
-    error, _ = failure(make, refuses(code, status))
-    assert isinstance(error, ServiceError)
-    assert (error.code, error.is_permanent, error.is_throttle) == (code, is_permanent, is_throttle)
-    assert "made up" not in str(error)
+    ]:
+        with case(code, status, is_permanent, is_throttle):
+            error, _ = failure(make, refuses(code, status))
+            assert isinstance(error, ServiceError)
+            assert (error.code, error.is_permanent, error.is_throttle) == (code, is_permanent, is_throttle)
+            assert "made up" not in str(error)
 
 
 def test_a_failed_condition_comes_with_the_item_that_stands_there(make: Make) -> None:
@@ -108,18 +105,15 @@ def test_a_failed_condition_comes_with_the_item_that_stands_there(make: Make) ->
     assert error.response["CancellationReasons"][1]["Item"] == {"hash": {"B": b"\0\1\xff"}}
 
 
-@pytest.mark.parametrize(
-    "play",
-    [resets, says(FINE, crc=1), says(b'{"Item": {"sk"')],
-    ids=["reset", "checksum", "half"],
-)
-def test_an_answer_that_cannot_be_understood_is_no_answer(make: Make, play: Play) -> None:
+def test_an_answer_that_cannot_be_understood_is_no_answer(make: Make) -> None:
     """A broken connection, a wrong checksum, half an answer; the code is the kind of exception, or none."""
-    error, server = failure(make, play)
-    assert isinstance(error, NoAnswerError)
-    assert (error.is_permanent, error.is_throttle) == (False, False)
-    assert error.code.isidentifier()
-    assert len(server.asked) == 1
+    for play in [resets, says(FINE, crc=1), says(b'{"Item": {"sk"')]:
+        with case(play):
+            error, server = failure(make, play)
+            assert isinstance(error, NoAnswerError)
+            assert (error.is_permanent, error.is_throttle) == (False, False)
+            assert error.code.isidentifier()
+            assert len(server.asked) == 1
 
 
 def test_silence_ends(make: Make) -> None:
@@ -138,25 +132,26 @@ def test_nobody_there_is_no_answer(make: Make) -> None:
         make(url).call("GetItem", GET)
 
 
-@pytest.mark.parametrize(
-    "play",
-    [refuses("ThrottlingException"), refuses("InternalServerError", 500), resets, says(FINE, crc=1)],
-    ids=["throttled", "fault", "reset", "checksum"],
-)
-def test_what_may_pass_is_tried_again(make: Make, play: Play) -> None:
+def test_what_may_pass_is_tried_again(make: Make) -> None:
     """Throttling, a fault of the service, a broken connection, a wrong checksum: the second try goes well."""
-    with serving(play, says(FINE)) as server:
-        assert make(server.url, attempts=2).call("GetItem", GET)["Item"]["sk"] == {"S": "HEAD"}
-    assert len(server.asked) == 2
+    for play in [
+        refuses("ThrottlingException"),
+        refuses("InternalServerError", 500),
+        resets,
+        says(FINE, crc=1),
+    ]:
+        with case(play):
+            with serving(play, says(FINE)) as server:
+                assert make(server.url, attempts=2).call("GetItem", GET)["Item"]["sk"] == {"S": "HEAD"}
+            assert len(server.asked) == 2
 
 
-@pytest.mark.parametrize(
-    "code", ["AccessDeniedException", "ConditionalCheckFailedException", "ExpiredTokenException"]
-)
-def test_what_will_not_pass_is_tried_once(make: Make, code: str) -> None:
+def test_what_will_not_pass_is_tried_once(make: Make) -> None:
     """Another try would be refused as well."""
-    _, server = failure(make, refuses(code), attempts=3)
-    assert len(server.asked) == 1
+    for code in ["AccessDeniedException", "ConditionalCheckFailedException", "ExpiredTokenException"]:
+        with case(code):
+            _, server = failure(make, refuses(code), attempts=3)
+            assert len(server.asked) == 1
 
 
 def test_it_gives_up_after_its_attempts(make: Make) -> None:

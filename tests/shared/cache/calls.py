@@ -12,14 +12,15 @@ import pytest
 from local.upstash.endpoint import UpstashEndpoint
 from shared.cache.upstash import RedisError, Upstash
 from tests.endpoint import TOKEN
+from tests.fakes import MeasuredUpstash
 
 CONNECT_MS: Final = 150
 READ_MS: Final = 200
-Make = Callable[..., Upstash]
+Make = Callable[..., MeasuredUpstash]
 """Makes a wrapper for an address; further arguments change its options."""
 
 
-def failure(upstash: Upstash, *command: str) -> str:
+def failure(upstash: MeasuredUpstash, *command: str) -> str:
     """The kind of a command's failure, which carries no more than that, and takes no longer than it may."""
     begun = time.perf_counter()
     with pytest.raises(RedisError) as caught:
@@ -28,7 +29,7 @@ def failure(upstash: Upstash, *command: str) -> str:
     error = caught.value
     assert str(error) == error.kind
     assert TOKEN not in "".join(traceback.format_exception(error))
-    assert upstash._metrics.get(f"failure.{error.kind}") >= 1
+    assert upstash.metrics.get(f"failure.{error.kind}") >= 1
     return error.kind
 
 

@@ -9,12 +9,11 @@ from dataclasses import replace
 import pytest
 
 from local.upstash.endpoint import UpstashEndpoint
-from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import RedisTier
-from shared.cache.upstash import Upstash, UpstashOptions
+from shared.cache.upstash import UpstashOptions
 from tests.conftest import FakeClock
 from tests.endpoint import TOKEN, opened_endpoint, reset
-from tests.fakes import FakeUpstash
+from tests.fakes import FakeUpstash, MeasuredUpstash
 from tests.shared.cache.bundles import KEY, POLICY, Start, request
 from tests.shared.cache.calls import CONNECT_MS, READ_MS, Make
 from tests.shared.cache.scripted import Script, scripted
@@ -39,9 +38,9 @@ def make(clock: FakeClock) -> Iterator[Make]:
     """Makes wrappers that end with the test; arguments change the options."""
     with ExitStack() as stack:
 
-        def make(url: str, **changes: object) -> Upstash:
+        def make(url: str, **changes: object) -> MeasuredUpstash:
             options = UpstashOptions(url, TOKEN, CONNECT_MS, READ_MS, breaker_failures=1_000)
-            made = Upstash(replace(options, **changes), CacheMetrics(), clock.now)  # type: ignore[arg-type]
+            made = MeasuredUpstash(replace(options, **changes), clock.now)  # type: ignore[arg-type]
             stack.callback(made.close)
             made.warm_up()  # as during INIT: loading the SDK is no part of a call
             return made
@@ -68,7 +67,7 @@ def start(upstash: FakeUpstash, clock: FakeClock) -> Start:
 
     def start(*, load: bool = True, **changes: object) -> RedisTier:
         policy = replace(POLICY, **changes)  # type: ignore[arg-type]  # each change is of its field's type
-        tier = RedisTier(upstash, KEY, "pages", policy, upstash._metrics, clock.now)
+        tier = RedisTier(upstash, KEY, "pages", policy, upstash.metrics, clock.now)
         if load:
             request(tier)
         return tier

@@ -21,6 +21,7 @@ from shared.cache.blocks import (
 )
 from shared.domain.keys import ID_ALPHABET
 from tests.blocks import CHANNEL, OTHER, block, body
+from tests.cases import case
 
 CHANNEL_IDS = st.text(ID_ALPHABET, min_size=16, max_size=26)
 
@@ -126,9 +127,9 @@ def test_foreign_bytes_are_unreadable(raw: bytes, key: str) -> None:
     assert isinstance(value, Block if key.startswith("b") else ChannelList)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
+def test_a_value_under_a_wrong_key_is_unreadable() -> None:
+    """Another channel's block, another block's, one moved by a position, an empty one, another kind: all refused."""
+    cases: list[tuple[str, Block | ChannelList]] = [
         (block_key(OTHER, 0), block(CHANNEL, 1, 3)),
         (block_key(CHANNEL, 1), block(CHANNEL, 1, 3)),
         (block_key(CHANNEL, 0), Block.of(2, block(CHANNEL, 1, 3).bodies)),
@@ -138,12 +139,10 @@ def test_foreign_bytes_are_unreadable(raw: bytes, key: str) -> None:
         (block_key(CHANNEL, 0), Block.of(1, [b"{}"])),
         (channels_key("ada"), block(CHANNEL, 1, 3)),
         (block_key(CHANNEL, 0), ChannelList((CHANNEL,))),
-    ],
-)
-def test_a_value_under_a_wrong_key_is_unreadable(key: str, value: Block | ChannelList) -> None:
-    """Another channel's block, another block's, one moved by a position, an empty one, another kind: all refused."""
-    with pytest.raises(UnreadableError):
-        decode(key, value.encode())
+    ]
+    for key, value in cases:
+        with case(key, value), pytest.raises(UnreadableError):
+            decode(key, value.encode())
 
 
 def test_a_block_that_claims_too_much_is_unreadable() -> None:

@@ -71,7 +71,7 @@ def test_a_warm_read_asks_nobody(start: Start, store: CountingStore, clock: Fake
     """The second time no storage and no Redis is asked, whatever part of it is read, whichever way it is reached."""
     fill(store, 120)
     upstash = FakeUpstash(clock.now)
-    shared = RedisTier(upstash, "bundle", "pages", BundlePolicy(), upstash._metrics, clock.now)
+    shared = RedisTier(upstash, "bundle", "pages", BundlePolicy(), upstash.metrics, clock.now)
     reader = start(shared)
     reader.begin()
     shared.settle()

@@ -49,7 +49,7 @@ def test_it_is_waited_for_once_and_not_beyond_the_budget(clock: FakeClock) -> No
     """A first load that hangs costs one request the budget; the following ones nothing."""
     upstash = FakeUpstash(clock.now, budget=0.2)
     upstash.gate.clear()
-    tier = RedisTier(upstash, KEY, "pages", POLICY, upstash._metrics, clock.now)
+    tier = RedisTier(upstash, KEY, "pages", POLICY, upstash.metrics, clock.now)
     waits = []
     for _ in range(3):
         begun = time.perf_counter()
@@ -67,7 +67,7 @@ def test_later_loads_are_waited_for_by_nobody(clock: FakeClock) -> None:
     """After a failed load the next request tries again beside its work, and does not wait."""
     upstash = FakeUpstash(clock.now, budget=5)
     upstash.failure = "timeout"
-    tier = RedisTier(upstash, KEY, "pages", POLICY, upstash._metrics, clock.now)
+    tier = RedisTier(upstash, KEY, "pages", POLICY, upstash.metrics, clock.now)
     request(tier)
     upstash.failure = None
     upstash.gate.clear()
@@ -136,7 +136,7 @@ def test_an_unreadable_bundle_is_replaced(start: Start, upstash: FakeUpstash, fo
     tier = start()
     request(tier)
     assert tier.get([FIRST]) == {}
-    assert upstash._metrics.get("unreadable") == 1
+    assert upstash.metrics.get("unreadable") == 1
     tier.put(lacking(50))
     request(tier)
     assert upstash.reasons == ["get_pages", "put_pages"]
@@ -148,7 +148,7 @@ def test_a_key_of_another_type_is_replaced(start: Start, upstash: FakeUpstash) -
     upstash.failure = "wrong_type"
     tier = start()
     upstash.failure = None
-    assert upstash._metrics.get("unreadable") == 1
+    assert upstash.metrics.get("unreadable") == 1
     tier.put(lacking(50))
     request(tier)
     assert stored(upstash) == lacking(50)

@@ -99,7 +99,7 @@ def test_whatever_cannot_be_read_is_not_asked_for_again(
     for _ in range(3):
         request(tier)
     assert upstash.reasons == ["get_pages"]
-    assert upstash._metrics.get("unreadable") == 1
+    assert upstash.metrics.get("unreadable") == 1
 
 
 def test_only_what_came_from_redis_is_from_redis(start: Start, upstash: FakeUpstash) -> None:

@@ -133,7 +133,7 @@ def test_bytes_are_counted(start: Start, upstash: FakeUpstash) -> None:
     tier = start()
     tier.put({FIRST: block(CHANNEL, 1, 50, "hello " * 50)})
     request(tier)
-    snapshot = upstash._metrics.snapshot()
+    snapshot = upstash.metrics.snapshot()
     assert snapshot["bytes_stored"] == len(upstash.values[KEY])
     assert snapshot["bytes_raw"] > 3 * snapshot["bytes_stored"]
 

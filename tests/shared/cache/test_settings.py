@@ -6,10 +6,12 @@ from dataclasses import fields
 
 import pytest
 
-from shared.cache.build import build_cache, bundle_policies
+from shared.cache.build import build_cache, bundle_policies, memory_tiers
+from shared.cache.memory import MemoryTier
 from shared.cache.redis import RedisTier
 from shared.cache.tier import NoTier
 from shared.settings import CHOICES, RANGES, Settings, SettingsError
+from tests.cases import case
 from tests.conftest import FakeClock
 
 SECRET = "AX-very-secret"
@@ -30,9 +32,9 @@ def test_rest_variables_go_first() -> None:
     assert (found.upstash_url, found.upstash_token) == ("https://x.upstash.io", "t")
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_another_redis_is_refused() -> None:
+    """The error names the variable and what is supported, and quotes nothing of it."""
+    for url in [
         f"rediss://default:{SECRET}@redis.example.com:6379",
         f"redis://:{SECRET}@127.0.0.1:6379/0",
         f"rediss://default:{SECRET}@upstash.io.example.com:6379",
@@ -40,13 +42,11 @@ def test_rest_variables_go_first() -> None:
         f"unix://{SECRET}",
         "rediss://x.upstash.io:6379",
         SECRET,
-    ],
-)
-def test_another_redis_is_refused(url: str) -> None:
-    """The error names the variable and what is supported, and quotes nothing of it."""
-    with pytest.raises(SettingsError, match=r"REDIS_URL: .*UPSTASH_REDIS_REST_URL") as caught:
-        Settings.from_env({"REDIS_URL": url})
-    assert SECRET not in str(caught.value)
+    ]:
+        with case(url):
+            with pytest.raises(SettingsError, match=r"REDIS_URL: .*UPSTASH_REDIS_REST_URL") as caught:
+                Settings.from_env({"REDIS_URL": url})
+            assert SECRET not in str(caught.value)
 
 
 def test_an_address_without_a_token_is_refused() -> None:
@@ -55,32 +55,30 @@ def test_an_address_without_a_token_is_refused() -> None:
         Settings.from_env({"UPSTASH_REDIS_REST_URL": "https://x.upstash.io"})
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
+def test_a_value_that_cannot_be_used_is_refused() -> None:
+    """The error names the variable."""
+    for variable, value in [
         ("CACHE_CODEC", "lz4"),
         ("CACHE_MEMORY_BYTES", "many"),
         ("CACHE_MEMORY_BYTES", "0"),
         ("CACHE_KEEP", "-1"),
         ("REDIS_READ_TIMEOUT_MS", "0.5"),
         ("REDIS_BREAKER_FAILURES", "0"),
-    ],
-)
-def test_a_value_that_cannot_be_used_is_refused(variable: str, value: str) -> None:
-    """The error names the variable."""
-    with pytest.raises(SettingsError, match=f"^{variable}: "):
-        Settings.from_env({variable: value})
+    ]:
+        with case(variable, value), pytest.raises(SettingsError, match=f"^{variable}: "):
+            Settings.from_env({variable: value})
 
 
-@pytest.mark.parametrize(("variable", "least", "most"), [(name, *each) for name, each in RANGES.items()])
-def test_a_number_outside_of_its_range_is_refused(variable: str, least: float, most: float) -> None:
+def test_a_number_outside_of_its_range_is_refused() -> None:
     """Its ends are allowed; the error names the variable and the range."""
-    for value in (least, most):
-        Settings.from_env({variable: str(value)})
-    for text in ("0", "-1", str(most + 1), "nan", "inf", "1e999", "", " "):
-        if text.strip():
-            with pytest.raises(SettingsError, match=f"^{variable}: "):
-                Settings.from_env({variable: text})
+    for variable, least, most in [(name, *each) for name, each in RANGES.items()]:
+        with case(variable, least, most):
+            for value in (least, most):
+                Settings.from_env({variable: str(value)})
+            for text in ("0", "-1", str(most + 1), "nan", "inf", "1e999", "", " "):
+                if text.strip():
+                    with pytest.raises(SettingsError, match=f"^{variable}: "):
+                        Settings.from_env({variable: text})
 
 
 def test_every_number_has_a_range_and_every_choice_is_checked() -> None:
@@ -96,9 +94,9 @@ def test_every_number_has_a_range_and_every_choice_is_checked() -> None:
 TOKEN = {"UPSTASH_REDIS_REST_TOKEN": "t"}
 
 
-@pytest.mark.parametrize(
-    ("address", "says"),
-    [
+def test_what_is_no_rest_address_is_refused() -> None:
+    """With a sentence that says what to set, and quotes no secret."""
+    for address, says in [
         ("us1-x.upstash.io", "must begin with https://"),
         ("redis://default:secret@us1-x.upstash.io:6379", "REDIS_URL"),
         ("rediss://default:secret@us1-x.upstash.io:6379", "REDIS_URL"),
@@ -110,39 +108,41 @@ TOKEN = {"UPSTASH_REDIS_REST_TOKEN": "t"}
         ("https://[", "not a URL"),
         ("https://x:99999", "not a URL"),
         ("ftp://us1-x.upstash.io", "not a URL"),
-    ],
-)
-def test_what_is_no_rest_address_is_refused(address: str, says: str) -> None:
-    """With a sentence that says what to set, and quotes no secret."""
-    with pytest.raises(SettingsError, match=f"^UPSTASH_REDIS_REST_URL: .*{says}") as caught:
-        Settings.from_env({"UPSTASH_REDIS_REST_URL": address, **TOKEN})
-    assert "secret" not in str(caught.value)
+    ]:
+        with case(address, says):
+            with pytest.raises(SettingsError, match=f"^UPSTASH_REDIS_REST_URL: .*{says}") as caught:
+                Settings.from_env({"UPSTASH_REDIS_REST_URL": address, **TOKEN})
+            assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("quote", ['"', "'"])
-def test_quotes_are_no_part_of_a_value(quote: str) -> None:
+def test_quotes_are_no_part_of_a_value() -> None:
     """As `.env` files are read; a slash at the end is none of an address either."""
-    given = {"UPSTASH_REDIS_REST_URL": "https://us1-x.upstash.io/", **TOKEN, "CACHE_KEEP": "66"}
-    found = Settings.from_env({name: f" {quote}{value}{quote} " for name, value in given.items()})
-    assert (found.upstash_url, found.upstash_token) == ("https://us1-x.upstash.io", "t")
-    assert found.cache_keep_seconds == 66
+    for quote in ['"', "'"]:
+        with case(quote):
+            given = {"UPSTASH_REDIS_REST_URL": "https://us1-x.upstash.io/", **TOKEN, "CACHE_KEEP": "66"}
+            found = Settings.from_env({name: f" {quote}{value}{quote} " for name, value in given.items()})
+            assert (found.upstash_url, found.upstash_token) == ("https://us1-x.upstash.io", "t")
+            assert found.cache_keep_seconds == 66
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
+def test_a_text_that_cannot_be_used_is_refused() -> None:
+    """Where it would fail each request later; no secret is quoted."""
+    for variable, value in [
         ("UPSTASH_REDIS_REST_TOKEN", "secret\N{SNOWMAN}"),
         ("UPSTASH_REDIS_REST_TOKEN", "secret\nsecret"),
         ("TABLE_NAME", "a table"),
         ("DYNAMODB_ENDPOINT_URL", "localhost:8000"),
         ("DYNAMODB_ENDPOINT_URL", "https://user:secret@x"),
-    ],
-)
-def test_a_text_that_cannot_be_used_is_refused(variable: str, value: str) -> None:
-    """Where it would fail each request later; no secret is quoted."""
-    with pytest.raises(SettingsError, match=f"^{variable}: ") as caught:
-        Settings.from_env({variable: value})
-    assert "secret" not in str(caught.value)
+    ]:
+        with case(variable, value):
+            with pytest.raises(SettingsError, match=f"^{variable}: ") as caught:
+                Settings.from_env({variable: value})
+            assert "secret" not in str(caught.value)
+
+
+def bounds_of(tier: MemoryTier) -> tuple[int, float]:
+    """How many bytes a tier in memory holds, and how many milliseconds it keeps a value."""
+    return tier._max_bytes, tier._keep_ms
 
 
 def test_without_redis_there_is_memory_alone(clock: FakeClock) -> None:
@@ -151,7 +151,7 @@ def test_without_redis_there_is_memory_alone(clock: FakeClock) -> None:
     assert cache.upstash is None
     assert isinstance(cache.pages, NoTier)
     assert isinstance(cache.lists, NoTier)
-    assert cache.memory._max_bytes + cache.stale_fallback._memory._max_bytes == 32 * 1024 * 1024
+    assert sum(bounds_of(each)[0] for each in memory_tiers(Settings(), clock.now)) == 32 * 1024 * 1024
 
 
 def test_every_setting_arrives(clock: FakeClock) -> None:
@@ -169,18 +169,19 @@ def test_every_setting_arrives(clock: FakeClock) -> None:
         "CACHE_TTL_MESSAGES": "88",
         "CACHE_TTL_CHANNELS": "99",
     }
-    cache = build_cache(Settings.from_env(given), clock.now)
+    found = Settings.from_env(given)
+    cache = build_cache(found, clock.now)
     assert cache.upstash is not None
     options = cache.upstash._options
     assert (options.connect_ms, options.read_ms) == (11, 22)
     assert (options.breaker_failures, options.breaker_open_ms) == (4, 55)
     assert isinstance(cache.pages, RedisTier)
     assert isinstance(cache.lists, RedisTier)
-    assert (cache.pages._policy.keep_seconds, cache.pages._policy.codec) == (66, "gzip")
-    assert (cache.pages._key, cache.lists._key) == ("tab:p1", "tab:u1")
-    assert (cache.memory._max_bytes, cache.memory._keep_ms) == (7_777 - 972, 66_000)
-    # An eighth, kept as long as anything in it may stand in.
-    assert (cache.stale_fallback._memory._max_bytes, cache.stale_fallback._memory._keep_ms) == (972, 99_000)
+    assert [(each.keep_seconds, each.codec) for each in bundle_policies(found)] == [(66, "gzip")] * 2
+    assert [each._key for each in (cache.pages, cache.lists)] == ["tab:p1", "tab:u1"]
+    assert bounds_of(cache.memory) == (7_777 - 972, 66_000)
+    # An eighth, kept as long as anything in it may be served.
+    assert [bounds_of(each) for each in memory_tiers(found, clock.now)] == [(6_805, 66_000), (972, 99_000)]
     assert (cache.stale_fallback._messages_ms, cache.stale_fallback._channels_ms) == (88_000, 99_000)
 
 

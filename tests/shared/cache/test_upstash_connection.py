@@ -21,7 +21,7 @@ def test_a_read_on_a_dropped_connection_is_repeated_once(make: Make, script: Scr
     assert upstash.execute("get", "GET", "k") == 1
     assert upstash.execute("get", "GET", "k") == 2
     assert failure(upstash) == "disconnected"
-    assert len(script.requests) == upstash._metrics.commands == 5
+    assert len(script.requests) == upstash.metrics.commands == 5
     assert script.connections == 3
 
 

@@ -35,7 +35,7 @@ def test_an_answer_that_drips_has_an_end(make: Make, first: bytes) -> None:
         upstash = make(server.url)
         assert failure(upstash) == "timeout"
         assert server.ended.wait(10)
-        assert upstash._metrics.commands == 1
+        assert upstash.metrics.commands == 1
 
 
 def test_after_a_call_that_was_given_up_the_next_is_well(make: Make, endpoint: UpstashEndpoint) -> None:
@@ -93,13 +93,14 @@ def hang(*_args, **_options):
 socket.getaddrinfo = hang
 from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
-upstash = Upstash(UpstashOptions("http://redis.example.com", "t", 100, 100), CacheMetrics(), lambda: 0)
+metrics = CacheMetrics()
+upstash = Upstash(UpstashOptions("http://redis.example.com", "t", 100, 100), metrics, lambda: 0)
 for _ in range(3):
     try:
         upstash.execute("get", "GET", "k")
     except RedisError as error:
         print(error.kind)
-print(upstash.breaker.state, upstash.breaker.cause, upstash._metrics.commands)
+print(upstash.breaker.state, upstash.breaker.cause, metrics.commands)
 """
 
 

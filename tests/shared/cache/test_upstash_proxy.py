@@ -48,7 +48,7 @@ def test_https_proxy_is_used(
     assert failure(upstash) == "unreachable"
     assert asked[0].startswith(b"CONNECT name.upstash.io:443 HTTP/1.1\r\n")
     assert b"Bearer" not in asked[0]
-    assert upstash._metrics.commands == 0
+    assert upstash.metrics.commands == 0
 
 
 def test_no_proxy_is_respected(make: Make, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:

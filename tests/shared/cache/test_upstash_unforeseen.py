@@ -89,9 +89,10 @@ def test_a_client_that_cannot_be_made_is_a_failure(clock: FakeClock, error: Exce
     def connect(*_: object) -> SdkClient:
         raise error
 
-    upstash = Upstash(UpstashOptions("http://127.0.0.1:1", "t"), CacheMetrics(), clock.now, connect)
+    metrics = CacheMetrics()
+    upstash = Upstash(UpstashOptions("http://127.0.0.1:1", "t"), metrics, clock.now, connect)
     upstash.warm_up()
     with pytest.raises(RedisError, match="client"):
         upstash.execute("get", "GET", "k")
-    assert upstash._metrics.get("failure.client") == 1
-    assert upstash._metrics.commands == 0
+    assert metrics.get("failure.client") == 1
+    assert metrics.commands == 0

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.plans import DAYS, GB, MIB, PLANS, Usage, advise, stored_bytes
+from tests.cases import case
 
 QUIET = Usage(commands_today=131, commands_month=3_930, stored_bytes=238_108, hit_rate=0.96)
 LONG_AGO = replace(QUIET, day_of_month=DAYS)
@@ -17,30 +18,34 @@ def urgent(plan: str, use: Usage) -> set[str]:
     return {each.about for each in advise(PLANS[plan], use) if each.urgent}
 
 
-@pytest.mark.parametrize("plan", PLANS)
-def test_a_quiet_chat_may_stay_on_any_plan(plan: str) -> None:
+def test_a_quiet_chat_may_stay_on_any_plan() -> None:
     """A hundred users' day breaks no limit and calls for nothing."""
-    assert not urgent(plan, QUIET)
-    assert not list(PLANS[plan].exceeded(QUIET))
+    for plan in PLANS:
+        with case(plan):
+            assert not urgent(plan, QUIET)
+            assert not list(PLANS[plan].exceeded(QUIET))
 
 
-@pytest.mark.parametrize(("commands", "expected"), [(7_999, set()), (8_000, {"commands"})])
-def test_eight_thousand_commands_a_day_are_time_to_upgrade(commands: int, expected: set[str]) -> None:
+def test_eight_thousand_commands_a_day_are_time_to_upgrade() -> None:
     """The guide's figure, of the plan with 10,000 a day."""
-    assert urgent("free-daily", replace(QUIET, commands_today=commands)) == expected
+    for commands, expected in [(7_999, set()), (8_000, {"commands"})]:
+        with case(commands, expected):
+            assert urgent("free-daily", replace(QUIET, commands_today=commands)) == expected
 
 
-@pytest.mark.parametrize(("megabytes", "expected"), [(199, set()), (200, {"memory"})])
-@pytest.mark.parametrize("plan", ["free", "free-daily"])
-def test_two_hundred_megabytes_are_time_to_upgrade(plan: str, megabytes: int, expected: set[str]) -> None:
+def test_two_hundred_megabytes_are_time_to_upgrade() -> None:
     """The guide's figure, of plans with 256 MB."""
-    assert urgent(plan, replace(QUIET, stored_bytes=megabytes * MIB)) == expected
+    for plan in ["free", "free-daily"]:
+        for megabytes, expected in [(199, set()), (200, {"memory"})]:
+            with case(plan, megabytes, expected):
+                assert urgent(plan, replace(QUIET, stored_bytes=megabytes * MIB)) == expected
 
 
-@pytest.mark.parametrize(("connections", "expected"), [(30, set()), (31, {"connections"})])
-def test_more_than_thirty_connections_are_time_to_upgrade(connections: int, expected: set[str]) -> None:
+def test_more_than_thirty_connections_are_time_to_upgrade() -> None:
     """The guide's figure."""
-    assert urgent("free-daily", replace(QUIET, connections=connections)) == expected
+    for connections, expected in [(30, set()), (31, {"connections"})]:
+        with case(connections, expected):
+            assert urgent("free-daily", replace(QUIET, connections=connections)) == expected
 
 
 def test_the_daily_plan_says_that_it_forgets() -> None:
@@ -50,10 +55,11 @@ def test_the_daily_plan_says_that_it_forgets() -> None:
     assert advise(PLANS["free"], QUIET) == []
 
 
-@pytest.mark.parametrize(("commands", "expected"), [(399_999, set()), (400_000, {"commands"})])
-def test_eighty_percent_of_the_month_are_time_to_upgrade(commands: int, expected: set[str]) -> None:
+def test_eighty_percent_of_the_month_are_time_to_upgrade() -> None:
     """Of 500,000, on the month's last day."""
-    assert urgent("free", replace(LONG_AGO, commands_month=commands)) == expected
+    for commands, expected in [(399_999, set()), (400_000, {"commands"})]:
+        with case(commands, expected):
+            assert urgent("free", replace(LONG_AGO, commands_month=commands)) == expected
 
 
 def test_a_month_is_judged_by_its_pace() -> None:
@@ -81,19 +87,17 @@ def test_a_fixed_plan_costs_the_same_whatever_runs() -> None:
     assert PLANS["fixed-250mb"].price(replace(QUIET, commands_month=90_000_000)) == 10.0
 
 
-@pytest.mark.parametrize(
-    ("plan", "use", "about"),
-    [
+def test_a_plan_that_is_exceeded_has_no_price() -> None:
+    """It would refuse the work."""
+    for plan, use, about in [
         ("free", replace(QUIET, commands_month=500_001), "commands"),
         ("free-daily", replace(QUIET, commands_today=10_001), "commands"),
         ("free", replace(QUIET, moved_bytes=10 * GB + 1), "bandwidth"),
         ("fixed-250mb", replace(QUIET, stored_bytes=251 * MIB), "memory"),
-    ],
-)
-def test_a_plan_that_is_exceeded_has_no_price(plan: str, use: Usage, about: str) -> None:
-    """It would refuse the work."""
-    assert list(PLANS[plan].exceeded(use)) == [about]
-    assert PLANS[plan].price(use) is None
+    ]:
+        with case(plan, use, about):
+            assert list(PLANS[plan].exceeded(use)) == [about]
+            assert PLANS[plan].price(use) is None
 
 
 def test_enterprise_has_no_public_price() -> None:
@@ -102,16 +106,14 @@ def test_enterprise_has_no_public_price() -> None:
     assert not list(PLANS["enterprise"].exceeded(replace(QUIET, commands_month=10**12)))
 
 
-@pytest.mark.parametrize(
-    ("info", "expected"),
-    [
+def test_info_is_read_defensively() -> None:
+    """Servers name it differently, and may not say it."""
+    for info, expected in [
         ("# Memory\r\nused_memory:900\r\nused_memory_dataset:300\r\n", 300),
         ("used_memory:900", 900),
         ("total_data_size:7\r\nused_memory:900", 7),
         ("used_memory:much", None),
         ("PONG", None),
-    ],
-)
-def test_info_is_read_defensively(info: str, expected: int | None) -> None:
-    """Servers name it differently, and may not say it."""
-    assert stored_bytes(info) == expected
+    ]:
+        with case(info, expected):
+            assert stored_bytes(info) == expected

@@ -18,7 +18,7 @@ from fastapi import Response
 from shared.cache.blocks import ChannelList
 from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.cache.upstash import Upstash, UpstashOptions
+from shared.cache.upstash import UpstashOptions
 from shared.domain.errors import BudgieError, ContentionError, MisconfiguredError, RateLimitedError
 from shared.observability.meter import Ledger, Meter, meter, start_meter
 from shared.observability.telemetry import (
@@ -33,7 +33,7 @@ from shared.settings import SERVICE, LogSettings, Settings, SettingsError
 from shared.web.app import create_app, create_handler
 from shared.web.middleware import trace_root
 from tests.api import event
-from tests.fakes import FakeUpstash
+from tests.fakes import FakeUpstash, MeasuredUpstash
 from tests.functions.chat import messages
 from tests.test_observability import COMMON, FIELDS, RUNBOOK
 
@@ -401,14 +401,14 @@ def test_redis_tells_what_it_stores_and_that_it_is_left_alone(clock: FakeClock) 
     """The bundle's bytes as last written and as last read; the breaker with each request that finds it open."""
     upstash, made = FakeUpstash(clock.now), start_meter()
     policy = BundlePolicy(min_new_entries=1)
-    tier = RedisTier(upstash, "t:p1", "pages", policy, upstash._metrics, clock.now)
+    tier = RedisTier(upstash, "t:p1", "pages", policy, upstash.metrics, clock.now)
     for _ in range(2):  # it is read, then written
         tier.begin()
         tier.settle()
         tier.put({"c": ChannelList(("a" * 16,))})
     stored = len(upstash.values["t:p1"])
     assert made.ledger.take() == ({}, stored)
-    other = RedisTier(upstash, "t:p1", "pages", policy, upstash._metrics, clock.now)
+    other = RedisTier(upstash, "t:p1", "pages", policy, upstash.metrics, clock.now)
     other.begin()
     other.settle()
     assert made.ledger.take() == ({}, stored)
@@ -420,8 +420,8 @@ def test_redis_tells_what_it_stores_and_that_it_is_left_alone(clock: FakeClock) 
 
 def test_a_failure_of_redis_is_named_from_the_first_on(clock: FakeClock) -> None:
     """In the line of the request, or of the container's next, by kind, whether it was sent or could not be."""
-    upstash, made = Upstash(UpstashOptions("nowhere", "t"), CacheMetrics(), clock.now), start_meter()
-    tier = RedisTier(upstash, "t:p1", "pages", BundlePolicy(), upstash._metrics, clock.now)
+    upstash, made = MeasuredUpstash(UpstashOptions("nowhere", "t"), clock.now), start_meter()
+    tier = RedisTier(upstash, "t:p1", "pages", BundlePolicy(), upstash.metrics, clock.now)
     for _ in range(2):
         tier.begin()
         tier.settle()
@@ -440,8 +440,8 @@ def test_a_command_under_way_is_told(clock: FakeClock) -> None:
         return "no\nheader"
 
     options = UpstashOptions("http://127.0.0.1:1", "", read_token=read_token)
-    upstash, made = Upstash(options, CacheMetrics(), clock.now), start_meter()
-    tier = RedisTier(upstash, "t:p1", "pages", BundlePolicy(), upstash._metrics, clock.now)
+    upstash, made = MeasuredUpstash(options, clock.now), start_meter()
+    tier = RedisTier(upstash, "t:p1", "pages", BundlePolicy(), upstash.metrics, clock.now)
     tier.begin()
     while not made.ledger.is_under_way:
         time.sleep(0.001)

@@ -33,7 +33,7 @@ class World:
     def commit(self, *seqs: int) -> None:
         """Messages come to stand."""
         for seq in seqs:
-            self.store._log(self.channel)[seq] = self.entry(seq)
+            self.store.log(self.channel)[seq] = self.entry(seq)
 
     def read(self, first: int = 1, last: int | None = None) -> Span:
         """As a request does it: the head, then the range."""

@@ -207,7 +207,7 @@ def test_a_replay_without_its_messages_is_no_answer(chat: Chat) -> None:
 
 def test_a_commit_whose_answer_was_lost_is_acknowledged_whole(chat: Chat) -> None:
     """A write waits for the transaction at its items: all are asked for at once, or a reader might lack the rest."""
-    log, rest = chat.store._log(chat.channel), {}
+    log, rest = chat.store.log(chat.channel), {}
 
     def seen_in_part(call: Callable[[], object]) -> None:
         call()

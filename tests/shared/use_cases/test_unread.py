@@ -31,7 +31,7 @@ def mark(store: MemoryStore, channel: str, seq: int) -> Membership:
 
 def commit(store: MemoryStore, channel: str, seq: int) -> None:
     """A message of somebody's comes to stand."""
-    store._log(channel).setdefault(seq, Entry(seq, seq, 0, encode(channel, seq, "eve", 0, Draft("hello"))))
+    store.log(channel).setdefault(seq, Entry(seq, seq, 0, encode(channel, seq, "eve", 0, Draft("hello"))))
 
 
 @settings(max_examples=150, deadline=None)

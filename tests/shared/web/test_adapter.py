@@ -64,9 +64,10 @@ def test_a_request_leaves_nothing_in_its_callers_context() -> None:
 
     handler = handler_of(charging)
     outside = meter()
+    charged = outside.read_units
     assert answered(handler)[0] == answered(handler)[0] == 200
     assert [each.read_units for each in seen] == [1.0, 1.0]
-    assert meter().read_units == outside.read_units == 0.0
+    assert meter().read_units == outside.read_units == charged
 
 
 @pytest.mark.parametrize(("sends", "status"), [(True, 201), (False, 500)])

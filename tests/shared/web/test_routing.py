@@ -14,6 +14,7 @@ from local.gateway.routing import Routes
 from local.gateway.wire import Request
 from local.template import load as template
 from tests.api import event
+from tests.cases import case
 from tests.functions.chat import messages
 from tests.functions.refusals import ROUTES, WITH_CHANNEL, Route, assert_problem, assert_refused, named, state
 
@@ -67,102 +68,106 @@ def parameters(route: Route) -> list[int]:
     return [at for at, part in enumerate(wanted[0].path.split("/")) if part.startswith("{")]
 
 
-@pytest.mark.parametrize("raw_path", RAW_PATHS)
 @pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
-def test_what_names_something_else_is_404_or_422(
-    chat: Chat, store: MemoryStore, route: Route, raw_path: str
-) -> None:
+def test_what_names_something_else_is_404_or_422(chat: Chat, store: MemoryStore, route: Route) -> None:
     """An encoded `?`, `#`, `/`, `%` or dot in any parameter is part of a name that there is not: nothing is done."""
-    channel = chat.channel("grace", "linus")
-    chat.post(channel)
-    before = state(store)
-    parts = route.path(channel).split("/")
-    for at in parameters(route):
-        for other in [
-            *(parts[at] + each for each in BEHIND),
-            *INSTEAD,
-            f"%25{ord(parts[at][0]):02X}{parts[at][1:]}",
-        ]:
-            made = sent(route, "/".join([*parts[:at], other, *parts[at + 1 :]]), raw_path)
-            response = chat.api.invoke(made)
-            assert response.status in {404, 422}, (other, response.body)
-            assert_problem(response)
-    assert state(store) == before
+    for raw_path in RAW_PATHS:
+        with case(raw_path):
+            channel = chat.channel("grace", "linus")
+            chat.post(channel)
+            before = state(store)
+            parts = route.path(channel).split("/")
+            for at in parameters(route):
+                for other in [
+                    *(parts[at] + each for each in BEHIND),
+                    *INSTEAD,
+                    f"%25{ord(parts[at][0]):02X}{parts[at][1:]}",
+                ]:
+                    made = sent(route, "/".join([*parts[:at], other, *parts[at + 1 :]]), raw_path)
+                    response = chat.api.invoke(made)
+                    assert response.status in {404, 422}, (other, response.body)
+                    assert_problem(response)
+            assert state(store) == before
 
 
-@pytest.mark.parametrize("raw_path", RAW_PATHS)
-@pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
-def test_a_needless_escape_names_the_same(chat: Chat, route: Route, raw_path: str) -> None:
+def test_a_needless_escape_names_the_same(chat: Chat) -> None:
     """`%67race` is `grace`: escapes are undone once, whatever `rawPath` holds."""
-    channel = chat.channel("grace")
-    chat.post(channel)
-    parts = route.path(channel).split("/")
-    for at in parameters(route):
-        parts[at] = f"%{ord(parts[at][0]):02X}{parts[at][1:]}"
-    response = chat.api.invoke(sent(route, "/".join(parts), raw_path))
-    assert 200 <= response.status < 300, response.body
+    for route in WITH_CHANNEL:
+        for raw_path in RAW_PATHS:
+            with case(route, raw_path):
+                channel = chat.channel("grace")
+                chat.post(channel)
+                parts = route.path(channel).split("/")
+                for at in parameters(route):
+                    parts[at] = f"%{ord(parts[at][0]):02X}{parts[at][1:]}"
+                response = chat.api.invoke(sent(route, "/".join(parts), raw_path))
+                assert 200 <= response.status < 300, response.body
 
 
-@pytest.mark.parametrize("raw_path", RAW_PATHS)
-def test_a_name_beyond_ascii_is_found(chat: Chat, raw_path: str) -> None:
+def test_a_name_beyond_ascii_is_found(chat: Chat) -> None:
     """Its escapes are undone once."""
-    channel = chat.channel()
-    response = chat.api.invoke(
-        sent(named("put_member"), f"/v1/channels/{channel}/members/zo%C3%AB%20b", raw_path)
-    )
-    assert (response.status, response.json["user_id"]) == (201, "zoë b")
+    for raw_path in RAW_PATHS:
+        with case(raw_path):
+            channel = chat.channel()
+            response = chat.api.invoke(
+                sent(named("put_member"), f"/v1/channels/{channel}/members/zo%C3%AB%20b", raw_path)
+            )
+            assert (response.status, response.json["user_id"]) == (201, "zoë b")
 
 
-@pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
-def test_a_path_that_says_otherwise_than_the_parameters_is_404(
-    chat: Chat, store: MemoryStore, route: Route
-) -> None:
+def test_a_path_that_says_otherwise_than_the_parameters_is_404(chat: Chat, store: MemoryStore) -> None:
     """No event of API Gateway's is such: the path that its log has is the one that is acted on."""
-    mine, other = chat.channel("grace"), chat.channel("grace")
-    for channel in (mine, other):
-        chat.post(channel)
-    before = state(store)
-    made = event(route.method, route.path(mine), body=route.body)
-    made["pathParameters"]["channel_id"] = other
-    assert_refused(chat.api.invoke(made), 404, "route_not_found")
-    del made["pathParameters"]
-    assert_refused(chat.api.invoke(made), 404, "route_not_found")
-    assert state(store) == before
+    for route in WITH_CHANNEL:
+        with case(route):
+            mine, other = chat.channel("grace"), chat.channel("grace")
+            for channel in (mine, other):
+                chat.post(channel)
+            before = state(store)
+            made = event(route.method, route.path(mine), body=route.body)
+            made["pathParameters"]["channel_id"] = other
+            assert_refused(chat.api.invoke(made), 404, "route_not_found")
+            del made["pathParameters"]
+            assert_refused(chat.api.invoke(made), 404, "route_not_found")
+            assert state(store) == before
 
 
-@pytest.mark.parametrize("stage", ["prod", "v1", "chat/api", "a-b_c.d"])
 @pytest.mark.parametrize("route", ROUTES, ids=str)
-def test_a_stage_or_a_mapping_is_no_part_of_the_route(chat: Chat, route: Route, stage: str) -> None:
+def test_a_stage_or_a_mapping_is_no_part_of_the_route(chat: Chat, route: Route) -> None:
     """What the path begins with before the route changes nothing of the answer but its links."""
-    channel = chat.channel("grace")
-    chat.post(channel)
-    response = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
-    assert 200 <= response.status < 300, response.body
-    if place := response.headers.get("location"):
-        assert place.startswith(f"/{stage}/v1/channels/")
+    for stage in ["prod", "v1", "chat/api", "a-b_c.d"]:
+        with case(stage):
+            channel = chat.channel("grace")
+            chat.post(channel)
+            response = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
+            assert 200 <= response.status < 300, response.body
+            if place := response.headers.get("location"):
+                assert place.startswith(f"/{stage}/v1/channels/")
 
 
-@pytest.mark.parametrize("stage", ["$default", "prod"])
-@pytest.mark.parametrize("name", ["create_channel", "post_message"])
-def test_a_location_leads_back_through_the_stage(chat: Chat, name: str, stage: str) -> None:
+def test_a_location_leads_back_through_the_stage(chat: Chat) -> None:
     """`Location` is what the client has to ask for."""
-    route, channel = named(name), chat.channel()
-    response = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
-    prefix = "" if stage == "$default" else f"/{stage}"
-    assert response.headers["location"].startswith(f"{prefix}/v1/channels/")
-    assert chat.follow(response.headers["location"].removeprefix(prefix)).status == 200
+    for name in ["create_channel", "post_message"]:
+        for stage in ["$default", "prod"]:
+            with case(name, stage):
+                route, channel = named(name), chat.channel()
+                response = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
+                prefix = "" if stage == "$default" else f"/{stage}"
+                assert response.headers["location"].startswith(f"{prefix}/v1/channels/")
+                assert chat.follow(response.headers["location"].removeprefix(prefix)).status == 200
 
 
-@pytest.mark.parametrize("before", ["/", "//evil.example", "/prod/", "prod", "/a b", "/prod?x", "/é"])
-def test_what_no_stage_is_called_is_404(chat: Chat, before: str) -> None:
+def test_what_no_stage_is_called_is_404(chat: Chat) -> None:
     """Nothing gets into a link that API Gateway does not let anything be called."""
-    made = event("POST", messages(chat.channel()), body={"text": "Hello"})
-    made["rawPath"] = made["requestContext"]["http"]["path"] = before + made["rawPath"]
-    assert_refused(chat.api.invoke(made), 404, "route_not_found")
+    for before in ["/", "//evil.example", "/prod/", "prod", "/a b", "/prod?x", "/é"]:
+        with case(before):
+            made = event("POST", messages(chat.channel()), body={"text": "Hello"})
+            made["rawPath"] = made["requestContext"]["http"]["path"] = before + made["rawPath"]
+            assert_refused(chat.api.invoke(made), 404, "route_not_found")
 
 
-@pytest.mark.parametrize("key", ["$default", "", "GET", "POST /v1/channels/{channel_id}", "ANY /{proxy+}"])
-def test_an_event_without_a_route_of_ours_is_404(chat: Chat, key: str) -> None:
+def test_an_event_without_a_route_of_ours_is_404(chat: Chat) -> None:
     """Each route of the API is one of the template's: nothing is guessed from the path."""
-    made = event("GET", messages(chat.channel())) | {"routeKey": key}
-    assert_refused(chat.api.invoke(made), 404, "route_not_found")
+    for key in ["$default", "", "GET", "POST /v1/channels/{channel_id}", "ANY /{proxy+}"]:
+        with case(key):
+            made = event("GET", messages(chat.channel())) | {"routeKey": key}
+            assert_refused(chat.api.invoke(made), 404, "route_not_found")

@@ -1,4 +1,4 @@
-"""Planted bugs: parts of the API, each wrong in one way, put in by override. The machine must find every one."""
+"""Mutants: parts of the API with one bug each, put in by override. The machine must find every one."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class KeepsBatchesToItself(Api):
 
 
 @dataclass(frozen=True)
-class Bug:
+class Mutant:
     """A part that is wrong."""
 
     code: Code = field(default_factory=Code)
@@ -219,10 +219,10 @@ STORES: Final[Sequence[type[FaultyStore]]] = (
 )
 READERS: Final = (ServesWhatIsBehind, MixesChannels)
 APIS: Final = (TrustsCopies, MixesForms, KeepsBatchesToItself)
-BUGS: Final = {
-    **{each.__name__: Bug(Code(store=each)) for each in STORES},
-    **{each.__name__: Bug(Code(reader=each)) for each in READERS},
-    **{each.__name__: Bug(make_api=each) for each in APIS},
-    "LargerBurst": Bug(Code(settings=replace(SETTINGS, rate_burst=6))),
-    "FasterRate": Bug(Code(settings=replace(SETTINGS, rate_per_second=1.25))),
+MUTANTS: Final = {
+    **{each.__name__: Mutant(Code(store=each)) for each in STORES},
+    **{each.__name__: Mutant(Code(reader=each)) for each in READERS},
+    **{each.__name__: Mutant(make_api=each) for each in APIS},
+    "LargerBurst": Mutant(Code(settings=replace(SETTINGS, rate_burst=6))),
+    "FasterRate": Mutant(Code(settings=replace(SETTINGS, rate_per_second=1.25))),
 }

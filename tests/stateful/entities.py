@@ -1,4 +1,4 @@
-"""What there is in chat: messages, members, channels, and how the API shows each."""
+"""The model's entities: messages, members, channels, and how the API shows each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def written(ms: int) -> str:
 
 @dataclass
 class Message:
-    """What was said."""
+    """A message."""
 
     id: str
     seq: int
@@ -26,7 +26,7 @@ class Message:
     said: dict[str, Any]
 
     def json(self) -> dict[str, Any]:
-        """As readers get it."""
+        """As the API shows it to readers."""
         given = {name: value for name, value in self.said.items() if value is not None}
         return {
             "id": self.id,
@@ -39,7 +39,7 @@ class Message:
 
 @dataclass
 class Member:
-    """Somebody in a channel."""
+    """A member of a channel."""
 
     user: str
     role: str
@@ -48,13 +48,13 @@ class Member:
     paid_until: int = 0
 
     def json(self) -> dict[str, Any]:
-        """As the list of members has it."""
+        """As the API lists it."""
         return {"user_id": self.user, "role": self.role, "joined_at": written(self.joined)}
 
 
 @dataclass
 class IdempotencyRecord:
-    """What a key was used for."""
+    """The request that used a key, and the messages that it posted."""
 
     wanted: str
     until: int
@@ -63,7 +63,7 @@ class IdempotencyRecord:
 
 @dataclass
 class Channel:
-    """A channel; `log[n - 1]` stands at position n, None where a post failed."""
+    """A channel; `log[n - 1]` is the message at position n, None where a post failed."""
 
     id: str
     creator: str
@@ -74,7 +74,7 @@ class Channel:
     log: list[Message | None] = field(default_factory=list)
     members: dict[str, Member] = field(default_factory=dict)
     left: dict[str, Member] = field(default_factory=dict)
-    """Who was here before, and what they still owe."""
+    """Past members, and the rate debt that they still have."""
     idempotency_records: dict[tuple[str, str], IdempotencyRecord] = field(default_factory=dict)
 
     @property
@@ -89,20 +89,20 @@ class Channel:
 
     @property
     def active(self) -> int:
-        """When something was last said, or when it was made."""
+        """When the last message was posted, or the channel was created."""
         return self.latest.at if self.latest else self.created
 
     def unread(self, user: str) -> int:
-        """Messages behind the read position; a void is none."""
+        """Messages after the read position, without voids."""
         return sum(each is not None for each in self.log[self.members[user].read :])
 
     def may(self, user: str) -> list[str]:
-        """What somebody may do here."""
+        """A user's capabilities in this channel."""
         role = self.members[user].role if user in self.members else None
         return may(self.kind, role, archived=self.archived)
 
     def json(self, user: str) -> dict[str, Any]:
-        """As somebody sees it."""
+        """As the API shows it to a user."""
         me, last = self.members.get(user), self.latest if user in self.members else None
         return {
             **self.settings,
