@@ -228,7 +228,7 @@ class MemoryStore:
     ) -> tuple[ChannelState, Entry | None]:
         """See ``Changes``."""
         with self._lock:
-            return self.read_channel_state(channel_id, user_id, key), self._log(channel_id).get(seq)
+            return self.read_channel_state(channel_id, user_id, key), self.log(channel_id).get(seq)
 
     def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
         """See ``Changes``."""
@@ -245,7 +245,7 @@ class MemoryStore:
             self._heads[channel_id] = head
             self._changes[channel_id][change.rev] = change
             if commit.entry is not None:
-                self._log(channel_id)[change.seq] = commit.entry
+                self.log(channel_id)[change.seq] = commit.entry
             elif commit.pin:
                 self._pins[channel_id][change.seq] = change.rev
             else:
@@ -288,7 +288,7 @@ class MemoryStore:
 
     def _is_message_as_read(self, commit: ChangeCommit) -> bool:
         channel_id, change = commit.head.channel_id, commit.change
-        entry = self._log(channel_id).get(change.seq)
+        entry = self.log(channel_id).get(change.seq)
         if entry is None or entry.body is None or entry.rev != commit.seen.rev:
             return False
         reacted = self._reacted[channel_id, change.seq, change.emoji]
@@ -310,7 +310,7 @@ class MemoryStore:
     def entries_at(self, channel_id: str, seqs: Sequence[int]) -> list[Entry]:
         """See ``Changes``."""
         with self._lock:
-            log = self._log(channel_id)
+            log = self.log(channel_id)
             return [log[seq] for seq in seqs if seq in log]
 
     def members_of(self, channel_id: str, user_ids: Iterable[str]) -> dict[str, Membership]:

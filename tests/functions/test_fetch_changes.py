@@ -11,6 +11,8 @@ from tests.functions.chat import messages
 from tests.functions.refusals import assert_refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.api import Response
     from tests.functions.chat import Chat
 
@@ -50,14 +52,15 @@ def test_each_change_says_what_who_when_and_where(room: Room) -> None:
     """In their order, dense from 1; reactions with their emoji, pins without the message."""
     one, two = room.post("1"), room.post("2", "grace")
     times = []
-    for change in (
+    changes: tuple[Callable[[], Response], ...] = (
         lambda: room.edit(one, "one"),
         lambda: room.react(two, user="mo"),
         lambda: room.unreact(two, user="mo"),
         lambda: room.pin(one),
         lambda: room.unpin(one, "mo"),
         lambda: room.delete(two, "mo"),
-    ):
+    )
+    for change in changes:
         room.chat.clock.ms += 1_000
         times.append(room.chat.clock.ms)
         change()
@@ -159,15 +162,13 @@ def test_a_page_of_messages_is_304_until_something_changes(room: Room) -> None:
     seq = room.post()
     room.post()
     tag = page(room).headers["etag"]
-    for number, change in enumerate(
-        (
-            lambda: room.edit(seq, "x"),
-            lambda: room.react(seq),
-            lambda: room.pin(seq),
-            lambda: room.delete(seq),
-        ),
-        start=1,
-    ):
+    changes: tuple[Callable[[], Response], ...] = (
+        lambda: room.edit(seq, "x"),
+        lambda: room.react(seq),
+        lambda: room.pin(seq),
+        lambda: room.delete(seq),
+    )
+    for number, change in enumerate(changes, start=1):
         assert page(room, tag).status == 304
         change()
         fresh = page(room, tag)

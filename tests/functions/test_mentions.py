@@ -204,6 +204,16 @@ def test_a_deleted_message_for_everybody_is_not_counted(room: Room) -> None:
     assert room.counts("eve") == (1, 0)
 
 
+def test_nor_is_it_once_many_others_are_deleted(room: Room) -> None:
+    """More than the head keeps the positions of."""
+    room.post("<!channel>")
+    for number in range(12):
+        room.post(str(number))
+    for seq in range(1, 12):
+        room.delete(seq)
+    assert room.counts("eve") == (2, 0)
+
+
 def test_members_name_everybody_only_in_small_channels(chat: Chat) -> None:
     """Of more than 50 members only moderators and owners may; a post and an edit are refused alike."""
     crowd = [f"user{number:02}" for number in range(48)]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.api import Response
     from tests.conftest import FakeClock
 
-READS: Final = (
+READS: Final[tuple[list[str], ...]] = (
     [],
     ["read_channel_state"],
     ["read_message_state"],
