@@ -40,6 +40,7 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "CACHE_MEMORY_BYTES": (1, 10_737_418_240),
     "RATE_LIMIT_PER_SECOND": (0.001, 10_000),
     "RATE_LIMIT_BURST": (1, 1_000_000),
+    "MAX_MEMBERS_FOR_EVERYBODY": (1, 1_000_000),
     "MAX_CHANNELS_PER_USER": (1, 1_000_000),
     "READ_UNITS_PER_MINUTE": (1, 1_000_000_000),
 }
