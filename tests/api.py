@@ -1,4 +1,4 @@
-"""The functions as API Gateway calls them: an event in, an answer out, in process."""
+"""The functions as API Gateway calls them: an event in, a response out, in process."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Response:
 
 
 def chosen(path: str) -> tuple[str, dict[str, str]]:
-    """The path of the route that a path belongs to, whatever the method, and its parameters; else the path itself."""
+    """The route's path for a path with any method, and its parameters; the path itself where there is no route."""
     matched = ROUTES.match("ANY", path)
     return (matched[0].path, matched[1]) if matched else (path, {})
 
@@ -122,7 +122,7 @@ def event(
 
 
 class Api:
-    """All functions over the same services. That there is no such channel is told at once (``levelled`` keeps it)."""
+    """All functions over the same services. A padded 404 is returned at once; ``levelled`` records its padding."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -135,7 +135,7 @@ class Api:
         return self.invoke(event(method, path, **rest))
 
     def invoke(self, made: dict[str, Any]) -> Response:
-        """What the function that has the event's route answers."""
+        """The response of the function that serves the event's route."""
         return response_of(self.raw(made))
 
     def raw(self, made: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class Api:
         return self.result(app_of(context["http"]["method"], path), made)
 
     def result(self, app: FastAPI, made: Any) -> dict[str, Any]:
-        """What a function returns to whoever invokes it with anything at all."""
+        """What a function returns for any event."""
         app.dependency_overrides[current_services] = self._current
         assert isinstance(app.middleware_stack, RequestMiddleware)
         app.middleware_stack.sleep = self.levelled.append

@@ -16,7 +16,7 @@ from tests.api import Api
 
 @dataclass
 class FakeClock:
-    """Time that moves when it is told to, or when somebody sleeps."""
+    """A clock that tests move, and that sleeping moves."""
 
     ms: int = 1_795_459_464_000
     slept: list[float] = field(default_factory=list)
@@ -43,9 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     """One event loop for all tests of this thread, as a container has one."""
-    made = (
-        asyncio.get_event_loop()
-    )  # That which Mangum made when the handlers were imported: nobody else closes it.
+    made = asyncio.get_event_loop()  # Mangum made it when the handlers were imported, and does not close it.
     yield made
     made.close()
 

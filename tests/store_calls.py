@@ -118,14 +118,14 @@ REFUSED: Final = {"void": [lambda store: store.void(CHANNEL, [ENTRY])]}
 
 
 class NotingClient:
-    """A client of DynamoDB that answers as if little were there, and notes each call."""
+    """A client of DynamoDB with nearly empty responses that records each call."""
 
     def __init__(self, *, refuses: bool = False) -> None:
         self._refuses = refuses
         self.calls: set[Call] = set()
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """An answer without much in it."""
+        """A nearly empty response."""
         responses = {
             "GetItem": self._get_item,
             "BatchGetItem": self._batch_get_item,
@@ -162,7 +162,7 @@ class NotingClient:
         return {"Items": [], "Count": 0}
 
     def _put_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Done, or refused without a word about what stands there."""
+        """Succeeds, or fails without the stored item."""
         self._note("PutItem", arguments["Item"])
         if self._refuses:
             raise refusal("ConditionalCheckFailedException")
@@ -196,7 +196,7 @@ class NotingClient:
 
 @cache
 def calls_of_method(method: str, *, for_another: bool = True) -> frozenset[Call]:
-    """All that a method of the storage may ask for, with what users need who act on others, or without."""
+    """All calls that a method of the storage may make, with and without an acting member."""
     noted: set[Call] = set()
     granted = [*SAMPLES[method], *(FOR_ANOTHER.get(method, []) if for_another else [])]
     for refuses, samples in ((False, granted), (True, REFUSED.get(method, []))):

@@ -70,7 +70,7 @@ def imported(path: Path) -> frozenset[str]:
 
 
 def test_imports_point_inward() -> None:
-    """`functions` import `shared`, `local` and `bench` import both, and nobody imports outward."""
+    """Each package imports only those that `MAY_IMPORT` allows it."""
     for package, allowed in MAY_IMPORT.items():
         with case(package):
             outward = {

@@ -52,21 +52,22 @@ def test_commands_are_found() -> None:
     assert "run" in COMMANDS[ROOT / "README.md"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_commands_of_a_page_exist(page: Path) -> None:
+def test_the_commands_of_a_page_exist() -> None:
     """Each target is in the Makefile, each `NAME` is a program, and the program knows each option of `ARGS`."""
-    for command in COMMANDS[page]:
-        target, *assignments = shlex.split(command.removeprefix("-s "))
-        with case(command):
-            assert target in TARGETS
-            given = dict(each.split("=", 1) for each in assignments)
-            name = given.get("NAME", "…")
-            if target in PROGRAMS_BY_NAME and name[0].isalpha():
-                assert "__main__" in _source(f"{PROGRAMS_BY_NAME[target]}.{name}")
-            if target not in SAM and (options := _OPTION.findall(given.get("ARGS", ""))):
-                named = PROGRAMS_BY_NAME.get(target)
-                text = _help(*([f"{named}.{name}"] if named else PROGRAMS[target]))
-                assert [each for each in options if each not in text] == []
+    for page in PAGES:
+        with case(page):
+            for command in COMMANDS[page]:
+                target, *assignments = shlex.split(command.removeprefix("-s "))
+                with case(command):
+                    assert target in TARGETS
+                    given = dict(each.split("=", 1) for each in assignments)
+                    name = given.get("NAME", "…")
+                    if target in PROGRAMS_BY_NAME and name[0].isalpha():
+                        assert "__main__" in _source(f"{PROGRAMS_BY_NAME[target]}.{name}")
+                    if target not in SAM and (options := _OPTION.findall(given.get("ARGS", ""))):
+                        named = PROGRAMS_BY_NAME.get(target)
+                        text = _help(*([f"{named}.{name}"] if named else PROGRAMS[target]))
+                        assert [each for each in options if each not in text] == []
 
 
 def _source(module: str) -> str:

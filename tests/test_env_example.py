@@ -14,7 +14,7 @@ NAMES = [line.split("=")[0] for line in LINES if line and not line.startswith("#
 
 
 def test_it_has_every_variable_that_is_read_and_no_other() -> None:
-    """What the functions or the local stack read is there, once; what nobody reads is not."""
+    """The file has each variable that is read, once, and no other."""
     assert sorted(NAMES) == sorted({*Settings.variables(), *LocalSettings.VARIABLES})
 
 

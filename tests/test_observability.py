@@ -140,7 +140,7 @@ def anchors(text: str) -> set[str]:
 
 
 def documented(text: str) -> dict[str, str]:
-    """The metrics that the runbook's tables explain, with their units; a family's names stand in its meaning."""
+    """The metrics in the runbook's tables, with their units; the names of a family are in its meaning."""
     section = text.split("\n## Metrics\n")[1].split("\n### ", maxsplit=1)[0]
     rows = re.findall(r"^\| (`.+?) \| (\w+) \| (.+) \|$", section, re.MULTILINE)
     found: dict[str, str] = {}
@@ -201,7 +201,7 @@ def renamed(old: str, new: str) -> dict[str, str]:
 
 
 def test_a_metric_that_is_renamed_in_code_alone_is_found() -> None:
-    """Whoever shows it would show nothing from then on."""
+    """A dashboard or alarm with the old name would show nothing."""
     for name in telemetry.BASIC:
         with case(name):
             found = findings(TEMPLATE, RUNBOOK, renamed(name, "Renamed"))
@@ -286,7 +286,7 @@ def test_two_stacks_in_a_region_have_metrics_of_their_own() -> None:
 
 
 def test_no_name_of_a_stack_is_written_into_the_template() -> None:
-    """What has a name of its own begins with its stack's, so that another stack can stand beside it."""
+    """Explicit names begin with the stack's, so that two stacks fit into one account."""
     for name, each in TEMPLATE["Resources"].items():
         for key in ("LogGroupName", "DashboardName", "Name"):
             if key in each["Properties"]:
@@ -294,7 +294,7 @@ def test_no_name_of_a_stack_is_written_into_the_template() -> None:
 
 
 def test_slow_answers_are_seen_however_few_there_are() -> None:
-    """CloudWatch takes a p99 of less than 1,000 requests a period for too few to judge, unless it is told otherwise."""
+    """The alarm evaluates a p99 of fewer than 1,000 requests a period too, which CloudWatch skips by default."""
     percentiles = [each for each in alarms(TEMPLATE).values() if "ExtendedStatistic" in each]
     assert percentiles
     assert {each["EvaluateLowSampleCountPercentile"] for each in percentiles} == {"evaluate"}

@@ -218,7 +218,7 @@ def test_every_method_of_the_storage_is_known_and_used() -> None:
 
 
 def test_redis_is_reached_by_those_that_read() -> None:
-    """Nobody else may read the token."""
+    """No other function may read the token."""
     reaching = {function for function in FUNCTIONS if calls_of(function).redis}
     assert reaching == {"list_channels", "fetch_messages", "check_health"}
 

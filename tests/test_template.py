@@ -94,7 +94,7 @@ def test_a_function_has_a_log_of_its_own_that_ends(function: str) -> None:
 
 
 def test_no_secret_is_in_the_functions_settings() -> None:
-    """They know where the token lies, not what it is; nor does a parameter of the stack."""
+    """Functions know the token's parameter, not the token; no parameter of the stack holds it either."""
     variables = DOCUMENT["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["UPSTASH_TOKEN_PARAMETER"] == {"Ref": "UpstashTokenParameter"}
     assert not {"UPSTASH_REDIS_REST_TOKEN", "REDIS_URL"} & set(variables)
@@ -118,7 +118,7 @@ def test_access_logs_are_json_and_name_nobody() -> None:
 
 
 def test_a_function_ends_before_readers_give_it_up() -> None:
-    """Its time, whatever the parameter says, is over before a reader voids what it left open."""
+    """A function's timeout, for any value of the parameter, ends before a reader voids its open position."""
     assert DOCUMENT["Parameters"]["Timeout"]["MaxValue"] * 1000 < DEAD_MS
 
 

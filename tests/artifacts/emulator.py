@@ -124,7 +124,7 @@ class EmulatedApi:
         return self.invoke(event(method, path, **rest))
 
     def invoke(self, made: dict[str, Any]) -> Response:
-        """What the function that has the event's route answers."""
+        """The response of the function that serves the event's route."""
         request = made["requestContext"]["http"]
         matched = self._routes.match(request["method"], request["path"])
         assert matched is not None

@@ -39,7 +39,7 @@ def test_the_redis_client_goes_where_it_is_used() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_cipher_goes_where_it_is_asked_for(function: str) -> None:
-    """With `ARTIFACT_SEALED=1` those that read and write bundles hold it, and nobody does without."""
+    """With `ARTIFACT_SEALED=1` the artifacts that read and write bundles hold it; without, none does."""
     plain = Target.from_env({"ARTIFACT_PLATFORM": LOCAL})
     encrypted = Target.from_env({"ARTIFACT_PLATFORM": LOCAL, "ARTIFACT_SEALED": "1"})
     seals = function in {"list_channels", "fetch_messages"}
@@ -115,7 +115,7 @@ def test_its_bytecode_is_taken_as_it_is(function: str) -> None:
 @pytest.mark.artifacts
 @pytest.mark.parametrize("function", ["fetch_messages", "post_message"])
 def test_it_can_be_made_again(tmp_path: Path, function: str) -> None:
-    """Installed, compiled and put together anew it is what `sam build` made, to the last bit and time."""
+    """A second build gives what `sam build` made, to the last bit and timestamp."""
     target = Target.from_env({"ARTIFACT_PLATFORM": LOCAL})
     made = tmp_path / "artifact"
     artifacts.build(function, made, target, cache=tmp_path / "cache")

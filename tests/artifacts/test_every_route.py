@@ -1,4 +1,4 @@
-"""Every route answers the same in process, behind the local gateway, and as the artifact that would be deployed."""
+"""Every route responds the same in process, behind the local gateway, and as the artifact that would be deployed."""
 
 from __future__ import annotations
 

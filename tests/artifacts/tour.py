@@ -1,4 +1,4 @@
-"""Every route of the API, once round: the same assertions whatever stands behind it."""
+"""A tour of every route of the API: the same assertions for every way of running it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Caller(Protocol):
         query: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Response:
-        """One request's answer."""
+        """One request's response."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Tour:
     """Methods and paths."""
 
     def call(self, status: int, method: str, path: str, **rest: Any) -> Response:
-        """An answer that must have this status, and a body of the kind that goes with it."""
+        """A response that must have this status, and a body of the matching kind."""
         self.called.add((method, path))
         response = self.api(method, path, **rest)
         assert response.status == status, f"{method} {path}: {response.status} {response.body}"
@@ -77,7 +77,7 @@ class Tour:
         self.close(channel)
 
     def health(self) -> None:
-        """What answers without a token."""
+        """The routes that need no token."""
         assert self.call(200, "GET", "/v1/healthz", user=None).json == {"status": "ok"}
         assert self.call(200, "HEAD", "/v1/healthz", user=None).body == ""
         deep = self.call(200, "GET", "/v1/healthz", user=None, query={"deep": "1"}).json
@@ -157,12 +157,12 @@ class Tour:
         assert self.listed(channel, user="linus", query={"scope": "public"})["role"] is None
 
     def listed(self, channel: str, **rest: Any) -> dict[str, Any]:
-        """The channel as it stands in a list."""
+        """The channel as a list shows it."""
         channels = self.call(200, "GET", "/v1/channels", **rest).json["channels"]
         return dict(next(each for each in channels if each["id"] == channel))
 
     def compress(self, channel: str) -> None:
-        """Large answers come as the client accepts them, and are the same."""
+        """Large responses are compressed as the client accepts, with the same content."""
         path, both = f"/v1/channels/{channel}/messages", {"Accept-Encoding": "gzip, zstd"}
         body = {"messages": [{"text": f"{SECRET} {number} " * 40} for number in range(3)]}
         posted = self.call(201, "POST", path, body=body, headers=both)
@@ -175,7 +175,7 @@ class Tour:
                 assert (page.headers["content-encoding"], page.body) == (coding, plain.body)
 
     def be_refused(self, channel: str) -> None:
-        """Nobody, nothing, nonsense."""
+        """No user, an unknown route, malformed input."""
         path = f"/v1/channels/{channel}/messages"
         self.call(401, "GET", path, user=None)
         assert self.call(404, "GET", "/v1/channels/0000000000000000").code == "channel_not_found"

@@ -1,4 +1,4 @@
-"""What an onlooker knows who hears every acknowledgement: a page holds all that was acknowledged, and nothing else."""
+"""Checks pages against all acknowledgements: a page holds all that was acknowledged, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Message = dict[str, Any]
 
 
 class Checker:
-    """Safe for threads. Texts must be unique: a doubled message is one whose text stands twice."""
+    """Thread-safe. Texts must be unique: a text that occurs twice is a duplicated message."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,7 +29,7 @@ class Checker:
         return sum(len(each) for each in self._acknowledged.values())
 
     def sends(self, channel: str, text: str) -> None:
-        """Somebody is about to post this."""
+        """A client is about to post this."""
         with self._lock:
             self._sent[channel].add(text)
 
@@ -66,7 +66,7 @@ class Checker:
             self._range(channel, said["first_seq"], said["last_seq"], said["messages"])
 
     def audit(self, channel: str, messages: Iterable[Message]) -> None:
-        """All that stands in a channel in the end."""
+        """Everything in a channel at the end."""
         with self._lock:
             standing = {message["seq"]: message for message in messages}
             for seq, message in self._acknowledged[channel].items():
@@ -88,7 +88,7 @@ class Checker:
             self._violate("a page shows what it does not cover", f"{channel} {sorted(shown)}")
 
     def _shown(self, channel: str, seq: int, message: Message | None) -> None:
-        """What stands at a position, once seen, stands there for ever."""
+        """A message at a position, once seen, never changes."""
         if self._seen[channel].setdefault(seq, message) != message:
             self._violate("a position changed after it was seen", f"{channel} {seq}")
 

@@ -45,7 +45,7 @@ SEED: Final = 3
 
 
 class Chat:
-    """Channels of one user, in memory; somebody posts all the time."""
+    """Channels of one user, in memory, with posts all the time."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -59,7 +59,7 @@ class Chat:
                 self.post(channel)
 
     def post(self, channel: str) -> None:
-        """A message, whose commit nobody doubts."""
+        """A message, from its JSON."""
         at = now_ms()
         taken = self.store.reserve(channel, 1, Preview(0, "ada", "Hello", at))
         assert taken is not None
@@ -136,7 +136,7 @@ def open_connections(containers: Sequence[Container]) -> list[int]:
 
 
 def wait_idle(containers: Sequence[Container], seconds: float) -> float:
-    """Seconds until nobody holds a connection; gives up after some."""
+    """Seconds until no container holds a connection; gives up after a limit."""
     begun = time.monotonic()
     while any(open_connections(containers)) and time.monotonic() - begun < seconds:
         time.sleep(0.02)

@@ -57,7 +57,7 @@ def validity_is_documented(ctx, response, case) -> None:  # type: ignore[no-unty
 
 @schemathesis.check  # type: ignore[untyped-decorator]  # the project's environment lacks it
 def unknown_method_is_404(ctx, response, case) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, ARG001 - its signature
-    """API Gateway's own answer to a method that no route has."""
+    """API Gateway's own response to a method that no route has."""
     declared = {each.upper() for each in case.operation.schema[case.operation.path]}
     if response.request.method in declared | {"OPTIONS", "HEAD"}:
         return

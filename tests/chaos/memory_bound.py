@@ -35,10 +35,10 @@ SEED: Final = 5
 
 
 class MadeUpStore(MemoryStore):
-    """Channels whose logs are made up when they are read, as fresh objects, the way an answer is parsed."""
+    """Channels whose logs are generated when they are read, as fresh objects, as if a response were parsed."""
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:  # noqa: ARG002 - the interface
-        """Everybody is in every channel."""
+        """Every user is in every channel."""
         return ChannelState(self._head(channel_id), self._membership(channel_id, user_id))
 
     def memberships(self, user_id: str) -> list[Membership]:
@@ -97,7 +97,7 @@ class Load:
         self.read_bytes = 0
 
     def run(self) -> None:
-        """Each channel once, and between them those that everybody reads, and the lists of a fifth of the users."""
+        """Each channel once, mixed with the popular channels and the lists of a fifth of the users."""
         for number in self._order:
             self._read(number)
             self._read(int(self._chooser.paretovariate(0.5)) % len(self._order))
@@ -112,7 +112,7 @@ class Load:
 
 
 def resident_bytes() -> int | None:
-    """What the process occupies; None where nobody tells."""
+    """The bytes that the process occupies; None where the system does not say."""
     statm = Path("/proc/self/statm")
     return int(statm.read_text().split()[1]) * PAGE_BYTES if statm.exists() else None
 

@@ -23,7 +23,7 @@ POLLS: Final = 0.6
 
 
 class Mixed:
-    """Makes requests by their number, and checks each answer.
+    """Makes requests by their number, and checks each response.
 
     Args:
         stack: where they go.
@@ -104,7 +104,7 @@ class Mixed:
             said = client.call("GET", path, self._users[0]).json
             messages += said["messages"]
             if said["last_seq"] == position:
-                break  # The rest is still open: nobody was told that it stands.
+                break  # The rest is not acknowledged yet.
             position, end = said["last_seq"], said["channel_last_seq"]
         self.checker.audit(channel, messages)
 

@@ -1,4 +1,4 @@
-"""Requests at set times, whether the answers to those before have come or not, as a crowd sends them."""
+"""Open loop: requests at set times, whether or not earlier responses have come."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMEOUT: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What to send, and what to do with the answer."""
+    """What to send, and what to do with the response."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ class Caller:
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
 
     def send(self, call: Call, due: float, began: float) -> Outcome:
-        """Sends it now, and waits for its answer."""
+        """Sends it now, and waits for its response."""
         sent = time.monotonic()
         try:
             self._connection.request(call.method, call.path, call.body, dict(call.headers))
@@ -105,7 +105,7 @@ def offer(url: str, make: Callable[[int], Call], rate: float, seconds: float, wo
 
 
 def repeat(url: str, make: Callable[[int], Call], seconds: float, workers: int, first: int) -> list[Outcome]:
-    """Each worker sends its next request when the answer to the one before has come: as much as can be served."""
+    """Closed loop: each worker sends its next request when it has the response to the last one."""
     numbers = itertools.count(first)
     outcomes: list[Outcome] = []
     lock, began = threading.Lock(), time.monotonic()

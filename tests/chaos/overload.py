@@ -65,7 +65,7 @@ def capacity(engine: str, seconds: float) -> tuple[float, float]:
 
 
 def overload(engine: str, can: float, seconds: float) -> dict[str, Any]:
-    """The crowd, then a few who ask how long it takes to be well again."""
+    """The overload, then a few requests that measure how long the recovery takes."""
     limits = {"THROTTLE_RATE": str(max(1, round(can * 0.6))), "CONCURRENCY": str(CONCURRENCY)}
     with stack(engine, **limits) as started:
         mixed = Mixed(started, SEED + 1)

@@ -15,7 +15,7 @@ def message(seq: int, text: str = "") -> dict[str, Any]:
 
 
 def page(first: int, last: int, *messages: dict[str, Any]) -> dict[str, Any]:
-    """As it is answered."""
+    """As the response has it."""
     return {"first_seq": first, "last_seq": last, "messages": list(messages)}
 
 

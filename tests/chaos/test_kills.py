@@ -37,7 +37,7 @@ def test_a_tiny_attack_loses_nothing() -> None:
 
 
 class Posted:
-    """One post that a client was answered."""
+    """One acknowledged post."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -62,7 +62,7 @@ def test_the_audit_finds_nothing_where_nothing_is_wrong() -> None:
 
 
 def test_the_audit_finds_a_doubled_message() -> None:
-    """The same text stands twice."""
+    """The same text occurs twice."""
     posted = Posted()
     posted.send("k2")
     assert posted.violations() == 1

@@ -57,7 +57,7 @@ def outcomes(*each: tuple[float, float, int], ours: bool = True) -> list[Outcome
 
 
 def test_recovery_is_when_a_second_is_as_fast_as_it_should_be() -> None:
-    """Neither slow answers nor refusals count as well; who is over their own limit says nothing of it."""
+    """Slow responses and refusals do not count as served; requests over their own rate limit are left out."""
     slow = [(0.0, 0.9, 200), (0.9, 0.9, 200)]
     fast = [(2.0 + 0.1 * i, 0.1, 200) for i in range(20)]
     assert recovered_after(outcomes(*slow, *fast), 0.2) == 2.0

@@ -57,7 +57,7 @@ class CountedClient:
         self.calls = 0
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The client's answer, counted."""
+        """The client's response, counted."""
         self.calls += 1
         return self._client.call(operation, arguments)
 
@@ -88,7 +88,7 @@ class Team:
         self._ask(lambda: mark_read(self._services, "eve", self.channel, 1, force=True))
 
     def read_all(self) -> None:
-        """Everything that stands, against what was acknowledged."""
+        """Compares everything that is stored with what was acknowledged."""
         head = self._services.store.head(self.channel)
         assert head is not None
         entries = self._services.store.entries(self.channel, 1, max(head.seq, 2))
@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = []
         for share in SHARES:
             print(f"{share:.0%} throttled", file=sys.stderr, flush=True)
-            # An outage is long for whoever waits for its end, and all its visits are alike.
+            # An outage takes long to wait for, and all of its requests are alike.
             results.append(measure(proxy, share, rounds if share < 1 else max(2, rounds // 10)))
     calm, throttled = results[0], next(each for each in results if each["throttled"] == THROTTLED)
     storm = throttled["attempts_per_request"] / calm["attempts_per_request"]

@@ -1,4 +1,4 @@
-"""A client of AWS that plays what it is given, and remembers what it was asked."""
+"""A client of AWS that returns scripted responses and records its calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Response = dict[str, Any] | Exception
 
 
 class FakeClient:
-    """Each call gets the next answer: a dictionary to return or an exception to raise.
+    """Each call gets the next response: a dictionary to return or an exception to raise.
 
     The last answer is given again and again.
     """
@@ -21,7 +21,7 @@ class FakeClient:
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The next answer."""
+        """The next response."""
         self.calls.append((operation, dict(arguments)))
         response = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(response, Exception):
@@ -38,13 +38,13 @@ class FakeClient:
 
 
 def refusal(code: str, status: int = 400, **rest: Any) -> ServiceError:
-    """An error as AWS answers it."""
+    """An error as AWS returns it."""
     error = {"Code": code, "Message": "made up"}
     return ServiceError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}, **rest})
 
 
 def cancelled(*codes: str, item: dict[str, Any] | None = None) -> ServiceError:
-    """A refused transaction, with a code for each of its writes; ``item`` stands where a condition failed."""
+    """A cancelled transaction with a code for each write; ``item`` is the item whose condition failed."""
     stands = {} if item is None else {"Item": item}
     reasons = [{"Code": code} | (stands if code == "ConditionalCheckFailed" else {}) for code in codes]
     return refusal("TransactionCanceledException", CancellationReasons=reasons)

@@ -12,7 +12,7 @@ DIES_BEFORE: Final = "dies before"
 """The container is gone: no handler catches it, nothing of the request runs any more."""
 DIES_AFTER: Final = "dies after"
 FAILS: Final = "fails"
-"""The storage does not answer, and did nothing."""
+"""The storage fails without effect."""
 LOSES: Final = "loses its answer"
 """The storage did it, and the answer timed out."""
 LATE: Final = {f"comes {calls} calls late": calls for calls in (1, 2, 4)}

@@ -62,7 +62,7 @@ def entry(seq: int, body: bytes | None = b"{}") -> Entry:
 def idempotency_record(
     key: str, seq: int, *, count: int = 1, expires: int = SECOND + 60
 ) -> IdempotencyRecord:
-    """A receipt."""
+    """An idempotency record."""
     return IdempotencyRecord(key, b"0123456789abcdef", seq, count, expires)
 
 
@@ -86,7 +86,7 @@ def commitment(
 
 
 def at_once(*calls: Callable[[], T]) -> list[T]:
-    """What the calls answer that threads make at the same time."""
+    """The results of calls that threads make at the same time."""
     with ThreadPoolExecutor(len(calls)) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]
 

@@ -1,4 +1,4 @@
-"""Channels on DynamoDB, over answers that no local engine gives on request."""
+"""Channels on DynamoDB, with responses that no local engine gives on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A post that is killed at any step, or hears nothing of one, and is then repeated: one message, one answer."""
+"""A post that is killed at any step, or loses a response, and is then repeated: one message, one response."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Crash:
         self.responses: list[Posted] = []
 
     def run(self) -> None:
-        """Posts, again under its key until it was answered three times; without a key once."""
+        """Posts; with a key it repeats until it has three responses, without a key it posts once."""
         for _ in range(len(self.faults) + 3 if self.key else 1):
             try:
                 self.responses.append(self.post(self.sender, self.texts, self.key))
@@ -59,7 +59,7 @@ class Crash:
         self.faulty.settle()
 
     def post(self, sender: str, texts: list[str], key: str | None) -> Posted:
-        """In a container of its own, as a dead one serves nobody."""
+        """Reads in another container, as a dead one serves nothing."""
         services = compose(FASTEST, cast("Store", self.faulty), self.clock.now, self.clock.sleep)
         return post_message(services, sender, self.channel, [Draft(text) for text in texts], key)
 
@@ -77,7 +77,7 @@ class Crash:
         return self.store.entries(self.channel, 1, head.seq)
 
     def check(self) -> None:
-        """Everything that must be right, whatever went wrong."""
+        """Everything that must hold after any fault."""
         self.clock.ms += OLD_MS + 1
         listed = self._listed()
         log = self.read()
@@ -137,7 +137,7 @@ def lived_through(store: Store, texts: list[str], key: str | None, faults: dict[
 @pytest.mark.parametrize("key", [None, "k1"])
 @pytest.mark.parametrize("texts", [SINGLE, BATCH], ids=["single", "batch"])
 def test_every_fault_and_every_two_faults(texts: list[str], key: str | None) -> None:
-    """Over the storage in memory: one message, the first answer replayed, positions dense, counts and preview right."""
+    """On the storage in memory: one message, the first response replayed, positions dense, counts and preview right."""
     struck = 0
     for first in single_faults():
         if lived_through(MemoryStore(), texts, key, first):
@@ -165,7 +165,7 @@ def test_a_second_post_that_is_not_repeated_would_be_seen() -> None:
 
 
 def test_faults_strike_where_they_are_planned(store: Store) -> None:
-    """A call that fails, one whose answer is lost, one that comes late, and a container that dies."""
+    """A call that fails, one whose response is lost, one that arrives late, and a container that dies."""
     faulty: Any = FaultyStore(store, {1: FAILS, 2: LOSES, 3: "comes 1 calls late", 5: DIES_BEFORE})
     seen = []
     for _ in range(5):

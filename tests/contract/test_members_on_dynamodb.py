@@ -1,4 +1,4 @@
-"""Members on DynamoDB, over answers that no local engine gives on request."""
+"""Members on DynamoDB, with responses that no local engine gives on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def played(*responses: Response) -> tuple[DynamoDBStore, FakeClient]:
 
 
 def test_a_member_who_posted_meanwhile_is_removed_with_that_debt() -> None:
-    """The second try goes by what stood there at the first, and remembers it."""
+    """The second try uses the item that the first one found, and keeps it."""
     store, client = played(MOVED, {})
     assert store.remove_member(MEMBERSHIP)
     _, (_, second) = client.calls
@@ -34,7 +34,7 @@ def test_a_member_who_posted_meanwhile_is_removed_with_that_debt() -> None:
 
 
 def test_a_member_who_posts_all_the_time_is_given_up() -> None:
-    """After so many tries, with the word that it may go better soon: nobody's role has changed."""
+    """After the last try it raises a retryable error; no role has changed."""
     store, client = played(MOVED)
     with pytest.raises(ContentionError) as caught:
         store.remove_member(MEMBERSHIP)
@@ -42,7 +42,7 @@ def test_a_member_who_posts_all_the_time_is_given_up() -> None:
     assert len(client.calls) == REMOVE_TRIES
 
 
-def test_a_former_item_without_a_rate_state_is_no_debt() -> None:
+def test_a_past_membership_without_a_rate_state_is_no_debt() -> None:
     """As they were stored before it was kept."""
     item = items.past_membership_key("0123456789abcdef", "eve") | {"joined_at": items.n(NOW)}
     assert items.past_membership_of(item) == PastMembership("0123456789abcdef", NOW, 0)

@@ -38,7 +38,7 @@ def test_a_channel_is_kept_as_it_was_made(store: Store) -> None:
 
 
 def test_a_channel_that_exists_is_found(store: Store) -> None:
-    """Making it again answers what stands, and makes no memberships."""
+    """Creating it again returns the stored channel and makes no memberships."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, topic="first")
     reserve(store, channel)
@@ -50,7 +50,7 @@ def test_a_channel_that_exists_is_found(store: Store) -> None:
 
 
 def test_a_users_memberships(store: Store) -> None:
-    """All of the user's channels, nobody else's."""
+    """All of the user's channels, and no others."""
     ada, eve = user(), user()
     channels = [open_channel(store, ada), open_channel(store, eve, ada)]
     open_channel(store, eve)
@@ -96,7 +96,7 @@ def test_a_users_roles_in_some_channels(store: Store) -> None:
 
 
 def test_a_change_makes_a_new_version(store: Store) -> None:
-    """The new head is answered and stands; what was not named stays."""
+    """The new head is returned and stored; fields that were not named stay."""
     channel = open_channel(store, user(), topic="old")
     reserve(store, channel)
     before = head_of(store, channel)
@@ -113,7 +113,7 @@ def test_a_change_of_another_version_is_refused(store: Store) -> None:
 
 
 def test_a_change_that_is_sent_twice_is_made_once(store: Store) -> None:
-    """The second is answered with the head that the first made; not when anything came after, nor other values."""
+    """The second returns the head that the first made, unless anything changed since or the values differ."""
     channel = open_channel(store, user())
     asked: dict[str, str | int] = {"name": "new", "slow_mode": 10}
     made = store.update_channel(channel, asked, 1)
@@ -166,7 +166,7 @@ def test_a_channel_is_archived_of_one_version(store: Store) -> None:
 
 
 def test_a_key_is_reserved_for_its_first_request(store: Store) -> None:
-    """Whoever comes later is told what that was, and it stays so."""
+    """A later request gets the first one's channel, every time."""
     key, other = keys.derived_channel_id("key", user(), "1"), keys.derived_channel_id("key", user(), "1")
     assert store.reserve_key(key, b"first") == b"first"
     assert store.reserve_key(key, b"second") == b"first"
@@ -187,7 +187,7 @@ def test_public_channels_are_listed_by_name(store: Store) -> None:
 
 
 def test_a_listing_goes_on_after_a_channel_that_left_it(store: Store) -> None:
-    """The place where a page ended still counts when that channel was archived meanwhile."""
+    """A cursor is still valid when the channel that it names has been archived."""
     token = secrets.token_hex(5)
     made = sorted(open_channel(store, user(), kind=Kind.PUBLIC, name=token) for _ in range(3))
     store.archive_channel(made[1], NOW)
@@ -197,7 +197,7 @@ def test_a_listing_goes_on_after_a_channel_that_left_it(store: Store) -> None:
 
 
 def test_a_renamed_public_channel_moves_in_the_listing(store: Store) -> None:
-    """It stands where its new name belongs; other changes leave it where it is."""
+    """It moves to the place of its new name; other changes leave it where it is."""
     token = secrets.token_hex(5)
     first, second = (open_channel(store, user(), kind=Kind.PUBLIC, name=f"{token} {c}") for c in "ab")
     assert store.update_channel(first, {"topic": "none"}, None)

@@ -25,8 +25,8 @@ from tests.contract.samples import (
 )
 
 
-def test_a_commit_writes_entries_membership_and_receipt(store: Store) -> None:
-    """A batch stands whole; the sender's read position and rate state moved."""
+def test_a_commit_writes_entries_membership_and_record(store: Store) -> None:
+    """A batch is stored whole, and the sender's read position and rate state move."""
     ada = user()
     channel = open_channel(store, ada)
     commit = commitment(channel, ada, *(entry(seq, b"%d" % seq) for seq in range(1, 26)), key="k1")
@@ -50,7 +50,7 @@ def test_a_commit_leaves_a_read_position_that_is_further(store: Store) -> None:
 
 
 def test_a_taken_position_refuses_the_whole_batch(store: Store) -> None:
-    """The void that stands at one of the positions is answered; nothing of the batch is written."""
+    """The void at one of the positions is returned; nothing of the batch is written."""
     ada = user()
     channel = open_channel(store, ada)
     void = store.void(channel, [entry(2, None)])[0]
@@ -60,7 +60,7 @@ def test_a_taken_position_refuses_the_whole_batch(store: Store) -> None:
 
 
 def test_a_commit_repeated_finds_itself(store: Store) -> None:
-    """Without a key the answer is the entry that stands: its own."""
+    """Without a key the commit returns the stored entry, which is its own."""
     ada = user()
     channel = open_channel(store, ada)
     commit = commitment(channel, ada, entry(1, b"mine"))
@@ -69,7 +69,7 @@ def test_a_commit_repeated_finds_itself(store: Store) -> None:
 
 
 def test_another_rate_state_refuses(store: Store) -> None:
-    """The same user posted meanwhile: the membership as it is now is answered."""
+    """If the same user posted in between, the membership as it is now is returned."""
     ada = user()
     channel = open_channel(store, ada)
     assert store.commit(commitment(channel, ada, entry(1))) == Committed()
@@ -88,7 +88,7 @@ def test_a_read_position_that_moved_past_refuses(store: Store) -> None:
 
 
 def test_a_removed_member_commits_nothing(store: Store) -> None:
-    """None is answered: who is gone posts no more, whatever was decided before."""
+    """None is returned: a removed member cannot post, even if the post was allowed before."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     assert store.remove_member(membership_of(store, channel, eve))
@@ -97,7 +97,7 @@ def test_a_removed_member_commits_nothing(store: Store) -> None:
 
 
 def test_a_used_key_refuses(store: Store) -> None:
-    """The receipt that stands is answered, whatever else would refuse too."""
+    """The stored idempotency record is returned, even if another condition fails too."""
     ada = user()
     channel = open_channel(store, ada)
     first = commitment(channel, ada, entry(1), key="k1")
@@ -109,7 +109,7 @@ def test_a_used_key_refuses(store: Store) -> None:
     _assert_refused(store, commitment(channel, ada, entry(2), key="k1", tat_seen=first.tat), used)
 
 
-def test_a_receipt_counts_until_it_expires(store: Store) -> None:
+def test_an_idempotency_record_counts_until_it_expires(store: Store) -> None:
     """In its last second it refuses; afterwards it is as good as gone, deleted or not."""
     ada = user()
     channel = open_channel(store, ada)

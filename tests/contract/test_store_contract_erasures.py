@@ -43,8 +43,8 @@ def test_a_member_that_is_not_removed_is_not_remembered(store: Store) -> None:
     assert store.past_memberships(ada) == []
 
 
-def test_who_joins_again_is_remembered_still(store: Store) -> None:
-    """Messages of the first stay remain theirs; the next end replaces what is remembered."""
+def test_joining_again_keeps_the_past_membership(store: Store) -> None:
+    """Messages of the first membership remain theirs; the end of the next one replaces the past membership."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     first = membership_of(store, channel, eve)
@@ -56,8 +56,8 @@ def test_who_joins_again_is_remembered_still(store: Store) -> None:
     assert store.past_memberships(eve) == [PastMembership(channel, NOW + 7)]
 
 
-def test_a_former_membership_is_forgotten(store: Store) -> None:
-    """The one that was seen alone: another one that ended meanwhile stays. Forgetting can be repeated."""
+def test_a_past_membership_is_deleted(store: Store) -> None:
+    """Only the past membership that was read is deleted, not one that ended since. Deleting can be repeated."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     assert store.remove_member(membership_of(store, channel, eve))
@@ -69,7 +69,7 @@ def test_a_former_membership_is_forgotten(store: Store) -> None:
 
 
 def test_even_the_last_owner_can_be_removed(store: Store) -> None:
-    """If that is what is asked for: nobody is left, and counted."""
+    """With the flag for it: no member is left, and the count is 0."""
     ada = user()
     channel = open_channel(store, ada)
     owner = membership_of(store, channel, ada)
@@ -103,7 +103,7 @@ def test_only_messages_are_redacted(store: Store) -> None:
 
 
 def test_erasures_are_counted(store: Store) -> None:
-    """From 0, one for each; a look sees it; an unknown channel stays unknown."""
+    """From 0, one for each; the channel state shows it; an unknown channel stays unknown."""
     ada, eve = user(), user()
     channel = open_channel(store, ada)
     assert head_of(store, channel).erasures == 0
@@ -145,7 +145,7 @@ def test_a_preview_from_before_a_redaction_does_not_come_back(store: Store, befo
     assert head_of(store, channel).last == new
 
 
-def test_who_is_out_commits_nothing(store: Store) -> None:
+def test_a_removed_user_commits_nothing(store: Store) -> None:
     """A post that took its number as a member is refused when the membership has ended: nothing comes after."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)

@@ -44,7 +44,7 @@ def test_a_new_channel_has_no_gaps(store: Store) -> None:
 
 
 def test_voids_are_counted_when_they_come_to_stand(store: Store) -> None:
-    """All that are given at once, and not again by whoever finds them there."""
+    """All voids of one call are counted at once, and not again by a reader that finds them."""
     channel = open_channel(store, user())
     reserve(store, channel, 5)
     assert store.void(channel, voids(2, 4, 5)) == voids(2, 4, 5)
@@ -53,7 +53,7 @@ def test_voids_are_counted_when_they_come_to_stand(store: Store) -> None:
     assert gaps_of(store, channel) == (3, [2, 4, 5], 0)
 
 
-def test_where_something_stands_nothing_is_counted(store: Store) -> None:
+def test_a_taken_position_is_not_counted(store: Store) -> None:
     """A message and an earlier void keep their places; the others are settled and counted all the same."""
     ada = user()
     channel = open_channel(store, ada)
@@ -67,7 +67,7 @@ def test_where_something_stands_nothing_is_counted(store: Store) -> None:
     assert (head_of(store, channel).voids, len(store.gaps(channel, 0))) == (24, 24)
 
 
-def test_a_message_that_stands_is_not_counted(store: Store) -> None:
+def test_a_stored_message_is_not_counted(store: Store) -> None:
     """A writer that finds its whole batch there changes nothing."""
     ada = user()
     channel = open_channel(store, ada)
@@ -117,7 +117,7 @@ def test_a_commit_and_its_void_count_once_or_not_at_all(store: Store) -> None:
 
 
 def test_positions_given_out_say_how_many_gaps_there_are(store: Store) -> None:
-    """That is what a sender's membership remembers."""
+    """A sender's membership stores that count."""
     ada = user()
     channel = open_channel(store, ada)
     reserve(store, channel, 2)
@@ -153,7 +153,7 @@ def test_the_smallest_gaps_are_trimmed(store: Store) -> None:
     assert [head.gaps_after(seq) for seq in (1, 2, 3, 4, 5)] == [None, 2, 1, 1, 0]
 
 
-def test_who_knows_less_trims_nothing(store: Store) -> None:
+def test_a_membership_with_older_gaps_trims_nothing(store: Store) -> None:
     """Where the head is complete only above a later position; one that came late goes under the same position."""
     channel = open_channel(store, user())
     reserve(store, channel, 6)

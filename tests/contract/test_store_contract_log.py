@@ -25,8 +25,8 @@ from tests.contract.samples import (
 )
 
 
-def test_a_look_shows_head_membership_and_receipt(store: Store) -> None:
-    """One look has all three as they stand."""
+def test_a_channel_state_has_head_membership_and_record(store: Store) -> None:
+    """One read of the channel state has all three."""
     ada = user()
     channel = open_channel(store, ada)
     commit = commitment(channel, ada, entry(reserve(store, channel).seq), key="k1")
@@ -36,8 +36,8 @@ def test_a_look_shows_head_membership_and_receipt(store: Store) -> None:
     )
 
 
-def test_a_look_shows_none_for_what_is_not_there(store: Store) -> None:
-    """Unknown channel, stranger, and a key that was not used, or used by somebody else."""
+def test_a_channel_state_has_none_for_what_is_missing(store: Store) -> None:
+    """Unknown channel, no member, and a key that was not used, or used by another user."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     assert store.commit(commitment(channel, ada, entry(1), key="k1")) == Committed()
@@ -136,7 +136,7 @@ def test_the_entry_after_a_position(store: Store) -> None:
     assert store.entry_after(keys.new_channel_id(), 0) is None
 
 
-def test_a_void_stands_where_nothing_stood(store: Store) -> None:
+def test_a_void_is_written_at_a_free_position(store: Store) -> None:
     """A hole is settled; a second void finds the first."""
     channel = open_channel(store, user())
     void = entry(reserve(store, channel).seq, None)
@@ -146,7 +146,7 @@ def test_a_void_stands_where_nothing_stood(store: Store) -> None:
 
 
 def test_a_void_finds_the_message_that_came_first(store: Store) -> None:
-    """The message is answered, and stands."""
+    """The message is returned and stays."""
     ada = user()
     channel = open_channel(store, ada)
     message = entry(reserve(store, channel).seq, b'{"text":"first"}')
@@ -176,7 +176,7 @@ def test_a_preview_goes_where_no_message_is_left(store: Store) -> None:
 
 
 def test_a_preview_comes_back_where_there_was_none(store: Store) -> None:
-    """Position 0 stands for no preview, and for no channel either."""
+    """Position 0 means that there is no preview; an unknown channel has none either."""
     channel = open_channel(store, user())
     first, second = Preview(1, "eve", "first", NOW), Preview(2, "eve", "second", NOW)
     assert store.correct_preview(channel, 0, first, 0)
@@ -200,8 +200,8 @@ def test_a_preview_that_moved_on_stays(store: Store, correction: Preview | None)
     assert store.head(unknown) is None
 
 
-def test_receipts_of_similar_names_stay_apart(store: Store) -> None:
-    """User and key of one receipt never read as those of another."""
+def test_idempotency_records_of_similar_names_stay_apart(store: Store) -> None:
+    """User and key of one idempotency record are never taken for those of another."""
     users = [user(), "a#b-" + user()]
     users.append(users[1].split("#")[0])
     channel = open_channel(store, *users)

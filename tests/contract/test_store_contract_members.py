@@ -48,7 +48,7 @@ def test_an_unknown_membership_is_none(store: Store) -> None:
     assert store.membership(keys.new_channel_id(), user()) is None
 
 
-def test_a_former_membership_is_found_by_who_and_where(store: Store) -> None:
+def test_a_past_membership_is_found_by_user_and_channel(store: Store) -> None:
     """None before it ended; it stays when they are back."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
@@ -62,7 +62,7 @@ def test_a_former_membership_is_found_by_who_and_where(store: Store) -> None:
 
 
 def test_a_new_member_is_counted(store: Store) -> None:
-    """The membership stands as given; owners are counted too."""
+    """The membership is stored as given; owners are counted too."""
     channel = open_channel(store, user())
     for role in Role:
         membership = Membership(user(), channel, role, NOW, read_seq=7, read_messages=6, tat=5)
@@ -72,7 +72,7 @@ def test_a_new_member_is_counted(store: Store) -> None:
 
 
 def test_a_member_is_not_added_twice(store: Store) -> None:
-    """The membership that stands is answered, unchanged and not counted again; archived or not."""
+    """The stored membership is returned, unchanged and not counted again, whether the channel is archived or not."""
     ada = user()
     channel = open_channel(store, ada)
     standing = membership_of(store, channel, ada)
@@ -82,7 +82,7 @@ def test_a_member_is_not_added_twice(store: Store) -> None:
     assert store.add_member(Membership(ada, channel, Role.MEMBER, NOW + 1)) == standing
 
 
-def test_nobody_joins_an_archived_or_unknown_channel(store: Store) -> None:
+def test_an_archived_or_unknown_channel_cannot_be_joined(store: Store) -> None:
     """None, and no membership is left behind."""
     channel, eve = open_channel(store, user()), user()
     store.archive_channel(channel, NOW)
@@ -105,7 +105,7 @@ def test_roles_change_and_owners_are_counted(store: Store) -> None:
 
 
 def test_a_role_that_changed_meanwhile_is_left(store: Store) -> None:
-    """Neither another role nor removal, where the role is no longer the one that was looked at; nor for a stranger."""
+    """A role that changed since it was read is neither changed nor removed; nor is a user who is no member."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     seen = membership_of(store, channel, eve)
@@ -143,7 +143,7 @@ def test_a_removed_member_is_gone(store: Store) -> None:
 
 
 def test_a_debt_outlives_the_membership(store: Store) -> None:
-    """Who comes back with an earlier rate state is told the later one, and is not in; with that or a later one is."""
+    """Joining with a rate state that is too old returns the stored one; with that or a later one it succeeds."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     commit = commitment(channel, eve, entry(reserve(store, channel).seq))
@@ -181,7 +181,7 @@ def test_an_archived_channel_is_closed_to_who_comes_back_too(store: Store) -> No
 
 
 def test_a_post_meanwhile_does_not_keep_a_member(store: Store) -> None:
-    """A rate state that moved since the member was looked at is remembered as it is at the end."""
+    """A rate state that moved since the member was read is kept as it is at the end of the membership."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     seen = membership_of(store, channel, eve)
@@ -193,7 +193,7 @@ def test_a_post_meanwhile_does_not_keep_a_member(store: Store) -> None:
 
 
 def test_a_post_meanwhile_makes_nobody_else_go(store: Store) -> None:
-    """The last owner stays, and so does who has another role by then."""
+    """The last owner stays, and so does a member whose role has changed."""
     ada, eve = user(), user()
     channel = open_channel(store, ada, eve)
     for each in (ada, eve):
@@ -230,7 +230,7 @@ def test_a_stranger_has_no_read_position(store: Store) -> None:
 
 
 def test_the_storage_is_reached(store: Store) -> None:
-    """A ping of a storage that answers raises nothing."""
+    """A ping of a reachable storage raises nothing."""
     store.ping()
 
 

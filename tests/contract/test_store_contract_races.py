@@ -1,4 +1,4 @@
-"""Several at once, in threads: one of them is first, and everybody learns who; every storage alike."""
+"""Several calls at once, in threads: one of them is first, and all learn which; on every storage."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_batches_of_numbers_do_not_overlap(store: Store) -> None:
 
 
 def test_one_key_commits_once(store: Store) -> None:
-    """Two posts under one key at once: one stands, the other learns which."""
+    """Of two posts under one key at once one is stored, and the other gets its record."""
     for _ in range(ROUNDS):
         ada = user()
         channel = open_channel(store, ada)
@@ -81,7 +81,7 @@ def test_one_key_commits_once(store: Store) -> None:
 
 
 def test_one_rate_state_commits_once(store: Store) -> None:
-    """Four posts of one user decided on the same state: one stands, the others see the new state."""
+    """Of four posts that were decided on one rate state one is stored; the others get the new state."""
     for _ in range(ROUNDS):
         ada = user()
         channel = open_channel(store, ada)
@@ -94,7 +94,7 @@ def test_one_rate_state_commits_once(store: Store) -> None:
 
 
 def test_a_commit_and_a_void_settle_one_position_once(store: Store) -> None:
-    """Either the message or the void stands, and both learn which."""
+    """Either the message or the void is stored, and both calls learn which."""
     for _ in range(ROUNDS):
         ada = user()
         channel = open_channel(store, ada)
@@ -116,7 +116,7 @@ def _commit_or_entry(store: Store, commit: Commit) -> Entry:
 
 
 def test_a_batch_and_a_void_settle_all_positions_once(store: Store) -> None:
-    """A void anywhere in it keeps the whole batch out; else the whole batch stands."""
+    """A void at any of its positions keeps the whole batch out; else the whole batch is stored."""
     for _ in range(ROUNDS):
         ada = user()
         channel = open_channel(store, ada)
@@ -164,7 +164,7 @@ def test_a_member_removed_while_committing(store: Store) -> None:
 
 
 def test_a_member_added_twice_at_once_is_counted_once(store: Store) -> None:
-    """All are answered the one membership that stands."""
+    """All get the one stored membership."""
     for _ in range(ROUNDS):
         channel, eve = open_channel(store, user()), user()
         wanted = [Membership(eve, channel, Role.MEMBER, NOW + i) for i in range(4)]
@@ -173,7 +173,7 @@ def test_a_member_added_twice_at_once_is_counted_once(store: Store) -> None:
         assert head_of(store, channel).members == 2
 
 
-def test_of_equal_joins_at_once_one_is_told_that_it_is_its_own(store: Store) -> None:
+def test_of_equal_joins_at_once_one_is_reported_as_new(store: Store) -> None:
     """The given membership itself; the others get an equal one, which is another object."""
     for _ in range(ROUNDS):
         channel, eve = open_channel(store, user()), user()
@@ -219,7 +219,7 @@ def test_a_channel_made_twice_at_once_is_one(store: Store) -> None:
 
 
 def test_a_post_and_a_removal_keep_the_debt(store: Store) -> None:
-    """Either the post came first, and what it costs is remembered, or it finds its sender gone: nothing is forgiven."""
+    """Either the post came first and its rate debt is kept, or its sender is no member any more."""
     for _ in range(ROUNDS):
         ada, eve = user(), user()
         channel = open_channel(store, ada, eve)
@@ -236,7 +236,7 @@ def test_a_post_and_a_removal_keep_the_debt(store: Store) -> None:
         assert store.past_memberships(eve) == [PastMembership(channel, NOW, owed)]
 
 
-def test_nobody_joins_with_a_debt_forgiven(store: Store) -> None:
+def test_joining_forgives_no_debt(store: Store) -> None:
     """Two joins at once, one followed by a post and the end: no later membership has an earlier state."""
     for _ in range(ROUNDS):
         channel, eve = open_channel(store, user()), user()

@@ -41,8 +41,8 @@ def staffed(store: Store) -> tuple[Membership, Membership, Membership]:
     return owner, other, member
 
 
-def test_who_stands_as_seen_changes_others(store: Store) -> None:
-    """Adds, gives another role, removes; what they posted meanwhile does not matter."""
+def test_a_member_with_the_same_role_changes_others(store: Store) -> None:
+    """A member whose role is unchanged adds, changes roles and removes, even if they posted in between."""
     _, bob, mary = staffed(store)
     assert store.commit(commitment(bob.channel_id, bob.user_id, entry(1))) == Committed()
     eve = Membership(user(), bob.channel_id, Role.MEMBER, NOW)
@@ -58,7 +58,7 @@ def test_who_stands_as_seen_changes_others(store: Store) -> None:
 
 
 @pytest.mark.parametrize("loss", [_leaves, _is_demoted])
-def test_who_does_not_stand_as_seen_changes_nothing(store: Store, loss: Loss) -> None:
+def test_a_member_whose_role_changed_changes_nothing(store: Store, loss: Loss) -> None:
     """Neither members nor what is counted of them, whether they are gone or have another role."""
     _, bob, mary = staffed(store)
     loss(store, bob)
@@ -76,7 +76,7 @@ def test_who_does_not_stand_as_seen_changes_nothing(store: Store, loss: Loss) ->
     assert store.past_membership(bob.channel_id, mary.user_id) is None
 
 
-def test_a_debt_is_not_told_to_who_may_not_add(store: Store) -> None:
+def test_a_debt_is_not_shown_to_a_caller_without_the_right_to_add(store: Store) -> None:
     """Where both the newcomer left in debt and the right is gone, it is the right that counts."""
     ada, bob, mary = staffed(store)
     commit = commitment(mary.channel_id, mary.user_id, entry(1))
@@ -88,14 +88,14 @@ def test_a_debt_is_not_told_to_who_may_not_add(store: Store) -> None:
 
 
 def test_a_member_is_found_whoever_asks(store: Store) -> None:
-    """Who is there already is answered as they are, also where the right is gone: nothing is written."""
+    """An existing member is returned as they are, even if the caller has lost the right; nothing is written."""
     _, bob, mary = staffed(store)
     _leaves(store, bob)
     assert store.add_member(replace(mary, role=Role.OWNER), bob) == mary
 
 
-def test_what_is_archived_or_changed_already_is_found_only_by_who_stands(store: Store) -> None:
-    """Who has lost the right is refused, though nothing would be left to do."""
+def test_a_change_that_is_already_made_still_needs_the_right(store: Store) -> None:
+    """A caller who has lost the right is refused, even if there is nothing left to do."""
     ada, bob, _ = staffed(store)
     assert store.update_channel(ada.channel_id, {"topic": "new"}, 1, ada)
     assert store.update_channel(ada.channel_id, {"topic": "new"}, 1, bob)
@@ -121,7 +121,7 @@ def test_a_removal_and_a_change_at_once(store: Store) -> None:
 
 
 def test_two_owners_who_remove_each_other(store: Store) -> None:
-    """One of them stays: who is removed first removes nobody any more."""
+    """One of them stays: the one who is removed first cannot remove the other."""
     ada, bob, _ = staffed(store)
     store.add_member(Membership(user(), ada.channel_id, Role.OWNER, NOW))
     removals = [partial(store.remove_member, ada, bob), partial(store.remove_member, bob, ada)]

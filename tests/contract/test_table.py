@@ -1,4 +1,4 @@
-"""The table's calls, over answers that no local engine gives on request."""
+"""The table's calls, with responses that no local engine gives on request."""
 
 from __future__ import annotations
 
@@ -247,8 +247,8 @@ def test_a_failed_condition_says_more_than_throttling() -> None:
 # --- errors ---
 
 
-def test_throttling_is_told_apart() -> None:
-    """Every call may be throttled; the caller is told when to come back."""
+def test_throttling_is_an_error_of_its_own() -> None:
+    """Every call may be throttled; the error says when to retry."""
     for code in sorted(THROTTLES):
         with case(code):
             with pytest.raises(StoreThrottledError) as caught:
@@ -271,7 +271,7 @@ def test_what_may_pass_is_unavailable() -> None:
 
 
 def test_what_lasts_is_misconfigured(meter: Meter) -> None:
-    """Not to be tried again, and the request's line has AWS's code, which the client is not told."""
+    """It is not retried, and AWS's code is in the request's log line but not in the response."""
     for code in [
         *("AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException"),
         *("ValidationException", "InvalidSignatureException", "IncompleteSignatureException"),
@@ -300,7 +300,7 @@ def test_what_passes_has_its_cause_in_the_line_too(meter: Meter, error: Exceptio
 
 @pytest.mark.parametrize("code", ["ValidationError", "AccessDenied", "ItemCollectionSizeLimitExceeded"])
 def test_a_transaction_that_is_refused_for_good_is_misconfigured(meter: Meter, code: str) -> None:
-    """Whoever asked for it; a failed condition beside it says more."""
+    """Any operation; a failed condition in the same transaction takes precedence."""
     with pytest.raises(MisconfiguredError):
         Played(cancelled("None", code)).store.commit(commitment(HEAD.channel_id, "ada", entry(1)))
     with pytest.raises(MisconfiguredError):

@@ -76,7 +76,7 @@ class FakeContainers(MemoryContainers):
 
 
 class RedisContainers:
-    """They share a database, sealed or not, and write at each request."""
+    """They share a database, encrypted or not, and write at each request."""
 
     shared = True
 
@@ -148,7 +148,7 @@ def test_it_gives_back_what_was_put(containers: Containers) -> None:
 
 
 def test_a_miss_is_left_out(containers: Containers) -> None:
-    """Unknown keys are not in the answer, among known ones neither."""
+    """Unknown keys are not in the result, even among known ones."""
     tier = containers.start()
     assert tier.get([KEY]) == {}
     tier.put({KEY: VALUE})
@@ -180,7 +180,7 @@ def test_a_later_value_replaces_the_earlier(containers: Containers) -> None:
 
 
 def test_a_value_of_another_kind_is_a_miss(containers: Containers) -> None:
-    """Who asks for one kind is not handed another."""
+    """A value of one kind is not returned for a key of another."""
     tier = containers.start()
     tier.put({KEY: VALUE})
     assert get_one(tier, KEY, Block) == VALUE
@@ -250,7 +250,7 @@ def test_values_expire(containers: Containers) -> None:
 
 
 def test_a_value_expires_beside_others_that_are_put(containers: Containers) -> None:
-    """However often others are put meanwhile, and the tier shared anew, it is gone when its own time is up."""
+    """It expires in its own time, however often others are put or the tier is shared."""
     tier, later = containers.start(), block_key(OTHER, 0)
     tier.put({KEY: VALUE})
     for _ in range(3):

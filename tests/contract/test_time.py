@@ -1,4 +1,4 @@
-"""The storage's time: each answer of an engine says it, and a container goes by it."""
+"""The storage's time: each response of an engine has it, and a container uses it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENGINES = [
 
 @pytest.mark.parametrize("kind", ENGINES)
 def test_an_answer_puts_a_wrong_clock_right(engines: Engines, kind: str) -> None:
-    """A container five minutes ahead of the engine, after its first call: the client hands the answer's time on."""
+    """A container that is five minutes ahead of the engine has the right time after its first call."""
     clock = SharedClock(lambda: now_ms() + 300_000)
     DynamoDBStore(engines.ours(kind), TABLE, on_server_date=clock.on_server_date).ping()
     assert abs(clock.now() - now_ms()) < CLOCKS_APART_MS
@@ -31,7 +31,7 @@ def test_an_answer_puts_a_wrong_clock_right(engines: Engines, kind: str) -> None
     [({}, None), ({"ResponseMetadata": {"HTTPHeaders": {"date": "then"}}}, "then")],
 )
 def test_what_an_answer_says_is_handed_on(response: dict[str, Any], said: str | None) -> None:
-    """With the seconds that the call took; None where the answer says no time."""
+    """With the seconds that the call took; None where the response has no time."""
     on_server_date: list[tuple[str | None, float]] = []
     DynamoDBStore(
         FakeClient(response), TABLE, on_server_date=lambda *each: on_server_date.append(each)

@@ -107,7 +107,7 @@ def test_the_largest_head_is_one_write_unit(kind: Kind) -> None:
 
 @pytest.mark.parametrize("character", ["x", "ü", "🦜", '"'])
 def test_a_post_within_a_kilobyte(character: str) -> None:
-    """7 write units with a key, 5 without; 3 read units, 2 without: at every limit, whatever it is written in."""
+    """7 write units with a key, 5 without; 3 read units, 2 without: at every limit and in any script."""
     entry = entry_with(text_of_a_kilobyte(character).replace('"', ""))
     assert size(entry) <= WRITE_BYTES
     head = largest_head(Kind.PUBLIC)
@@ -118,7 +118,7 @@ def test_a_post_within_a_kilobyte(character: str) -> None:
 
 
 def test_the_longest_user_id_and_key_change_nothing() -> None:
-    """Membership and receipt stay within 1 KB, quoted ids and all."""
+    """Membership and idempotency record stay within 1 KB, even with ids that JSON escapes."""
     longest = "ü" * (keys.MAX_USER_ID_BYTES // 2)
     idempotency_record = IdempotencyRecord(KEY, b"h" * 16, keys.MAX_SEQ, 25, NOW // 1000 + 1)
     membership = Membership(longest, CHANNEL, Role.MODERATOR, NOW + 1, keys.MAX_SEQ, keys.MAX_SEQ, NOW + 1)
@@ -127,7 +127,7 @@ def test_the_longest_user_id_and_key_change_nothing() -> None:
 
 
 def test_a_page_of_fifty() -> None:
-    """50 messages of 1 KB cost 13 units, the vouching read 2: 15."""
+    """50 messages of 1 KB cost 13 units, the channel state 2: 15."""
     entries = [entry_with(text_of_a_kilobyte(), seq=LARGE + i) for i in range(50)]
     assert read_units(sizes(largest_head(Kind.PUBLIC), MEMBERSHIP)) + query_units(sizes(*entries)) <= 15
 
@@ -162,7 +162,7 @@ def test_a_post_costs_what_was_computed(
     channel = open_channel(services.store, USER, kind=Kind.PUBLIC, **fields)
     costs = [post(services, channel, key and f"{i}{key[1:]}") for i in range(3)]
     if kind == DYNAMODB_LOCAL:
-        # Head and membership; a key's receipt is not there yet.
+        # Head and membership; the key has no idempotency record yet.
         assert [each.read_units for each in costs] == [2] * 3
         assert [each.write_units for each in costs] == [1 + 2 * 2] * 3
     else:
@@ -171,7 +171,7 @@ def test_a_post_costs_what_was_computed(
 
 @pytest.mark.stack
 def test_coming_and_going_cost_what_was_computed(engines: Engines) -> None:
-    """A membership, the head and the item of a former one are 2 each, the index 1; nothing is read for it.
+    """A membership, the head and the past membership are 2 each, the index 1; nothing is read for it.
 
     The right of who does it to another is 2 more.
     """
@@ -303,7 +303,7 @@ def test_an_exhausted_budget_costs_what_was_computed(engines: Engines) -> None:
 @pytest.mark.stack
 @pytest.mark.dynamodb_local
 def test_a_replay_costs_what_was_computed(engines: Engines) -> None:
-    """The look that finds a receipt is 3, reading the message 1; nothing is written."""
+    """Reading the channel state with an idempotency record is 3, the message 1; nothing is written."""
     services = services_on(engines, DYNAMODB_LOCAL)
     channel = open_channel(services.store, USER)
     post(services, channel, KEY)

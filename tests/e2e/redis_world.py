@@ -111,7 +111,7 @@ def opened_world(
 
 
 def chat_on(world: World, container: Container) -> None:
-    """People read and write in each channel, twice: every answer is right, and every message there at once."""
+    """Users read and write in each channel, twice: every response is right, and every message is there at once."""
     for channel in world.channels * 2:
         assert container.read(channel).body == world.truth(channel)
         container.settle()

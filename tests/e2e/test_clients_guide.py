@@ -1,4 +1,4 @@
-"""The client that docs/clients.md builds up works as it stands there."""
+"""The client that docs/clients.md builds works as printed."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_guides_client_repeats_nothing_that_will_not_pass(stack: RunningStac
 
 
 def test_the_guides_client_tells_a_refusal(stack: RunningStack) -> None:
-    """What stands is not tried again, and raised with its problem document."""
+    """An error that is not retryable is raised with its problem document."""
     client = _client(stack, "hedy")
     with pytest.raises(ValueError, match="not_found"):
         client["post"]("0123456789abcdef", "anybody?")

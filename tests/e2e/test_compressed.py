@@ -1,4 +1,4 @@
-"""Compressed answers on a real wire: what `curl --compressed` gets from the stack that `make run` starts."""
+"""Compressed responses over HTTP: what `curl --compressed` gets from the stack that `make run` starts."""
 
 from __future__ import annotations
 

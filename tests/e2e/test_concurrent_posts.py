@@ -57,7 +57,7 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningSta
 
 @pytest.fixture
 def posts(request: pytest.FixtureRequest) -> int:
-    """How many messages the engine at hand is given."""
+    """How many messages each engine is given."""
     return POSTS[request.node.callspec.params["stack"]]
 
 
@@ -76,7 +76,7 @@ class Channel:
         self.written = threading.Event()
 
     def write(self, writer: int) -> list[list[Response]]:
-        """Post the writer's share; the answers to each message, two where it was sent twice."""
+        """Posts the writer's share and returns the responses to each message, two where it was sent twice."""
         user = f"writer-{writer}"
         mine = range(writer, self._posts, WRITERS)
         # The twin posts the same on a connection of its own, let go at the same moment.
@@ -146,7 +146,7 @@ def test_concurrent_posts_retries_and_readers(stack: RunningStack, posts: int) -
 
 
 def _acknowledged(responses: list[list[Response]], posts: int) -> dict[int, bytes]:
-    """The messages by position; every answer to a message is its first result, byte for byte."""
+    """The messages by position; every response to a repeated message is the first one, byte for byte."""
     assert {response.status for both in responses for response in both} == {201}
     assert sum(len(both) == 2 for both in responses) == posts // 2
     for first, *others in responses:

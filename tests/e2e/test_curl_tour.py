@@ -1,4 +1,4 @@
-"""The commands that the README shows are run as they stand there."""
+"""The commands that the README shows are run as printed."""
 
 from __future__ import annotations
 

@@ -22,13 +22,13 @@ LONGEST: Final = 10.0
 
 
 class Clocked:
-    """A client whose every call is answered in time."""
+    """A client that checks that every response comes in time."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def __call__(self, method: str, path: str, user: str | None = None, **rest: Any) -> Response:
-        """The answer, within the time that a function has."""
+        """The response, within the time that a function has."""
         began = time.monotonic()
         response = self._client.call(method, path, user, **rest)
         assert time.monotonic() - began < LONGEST
@@ -86,5 +86,5 @@ def test_health_tells_which_dependency_is_down(tmp_path: Path) -> None:
                 True,
             )
             assert response.status == 503
-        # The function itself is well: the shallow check asks nobody.
+        # The function itself works: the shallow check calls nothing.
         assert call("GET", "/v1/healthz").status == 200

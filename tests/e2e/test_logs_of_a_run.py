@@ -106,7 +106,7 @@ def is_log(path: Path) -> bool:
     return path.is_file() and path.suffix in {".log", ".json", ".txt", ""} and path.name not in SECRETS
 
 
-def test_what_lies_in_redis_is_sealed(stack: RunningStack) -> None:
+def test_values_in_redis_are_encrypted(stack: RunningStack) -> None:
     """With the setting on, the stack's own Redis holds nothing that could be read."""
     tenant = Tenant("QZENQ")
     with stack.client() as client:
@@ -130,7 +130,7 @@ def test_what_lies_in_redis_is_sealed(stack: RunningStack) -> None:
 
 
 def command(stack: RunningStack, *words: str) -> object:
-    """What the stack's Redis answers."""
+    """The result of a command in the stack's Redis."""
     connection = HTTPConnection(stack.upstash_url.removeprefix("http://"), timeout=5)
     connection.request(
         "POST", "/", json.dumps(words), {"Authorization": f"Bearer {stack.upstash_token.strip()}"}

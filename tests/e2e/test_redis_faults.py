@@ -1,4 +1,4 @@
-"""Redis fails in every way it can while people chat: every answer stays right, and none waits long for it."""
+"""Redis fails in every way while users chat: every response stays right, and none waits long for it."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_fault_costs_little_time(world: World, baseline: float, fault: tuple[s
 
 
 def test_a_container_whose_redis_was_never_there(world: World) -> None:
-    """An address at which nothing ever answered: the chat goes on."""
+    """An address at which nothing responds: the chat goes on."""
     world.endpoint.refuse()
     container = world.start()
     chat_on(world, container)
@@ -162,7 +162,7 @@ def test_nothing_is_from_a_redis_that_was_never_reached(world: World) -> None:
 
 
 @pytest.mark.parametrize("form", ["daily", "monthly"])
-def test_a_quota_is_named_wherever_one_looks(
+def test_a_quota_is_named_in_log_lines_and_in_the_health_check(
     world: World, form: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In the lines of requests while the breaker is open, and in the health check, whose PING is free and goes well."""

@@ -1,4 +1,4 @@
-"""Something else lies under our keys in Redis: it is never served, and gone with the next write."""
+"""Foreign values under our keys in Redis are never served, and are replaced by the next write."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def wrong_values(world: World) -> dict[str, tuple[str, ...]]:
     ],
 )
 def test_wrong_values_are_misses(world: World, wrong: str) -> None:
-    """Whatever lies under our key, it is counted, never served, and replaced by the next write."""
+    """Any foreign value under our key is counted, never served, and replaced by the next write."""
     command = wrong_values(world)[wrong]
     run(world.endpoint, "DEL", BUNDLE)
     run(world.endpoint, *command)

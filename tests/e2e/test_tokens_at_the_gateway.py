@@ -1,4 +1,4 @@
-"""No route of the template lets anybody in whose token does not prove who they are."""
+"""No route of the template accepts a token that does not prove its user's identity."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BODIES: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Place:
-    """A public channel of ada's with a message, and everything that lies in the table."""
+    """A public channel of ada's with a message, and the whole contents of the table."""
 
     stack: RunningStack
     channel_id: str
@@ -48,7 +48,7 @@ class Place:
 
     def call(self, route: Route, **headers: str) -> Response:
         """Call a route as it would do something, if it let the caller in."""
-        # `me` joins, which anybody may; grace is a member who may be removed.
+        # `me` joins, which any user may; grace is a member to remove.
         user = "grace" if route.method == "DELETE" else "me"
         path = route.path.format(channel_id=self.channel_id, message_id=self.message_id, user_id=user)
         with self.stack.client() as client:
@@ -183,7 +183,7 @@ def test_a_good_token_opens_every_route(place: Place) -> None:
 
 
 def test_health_needs_no_token(place: Place) -> None:
-    """The one open address answers, whatever token it is sent."""
+    """The one open address responds to any token."""
     routes = [route for route in ROUTES if not route.authorized]
     assert [route.key for route in routes] == ["GET /v1/healthz", "HEAD /v1/healthz"]
     for route in routes:

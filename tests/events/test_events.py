@@ -27,7 +27,7 @@ STATUSES: Final = {"create_channel": 201, "put_member": 201, "post_message": 201
 
 
 def test_the_files_are_what_the_program_writes() -> None:
-    """`python -m tools.sample_events` writes them anew; nothing else lies there."""
+    """The files are those that `python -m tools.sample_events` writes, and no others."""
     assert {path.name: path.read_text() for path in (ROOT / "events").iterdir()} == rendered()
 
 
@@ -61,7 +61,7 @@ def test_the_documentation_has_them_in_this_order() -> None:
 
 
 def test_deploying_writes_into_no_file_of_the_project() -> None:
-    """Answers go to a copy that git ignores; asked for once."""
+    """The settings of a deployment go to a copy that git ignores, and are asked for once."""
     for text in ("README.md", "docs/deploying.md"):
         for command in re.findall(r"sam deploy [^`]*--guided[^`]*", (ROOT / text).read_text()):
             assert "--config-file samconfig.local.toml" in " ".join(command.split())

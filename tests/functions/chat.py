@@ -1,4 +1,4 @@
-"""People who use the API: what tests of the functions say in one word."""
+"""Users of the API: shorthand for requests that tests of the functions make."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Chat:
         return str(self.create(kind=kind, members=list(members))["id"])
 
     def post(self, channel: str, text: str = "Hello", user: str = "ada") -> dict[str, Any]:
-        """A new message, a second after whatever came before."""
+        """A new message, a second after the last request."""
         self.clock.ms += 1_000
         response = self.api("POST", messages(channel), user=user, body={"text": text})
         assert response.status == 201, response.body
@@ -75,20 +75,20 @@ class Chat:
         return dict(response.json)
 
     def put_member(self, channel: str, member: str, user: str = "ada", role: str | None = None) -> Response:
-        """The answer to adding a member, or to changing a role."""
+        """The response to adding a member, or to changing a role."""
         body = None if role is None else {"role": role}
         return self.api("PUT", f"/v1/channels/{channel}/members/{member}", user=user, body=body)
 
     def remove(self, channel: str, member: str, user: str = "ada") -> Response:
-        """The answer to removing a member."""
+        """The response to removing a member."""
         return self.api("DELETE", f"/v1/channels/{channel}/members/{member}", user=user)
 
     def archive(self, channel: str, user: str = "ada") -> Response:
-        """The answer to archiving a channel."""
+        """The response to archiving a channel."""
         return self.api("DELETE", f"/v1/channels/{channel}", user=user)
 
     def follow(self, place: str, user: str = "ada") -> Response:
-        """What stands where a `Location` points to."""
+        """The response at the address of a `Location`."""
         parts = urlsplit(place)
         return self.api("GET", parts.path, user=user, query=dict(parse_qsl(parts.query)))
 

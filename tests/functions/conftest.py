@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def chat(api: Api, clock: Clock) -> Chat:
-    """People who use the API."""
+    """Users of the API."""
     return Chat(api, clock)

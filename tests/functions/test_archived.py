@@ -59,7 +59,7 @@ def channel(chat: Chat) -> str:
 
 
 def call(chat: Chat, channel: str, method: str, path: str, user: str, body: Any) -> Response:
-    """The answer to a request about the channel."""
+    """The response to a request about the channel."""
     return chat.api(method, path.format(channel_id=channel), user=user, body=body)
 
 
@@ -102,5 +102,5 @@ def test_every_route_about_a_channel_is_tried() -> None:
 
 
 def members(chat: Chat, channel: str) -> Any:
-    """Who is in the channel, and as what."""
+    """The channel's members and their roles."""
     return chat.api("GET", f"/v1/channels/{channel}/members").json

@@ -17,14 +17,14 @@ FULL = (409, "too_many_channels")
 
 @pytest.fixture
 def chat(chat: Chat) -> Chat:
-    """Who may each be in three channels."""
+    """Users who may each be in three channels."""
     settings = replace(chat.api.services.settings, max_channels_per_user=LIMIT)
     chat.api.services = replace(chat.api.services, settings=settings)
     return chat
 
 
 def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Response:
-    """The answer to making a channel."""
+    """The response to creating a channel."""
     headers = {"idempotency-key": key} if key else None
     body = {"kind": "public", "name": "lobby"} | body
     return chat.api("POST", "/v1/channels", user=user, body=body, headers=headers)
@@ -40,8 +40,8 @@ def said(response: Response) -> tuple[int, str]:
     return response.status, response.code
 
 
-def test_nobody_joins_more_channels_than_one_may(chat: Chat) -> None:
-    """The last one is granted, the next refused; who leaves one may join again."""
+def test_a_user_joins_no_channel_beyond_the_limit(chat: Chat) -> None:
+    """The last allowed channel is granted, the next refused; after leaving one a user may join another."""
     channels = [str(chat.create(user)["id"]) for user in ("ada", "ada", "ada", "linus")]
     joined = [chat.put_member(channel, "me", "grace") for channel in channels]
     assert [response.status for response in joined] == [201, 201, 201, 409]
@@ -52,7 +52,7 @@ def test_nobody_joins_more_channels_than_one_may(chat: Chat) -> None:
     assert chat.put_member(channels[-1], "me", "grace").status == 201
 
 
-def test_who_is_in_a_channel_stays_in_it(chat: Chat) -> None:
+def test_a_member_stays_a_member_at_the_limit(chat: Chat) -> None:
     """Joining again and changing a role make no new membership, and are not refused."""
     channel, *_ = fill(chat, "grace")
     assert chat.put_member(channel, "me", "grace").status == 200
@@ -60,7 +60,7 @@ def test_who_is_in_a_channel_stays_in_it(chat: Chat) -> None:
 
 
 def test_nobodys_list_is_flooded_by_others(chat: Chat) -> None:
-    """Who invites is told whom there is no place for; channels and members stay as they were."""
+    """The response names the invited users who are in too many channels; channels and members stay as they were."""
     fill(chat, "grace")
     channel = str(chat.create("linus")["id"])
     response = chat.put_member(channel, "grace", "linus")
@@ -72,8 +72,8 @@ def test_nobodys_list_is_flooded_by_others(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("kind", ["public", "private", "direct"])
-def test_nobody_is_made_a_member_of_a_new_channel_too_many(chat: Chat, kind: str) -> None:
-    """The channel is not made, and those with no place are named, nobody else."""
+def test_a_new_channel_takes_no_member_beyond_the_limit(chat: Chat, kind: str) -> None:
+    """The channel is not created, and exactly the users who are in too many channels are named."""
     fill(chat, "grace")
     others = [] if kind == "direct" else ["mary", "noor"]
     body: dict[str, Any] = {"kind": kind, "members": ["grace", *others]}
@@ -84,7 +84,7 @@ def test_nobody_is_made_a_member_of_a_new_channel_too_many(chat: Chat, kind: str
     assert [chat.listing(user)["channels"] for user in ("linus", *others)] == [[]] * (1 + len(others))
 
 
-def test_nobody_makes_channels_without_end(chat: Chat) -> None:
+def test_a_user_creates_no_channel_beyond_the_limit(chat: Chat) -> None:
     """The maker is in them too."""
     fill(chat, "ada")
     response = create(chat, members=["grace"])
@@ -95,7 +95,7 @@ def test_nobody_makes_channels_without_end(chat: Chat) -> None:
 
 
 def test_a_retry_finds_the_channel_that_filled_the_list(chat: Chat) -> None:
-    """What was made is answered again, under its key or for its pair, whoever's list is full by now."""
+    """An existing channel is returned again, for its key or pair, even if a member is in too many channels by now."""
     chat.create()
     first, pair = create(chat, key="key-1"), _direct(chat, "ada", "grace")
     assert (first.status, pair.status) == (201, 201)

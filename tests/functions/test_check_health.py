@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import pytest
-
 from local.gateway.routing import Routes
 from local.template.load import load
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
 from shared.domain.errors import StoreUnavailableError
 from shared.storage.memory import MemoryStore
 from tests.api import Api, app_of, event, response_of
+from tests.cases import case
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SilentStore(MemoryStore):
-    """A storage that does not answer."""
+    """A storage that does not respond."""
 
     def ping(self) -> None:
         """Fails as DynamoDB would."""
@@ -30,13 +29,13 @@ class SilentStore(MemoryStore):
 
 
 class FakeUpstash(Upstash):
-    """Redis as the check meets it: it answers, or fails with `failure`."""
+    """Redis as the check meets it: it responds, or fails with `failure`."""
 
     failure = ""
     pong = "PONG"
 
     def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ARG002 - as the real one
-        """Answers a ping."""
+        """Responds to a ping."""
         if self.failure:
             raise RedisError(self.failure)
         return self.pong
@@ -50,46 +49,52 @@ def with_redis(services: Services, failure: str = "") -> Services:
 
 
 def deep(services: Services) -> Response:
-    """The answer of a deep check over these services."""
+    """The response of a deep check with these services."""
     return Api(services)("GET", "/v1/healthz", user=None, query={"deep": "1"})
 
 
 def test_a_shallow_check_needs_no_token_and_no_storage(services: Services) -> None:
-    """The shallow check says that the function runs, whatever DynamoDB does."""
+    """The shallow check succeeds whenever the function runs, in any state of DynamoDB."""
     response = Api(replace(services, store=SilentStore()))("GET", "/v1/healthz", user=None)
     assert (response.status, response.json) == (200, {"status": "ok"})
 
 
-@pytest.mark.parametrize("query", [{}, {"deep": "1"}, {"deeper": "1"}], ids=str)
-def test_head_is_answered_as_get_without_a_body(services: Services, query: dict[str, str]) -> None:
+def test_head_is_answered_as_get_without_a_body(services: Services) -> None:
     """Uptime probes ask so: the same status and type, no body, and no length that would not be GET's."""
-    for store in (services.store, SilentStore()):
-        api = Api(replace(services, store=store))
-        asked, probed = (api(method, "/v1/healthz", user=None, query=query) for method in ("GET", "HEAD"))
-        assert (probed.status, probed.headers["content-type"]) == (
-            asked.status,
-            asked.headers["content-type"],
-        )
-        assert (probed.body, "content-length" in probed.headers) == ("", False)
+    for query in [{}, {"deep": "1"}, {"deeper": "1"}]:
+        with case(query):
+            for store in (services.store, SilentStore()):
+                api = Api(replace(services, store=store))
+                asked, probed = (
+                    api(method, "/v1/healthz", user=None, query=query) for method in ("GET", "HEAD")
+                )
+                assert (probed.status, probed.headers["content-type"]) == (
+                    asked.status,
+                    asked.headers["content-type"],
+                )
+                assert (probed.body, "content-length" in probed.headers) == ("", False)
 
 
 def test_no_other_route_takes_head() -> None:
-    """API Gateway answers 404 there, as it does to any method that a path has no route for."""
+    """API Gateway responds with 404 there, as to any method for which a path has no route."""
     routes = load(Path(__file__).resolve().parents[2] / "template.yaml").routes
     assert [route.path for route in routes if route.method in {"HEAD", "ANY"}] == ["/v1/healthz"]
     known = Routes(routes)
     assert not [each.path for each in routes if known.match("HEAD", each.path) and each.path != "/v1/healthz"]
 
 
-@pytest.mark.parametrize(("path", "allowed"), [("/v1/healthz", "GET, HEAD"), ("/v1/channels", "GET")])
-def test_a_method_that_a_function_does_not_take_is_405_with_those_that_it_does(
-    services: Services, path: str, allowed: str
-) -> None:
+def test_a_method_that_a_function_does_not_take_is_405_with_those_that_it_does(services: Services) -> None:
     """`Allow` names them (RFC 9110, 15.5.6), should API Gateway ever hand one on."""
-    api = Api(services)
-    app = app_of("GET", path)
-    response = response_of(api.result(app, event("OPTIONS", path)))
-    assert (response.status, response.headers["allow"], response.code) == (405, allowed, "method_not_allowed")
+    for path, allowed in [("/v1/healthz", "GET, HEAD"), ("/v1/channels", "GET")]:
+        with case(path, allowed):
+            api = Api(services)
+            app = app_of("GET", path)
+            response = response_of(api.result(app, event("OPTIONS", path)))
+            assert (response.status, response.headers["allow"], response.code) == (
+                405,
+                allowed,
+                "method_not_allowed",
+            )
 
 
 def test_a_deep_check_says_that_all_is_well(services: Services) -> None:
@@ -144,23 +149,21 @@ def probed(services: Services, kind: str = "", *refused: str) -> tuple[Services,
     return replace(services, upstash=redis), redis
 
 
-@pytest.mark.parametrize(
-    ("kind", "refused"),
-    [
+def test_a_deep_check_does_what_functions_do(services: Services) -> None:
+    """A PING goes well while reads or writes are refused, for quota, room or rights: the check says so, and why."""
+    for kind, refused in [
         ("daily_quota", ("GET", "SET")),
         ("monthly_quota", ("GET", "SET")),
         ("full", ("SET",)),
         ("refused_token", ("SET",)),
         ("refused_token", ("GET", "SET")),
         ("timeout", ("GET", "SET")),
-    ],
-)
-def test_a_deep_check_does_what_functions_do(services: Services, kind: str, refused: tuple[str, ...]) -> None:
-    """A PING goes well while reads or writes are refused, for quota, room or rights: the check says so, and why."""
-    told, _ = probed(services, kind, *refused)
-    response = deep(told)
-    assert (response.status, response.json["status"]) == (200, "degraded")
-    assert response.json["checks"]["redis"] == {"status": "down", "code": f"redis_{kind}"}
+    ]:
+        with case(kind, refused):
+            told, _ = probed(services, kind, *refused)
+            response = deep(told)
+            assert (response.status, response.json["status"]) == (200, "degraded")
+            assert response.json["checks"]["redis"] == {"status": "down", "code": f"redis_{kind}"}
 
 
 def test_a_deep_check_reads_the_bundle_and_writes_beside_it(services: Services) -> None:
@@ -183,8 +186,8 @@ def test_deep_checks_cost_a_bounded_number_of_commands(services: Services, clock
         assert [each[0] for each in redis.asked].count("SET") == 10 + (minute + 1) // 10
 
 
-def test_what_answers_but_is_no_redis_is_told(services: Services) -> None:
-    """A server that has the same answer for everything, as behind a wrong address, keeps nothing for functions."""
+def test_a_server_that_is_no_redis_is_reported(services: Services) -> None:
+    """A server that gives the same response to everything, as at a wrong address, is no Redis."""
     told, redis = probed(services)
     redis.pong = "5"
     assert deep(told).json["checks"]["redis"] == {"status": "down", "code": "redis_garbled"}

@@ -1,4 +1,4 @@
-"""Lists turned page by page over whatever names and ids are allowed: in order, each once, every cursor taken back."""
+"""Lists page by page over all names and ids that are allowed: in order, each once, every cursor accepted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def walk(chat: Chat, path: str, item: str, **query: Any) -> list[Any]:
 def test_every_cursor_of_a_list_of_members_is_taken_back(
     chat: Chat, store: MemoryStore, users: list[str]
 ) -> None:
-    """Whatever user ids the pages end with."""
+    """With any user ids at the ends of pages."""
     others = [each for each in users if each != "ada"]
     channel = open_channel(store, "ada", *others)
     found = walk(chat, f"/v1/channels/{channel}/members", "members")
@@ -60,7 +60,7 @@ def test_every_cursor_of_a_list_of_members_is_taken_back(
 def test_public_channels_come_by_whole_name_and_every_cursor_is_taken_back(
     chat: Chat, store: MemoryStore, names: list[str]
 ) -> None:
-    """By the folded name, shorter ones first, then by id, whatever names the pages end with."""
+    """By the folded name, shorter ones first, then by id, with any names at the ends of pages."""
     made = [open_channel(store, "grace", kind=Kind.PUBLIC, name=name) for name in names]
     found = walk(chat, "/v1/channels", "channels", scope="public")
     assert [each["id"] for each in found] == [

@@ -85,7 +85,7 @@ def test_around_has_the_message_in_a_full_page(chat: Chat) -> None:
                     assert not size or page["first_seq"] <= around <= page["last_seq"]
 
 
-def test_around_stands_in_the_middle(chat: Chat) -> None:
+def test_around_is_in_the_middle(chat: Chat) -> None:
     """As much is shown before the message as after it, where there is as much."""
     channel = chat.channel()
     chat.fill(channel, 9)
@@ -145,7 +145,7 @@ def test_a_page_has_50_messages_unless_said_otherwise(chat: Chat) -> None:
     check(chat.page(channel, limit=100), 2, 101, 101)
 
 
-def test_a_message_is_what_its_sender_was_answered(chat: Chat) -> None:
+def test_a_message_is_what_its_sender_got(chat: Chat) -> None:
     """Every reader gets the message that the sender got."""
     channel = chat.channel("grace")
     posted = chat.post(channel, "Zwölf Boxkämpfer 🥊\n\tjagen")
@@ -166,7 +166,7 @@ def test_a_position_beyond_the_end_is_refused(chat: Chat, query: dict[str, int],
     assert response.json["errors"][0]["field"] == f"query.{position}"
 
 
-def test_who_is_not_in_a_public_channel_reads_nothing(chat: Chat) -> None:
+def test_a_non_member_reads_no_messages(chat: Chat) -> None:
     """A public channel is joined before it is read."""
     channel = chat.channel()
     message = chat.post(channel)
@@ -179,12 +179,12 @@ def test_who_is_not_in_a_public_channel_reads_nothing(chat: Chat) -> None:
 
 
 def ask(chat: Chat, channel: str, tag: str, user: str = "ada", **query: Any) -> Response:
-    """The answer to a reader who has a page with this tag."""
+    """The response to a reader who has a page with this tag."""
     return chat.api("GET", messages(channel), user=user, query=query, headers={"if-none-match": tag})
 
 
 def test_a_page_that_is_still_right_is_not_sent_again(chat: Chat) -> None:
-    """`If-None-Match` with the page's tag is answered 304, without a body, until somebody posts."""
+    """`If-None-Match` with the page's tag gets a 304 without a body until a message is posted."""
     channel = chat.channel()
     chat.post(channel)
     page = chat.api("GET", messages(channel))

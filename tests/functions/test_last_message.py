@@ -1,4 +1,4 @@
-"""What channels show as their latest message, and as unread: never a post that did not come to stand."""
+"""The latest message and the unread count that channels show: never a post that was not committed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Watched(MemoryStore):
-    """Notes what is asked of the log, and may be told what goes wrong."""
+    """Records what is asked of the log, and fails on request."""
 
     calls: list[str] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)
@@ -86,7 +86,7 @@ def services(store: Watched, clock: FakeClock) -> Services:
 
 @pytest.fixture
 def chat(services: Services, clock: FakeClock) -> Chat:
-    """People who use it."""
+    """Users of that storage."""
     return Chat(Api(services), clock)
 
 
@@ -114,8 +114,8 @@ def channel(chat: Chat) -> str:
 # --- writers that were killed ---
 
 
-def test_lists_alone_mend_what_a_dead_writer_left(chat: Chat, store: Watched, channel: str) -> None:
-    """Nobody reads a page: its text is never shown, and it counts as unread only while it may still come."""
+def test_lists_repair_what_a_dead_writer_left(chat: Chat, store: Watched, channel: str) -> None:
+    """If no page is read, its text is never shown, and it counts as unread only while it may still be committed."""
     die(chat, store, channel)
     assert listed(chat) == ("hello", 2)
     chat.clock.ms += DEAD_MS + 1
@@ -146,7 +146,7 @@ def test_a_channel_of_a_dead_writer_alone_has_no_message(chat: Chat, store: Watc
 
 
 @pytest.mark.parametrize("way", ["get", "patch", "patch nothing", "replay"])
-def test_every_answer_that_shows_a_channel_shows_what_stands(chat: Chat, store: Watched, way: str) -> None:
+def test_every_response_with_a_channel_shows_stored_messages(chat: Chat, store: Watched, way: str) -> None:
     """GET, PATCH and a repeated creation as the list does."""
     body = {"kind": "public", "name": "lobby", "members": ["grace"]}
     key = {"Idempotency-Key": "k1"}
@@ -174,7 +174,9 @@ def test_marking_as_read_settles_what_a_dead_writer_left(chat: Chat, store: Watc
     assert listed(chat) == ("hello", 0)
 
 
-def test_who_joins_while_a_writer_dies_is_shown_what_stands(chat: Chat, store: Watched, channel: str) -> None:
+def test_a_new_member_sees_stored_messages_after_a_writer_died(
+    chat: Chat, store: Watched, channel: str
+) -> None:
     """A position in flight is not read by joining."""
     die(chat, store, channel)
     assert chat.put_member(channel, "linus", user="linus").status == 201
@@ -185,14 +187,14 @@ def test_who_joins_while_a_writer_dies_is_shown_what_stands(chat: Chat, store: W
 def test_a_small_badge_is_exact_behind_a_dead_writer_in_the_middle(
     chat: Chat, store: Watched, channel: str
 ) -> None:
-    """Somebody posted after it: where few are unread, all are asked for."""
+    """With a post after it: where few are unread, all of them are read."""
     die(chat, store, channel)
     chat.post(channel, "and again")
     assert listed(chat) == ("and again", 2)
 
 
 def test_a_large_badge_is_exact_once_a_page_was_read(chat: Chat, store: Watched, channel: str) -> None:
-    """Whoever reads it."""
+    """For every reader."""
     die(chat, store, channel)
     chat.fill(channel, SMALL_BADGE)
     assert listed(chat) == ("3", 2 + SMALL_BADGE)
@@ -205,7 +207,7 @@ def test_a_large_badge_is_exact_once_a_page_was_read(chat: Chat, store: Watched,
 
 @dataclass
 class Twice(Watched):
-    """Each commit but the first of a key meets that the same request was committed meanwhile."""
+    """Each commit but a key's first finds that the same request has been committed."""
 
     meanwhile: list[Callable[[], object]] = field(default_factory=list)
 
@@ -328,8 +330,8 @@ def test_where_it_cannot_be_asked_the_list_is_as_it_was_read(
     assert listed(chat) == ("hello", 1)
 
 
-def test_a_list_that_stands_in_shows_what_was_found_out(chat: Chat, store: Watched, channel: str) -> None:
-    """When the storage does not answer: as the list was shown, not as it was read."""
+def test_a_stale_list_shows_repaired_previews(chat: Chat, store: Watched, channel: str) -> None:
+    """While the storage does not respond the list is shown as it was shown before, not as it was read."""
     die(chat, store, channel)
     chat.clock.ms += DEAD_MS + 1
     assert listed(chat) == ("hello", 1)
@@ -341,7 +343,7 @@ def test_a_list_that_stands_in_shows_what_was_found_out(chat: Chat, store: Watch
     assert listed(chat) == ("hello", 1)
 
 
-def test_a_void_of_before_gaps_were_counted_is_looked_into_once(
+def test_a_void_from_before_gaps_were_counted_is_checked_once(
     chat: Chat, store: Watched, channel: str
 ) -> None:
     """It counts until it is read past, as it did; but it does not cost a repair with every list."""
@@ -392,7 +394,7 @@ def test_a_read_position_is_never_shown_beyond_the_end(
 def test_a_head_that_is_older_than_the_membership_shows_no_void(
     store: Watched, services: Services, clock: FakeClock
 ) -> None:
-    """A post that was in flight when the heads were read is given up, and the caller's own comes to stand behind it."""
+    """A post in flight when the heads were read is given up, and the caller's own is committed after it."""
     chat = Chat(Api(replace(services, background=Background(at_once))), clock)
     channel = chat.channel("grace")
     chat.post(channel, "hello", user="grace")

@@ -33,7 +33,7 @@ def walk(chat: Chat, user: str = "ada", **query: Any) -> list[str]:
     raise AssertionError("the pages do not end")
 
 
-def test_who_is_in_no_channel_has_an_empty_list(chat: Chat) -> None:
+def test_a_user_without_channels_has_an_empty_list(chat: Chat) -> None:
     """A list without channels is a list."""
     assert chat.listing() == {"channels": [], "has_more": False, "next_cursor": None}
 
@@ -119,7 +119,7 @@ def test_a_page_has_50_channels_unless_said_otherwise(chat: Chat) -> None:
 
 
 def test_activity_between_two_pages_loses_no_channel(chat: Chat) -> None:
-    """A channel that becomes active meanwhile moves to the first page; all others are still seen."""
+    """A channel that becomes active between two pages moves to the first page; all others are still seen."""
     ids = []
     for number in range(4):
         ids.append(chat.create(name=f"channel {number}")["id"])
@@ -160,13 +160,13 @@ def test_kind_leaves_out_other_kinds(chat: Chat) -> None:
 
 
 def test_the_list_is_the_callers_own(chat: Chat) -> None:
-    """Nobody sees a channel in their list that they are not in."""
+    """A user's list has no channel in which they are not a member."""
     chat.create(name="ada's")
     assert names(chat.listing("grace")) == []
 
 
 def test_an_archived_channel_stays_in_its_members_list(chat: Chat) -> None:
-    """Who was in an archived channel still finds it, marked so, with nothing to do but read and leave."""
+    """Members still find an archived channel, marked as archived, with no capability but to read and leave."""
     chat.archive(chat.channel())
     (channel,) = chat.listing()["channels"]
     assert channel["archived"] is True
@@ -186,7 +186,7 @@ def test_public_channels_are_those_one_may_join(chat: Chat) -> None:
 
 
 def test_public_channels_tell_nothing_of_what_is_said_there(chat: Chat) -> None:
-    """Who is not in a public channel sees what it is, not its messages."""
+    """A user who is not a member of a public channel sees the channel, not its messages."""
     chat.post(chat.channel(), "among us")
     (channel,) = chat.listing("grace", scope="public")["channels"]
     own = ("last_message", "last_read_seq", "unread_count", "role")
@@ -210,7 +210,7 @@ def test_public_channels_come_by_name_on_pages_without_loss(chat: Chat) -> None:
 
 
 def test_public_channels_come_by_their_whole_name(chat: Chat) -> None:
-    """Names that begin alike are told apart to their ends, and a shorter name comes first."""
+    """Names with a common beginning are compared to their ends, and a shorter name comes first."""
     ordered = ["engineering-team-a", "Engineering-Team-B", "engineering-team-c"]
     ordered += ["ops", "Ops a", "ops!", *(f"release notes 2026-0{month}" for month in (1, 2, 3))]
     for name in reversed(ordered):
@@ -230,7 +230,7 @@ def test_a_cursor_of_another_listing_is_refused(chat: Chat, scope: str, other: s
 
 
 def test_hundreds_of_channels_are_all_listed(chat: Chat) -> None:
-    """More than one call to the storage gives, each once, whether they are remembered or not."""
+    """More channels than one call to the storage returns are listed, each once, cached or not."""
     made = [chat.channel() for _ in range(205)]
     for _ in range(2):
         found: list[str] = []

@@ -30,7 +30,7 @@ class Renaming(MemoryStore):
 
 
 def test_a_public_channel_is_listed_once_while_it_is_renamed(clock: FakeClock) -> None:
-    """Whatever the index says, which lags."""
+    """Whatever the lagging index says."""
     chat = Chat(Api(compose(Settings(), Renaming(), clock.now, clock.sleep)), clock)
     channel = chat.channel()
     assert [each["id"] for each in chat.listing("grace", scope="public")["channels"]] == [channel]
@@ -50,7 +50,7 @@ class Counting(MemoryStore):
 
 
 def test_a_wrong_hint_costs_little(clock: FakeClock) -> None:
-    """Whatever the shared cache says of a user's channels, a list asks for no more than two hundred on its word."""
+    """A list reads no more than two hundred channels because the shared cache names them."""
     store = Counting()
     services = compose(Settings(), store, clock.now, clock.sleep)
     chat = Chat(Api(services), clock)

@@ -19,13 +19,13 @@ CHANGING = ["PATCH", "DELETE"]
 
 
 def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Response:
-    """The answer to creating a channel."""
+    """The response to creating a channel."""
     headers = {"idempotency-key": key} if key else None
     return chat.api("POST", "/v1/channels", user=user, body=body, headers=headers)
 
 
 def change(chat: Chat, channel: str, user: str = "ada", if_match: str = "", **body: Any) -> Response:
-    """The answer to changing a channel."""
+    """The response to changing a channel."""
     headers = {"if-match": if_match} if if_match else None
     return chat.api("PATCH", f"/v1/channels/{channel}", user=user, body=body, headers=headers)
 
@@ -34,7 +34,7 @@ def change(chat: Chat, channel: str, user: str = "ada", if_match: str = "", **bo
 
 
 @pytest.mark.parametrize("kind", ["public", "private"])
-def test_who_makes_a_channel_owns_it(chat: Chat, kind: str) -> None:
+def test_the_creator_owns_the_channel(chat: Chat, kind: str) -> None:
     """201 with the channel, its place and its version; the creator is its owner."""
     response = create(chat, kind=kind, name="lobby", topic="Say hello", slow_mode=5, members=["grace"])
     channel = response.json
@@ -67,7 +67,7 @@ def test_a_name_stays_as_it_is(chat: Chat) -> None:
 
 
 def test_a_repeated_key_finds_the_channel_again(chat: Chat) -> None:
-    """A retry of a creation answers the channel that the first try made."""
+    """A repeated creation returns the channel that the first try created."""
     first = create(chat, key="key-1", kind="public", name="lobby")
     again = create(chat, key="key-1", kind="public", name="lobby")
     assert (again.status, again.body) == (first.status, first.body)
@@ -87,7 +87,7 @@ def test_a_channels_key_is_remembered_for_ever(chat: Chat) -> None:
 
 
 def test_a_repeated_creation_shows_the_channel_as_it_is_now(chat: Chat) -> None:
-    """Renamed, with what was posted since, and archived: not the first answer again; the same for a pair's channel."""
+    """Renamed, with later posts, archived: not the first response again; the same for a direct channel."""
     body, key = {"kind": "public", "name": "lobby"}, {"Idempotency-Key": "k1"}
     first = chat.api("POST", "/v1/channels", body=body, headers=key).json
     chat.api("PATCH", f"/v1/channels/{first['id']}", body={"name": "hall"})
@@ -117,15 +117,16 @@ BODIES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("first", BODIES, ids=str)
 def test_another_channel_under_the_same_key_is_refused(chat: Chat, first: dict[str, Any]) -> None:
-    """A key stands for one channel, direct ones too."""
-    made = create(chat, key="key-1", **first).json
-    for body in BODIES:
-        response = create(chat, key="key-1", **body)
-        if body == first:
-            assert (response.status in {200, 201}, response.json["id"]) == (True, made["id"])
-        else:
-            assert (response.status, response.code) == (422, "idempotency_key_reused")
-    assert len(chat.listing()["channels"]) == 1
+    """A key belongs to one channel, also to a direct one."""
+    with case():
+        made = create(chat, key="key-1", **first).json
+        for body in BODIES:
+            response = create(chat, key="key-1", **body)
+            if body == first:
+                assert (response.status in {200, 201}, response.json["id"]) == (True, made["id"])
+            else:
+                assert (response.status, response.code) == (422, "idempotency_key_reused")
+        assert len(chat.listing()["channels"]) == 1
 
 
 def test_a_pair_is_found_under_any_key(chat: Chat) -> None:
@@ -162,7 +163,7 @@ def test_a_pair_has_one_direct_channel(chat: Chat) -> None:
 
 
 def test_other_pairs_have_other_direct_channels(chat: Chat) -> None:
-    """A direct channel is one pair's, and nobody else sees it."""
+    """Each pair has its own direct channel, which no other user sees."""
     ids = {chat.direct("ada", "grace"), chat.direct("ada", "linus"), chat.direct("grace", "linus")}
     assert len(ids) == 3
     assert chat.api("GET", f"/v1/channels/{chat.direct('ada', 'grace')}", user="linus").status == 404
@@ -180,7 +181,7 @@ def test_the_two_of_a_direct_channel_are_equals(chat: Chat) -> None:
 
 
 def test_a_public_channel_may_be_seen_before_it_is_joined(chat: Chat) -> None:
-    """Who has not joined sees what the channel is, not what is said there."""
+    """A user who has not joined sees the channel but not its messages."""
     channel = chat.channel()
     chat.post(channel, "among us")
     seen = chat.seen(channel, "grace")
@@ -200,7 +201,7 @@ def test_a_private_channel_is_seen_by_its_members(chat: Chat) -> None:
 
 
 def test_a_change_moves_the_version(chat: Chat) -> None:
-    """What is absent stays; the answer is the whole channel as it is now."""
+    """Absent fields stay; the response is the whole channel as it is now."""
     channel = chat.create(topic="old", slow_mode=3)
     response = change(chat, channel["id"], topic="new")
     assert response.status == 200
@@ -210,7 +211,7 @@ def test_a_change_moves_the_version(chat: Chat) -> None:
 
 
 def test_a_change_of_nothing_changes_nothing(chat: Chat) -> None:
-    """An empty change is answered with the channel as it is, and asks for the right version all the same."""
+    """An empty change returns the channel as it is, and still checks the version."""
     channel = chat.create()
     assert change(chat, channel["id"]).json == channel
     assert change(chat, channel["id"], if_match='"2"').status == 412
@@ -222,7 +223,7 @@ def test_a_topic_can_be_taken_away(chat: Chat) -> None:
 
 
 def test_a_change_of_another_version_is_refused(chat: Chat) -> None:
-    """With `If-Match` a change is made only if nobody else has since."""
+    """With `If-Match` a change is made only to the version that it names."""
     channel = chat.channel()
     assert change(chat, channel, if_match='"1"', topic="first").status == 200
     late = change(chat, channel, if_match='"1"', topic="second")
@@ -236,63 +237,66 @@ STRANGE_TAGS = ['W/"1"', '"01"', '"01x"', '"-1"', '"+1"', '"9999999999999"', '"x
 
 
 def conditional(chat: Chat, method: str, channel: str, if_match: str) -> Response:
-    """The answer to a change, or to archiving, under such an `If-Match`."""
+    """The response to a change, or to archiving, with an `If-Match` header."""
     body = {"topic": "new"} if method == "PATCH" else None
     return chat.api(method, f"/v1/channels/{channel}", body=body, headers={"if-match": if_match})
 
 
-@pytest.mark.parametrize("method", CHANGING)
-def test_a_tag_that_is_no_version_never_matches(chat: Chat, method: str) -> None:
+def test_a_tag_that_is_no_version_never_matches(chat: Chat) -> None:
     """`If-Match` compares strongly: what is not our tag is another version's."""
-    for tag in STRANGE_TAGS:
-        with case(tag):
-            channel = chat.create()
-            response = conditional(chat, method, channel["id"], tag)
-            assert (response.status, response.code) == (412, "version_mismatch")
-            assert chat.seen(channel["id"]) == channel
+    for method in CHANGING:
+        with case(method):
+            for tag in STRANGE_TAGS:
+                with case(tag):
+                    channel = chat.create()
+                    response = conditional(chat, method, channel["id"], tag)
+                    assert (response.status, response.code) == (412, "version_mismatch")
+                    assert chat.seen(channel["id"]) == channel
 
 
-@pytest.mark.parametrize("method", CHANGING)
-def test_any_version_of_the_list_may_match(chat: Chat, method: str) -> None:
+def test_any_version_of_the_list_may_match(chat: Chat) -> None:
     """`If-Match` names one version, several, or any."""
-    for form in ["{}", '"7", {}', '{},"7"', ' , W/"1" ,\t{} ,', '"a,b", "x", {}', "*", " * "]:
-        with case(form):
-            response = conditional(chat, method, chat.channel(), form.format('"1"'))
-            assert response.status in {200, 204}, response.body
+    for method in CHANGING:
+        with case(method):
+            for form in ["{}", '"7", {}', '{},"7"', ' , W/"1" ,\t{} ,', '"a,b", "x", {}', "*", " * "]:
+                with case(form):
+                    response = conditional(chat, method, chat.channel(), form.format('"1"'))
+                    assert response.status in {200, 204}, response.body
 
 
-@pytest.mark.parametrize("method", CHANGING)
-def test_a_malformed_if_match_is_422(chat: Chat, method: str) -> None:
-    """Who forgets the quotes is told so, not that somebody else was quicker."""
-    for header in [
-        "",
-        "1",
-        "x",
-        "é",
-        '"1',
-        "'1'",
-        '"1" "2"',
-        '"1"; "2"',
-        '*, "1"',
-        'w/"1"',
-        '"1 "',
-        ",",
-        "W/",
-        "**",
-    ]:
-        with case(header):
-            channel = chat.create()
-            response = conditional(chat, method, channel["id"], header)
-            assert (response.status, [error["field"] for error in response.json["errors"]]) == (
-                422,
-                ["header.if-match"],
-            )
-            assert chat.seen(channel["id"]) == channel
+def test_a_malformed_if_match_is_422(chat: Chat) -> None:
+    """A missing quote is reported as malformed, not as a version mismatch."""
+    for method in CHANGING:
+        with case(method):
+            for header in [
+                "",
+                "1",
+                "x",
+                "é",
+                '"1',
+                "'1'",
+                '"1" "2"',
+                '"1"; "2"',
+                '*, "1"',
+                'w/"1"',
+                '"1 "',
+                ",",
+                "W/",
+                "**",
+            ]:
+                with case(header):
+                    channel = chat.create()
+                    response = conditional(chat, method, channel["id"], header)
+                    assert (response.status, [error["field"] for error in response.json["errors"]]) == (
+                        422,
+                        ["header.if-match"],
+                    )
+                    assert chat.seen(channel["id"]) == channel
 
 
 @pytest.mark.parametrize("method", CHANGING)
 def test_a_precondition_comes_after_the_right_to_change(chat: Chat, method: str) -> None:
-    """Who may not is told that, whatever version they name (RFC 9110, 13.2.1)."""
+    """A missing right is reported before a version mismatch (RFC 9110, 13.2.1)."""
     channel, hidden = chat.channel("grace"), chat.channel(kind="private")
     for place, status in ((channel, 403), (hidden, 404)):
         response = chat.api(
@@ -302,7 +306,7 @@ def test_a_precondition_comes_after_the_right_to_change(chat: Chat, method: str)
 
 
 def test_archiving_asks_for_the_version(chat: Chat) -> None:
-    """412 where somebody changed the channel since; and once it is archived, it is so for whoever repeats it."""
+    """Archiving another version is 412; once the channel is archived, a repetition succeeds."""
     channel = chat.channel()
     change(chat, channel, topic="new")
     assert conditional(chat, "DELETE", channel, '"1"').status == 412
@@ -339,23 +343,24 @@ def test_no_tag_of_a_channel_is_a_version(chat: Chat) -> None:
     assert conditional(chat, "PATCH", channel["id"], f'"{channel["version"]}"').status == 200
 
 
-@pytest.mark.parametrize("header", ["if-match", "if-none-match"])
-def test_a_precondition_that_a_change_does_not_judge_is_422(
-    chat: Chat, store: MemoryStore, header: str
-) -> None:
+def test_a_precondition_that_a_change_does_not_judge_is_422(chat: Chat, store: MemoryStore) -> None:
     """It is never passed over: the change would be made against the caller's word."""
-    for route in [route for route in ROUTES if route.method != "GET"]:
-        with case(route):
-            channel = chat.channel("grace")
-            if header == "if-match" and route.name in {"update_channel", "archive_channel"}:
-                return
-            before = state(store)
-            response = chat.api(route.method, route.path(channel), body=route.body, headers={header: "*"})
-            assert (response.status, [error["field"] for error in response.json["errors"]]) == (
-                422,
-                [f"header.{header}"],
-            )
-            assert state(store) == before
+    for header in ["if-match", "if-none-match"]:
+        with case(header):
+            for route in [route for route in ROUTES if route.method != "GET"]:
+                with case(route):
+                    channel = chat.channel("grace")
+                    if header == "if-match" and route.name in {"update_channel", "archive_channel"}:
+                        return
+                    before = state(store)
+                    response = chat.api(
+                        route.method, route.path(channel), body=route.body, headers={header: "*"}
+                    )
+                    assert (response.status, [error["field"] for error in response.json["errors"]]) == (
+                        422,
+                        [f"header.{header}"],
+                    )
+                    assert state(store) == before
 
 
 def test_posting_does_not_move_the_version(chat: Chat) -> None:
@@ -426,7 +431,7 @@ def test_archiving_again_changes_nothing(chat: Chat) -> None:
 
 
 def test_a_member_may_leave_an_archived_channel(chat: Chat) -> None:
-    """Nobody is kept in a channel that is over."""
+    """A member can leave an archived channel."""
     channel = chat.channel("grace")
     chat.archive(channel)
     assert chat.remove(channel, "me", "grace").status == 204

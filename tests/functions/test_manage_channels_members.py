@@ -26,7 +26,7 @@ def members(chat: Chat, channel: str, user: str = "ada", **query: Any) -> dict[s
 
 
 def roles(chat: Chat, channel: str, user: str = "ada") -> dict[str, str]:
-    """Who is in a channel, and as what."""
+    """A channel's members and their roles."""
     return {member["user_id"]: member["role"] for member in members(chat, channel, user)["members"]}
 
 
@@ -48,7 +48,7 @@ def staffed(chat: Chat) -> str:
 
 
 def test_members_come_by_user_id(chat: Chat) -> None:
-    """The list says who, as what, and since when."""
+    """The list has each member's id, role and time of joining."""
     channel = chat.channel("grace")
     assert members(chat, channel) == {
         "members": [
@@ -61,7 +61,7 @@ def test_members_come_by_user_id(chat: Chat) -> None:
 
 
 def test_pages_have_every_member_once(chat: Chat) -> None:
-    """Turning pages loses no member, whatever their ids look like."""
+    """Pages lose no member, whatever their ids look like."""
     for limit in [1, 2, 3, 7, 8]:
         with case(limit):
             users = ["ada", "Zoë", "a b", "user|1", "mary@example.com", "😀", "9"]
@@ -77,7 +77,7 @@ def test_pages_have_every_member_once(chat: Chat) -> None:
 
 
 def test_members_of_a_public_channel_are_public(chat: Chat) -> None:
-    """Who may join may see whom they would meet."""
+    """A user who may join may list the members."""
     assert roles(chat, chat.channel(), "grace") == {"ada": "owner"}
 
 
@@ -85,7 +85,7 @@ def test_members_of_a_public_channel_are_public(chat: Chat) -> None:
 
 
 def test_anybody_joins_a_public_channel(chat: Chat) -> None:
-    """201 for a new member, 200 for one who was in already; from then on they take part."""
+    """201 for a new member, 200 for one who is a member already; from then on they take part."""
     channel = chat.channel()
     response = chat.put_member(channel, "me", "grace")
     member = {"user_id": "grace", "role": "member", "joined_at": "2026-11-23T18:44:24.000Z"}
@@ -126,7 +126,7 @@ def test_joining_again_has_no_phantom_unreads(chat: Chat) -> None:
 
 
 def test_joining_with_a_role_is_refused(chat: Chat) -> None:
-    """Nobody makes themselves a moderator or an owner."""
+    """Members cannot make themselves moderators or owners."""
     channel = chat.channel()
     for role in ("moderator", "owner"):
         assert said(chat.put_member(channel, "me", "grace", role)) == (403, "forbidden")
@@ -137,7 +137,7 @@ def test_joining_with_a_role_is_refused(chat: Chat) -> None:
 
 
 def test_a_private_channel_is_entered_by_invitation(chat: Chat) -> None:
-    """Nobody joins it by themselves; an invited user is in at once."""
+    """A private channel cannot be joined uninvited; an invited user is a member at once."""
     channel = chat.channel(kind="private")
     assert said(chat.put_member(channel, "me", "grace")) == (404, "channel_not_found")
     assert chat.put_member(channel, "grace").status == 201
@@ -154,7 +154,7 @@ def test_members_do_not_invite(chat: Chat, kind: str) -> None:
 
 
 def test_strangers_do_not_invite(chat: Chat) -> None:
-    """Who is not in a public channel brings nobody else in."""
+    """A user who is not a member of a public channel cannot add others."""
     assert said(chat.put_member(chat.channel(), "linus", "grace")) == (403, "not_a_member")
 
 
@@ -221,7 +221,7 @@ def test_a_removed_member_is_out_at_once(chat: Chat) -> None:
 
 
 def test_leaving_does_not_escape_slow_mode(chat: Chat) -> None:
-    """Who comes back waits for as long as who stayed, also after being removed and invited again."""
+    """Leaving and coming back shortens no wait, also after a removal and a new invitation."""
     channel = chat.channel("grace")
     chat.api("PATCH", f"/v1/channels/{channel}", body={"slow_mode": 60})
     for remover, inviter in (("grace", "grace"), ("ada", "ada")):
@@ -249,10 +249,10 @@ def test_leaving_does_not_refill_a_burst(chat: Chat) -> None:
 
 
 class AlwaysOwing(MemoryStore):
-    """Each time somebody joins they have just ended a later membership."""
+    """Each time a user joins, another of their memberships has just ended."""
 
     def add_member(self, membership: Membership, by: Membership | None = None) -> PastMembership:  # noqa: ARG002 - the interface
-        """Later than whatever is offered."""
+        """Later than any that is offered."""
         return PastMembership(membership.channel_id, 0, membership.tat + 1)
 
 
@@ -288,7 +288,7 @@ def test_a_member_removes_nobody_else(chat: Chat, staffed: str) -> None:
     assert chat.remove(staffed, "me", "mary").status == 204
 
 
-def test_who_is_not_there_cannot_be_removed(chat: Chat) -> None:
+def test_a_non_member_cannot_be_removed(chat: Chat) -> None:
     """Removing a stranger is 404, leaving as one 403."""
     channel = chat.channel()
     assert said(chat.remove(channel, "grace")) == (404, "member_not_found")

@@ -1,4 +1,4 @@
-"""Managing channels and members while something else happens: lost answers, views in part, rights taken away."""
+"""Managing channels and members under races: lost responses, torn reads, rights that are withdrawn."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def over(chat: Chat, store: type[MemoryStore]) -> MemoryStore:
 
 @dataclass
 class SentTwice(MemoryStore):
-    """Its client repeats each change, as when the first answer was lost."""
+    """Its client repeats each change, as when the first response was lost."""
 
     def update_channel(
         self,
@@ -70,7 +70,7 @@ def test_an_archiving_whose_first_answer_was_lost_is_done(chat: Chat) -> None:
 
 @dataclass
 class ChangedBetween(MemoryStore):
-    """Somebody else changes a channel between the look and each archiving."""
+    """Another user changes the channel between the read and each archiving."""
 
     def archive_channel(
         self, channel_id: str, now: int, by: Membership | None = None, *, if_version: int | None = None
@@ -130,7 +130,7 @@ KINDS: list[dict[str, Any]] = [
 
 @dataclass
 class SeenInPart(MemoryStore):
-    """Each look sees a head before its membership."""
+    """Each read of the channel state sees the head before its membership."""
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """Without the membership."""
@@ -139,7 +139,7 @@ class SeenInPart(MemoryStore):
 
 @dataclass
 class SeenNotAtAll(MemoryStore):
-    """Each look comes too early for the head as well."""
+    """Each read of the channel state comes too early for the head as well."""
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """Without anything."""
@@ -147,7 +147,7 @@ class SeenNotAtAll(MemoryStore):
 
 
 def create(chat: Chat, body: dict[str, Any], user: str = "ada") -> Response:
-    """The answer to making a channel under a key."""
+    """The response to creating a channel with a key."""
     return chat.api("POST", "/v1/channels", user=user, body=body, headers={"idempotency-key": "k"})
 
 
@@ -167,7 +167,7 @@ def test_a_channel_that_is_seen_in_part_is_asked_for_again(
     assert create(chat, body).json["id"] == first["id"]
 
 
-def test_who_left_their_channel_does_not_find_it_by_its_key(chat: Chat) -> None:
+def test_a_creator_who_left_does_not_find_the_channel_by_its_key(chat: Chat) -> None:
     """A private one is 404 for them, a public one what strangers see: neither becomes visible by waiting."""
     private, public = (create(chat, {"kind": kind, "name": "x"}, kind) for kind in ("private", "public"))
     for made, user in ((private, "private"), (public, "public")):
@@ -180,7 +180,7 @@ def test_who_left_their_channel_does_not_find_it_by_its_key(chat: Chat) -> None:
 
 
 def test_an_erased_creator_is_not_asked_to_wait(chat: Chat) -> None:
-    """Their former membership is forgotten too, and 503 would never end."""
+    """Their past membership is deleted too; else 503 would never end."""
     channel = create(chat, {"kind": "private", "name": "x"}).json["id"]
     chat.put_member(channel, "grace", role="owner")
     chat.remove(channel, "me")
@@ -198,7 +198,7 @@ def test_an_erased_creator_is_not_asked_to_wait(chat: Chat) -> None:
 
 @dataclass
 class LosesTheRight(MemoryStore):
-    """Ada takes bob's role away, or makes it another, between his look and his write."""
+    """Ada removes bob or changes his role between his read and his write."""
 
     to: Role | None = None
 
@@ -263,7 +263,7 @@ def losing(chat: Chat, kind: str, role: Role, to: Role | None = None) -> tuple[s
 
 
 def change(chat: Chat, channel: str, user: str, if_match: str | None) -> Response:
-    """The answer to giving the channel a name."""
+    """The response to renaming the channel."""
     headers = {"if-match": if_match} if if_match else None
     return chat.api("PATCH", f"/v1/channels/{channel}", user=user, body={"name": "new"}, headers=headers)
 
@@ -273,10 +273,10 @@ OUT = [("public", 403, "not_a_member"), ("private", 404, "channel_not_found")]
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
 @pytest.mark.parametrize("role", [None, "moderator"])
-def test_who_is_removed_meanwhile_brings_nobody_in(
+def test_a_caller_removed_during_the_request_adds_no_member(
     chat: Chat, kind: str, status: int, code: str, role: str | None
 ) -> None:
-    """The answer is that of a stranger, and nobody came in, in whatever role."""
+    """The response is that of a non-member, and no member was added in any role."""
     channel, store = losing(chat, kind, Role.OWNER)
     response = chat.put_member(channel, "eve", "bob", role)
     assert (response.status, response.code) == (status, code)
@@ -285,7 +285,9 @@ def test_who_is_removed_meanwhile_brings_nobody_in(
 
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
-def test_who_is_removed_meanwhile_changes_no_role(chat: Chat, kind: str, status: int, code: str) -> None:
+def test_a_caller_removed_during_the_request_changes_no_role(
+    chat: Chat, kind: str, status: int, code: str
+) -> None:
     """The member keeps the role that they had."""
     channel, store = losing(chat, kind, Role.OWNER)
     response = chat.put_member(channel, "mary", "bob", "owner")
@@ -294,7 +296,9 @@ def test_who_is_removed_meanwhile_changes_no_role(chat: Chat, kind: str, status:
 
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
-def test_who_is_removed_meanwhile_removes_nobody(chat: Chat, kind: str, status: int, code: str) -> None:
+def test_a_caller_removed_during_the_request_removes_no_member(
+    chat: Chat, kind: str, status: int, code: str
+) -> None:
     """The member stays."""
     channel, store = losing(chat, kind, Role.MODERATOR)
     response = chat.remove(channel, "mary", "bob")
@@ -304,7 +308,7 @@ def test_who_is_removed_meanwhile_removes_nobody(chat: Chat, kind: str, status: 
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
 @pytest.mark.parametrize("if_match", [None, '"1"'])
-def test_who_is_removed_meanwhile_changes_no_channel(
+def test_a_caller_removed_during_the_request_changes_no_channel(
     chat: Chat, kind: str, status: int, code: str, if_match: str | None
 ) -> None:
     """Neither its settings nor its version, with a precondition or without."""
@@ -315,8 +319,10 @@ def test_who_is_removed_meanwhile_changes_no_channel(
 
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
-def test_who_is_removed_meanwhile_archives_nothing(chat: Chat, kind: str, status: int, code: str) -> None:
-    """What cannot be undone is not done by who is no owner any more."""
+def test_a_caller_removed_during_the_request_archives_nothing(
+    chat: Chat, kind: str, status: int, code: str
+) -> None:
+    """A user who is no owner any more does nothing that cannot be undone."""
     channel, _ = losing(chat, kind, Role.OWNER)
     response = chat.archive(channel, "bob")
     assert (response.status, response.code) == (status, code)
@@ -325,7 +331,7 @@ def test_who_is_removed_meanwhile_archives_nothing(chat: Chat, kind: str, status
 
 @dataclass
 class ArchivedMeanwhile(MemoryStore):
-    """An operator archives the channel between look and write."""
+    """An operator archives the channel between the read and the write."""
 
     def update_channel(
         self,
@@ -347,7 +353,7 @@ class ArchivedMeanwhile(MemoryStore):
 
 
 def test_a_channel_archived_meanwhile_is_not_changed(chat: Chat) -> None:
-    """A change is 409 as ever, whatever version it names; archiving it again 204."""
+    """A change is 409 whatever version it names; archiving again is 204."""
     whole = chat.api.services
     for ask, wanted in (
         (lambda channel: change(chat, channel, "ada", None), (409, "channel_archived")),
@@ -362,7 +368,7 @@ def test_a_channel_archived_meanwhile_is_not_changed(chat: Chat) -> None:
         assert chat.seen(channel)["version"] == 2
 
 
-def test_who_is_made_a_plain_member_meanwhile_may_not_any_more(chat: Chat) -> None:
+def test_a_demoted_caller_has_lost_the_right(chat: Chat) -> None:
     """403 for all five, as if they asked only now."""
     asked: list[Callable[[str], Response]] = [
         lambda channel: chat.put_member(channel, "eve", "bob"),
@@ -381,7 +387,7 @@ def test_who_is_made_a_plain_member_meanwhile_may_not_any_more(chat: Chat) -> No
 
 
 def test_whose_other_role_may_suffice_asks_again(chat: Chat) -> None:
-    """An owner who was made a moderator: 503 with a time to come back, and then the answer to what they are now."""
+    """An owner who was made a moderator gets 503 with a `Retry-After`, and then the response to a moderator."""
     whole = chat.api.services
     channel, store = losing(chat, "public", Role.OWNER, Role.MODERATOR)
     refused = chat.put_member(channel, "eve", "bob")

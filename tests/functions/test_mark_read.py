@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def mark(chat: Chat, channel: str, seq: int, user: str = "grace", **body: Any) -> Response:
-    """The answer to marking as read."""
+    """The response to marking as read."""
     return chat.api("PUT", f"/v1/channels/{channel}/read", user=user, body={"last_read_seq": seq} | body)
 
 
@@ -28,7 +28,7 @@ def channel(chat: Chat) -> str:
 
 
 def test_the_answer_says_how_many_messages_are_unread(chat: Chat, channel: str) -> None:
-    """Marking as read answers the new position and count, and the channel shows the same."""
+    """Marking as read returns the new position and count, and the channel shows the same."""
     response = mark(chat, channel, 3)
     assert response.status == 200
     assert response.json == {"channel_id": channel, "last_read_seq": 3, "unread_count": 2}
@@ -37,7 +37,7 @@ def test_the_answer_says_how_many_messages_are_unread(chat: Chat, channel: str) 
 
 
 def test_the_position_does_not_go_back(chat: Chat, channel: str) -> None:
-    """A late answer of another device does not undo what was read since."""
+    """A late request of another device does not undo what was read since."""
     mark(chat, channel, 4)
     assert mark(chat, channel, 2).json == {"channel_id": channel, "last_read_seq": 4, "unread_count": 1}
 
@@ -70,7 +70,7 @@ def test_a_position_beyond_the_end_is_refused(chat: Chat, channel: str) -> None:
 
 
 def test_each_member_has_a_position_of_their_own(chat: Chat, channel: str) -> None:
-    """Marking as read moves nobody else's position."""
+    """Marking as read moves only the caller's position."""
     mark(chat, channel, 5)
     assert chat.seen(channel, "ada")["last_read_seq"] == 5, "the sender has read what she sent"
     mark(chat, channel, 1, user="ada", force=True)
@@ -78,7 +78,7 @@ def test_each_member_has_a_position_of_their_own(chat: Chat, channel: str) -> No
 
 
 def test_own_messages_are_read(chat: Chat, channel: str) -> None:
-    """Who posts has read the channel up to there."""
+    """Posting moves the sender's read position to the message."""
     chat.post(channel, user="grace")
     assert chat.seen(channel, "grace")["unread_count"] == 0
 
@@ -89,7 +89,7 @@ def test_an_archived_channel_can_be_marked_as_read(chat: Chat, channel: str) -> 
     assert mark(chat, channel, 5).json["unread_count"] == 0
 
 
-def test_who_is_not_in_a_public_channel_has_no_position(chat: Chat, channel: str) -> None:
+def test_a_non_member_has_no_read_position(chat: Chat, channel: str) -> None:
     """Reading positions are members'."""
     response = mark(chat, channel, 1, user="linus")
     assert (response.status, response.code) == (403, "not_a_member")

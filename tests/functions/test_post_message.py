@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def post(
     chat: Chat, channel: str, body: dict[str, Any] | None = None, user: str = "ada", key: str = ""
 ) -> Response:
-    """The answer to posting, with an `Idempotency-Key` if one is given."""
+    """The response to posting, with an `Idempotency-Key` if one is given."""
     headers = {"idempotency-key": key} if key else None
     return chat.api("POST", messages(channel), user=user, body=body or {"text": "Hello"}, headers=headers)
 
@@ -29,7 +29,7 @@ def batch(*texts: str) -> dict[str, Any]:
     return {"messages": [{"text": text} for text in texts]}
 
 
-def test_a_posted_message_is_answered_whole(chat: Chat) -> None:
+def test_a_posted_message_is_returned_whole(chat: Chat) -> None:
     """201, and the message with its id, position, sender and time."""
     channel = chat.channel()
     response = post(chat, channel, {"text": "Hello"})
@@ -77,8 +77,8 @@ def test_a_text_stays_as_it_is(chat: Chat) -> None:
             assert texts(chat.page(channel)) == [text]
 
 
-def test_a_batch_stands_at_adjacent_positions(chat: Chat) -> None:
-    """A batch is posted in its order, all of it, and answered as a list."""
+def test_a_batch_has_adjacent_positions(chat: Chat) -> None:
+    """A batch is posted whole and in order, and returned as a list."""
     channel = chat.channel()
     chat.post(channel)
     chat.clock.ms += 1_000
@@ -90,7 +90,7 @@ def test_a_batch_stands_at_adjacent_positions(chat: Chat) -> None:
 
 
 def test_one_bad_message_of_a_batch_posts_none(chat: Chat) -> None:
-    """A batch is posted whole or not at all, and the answer names the bad one."""
+    """A batch is posted whole or not at all, and the error names the bad message."""
     channel = chat.channel()
     response = post(chat, channel, batch("fine", " ", "fine"))
     assert (response.status, response.code) == (422, "validation_failed")
@@ -99,7 +99,7 @@ def test_one_bad_message_of_a_batch_posts_none(chat: Chat) -> None:
 
 
 def test_times_do_not_go_back(chat: Chat) -> None:
-    """A message is no earlier than the one before it, whatever this container's clock says."""
+    """A message is no earlier than the one before it, even if the container's clock is behind."""
     channel = chat.channel()
     first = chat.post(channel)
     chat.clock.ms -= 2_000
@@ -133,7 +133,7 @@ def test_a_repeated_key_gets_the_first_answer(chat: Chat, body: dict[str, Any]) 
     ],
 )
 def test_another_body_under_the_same_key_is_refused(chat: Chat, body: dict[str, Any]) -> None:
-    """A key stands for one request."""
+    """A key belongs to one request."""
     channel = chat.channel()
     post(chat, channel, {"text": "first"}, key="key-1")
     response = post(chat, channel, body, key="key-1")
@@ -143,7 +143,7 @@ def test_another_body_under_the_same_key_is_refused(chat: Chat, body: dict[str, 
 
 @pytest.mark.parametrize("bodies", [({"text": "x"}, batch("x")), (batch("x"), {"text": "x"})])
 def test_a_message_and_a_batch_of_it_are_two_requests(chat: Chat, bodies: list[dict[str, Any]]) -> None:
-    """A key is not answered in a form that was not asked for; each form is replayed in its own."""
+    """A single message and a batch of one are different requests; each is replayed in its own form."""
     channel = chat.channel()
     first, other = bodies
     posted = post(chat, channel, first, key="key-1")
@@ -175,7 +175,7 @@ def test_a_key_is_its_users_and_its_channels(chat: Chat) -> None:
 
 
 def test_a_key_is_forgotten_after_a_day(chat: Chat) -> None:
-    """Within 24 hours a key is remembered, later it is new, whether or not its item is deleted yet."""
+    """A key is valid for 24 hours; later it is new, whether or not its item has been deleted."""
     channel = chat.channel()
     post(chat, channel, key="key-1")
     chat.clock.ms += 24 * 3_600_000
@@ -193,7 +193,7 @@ def test_a_replay_needs_no_right_to_post_any_more(chat: Chat) -> None:
 
 
 def test_a_replay_needs_membership(chat: Chat) -> None:
-    """Who left sees nothing of the channel, not even their own messages."""
+    """A user who left sees nothing of the channel, not even their own messages."""
     channel = chat.channel("grace", kind="private")
     post(chat, channel, user="grace", key="key-1")
     chat.remove(channel, "grace")
@@ -205,7 +205,7 @@ def test_a_replay_needs_membership(chat: Chat) -> None:
 
 
 def rate(response: Response) -> tuple[int, int, int]:
-    """Limit, remaining and reset, as an answer says them."""
+    """The limit, remaining and reset headers of a response."""
     limit, remaining, reset = (
         response.headers[f"ratelimit-{name}"] for name in ("limit", "remaining", "reset")
     )
@@ -246,7 +246,7 @@ def test_a_refused_message_costs_nothing(chat: Chat) -> None:
 
 
 def test_a_replay_costs_nothing(chat: Chat) -> None:
-    """A client that repeats its request is not slowed down, and not told of a rate."""
+    """A repeated request is neither limited nor given rate headers."""
     channel = chat.channel()
     post(chat, channel, key="key-1")
     post(chat, channel, batch(*"x" * 24))
@@ -299,7 +299,7 @@ def test_slow_mode_is_not_escaped_by_a_batch(chat: Chat) -> None:
         assert post(chat, channel, batch(*"x" * 25), user=user).status == 201
 
 
-def test_a_batch_posted_before_slow_mode_is_answered_again(chat: Chat) -> None:
+def test_a_batch_posted_before_slow_mode_is_replayed(chat: Chat) -> None:
     """A replay posts nothing, so that no limit of now refuses it; a new batch is refused under the same limit."""
     channel = chat.channel("grace")
     first = post(chat, channel, batch("a", "b"), user="grace", key="key-1")
@@ -310,7 +310,7 @@ def test_a_batch_posted_before_slow_mode_is_answered_again(chat: Chat) -> None:
 
 
 def test_each_user_and_channel_has_a_rate_of_its_own(chat: Chat) -> None:
-    """One user in one channel slows down nobody else, and themselves nowhere else."""
+    """The rate limit holds for one user in one channel."""
     first, second = chat.channel("grace"), chat.channel("grace")
     post(chat, first, batch(*"x" * 25))
     assert post(chat, first).status == 429
@@ -332,7 +332,7 @@ def test_slow_mode_spaces_members_out(chat: Chat) -> None:
     assert post(chat, channel, user="grace").status == 201
 
 
-# --- who may post ---
+# --- rights ---
 
 
 def test_an_archived_channel_takes_no_message(chat: Chat) -> None:
@@ -343,14 +343,14 @@ def test_an_archived_channel_takes_no_message(chat: Chat) -> None:
     assert (response.status, response.code) == (409, "channel_archived")
 
 
-def test_who_has_not_joined_cannot_post(chat: Chat) -> None:
+def test_a_user_who_has_not_joined_cannot_post(chat: Chat) -> None:
     """A public channel is joined first."""
     response = post(chat, chat.channel(), user="grace")
     assert (response.status, response.code) == (403, "not_a_member")
 
 
 def test_the_caller_alone_is_the_sender(chat: Chat) -> None:
-    """No header, query or field says who the sender is."""
+    """No header, parameter or field can set the sender."""
     channel = chat.channel("grace")
     headers = {"x-user-id": "grace", "authorization": "Bearer grace", "cookie": "user=grace"}
     response = chat.api("POST", messages(channel), body={"text": "x"}, headers=headers)

@@ -86,7 +86,7 @@ def test_no_request_is_a_crash(
     query: dict[str, str],
     headers: dict[str, str],
 ) -> None:
-    """Whatever a client sends, the answer is what the route promises, and a refusal writes nothing."""
+    """Any request gets a response that the route promises, and a refusal writes nothing."""
     channel = chat.channel("grace")
     chat.post(channel)
     before = state(store)
@@ -100,7 +100,7 @@ def test_no_request_is_a_crash(
 @settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
 @given(place=st.text(CHARACTERS.filter(lambda each: each.isprintable() or ord(each) < 32), max_size=30))
 def test_no_path_is_a_crash(chat: Chat, place: str) -> None:
-    """Whatever stands in a path, the answer is what a route promises or a problem."""
+    """Any path gets a response that a route promises or a problem document."""
     for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
         for path in (f"/v1/channels/{place}", f"/v1/channels/{place}/messages/{place}", f"/v1/{place}"):
             response = chat.api.invoke(event(method, path, body={"text": "x"}))
@@ -112,7 +112,7 @@ def test_no_path_is_a_crash(chat: Chat, place: str) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
 @given(claims=st.dictionaries(st.sampled_from(["sub", "iss", "aud", "scope"]) | TEXT, JSON, max_size=3))
 def test_no_claims_are_a_crash(chat: Chat, claims: dict[str, Any]) -> None:
-    """Whatever an authorizer says, the caller is a user or nobody."""
+    """Any claims identify a user or are a 401."""
     response = chat.api("GET", "/v1/channels", claims=claims)
     assert response.status in {200, 401}
 

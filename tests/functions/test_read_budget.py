@@ -92,12 +92,12 @@ def chat(store: Costed, clock: FakeClock) -> Chat:
 
 
 def listing(chat: Chat, user: str = "ada") -> Response:
-    """The answer to listing one's channels."""
+    """The response to listing one's channels."""
     return chat.api("GET", "/v1/channels", user=user)
 
 
 def create(chat: Chat, user: str = "ada", key: str = "", **body: Any) -> Response:
-    """The answer to making a channel."""
+    """The response to creating a channel."""
     headers = {"idempotency-key": key} if key else None
     return chat.api(
         "POST", "/v1/channels", user=user, body={"kind": "private", "name": "x"} | body, headers=headers
@@ -165,7 +165,7 @@ def test_a_long_list_is_paid_before_it_is_read(chat: Chat, store: Costed) -> Non
 
 
 def test_a_budget_is_its_users_own(chat: Chat, store: Costed) -> None:
-    """Who has used theirs stops nobody else, and still uses everything that is ordinary."""
+    """A user with no budget left limits no other user, and can still make ordinary requests."""
     store.fill("ada", FULL)
     store.fill("grace", LONG)
     assert [listing(chat).status for _ in range(3)] == [200, 200, 429]
@@ -231,7 +231,7 @@ def test_counting_long_lists_is_paid(chat: Chat, store: Costed) -> None:
 
 
 def test_lists_and_counting_share_a_budget(chat: Chat, store: Costed) -> None:
-    """Who has used it up by one gets no more by the other."""
+    """Both kinds of requests use one budget."""
     store.fill("ada", LONG)
     others = [f"user{number}" for number in range(49)]
     for user in others:
@@ -242,7 +242,7 @@ def test_lists_and_counting_share_a_budget(chat: Chat, store: Costed) -> None:
 
 @pytest.mark.parametrize("kind", ["private", "direct"])
 def test_a_repeated_creation_is_not_charged_again(chat: Chat, store: Costed, kind: str) -> None:
-    """Its channel stands, so that nobody but the caller is counted, though their lists are full by now."""
+    """Its channel exists, so only the caller is counted, even if other members' lists are full by now."""
     others = ["grace"] if kind == "direct" else [f"user{number}" for number in range(49)]
     for user in others:
         store.fill(user, FULL - 1)

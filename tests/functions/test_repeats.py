@@ -1,4 +1,4 @@
-"""Every PUT and DELETE may be sent again: after a lost answer, and at the same moment."""
+"""Every PUT and DELETE may be repeated, after a lost response and at the same moment."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def channel_of(chat: Chat, kind: str) -> str:
 
 
 def send(chat: Chat, channel: str, what: str) -> Response:
-    """The answer to a request of the table."""
+    """The response to a request of the table."""
     method, path, user, body, *_ = REQUESTS[what]
     return chat.api(method, path.format(channel_id=channel), user=user, body=body)
 
@@ -70,7 +70,7 @@ def seen_by(chat: Chat, channel: str) -> Any:
 
 
 def test_a_repeated_request_succeeds_and_changes_nothing(chat: Chat) -> None:
-    """As often as it is sent: the same as the first time, but 200 for a member who is not new any more."""
+    """Every repetition gets the first response, except that a member who is not new any more gets 200."""
     for kind, what in IN_BOTH:
         with case(kind, what):
             first, later = REQUESTS[what][-2:]
@@ -86,7 +86,7 @@ def test_a_repeated_request_succeeds_and_changes_nothing(chat: Chat) -> None:
 
 
 def test_a_repeat_succeeds_though_the_channel_was_archived_in_between(chat: Chat) -> None:
-    """What was done before needs no write, so that it is not refused for want of one."""
+    """A change that is already made needs no write, so the archived channel does not refuse it."""
     for kind, what in IN_BOTH:
         if what in OF_MESSAGES:
             continue
@@ -112,8 +112,8 @@ def test_every_put_and_delete_is_repeated() -> None:
     assert routes <= {(method, path) for method, path, *_ in REQUESTS.values()}
 
 
-def test_who_never_was_there_is_told_so(chat: Chat) -> None:
-    """Only what was there can be removed again: a mistaken id is 404 for who may remove, a stranger's leaving 403."""
+def test_removing_a_user_who_never_was_a_member_is_refused(chat: Chat) -> None:
+    """Removing a user who never was a member is 404; leaving a channel without having been a member is 403."""
     channel = channel_of(chat, "public")
     assert chat.remove(channel, "nobody").code == "member_not_found"
     assert chat.remove(channel, "me", "nobody").code == "not_a_member"
@@ -122,7 +122,7 @@ def test_who_never_was_there_is_told_so(chat: Chat) -> None:
 
 
 def test_a_plain_member_does_not_learn_who_was_there(chat: Chat) -> None:
-    """403 for a former member as for a stranger and a member."""
+    """403 for a past member as for any other user."""
     channel = channel_of(chat, "private")
     chat.put_member(channel, "linus")
     chat.remove(channel, "mona")
@@ -178,7 +178,7 @@ def overtaken(chat: Chat, first: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize(("kind", "what"), IN_BOTH)
 def test_of_two_at_the_same_moment_both_succeed(chat: Chat, kind: str, what: str) -> None:
-    """Both looked before either wrote, in one millisecond: one makes the member (201), the other finds it (200)."""
+    """Both read before either writes, in one millisecond: one makes the member (201), the other finds it (200)."""
     first, later = REQUESTS[what][-2:]
     channel = channel_of(chat, kind)
     earlier: list[Response] = []
@@ -191,7 +191,7 @@ def test_of_two_at_the_same_moment_both_succeed(chat: Chat, kind: str, what: str
 
 @dataclass
 class SentTwice(MemoryStore):
-    """Its client sends each change of a membership again, as when the first answer was lost."""
+    """Its client sends each change of a membership twice, as when the first response was lost."""
 
     def add_member(
         self, membership: Membership, by: Membership | None = None
@@ -214,7 +214,7 @@ class SentTwice(MemoryStore):
 
 
 def test_a_write_that_meets_itself_is_a_success(chat: Chat) -> None:
-    """Whatever the storage's client sends again, no success becomes a refusal."""
+    """No request fails because the storage's client repeats a write."""
     for kind, what in IN_BOTH:
         with case(kind, what):
             channel = channel_of(chat, kind)
@@ -226,8 +226,10 @@ OUT: Final = [("public", 403, "not_a_member"), ("private", 404, "channel_not_fou
 
 
 @pytest.mark.parametrize(("kind", "status", "code"), OUT)
-def test_who_is_removed_while_marking_as_read_is_out(chat: Chat, kind: str, status: int, code: str) -> None:
-    """The answer is that of a stranger: 404 where the channel is hidden by then."""
+def test_a_caller_removed_while_marking_as_read_is_refused(
+    chat: Chat, kind: str, status: int, code: str
+) -> None:
+    """The response is that of a non-member: 404 where the channel is hidden."""
     channel = channel_of(chat, kind)
     overtaken(chat, lambda: chat.remove(channel, "grace"))
     # The removal itself goes through the storage that does nothing before any more.

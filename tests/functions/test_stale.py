@@ -1,4 +1,4 @@
-"""What is served while the storage does not answer."""
+"""What is served while the storage does not respond."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outage(MemoryStore):
-    """A storage whose vouching reads fail while it is down."""
+    """A storage whose reads of the channel state fail while it is down."""
 
     down: bool = False
     heads_down: bool = False
@@ -75,12 +75,12 @@ def channel(chat: Chat) -> str:
 
 
 def fetch(chat: Chat, channel: str, user: str = "grace", **query: Any) -> Response:
-    """The answer to fetching messages."""
+    """The response to fetching messages."""
     return chat.api("GET", messages(channel), user=user, query=query)
 
 
-def test_a_page_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outage) -> None:
-    """A reader who read a moment ago gets the same page, marked stale, until it is too old."""
+def test_a_page_is_served_stale_for_a_short_time(chat: Chat, channel: str, store: Outage) -> None:
+    """A reader gets the page of a moment ago, marked stale, until it is too old."""
     fresh = fetch(chat, channel)
     assert "warning" not in fresh.headers
     store.down = True
@@ -95,8 +95,8 @@ def test_a_page_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outa
     assert refused.headers["retry-after"] == "1"
 
 
-def test_a_stale_page_is_for_who_was_vouched_for(chat: Chat, channel: str, store: Outage) -> None:
-    """What the cache knows of a channel is shown to nobody who has not just been let in."""
+def test_a_stale_page_is_only_for_confirmed_readers(chat: Chat, channel: str, store: Outage) -> None:
+    """Cached data of a channel is served only to users whose access was confirmed a moment ago."""
     fetch(chat, channel)
     store.down = True
     assert fetch(chat, channel, "ada").status == 503
@@ -104,7 +104,7 @@ def test_a_stale_page_is_for_who_was_vouched_for(chat: Chat, channel: str, store
     assert fetch(chat, channel).status == 200
 
 
-def test_who_was_found_to_be_out_gets_no_stale_page(chat: Chat, channel: str, store: Outage) -> None:
+def test_a_removed_reader_gets_no_stale_page(chat: Chat, channel: str, store: Outage) -> None:
     """Once a reader was refused, an outage does not let them in again."""
     fetch(chat, channel)
     chat.remove(channel, "grace")
@@ -116,15 +116,15 @@ def test_who_was_found_to_be_out_gets_no_stale_page(chat: Chat, channel: str, st
 def test_a_page_that_memory_lacks_is_a_503(
     services: Services, chat: Chat, channel: str, store: Outage
 ) -> None:
-    """Another container, which has read nothing, has nothing to stand in."""
+    """Another container, which has read nothing, has no stale fallback."""
     fetch(chat, channel)
     store.down = True
     other = compose(services.settings, store, services.now, services.sleep)
     assert fetch(Chat(Api(other), chat.clock), channel).status == 503
 
 
-def test_a_list_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outage) -> None:
-    """The list of channels stands in as well, for longer, and says so."""
+def test_a_list_is_served_stale_for_a_short_time(chat: Chat, channel: str, store: Outage) -> None:
+    """The list of channels is served stale too, for longer, and marked so."""
     assert channel
     fresh = chat.api("GET", "/v1/channels")
     store.down = True
@@ -136,8 +136,8 @@ def test_a_list_stands_in_for_a_short_time(chat: Chat, channel: str, store: Outa
     assert chat.api("GET", "/v1/channels").status == 503
 
 
-def test_who_was_found_to_be_out_is_shown_no_stale_channel(chat: Chat, channel: str, store: Outage) -> None:
-    """The memberships were read and say so, the heads were not: the rest of the list stands in, without its preview."""
+def test_a_removed_reader_gets_no_stale_channel(chat: Chat, channel: str, store: Outage) -> None:
+    """The memberships were read but the heads were not: the rest of the list is served stale, without previews."""
     other = chat.channel("grace")
     assert {each["id"] for each in chat.listing("grace")["channels"]} == {channel, other}
     chat.remove(channel, "grace")
@@ -162,22 +162,22 @@ def test_after_an_outage_all_is_fresh_again(chat: Chat, channel: str, store: Out
 
 
 def test_nothing_is_written_during_an_outage(chat: Chat, channel: str, store: Outage) -> None:
-    """Posting has no stand-in: 503, to be repeated with the same key."""
+    """Posting has no fallback: 503, to be repeated with the same key."""
     store.down = True
     response = chat.api("POST", messages(channel), body={"text": "x"})
     assert (response.status, response.json["retryable"]) == (503, True)
 
 
-def test_a_position_beyond_what_was_vouched_for_is_a_503(chat: Chat, channel: str, store: Outage) -> None:
-    """A poller who is ahead of what this container remembers is told to wait, not that the position is wrong."""
+def test_a_position_beyond_the_stale_state_is_a_503(chat: Chat, channel: str, store: Outage) -> None:
+    """A poller that is ahead of this container's cache gets 503, not an error about its position."""
     fetch(chat, channel)
     store.down = True
     assert fetch(chat, channel, after=3).status == 200
     assert fetch(chat, channel, after=4).status == 503
 
 
-def test_a_stale_page_is_as_old_as_its_look(chat: Chat, channel: str, store: Outage) -> None:
-    """The freshness time runs from the vouching read, however long the rest of that request took."""
+def test_a_stale_page_is_as_old_as_its_channel_state(chat: Chat, channel: str, store: Outage) -> None:
+    """The freshness time runs from the read of the channel state, however long the rest of the request took."""
     store.slow_ms = 50_000
     store.clock = chat.clock
     fetch(chat, channel)
@@ -189,7 +189,7 @@ def test_a_stale_page_is_as_old_as_its_look(chat: Chat, channel: str, store: Out
 
 
 def test_a_stale_page_comes_in_the_accepted_coding(chat: Chat, channel: str, store: Outage) -> None:
-    """What stands in is compressed like any other page, and is the same."""
+    """A stale page is compressed like any other page, and is the same."""
     chat.post(channel, "a long message " * 150)
     coded = {"accept-encoding": "zstd"}
     fresh = chat.api("GET", messages(channel), headers=coded)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def give_up(chat: Chat, store: MemoryStore, channel: str, count: int) -> None:
-    """Posts that did not come to stand, whose positions were settled."""
+    """Posts that were not committed, whose positions were settled as voids."""
     head = store.head(channel)
     assert head is not None
     for first in range(head.seq + 1, head.seq + count + 1, 25):
@@ -56,7 +56,7 @@ def test_a_window_of_voids_reaches_back_to_messages(chat: Chat, channel: str) ->
 
 
 def test_a_window_of_voids_reaches_forward_to_messages(chat: Chat, channel: str) -> None:
-    """After a position: whoever polls goes on from what is covered."""
+    """After a position: a poller continues from the last position that was covered."""
     page = chat.page(channel, after=10, limit=3)
     assert said(page) == ([311, 312, 313], 11, 313)
     assert (page["has_more_before"], page["has_more_after"]) == (True, True)
@@ -74,7 +74,7 @@ def test_a_window_around_a_void_reaches_back(chat: Chat, channel: str, query: di
 
 
 def test_the_last_page_is_not_empty(chat: Chat, store: MemoryStore) -> None:
-    """Whatever follows the latest message; its ETag is as good as any."""
+    """However many voids follow the latest message; the page's ETag works as usual."""
     for voids in [1, 60, WIDER, WIDER + 1, 260]:
         with case(voids):
             channel = chat.channel()
@@ -88,7 +88,7 @@ def test_the_last_page_is_not_empty(chat: Chat, store: MemoryStore) -> None:
 
 
 def test_batches_on_their_way_do_not_hide_what_was_said(chat: Chat, store: MemoryStore) -> None:
-    """As many positions as a page has: it shows what stands before them, and says where it ends."""
+    """As many voids as a page has positions: it shows the messages before them, and says where it ends."""
     channel = chat.channel()
     chat.fill(channel, 10)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Answers on the wire: compressed as the client accepts, whatever the route."""
+"""Responses are compressed as the client accepts, on every route."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def channel(chat: Chat) -> str:
 
 
 def paths(chat: Chat, channel: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Routes with a large answer, and what they are asked with."""
+    """Routes with a large response, and their queries."""
     for number in range(12):
         chat.create(name=f"channel {number}", topic=TEXT, members=[f"user{n}" for n in range(40)])
     large = str(chat.post(channel, TEXT * 40)["id"])
@@ -66,7 +66,7 @@ def paths(chat: Chat, channel: str) -> dict[str, tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_large_answers_are_compressed(chat: Chat, channel: str, coding: str) -> None:
-    """Every route's: smaller, base64 for API Gateway, the same JSON in the end, and caches are told."""
+    """On every route: smaller, base64 for API Gateway, the same JSON after decoding, and `Vary` is set."""
     for name, (path, rest) in paths(chat, channel).items():
         plain, found = result(chat, path, None, **rest), result(chat, path, coding, **rest)
         headers = found["headers"]
@@ -77,8 +77,8 @@ def test_large_answers_are_compressed(chat: Chat, channel: str, coding: str) -> 
         assert body_of(found) == plain["body"].encode(), name
 
 
-def test_who_accepts_nothing_gets_plain_json(chat: Chat, channel: str) -> None:
-    """Without a coding that we have the answer is text, and says that it could have been otherwise."""
+def test_a_client_that_accepts_no_coding_gets_plain_json(chat: Chat, channel: str) -> None:
+    """Without a coding that both know the response is text, with `Vary`."""
     for accepts in (None, "", "br", "identity", "gzip;q=0, zstd;q=0"):
         found = result(chat, messages(channel), accepts)
         assert not found["isBase64Encoded"]
@@ -118,7 +118,7 @@ def test_posts_say_it_too(chat: Chat, channel: str) -> None:
 
 @pytest.mark.parametrize("coding", [*CODINGS, "identity;q=0"])
 def test_problems_are_plain(chat: Chat, coding: str) -> None:
-    """Whoever meets a failure reads it without tools, however large it is."""
+    """Errors are not compressed, however large, so that they can be read without tools."""
     body = {"messages": [{"text": "", "x" * 40: 1} for _ in range(20)]}
     found = result(chat, messages(chat.channel()), coding, "POST", body=body)
     assert (found["statusCode"], len(found["body"]) > MIN_BYTES) == (422, True)
@@ -173,7 +173,7 @@ def test_a_remembered_page_is_never_stale(chat: Chat, channel: str, coding: str)
 
 
 def test_a_remembered_page_is_only_for_members(chat: Chat, channel: str) -> None:
-    """Somebody who has left, or never was in, is refused by the look of their own request."""
+    """A user who has left, or never was a member, is refused by their own request's read of the channel state."""
     assert result(chat, messages(channel), "zstd", user="grace")["statusCode"] == 200
     chat.remove(channel, "grace")
     assert result(chat, messages(channel), "zstd", user="grace")["statusCode"] == 403
@@ -181,7 +181,7 @@ def test_a_remembered_page_is_only_for_members(chat: Chat, channel: str) -> None
 
 
 def test_a_page_is_made_once_for_all(chat: Chat, channel: str) -> None:
-    """What memory has is sent as it lies there, neither joined nor compressed, until something is posted."""
+    """A page in memory is sent as it is stored there, neither joined nor compressed, until something is posted."""
     result(chat, messages(channel), "zstd", user="grace")
     memory, marked = chat.api.services.memory, encode(b"the very bytes", "zstd")
     head = chat.api.services.store.read_channel_state(channel, "ada").head

@@ -92,7 +92,7 @@ class Container:
 
     @cached_property
     def chat(self) -> Chat:
-        """People whose requests this container answers."""
+        """Users whose requests this container serves."""
         return Chat(Api(self.services), self.clock)
 
     def settle(self) -> None:

@@ -1,4 +1,4 @@
-"""The search for what is where it does not belong: in answers, log lines, Redis and memory."""
+"""Searches for data that leaked into responses, log lines, Redis or memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT: Final = logging.getLogger()
 
 
 def in_answers(sent: Iterable[Sent], tenants: Sequence[Tenant]) -> list[str]:
-    """Answers in which a stranger's marker stands."""
+    """Responses with the marker of another tenant."""
     return [
         f"{each.request['method']} {each.request['path']} shows {stranger.marker} to {each.tenant.marker}"
         for each in sent
@@ -39,7 +39,7 @@ def in_text(text: str, tenants: Sequence[Tenant], *more: str) -> list[str]:
 
 
 def in_redis(values: Mapping[str, Any], tenants: Sequence[Tenant], *, encrypted: bool = False) -> list[str]:
-    """Keys with a marker; values with one that another channel's people sent, or with any where they are sealed."""
+    """Keys with a marker; values with a marker of another tenant, or with any marker if they are encrypted."""
     found = in_text("\n".join(values), tenants)
     for key, text in values.items():
         if encrypted:
@@ -51,7 +51,7 @@ def in_redis(values: Mapping[str, Any], tenants: Sequence[Tenant], *, encrypted:
 
 
 def in_values(values: Mapping[str, Cached], tenants: Sequence[Tenant]) -> list[str]:
-    """Blocks in which a marker stands that is not of the people of their channel."""
+    """Blocks with a marker of another tenant than their channel's."""
     owners = {channel: each for each in tenants for channel in each.channels}
     found = []
     for key, value in values.items():

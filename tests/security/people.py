@@ -35,7 +35,7 @@ FIRST: Final = "/v1/channels/{c}/messages/{c}-00000001"
 
 
 def channel_of(chat: Chat, kind: str, *, archived: bool = False) -> str:
-    """A channel with everybody in their part, and a message of the former member's, or of the owner in a direct one."""
+    """A channel with a user in each role, and a message of the past member's, or of the owner in a direct one."""
     if kind == "direct":
         channel = chat.direct(OWNER, MEMBER)
         chat.post(channel, TEXT)
@@ -66,7 +66,7 @@ class Attempt:
     """Whether what counts is what the answer lists."""
 
     def by(self, chat: Chat, user: str, channel: str, **rest: Any) -> Response:
-        """The answer that a user gets."""
+        """The response that a user gets."""
         path = self.path.replace("{c}", channel)
         return chat.api(self.method, path, user=user, **{"body": self.body, "query": self.query} | rest)
 
@@ -112,7 +112,7 @@ IN_A_CHANNEL: Final = {name: each for name, each in ATTEMPTS.items() if "{c}" in
 
 
 def outcome(attempt: Attempt, response: Response, channel: str) -> str:
-    """An answer as a cell has it."""
+    """A response in the form of a cell."""
     if response.status >= 400:
         return f"{response.status} {response.code}"
     if not attempt.lists:

@@ -1,4 +1,4 @@
-"""Groups of people who have nothing to do with each other, and whose every word can be told by its marker."""
+"""Tenants: groups of users who share no channel, and whose every text carries their marker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Request = dict[str, Any]
 
 @dataclass
 class Tenant:
-    """People, their channels, and the marker that stands in whatever they send.
+    """Users, their channels, and the marker in everything that they send.
 
     Args:
         marker: must appear in no answer to anybody else, and in no log line, metric or key.
@@ -40,12 +40,12 @@ class Tenant:
         return f"{prefix}-ada", f"{prefix}-grace"
 
     def canary(self, what: str) -> str:
-        """A text that nobody ever sent before."""
+        """A text that was never sent before."""
         self.counted += 1
         return f"{what}-{self.marker}-{self.counted}"
 
     def shown(self, what: str) -> str:
-        """A text that everybody may see where channels are public."""
+        """A text that all users may see, as it names a public channel."""
         return what if self.public else self.canary(what)
 
     def settle_in(self, chat: Chat) -> None:

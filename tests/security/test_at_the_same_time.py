@@ -1,4 +1,4 @@
-"""Requests that are answered at the same time in one process share nothing but what they are meant to."""
+"""Requests that one process serves at the same time share nothing that belongs to one request."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def hasty_threads() -> Iterator[None]:
 
 
 def read_by(tenants: list[Tenant], number: int, draw: Random) -> tuple[Tenant, str, Request]:
-    """Somebody who reads in one of their channels, under an id of the request's own."""
+    """A user who reads in one of their channels, with a request id of their own."""
     tenant = draw.choice(tenants)
     channel, headers = draw.choice(tenant.channels), {"x-request-id": f"request-{number}"}
     request = {
@@ -51,7 +51,7 @@ def read_by(tenants: list[Tenant], number: int, draw: Random) -> tuple[Tenant, s
 
 
 def test_requests_at_the_same_time_share_nothing(clock: FakeClock) -> None:
-    """In threads of one process each answer, line and meter is its own request's."""
+    """In threads of one process each response, log line and meter belongs to its own request."""
     container, draw = Deployment(clock).start(), seeded(3)
     tenants = [make() for make in TENANTS]
     for tenant in tenants:

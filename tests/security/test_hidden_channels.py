@@ -10,6 +10,7 @@ import pytest
 
 from shared.domain import keys
 from shared.domain.errors import StoreUnavailableError
+from tests.cases import case
 from tests.functions.chat import Chat, messages
 from tests.security.containers import Container, Deployment
 from tests.security.people import (
@@ -44,7 +45,7 @@ DURATION: Final = re.compile(r"total;dur=\d+\.\d")
 
 @dataclass(frozen=True)
 class Hidden:
-    """A channel that there is, one of the same form that there is not, and who may see neither."""
+    """An existing channel, a missing one of the same form, and a user who may see neither."""
 
     channel: str
     missing: str
@@ -72,7 +73,7 @@ ODD_HEADERS: Final[list[dict[str, str]]] = [
 
 
 def variants(method: str) -> Iterator[Changes]:
-    """The request as it is, then with each oddity that its method may look at."""
+    """The request as it is, then with each oddity that its method may inspect."""
     yield {}
     if method in {"POST", "PUT", "PATCH"}:
         yield from ({"body": body} for body in ODD_BODIES)
@@ -108,7 +109,7 @@ def named(call: tuple[Any, ...], channel: str) -> tuple[Any, ...]:
 
 
 def hidden_ones(chat: Chat) -> dict[str, Hidden]:
-    """Each kind of channel that is hidden, from each kind of person who may not see it."""
+    """Each kind of hidden channel, for each kind of user who may not see it."""
     private, archived = channel_of(chat, "private"), channel_of(chat, "private", archived=True)
     return {
         "private, outsider": Hidden(private, MISSING, OUTSIDER),
@@ -118,33 +119,34 @@ def hidden_ones(chat: Chat) -> dict[str, Hidden]:
     }
 
 
-@pytest.mark.parametrize("name", IN_A_CHANNEL)
-def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock, name: str) -> None:
-    """Same status, headers and body, and the same calls of storage and Redis, whatever the request is like."""
-    deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]
-    filled = deployment.start()
-    hidden = hidden_ones(filled.chat)
-    for each in hidden.values():
-        filled.chat.page(each.channel, OWNER)  # every tier knows it
-    filled.settle()
-    container = deployment.start()
-    statuses = set()
-    if name == "leave":  # Who was there may be told so: the test below.
-        del hidden["private, former member"]
-    for what, each in hidden.items():
-        for change in variants(attempt.method):
-            there, missing = run_both(attempt, container, deployment, each, change)
-            assert there == missing, (what, change)
-            statuses.add(there[0][0])
-            calls = [call[0] for call in there[1]]
-            assert calls in READS, (what, change)
-    assert 404 in statuses
-    assert statuses <= {400, 404, 415, 422}
+def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock) -> None:
+    """Same status, headers and body, and the same calls of storage and Redis, for any request."""
+    for name in IN_A_CHANNEL:
+        with case(name):
+            deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]
+            filled = deployment.start()
+            hidden = hidden_ones(filled.chat)
+            for each in hidden.values():
+                filled.chat.page(each.channel, OWNER)  # every tier knows it
+            filled.settle()
+            container = deployment.start()
+            statuses = set()
+            if name == "leave":  # A past member gets 204: the test below.
+                del hidden["private, former member"]
+            for what, each in hidden.items():
+                for change in variants(attempt.method):
+                    there, missing = run_both(attempt, container, deployment, each, change)
+                    assert there == missing, (what, change)
+                    statuses.add(there[0][0])
+                    calls = [call[0] for call in there[1]]
+                    assert calls in READS, (what, change)
+            assert 404 in statuses
+            assert statuses <= {400, 404, 415, 422}
 
 
 @pytest.mark.parametrize("archived", [False, True])
-def test_who_left_a_hidden_channel_may_leave_it_again(clock: FakeClock, archived: bool) -> None:  # noqa: FBT001 - a parameter
-    """204 for who was in it, left or removed; that tells nobody else anything, nor them what became of it."""
+def test_leaving_a_hidden_channel_can_be_repeated(clock: FakeClock, archived: bool) -> None:  # noqa: FBT001 - a parameter
+    """204 for a past member, whether they left or were removed; others get what a missing channel gives."""
     chat = Deployment(clock).start().chat
     channel = channel_of(chat, "private", archived=archived)
     assert chat.remove(channel, "me", MEMBER).status == 204
@@ -156,24 +158,25 @@ def test_who_left_a_hidden_channel_may_leave_it_again(clock: FakeClock, archived
         assert hidden.status == 404
 
 
-@pytest.mark.parametrize("name", IN_A_CHANNEL)
-def test_nor_does_an_outage(clock: FakeClock, name: str) -> None:
-    """While the storage fails both are 503; no stand-in gives a channel away to who was not let in."""
-    deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]
-    container = deployment.start()
-    hidden = hidden_ones(container.chat)
-    for each in hidden.values():
-        container.chat.page(each.channel, OWNER)
-    container.settle()
-    deployment.store.fail(StoreUnavailableError(retry_after=1))
-    for what, each in hidden.items():
-        there, missing = run_both(attempt, container, deployment, each, {})
-        assert there == missing, what
-        assert there[0][0] == 503
+def test_nor_does_an_outage(clock: FakeClock) -> None:
+    """While the storage fails both are 503; the stale fallback reveals no channel to a user without access."""
+    for name in IN_A_CHANNEL:
+        with case(name):
+            deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]
+            container = deployment.start()
+            hidden = hidden_ones(container.chat)
+            for each in hidden.values():
+                container.chat.page(each.channel, OWNER)
+            container.settle()
+            deployment.store.fail(StoreUnavailableError(retry_after=1))
+            for what, each in hidden.items():
+                there, missing = run_both(attempt, container, deployment, each, {})
+                assert there == missing, what
+                assert there[0][0] == 503
 
 
 def test_the_comparison_can_fail(clock: FakeClock) -> None:
-    """A member sees a difference in each part of what is compared, so the tests above look at something."""
+    """A member's responses differ in each part that is compared, so the tests above can fail."""
     deployment = Deployment(clock)
     container = deployment.start()
     channel = channel_of(container.chat, "private")
@@ -185,7 +188,7 @@ def test_the_comparison_can_fail(clock: FakeClock) -> None:
 
 
 def test_public_refusals_tell_no_more_than_that_it_is_public(clock: FakeClock) -> None:
-    """Who is not in a public channel cannot tell from refusals who is, or what was said."""
+    """Refusals do not reveal a public channel's members or messages to other users."""
     chat = Deployment(clock).start().chat
     channel = channel_of(chat, "public")
     posted = f"{messages(channel)}/{keys.message_id(channel, 1)}"

@@ -40,7 +40,7 @@ GATEWAY: Final = Routes(load(ROOT / "template.yaml").routes)
 REDIS_FAILURES: Final = ("timeout", "disconnected", "garbled", "refused_token")
 
 
-class Crash(Exception):  # noqa: N818 - a fault that nobody foresaw
+class Crash(Exception):  # noqa: N818 - an unforeseen error
     """Quotes what it was given, as errors of libraries do."""
 
 
@@ -66,7 +66,7 @@ class World:
             tenant.settle_in(self.containers[0].chat)
 
     def start(self, *, is_sealed: bool) -> Container:
-        """A container, whose values in Redis are sealed or not."""
+        """A container whose values in Redis are encrypted or not."""
         container = self.deployment.start(is_loaded=False)
         if is_sealed:
             for tier in container.tiers:
@@ -89,7 +89,7 @@ class World:
                 container.settle()
 
     def memory(self) -> Iterator[dict[str, Cached]]:
-        """What each container remembers."""
+        """What each container holds in memory."""
         for container in self.containers:
             values = container.services.memory._values
             yield {key: value for key, (value, _) in values.items()}
@@ -102,7 +102,7 @@ def encrypt(tier: RedisTier, container: Container) -> None:
 
 @pytest.mark.parametrize("is_sealed", [False, True], ids=["clear", "sealed"])
 def test_no_word_is_where_it_does_not_belong(clock: FakeClock, *, is_sealed: bool) -> None:
-    """No marker in a stranger's answer, in any line or key, or in a block of another channel; none at all if sealed."""
+    """No marker is in another tenant's response, a log line, a key or a foreign block; nor in Redis if encrypted."""
     with captured() as log:
         world = World(clock, is_sealed=is_sealed)
         world.run(seeded(7))
@@ -139,7 +139,7 @@ class MixedUp(WatchedStore):
 
 
 def test_a_mix_up_is_found(clock: FakeClock) -> None:
-    """A storage, or a key, that gives one channel's messages for another's shows in answers, in memory and in Redis."""
+    """A storage, or a key, that mixes up channels is found in responses, in memory and in Redis."""
     world = World(clock, store=MixedUp())
     world.run(seeded(7), 150)
     assert in_answers(world.sent, world.tenants)
@@ -148,7 +148,7 @@ def test_a_mix_up_is_found(clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("field", ["text", "user", "token", "key"])
 def test_a_careless_line_is_found(field: str) -> None:
-    """A line that names what was said, or by whom; also within an error's text."""
+    """A log line with a text or a user is found, also within an error's text."""
     tenants = [Tenant("QACMEQ")]
     with captured() as log:
         logger().info("request", fields={field: tenants[0].canary(field)})
@@ -159,7 +159,7 @@ def test_a_careless_line_is_found(field: str) -> None:
 
 
 def test_a_careless_key_is_found(clock: FakeClock) -> None:
-    """A key of Redis with a user's name; a sealed value that is not; a marker in base64."""
+    """A Redis key with a user's name, a value that is not encrypted, and a marker in base64 are found."""
     world = World(clock)
     world.run(seeded(7), 60)
     world.containers[0].settle()
@@ -177,7 +177,7 @@ def test_a_careless_key_is_found(clock: FakeClock) -> None:
     "code", ["ValidationException", "AccessDeniedException", "ThrottlingException", "Strange"]
 )
 def test_what_dynamodb_says_is_not_repeated(clock: FakeClock, code: str) -> None:
-    """Errors of AWS name items, tables, roles: no answer and no line has a word of them."""
+    """Errors of AWS name items, tables and roles: no response and no log line repeats them."""
     error = refusal(code, Message="QACMEQ")
     error.response["Error"]["Message"] = "One or more values are invalid: QACMEQ"
     store = DynamoDBStore(FakeClient(error), "table", clock.sleep)
@@ -212,7 +212,7 @@ def test_what_dynamodb_says_is_not_repeated(clock: FakeClock, code: str) -> None
 def test_what_redis_says_is_not_repeated(
     store: MemoryStore, clock: FakeClock, said: tuple[int, bytes] | None
 ) -> None:
-    """Errors of Redis and of its client quote commands, headers, tokens: no answer and no line has a word of them."""
+    """Errors of Redis and its client quote commands, headers and tokens: no response and no log line repeats them."""
     with captured() as log, scripted() as script:
         script.responses = [said] * 4
         settings = Settings(upstash_url=script.url, upstash_token="QACMEQ-token", redis_wait_ms=2_000)

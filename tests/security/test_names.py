@@ -1,4 +1,4 @@
-"""Names that could be taken for somebody else's, and channels that are no longer the caller's to see."""
+"""Names that could be taken for another user's, and channels that the caller may no longer see."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from tests.functions.chat import Chat
 
 
-def test_nobody_is_called_me(chat: Chat) -> None:
-    """Who is called as the caller is in paths could be removed by nobody: a token for them is no identity."""
+def test_me_is_no_user_id(chat: Chat) -> None:
+    """`me` names the caller in paths, so no user can have that id: a token for it is refused."""
     channel = chat.channel()
     assert_refused(chat.put_member(channel, "me", user="me"), 401, "unauthenticated")
     body = {"kind": "private", "name": "den", "members": ["me"]}
@@ -21,8 +21,8 @@ def test_nobody_is_called_me(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("name", [".", ".."])
-def test_nobody_is_called_as_a_step_in_a_path(chat: Chat, name: str) -> None:
-    """Clients resolve it, also percent-encoded, before they send it: such a member could be removed by nobody."""
+def test_a_user_id_is_no_step_of_a_path(chat: Chat, name: str) -> None:
+    """Clients resolve dots in a path before they send it, so a member with such an id could not be removed."""
     channel = chat.channel()
     assert_refused(chat.put_member(channel, "me", user=name), 401, "unauthenticated")
     body = {"kind": "private", "name": "den", "members": [name]}
@@ -30,8 +30,8 @@ def test_nobody_is_called_as_a_step_in_a_path(chat: Chat, name: str) -> None:
     assert chat.put_member(channel, f"{name}x").status == 201
 
 
-def test_who_has_left_what_they_made_does_not_find_it_again(chat: Chat) -> None:
-    """Repeating the creation under its key shows a private channel only to who is still in it."""
+def test_a_creator_who_left_does_not_find_the_channel_again(chat: Chat) -> None:
+    """Repeating a creation with its key shows a private channel only while the caller is still a member."""
     request = {
         "body": {"kind": "private", "name": "den", "members": ["grace"]},
         "headers": {"idempotency-key": "1"},

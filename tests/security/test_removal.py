@@ -1,4 +1,4 @@
-"""A member who was removed is out with the very next request, whatever containers and Redis still hold."""
+"""A removed member has no access from the next request on, whatever containers and Redis still hold."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_next_request_is_refused_everywhere(deployment: Deployment, kind: st
 
 
 @pytest.mark.parametrize("refused_by", ["read a page", "read a message"])
-def test_who_was_refused_gets_no_stand_in(deployment: Deployment, refused_by: str) -> None:
+def test_a_refused_reader_gets_no_stale_page(deployment: Deployment, refused_by: str) -> None:
     """A container that has refused them once does not let an outage of DynamoDB let them in again."""
     channel = channel_of(deployment.start().chat, "private")
     containers = warm_containers(deployment, channel)
@@ -79,7 +79,7 @@ def test_who_was_refused_gets_no_stand_in(deployment: Deployment, refused_by: st
 
 
 def test_a_stand_in_ends_with_the_freshness_time(deployment: Deployment, clock: FakeClock) -> None:
-    """Only where DynamoDB cannot be asked, and only what was vouched for so short a time ago, is shown once more."""
+    """Only while DynamoDB is down, and only data whose access was confirmed a moment ago, is served once more."""
     channel = channel_of(deployment.start().chat, "private")
     containers = warm_containers(deployment, channel)
     stale_fallback = clock.ms

@@ -54,7 +54,7 @@ def published() -> Iterator[Path]:
 
 
 def test_the_sources_hold_no_secret() -> None:
-    """Whatever is tracked: no key, token or password, and no file that is made to hold one."""
+    """No tracked file holds a key, token or password, or is made to hold one."""
     files = [path for path in published() if path.is_file()]
     assert len(files) > 200
     assert [path for path in files if NAMES.search(path.relative_to(ROOT).as_posix())] == []
@@ -94,7 +94,7 @@ def test_a_file_of_secrets_is_found() -> None:
 
 
 def test_what_the_local_stack_keeps_is_not_tracked() -> None:
-    """Its keys and tokens lie where `.gitignore` looks away."""
+    """Its keys and tokens are in folders that `.gitignore` names."""
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert {".local/", ".env", ".env.local"} <= set(ignored)
 
@@ -105,7 +105,7 @@ def test_artifacts_hold_no_secret() -> None:
     files = [path for path in BUILT.rglob("*") if path.is_file() and path.suffix not in {".so", ".pyc"}]
     assert files
     named = [path for path in files if NAMES.search(path.relative_to(BUILT).as_posix())]
-    assert {path.name for path in named} <= {"cacert.pem"}  # certifi's certificates, which are everybody's
+    assert {path.name for path in named} <= {"cacert.pem"}  # certifi's certificates, which are public
     hard = ("AWS access key", "private key")
     found = {}
     for path in files:

@@ -1,4 +1,4 @@
-"""What is installed is what was looked at: pinned, hashed, checked on every install, and of a known licence."""
+"""What is installed is what was reviewed: pinned, hashed, checked on every install, and of a known licence."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def unlocked(lock: dict[str, Any]) -> list[str]:
 
 
 def test_every_package_of_npm_has_its_hash() -> None:
-    """One version each, by sha512, from whatever registry npm is set to; what is asked for is exact."""
+    """One version each, by sha512, from any registry; the requested versions are exact."""
     folder = ROOT / "requirements/openapi-lint"
     lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
     wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["devDependencies"]
@@ -181,7 +181,7 @@ def test_the_licences_are_listed() -> None:
     assert licences.main(["--check"]) == 0
 
 
-def test_every_licence_is_one_that_was_looked_at() -> None:
+def test_every_licence_was_reviewed() -> None:
     """A package that comes with another licence is noticed."""
     said = {licences.licence(package) for package in licences.deployed()} - {None}
     assert len(licences.deployed()) > 15

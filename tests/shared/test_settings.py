@@ -46,7 +46,7 @@ def test_a_text_is_taken() -> None:
     assert (given.table_name, given.dynamodb_endpoint_url) == ("chat", "http://127.0.0.1:4566")
 
 
-def test_what_is_no_number_above_nought_is_refused() -> None:
+def test_a_number_that_is_not_positive_is_refused() -> None:
     """The error names the variable."""
     for text in ["0", "-1", "nan", "inf", "-inf", "many", "1,5", "0x10", "1 2"]:
         for variable in NUMBERS:

@@ -1,4 +1,4 @@
-"""The simulated clients: they post, page, poll, retry, come and go; every answer goes to the judge."""
+"""The simulated clients: they post, page, poll, retry, join and leave; the judge checks every response."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Clients:
         self.launched = 0
 
     def launch(self) -> None:
-        """One request of somebody's."""
+        """One request of a random user."""
         channel_id = self._rng.choice(self._world.channels)
         user_id = self.somebody(channel_id)
         requests = (self.fetch, self.post, self.list, self.mark, self.one, self.member, self.erase)
@@ -70,7 +70,7 @@ class Clients:
     # --- requests ---
 
     def fetch(self, user_id: str, channel_id: str) -> None:
-        """A page, from wherever people read."""
+        """A page at a random place."""
         self.ask(user_id, channel_id, self._window(user_id, channel_id))
 
     def ask(self, user_id: str, channel_id: str, window: Window) -> None:
@@ -200,7 +200,7 @@ class Clients:
         self.send(Request("one", user_id, channel_id, call, check))
 
     def member(self, user_id: str, channel_id: str) -> None:
-        """The owner lets somebody in or removes them; or they leave."""
+        """The owner adds or removes a user, or the user leaves."""
         user_id = self._rng.choice([user for user in self._world.users if user != OWNER])
         leaves = channel_id in self._world.ledger.members[user_id]
         actor = self._rng.choice((OWNER, user_id)) if leaves else OWNER
@@ -215,7 +215,7 @@ class Clients:
         self.send(Request("member", actor, channel_id, call, lambda _, done: str(done)))
 
     def erase(self, user_id: str, channel_id: str) -> None:  # noqa: ARG002 - as the others
-        """An operator erases somebody; the owner stays, who lets people in again."""
+        """An operator erases a user other than the owner, who adds users again."""
         if user_id != OWNER:
             self.launched += 1
             self._world.erasures.begin(user_id)
@@ -230,19 +230,19 @@ class Clients:
     # --- where something is erased, and when all is quiet ---
 
     def gather(self, channel_id: str) -> None:
-        """Several people read a channel, and somebody posts, just when something of it is erased."""
+        """Several users read a channel, and one posts, while messages of it are erased."""
         for request in [self.fetch] * READERS + [self.post] * self._world.chance(POSTS):
             user_id = self.somebody(channel_id)
             work = partial(request, user_id, channel_id)
             self._world.loop.spawn(work, self._rng.uniform(0, 30))
 
     def last_words(self, user_id: str) -> None:
-        """Somebody posts to every channel, so that the lists show what they wrote."""
+        """A user posts to every channel, so that the lists show their texts."""
         for channel_id in self._world.channels:
             self.post(user_id, channel_id)
 
     def read_again(self) -> None:
-        """Some of the pages that people have are asked for again, and everybody's channels."""
+        """Some pages are requested again with their ETags, and every user's list of channels."""
         for user_id in self._world.users:
             self.list(user_id, self._world.channels[0])
         kept = list(self._kept)
@@ -250,7 +250,7 @@ class Clients:
             self.ask(*key)
 
     def read_everything(self) -> None:
-        """Everybody lists their channels and reads every log from its begin."""
+        """Every user lists their channels and reads every log from its start."""
         for user_id in self._world.users:
             self.list(user_id, self._world.channels[0])
             for channel_id in self._world.channels:
@@ -273,7 +273,7 @@ class Clients:
 
 
 def tier() -> str:
-    """Which tier answered; an empty window needs none."""
+    """Which tier served it; an empty window needs none."""
     tier = meter().tier
     return "empty" if tier == "none" else tier
 

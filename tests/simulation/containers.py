@@ -81,7 +81,7 @@ class Container(Host):
         return int(self.world.loop.now) + self._skew_ms
 
     def step(self, what: str) -> None:
-        """Time passes; the container may stand still for long, or die.
+        """Time passes; the container may be frozen for long, or die.
 
         Raises:
             DiedError: it died.

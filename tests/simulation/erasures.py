@@ -1,4 +1,4 @@
-"""Operators who erase users while everything else goes on; a tool that ends badly is run again."""
+"""Operators that erase users while everything else goes on; a tool that fails is run again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_ATTEMPTS: Final = 8
 
 @dataclass(frozen=True)
 class Wanted:
-    """Who is to be erased, what stands of theirs when that is decided, and how often they had joined each channel."""
+    """An erasure: the user, their messages when it begins, and how often they had joined each channel."""
 
     user_id: str
     messages: list[tuple[str, int]]
@@ -39,7 +39,7 @@ class Erasures:
         self._under_way: set[str] = set()
 
     def begin(self, user_id: str) -> None:
-        """Somebody is to be erased."""
+        """A user is to be erased."""
         if user_id not in self._under_way:
             self._under_way.add(user_id)
             joins = {each: self._world.ledger.joins[each, user_id] for each in self._world.channels}

@@ -1,4 +1,4 @@
-"""The judge: what every answer must say, from the true storage and from what was acknowledged and seen before."""
+"""The judge checks every response against the true storage and against what was acknowledged and read before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ container whose clock is ahead, to one whose clock is behind."""
 
 
 class Judge:
-    """Judges every answer. Each method raises ``WrongError`` where it is not as it must be.
+    """Checks every response. Each method raises ``WrongError`` for a wrong one.
 
     Args:
         ledger: what happened.
@@ -211,12 +211,12 @@ class Judge:
         return sum(entry.body is None for entry in self._ledger.truth.entries(channel_id, first, last))
 
     def refused(self, asked: Asked) -> None:
-        """An answer that the caller is not in the channel."""
+        """A response that the caller is not a member."""
         if asked.is_member and self._ledger.unchanged(asked):
             raise WrongError("refused to a member")
 
     def refused_page(self, asked: Asked) -> None:
-        """A container that had to refuse a page knows better than what was vouched for before."""
+        """A container that has refused a page must not serve its stale fallback any more."""
         self._ledger.stale_fallback.pop((asked.container.name, asked.channel_id, asked.user_id), None)
 
     def unavailable(self, asked: Asked) -> None:
@@ -225,7 +225,7 @@ class Judge:
             raise WrongError("503, though the storage answered")
 
     def out_of_range(self, asked: Asked, position: int) -> None:
-        """An answer that the log does not go so far."""
+        """A response that the position is beyond the log."""
         if position <= asked.head_seq:
             raise WrongError(f"{position} is said to be beyond the end, {asked.head_seq} was given out")
 

@@ -44,7 +44,7 @@ class Log:
 
 @dataclass
 class Writing:
-    """One message or batch that a client wants posted, whatever number of attempts it takes."""
+    """One message or batch that a client posts, in any number of attempts."""
 
     channel_id: str
     texts: list[str]
@@ -56,7 +56,7 @@ class Writing:
 
 @dataclass(frozen=True)
 class Asked:
-    """How things stood when a request began."""
+    """The state when a request began."""
 
     container: Container
     user_id: str
@@ -117,7 +117,7 @@ class Ledger:
         self._changed(channel_id, user_id)
 
     def redacted(self, channel_id: str, seq: int, before: bytes, after: bytes) -> None:
-        """A message was written anew; whoever reads it again may see either, until the erasure is acknowledged."""
+        """A message was redacted; readers may see either text until the erasure is acknowledged."""
         log = self.logs[channel_id]
         log.redacted[seq] = (before, after)
         if seq in log.seen:
@@ -130,7 +130,7 @@ class Ledger:
         self.counted.setdefault((head.channel_id, head.erasures), self.world.loop.now)
 
     def forged(self, until: float) -> None:
-        """Somebody put something into Redis that expires then."""
+        """Notes a value in Redis and when it expires."""
         self.forged_until = max(self.forged_until, until)
 
     def erased(self, messages: Sequence[tuple[str, int]]) -> None:
@@ -153,7 +153,7 @@ class Ledger:
     def channel_state_read(
         self, container: Container, channel_id: str, user_id: str, state: ChannelState, at: float
     ) -> None:
-        """A container asked the storage who may read."""
+        """Notes that a container read the channel state."""
         if state.head and state.membership:
             self.stale_fallback[container.name, channel_id, user_id] = at
 

@@ -55,14 +55,14 @@ TTL_MS: Final = 120_000
 
 
 class KeepsOldStates(SimStore):
-    """Asks who may read, and how far the log goes, once in 120 s."""
+    """Reads the channel state only once in 120 s."""
 
     def __init__(self, container: Container) -> None:
         super().__init__(container)
         self._looks: dict[tuple[str, str], tuple[float, ChannelState]] = {}
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
-        """The look of a while ago."""
+        """The channel state of a while ago."""
         at, state = self._looks.get((channel_id, user_id), (0.0, None))
         if state is None or key is not None or self._world.loop.now - at > TTL_MS:
             state = super().read_channel_state(channel_id, user_id, key)
@@ -71,7 +71,7 @@ class KeepsOldStates(SimStore):
 
 
 class LetsAnybodyIn(SimStore):
-    """Takes everybody for a member."""
+    """Takes every user for a member."""
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """With a membership, whether there is one or not."""
@@ -84,7 +84,7 @@ class LetsAnybodyIn(SimStore):
 
 
 class VoidsAnyway(SimStore):
-    """Writes a void without the condition that nothing stands there."""
+    """Writes a void without the condition that the position is free."""
 
     def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         self._truth.log(channel_id).update({each.seq: each for each in voids})
@@ -92,7 +92,7 @@ class VoidsAnyway(SimStore):
 
 
 class VoidsBlindly(SimStore):
-    """Believes that its void stands, whoever was there before."""
+    """Takes its void for written, even if a message was there before."""
 
     def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         super()._void(channel_id, voids)
@@ -100,7 +100,7 @@ class VoidsBlindly(SimStore):
 
 
 class IdempotencyRecordApart(SimStore):
-    """Writes the receipt after the transaction instead of in it."""
+    """Writes the idempotency record after the transaction instead of in it."""
 
     def _commit(self, commit: Commit) -> Outcome:
         outcome = super()._commit(replace(commit, idempotency_record=None))
@@ -127,7 +127,7 @@ class CommitsInParts(SimStore):
 
 
 class ServesPastHoles(DirectLogReader):
-    """Takes a position where nothing stands for one where nothing will."""
+    """Takes a position without an entry for one that never gets one."""
 
     def read(self, head: Head, first: int, last: int) -> Span:
         """Holes as voids, all but those at the end."""
@@ -173,7 +173,7 @@ class FillsFurtherThanItRead(CachedLogReader):
 
 
 class NeverTooOld(StaleFallback):
-    """Lets what was vouched for at any time stand in."""
+    """Serves stale data of any age."""
 
     def __init__(
         self, memory: MemoryTier, messages_seconds: float, channels_seconds: float, now: Callable[[], int]
@@ -182,10 +182,10 @@ class NeverTooOld(StaleFallback):
 
 
 class StandsInForOthers(StaleFallback):
-    """Recalls a channel for whoever asks, not only for whom it was vouched."""
+    """Serves a stale channel to any caller, not only to the one whose access was confirmed."""
 
     def put(self, channel_id: str, user_id: str, state: ChannelState, asked_at: int) -> None:  # noqa: ARG002 - the bug
-        """For everybody."""
+        """For every caller."""
         super().put(channel_id, "anybody", state, asked_at)
 
     def get(self, channel_id: str, user_id: str) -> ChannelState | None:  # noqa: ARG002 - the bug
@@ -241,7 +241,7 @@ class _TakesAnother(_Post):
 def post_again(
     services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
 ) -> Posted:
-    """Takes a new number after a commit that was refused, without asking who stands at the old one."""
+    """Reserves another position after a refused commit, without reading the entry at the old one."""
     state = services.store.read_channel_state(channel_id, user_id, key)
     post = _TakesAnother(services, user_id, channel_id, drafts, key)
     if state.idempotency_record and permissions.require_member(state):
@@ -297,14 +297,14 @@ class _AsksForTheFirst(_Post):
 def replay_in_part(
     services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
 ) -> Posted:
-    """Answers a repeated post with those of its messages that are seen."""
+    """Replays a post with only those of its messages that it sees."""
     return _posted(_ReplaysWhatItSees(services, user_id, channel_id, drafts, key))
 
 
 def acknowledge_in_part(
     services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
 ) -> Posted:
-    """Acknowledges a batch whose first message stands, though the others are not seen yet."""
+    """Acknowledges a batch whose first message is stored though it does not see the others yet."""
     return _posted(_AsksForTheFirst(services, user_id, channel_id, drafts, key))
 
 
@@ -331,7 +331,7 @@ class CountsNoVoids(SimStore):
 
 
 class CountsFoundVoids(SimStore):
-    """Counts a void also where somebody else's stands."""
+    """Counts a void that another writer has written."""
 
     def _void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         standing = super()._void(channel_id, voids)
@@ -364,7 +364,7 @@ class _Believing(_Behind):
 
 
 def list_unasked(services: Services, user_id: str, listing: Listing) -> Listed:
-    """Shows what the heads show, whether it stands or not."""
+    """Shows the heads' previews without checking that their messages are stored."""
     believing = cast("Store", _Believing(services.store))
     return list_channels(replace(services, store=believing), user_id, listing)
 
@@ -392,7 +392,7 @@ def as_wide_as_asked(
 
 
 class _Anything(tuple[int, ...]):
-    """Equal to whatever it is compared with."""
+    """Equal to everything."""
 
     __slots__ = ()
     __hash__ = tuple.__hash__
@@ -461,14 +461,14 @@ def _unnumbered(key: str) -> str:
 
 
 class MemoryUnnumbered(CachedLogReader):
-    """Finds blocks in memory whatever was redacted since."""
+    """Finds blocks in memory though messages were redacted since."""
 
     def __init__(self, direct: LogReader, memory: Tier, shared: Tier, metrics: CacheMetrics) -> None:
         super().__init__(direct, _Unnumbered(memory), shared, metrics)
 
 
 class RedisUnnumbered(CachedLogReader):
-    """Finds blocks in Redis' bundle whatever was redacted since."""
+    """Finds blocks in Redis' bundle though messages were redacted since."""
 
     def __init__(self, direct: LogReader, memory: Tier, shared: Tier, metrics: CacheMetrics) -> None:
         super().__init__(direct, memory, _Unnumbered(shared), metrics)
@@ -488,7 +488,7 @@ class CountsFirst(Eraser):
 
 
 class CountsNothing(Eraser):
-    """Redacts, and says so to nobody."""
+    """Redacts without counting it in the head."""
 
     def redact(self, user_id: str, channel_id: str) -> int:
         """Without raising the number."""
@@ -519,7 +519,7 @@ class LeavesPreviews(Eraser):
 
 
 class AcknowledgesEarly(Eraser):
-    """Does not wait until what may stand in is too old."""
+    """Does not wait until stale data is too old to be served."""
 
     def erase(self, user_id: str) -> Erased:
         """At once."""
@@ -567,7 +567,7 @@ class _WithBundle(RedisTier):
 
 
 class CarriesForEver(_WithBundle):
-    """Writes whatever it has ever learned or found."""
+    """Writes everything that it has ever learned or found."""
 
     bundle = _ForgetsNothing
 

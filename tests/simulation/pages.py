@@ -21,7 +21,7 @@ _DECODE: Final[Mapping[str | None, Callable[[bytes], bytes]]] = {
 
 
 class WrongError(Exception):
-    """An answer that must not be; the message says why."""
+    """A wrong response; the message says why."""
 
 
 def plain(page: Page) -> Page:
@@ -49,7 +49,7 @@ class Shown:
 
     @property
     def seqs(self) -> list[int]:
-        """Where its messages stand."""
+        """The positions of its messages."""
         return [message["seq"] for message in json.loads(b"[%b]" % self.messages)]
 
     @classmethod
@@ -83,7 +83,7 @@ def expected(window: Window, end: int, read_seq: int) -> tuple[int, int]:
 
 
 def difference(standing: dict[int, bytes | None], messages: bytes) -> str:
-    """In what a page's messages differ from what stands at its positions."""
+    """How a page's messages differ from the entries at its positions."""
     shown = [message["seq"] for message in json.loads(b"[%b]" % messages)]
     true = [seq for seq, body in standing.items() if body is not None]
     if len(set(shown)) < len(shown):

@@ -39,7 +39,7 @@ class SimRedis:
         self._writes = 0
 
     def get(self, key: str) -> object:
-        """What some replica answers."""
+        """The value at some replica."""
         world, rates = self._world, self._world.phase.redis
         if world.chance(rates.evicted):
             world.count("Redis value evicted")
@@ -71,7 +71,7 @@ class SimRedis:
         return "OK"
 
     def forge(self) -> None:
-        """Somebody puts back what is there, with a last use of each value that is yet to come."""
+        """Rewrites the bundle with last uses that are in the future."""
         for versions in self._versions.values():
             at, write, value, until = versions[-1]
             versions[-1] = at, write, _of_the_future(value), until

@@ -27,7 +27,7 @@ READS: Final = ("page", "list", "one")
 
 @dataclass(frozen=True)
 class Request:
-    """What one client sends, and what is done with the answer."""
+    """What one client sends, and what is done with the response."""
 
     kind: str
     user_id: str
@@ -44,7 +44,7 @@ class Request:
 
 
 def serve(container: Container, request: Request) -> None:
-    """A container serves a request; the judge hears the answer, the client what went wrong."""
+    """A container serves a request; the judge gets the response, the client the error."""
     world = container.world
     container.thaw()
     world.note(f"{request} BEGINS")

@@ -73,7 +73,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def live(seed: int, operations: int, mutant: str | None = None) -> Result:
-    """One world's result; named by what another process can be told."""
+    """One world's result; its arguments can be pickled."""
     return World(seed, operations, _code(mutant)).run()
 
 

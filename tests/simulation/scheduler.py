@@ -94,7 +94,7 @@ class Host:
             self._loop.wake(fiber)
 
     def die(self) -> None:
-        """Ends all of its fibers where they stand.
+        """Ends all of its fibers at once.
 
         Raises:
             DiedError: where it was one of them that called.
@@ -125,7 +125,7 @@ class Loop:
         return fiber
 
     def wake(self, fiber: Fiber, after_ms: float = 0.0) -> None:
-        """Lets a fiber go on after so many milliseconds, whatever it waits for."""
+        """Resumes a fiber after so many milliseconds, whatever it waits for."""
         self._tickets += 1
         fiber.ticket = self._tickets
         heappush(self._queue, (self.now + after_ms, self._tickets, fiber))
@@ -151,7 +151,7 @@ class Loop:
             raise DiedError
 
     def run(self) -> None:
-        """Until nothing is left to do, or somebody says stop."""
+        """Runs until nothing is left to do or it is stopped."""
         while self._queue and not self.stopped:
             at, ticket, fiber = heappop(self._queue)
             if ticket != fiber.ticket or fiber.ended:

@@ -162,7 +162,7 @@ class SimStore:
         return outcome
 
     def _apply_in_parts(self, commit: Commit) -> None:
-        """DynamoDB answers when all is seen, unless its answer is lost."""
+        """DynamoDB responds once all is visible, unless its response is lost."""
         self._world.count("transaction seen in part")
         self._world.unseen.hide(commit.channel_id, commit.entries)
         if self._world.chance(LOST_MEANWHILE):

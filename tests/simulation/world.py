@@ -157,7 +157,7 @@ class World:
         return container
 
     def tool(self) -> Container:
-        """A process of an operator's, which serves nobody."""
+        """An operator's process, which serves no requests."""
         self._born += 1
         return Container(self, f"t{self._born}", self.rng.randint(-500, 500), self._sizes)
 

@@ -34,7 +34,7 @@ TARGETS = st.sampled_from(["me", *USERS])
 
 
 class Channels(ApiAndModel):
-    """Channels, and who is in them."""
+    """Rules about channels and their members."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Channels(ApiAndModel):
 
     @rule(who=WHO, where=WHERE)
     def get(self, who: int, where: int) -> None:
-        """A channel is looked at."""
+        """Gets a channel."""
         channel = self.channel(where)
         user = self.user(who, channel)
         response = self.call(user, "GET", f"/v1/channels/{channel}")
@@ -89,7 +89,7 @@ class Channels(ApiAndModel):
 
     @rule(who=WHO, where=WHERE, whom=TARGETS, role=ROLES, is_empty=st.booleans())
     def put_member(self, who: int, where: int, whom: str, role: str | None, is_empty: bool) -> None:  # noqa: FBT001 - Hypothesis names it
-        """Somebody joins, is invited, or gets another role."""
+        """A user joins, is added, or gets another role."""
         channel = self.channel(where)
         user = self.user(who, channel)
         named, body = user if whom == "me" else whom, {"role": role} if role else ({} if is_empty else None)
@@ -98,7 +98,7 @@ class Channels(ApiAndModel):
 
     @rule(who=WHO, where=WHERE, whom=TARGETS)
     def remove(self, who: int, where: int, whom: str) -> None:
-        """Somebody leaves, or has to."""
+        """A user leaves or is removed."""
         channel = self.channel(where)
         user = self.user(who, channel)
         named = user if whom == "me" else whom
@@ -120,14 +120,14 @@ class Channels(ApiAndModel):
 
     @rule(who=WHO, limit=LIMITS, unread=st.booleans(), kind=st.sampled_from([None, None, "public", "direct"]))
     def list_mine(self, who: int, limit: int, unread: bool, kind: str | None) -> None:  # noqa: FBT001 - Hypothesis names it
-        """The beginning of somebody's list of channels."""
+        """The first page of a user's channels."""
         query: Query = {"limit": limit} | ({"kind": kind} if kind else {})
         query |= {"unread_only": "true"} if unread else {}
         self._page_of_mine(self.user(who), query, None)
 
     @rule(at=st.integers(0, 20))
     def list_on(self, at: int) -> None:
-        """Somebody turns a page of their channels, perhaps long after the page before."""
+        """The next page of a user's channels, perhaps long after the one before."""
         if self.cursors:
             user, query, cursor, after = self.cursors[-1 - at % len(self.cursors)]
             self._page_of_mine(user, query | {"cursor": cursor}, after)

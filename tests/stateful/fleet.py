@@ -94,7 +94,7 @@ class Fleet:
             upstash.failure = kind
 
     def call(self, number: int, event: dict[str, object]) -> Response:
-        """What a container answers."""
+        """A container's response."""
         return self._apis[number].invoke(event)
 
     def _services(self, upstash: FakeUpstash) -> Services:

@@ -87,7 +87,7 @@ class Messages(ApiAndModel):
 
     @rule(who=WHO, where=WHERE, count=st.integers(1, 8))
     def come_back(self, who: int, where: int, count: int) -> None:
-        """Somebody says something, leaves, comes back at once and goes on."""
+        """A user posts, leaves, comes back at once and posts again."""
         channel = self.channel(where)
         user = self.user(who, channel)
         post = Post(user, channel, ({"text": "more"},) * count, None, is_batch=True)
@@ -122,14 +122,14 @@ class Messages(ApiAndModel):
 
     @rule(at=WHICH, twice=st.booleans())
     def fetch_again(self, at: int, twice: bool) -> None:  # noqa: FBT001 - Hypothesis names it
-        """A page is read again by whoever has a copy of it, who says so."""
+        """A page is read again with the ETag of a copy."""
         known = list(self.copies)
         for user, channel, query in [known[-1 - at % len(known)]] * (1 + twice) if known else []:
             self._fetch(user, channel, dict(query), self.copies[user, channel, query])
 
     @rule(who=WHO, where=WHERE, limit=LIMITS)
     def poll(self, who: int, where: int, limit: int) -> None:
-        """Somebody reads on from the start to the end, page after page."""
+        """A user reads from the start to the end, page by page."""
         channel = self.channel(where)
         log = self.chat.channels[channel].log if channel in self.chat.channels else []
         for after in range(0, len(log) + 1, max(limit, 7)):
@@ -147,7 +147,7 @@ class Messages(ApiAndModel):
 
     @rule(who=WHO, where=WHERE, at=WHICH, force=st.booleans())
     def mark_read(self, who: int, where: int, at: int, force: bool) -> None:  # noqa: FBT001 - as above
-        """Somebody marks as read, or as unread."""
+        """A user marks as read or as unread."""
         channel = self.channel(where)
         user, position = self.user(who, channel), self._position(channel, at)
         body = {"last_read_seq": position, "force": force}

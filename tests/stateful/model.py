@@ -19,31 +19,31 @@ Query = dict[str, Any]
 
 
 class Chat:
-    """All channels, by id. Each method is a request, and answers what the API must; it may raise `RefusedError`."""
+    """All channels, by id. Each method is a request: it returns the response of the API or raises `RefusedError`."""
 
     def __init__(self) -> None:
         self.channels: dict[str, Channel] = {}
         self.made_under: dict[tuple[str, str], str] = {}
         self.used_for: dict[tuple[str, str], str] = {}
 
-    # --- who may ---
+    # --- rights ---
 
     def seen(self, user: str, channel: str) -> Channel:
-        """A channel that somebody may know of."""
+        """A channel that a user may see."""
         found = self.channels.get(channel)
         if found is None or (user not in found.members and found.kind != "public"):
             raise RefusedError("channel_not_found")
         return found
 
     def joined(self, user: str, channel: str) -> tuple[Channel, Member]:
-        """A channel that somebody is in."""
+        """A channel of which a user is a member."""
         found = self.seen(user, channel)
         if user not in found.members:
             raise RefusedError("not_a_member")
         return found, found.members[user]
 
     def able(self, user: str, channel: str, what: str) -> tuple[Channel, Member]:
-        """A channel in which somebody may do something."""
+        """A channel in which a user has a capability."""
         found, member = self.joined(user, channel)
         if found.kind == "direct" and what != "post":
             raise RefusedError("direct_channel")
@@ -52,7 +52,7 @@ class Chat:
         return found, member
 
     def _entitled(self, user: str, channel: str, what: str) -> bool:
-        """Whether somebody's role has a right, archived or not."""
+        """Whether a user's role has a right, archived or not."""
         found, me = self.joined(user, channel)
         return what in may(found.kind, me.role, archived=False)
 
@@ -115,7 +115,7 @@ class Chat:
         return Expected(204)
 
     def mine(self, user: str, query: Query) -> list[Channel]:
-        """Somebody's channels, the latest first."""
+        """A user's channels, the latest first."""
         found = [each for each in self.channels.values() if user in each.members]
         if query.get("unread_only"):
             found = [each for each in found if each.unread(user)]
@@ -123,19 +123,19 @@ class Chat:
         return sorted(found, key=lambda each: (-each.active, each.id))
 
     def open_to(self, user: str) -> list[Channel]:
-        """Public channels that somebody may join."""
+        """Public channels that a user may join."""
         found = [each for each in self.channels.values() if each.kind == "public" and not each.archived]
         return [each for each in found if user not in each.members]
 
     # --- members ---
 
     def members(self, user: str, channel: str) -> list[dict[str, Any]]:
-        """Who is in a channel, by name."""
+        """A channel's members, by user id."""
         found = self.seen(user, channel)
         return [found.members[each].json() for each in sorted(found.members)]
 
     def put_member(self, user: str, channel: str, target: str, role: str | None, now: int) -> Expected:
-        """Somebody joins, is invited, or gets another role."""
+        """A user joins, is added, or gets another role."""
         found = self.seen(user, channel)
         if found.kind == "direct":
             raise RefusedError("direct_channel")
@@ -158,7 +158,7 @@ class Chat:
         return Expected(200 if old else 201, found.members[target].json())
 
     def remove(self, user: str, channel: str, target: str) -> Expected:
-        """Somebody leaves, or has to; who was there and is not any more may be told to go again."""
+        """A user leaves or is removed; for a past member it succeeds again."""
         known = self.channels.get(channel)
         if target == user and known and user not in known.members and user in known.left:
             return Expected(204)
@@ -215,7 +215,7 @@ class Chat:
         return made, headers
 
     def pace(self, user: str, channel: str, count: int, now: int) -> tuple[int, dict[str, str]]:
-        """What somebody owes after so many messages more, in milliseconds, and what the API says of it."""
+        """A user's rate debt in milliseconds after so many more messages, and the API's headers."""
         found, me = self.able(user, channel, "post")
         slow = int(found.settings["slow_mode"]) if me.role == "member" else 0
         pace = Pace(slow * 1000, 1) if slow else PACE
@@ -251,7 +251,7 @@ class Chat:
         return Expected(200, hit.json())
 
     def mark_read(self, user: str, channel: str, position: int, *, force: bool) -> Expected:
-        """How far somebody has read."""
+        """Moves a user's read position."""
         found, me = self.joined(user, channel)
         if position > len(found.log):
             raise RefusedError("position_out_of_range")

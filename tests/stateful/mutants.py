@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class RemembersMembers(FaultyStore):
-    """Lets in whoever was in once."""
+    """Lets past members in."""
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """With the membership of old."""
@@ -38,7 +38,7 @@ class ForgetsKeys(FaultyStore):
     """Posts a retry again."""
 
     def commit(self, commit: Commit) -> Outcome:
-        """Without a receipt."""
+        """Without an idempotency record."""
         return super().commit(replace(commit, idempotency_record=None))
 
 
@@ -47,14 +47,14 @@ class KeepsKeysForEver(FaultyStore):
     """Replays after more than a day."""
 
     def commit(self, commit: Commit) -> Outcome:
-        """With a receipt that never expires."""
+        """With an idempotency record that never expires."""
         idempotency_record = commit.idempotency_record and replace(commit.idempotency_record, expires=2**40)
         return super().commit(replace(commit, idempotency_record=idempotency_record))
 
 
 @dataclass
 class OwnIsUnread(FaultyStore):
-    """Counts what somebody said as unread by them."""
+    """Counts a user's own messages as unread."""
 
     def commit(self, commit: Commit) -> Outcome:
         """Without moving the read position."""
@@ -63,7 +63,7 @@ class OwnIsUnread(FaultyStore):
 
 @dataclass
 class NewcomersHaveAllUnread(FaultyStore):
-    """Counts what was said before somebody came."""
+    """Counts messages from before a user joined as unread."""
 
     def add_member(
         self, membership: Membership, by: Membership | None = None
@@ -74,7 +74,7 @@ class NewcomersHaveAllUnread(FaultyStore):
 
 @dataclass
 class LeavingForgives(FaultyStore):
-    """Lets who leaves and comes back post as if they had not yet."""
+    """Forgets the rate debt of a user who leaves and comes back."""
 
     def add_member(
         self, membership: Membership, by: Membership | None = None
@@ -141,7 +141,7 @@ class ShowsWhatFailed(FaultyStore):
         return True
 
     def standing(self, positions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
-        """Says that whatever is shown stands."""
+        """Reports every preview as stored."""
         return dict.fromkeys(positions, True)
 
 
@@ -167,14 +167,14 @@ class TrustsCopies(Api):
     """Says of every copy that it is still right."""
 
     def invoke(self, made: dict[str, Any]) -> Response:
-        """304 to whoever has one."""
+        """304 for any ETag."""
         response = super().invoke(made)
         has_copy = "if-none-match" in made["headers"] and response.status == 200
         return Response(304, response.headers, "") if has_copy else response
 
 
 class MixesForms(Api):
-    """Takes a message for a batch of it, and answers as it was asked."""
+    """Replays a message as a batch of one, and a batch of one as a message."""
 
     def invoke(self, made: dict[str, Any]) -> Response:
         """As a batch."""
@@ -186,7 +186,7 @@ class MixesForms(Api):
 
 
 class KeepsBatchesToItself(Api):
-    """Answers a batch with nothing."""
+    """Responds to a batch with an empty list."""
 
     def invoke(self, made: dict[str, Any]) -> Response:
         """No message."""

@@ -1,4 +1,4 @@
-"""What chat promises, said anew in a few words: who may do what, how fast, and which positions a page has.
+"""The promises of the API in short: rights, rates, and the positions of a page.
 
 Nothing here is taken from `shared/`: where the two disagree, one of them is wrong.
 """
@@ -48,7 +48,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Expected:
-    """What the model says that the API must answer; a body of None is none."""
+    """The response that the API must give; a body of None is not compared."""
 
     status: int
     body: Any = None
@@ -56,7 +56,7 @@ class Expected:
 
 
 def may(kind: str, role: str | None, *, archived: bool) -> list[str]:
-    """What somebody may do in a channel; a role of None is nobody's."""
+    """The capabilities of a role in a channel; None is the role of a non-member."""
     if role is None:
         return ["join"] if kind == "public" and not archived else []
     given = ["read", "post"] if kind == "direct" else MAY[role]
@@ -65,7 +65,7 @@ def may(kind: str, role: str | None, *, archived: bool) -> list[str]:
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast somebody may post: one message every so many milliseconds, and so many at once."""
+    """A rate limit: one message every so many milliseconds, and so many at once."""
 
     every_ms: int
     burst: int

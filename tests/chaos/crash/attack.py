@@ -33,7 +33,7 @@ HOLE_WAITS_SECONDS: Final = 0.3
 
 
 class Attack:
-    """The clients' posts, the kills, and what was answered.
+    """The clients' posts, the kills, and the responses.
 
     Args:
         engine: may be killed.
@@ -70,7 +70,7 @@ class Attack:
         return any(abs(killed - at) < UNSAFE_SECONDS for killed in self._engine.killed_at)
 
     def replay_all(self, but: Collection[Post]) -> None:
-        """Sends each post once more, but some: the first answer must come again."""
+        """Repeats most posts: the first response must come again."""
         writer = Writer(self._context)
         for post in [each for each in self.first if each not in but]:
             writer.ask(post)

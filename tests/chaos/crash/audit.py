@@ -1,4 +1,4 @@
-"""Afterwards: what stands in the log, read by somebody who remembers nothing, against what clients were told."""
+"""Afterwards: compares the log, read without any cache, with what clients were told."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def audit(store: Store, channels: Sequence[str], reader: str, first: Mapping[Pos
 
 
 def messages_of(post: Post, response: Response) -> list[dict[str, Any]]:
-    """What the client was told stands there."""
+    """The log has what the client was told."""
     said = json.loads(response.body)
     return list(said["messages"]) if len(post.texts) > 1 else [said]
 
@@ -86,7 +86,7 @@ def _audit_channel(found: Audit, store: Store, channel: str, reader: str, posts:
 
 
 def _audit_answer(found: Audit, store: Store, post: Post, response: Response) -> None:
-    """What was acknowledged stands where it was said to, as it was said."""
+    """Each acknowledged message is at its position, unchanged."""
     messages = messages_of(post, response)
     seqs = [message["seq"] for message in messages]
     standing = [each.body for each in store.entries(post.channel, seqs[0], seqs[-1])]

@@ -50,7 +50,7 @@ class Control:
         }
 
     def _from_kill(self, at: float) -> float:
-        """When the nearest kill was: before 0 the answer was there first, after it was on its way meanwhile."""
+        """Seconds to the nearest kill: below 0 the response came first, above 0 it was under way."""
         nearest: float = min((at - killed for killed in self._engine.killed_at), key=abs)
         return round(nearest, 3)
 

@@ -73,7 +73,7 @@ class MortalEngine:
         return len(self.killed_at)
 
     def store(self) -> DynamoDBStore:
-        """A storage on a fresh client: nothing is remembered from before."""
+        """A storage on a fresh client, without any state from before."""
         return DynamoDBStore(BotocoreClient(client(self.url)), TABLE)
 
     def _launch(self, port: int) -> Engine:

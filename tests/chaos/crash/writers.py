@@ -68,7 +68,7 @@ class Post:
 
 @dataclass(frozen=True)
 class Response:
-    """What the handler answered."""
+    """The handler's response."""
 
     status: int
     body: str
@@ -105,7 +105,7 @@ class Writer:
         return Response(result["statusCode"], result["body"], replayed)
 
     def kill(self) -> None:
-        """SIGKILL, wherever it is just now."""
+        """Sends SIGKILL at any moment."""
         if self._process.pid is not None and self._process.is_alive():
             os.kill(self._process.pid, signal.SIGKILL)
         self._process.join()

@@ -1,4 +1,4 @@
-"""An HTTP server on 127.0.0.1 that answers as it is told, and remembers what it was asked."""
+"""An HTTP server on 127.0.0.1 with scripted responses that records its requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Server:
     connections: set[tuple[str, int]] = field(default_factory=set)
 
     def next(self) -> Play:
-        """What the request at hand gets."""
+        """What the current request gets."""
         return self.plays.pop(0) if len(self.plays) > 1 else self.plays[0]
 
 
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def says(response: object, status: int = 200, *, crc: int | None = None, close: bool = False) -> Play:
-    """An answer as DynamoDB writes it; ``close`` ends the connection after it without a word."""
+    """A response as DynamoDB writes it; ``close`` ends the connection after it without notice."""
 
     def play(handler: Handler) -> None:
         raw = response if isinstance(response, bytes) else json.dumps(response).encode()
@@ -69,7 +69,7 @@ def refuses(code: str, status: int = 400, **rest: Any) -> Play:
 
 
 def checks_the_time(response: object) -> Play:
-    """As AWS does: a signature that is more than 5 minutes old or ahead is refused; the answer says the right time."""
+    """As AWS does: refuses a signature more than 5 minutes off; the response has the right time."""
 
     def play(handler: Handler) -> None:
         signed = datetime.strptime(handler.headers["x-amz-date"], "%Y%m%dT%H%M%S%z")

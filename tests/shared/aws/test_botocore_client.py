@@ -52,7 +52,7 @@ def test_what_the_network_is_to_blame_for_is_no_answer() -> None:
 
 
 def test_what_is_found_before_anything_is_sent_lasts() -> None:
-    """Somebody has to correct the settings."""
+    """It is permanent: the settings must be corrected."""
     for error in [NoCredentialsError(), NoRegionError(), ParamValidationError(report="TableName")]:
         with case(error):
             with pytest.raises(ServiceError) as caught:
@@ -62,6 +62,6 @@ def test_what_is_found_before_anything_is_sent_lasts() -> None:
 
 
 def test_arguments_that_cannot_be_are_refused_for_good() -> None:
-    """Botocore looks at them itself."""
+    """Botocore validates them itself."""
     with pytest.raises(ServiceError, match="ParamValidationError"):
         raising(AssertionError()).call("GetItem", {"Table": "table"})

@@ -50,7 +50,7 @@ def client_of(slept: list[float]) -> Iterator[ClientOf]:
 
 
 def test_bytes_travel_as_base64(client_of: ClientOf) -> None:
-    """Both ways, however deep they lie; what else looks like a ``B`` stays."""
+    """In both directions and at any depth; anything else that looks like a ``B`` stays."""
     answer = FINE | {"Attributes": {"B": {"S": "a name"}, "C": {"N": "1"}}}
     with serving(says(answer)) as server:
         found = client_of(server).call("PutItem", {"Item": {"body": {"B": b"\x00\x01\xff"}}})
@@ -66,7 +66,7 @@ def test_an_attribute_named_b_is_no_bytes(client_of: ClientOf) -> None:
 
 
 def test_a_refusal_says_what_dynamodb_says(client_of: ClientOf, slept: list[float]) -> None:
-    """The code without its namespace, the item that stands there, the reasons; tried once."""
+    """The error has the code without its namespace, the stored item and the reasons; the call is tried once."""
     reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": {"hash": {"B": "AAH/"}}}]
     play = refuses("TransactionCanceledException", CancellationReasons=reasons)
     with serving(play) as server, pytest.raises(ServiceError) as caught:
@@ -142,7 +142,7 @@ def test_it_gives_up_after_its_attempts(client_of: ClientOf, slept: list[float])
 
 
 def test_an_answer_that_is_none_is_tried_again(client_of: ClientOf, slept: list[float]) -> None:
-    """A broken connection, a wrong checksum, half an answer, a gateway's page, a fault of the service."""
+    """A broken connection, a wrong checksum, half a response, a gateway's page, a fault of the service."""
     for play in [
         resets,
         says(FINE, crc=1),
@@ -178,7 +178,7 @@ def test_silence_ends(client_of: ClientOf) -> None:
     assert len(server.asked) == 2
 
 
-def test_nobody_there_is_no_answer(client_of: ClientOf) -> None:
+def test_a_refused_connection_is_no_answer(client_of: ClientOf) -> None:
     """A refused connection."""
     with serving(says(FINE)) as server:
         client = client_of(server)
@@ -187,7 +187,7 @@ def test_nobody_there_is_no_answer(client_of: ClientOf) -> None:
 
 
 def test_tries_of_one_transaction_carry_one_token(client_of: ClientOf) -> None:
-    """So that one that was carried out, and whose answer was lost, is not carried out twice; others have others."""
+    """A transaction whose response was lost is not executed twice; another transaction has another token."""
     with serving(resets, says({})) as server:
         client = client_of(server)
         client.call("TransactWriteItems", {"TransactItems": []})

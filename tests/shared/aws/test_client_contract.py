@@ -94,7 +94,7 @@ def test_a_refusal_says_its_code_and_whether_it_lasts(make: Make) -> None:
             assert "made up" not in str(error)
 
 
-def test_a_failed_condition_comes_with_the_item_that_stands_there(make: Make) -> None:
+def test_a_failed_condition_returns_the_stored_item(make: Make) -> None:
     """And a cancelled transaction with a reason for each of its writes; their bytes are bytes."""
     error, _ = failure(make, refuses("ConditionalCheckFailedException", Item={"hash": {"B": "AAH/"}}))
     assert isinstance(error, ServiceError)
@@ -106,7 +106,7 @@ def test_a_failed_condition_comes_with_the_item_that_stands_there(make: Make) ->
 
 
 def test_an_answer_that_cannot_be_understood_is_no_answer(make: Make) -> None:
-    """A broken connection, a wrong checksum, half an answer; the code is the kind of exception, or none."""
+    """A broken connection, a wrong checksum, half a response; the code is the kind of exception, or none."""
     for play in [resets, says(FINE, crc=1), says(b'{"Item": {"sk"')]:
         with case(play):
             error, server = failure(make, play)
@@ -124,7 +124,7 @@ def test_silence_ends(make: Make) -> None:
     assert isinstance(error, NoAnswerError)
 
 
-def test_nobody_there_is_no_answer(make: Make) -> None:
+def test_a_refused_connection_is_no_answer(make: Make) -> None:
     """A refused connection."""
     with serving(says(FINE)) as server:
         url = server.url
@@ -161,7 +161,7 @@ def test_it_gives_up_after_its_attempts(make: Make) -> None:
 
 
 def test_tries_of_one_transaction_carry_one_token(make: Make) -> None:
-    """So one that was carried out, and whose answer was lost, is not carried out twice; a given token is kept."""
+    """A transaction whose response was lost is not executed twice; a given token is kept."""
     arguments = {"TransactItems": [PUT]}
     with serving(resets, says({})) as server:
         client = make(server.url, attempts=2)
@@ -175,7 +175,7 @@ def test_tries_of_one_transaction_carry_one_token(make: Make) -> None:
 
 
 def test_threads_share_a_client(make: Make) -> None:
-    """Each gets the answer to its own call."""
+    """Each thread gets the response to its own call."""
     with serving(says(FINE)) as server:
         client, found = make(server.url), list[Any]()
         threads = [

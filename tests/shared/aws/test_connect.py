@@ -21,7 +21,7 @@ LAMBDA = {
 
 @pytest.fixture(autouse=True)
 def _found_by_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3 reads the environment, whatever it is given; without credentials it would ask around for some."""
+    """boto3 reads the environment in any case; without credentials it would search for some."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

@@ -58,7 +58,7 @@ def upstash(url: str, read: Callable[[], str], clock: FakeClock) -> Upstash:
 
 
 def test_the_parameter_is_decrypted() -> None:
-    """It is asked for by its name, and a line end that somebody stored with it is dropped."""
+    """It is requested by its name, and a stored line end is dropped."""
     ssm = FakeSsm("token\n")
     assert parameter_reader("/budgie/token", lambda: ssm)() == "token"
     assert ssm.asked == [{"Name": "/budgie/token", "WithDecryption": True}]
@@ -91,7 +91,7 @@ def test_what_aws_says_is_in_the_log(failure: Exception, code: str, lasts: objec
 
 
 def test_without_a_token_redis_is_left_alone(clock: FakeClock) -> None:
-    """It counts as a failure like others: after three of them nobody tries for a while."""
+    """It counts as a failure: three of them open the breaker."""
     ssm = FakeSsm(FAILURES[0])
     redis = upstash("http://127.0.0.1:1", parameter_reader("/t", lambda: ssm), clock)
     for kind in ("no_token",) * 3 + ("breaker_open",):

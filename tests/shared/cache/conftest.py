@@ -50,7 +50,7 @@ def make(clock: FakeClock) -> Iterator[Make]:
 
 @pytest.fixture
 def script() -> Iterator[Script]:
-    """A server that answers what it is told."""
+    """A server with scripted responses."""
     with scripted() as script:
         yield script
 

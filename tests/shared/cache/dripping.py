@@ -12,7 +12,7 @@ HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
 
 
 class Dripping:
-    """Answers with some bytes, then a byte every 50 ms for ever; ``ended`` is set when the client has hung up."""
+    """Responds with some bytes, then a byte every 50 ms for ever; ``ended`` is set when the client has hung up."""
 
     def __init__(self, listener: socket.socket, first: bytes) -> None:
         self._listener = listener

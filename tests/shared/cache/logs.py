@@ -1,4 +1,4 @@
-"""Logs in a storage that counts who reads them."""
+"""Logs in a storage that counts its reads."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def fill(store: MemoryStore, count: int, channel: str = CHANNEL) -> None:
 
 
 def head_of(store: MemoryStore, channel: str = CHANNEL) -> Head:
-    """The head as a look would have it."""
+    """The head as the channel state would have it."""
     head = store.head(channel)
     assert head is not None
     return head
 
 
 def bodies(first: int, last: int, channel: str = CHANNEL) -> list[bytes | None]:
-    """What stands at positions without holes."""
+    """Entries at positions without holes."""
     return [body(channel, seq) for seq in range(first, last + 1)]

@@ -1,4 +1,4 @@
-"""A server that answers what it is told, to see what the client makes of it."""
+"""A server with scripted responses, to see how the client takes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Script:
-    """What is answered in turn, ``OK`` when nothing is left; and what was seen.
+    """The responses in turn, then ``OK``; and what was received.
 
     Attributes:
         responses: status and body; None hangs up instead.
@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
     def do_POST(self) -> None:
-        """The next answer."""
+        """The next response."""
         self.script.requests.append(self.rfile.read(int(self.headers["Content-Length"])))
         response = self.script.responses.pop(0) if self.script.responses else (200, b'{"result":"OK"}')
         if response is None:

@@ -93,7 +93,7 @@ def test_joined_runs_lose_nothing_and_have_no_gap(runs: tuple[Block, Block]) -> 
 
 @settings(deadline=None)
 @given(runs(), st.data())
-def test_a_slice_is_what_stands_there(run: tuple[int, Block], data: st.DataObject) -> None:
+def test_a_slice_has_the_entries_of_its_range(run: tuple[int, Block], data: st.DataObject) -> None:
     """A slice within a run has each position's body, in order."""
     _, value = run
     first = data.draw(st.integers(value.first, value.last))
@@ -119,7 +119,7 @@ def test_each_position_is_in_one_block(seq: int) -> None:
     st.sampled_from([block_key(CHANNEL, 0), channels_key("ada"), "x", "b", "bx.y", ""]),
 )
 def test_foreign_bytes_are_unreadable(raw: bytes, key: str) -> None:
-    """Whatever the bytes, they are a value of the key's kind or refused by name."""
+    """Any bytes are a value of the key's kind or raise `UnreadableError`."""
     try:
         value = decode(key, raw)
     except UnreadableError:

@@ -212,7 +212,7 @@ def test_the_largest_bundle_is_readable() -> None:
 
 
 def test_a_full_bundle_has_a_known_size() -> None:
-    """Whatever it holds, of which nothing can be compressed: below 1.4 MB, as the runbook says; also encrypted."""
+    """Full of incompressible values a bundle stays below 1.4 MB, as the runbook says; also encrypted."""
     random = Random(5)  # noqa: S311 - repeatable filling, no secret
     bundle = Bundle(BundlePolicy().max_bytes, 1_000, lambda: 0)
     for number in range(100):

@@ -1,4 +1,4 @@
-"""Encrypted values: what comes back, and that whatever somebody else put there is a miss."""
+"""Encrypted values come back, and foreign values are misses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def opens(text: object, key: str = KEY, secret: str = SECRET) -> bool:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_sealed_bundle_comes_back(codec: str) -> None:
+def test_an_encrypted_bundle_comes_back(codec: str) -> None:
     """As it was, and with nothing of it to be read before that."""
     text = packed(ITEMS, codec)
     encrypted = encrypt(CIPHER, KEY, text)
@@ -51,7 +51,7 @@ def test_a_sealed_bundle_comes_back(codec: str) -> None:
 
 
 def test_no_nonce_is_used_twice() -> None:
-    """The same bundle sealed again is another text."""
+    """The same bundle encrypted again is another text."""
     nonces = {base64.b64decode(encrypt(CIPHER, KEY, packed(ITEMS))[3:])[:NONCE_BYTES] for _ in range(1_000)}
     assert len(nonces) == 1_000
 
@@ -67,14 +67,14 @@ def test_a_changed_byte_is_a_miss(place: int, change: int) -> None:
 
 @given(st.integers(0, len(ENCRYPTED) - 1))
 def test_a_part_is_a_miss(length: int) -> None:
-    """Wherever it ends, in the text or in the bytes behind it."""
+    """A text that is cut anywhere is a miss."""
     assert not opens(ENCRYPTED[:length])
     assert not opens(ENCRYPTED[:3] + base64.b64encode(RAW[: length % len(RAW)]).decode())
 
 
 @given(st.text(max_size=20).filter(lambda key: key != KEY))
 def test_a_value_of_another_key_is_a_miss(key: str) -> None:
-    """What was sealed for one table or kind of value counts under no other."""
+    """A value that was encrypted for one table or kind is a miss under any other."""
     assert not opens(ENCRYPTED, key)
 
 
@@ -109,7 +109,7 @@ def test_a_bundle_of_an_older_form_is_a_miss(forms: str, *, is_ours: bool) -> No
 
 
 def test_a_value_in_the_clear_is_a_miss() -> None:
-    """What whoever has the token could write."""
+    """Values that anyone with the database's token could write."""
     assert not opens(packed(ITEMS))
     with pytest.raises(UnreadableError):
         unpack(ENCRYPTED)
@@ -151,7 +151,7 @@ def test_a_container_leaves_its_successor_what_it_learned(upstash: FakeUpstash, 
 
 
 def test_a_forged_bundle_is_never_served(upstash: FakeUpstash, clock: FakeClock) -> None:
-    """A well-made bundle that somebody else wrote is counted as unreadable, and replaced by the next write."""
+    """A well-formed bundle of another writer is counted as unreadable, and replaced by the next write."""
     forged = Block.of(
         1, tuple(b'{"id":"%b-%08d","seq":%d,"text":"forged"}' % (CHANNEL.encode(), n, n) for n in (1, 2))
     )
@@ -207,7 +207,7 @@ def test_without_the_secret_redis_is_left_alone(
 
 
 def test_a_secret_that_comes_late_is_taken(upstash: FakeUpstash, clock: FakeClock) -> None:
-    """A container whose first look for it failed has Redis ten minutes later."""
+    """A container whose first read of the secret failed uses Redis ten minutes later."""
     responses: list[str] = []
 
     def late() -> str:
@@ -221,7 +221,7 @@ def test_a_secret_that_comes_late_is_taken(upstash: FakeUpstash, clock: FakeCloc
 
 
 def test_no_other_command_passes(upstash: FakeUpstash, clock: FakeClock) -> None:
-    """One whose values would not be sealed is a fault of ours."""
+    """A value that would not be encrypted is our own bug: it raises."""
     with pytest.raises(ValueError, match="MGET"):
         EncryptedUpstash(upstash, lambda: SECRET, clock.now).execute("get_pages", "MGET", KEY)
 

@@ -98,7 +98,7 @@ def test_a_value_above_the_bound_takes_the_older_one_with_it(clock: FakeClock) -
 
 
 def test_expiry_gives_its_bytes_back(clock: FakeClock) -> None:
-    """A value is found until its time is over, then neither found nor counted; a later put begins its time anew."""
+    """A value is found until it expires, then neither found nor counted; a later put starts its time again."""
     tier = MemoryTier(BOUND, 10, clock.now)
     tier.put({"a": Sized(100), "b": Sized(100)})
     clock.ms += 9_000
@@ -111,7 +111,7 @@ def test_expiry_gives_its_bytes_back(clock: FakeClock) -> None:
 
 
 def test_what_nobody_asks_for_goes_in_time() -> None:
-    """A value that was not used for its time is gone with the next that is put, whatever was used since."""
+    """A value that was not used for its time is dropped by the next put, whatever was used since."""
     clock = FakeClock()
     tier = MemoryTier(BOUND, 10, clock.now)
     tier.put({"erased": Sized(100)})

@@ -21,7 +21,7 @@ def test_outcomes_make_the_hit_rate() -> None:
 
 
 def test_a_request_learns_its_tier() -> None:
-    """The meter of the request at hand says which tier answered, and the rate so far."""
+    """The request's meter says which tier served it, and the hit rate so far."""
     metrics = CacheMetrics()
     metrics.read("pages", "miss")
     meter = start_meter()

@@ -30,7 +30,7 @@ KEPT = EncodedPage((1, 50, 60, 0), b"page")
 
 @dataclass
 class Messages:
-    """A log reader that remembers nothing, and notes the ranges that it was asked for."""
+    """A log reader without a cache that records the ranges that it was asked for."""
 
     ranges: list[tuple[int, int]] = field(default_factory=list)
 
@@ -81,7 +81,7 @@ def read(
 
 
 def test_a_page_is_found_again_for_what_it_was_made_of(clock: FakeClock, reader: Messages) -> None:
-    """The same channel, range, last position and coding; anything else is made anew."""
+    """The same channel, range, last position and coding; anything else is encoded again."""
     cache = cache_of(clock, 10_000)
     keep(cache, HEAD, 11, 60)
     assert read(reader, cache, HEAD, 11, 60) == KEPT.body
@@ -102,7 +102,7 @@ def test_a_page_is_found_again_for_what_it_was_made_of(clock: FakeClock, reader:
 
 
 def test_a_page_is_joined_from_blocks_in_memory(clock: FakeClock, reader: Messages) -> None:
-    """Where memory has all of its blocks nobody is asked, the page leaves as a first one does, and is kept."""
+    """Where memory has all of its blocks no storage is read, and the page is encoded and kept."""
     cache = cache_of(clock, 10**6)
     cache.memory.put({block_key(CHANNEL, 0): BLOCK})
     expected = page_json(HEAD, Span(11, [b"x" * 100] * 40), has_more_after=True)
@@ -113,7 +113,7 @@ def test_a_page_is_joined_from_blocks_in_memory(clock: FakeClock, reader: Messag
 
 
 def test_a_page_whose_end_is_open_is_not_kept(clock: FakeClock, reader: Messages) -> None:
-    """It says where it ends, and is made anew until its end is settled."""
+    """It says where it ends, and is encoded again until its end is settled."""
     cache = cache_of(clock, 10_000)
     form = Accepted("zstd", identity=False)
     for _ in range(2):
@@ -155,7 +155,7 @@ def test_the_blocks_of_a_page_count_as_used(clock: FakeClock, reader: Messages) 
 
 
 def test_after_a_redaction_the_blocks_of_now_count_as_used(clock: FakeClock, reader: Messages) -> None:
-    """Not those of before, which nobody looks for any more and which have the erased text."""
+    """Pages from before, which have the erased text, are not found."""
     cache = cache_of(clock, 2 * (BLOCK.size + KEY_BYTES) + KEPT.size + KEY_BYTES)
     head = replace(HEAD, erasures=1)
     before, now = block_key(CHANNEL, 0), block_key(CHANNEL, 0, 1)

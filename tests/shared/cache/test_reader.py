@@ -1,4 +1,4 @@
-"""Reading logs through the cache: what is asked of whom, and how that is counted."""
+"""Reading logs through the cache: which tier is asked, and how that is counted."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def cached(reader: CachedLogReader, number: int, channel: str = CHANNEL) -> Bloc
 
 
 def test_a_warm_read_asks_nobody(start: Start, store: CountingStore, clock: FakeClock) -> None:
-    """The second time no storage and no Redis is asked, whatever part of it is read, whichever way it is reached."""
+    """The second read of any part asks neither the storage nor Redis."""
     fill(store, 120)
     upstash = FakeUpstash(clock.now)
     shared = RedisTier(upstash, "bundle", "pages", BundlePolicy(), upstash.metrics, clock.now)
@@ -118,7 +118,7 @@ def test_windows_share_their_blocks(start: Start, store: CountingStore) -> None:
 def test_a_block_grows_without_gaps(
     start: Start, store: CountingStore, reads: list[tuple[int, int]], held: tuple[int, int]
 ) -> None:
-    """A range is added at either end, with whatever lies between it and what is there already."""
+    """A range is added at either end, with everything between it and the cached part."""
     fill(store, 50)
     reader, head = start(), head_of(store)
     for first, last in reads:
@@ -137,7 +137,7 @@ def test_one_query_fills_several_gaps(start: Start, store: CountingStore) -> Non
 
 
 def test_nothing_is_read_of_an_empty_range(start: Start, store: CountingStore, metrics: CacheMetrics) -> None:
-    """An empty window asks nobody, counts as nothing, and begins where it was asked to."""
+    """An empty window asks no tier, counts as no read, and begins where it was asked to."""
     fill(store, 3)
     reader = start()
     span = reader.read(head_of(store), 4, 3)
@@ -182,7 +182,7 @@ def test_a_settled_hole_is_kept(start: Start, store: CountingStore, clock: FakeC
 
 
 def test_what_lies_beyond_the_read_is_not_filled(start: Start, store: CountingStore) -> None:
-    """A block ends where reading ended, though the log went on meanwhile."""
+    """A block ends where reading ended, even if the log has grown since."""
     fill(store, 10)
     before = head_of(store)
     fill(store, 5)
@@ -242,7 +242,7 @@ def test_memory_and_redis_complete_each_other(
 
 
 def test_remembered_is_all_or_nothing(start: Start, store: CountingStore) -> None:
-    """When the storage does not answer, a range is served from memory if all of it is there."""
+    """While the storage does not respond, a range is served from memory if all of it is there."""
     fill(store, 120)
     reader = start()
     reader.read(head_of(store), 30, 80)

@@ -1,4 +1,4 @@
-"""What was cached before a redaction is found by nobody after it."""
+"""What was cached before a redaction is not found after it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def store() -> CountingStore:
 
 @pytest.fixture(params=["memory", "shared"])
 def start(request: pytest.FixtureRequest, store: CountingStore, clock: FakeClock) -> Start:
-    """Starts containers that remember by themselves, or only what they share."""
+    """Starts containers with a memory of their own, or with the shared cache only."""
     shelf = Shelf()
 
     def start() -> CachedLogReader:
@@ -85,8 +85,8 @@ def test_a_reader_on_its_way_keeps_nothing_for_others(start: Start, store: Count
     assert reader.read(head_of(store), 7, 7).bodies == [REDACTED]
 
 
-def test_what_stands_in_is_of_the_head_that_was_vouched_for(store: CountingStore, clock: FakeClock) -> None:
-    """Without the storage a range is remembered for the head under which it was read, and for no other."""
+def test_a_stale_page_is_of_the_confirmed_head(store: CountingStore, clock: FakeClock) -> None:
+    """Without the storage a range is cached for the head under which it was read, and for no other."""
     memory = MemoryTier(10**7, 86_400, clock.now)
     reader = CachedLogReader(DirectLogReader(store, clock.sleep, clock.now), memory, NoTier(), CacheMetrics())
     before = head_of(store)

@@ -1,4 +1,4 @@
-"""Reading logs through the cache, whatever is read in whatever order, by whichever container."""
+"""Reading logs through the cache: random ranges in random order by several containers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class World:
         self.shown |= found
 
     def check_cached(self) -> None:
-        """What the tiers hold is settled, and stands in the log."""
+        """Everything in the tiers is settled and equals the log."""
         values = [value for memory in self.memories for value, _ in memory._values.values()]
         values += [value for value, _ in self.shelf.values.values()]
         for value in values:

@@ -11,7 +11,7 @@ from tests.shared.cache.bundles import FIRST, KEY, Start, lacking, request, stor
 
 
 def test_a_bundle_is_bounded(start: Start, upstash: FakeUpstash) -> None:
-    """Whatever is put, what lies here and in Redis stays below the bound; what was used last stays."""
+    """After any puts, the bundle here and in Redis stays below its bound; the last used values stay."""
     tier, random = start(max_bytes=50_000, min_new_entries=0, max_delay_ms=0, min_interval_ms=0), Random(4)  # noqa: S311 - repeatable
     last: dict[str, Cached] = {}
     for _ in range(200):
@@ -58,7 +58,7 @@ def test_containers_inherit(start: Start) -> None:
 
 
 def test_containers_side_by_side_lose_a_saving_only(start: Start, upstash: FakeUpstash) -> None:
-    """The later write stands; each container still has its own."""
+    """The later write wins; each container still has its own values."""
     one, other = start(), start()
     one.put(lacking(50))
     other.put(lacking(50, OTHER))

@@ -38,7 +38,7 @@ def test_no_command_without_a_request(start: Start, upstash: FakeUpstash) -> Non
 
 
 def test_the_first_load_is_waited_for(start: Start, upstash: FakeUpstash) -> None:
-    """Who asks while the first load is under way gets what it brings."""
+    """A read during the first load gets what the load brings."""
     upstash.values[KEY] = packed({FIRST: block(CHANNEL, 1, 50)})
     tier = start(load=False)
     tier.begin()
@@ -92,7 +92,7 @@ def test_an_open_breaker_is_not_knocked_at(start: Start, upstash: FakeUpstash, c
 
 
 def test_what_is_put_during_the_load_is_kept(start: Start, upstash: FakeUpstash) -> None:
-    """Both what the load brings and what was learned meanwhile are there; of one block, all that either has."""
+    """Loaded values and those put during the load are both there; blocks are merged."""
     upstash.values[KEY] = packed({FIRST: block(CHANNEL, 1, 30), SECOND: block(CHANNEL, 51, 60)})
     upstash.gate.clear()
     tier = start(load=False)

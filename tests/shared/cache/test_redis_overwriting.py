@@ -29,7 +29,7 @@ def test_an_empty_bundle_is_never_written(start: Start, upstash: FakeUpstash, cl
     assert upstash.reasons == ["get_pages"]
 
 
-def test_who_was_away_looks_again_before_writing(
+def test_a_container_that_was_frozen_reads_again_before_writing(
     start: Start, upstash: FakeUpstash, clock: FakeClock
 ) -> None:
     """After an hour a container no longer knows what others left: it adds to that."""
@@ -43,8 +43,10 @@ def test_who_was_away_looks_again_before_writing(
     assert upstash.reasons == ["get_pages", "get_pages", "put_pages"]
 
 
-def test_who_cannot_look_again_does_not_write(start: Start, upstash: FakeUpstash, clock: FakeClock) -> None:
-    """What is lacking stays so, and is written once Redis answers."""
+def test_a_container_that_cannot_read_again_does_not_write(
+    start: Start, upstash: FakeUpstash, clock: FakeClock
+) -> None:
+    """Unwritten values stay so, and are written once Redis responds."""
     tier = start()
     clock.ms += SEEN_MS + 1
     tier.put(lacking(40))
@@ -86,7 +88,7 @@ def test_a_write_that_is_refused_is_sent_ever_more_rarely(
 def test_whatever_cannot_be_read_is_not_asked_for_again(
     start: Start, upstash: FakeUpstash, error: Exception
 ) -> None:
-    """A bundle that makes reading fail in a way that nobody foresaw is a miss, not a command each request."""
+    """A bundle that raises an unforeseen error is a miss, and is not read again with each request."""
 
     class Poisoned(str):
         __slots__ = ()

@@ -1,4 +1,4 @@
-"""The tier in Redis: what nobody uses any more leaves it, whoever goes on writing."""
+"""The tier in Redis drops unused values, whichever container writes."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def test_bytes_are_counted(start: Start, upstash: FakeUpstash) -> None:
 
 @pytest.mark.parametrize("codec", ["zstd", "gzip"])
 def test_the_codec_is_the_policys(start: Start, upstash: FakeUpstash, codec: str) -> None:
-    """Bundles are written with the codec that is set, and read whatever it was."""
+    """Bundles are written with the configured codec, and read with any."""
     tier = start(codec=codec)
     tier.put(lacking(50))
     request(tier)

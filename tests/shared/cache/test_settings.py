@@ -82,7 +82,7 @@ def test_a_number_outside_of_its_range_is_refused() -> None:
 
 
 def test_every_number_has_a_range_and_every_choice_is_checked() -> None:
-    """A setting that is added without one is found here; so is a choice that nobody looks at."""
+    """Each number has a range, and each choice is checked when the settings are read."""
     kinds = {each.metadata["variable"]: type(each.default) for each in fields(Settings)}
     assert {name for name, kind in kinds.items() if kind is not str} == set(RANGES)
     assert set(CHOICES) <= set(kinds)
@@ -186,7 +186,7 @@ def test_every_setting_arrives(clock: FakeClock) -> None:
 
 
 def test_unused_lists_stay_longer_than_unused_blocks() -> None:
-    """Texts of which nobody asks leave Redis after the time that is set; lists, which have none, after twice that."""
+    """Unused texts leave Redis after the configured time, lists, which hold no text, after twice that."""
     blocks, lists = bundle_policies(Settings(cache_keep_seconds=100, cache_codec="gzip"))
     assert (blocks.keep_seconds, blocks.unused_seconds, blocks.codec) == (100, 100, "gzip")
     assert (lists.keep_seconds, lists.unused_seconds, lists.codec) == (100, 200, "gzip")

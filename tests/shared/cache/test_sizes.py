@@ -85,7 +85,7 @@ def membership(number: int) -> Membership:
 
 
 def stale_list(count: int) -> Make:
-    """Vouched lists of so many channels."""
+    """Stale lists of so many channels."""
 
     def make(n: int) -> dict[str, Cached]:
         channels = tuple((head(n * 100 + i, texts=True), membership(n * 100 + i)) for i in range(count))

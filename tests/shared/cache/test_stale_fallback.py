@@ -1,4 +1,4 @@
-"""What stands in when the storage does not answer: for how long, and for whom."""
+"""The stale fallback while the storage does not respond: for how long, and for which callers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ def memory(clock: FakeClock) -> MemoryTier:
 
 @pytest.fixture
 def stale_fallback(memory: MemoryTier, clock: FakeClock) -> StaleFallback:
-    """Pages stand in for 120 s, lists for 300 s."""
+    """Pages are served stale for 120 s, lists for 300 s."""
     return StaleFallback(memory, 120, 300, clock.now)
 
 
-def test_a_look_is_recalled_while_it_is_fresh(stale_fallback: StaleFallback, clock: FakeClock) -> None:
+def test_a_channel_state_is_returned_while_it_is_fresh(
+    stale_fallback: StaleFallback, clock: FakeClock
+) -> None:
     """Position and membership come back for 120 s from when they were asked for, without the channel's texts."""
     asked_at = clock.ms
     clock.ms += 20_000
@@ -49,7 +51,7 @@ def test_it_is_the_callers_own(stale_fallback: StaleFallback, clock: FakeClock) 
 
 
 def test_the_older_of_both_decides(stale_fallback: StaleFallback, clock: FakeClock) -> None:
-    """A head that another caller's look refreshed does not make this caller's membership younger."""
+    """A head that another caller's read refreshed does not make this caller's membership younger."""
     stale_fallback.put(CHANNEL, "ada", LOOK, clock.ms)
     clock.ms += 100_000
     later = ChannelState(replace(HEAD, seq=9), replace(MEMBERSHIP, user_id="grace"))
@@ -64,8 +66,8 @@ def test_the_older_of_both_decides(stale_fallback: StaleFallback, clock: FakeClo
     assert stale_fallback.get(CHANNEL, "grace") is not None
 
 
-def test_who_is_out_is_forgotten(stale_fallback: StaleFallback, clock: FakeClock) -> None:
-    """After a look without a membership nothing is recalled for that caller; others keep theirs."""
+def test_a_removed_user_has_no_stale_state(stale_fallback: StaleFallback, clock: FakeClock) -> None:
+    """After a read without a membership nothing is returned for that caller; others keep theirs."""
     for user in ("ada", "grace"):
         stale_fallback.put(CHANNEL, user, ChannelState(HEAD, replace(MEMBERSHIP, user_id=user)), clock.ms)
     stale_fallback.forget(CHANNEL, "ada")
@@ -76,10 +78,10 @@ def test_who_is_out_is_forgotten(stale_fallback: StaleFallback, clock: FakeClock
 @pytest.mark.parametrize(
     "state", [ChannelState(None, None), ChannelState(HEAD, None), ChannelState(None, MEMBERSHIP)]
 )
-def test_half_a_look_is_not_remembered(
+def test_half_a_channel_state_is_not_cached(
     stale_fallback: StaleFallback, memory: MemoryTier, clock: FakeClock, state: ChannelState
 ) -> None:
-    """Only a channel and a membership together vouch for anything."""
+    """Only a channel and a membership together are stored."""
     stale_fallback.put(CHANNEL, "ada", state, clock.ms)
     assert len(memory) == 0
 
@@ -99,7 +101,7 @@ def test_a_list_is_recalled_while_it_is_fresh(stale_fallback: StaleFallback, clo
 def test_it_counts_towards_the_bound(
     stale_fallback: StaleFallback, memory: MemoryTier, clock: FakeClock
 ) -> None:
-    """What is vouched for lies in the same bounded memory as the pages."""
+    """The stale fallback is in a bounded memory, as the pages are."""
     for number in range(1_000):
         stale_fallback.put(f"{number:016d}", "ada", LOOK, clock.ms)
     assert 0.9 * 100_000 < memory.bytes_held <= 100_000

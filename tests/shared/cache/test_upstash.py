@@ -57,7 +57,7 @@ def test_commands_are_counted_by_reason(make: Make, endpoint: UpstashEndpoint) -
 
 
 def test_refused(make: Make, endpoint: UpstashEndpoint) -> None:
-    """Nothing listens; once somebody does again, all is well."""
+    """Nothing listens; once a server does again, commands succeed."""
     upstash = make(endpoint.url)
     endpoint.refuse()
     assert failure(upstash) == "unreachable"
@@ -66,19 +66,19 @@ def test_refused(make: Make, endpoint: UpstashEndpoint) -> None:
 
 
 def test_an_address_that_leads_nowhere(make: Make) -> None:
-    """A name that nobody has, and what is no address."""
+    """An unknown host name, and texts that are no address."""
     for url in ["http://nowhere.invalid", "nowhere", "http://[", "ftp://127.0.0.1:1"]:
         with case(url):
             assert failure(make(url)) == "unreachable"
 
 
 def test_a_black_hole_at_connecting(make: Make) -> None:
-    """An address that answers no connection costs the connect timeout; what was never sent is no command."""
+    """An address that accepts no connection costs the connect timeout; what was never sent is no command."""
     with ExitStack() as stack:
         hole = stack.enter_context(socket.socket())
         hole.bind(("127.0.0.1", 0))
         hole.listen(0)
-        for _ in range(3):  # the queue of who waits is full: nobody else is let in
+        for _ in range(3):  # fills the queue of waiting connections
             waiting = stack.enter_context(socket.socket())
             waiting.settimeout(0)
             waiting.connect_ex(hole.getsockname())
@@ -88,7 +88,7 @@ def test_a_black_hole_at_connecting(make: Make) -> None:
 
 
 def test_a_black_hole_at_reading(make: Make, endpoint: UpstashEndpoint) -> None:
-    """A connection on which no answer comes costs the read timeout, once: there is no second try."""
+    """A connection without a response costs the read timeout, once: there is no second try."""
     upstash = make(endpoint.url)
     upstash.execute("get", "GET", "k")
     endpoint.faults.add(Fault(kind="hang"))
@@ -98,37 +98,32 @@ def test_a_black_hole_at_reading(make: Make, endpoint: UpstashEndpoint) -> None:
     assert upstash.metrics.commands == 2
 
 
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        (Fault(kind="latency", ms=READ_MS * 3), "timeout"),
-        (Fault(kind="garbage"), "garbled"),
-        (Fault(kind="garbage", form="truncated", executed=True), "garbled"),
-        (Fault(kind="garbage", form="short", executed=True), "disconnected"),
-        (Fault(kind="die"), "disconnected"),
-        (Fault(kind="die", form="half", executed=True), "disconnected"),
-        (Fault(kind="wrong_token"), "refused_token"),
-        (Fault(kind="status", status=429), "garbled"),
-        (Fault(kind="status", status=500), "garbled"),
-        (Fault(kind="status", status=502), "garbled"),
-        (Fault(kind="quota", form="monthly"), "monthly_quota"),
-        (Fault(kind="quota", form="daily"), "daily_quota"),
-    ],
-    ids=lambda value: f"{value.kind}-{value.form or value.status}" if isinstance(value, Fault) else value,
-)
-@pytest.mark.parametrize("warm", [False, True])
-def test_every_fault_has_a_name(
-    make: Make, endpoint: UpstashEndpoint, fault: Fault, kind: str, *, warm: bool
-) -> None:
+def test_every_fault_has_a_name(make: Make, endpoint: UpstashEndpoint) -> None:
     """On a fresh and on a kept connection alike; and the next call after the fault is well."""
-    upstash = make(endpoint.url)
-    if warm:
-        upstash.execute("get", "GET", "k")
-    endpoint.faults.add(fault)
-    assert failure(upstash, "SET", "k", "v") == kind
-    endpoint.faults.clear()
-    upstash.breaker.succeeded()
-    assert upstash.execute("get", "GET", "none") is None
+    for warm in [False, True]:
+        for fault, kind in [
+            (Fault(kind="latency", ms=READ_MS * 3), "timeout"),
+            (Fault(kind="garbage"), "garbled"),
+            (Fault(kind="garbage", form="truncated", executed=True), "garbled"),
+            (Fault(kind="garbage", form="short", executed=True), "disconnected"),
+            (Fault(kind="die"), "disconnected"),
+            (Fault(kind="die", form="half", executed=True), "disconnected"),
+            (Fault(kind="wrong_token"), "refused_token"),
+            (Fault(kind="status", status=429), "garbled"),
+            (Fault(kind="status", status=500), "garbled"),
+            (Fault(kind="status", status=502), "garbled"),
+            (Fault(kind="quota", form="monthly"), "monthly_quota"),
+            (Fault(kind="quota", form="daily"), "daily_quota"),
+        ]:
+            with case(warm, fault, kind):
+                upstash = make(endpoint.url)
+                if warm:
+                    upstash.execute("get", "GET", "k")
+                endpoint.faults.add(fault)
+                assert failure(upstash, "SET", "k", "v") == kind
+                endpoint.faults.clear()
+                upstash.breaker.succeeded()
+                assert upstash.execute("get", "GET", "none") is None
 
 
 def test_full(make: Make, endpoint: UpstashEndpoint, clock: FakeClock) -> None:
@@ -189,7 +184,7 @@ BODIES = [
 
 
 def test_json_of_another_kind(make: Make, script: Script) -> None:
-    """Whatever the body: lists, numbers, nothing, nested without end, no result."""
+    """Any body without a result is a named failure: lists, numbers, nothing, endless nesting."""
     for body in [*BODIES, b"[" * 100_000]:
         with case(body):
             script.responses = [(200, body)]
@@ -199,7 +194,7 @@ def test_json_of_another_kind(make: Make, script: Script) -> None:
 
 
 def test_errors_of_redis(make: Make, script: Script) -> None:
-    """What Redis refuses with an error is named by it, whatever the HTTP status."""
+    """An error of Redis names the failure, whatever the HTTP status."""
     for error, kind in [
         ("WRONGPASS invalid or missing auth token", "refused_token"),
         ("Unauthorized: Invalid auth token", "refused_token"),

@@ -26,7 +26,7 @@ def test_a_read_on_a_dropped_connection_is_repeated_once(make: Make, script: Scr
 
 
 def test_a_write_is_never_repeated(make: Make, script: Script) -> None:
-    """Whether a SET ran nobody knows: it is not asked again."""
+    """A SET that may have run is not repeated."""
     upstash = make(script.url)
     script.responses = [(200, b'{"result":"OK"}'), None]
     upstash.execute("put", "SET", "k", "v")
@@ -55,7 +55,7 @@ def test_an_idle_connection_is_closed(make: Make, endpoint: UpstashEndpoint) -> 
 
 
 def test_what_is_under_way_is_not_closed(make: Make, endpoint: UpstashEndpoint) -> None:
-    """The keep-alive of the command before ends while this one waits: it goes on, and gets its answer."""
+    """The idle timer of the last command ends while this one waits: it still gets its response."""
     upstash = make(endpoint.url, read_ms=2_000, keep_alive_seconds=0.1)
     upstash.execute("get", "GET", "k")
     endpoint.faults.add(Fault(kind="latency", ms=300))

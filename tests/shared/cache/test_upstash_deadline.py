@@ -1,4 +1,4 @@
-"""The client wrapper: a call ends when its time is up, whatever comes in the meantime."""
+"""The client wrapper: a call ends at its deadline, whatever arrives before."""
 
 from __future__ import annotations
 
@@ -39,16 +39,14 @@ def test_an_answer_that_drips_has_an_end(make: Make, first: bytes) -> None:
 
 
 def test_after_a_call_that_was_given_up_the_next_is_well(make: Make, endpoint: UpstashEndpoint) -> None:
-    """It has a client of its own, however long the other's answer takes to come."""
+    """It has a client of its own, however long the other's response takes."""
     upstash = make(endpoint.url)
     endpoint.faults.add(Fault(kind="latency", ms=READ_MS * 4, times=1))
     assert failure(upstash) == "timeout"
     assert upstash.execute("get", "GET", "k") is None
 
 
-def test_who_comes_while_a_command_is_under_way_waits_no_longer_than_a_call_may_take(
-    make: Make, script: Script
-) -> None:
+def test_a_command_waits_for_another_no_longer_than_a_call_may_take(make: Make, script: Script) -> None:
     """Two commands at once share the one connection, one after the other."""
     upstash = make(script.url)
     assert upstash.execute("get", "GET", "k") == "OK"
@@ -58,13 +56,13 @@ def test_who_comes_while_a_command_is_under_way_waits_no_longer_than_a_call_may_
 
 
 class Stopped:
-    """The SDK's client in a container that is stopped while a command is under way, whose answer comes meanwhile."""
+    """The SDK's client in a container that is frozen during a command whose response arrives while it is frozen."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
 
     def execute(self, _command: list[str | int], on_sent: Callable[[], None]) -> str:
-        """A minute passes by the clock; the answer is read a little after the time was up."""
+        """A minute passes by the clock; the response is read a little after the deadline."""
         on_sent()
         self._clock.ms += 60_000
         time.sleep(0.1)
@@ -77,7 +75,7 @@ class Stopped:
 
 
 def test_a_container_that_was_stopped_meanwhile_still_takes_the_answer(clock: FakeClock) -> None:
-    """That the time is up when Lambda wakes it is no failure of Redis: the answer may have come long ago."""
+    """A deadline that passed while Lambda froze the container is no failure: the response may be there."""
     options = UpstashOptions("http://127.0.0.1:1", "token", connect_ms=20, read_ms=20)
     upstash = Upstash(
         options, CacheMetrics(), clock.now, connect=lambda *_given: cast("SdkClient", Stopped(clock))

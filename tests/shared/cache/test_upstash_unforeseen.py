@@ -1,4 +1,4 @@
-"""The client wrapper: whatever the SDK raises, in this version or another, is a failure of Redis and nothing more."""
+"""The client wrapper: any exception of any version of the SDK is a failure of Redis and nothing more."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.conftest import FakeClock
 
 
 class Broken(SdkClient):
-    """An SDK of another version: it raises what nobody foresaw, until it is mended."""
+    """An SDK of another version that raises an unforeseen error until it is repaired."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
     def execute(self, command: list[str | int], on_sent: Callable[[], None]) -> Any:
-        """Raises, or answers."""
+        """Raises, or returns the command."""
         on_sent()
         if self.error:
             raise self.error

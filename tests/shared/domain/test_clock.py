@@ -64,14 +64,14 @@ def test_now_is_now() -> None:
 
 
 class Container:
-    """A clock that is wrong, and a storage that answers after a while."""
+    """A wrong clock, and a storage that responds after a delay."""
 
     def __init__(self, skew: int) -> None:
         self.right = FakeClock()
         self.clock = SharedClock(lambda: self.right.ms + skew)
 
     def call(self, before: int, behind: int) -> None:
-        """The storage says its time so many ms after it was asked; its answer arrives some more later."""
+        """The storage stamps its response so many ms after the call; the response arrives some more later."""
         self.right.ms += before
         said = formatdate(self.right.ms // 1000, usegmt=True)
         self.right.ms += behind
@@ -87,7 +87,7 @@ DELAYS = st.lists(st.tuples(st.integers(0, 999), st.integers(0, 999)), min_size=
 
 @given(st.integers(-86_400_000, 86_400_000), DELAYS)
 def test_a_wrong_clock_is_put_right(skew: int, delays: list[tuple[int, int]]) -> None:
-    """From the first answer on, however late answers come: within half of what no two containers are apart."""
+    """From the first response on, the clock is within half of the largest difference between two containers."""
     container = Container(skew)
     for before, behind in delays:
         container.call(before, behind)
@@ -99,7 +99,7 @@ def test_a_wrong_clock_is_put_right(skew: int, delays: list[tuple[int, int]]) ->
 
 @given(st.integers(-TOLERANCE_MS, TOLERANCE_MS), DELAYS)
 def test_a_clock_that_is_nearly_right_is_let_be(skew: int, delays: list[tuple[int, int]]) -> None:
-    """What whole seconds and slow answers leave open moves nothing: time does not jump about."""
+    """Whole seconds and slow responses do not make time jump."""
     container = Container(skew)
     for before, behind in delays:
         container.call(before, behind)

@@ -34,14 +34,14 @@ def test_sort_keys_of_entries_sort_as_positions(one: int, other: int) -> None:
 
 @given(SEQS)
 def test_an_entry_is_nothing_else(seq: int) -> None:
-    """No entry's sort key is the head's or lies among the receipts."""
+    """No entry's sort key is the head's or one of an idempotency record."""
     assert keys.entry_sk(seq) != keys.HEAD_SK
     assert not keys.entry_sk(seq).startswith("I#")
 
 
 @given(CHANNELS, SEQS, SEQS)
 def test_message_ids_sort_as_positions(channel: str, one: int, other: int) -> None:
-    """And tell the position again, to who knows the channel."""
+    """And with the channel it gives the position back."""
     first, second = keys.message_id(channel, one), keys.message_id(channel, other)
     assert (one < other) == (first < second)
     assert keys.seq_of_message(channel, first) == one
@@ -62,7 +62,7 @@ def test_any_text_is_a_message_id_or_none(channel: str, text: str) -> None:
 
 
 def test_positions_that_no_log_has_are_no_message_ids() -> None:
-    """Nought, and more than 12 digits."""
+    """Zero, and more than 12 digits."""
     channel = "0" * 16
     assert keys.seq_of_message(channel, f"{channel}-{'0' * 8}") is None
     assert keys.seq_of_message(channel, f"{channel}-{'v' * 8}") is None
@@ -72,8 +72,10 @@ def test_positions_that_no_log_has_are_no_message_ids() -> None:
 @given(USERS, KEYS, USERS, KEYS)
 @example("a", "b#c", "a#b", "c")
 @example("a b", "c", "a%20b", "c")
-def test_receipts_of_two_requests_never_meet(user: str, key: str, other: str, other_key: str) -> None:
-    """Whatever user ids and keys contain."""
+def test_idempotency_records_of_two_requests_never_collide(
+    user: str, key: str, other: str, other_key: str
+) -> None:
+    """With any user ids and keys."""
     same = keys.idempotency_record_sk(user, key) == keys.idempotency_record_sk(other, other_key)
     assert same == ((user, key) == (other, other_key))
 
@@ -107,7 +109,7 @@ def test_public_channels_sort_by_the_whole_folded_name(
 
 @given(NAMES)
 def test_a_name_folds_to_one_form(name: str) -> None:
-    """Whatever its case and however its accents are encoded; within three times its bytes."""
+    """In any case and with any encoding of accents; within three times its bytes."""
     for form in ("NFC", "NFD"):
         assert folded(normalize(form, name)) == folded(name)
     assert len(folded(name).encode()) <= 3 * len(normalize("NFC", name).encode())
@@ -123,7 +125,7 @@ def test_a_cursor_comes_back(parts: list[str | int]) -> None:
 
 @given(PARTS)
 def test_a_cursor_given_out_before_comes_back(parts: list[str | int]) -> None:
-    """Cursors were escaped to ASCII once; whoever has one goes on with it."""
+    """Cursors were once escaped to ASCII; those are still accepted."""
     cursor = base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
     assert keys.decode_cursor(cursor, *[type(part) for part in parts]) == tuple(parts)
 

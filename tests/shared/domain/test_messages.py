@@ -79,7 +79,7 @@ def test_a_preview_can_be_made_again_from_the_stored_message(seq: int, text: str
 @example([{"a": 1, "b": 2}], [{"b": 2, "a": 1}])
 @example([True], [1])
 def test_a_hash_tells_requests_apart(one: list[Any], other: list[Any]) -> None:
-    """Equal for the same request, whatever the order of its fields; 128 bits."""
+    """Equal for the same request with its fields in any order; 128 bits."""
     same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     assert (request_hash(*one) == request_hash(*other)) == same
     assert len(request_hash(*one)) == 16

@@ -42,7 +42,7 @@ def test_what_is_above_the_burst_never_passes(rate: Rate, ahead: int) -> None:
 
 @given(RATES, st.integers(-10_000, 10_000_000), st.integers(1, MAX_BATCH))
 def test_retry_after_is_honest(rate: Rate, ahead: int, cost: int) -> None:
-    """Who waits that long passes; who waits a second less does not."""
+    """After that wait a post is allowed, a second earlier it is not."""
     cost = min(cost, rate.burst)
     verdict = decide(rate, NOW + ahead, NOW, cost)
     assert verdict.allowed == (verdict.retry_after_seconds == 0)
@@ -96,8 +96,8 @@ def test_a_state_from_a_clock_that_ran_ahead_recovers() -> None:
 
 
 @given(RATES, st.integers(0, 300_000), st.integers(1, MAX_BATCH))
-def test_nobody_is_shut_out_longer_than_a_debt_can_last(rate: Rate, ahead: int, cost: int) -> None:
-    """Whatever a clock ahead wrote, the wait is no longer than for the burst, and what clocks may be apart."""
+def test_a_wait_is_no_longer_than_a_debt_can_last(rate: Rate, ahead: int, cost: int) -> None:
+    """After a write by a clock that is ahead, the wait is at most that of the burst plus the clocks' difference."""
     cost = min(cost, rate.burst)
     verdict = decide(rate, decide(rate, 0, NOW + ahead, cost).tat, NOW, cost)
     longest = rate.burst * rate.interval_ms + CLOCKS_APART_MS

@@ -56,7 +56,7 @@ def test_blank_signs_and_noncharacters_show_nothing() -> None:
 
 @given(HIDDEN, SHOWING, HIDDEN)
 def test_one_letter_number_sign_or_symbol_shows(before: str, character: str, after: str) -> None:
-    """Whatever stands around it."""
+    """Whatever surrounds it."""
     assert is_visible(before + character + after)
 
 

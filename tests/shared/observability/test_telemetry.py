@@ -144,7 +144,7 @@ def test_a_read_is_counted_and_so_is_a_hit(chat: Chat, log: Log) -> None:
     ],
 )
 def test_failures_that_alarms_watch_are_metrics(log: Log, error: Exception, metric: str) -> None:
-    """A crash, which Mangum hides from Lambda, a post that gave up, a user who was slowed down, a wrong setting."""
+    """A crash (which Mangum hides from Lambda), a post that gave up, a rate limit, a wrong setting."""
     app = create_app("tested")
 
     @app.get("/v1/healthz")
@@ -215,7 +215,7 @@ def test_commands_that_end_after_their_request_are_reported_by_the_next(log: Log
 
 
 def test_the_outline_of_a_request_is_written_where_it_is_debugged(chat: Chat, log: Log) -> None:
-    """By default it is not: debug lines are for a sample, and for a person who looks for something."""
+    """By default no debug line is written; a sample of requests, or a setting, turns them on."""
     chat.channel()
     assert {line["message"] for line in log()} == {"request"}
     logging.getLogger("budgie").setLevel(logging.DEBUG)  # the fixture sets it back
@@ -254,7 +254,7 @@ def test_debug_lines_are_sampled(rate: str, level: str, lines: int) -> None:
     ],
 )
 def test_only_a_trace_is_taken_for_one(header: str, root: str | None) -> None:
-    """Whatever else a client writes there does not come into the log."""
+    """Nothing else that a client sends there gets into the log."""
     assert trace_root({"headers": {"x-amzn-trace-id": header}}) == root
 
 
@@ -268,7 +268,7 @@ def test_basic_metrics_are_free() -> None:
 
 
 def test_metrics_of_trouble_are_written_in_trouble_alone() -> None:
-    """A request that went well writes none of them, whatever else it did: an hour without trouble pays for none."""
+    """A successful request emits none of them: an hour without failures pays for none."""
     made = start_meter(Ledger())
     CacheMetrics().read("pages", "memory")
     made.command("get_pages")
@@ -381,7 +381,7 @@ def test_full_metrics_say_which() -> None:
 
 
 def test_no_other_name_can_come_up() -> None:
-    """A code, outcome or reason that nobody foresaw is no metric of its own: each would cost money."""
+    """An unknown code, outcome or reason is no metric of its own: each would cost money."""
     made = Meter(outcomes=["elsewhere"])
     made.command("canary")
     commands, _ = made.ledger.take()
@@ -431,8 +431,8 @@ def test_a_failure_of_redis_is_named_from_the_first_on(clock: FakeClock) -> None
     assert not made.ledger.is_under_way
 
 
-def test_a_command_under_way_is_told(clock: FakeClock) -> None:
-    """A container that dies before its first failure still says that Redis had not answered."""
+def test_a_command_under_way_is_reported(clock: FakeClock) -> None:
+    """A container that dies before its first failure still reports that Redis had not responded."""
     gate = threading.Event()
 
     def read_token() -> str:

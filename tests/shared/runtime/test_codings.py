@@ -54,7 +54,7 @@ def reference(wanted: list[tuple[str, int | None]]) -> Accepted:
 def test_what_is_accepted_is_what_the_rfc_says(
     wanted: list[tuple[str, int | None]], data: st.DataObject
 ) -> None:
-    """Whatever codings, weights, spelling and blanks: the best coding, and whether plain answers are taken."""
+    """Any codings, weights, spelling and blanks give the best coding, and whether plain responses are accepted."""
     elements = []
     for coding, given_weight in wanted:
         blank = data.draw(BLANKS)
@@ -94,8 +94,8 @@ def test_headers_as_clients_send_them() -> None:
             assert accepted(header).coding == coding
 
 
-def test_who_refuses_plain_answers_gets_small_ones_compressed() -> None:
-    """The bound is for those who take both."""
+def test_a_client_that_refuses_plain_responses_gets_small_ones_compressed() -> None:
+    """The size bound holds only for clients that accept both."""
     for header in ["identity;q=0, gzip", "*;q=0, gzip", "gzip;q=0.5, identity;q=0.000"]:
         with case(header):
             found = accepted(header)

@@ -1,4 +1,4 @@
-"""Kept connections: over TLS who is trusted, and that one is used again; and two threads that close them."""
+"""Kept connections: trust and reuse over TLS, and two threads that close them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 with its key, which nobody trusts."""
+    """An untrusted certificate for 127.0.0.1 with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "budgie test")])
     now = datetime.now(UTC)
@@ -93,7 +93,7 @@ def _fresh_trust() -> Iterator[None]:
 def test_a_trusted_server_is_asked_again_on_the_same_connection(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What TLS sends beside answers (session tickets) is not taken for the end of the connection."""
+    """TLS session tickets between responses are not taken for the end of the connection."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with serving(certificate) as (url, asked):
         connections = Connections(url, 5, 5)
@@ -105,7 +105,7 @@ def test_a_trusted_server_is_asked_again_on_the_same_connection(
     assert len(set(asked)) == 1
 
 
-def test_a_server_that_nobody_vouches_for_is_not_asked(certificate: Path) -> None:
+def test_an_untrusted_server_is_not_asked(certificate: Path) -> None:
     """Nothing is sent, not even its headers."""
     with serving(certificate) as (url, asked):
         with pytest.raises(NotConnectedError) as caught:
@@ -115,7 +115,7 @@ def test_a_server_that_nobody_vouches_for_is_not_asked(certificate: Path) -> Non
 
 
 class Contended(deque[Any]):
-    """Another thread takes the last one as soon as somebody has seen that it is there."""
+    """Another thread takes the last connection as soon as its presence was checked."""
 
     def __len__(self) -> int:
         seen = super().__len__()

@@ -22,7 +22,7 @@ PARAMETER: Final = parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["
 
 
 def built_for(directory: Path, name: str) -> Path:
-    """An artifact's folder, as far as the check looks at it."""
+    """An artifact's folder, as far as the check reads it."""
     (directory / FILE).write_text(f"{name}\n")
     return directory
 

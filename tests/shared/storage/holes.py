@@ -31,7 +31,7 @@ class World:
         return Entry(seq, seq, now, encode(self.channel, seq, "ada", now, Draft(f"message {seq}")))
 
     def commit(self, *seqs: int) -> None:
-        """Messages come to stand."""
+        """Commits messages at these positions."""
         for seq in seqs:
             self.store.log(self.channel)[seq] = self.entry(seq)
 
@@ -43,7 +43,7 @@ class World:
         return reader.read(head, first, head.seq if last is None else last)
 
     def standing(self) -> dict[int, bool]:
-        """What stands: True for a message, False for a void."""
+        """The entries: True for a message, False for a void."""
         return {each.seq: each.body is not None for each in self.store.entries(self.channel, 0, 999)}
 
     def shown(self) -> Preview | None:

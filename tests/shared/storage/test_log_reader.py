@@ -48,7 +48,7 @@ def test_a_log_of_holes_alone_is_empty(world: World) -> None:
 
 
 def test_a_hole_before_a_message_is_waited_for_then_voided(world: World) -> None:
-    """5, 10, 20, 40 ms, then a void stands there and all is served."""
+    """After waits of 5, 10, 20 and 40 ms the hole is voided and all is served."""
     world.reserve(3)
     world.commit(1, 3)
     span = world.read()
@@ -70,7 +70,7 @@ def test_a_writer_who_comes_in_time_is_served(world: World) -> None:
 
 
 def test_a_writer_who_comes_at_the_last_moment_is_served(world: World) -> None:
-    """Between the last look and the void: what stands there is what is served."""
+    """A message that comes between the last read and the void is served."""
     world.reserve(3)
     world.commit(1, 3)
     world.store.plan("void", after(partial(world.commit, 2)))
@@ -132,7 +132,7 @@ def test_every_hole_before_a_message_is_voided(world: World) -> None:
 
 
 def test_a_hole_is_settled_for_a_message_beyond_the_range(world: World) -> None:
-    """A page that ends with a hole would else hold up who turns pages."""
+    """A page that ends with a hole would otherwise hold up paging."""
     world.reserve(9)
     world.commit(1, 2, 8)
     span = world.read(1, 4)
@@ -140,7 +140,7 @@ def test_a_hole_is_settled_for_a_message_beyond_the_range(world: World) -> None:
     assert world.standing() == {1: True, 2: True, 3: False, 4: False, 8: True}
 
 
-def test_a_range_of_holes_after_which_nothing_stands_is_left(world: World) -> None:
+def test_holes_at_the_end_of_the_log_are_left(world: World) -> None:
     """All of them are at the end of the log."""
     world.reserve(9)
     world.commit(1, 2)
@@ -169,8 +169,8 @@ def test_a_hole_at_the_end_of_a_quiet_channel_is_voided_at_once(world: World) ->
 
 
 @pytest.mark.parametrize("behind", [1, 2])
-def test_a_clock_ahead_costs_no_live_writer_its_number(world: World, behind: int) -> None:
-    """To a reader five minutes ahead each hole looks dead: a writer who comes within the wait keeps it all the same."""
+def test_a_clock_ahead_costs_no_live_writer_its_position(world: World, behind: int) -> None:
+    """To a reader five minutes ahead each hole looks dead: a writer that commits within the wait still keeps it."""
     world.reserve(2)
     world.commit(3 - behind)
     world.clock.ms += 300_000
@@ -180,7 +180,7 @@ def test_a_clock_ahead_costs_no_live_writer_its_number(world: World, behind: int
 
 
 def test_a_log_of_dead_holes_is_settled(world: World) -> None:
-    """Also where no message stands at all; then none is shown."""
+    """Where there is no message at all, no preview is shown."""
     world.reserve(3)
     world.clock.ms += DEAD_MS + 1
     assert kinds(world.read()) == [False] * 3

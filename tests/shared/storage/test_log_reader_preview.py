@@ -24,7 +24,7 @@ def test_a_void_that_was_shown_gives_way_to_the_latest_message(world: World) -> 
 
 
 def test_a_preview_that_nobody_put_right_is_put_right_by_a_reader(world: World) -> None:
-    """Whoever voided it failed before that; the next reader who meets the void does it, once."""
+    """The voiding reader failed before that; the next reader that meets the void repairs the preview, once."""
     world.reserve(2)
     world.commit(1)
     world.store.void(world.channel, [Entry(2, 2, 0, None)])
@@ -35,7 +35,7 @@ def test_a_preview_that_nobody_put_right_is_put_right_by_a_reader(world: World) 
 
 
 def test_a_message_committed_after_a_later_void_is_shown(world: World) -> None:
-    """The void behind it had put the preview back before it came; who reads it puts the preview right."""
+    """The void after it had put the preview back before it came; reading it repairs the preview."""
     world.reserve(2)
     world.commit(1)
     world.reserve()
@@ -57,8 +57,8 @@ def test_a_first_message_committed_after_a_later_void_is_shown(world: World) -> 
     assert world.shown() == preview_of(world.store.entries(world.channel, 1, 1)[0])
 
 
-def test_a_reader_whose_look_came_before_the_preview_was_put_back_puts_it_right(world: World) -> None:
-    """It remembers the message that came in between: nobody reads that from the storage again and sees it."""
+def test_a_reader_with_an_earlier_head_repairs_the_preview(world: World) -> None:
+    """It caches the message that came in between, so that later reads see it."""
     world.reserve(3)
     world.commit(1)
     head = head_of(world.store, world.channel)
@@ -71,7 +71,7 @@ def test_a_reader_whose_look_came_before_the_preview_was_put_back_puts_it_right(
 
 
 def test_of_two_who_put_a_preview_right_the_better_informed_wins(world: World) -> None:
-    """The other one's came first: it is looked at again."""
+    """Another preview came first: it is read again."""
     world.reserve(3)
     world.commit(1)
     [first] = world.store.entries(world.channel, 1, 1)
@@ -84,7 +84,7 @@ def test_of_two_who_put_a_preview_right_the_better_informed_wins(world: World) -
 
 
 def test_a_preview_that_moves_all_the_time_is_let_be(world: World) -> None:
-    """Bounded tries: whoever moves it shows something later, or puts it right in their turn."""
+    """Tries are bounded: a writer that moves the preview shows something later, or repairs it in turn."""
     world.reserve(2)
     world.commit(1)
     world.store.void(world.channel, [Entry(2, 2, 0, None)])
@@ -115,7 +115,7 @@ def test_a_preview_that_moved_on_meanwhile_stays(world: World) -> None:
     assert last.seq == 2
 
 
-def test_the_latest_message_is_looked_for_behind_voids(world: World) -> None:
+def test_the_latest_message_is_found_before_voids(world: World) -> None:
     """Page by page, but not for ever."""
     for voids, found in ((60, True), (260, False)):
         channel = open_channel(world.store, "ada")

@@ -68,7 +68,7 @@ class TurningStore(ScriptedStore):
 
 
 class Course:
-    """What happens, and what everybody was told of it."""
+    """The events, and what each client was told."""
 
     def __init__(self, seed: int, *, cached: bool) -> None:
         self.random = Random(seed)  # noqa: S311 - a course of events, not a secret
@@ -123,7 +123,7 @@ class Course:
             self.writing -= 1
 
     def _post(self, services: Services, user: str, name: str) -> None:
-        """Under its name as key; again, up to three times, while nobody knows what came of it."""
+        """Posts with its name as key, up to three times while the outcome is unknown."""
         drafts = [Draft(text) for text in texts_of(name)]
         for _ in range(3):
             try:
@@ -155,12 +155,12 @@ class Reader:
         self._version = ""
 
     def poll(self) -> None:
-        """Until nobody writes any more."""
+        """Reads until all writers have ended."""
         while self._course.writing:
             self.page()
 
     def page(self) -> None:
-        """One page; it holds whatever had been acknowledged in its range before it was asked for."""
+        """One page; it holds everything in its range that had been acknowledged before."""
         limit = self._course.random.randint(1, 8)
         due = {seq for seq in self._course.positions if self.position < seq <= self.position + limit}
         window = Window(limit, after=self.position)

@@ -26,7 +26,7 @@ class Chat:
     channel: str
 
     def post(self, *texts: str, key: str | None = None, user: str = "eve") -> Posted:
-        """Eve posts, if nobody else is named."""
+        """Posts as eve or as a given user."""
         return post_message(self.services, user, self.channel, [Draft(text) for text in texts], key)
 
     def log(self) -> list[str | None]:
@@ -83,7 +83,7 @@ def text_of(entry: Entry) -> str | None:
 
 
 def messages(posted: Posted) -> list[Any]:
-    """What the poster is told."""
+    """What the sender is told."""
     return [json.loads(body) for body in posted.bodies]
 
 

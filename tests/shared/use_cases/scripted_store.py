@@ -71,7 +71,7 @@ class ScriptedStore(MemoryStore):
         return self._step("entries", lambda: MemoryStore.entries(self, channel_id, first, last))
 
     def latest_entries(self, channel_id: str, up_to: int, limit: int) -> list[Entry]:
-        """A step; of its own, whatever the storage makes it of."""
+        """One call as one step, however the storage makes it."""
         return self._step(
             "latest_entries", lambda: MemoryStore.entries(self, channel_id, 0, up_to)[::-1][:limit]
         )
@@ -87,18 +87,18 @@ def passes(call: Callable[[], T]) -> T:
 
 
 def fails(call: Callable[[], object]) -> None:  # noqa: ARG001 - the call is not made
-    """The storage does not answer, and did nothing."""
+    """The storage fails without effect."""
     raise StoreUnavailableError(retry_after=1)
 
 
 def loses_its_answer(call: Callable[[], object]) -> None:
-    """The storage does not answer, but did it."""
+    """The storage fails with effect."""
     call()
     raise StoreUnavailableError(retry_after=1)
 
 
 def responses(outcome: T) -> Callable[[Callable[[], object]], T]:
-    """The storage answers this, and did nothing."""
+    """The storage returns this without effect."""
     return lambda _: outcome
 
 

@@ -21,7 +21,7 @@ USERS = ("ada", "eve")
 
 
 class DatedStore:
-    """A storage whose every answer tells a container the time, as DynamoDB's do: in whole seconds."""
+    """A storage whose every response has the time in whole seconds, as DynamoDB's do."""
 
     def __init__(self, store: Store, right: FakeClock, clock: SharedClock) -> None:
         self._store = store
@@ -54,7 +54,7 @@ class Skewed:
         self.containers = [self._container(skew) for skew in self.skews]
 
     def post(self, container: int, text: str = "hello", key: str | None = None, user: str = "eve") -> Posted:
-        """Somebody posts, and one of the containers serves it."""
+        """A post that one of the containers serves."""
         return post_message(self.containers[container], user, self.channel, [Draft(text)], key)
 
     def _container(self, skew: int) -> Services:

@@ -1,4 +1,4 @@
-"""Whatever happens first: readers only ever see the one settled log, and who was told yes stands in it once."""
+"""In any order of steps readers see one settled log, which has each acknowledged message once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.shared.use_cases.course import USERS, Course, texts_of
 @pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("seed", range(12))
 def test_readers_and_writers_agree_on_one_log(seed: int, cached: bool) -> None:  # noqa: FBT001 - a case
-    """Every reader's pages are a prefix of the log; every acknowledged post is in it once, as it was answered."""
+    """Every reader's pages are a prefix of the log; every acknowledged post is in it once, as acknowledged."""
     course = Course(seed, cached=cached)
     readers = course.run(writers=4, posts=6, readers=3)
     log = course.settle()

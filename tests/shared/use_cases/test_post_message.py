@@ -1,4 +1,4 @@
-"""Posting: what stands afterwards, replays, who may, and how fast."""
+"""Posting: what is stored, replays, rights and rates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.shared.use_cases.posting import Chat, messages
 from tests.shared.use_cases.scripted_store import after
 
 
-def test_a_post_stands_as_it_was_answered(chat: Chat) -> None:
+def test_a_post_is_stored_as_it_was_acknowledged(chat: Chat) -> None:
     """Byte for byte, at its position, shown in the list, read by its sender, unread by the others."""
     posted = chat.post("hello")
     [message] = messages(posted)
@@ -39,13 +39,13 @@ def test_a_post_stands_as_it_was_answered(chat: Chat) -> None:
 
 
 def test_a_post_is_three_calls(chat: Chat) -> None:
-    """Look, take a number, commit."""
+    """Read the channel state, reserve a position, commit."""
     chat.store.calls.clear()
     chat.post("hello", key="k1")
     assert chat.store.calls == ["read_channel_state", "reserve", "commit"]
 
 
-def test_a_batch_stands_side_by_side(chat: Chat) -> None:
+def test_a_batch_has_adjacent_positions_after_a_void(chat: Chat) -> None:
     """25 messages in their order; the last is shown."""
     chat.limit(burst=30)
     chat.post("before")
@@ -56,7 +56,7 @@ def test_a_batch_stands_side_by_side(chat: Chat) -> None:
 
 
 def test_posting_leaves_a_read_position_that_is_further(chat: Chat) -> None:
-    """Who read on while posting stays there."""
+    """A read position that moved on while posting stays."""
     chat.store.plan(
         "commit", after(partial(chat.store.move_read_position, chat.channel, "eve", 9, 9, force=False))
     )
@@ -67,7 +67,7 @@ def test_posting_leaves_a_read_position_that_is_further(chat: Chat) -> None:
 # --- replays ---
 
 
-def test_a_repeated_post_is_answered_its_first_result(chat: Chat) -> None:
+def test_a_repeated_post_gets_its_first_result(chat: Chat) -> None:
     """The same bytes, nothing written, nothing charged to the rate."""
     first = chat.post("one", "two", key="k1")
     chat.clock.ms += 5000
@@ -87,7 +87,7 @@ def test_another_body_under_a_key_is_refused(chat: Chat) -> None:
 
 
 def test_a_key_is_forgotten_after_a_day(chat: Chat) -> None:
-    """Until then it replays, afterwards it posts anew."""
+    """Until then it replays, afterwards it posts again."""
     chat.post("one", key="k1")
     chat.clock.ms += IDEMPOTENCY_SECONDS * 1000 + CLOCKS_APART_MS
     assert chat.post("one", key="k1").replayed
@@ -106,7 +106,7 @@ def test_a_post_can_be_asked_for_after_the_channel_was_archived(chat: Chat) -> N
 
 
 def test_duplicates_at_the_same_time_are_one_message(chat: Chat) -> None:
-    """The slower one gives its number up and is answered the other's bytes."""
+    """The slower one gives up its position and gets the other's bytes."""
     inner = []
     chat.store.plan("commit", after(lambda: inner.append(chat.post("one", key="k1"))))
     outer = chat.post("one", key="k1")
@@ -124,7 +124,7 @@ def test_another_body_at_the_same_time_is_refused(chat: Chat) -> None:
 
 
 def test_many_duplicates_in_threads_are_one_message(chat: Chat) -> None:
-    """Each is answered the same bytes."""
+    """Each gets the same bytes."""
     with ThreadPoolExecutor(8) as pool:
         futures = [pool.submit(chat.post, "one", "two", key="k1") for _ in range(8)]
         answered = [future.result() for future in futures]
@@ -133,14 +133,14 @@ def test_many_duplicates_in_threads_are_one_message(chat: Chat) -> None:
     assert [text for text in chat.log() if text] == ["one", "two"]
 
 
-# --- who may ---
+# --- rights ---
 
 
 @pytest.mark.parametrize(
     ("kind", "error"), [(Kind.PUBLIC, NotAMemberError), (Kind.PRIVATE, ChannelNotFoundError)]
 )
 def test_a_member_removed_meanwhile_posts_nothing(chat: Chat, kind: Kind, error: type[Exception]) -> None:
-    """Removed between the look and the commit: the number is given up, the old preview is back."""
+    """Removed between the read and the commit: the position is given up, the old preview is back."""
     chat.channel = open_channel(chat.store, "ada", "eve", kind=kind)
     chat.post("hello", user="ada")
     chat.store.plan("commit", after(chat.remove))

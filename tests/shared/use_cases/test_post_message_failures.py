@@ -1,4 +1,4 @@
-"""Posting when numbers are lost and the storage fails: a message is acknowledged exactly when it stands, once."""
+"""Posting under lost positions and storage failures: a message is acknowledged exactly if it is stored, once."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ KEYS = pytest.mark.parametrize("key", [None, "k1"])
 
 
 @KEYS
-def test_a_writer_who_finds_a_void_takes_a_new_number(chat: Chat, key: str | None) -> None:
-    """A reader settled the hole first; the message stands later, once."""
+def test_a_writer_that_finds_a_void_reserves_another_position(chat: Chat, key: str | None) -> None:
+    """A reader settled the hole first; the message is stored later, once."""
     chat.store.plan("commit", after(chat.settle_first), after(chat.settle_first))
     posted = chat.post("hello", key=key)
     assert (posted.last_seq, posted.replayed) == (3, False)
@@ -37,7 +37,7 @@ def test_a_writer_who_finds_a_void_takes_a_new_number(chat: Chat, key: str | Non
 
 
 def test_a_void_is_no_unread_message(chat: Chat) -> None:
-    """Before it is read past and after; also for the sender, who has read up to the message behind it."""
+    """Before and after it is read past; also for the sender, who has read up to the message after it."""
     chat.store.plan("commit", after(chat.settle_first))
     chat.post("hello")
     assert chat.membership("joe").unread(chat.head()) == 1
@@ -49,7 +49,7 @@ def test_a_void_is_no_unread_message(chat: Chat) -> None:
 
 
 def test_a_batch_moves_whole(chat: Chat) -> None:
-    """A void in its middle: its other positions are given up too, and it stands side by side further on."""
+    """A void in its middle: its other positions are given up too, and the batch is stored in one piece further on."""
     chat.store.plan("commit", after(partial(chat.settle, 2)))
     posted = chat.post("one", "two", "three", key="k1")
     assert (texts(posted), posted.last_seq) == (["one", "two", "three"], 6)
@@ -58,7 +58,7 @@ def test_a_batch_moves_whole(chat: Chat) -> None:
 
 @KEYS
 def test_a_writer_who_always_finds_voids_gives_up(chat: Chat, key: str | None) -> None:
-    """After four numbers: 503 with a time to come back, and no message stands."""
+    """After four reservations: 503 with a `Retry-After`, and no message is stored."""
     chat.store.plan("commit", *[after(chat.settle_first)] * MAX_RESERVATIONS)
     with pytest.raises(ContentionError) as caught:
         chat.post("one", "two", key=key)
@@ -79,7 +79,7 @@ def test_a_commit_that_met_another_transaction_is_repeated(chat: Chat) -> None:
 
 
 def test_a_commit_that_always_meets_others_gives_up(chat: Chat) -> None:
-    """Bounded tries, then the number is given up and nothing stands."""
+    """After a bounded number of tries the position is given up and nothing is stored."""
     chat.store.plan("commit", *[responses(Contended())] * MAX_COMMITS)
     with pytest.raises(ContentionError):
         chat.post("hello")
@@ -93,7 +93,7 @@ def test_a_commit_that_always_meets_others_gives_up(chat: Chat) -> None:
 
 @KEYS
 def test_a_commit_whose_answer_was_lost_is_acknowledged(chat: Chat, key: str | None) -> None:
-    """The message stands, so the void finds it: 201, once, and a repeat replays it."""
+    """The message is stored, so the void finds it: 201, once, and a repetition replays it."""
     chat.store.plan("commit", loses_its_answer)
     posted = chat.post("one", "two", key=key)
     assert (texts(posted), posted.last_seq, posted.replayed) == (["one", "two"], 2, False)
@@ -105,7 +105,7 @@ def test_a_commit_whose_answer_was_lost_is_acknowledged(chat: Chat, key: str | N
 
 @KEYS
 def test_a_commit_that_failed_is_given_up(chat: Chat, key: str | None) -> None:
-    """Nothing stands, nothing can come to stand there later, and the preview is the old one again."""
+    """Nothing is stored there, nothing can be later, and the preview is the old one again."""
     chat.post("before", user="ada")
     chat.store.plan("commit", fails)
     with pytest.raises(StoreUnavailableError):
@@ -115,7 +115,7 @@ def test_a_commit_that_failed_is_given_up(chat: Chat, key: str | None) -> None:
 
 
 def test_a_commit_that_failed_after_a_conflict_is_given_up(chat: Chat) -> None:
-    """Whatever came before, the last outcome decides."""
+    """The last outcome decides."""
     chat.store.plan("commit", responses(Contended()), fails)
     with pytest.raises(StoreUnavailableError):
         chat.post("hello")
@@ -136,7 +136,7 @@ def test_what_came_of_a_commit_may_stay_unknown_and_have_failed(chat: Chat) -> N
 
 
 def test_what_came_of_a_commit_may_stay_unknown_and_have_gone_well(chat: Chat) -> None:
-    """The same key is answered the message that stands."""
+    """The same key gets the stored message."""
     chat.store.plan("commit", loses_its_answer)
     chat.store.plan("void", fails)
     with pytest.raises(CommitUnknownError):
@@ -157,7 +157,7 @@ def test_a_void_whose_answer_was_lost_is_unknown_too(chat: Chat) -> None:
 
 @pytest.mark.parametrize("step", [fails, loses_its_answer])
 def test_a_number_that_was_not_given_is_no_post(chat: Chat, step: Step) -> None:
-    """If it was given after all, it is a hole that readers settle; no message stands, and the key is free."""
+    """If it was reserved after all, it is a hole that readers settle; no message is stored, and the key is free."""
     chat.store.plan("reserve", step)
     with pytest.raises(StoreUnavailableError):
         chat.post("hello", key="k1")
@@ -165,7 +165,7 @@ def test_a_number_that_was_not_given_is_no_post(chat: Chat, step: Step) -> None:
     assert not chat.post("hello", key="k1").replayed
 
 
-def test_a_look_that_failed_is_no_post(chat: Chat) -> None:
+def test_a_failed_read_of_the_channel_state_is_no_post(chat: Chat) -> None:
     """Nothing was written."""
     chat.store.plan("read_channel_state", fails)
     with pytest.raises(UnavailableError):
@@ -174,7 +174,7 @@ def test_a_look_that_failed_is_no_post(chat: Chat) -> None:
 
 
 def test_a_repeat_while_the_first_is_unknown_posts_once(chat: Chat) -> None:
-    """The repeat comes between a commit that stands and the void that finds out: both answer the same message."""
+    """A repetition between the commit and the void that finds it: both return the same message."""
     repeats = []
     chat.store.plan("commit", loses_its_answer)
     chat.store.plan("void", after(lambda: repeats.append(chat.post("hello", key="k1"))))
@@ -187,7 +187,7 @@ def test_a_repeat_while_the_first_is_unknown_posts_once(chat: Chat) -> None:
 
 
 def test_a_replay_waits_for_the_rest_of_its_transaction(chat: Chat) -> None:
-    """The receipt is there, of the messages none or one: the answer is the first one's all the same."""
+    """With the idempotency record but none or one of the messages visible, the first response is still returned."""
     first = chat.post("one", "two", "three", key="k1")
     [one, *_] = chat.store.entries(chat.channel, 1, 3)
     chat.store.plan("entries", responses([]), responses([one]))
@@ -221,7 +221,7 @@ def test_a_commit_whose_answer_was_lost_is_acknowledged_whole(chat: Chat) -> Non
 
 
 def test_a_post_that_fails_leaves_a_later_ones_preview(chat: Chat) -> None:
-    """Another message came to stand behind it meanwhile."""
+    """Another message was committed after it."""
     chat.store.plan("commit", after(partial(chat.post, "later", user="joe"), partial(fails, bool)))
     with pytest.raises(StoreUnavailableError):
         chat.post("first")

@@ -33,7 +33,7 @@ def test_the_burst_passes_and_not_one_more(chat: Chat) -> None:
 
 
 def test_the_rate_is_each_users_own(chat: Chat) -> None:
-    """One who is refused stops nobody else."""
+    """A refused user limits no other user."""
     chat.limit(burst=1)
     chat.post("one")
     chat.post("two", user="joe")
@@ -42,7 +42,7 @@ def test_the_rate_is_each_users_own(chat: Chat) -> None:
 
 
 def test_posts_decided_at_the_same_time_are_counted_together(chat: Chat) -> None:
-    """Three posts stand between the look and the commit: the burst is used, the fourth is refused and voided."""
+    """Three posts between the read and the commit use up the burst: the fourth is refused and voided."""
     chat.limit(burst=3)
     chat.store.plan("commit", after(*[partial(chat.post, f"{i}") for i in range(3)]))
     with pytest.raises(RateLimitedError):
@@ -50,7 +50,7 @@ def test_posts_decided_at_the_same_time_are_counted_together(chat: Chat) -> None
     assert (chat.log(), chat.shown()) == ([None, "0", "1", "2"], "2")
 
 
-def test_a_post_that_met_another_of_its_user_stands_too(chat: Chat) -> None:
+def test_a_post_that_met_another_of_its_user_is_stored_too(chat: Chat) -> None:
     """Within the rate it commits again at the same position, on the state that the other left."""
     chat.store.plan("commit", after(partial(chat.post, "inner")))
     posted = chat.post("outer")
@@ -61,7 +61,7 @@ def test_a_post_that_met_another_of_its_user_stands_too(chat: Chat) -> None:
 
 
 def test_the_rate_holds_in_threads(chat: Chat) -> None:
-    """48 posts of one user at once: the burst stands, no more, and each answer says which."""
+    """Of 48 posts of one user at once exactly the burst is stored, and each response says which."""
     chat.limit(burst=10)
 
     def attempt(text: str) -> str | None:

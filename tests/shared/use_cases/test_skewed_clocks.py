@@ -79,7 +79,7 @@ def test_times_do_not_go_back_and_are_right(skews: list[int], visits: list[tuple
 
 
 def test_times_of_posts_at_the_same_moment_differ_little() -> None:
-    """A post that looked before another one took its number goes back by no more than clocks may be apart."""
+    """A post that read before another one reserved its position goes back by at most the clocks' difference."""
     world = Skewed(WORST)
     earlier: list[Posted] = []
     world.store.plan("reserve", after(lambda: earlier.append(world.post(0, user="ada"))))
@@ -103,7 +103,7 @@ def test_a_key_holds_for_a_day_by_any_clock() -> None:
 
 @pytest.mark.parametrize("reader", range(3))
 @pytest.mark.parametrize("writer", range(3))
-def test_a_reader_leaves_a_live_writer_its_number(reader: int, writer: int) -> None:
+def test_a_reader_leaves_a_live_writer_its_position(reader: int, writer: int) -> None:
     """Pages are read between a writer's number and its commit, ten seconds long: it keeps the number."""
     world = Skewed(WORST)
 
@@ -117,7 +117,7 @@ def test_a_reader_leaves_a_live_writer_its_number(reader: int, writer: int) -> N
 
 
 @pytest.mark.parametrize("container", range(3))
-def test_a_page_stands_in_for_two_minutes_by_any_clock(container: int) -> None:
+def test_a_page_is_served_stale_for_two_minutes_by_any_clock(container: int) -> None:
     """Also the page of a container's first request, whose clock was put right in the middle of it."""
     world = Skewed(WORST)
     services = world.containers[container]

@@ -1,4 +1,4 @@
-"""Unread counts against a count of what stands: whatever became of posts, in whatever order."""
+"""Unread counts equal a count of the stored messages, for any outcomes of posts in any order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def mark(store: MemoryStore, channel: str, seq: int) -> Membership:
 
 
 def commit(store: MemoryStore, channel: str, seq: int) -> None:
-    """A message of somebody's comes to stand."""
+    """Commits a message at a position."""
     store.log(channel).setdefault(seq, Entry(seq, seq, 0, encode(channel, seq, "eve", 0, Draft("hello"))))
 
 
@@ -59,7 +59,7 @@ def test_unread_is_exact(steps: list[tuple[str, int]]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 11)), max_size=12), st.integers(0, 12))
 def test_unread_is_exact_whatever_settles_late(steps: list[tuple[bool, int]], read: int) -> None:
-    """Twelve writers at once who end in any order, also behind the reader, while the head keeps all of their gaps."""
+    """Twelve concurrent writers that end in any order, also behind the reader, while the head keeps all their gaps."""
     store = MemoryStore()
     channel = open_channel(store, ADA)
     reserve(store, channel, 12)

@@ -25,7 +25,7 @@ CHANNEL = "0123456789abcdef"
 
 
 def handler_of(route: type[APIRoute], services: Services) -> Mangum:
-    """Routes that answer with what they were given."""
+    """Routes that return what they were given."""
     app = create_app("test")
     app.router.route_class = route
     app.middleware_stack = RequestMiddleware(

@@ -22,7 +22,7 @@ Lines = list[dict[str, Any]]
 
 @pytest.fixture
 def chat(api: Api, clock: Clock) -> Chat:
-    """People who use the API."""
+    """Users of the API."""
     return Chat(api, clock)
 
 

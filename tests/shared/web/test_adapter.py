@@ -37,7 +37,7 @@ def answered(handler: Handler) -> tuple[int, Any]:
 def test_a_route_that_waits_for_an_event_loop_is_a_crash(
     seconds: float, log: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """There is none: the answer is one 500, the log says why, and the next request is answered."""
+    """There is none: the response is a 500, the log says why, and the next request is served."""
 
     async def waiting() -> Response:
         await asyncio.sleep(seconds)
@@ -54,7 +54,7 @@ def test_a_route_that_waits_for_an_event_loop_is_a_crash(
 
 
 def test_a_request_leaves_nothing_in_its_callers_context() -> None:
-    """Its meter is the request's own: who calls the handler, or calls it next, is charged nothing."""
+    """Its meter is the request's own: neither the caller nor the next request is charged."""
     seen: list[Meter] = []
 
     async def charging() -> Response:

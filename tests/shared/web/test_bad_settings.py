@@ -33,7 +33,6 @@ LAMBDA: Final = {
         ("CACHE_MEMORY_BYTES", "0"),
         ("METRICS_DETAIL", "ful"),
         ("LOG_LEVEL", "loud"),
-        ("UPSTASH_REDIS_REST_URL", "us1-x.upstash.io"),
     ],
 )
 def test_a_function_names_the_variable(variable: str, value: str) -> None:

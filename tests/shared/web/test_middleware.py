@@ -35,21 +35,25 @@ CANARY = "canary-7f3a"
 # --- headers ---
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=str)
-def test_every_answer_has_the_common_headers(chat: Chat, route: Route) -> None:
-    """Granted or refused, an answer has an id, its cost, and what keeps browsers from doing anything with it."""
-    for user in ["ada", None, "eve"]:
-        with case(user):
-            channel = chat.channel("grace")
-            chat.post(channel)
-            response = chat.api(route.method, route.path(channel), user=user, body=route.body)
-            assert response.headers["x-request-id"] == "request-1"
-            assert SERVER_TIMING.fullmatch(response.headers["server-timing"])
-            assert response.headers["x-content-type-options"] == "nosniff"
-            assert response.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
-            assert response.headers["strict-transport-security"] == "max-age=31536000"
-            kept = route.name in {"fetch_messages", "fetch_changes"} and response.status == 200
-            assert response.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
+def test_every_answer_has_the_common_headers(chat: Chat) -> None:
+    """Every response, granted or refused, has an id, its cost, and the security headers."""
+    for route in ROUTES:
+        with case(route):
+            for user in ["ada", None, "eve"]:
+                with case(user):
+                    channel = chat.channel("grace")
+                    chat.post(channel)
+                    response = chat.api(route.method, route.path(channel), user=user, body=route.body)
+                    assert response.headers["x-request-id"] == "request-1"
+                    assert SERVER_TIMING.fullmatch(response.headers["server-timing"])
+                    assert response.headers["x-content-type-options"] == "nosniff"
+                    assert (
+                        response.headers["content-security-policy"]
+                        == "default-src 'none'; frame-ancestors 'none'"
+                    )
+                    assert response.headers["strict-transport-security"] == "max-age=31536000"
+                    kept = route.name in {"fetch_messages", "fetch_changes"} and response.status == 200
+                    assert response.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
 
 
 def test_what_does_not_exist_has_no_cost(chat: Chat) -> None:
@@ -58,17 +62,25 @@ def test_what_does_not_exist_has_no_cost(chat: Chat) -> None:
     assert re.fullmatch(r"total;dur=\d+\.\d", response.headers["server-timing"])
 
 
-def test_nobody_hears_sooner_that_there_is_no_channel(chat: Chat) -> None:
-    """On every route, hidden or missing; whatever else is answered waits for nothing."""
+def test_a_404_for_a_channel_is_padded(chat: Chat) -> None:
+    """A 404 for a hidden or missing channel is padded on every route; other responses are not."""
     hidden = chat.channel("grace", kind="private")
+
+    def padded(route: Route, channel: str) -> tuple[int, bool]:
+        chat.api.levelled.clear()
+        response = chat.api(route.method, route.path(channel), user="eve", body=route.body)
+        return response.status, bool(chat.api.levelled)
+
     for route in ROUTES:
         chat.api(
             route.method, route.path(hidden), user="eve", body=route.body
         )  # The first call takes longer.
         for channel in (hidden, "0000000000000000"):
-            chat.api.levelled.clear()
-            response = chat.api(route.method, route.path(channel), user="eve", body=route.body)
-            assert len(chat.api.levelled) == (response.status == 404)
+            # On a busy machine a request may take longer than the padding: then another one shows it.
+            seen = {padded(route, channel) for _ in range(5)}
+            with case(route, channel):
+                assert (404, True) in seen or {status for status, _ in seen}.isdisjoint({404})
+                assert all(status == 404 for status, is_padded in seen if is_padded)
     chat.api.levelled.clear()
     assert chat.api("GET", f"/v1/channels/{hidden}").status == 200
     assert chat.api.levelled == []
@@ -99,7 +111,7 @@ def test_what_such_an_answer_waits_for_is_a_moment_after_the_request(
 
 
 def test_a_304_has_the_common_headers_too(chat: Chat) -> None:
-    """An answer without a body has an id and a cost as well."""
+    """A response without a body has an id and a cost too."""
     response = chat.api("GET", messages(chat.channel()), headers={"if-none-match": "*"})
     assert response.status == 304
     assert response.headers["x-request-id"] == "request-1"
@@ -115,7 +127,7 @@ def test_the_clients_request_id_is_taken_over(chat: Chat) -> None:
 
 
 def test_another_request_id_is_api_gateways(chat: Chat) -> None:
-    """An id that does not look like one would only litter logs and headers."""
+    """A malformed id of the client is replaced by API Gateway's."""
     for given in ["", " ", "x" * 65, "a b", "é", "a\r\nset-cookie: x", '{"a":1}', "a\n", "<b>"]:
         with case(given):
             response = chat.api("GET", "/v1/healthz", user=None, headers={"x-request-id": given})
@@ -125,15 +137,16 @@ def test_another_request_id_is_api_gateways(chat: Chat) -> None:
 # --- size ---
 
 
-@pytest.mark.parametrize("route", BODIES, ids=str)
-def test_a_body_above_the_limit_is_413(chat: Chat, store: MemoryStore, route: Route) -> None:
+def test_a_body_above_the_limit_is_413(chat: Chat, store: MemoryStore) -> None:
     """A body larger than any valid one is refused before it is read."""
-    channel = chat.channel("grace")
-    before = state(store)
-    body = json.dumps((route.body or {}) | {"x": "x" * MAX_BODY})
-    response = chat.api(route.method, route.path(channel), body=body)
-    assert_refused(response, 413, "payload_too_large")
-    assert state(store) == before
+    for route in BODIES:
+        with case(route):
+            channel = chat.channel("grace")
+            before = state(store)
+            body = json.dumps((route.body or {}) | {"x": "x" * MAX_BODY})
+            response = chat.api(route.method, route.path(channel), body=body)
+            assert_refused(response, 413, "payload_too_large")
+            assert state(store) == before
 
 
 def test_the_largest_valid_batch_is_below_the_limit(chat: Chat) -> None:
@@ -148,7 +161,7 @@ def test_the_largest_valid_batch_is_below_the_limit(chat: Chat) -> None:
 
 
 def test_a_request_is_one_line(chat: Chat, log: Callable[[], list[dict[str, Any]]]) -> None:
-    """A line says which function answered what to whom, how fast, and at what cost."""
+    """The line has the function, the route, the caller, the status, the time and the cost."""
     channel = chat.channel()
     before = len(log())
     made = event("GET", messages(channel), headers={"x-request-id": "mine"})
@@ -204,7 +217,7 @@ def test_only_the_first_request_of_a_container_is_cold(log: Callable[[], list[di
 
 
 def requests_with_canaries(channel: str) -> list[dict[str, Any]]:
-    """Good and bad requests that carry the canary wherever a client can put something."""
+    """Valid and invalid requests with the canary everywhere a client can put a value."""
     headers = {"authorization": f"Bearer {CANARY}", "cookie": CANARY, "x-request-id": f"{CANARY} {CANARY}"}
     headers |= {"idempotency-key": CANARY, "user-agent": CANARY}
     conditions: list[dict[str, str]] = [{}, {"if-match": CANARY, "if-none-match": f'"{CANARY}"'}]

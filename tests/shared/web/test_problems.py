@@ -70,7 +70,7 @@ class FailingStore(MemoryStore):
 
 
 def crash() -> Exception:
-    """An error that nobody foresaw, with a text in it and in its cause."""
+    """An unforeseen error with a text in it and in its cause."""
     error = RuntimeError(SECRET)
     error.__cause__ = ValueError(SECRET)
     error.add_note(SECRET)
@@ -139,16 +139,21 @@ def test_services_that_cannot_be_made_are_a_500(log: Callable[[], list[dict[str,
     assert [line["message"] for line in log()[before:]] == ["crash", "request"]
 
 
-@pytest.mark.parametrize("route", ASKING, ids=str)
-def test_a_storage_that_fails_is_a_503_to_repeat(services: Services, route: Route) -> None:
-    """A client is told to come back, and when."""
-    for kind in [StoreUnavailableError, StoreThrottledError]:
-        with case(kind):
-            response = failing(services, kind(retry_after=0.2))(
-                route.method, route.path(CHANNEL), body=route.body
-            )
-            assert (response.status, response.code, response.json["retryable"]) == (503, kind.code, True)
-            assert response.headers["retry-after"] == "1"
+def test_a_storage_that_fails_is_a_503_to_repeat(services: Services) -> None:
+    """The response is retryable and has a `Retry-After`."""
+    for route in ASKING:
+        with case(route):
+            for kind in [StoreUnavailableError, StoreThrottledError]:
+                with case(kind):
+                    response = failing(services, kind(retry_after=0.2))(
+                        route.method, route.path(CHANNEL), body=route.body
+                    )
+                    assert (response.status, response.code, response.json["retryable"]) == (
+                        503,
+                        kind.code,
+                        True,
+                    )
+                    assert response.headers["retry-after"] == "1"
 
 
 # --- the tree of errors ---
@@ -181,7 +186,7 @@ print(json.dumps({error.__name__: problem(error(), "id-1").body.decode() for err
 
 
 def test_every_error_has_the_same_document_without_docstrings() -> None:
-    """Its text is data: ``python -OO``, which drops docstrings, changes no answer."""
+    """Its text is data: ``python -OO``, which drops docstrings, changes no response."""
     command = [sys.executable, "-OO", "-c", DOCUMENTS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own code
     assert json.loads(done.stdout) == {

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-import pytest
-
 from local.gateway import events
 from local.gateway.routing import Routes
 from local.gateway.wire import Request
@@ -68,30 +66,31 @@ def parameters(route: Route) -> list[int]:
     return [at for at, part in enumerate(wanted[0].path.split("/")) if part.startswith("{")]
 
 
-@pytest.mark.parametrize("route", WITH_CHANNEL, ids=str)
-def test_what_names_something_else_is_404_or_422(chat: Chat, store: MemoryStore, route: Route) -> None:
+def test_what_names_something_else_is_404_or_422(chat: Chat, store: MemoryStore) -> None:
     """An encoded `?`, `#`, `/`, `%` or dot in any parameter is part of a name that there is not: nothing is done."""
-    for raw_path in RAW_PATHS:
-        with case(raw_path):
-            channel = chat.channel("grace", "linus")
-            chat.post(channel)
-            before = state(store)
-            parts = route.path(channel).split("/")
-            for at in parameters(route):
-                for other in [
-                    *(parts[at] + each for each in BEHIND),
-                    *INSTEAD,
-                    f"%25{ord(parts[at][0]):02X}{parts[at][1:]}",
-                ]:
-                    made = sent(route, "/".join([*parts[:at], other, *parts[at + 1 :]]), raw_path)
-                    response = chat.api.invoke(made)
-                    assert response.status in {404, 422}, (other, response.body)
-                    assert_problem(response)
-            assert state(store) == before
+    for route in WITH_CHANNEL:
+        with case(route):
+            for raw_path in RAW_PATHS:
+                with case(raw_path):
+                    channel = chat.channel("grace", "linus")
+                    chat.post(channel)
+                    before = state(store)
+                    parts = route.path(channel).split("/")
+                    for at in parameters(route):
+                        for other in [
+                            *(parts[at] + each for each in BEHIND),
+                            *INSTEAD,
+                            f"%25{ord(parts[at][0]):02X}{parts[at][1:]}",
+                        ]:
+                            made = sent(route, "/".join([*parts[:at], other, *parts[at + 1 :]]), raw_path)
+                            response = chat.api.invoke(made)
+                            assert response.status in {404, 422}, (other, response.body)
+                            assert_problem(response)
+                    assert state(store) == before
 
 
 def test_a_needless_escape_names_the_same(chat: Chat) -> None:
-    """`%67race` is `grace`: escapes are undone once, whatever `rawPath` holds."""
+    """`%67race` is `grace`: escapes are decoded once, whatever `rawPath` holds."""
     for route in WITH_CHANNEL:
         for raw_path in RAW_PATHS:
             with case(route, raw_path):
@@ -131,17 +130,18 @@ def test_a_path_that_says_otherwise_than_the_parameters_is_404(chat: Chat, store
             assert state(store) == before
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=str)
-def test_a_stage_or_a_mapping_is_no_part_of_the_route(chat: Chat, route: Route) -> None:
-    """What the path begins with before the route changes nothing of the answer but its links."""
-    for stage in ["prod", "v1", "chat/api", "a-b_c.d"]:
-        with case(stage):
-            channel = chat.channel("grace")
-            chat.post(channel)
-            response = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
-            assert 200 <= response.status < 300, response.body
-            if place := response.headers.get("location"):
-                assert place.startswith(f"/{stage}/v1/channels/")
+def test_a_stage_or_a_mapping_is_no_part_of_the_route(chat: Chat) -> None:
+    """A prefix of the path before the route changes only the links of the response."""
+    for route in ROUTES:
+        with case(route):
+            for stage in ["prod", "v1", "chat/api", "a-b_c.d"]:
+                with case(stage):
+                    channel = chat.channel("grace")
+                    chat.post(channel)
+                    response = chat.api(route.method, route.path(channel), body=route.body, stage=stage)
+                    assert 200 <= response.status < 300, response.body
+                    if place := response.headers.get("location"):
+                        assert place.startswith(f"/{stage}/v1/channels/")
 
 
 def test_a_location_leads_back_through_the_stage(chat: Chat) -> None:

@@ -1,4 +1,4 @@
-"""Whatever invokes a function, it answers: events with missing, doubled, hostile fields, or no events at all."""
+"""A function responds to any event: with missing, doubled or hostile fields, or of another service."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CHANNEL: Final = "0" * 16
 
 
 def answered(api: Api, app: FastAPI, made: Any) -> tuple[Response, dict[str, Any]]:
-    """What a function answers, which API Gateway takes and says nothing of the body, and its one log line."""
+    """A function's response, checked for API Gateway and for leaks of the body, and its one log line."""
     stream = io.StringIO()
     handler, budgie = logging.StreamHandler(stream), logging.getLogger(SERVICE)
     handler.setFormatter(logger().handlers[0].formatter)
@@ -96,15 +96,20 @@ STRANGERS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("app", APPS, ids=lambda app: str(app.middleware_stack.function))
-def test_what_is_no_event_of_ours_is_a_400_and_one_line(api: Api, app: FastAPI) -> None:
+def test_what_is_no_event_of_ours_is_a_400_and_one_line(api: Api) -> None:
     """A ping, another service's event, another payload format: a problem document, one log line, no exception."""
-    for stranger in STRANGERS.values():
-        with case(stranger):
-            response, line = answered(api, app, stranger)
-            problem = assert_refused(response, 400, "malformed_request")
-            assert ("HTTP API" in problem["detail"], problem["request_id"]) == (True, "none")
-            assert (line["message"], line["status"], line["code"]) == ("request", 400, "malformed_request")
+    for app in APPS:
+        with case(app):
+            for stranger in STRANGERS.values():
+                with case(stranger):
+                    response, line = answered(api, app, stranger)
+                    problem = assert_refused(response, 400, "malformed_request")
+                    assert ("HTTP API" in problem["detail"], problem["request_id"]) == (True, "none")
+                    assert (line["message"], line["status"], line["code"]) == (
+                        "request",
+                        400,
+                        "malformed_request",
+                    )
 
 
 # --- fields that are not what they should be ---
@@ -209,7 +214,7 @@ def changed(made: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
 def test_no_field_of_an_event_is_a_crash(
     chat: Chat, route: Route, changes: list[tuple[tuple[str, ...], Any]]
 ) -> None:
-    """Whatever is missing, of the wrong type or hostile: an answer in form, and one log line."""
+    """Missing, mistyped and hostile fields get a well-formed response and one log line."""
     made = event(route.method, route.path(CHANNEL), body=json.dumps({"secret": CANARY}))
     for place, value in changes:
         changed(made, place, value)
@@ -253,10 +258,14 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("route", BODIES, ids=str)
-@pytest.mark.parametrize("body", LARGE.values(), ids=LARGE)
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [*((BODIES[0], body) for body in LARGE), *((route, "text") for route in BODIES[1:])],
+    ids=str,
+)
 def test_ten_megabytes_are_refused_before_they_are_read(chat: Chat, route: Route, body: str) -> None:
     """A body larger than any valid one is a 413, and costs a few times its size in memory at most."""
+    body = LARGE[body]
     made = event(route.method, route.path(chat.channel()), body=body)
     made["isBase64Encoded"] = not body.startswith(("{", "[", '"'))
     assert len(body) > MAX_BODY
@@ -282,19 +291,20 @@ ODD: Final = {
 }
 
 
-@pytest.mark.parametrize("route", BODIES, ids=str)
-def test_odd_json_is_refused_unquoted(chat: Chat, route: Route) -> None:
-    """What Python's JSON takes and others do not, or what has no text, is refused; the answer does not repeat it."""
-    for body in ODD.values():
-        with case(body):
-            channel = chat.channel()
-            made = event(route.method, route.path(channel), body=body)
-            response, _ = answered(chat.api, app_of(route.method, route.path(channel)), made)
-            assert response.status in {400, 422}, response.body
+def test_odd_json_is_refused_unquoted(chat: Chat) -> None:
+    """JSON that only Python accepts, or that is no text, is refused, and the response does not repeat it."""
+    for route in BODIES:
+        with case(route):
+            for body in ODD.values():
+                with case(body):
+                    channel = chat.channel()
+                    made = event(route.method, route.path(channel), body=body)
+                    response, _ = answered(chat.api, app_of(route.method, route.path(channel)), made)
+                    assert response.status in {400, 422}, response.body
 
 
-def test_the_name_of_an_unknown_field_is_told_up_to_a_length(chat: Chat) -> None:
-    """Which field is unknown is said, but no book is repeated to whoever sends one as a field's name."""
+def test_the_name_of_an_unknown_field_is_cut_in_the_error(chat: Chat) -> None:
+    """The error names an unknown field, cut to a maximum length."""
     body = {"text": "a", "x" * 900_000: 1, "y" * 900_000: 1}
     problem = assert_refused(chat.api("POST", messages(chat.channel()), body=body), 422)
     assert [error["field"] for error in problem["errors"]] == [
