@@ -169,14 +169,12 @@ def app_of(method: str, path: str) -> FastAPI:
     parts = path.strip("/").split("/")[1:]
     if parts == ["healthz"]:
         return check_health
-    if parts == ["channels"] and method == "GET":
+    if parts == ["mentions"] or (parts == ["channels"] and method == "GET"):
         return list_channels
-    if parts == ["mentions"]:
-        return list_channels
-    if len(parts) >= 3 and parts[2] in {"messages", "changes", "pins"}:
-        return {"POST": post_message, "GET": fetch_messages, "HEAD": fetch_messages}.get(
-            method, change_messages
-        )
     if len(parts) == 3 and parts[2] == "read":
         return mark_read
+    if len(parts) >= 3 and parts[2] in {"messages", "changes", "pins"}:
+        if method in {"PUT", "PATCH", "DELETE"} and len(parts) > 3:
+            return change_messages
+        return post_message if method == "POST" else fetch_messages
     return manage_channels

@@ -32,7 +32,7 @@ CHANNEL: Final = {
     "created_at": "2026-11-23T18:00:00.000Z",
     "archived": False,
     "slow_mode": 0,
-    "edit_window": None,
+    "edit_window": 3600,
     "members_pin": False,
     "version": 1,
     "member_count": 2,
@@ -235,9 +235,7 @@ class ReactionPage(ResponseModel):
     has_more: bool
     next_cursor: str | None
 
-    model_config = _with_example(
-        {"emoji": "👍", "count": 2, "users": ["grace", "eve"], "has_more": False, "next_cursor": None}
-    )
+    model_config = _with_example({"emoji": "👍", "count": 3, "users": ["grace", "eve"], **MORE})
 
 
 class Pin(ResponseModel):

@@ -221,7 +221,9 @@ PostIn = Annotated[
 class MessageChange(Request):
     """What to change of a message; what is absent stays."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Hello, Grace!"}, {"metadata": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "Hello, Grace!"}, {"metadata": {"kind": "greeting"}}]}
+    )
     # Made, not given: the document names no default, as none is ever used.
     text: Text = Field(default_factory=str)
     metadata: Metadata | None = Field(

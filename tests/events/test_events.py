@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 IMAGE: Final = "public.ecr.aws/lambda/python:3.13-x86_64"
 STATUSES: Final = {"create_channel": 201, "put_member": 201, "post_message": 201} | dict.fromkeys(
-    ("remove_member", "archive_channel"), 204
+    ("remove_member", "archive_channel", "delete_message", "remove_reaction", "pin_message", "unpin_message"),
+    204,
 )
 """Where it is not 200."""
 

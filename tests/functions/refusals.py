@@ -33,6 +33,7 @@ class Route:
         return self.template.replace("{c}", channel)
 
 
+FIRST = "/v1/channels/{c}/messages/{c}-00000001"
 ROUTES = (
     Route("list_channels", "GET", "/v1/channels"),
     Route("create_channel", "POST", "/v1/channels", {"kind": "public", "name": "lobby"}),
@@ -42,6 +43,16 @@ ROUTES = (
     Route("fetch_messages", "GET", "/v1/channels/{c}/messages"),
     Route("fetch_message", "GET", "/v1/channels/{c}/messages/{c}-00000001"),
     Route("post_message", "POST", "/v1/channels/{c}/messages", {"text": "Hello"}),
+    Route("edit_message", "PATCH", FIRST, {"text": "Hello again"}),
+    Route("delete_message", "DELETE", FIRST),
+    Route("add_reaction", "PUT", f"{FIRST}/reactions/:x:/me"),
+    Route("remove_reaction", "DELETE", f"{FIRST}/reactions/:x:/me"),
+    Route("pin_message", "PUT", f"{FIRST}/pin"),
+    Route("unpin_message", "DELETE", f"{FIRST}/pin"),
+    Route("fetch_changes", "GET", "/v1/channels/{c}/changes"),
+    Route("fetch_versions", "GET", f"{FIRST}/versions"),
+    Route("fetch_pins", "GET", "/v1/channels/{c}/pins"),
+    Route("list_mentions", "GET", "/v1/mentions"),
     Route("mark_read", "PUT", "/v1/channels/{c}/read", {"last_read_seq": 0}),
     Route("list_members", "GET", "/v1/channels/{c}/members"),
     Route("put_member", "PUT", "/v1/channels/{c}/members/linus", {"role": "member"}, needs_body=False),

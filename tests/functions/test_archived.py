@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TEMPLATE: Final = Path(__file__).resolve().parents[2] / "template.yaml"
 CHANNEL: Final = "/v1/channels/{channel_id}"
+MESSAGE: Final = f"{CHANNEL}/messages/{{channel_id}}-00000001"
 REFUSED: Final[dict[str, tuple[str, str, str, Any]]] = {
     "a message": ("POST", f"{CHANNEL}/messages", "grace", {"text": "x"}),
     "a batch": ("POST", f"{CHANNEL}/messages", "ada", {"messages": [{"text": "x"}]}),
@@ -27,10 +28,20 @@ REFUSED: Final[dict[str, tuple[str, str, str, Any]]] = {
     "inviting": ("PUT", f"{CHANNEL}/members/linus", "ada", None),
     "a role": ("PUT", f"{CHANNEL}/members/grace", "ada", {"role": "moderator"}),
     "removing": ("DELETE", f"{CHANNEL}/members/grace", "ada", None),
+    "an edit": ("PATCH", MESSAGE, "ada", {"text": "x"}),
+    "a deletion": ("DELETE", MESSAGE, "ada", None),
+    "a reaction": ("PUT", f"{MESSAGE}/reactions/:x:/me", "grace", None),
+    "taking a reaction back": ("DELETE", f"{MESSAGE}/reactions/:x:/me", "grace", None),
+    "pinning": ("PUT", f"{MESSAGE}/pin", "ada", None),
+    "unpinning": ("DELETE", f"{MESSAGE}/pin", "ada", None),
 }
 ALLOWED: Final[dict[str, tuple[str, str, str, Any, int]]] = {
     "the channel": ("GET", CHANNEL, "grace", None, 200),
     "its messages": ("GET", f"{CHANNEL}/messages", "grace", None, 200),
+    "its changes": ("GET", f"{CHANNEL}/changes", "grace", None, 200),
+    "its pins": ("GET", f"{CHANNEL}/pins", "grace", None, 200),
+    "a message": ("GET", MESSAGE, "grace", None, 200),
+    "its versions": ("GET", f"{MESSAGE}/versions", "ada", None, 200),
     "its members": ("GET", f"{CHANNEL}/members", "grace", None, 200),
     "what the caller has read": ("PUT", f"{CHANNEL}/read", "grace", {"last_read_seq": 1}, 200),
     "archiving it again": ("DELETE", CHANNEL, "ada", None, 204),
@@ -82,11 +93,12 @@ def test_it_is_listed_and_each_message_is_found(chat: Chat, channel: str) -> Non
 def test_every_route_about_a_channel_is_tried() -> None:
     """A route that is new to the template fails here until it is said what it does to an archived channel."""
     routes = template.load(TEMPLATE).routes
+    reactions = f"{CHANNEL}/messages/{{message_id}}/reactions"  # Its query is tried in test_change_messages.
     requests = [each[:2] for each in REFUSED.values()] + [each[:2] for each in ALLOWED.values()]
     matched = [Routes(routes).match(method, path.format(channel_id="c")) for method, path in requests]
     tried = {(each[0].method, each[0].path) for each in matched if each}
     about = {(each.method, each.path) for each in routes if CHANNEL in each.path}
-    assert about - tried == {("GET", f"{CHANNEL}/messages/{{message_id}}")}
+    assert about - tried == {("GET", reactions)}
 
 
 def members(chat: Chat, channel: str) -> Any:

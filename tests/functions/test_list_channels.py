@@ -53,9 +53,12 @@ def test_a_channel_says_all_that_a_list_shows(chat: Chat) -> None:
         "created_at": "2026-11-23T18:44:24.000Z",
         "archived": False,
         "slow_mode": 0,
+        "edit_window": None,
+        "members_pin": False,
         "version": 1,
         "member_count": 2,
         "last_seq": 1,
+        "last_rev": 0,
         "last_message": {
             "id": message["id"],
             "seq": 1,
@@ -65,8 +68,9 @@ def test_a_channel_says_all_that_a_list_shows(chat: Chat) -> None:
         },
         "last_read_seq": 0,
         "unread_count": 1,
+        "mention_count": 0,
         "role": "member",
-        "capabilities": ["read", "post", "leave"],
+        "capabilities": ["read", "post", "react", "leave"],
     }
 
 

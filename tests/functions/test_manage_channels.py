@@ -170,10 +170,10 @@ def test_other_pairs_have_other_direct_channels(chat: Chat) -> None:
 
 
 def test_the_two_of_a_direct_channel_are_equals(chat: Chat) -> None:
-    """Both may read and post, neither may change anything."""
+    """Both may read, post, react and pin; neither may change the channel."""
     channel = chat.direct("ada", "grace")
     for user in ("ada", "grace"):
-        assert chat.seen(channel, user)["capabilities"] == ["read", "post"]
+        assert chat.seen(channel, user)["capabilities"] == ["read", "post", "react", "pin"]
         chat.post(channel, user=user)
 
 

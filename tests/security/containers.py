@@ -44,9 +44,10 @@ class WatchedStore:
             if self.failure:
                 raise self.failure
             found = method(*arguments, **named)
-            if isinstance(found, ChannelState):
+            state = found[0] if isinstance(found, tuple) and found else found
+            if isinstance(state, ChannelState):
                 # As DynamoDB Local counts: AWS charges for what is not there too.
-                meter().charge(read=(found.head is not None) + (found.membership is not None))
+                meter().charge(read=(state.head is not None) + (state.membership is not None))
             return found
 
         return call

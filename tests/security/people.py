@@ -28,14 +28,17 @@ PEOPLE: Final[dict[str, str]] = {
 }
 """Who the callers of ``docs/authorization.yaml`` are."""
 KEY: Final = "a-key-that-was-used"
-TEXT: Final = "said while still in"
+TEXT: Final = f"said while still in, <@{OWNER}> <@{MODERATOR}> <@{MEMBER}>"
+EMOJI: Final = "%F0%9F%91%8D"
+"""A thumb, percent-encoded."""
+FIRST: Final = "/v1/channels/{c}/messages/{c}-00000001"
 
 
 def channel_of(chat: Chat, kind: str, *, archived: bool = False) -> str:
-    """A channel with a user in each role, and a message of the past member's where the kind of channel allows it."""
+    """A channel with a user in each role, and a message of the past member's, or of the owner in a direct one."""
     if kind == "direct":
         channel = chat.direct(OWNER, MEMBER)
-        chat.post(channel)
+        chat.post(channel, TEXT)
         return channel
     channel = chat.channel(MEMBER, OTHER_MEMBER, PAST_MEMBERSHIP, kind=kind)
     for moderator in (MODERATOR, OTHER_MODERATOR):
@@ -78,7 +81,18 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     "change its topic": Attempt("update_channel", "PATCH", "/v1/channels/{c}", {"topic": "new"}),
     "archive it": Attempt("archive_channel", "DELETE", "/v1/channels/{c}"),
     "read a page": Attempt("fetch_messages", "GET", "/v1/channels/{c}/messages"),
-    "read a message": Attempt("fetch_message", "GET", "/v1/channels/{c}/messages/{c}-00000001"),
+    "read a message": Attempt("fetch_message", "GET", FIRST),
+    "read changes": Attempt("fetch_changes", "GET", "/v1/channels/{c}/changes"),
+    "read a message's versions": Attempt("fetch_versions", "GET", f"{FIRST}/versions"),
+    "list who reacted": Attempt("fetch_reactions", "GET", f"{FIRST}/reactions", query={"emoji": ":ship_it:"}),
+    "list pins": Attempt("fetch_pins", "GET", "/v1/channels/{c}/pins"),
+    "list one's mentions": Attempt("list_mentions", "GET", "/v1/mentions", lists=True),
+    "edit a message": Attempt("edit_message", "PATCH", FIRST, {"text": "edited"}),
+    "delete a message": Attempt("delete_message", "DELETE", FIRST),
+    "react": Attempt("add_reaction", "PUT", f"{FIRST}/reactions/{EMOJI}/me"),
+    "take a reaction back": Attempt("remove_reaction", "DELETE", f"{FIRST}/reactions/{EMOJI}/me"),
+    "pin a message": Attempt("pin_message", "PUT", f"{FIRST}/pin"),
+    "unpin a message": Attempt("unpin_message", "DELETE", f"{FIRST}/pin"),
     "post": Attempt("post_message", "POST", "/v1/channels/{c}/messages", {"text": "Hello"}),
     "mark as read": Attempt("mark_read", "PUT", "/v1/channels/{c}/read", {"last_read_seq": 1}),
     "list members": Attempt("list_members", "GET", "/v1/channels/{c}/members"),
@@ -103,5 +117,6 @@ def outcome(attempt: Attempt, response: Response, channel: str) -> str:
         return f"{response.status} {response.code}"
     if not attempt.lists:
         return str(response.status)
-    listed = channel in {each["id"] for each in response.json["channels"]}
+    found = response.json.get("channels", response.json.get("mentions"))
+    listed = channel in {each.get("channel_id", each.get("id")) for each in found}
     return f"{response.status} {'with' if listed else 'without'} it"

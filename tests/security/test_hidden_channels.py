@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from tests.api import Response
     from tests.conftest import FakeClock
 
+READS: Final[tuple[list[str], ...]] = (
+    [],
+    ["read_channel_state"],
+    ["read_message_state"],
+    ["read_channel_state", "past_membership"],
+)
+"""What a request about a hidden channel may read."""
 MISSING: Final = "0" * 16
 MISSING_PAIR: Final = "0" * 26
 DURATION: Final = re.compile(r"total;dur=\d+\.\d")
@@ -132,7 +139,7 @@ def test_nothing_tells_a_hidden_channel_from_none(clock: FakeClock) -> None:
                     assert there == missing, (what, change)
                     statuses.add(there[0][0])
                     calls = [call[0] for call in there[1]]
-                    assert calls in ([], ["read_channel_state"], ["read_channel_state", "past_membership"])
+                    assert calls in READS, (what, change)
             assert 404 in statuses
             assert statuses <= {400, 404, 415, 422}
 

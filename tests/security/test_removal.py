@@ -55,7 +55,7 @@ def test_the_next_request_is_refused_everywhere(deployment: Deployment, kind: st
     containers = warm_containers(deployment, channel)
     assert containers[0].chat.remove(channel, MEMBER, OWNER).status == 204
     refused = 404 if kind == "private" else 403
-    reading = ("read a page", "read a message", "post", "mark as read")
+    reading = ("read a page", "read a message", "read changes", "list pins", "react", "post", "mark as read")
     for container in containers:
         for name in reading:
             assert of(container, name, channel)[0] == refused, name

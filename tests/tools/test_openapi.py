@@ -140,8 +140,9 @@ def test_every_example_of_a_body_is_taken(api: Api, path: str, method: str) -> N
     assert shown
     made = api("POST", "/v1/channels", body={"kind": "public", "name": "lobby", "members": ["grace"]}).json
     assert api("POST", f"/v1/channels/{made['id']}/messages", body={"text": "Hello"}).status == 201
+    named = {"channel_id": made["id"], "user_id": "grace", "message_id": f"{made['id']}-00000001"}
     for example in shown:
-        answer = api(method.upper(), path.format(channel_id=made["id"], user_id="grace"), body=example)
+        answer = api(method.upper(), path.format(**named), body=example)
         assert answer.status in {200, 201}, answer.body
 
 

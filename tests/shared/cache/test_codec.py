@@ -58,7 +58,7 @@ def test_bundles_come_back(codec: str) -> None:
     """Values of both kinds, empty ones included, and the empty bundle, whole and in order; the text is ASCII."""
     text = packed(ITEMS, codec)
     assert text.isascii()
-    assert text.startswith(f"B2{codec[0]}")
+    assert text.startswith(f"B3{codec[0]}")
     assert list(unpacked(text).items()) == list(ITEMS.items())
     assert unpacked(packed({}, codec)) == {}
 
@@ -124,26 +124,26 @@ def test_what_is_not_ours_is_refused() -> None:
         1.5,
         True,
         [],
-        ["B2z"],
+        ["B3z"],
         {"a": 1},
-        b"B2z",
+        b"B3z",
         "",
         "B",
-        "B2",
-        "B2z",
-        "B2g",
-        "B2x",
-        "B2zé",
-        "B2z!",
-        "B2zAAA",
-        "B2zAAAA",
-        "B2g====",
+        "B3",
+        "B3z",
+        "B3g",
+        "B3x",
+        "B3zé",
+        "B3z!",
+        "B3zAAA",
+        "B3zAAAA",
+        "B3g====",
         "OK",
         "hello",
         "{}",
         "\ud800",
-        "B2z\ud800",
-        "B2\N{SNOWMAN}",
+        "B3z\ud800",
+        "B3\N{SNOWMAN}",
     ]:
         with case(text):
             assert is_refused(text)
@@ -152,7 +152,7 @@ def test_what_is_not_ours_is_refused() -> None:
 def test_another_form_is_refused() -> None:
     """A bundle of a newer or older form, or under another codec's letter, even when all else is right."""
     text = packed(ITEMS)
-    for start in ("B1z", "B3z", "b2z", "B2g", "B2y", "C2z"):
+    for start in ("B2z", "B4z", "b3z", "B3g", "B3y", "C3z"):
         assert is_refused(start + text[3:])
 
 
@@ -200,7 +200,7 @@ def test_a_frame_that_asks_for_a_large_window_is_refused() -> None:
     options = {module.CompressionParameter.window_log: 27, module.CompressionParameter.compression_level: 1}
     compressor = module.ZstdCompressor(options=options)
     frame = compressor.compress(b"") + compressor.compress(b"\x00" * 4) + compressor.flush()
-    assert is_refused(f"B2z{base64.b64encode(frame).decode()}")
+    assert is_refused(f"B3z{base64.b64encode(frame).decode()}")
 
 
 def test_the_largest_bundle_is_readable() -> None:

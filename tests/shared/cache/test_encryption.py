@@ -99,7 +99,7 @@ def test_another_form_or_codec_is_a_miss() -> None:
 
 
 @pytest.mark.parametrize(
-    ("forms", "is_ours"), [("E2B2z", True), ("E2B1z", False), ("E2z", False), ("E1z", False)]
+    ("forms", "is_ours"), [("E2B3z", True), ("E2B2z", False), ("E2z", False), ("E1z", False)]
 )
 def test_a_bundle_of_an_older_form_is_a_miss(forms: str, *, is_ours: bool) -> None:
     """Authentic bytes of another form of bundle are never read as if they were of this one."""

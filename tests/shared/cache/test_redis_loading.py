@@ -121,13 +121,13 @@ def test_a_list_that_changed_during_the_load_is_the_newer(start: Start, upstash:
     [
         "",
         "hello",
-        "B3zAAAA",
-        packed({FIRST: block(CHANNEL, 1, 50)}).replace("B2", "B1"),
+        "B4zAAAA",
+        packed({FIRST: block(CHANNEL, 1, 50)}).replace("B3", "B2"),
         packed({FIRST: block(CHANNEL, 1, 50)})[:-9],
         7,
         ["x"],
-        "B2zé",
-        "B2",
+        "B3zé",
+        "B3",
     ],
 )
 def test_an_unreadable_bundle_is_replaced(start: Start, upstash: FakeUpstash, found: object) -> None:

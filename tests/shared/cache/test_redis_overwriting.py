@@ -96,7 +96,7 @@ def test_whatever_cannot_be_read_is_not_asked_for_again(
         def startswith(self, *_: object) -> bool:
             raise error
 
-    upstash.values[KEY] = Poisoned("B2z")
+    upstash.values[KEY] = Poisoned("B3z")
     tier = start()
     for _ in range(3):
         request(tier)

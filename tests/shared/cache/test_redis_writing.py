@@ -144,5 +144,5 @@ def test_the_codec_is_the_policys(start: Start, upstash: FakeUpstash, codec: str
     tier = start(codec=codec)
     tier.put(lacking(50))
     request(tier)
-    assert upstash.values[KEY][:3] == f"B2{codec[0]}"
+    assert upstash.values[KEY][:3] == f"B3{codec[0]}"
     assert start(codec="zstd").get([FIRST]) == lacking(50)
