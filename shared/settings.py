@@ -42,7 +42,6 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "RATE_LIMIT_BURST": (1, 1_000_000),
     "MAX_MEMBERS_FOR_EVERYBODY": (1, 1_000_000),
     "MAX_CHANNELS_PER_USER": (1, 1_000_000),
-    "MAX_MEMBERS_FOR_EVERYBODY": (1, 1_000_000),
     "READ_UNITS_PER_MINUTE": (1, 1_000_000_000),
 }
 """The smallest and the largest value of each number; a test compares them with ``.env.example``."""
