@@ -125,6 +125,7 @@ def _handler(store: Store, cached: Cached) -> Handler:
             "first_seq": first,
             "last_seq": last,
             "channel_last_seq": head.seq,
+            "channel_last_rev": head.rev,
             "has_more_before": first > 1,
             "has_more_after": last < head.seq,
         }
