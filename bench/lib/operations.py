@@ -187,6 +187,13 @@ def _pinned(scene: Scene) -> str:
     return path
 
 
+def _unpinned(scene: Scene) -> str:
+    """The path of a message in a channel that has room for its pin."""
+    path = _pinned(scene)
+    scene.handlers(Ask("DELETE", f"{path}/pin", USER))
+    return path
+
+
 def change_of_page(scene: Scene) -> Ask:
     """A page of 50 messages of which 20 have changed since the container cached it."""
     asked = again(page(CHANGED))(scene)
@@ -238,8 +245,13 @@ OPERATIONS: Final = (
     Operation("delete", lambda scene: Ask("DELETE", _message(scene), USER)),
     Operation("react", lambda scene: _thumb(_message(scene))),
     Operation("take a reaction back", lambda scene: _thumb(_reacted(scene), "DELETE")),
+    Operation("pin", lambda scene: Ask("PUT", f"{_unpinned(scene)}/pin", USER)),
     Operation("unpin", lambda scene: Ask("DELETE", f"{_pinned(scene)}/pin", USER)),
     Operation("20 changes", always(Ask("GET", f"/v1/channels/{CHANGED}/changes?after=0&limit=20", USER))),
+    Operation("pins", always(Ask("GET", f"/v1/channels/{WRITTEN}/pins", USER))),
+    Operation("versions", always(Ask("GET", f"{_ONE.target}/versions", USER))),
+    Operation("users of a reaction", always(Ask("GET", f"{_ONE.target}/reactions?emoji=:ship:", USER))),
+    Operation("mentions", always(Ask("GET", "/v1/mentions", USER))),
     Operation("mark read", _mark),
     # By a new user each time, so that the count of the user's channels does not grow with the rounds.
     Operation("create channel", lambda _: _create(f"maker-{next(_NUMBERS):030d}")),

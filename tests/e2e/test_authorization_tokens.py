@@ -10,7 +10,7 @@ import pytest
 
 from tests.cases import case
 from tests.e2e.running import ROOT
-from tests.e2e.test_tokens_at_the_gateway import BODIES, ROUTES, TOKENS, Place, place_of
+from tests.e2e.test_tokens_at_the_gateway import BODIES, ROUTES, TOKENS, Place, path_of, place_of
 from tools import authorization
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def test_a_hidden_channel_is_as_a_missing_one(room: Place) -> None:
         for route in [each for each in ROUTES if "{channel_id}" in each.path]:
             responses = []
             for channel in (room.channel_id, missing):
-                path = route.path.format(channel_id=channel, message_id=f"{channel}-00000001", user_id="me")
+                path = path_of(route, channel, f"{channel}-00000001", "me")
                 responses.append(client.call(route.method, path, "eve", body=BODIES.get(route.key)))
             with case(route.key):
                 assert seen(responses[0]) == seen(responses[1])

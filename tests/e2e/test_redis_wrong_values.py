@@ -72,7 +72,7 @@ def test_wrong_values_are_misses(world: World, wrong: str) -> None:
     health = container.health().json
     assert (health["status"], health["cache"]["breaker"]) == ("ok", "closed")
     assert health["cache"]["unreadable"] == 1
-    assert run(world.endpoint, "GET", BUNDLE).startswith("B2z")
+    assert run(world.endpoint, "GET", BUNDLE).startswith("B3z")
     heir = world.start_loaded()
     assert heir.read(world.channels[0]).headers["x-cache"] in {"redis", "caught_up"}
     assert heir.read(world.channels[0]).body == world.truth(world.channels[0])

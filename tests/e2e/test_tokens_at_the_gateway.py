@@ -35,7 +35,15 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/channels/{channel_id}/messages": {"text": "hello"},
     "PUT /v1/channels/{channel_id}/read": {"last_read_seq": 1},
     "PATCH /v1/channels/{channel_id}": {"topic": "mine"},
+    "PATCH /v1/channels/{channel_id}/messages/{message_id}": {"text": "mine"},
 }
+REACTIONS: Final = "/v1/channels/{channel_id}/messages/{message_id}/reactions"
+
+
+def path_of(route: Route, channel_id: str, message_id: str, user_id: str) -> str:
+    """A route's path with these parts, and with the query that it needs."""
+    path = route.path.format(channel_id=channel_id, message_id=message_id, user_id=user_id, emoji=":ship:")
+    return f"{path}?emoji=:ship:" if route.key == "GET " + REACTIONS else path
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Place:
         """Call a route as it would do something, if it let the caller in."""
         # `me` joins, which any user may; grace is a member to remove.
         user = "grace" if route.method == "DELETE" else "me"
-        path = route.path.format(channel_id=self.channel_id, message_id=self.message_id, user_id=user)
+        path = path_of(route, self.channel_id, self.message_id, user)
         with self.stack.client() as client:
             return client.call(route.method, path, body=BODIES.get(route.key), headers=headers)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from shared.domain.changes import ChangeKind
+from shared.domain.changes import ChangeKind, reactions_of
 from shared.domain.model import ChannelState, Entry, Head
 from shared.storage.protocol import ChangeCommit, Reservation
 from tests.simulation.pages import WrongError
@@ -36,6 +36,8 @@ class Log:
     """Position: the message as it was posted, and after each of its changes, with the change's number."""
     redacted: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     """Position: the message before its redaction, and since."""
+    rewritten: set[int] = field(default_factory=set)
+    """Positions of messages from which an erased user's id was taken."""
     erased: dict[int, int] = field(default_factory=dict)
     """Position: the number of the erasure that redacted it."""
     deleted: dict[int, int] = field(default_factory=dict)
@@ -227,6 +229,18 @@ class Ledger:
     def redacted(self, channel_id: str, seq: int, before: bytes, after: bytes) -> None:
         """A message was written anew; whoever reads it again may see either, until the erasure is acknowledged."""
         self.logs[channel_id].redacted.setdefault(seq, (before, after))
+
+    def rewritten(
+        self, channel_id: str, seq: int, rev: int, after: bytes | None, *, is_current: bool
+    ) -> None:
+        """An erased user's id was taken from a message as it is, or as it was after a change."""
+        log = self.logs[channel_id]
+        log.rewritten.add(seq)
+        if after is None:
+            return
+        log.history.setdefault(seq, []).append((rev, after))
+        for each in reactions_of(after) if is_current else ():
+            log.reactions[seq, each.emoji] = list(each.users)
 
     def redactions(self, head: Head) -> None:
         """A channel's number of redactions was raised."""

@@ -645,14 +645,6 @@ class TrimsUnlisted(SimStore):
         """Lists none."""
 
 
-class IgnoresTheMessagesRev(SimStore):
-    """Rewrites a message whatever became of it since it was read."""
-
-    def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
-        found = self._truth.entries(commit.head.channel_id, commit.change.seq, commit.change.seq)
-        return super()._make_change(replace(commit, seen=found[0]))
-
-
 class LeavesOldPreview(SimStore):
     """Leaves the preview as it was before an edit or a deletion."""
 
@@ -853,9 +845,6 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "number-apart": Mutant("numbers a change outside of its transaction", Code(store=NumbersChangesApart)),
     "count-deleted": Mutant("counts deleted messages as unread", Code(store=CountsDeleted)),
     "trim-unlisted": Mutant("forgets the gaps that a head has no room for", Code(store=TrimsUnlisted)),
-    "ignore-rev": Mutant(
-        "changes a message without the condition on its rev", Code(store=IgnoresTheMessagesRev)
-    ),
     "old-preview": Mutant("leaves the preview as it was before a change", Code(store=LeavesOldPreview)),
     "keep-marks": Mutant("leaves a deleted message among the mentions", Code(store=KeepsMarks)),
     "etag-without-changes": Mutant("answers 304 though a message changed", Code(fetch=etag_without_changes)),

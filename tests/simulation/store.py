@@ -314,6 +314,26 @@ class SimStore:
         """See ``Erasures``."""
         self._call("redact", self._redact, channel_id, seq, body)
 
+    def rewrite_message(self, channel_id: str, seen: Entry, body: bytes) -> bool:
+        """See ``Erasures``."""
+        return self._call("rewrite_message", self._rewrite_message, channel_id, seen, body)
+
+    def _rewrite_message(self, channel_id: str, seen: Entry, body: bytes) -> bool:
+        made = self._truth.rewrite_message(channel_id, seen, body)
+        if made:
+            self._world.ledger.rewritten(channel_id, seen.seq, seen.rev, body, is_current=True)
+        return made
+
+    def rewrite_change(self, channel_id: str, seen: Change, change: Change) -> bool:
+        """See ``Erasures``."""
+        return self._call("rewrite_change", self._rewrite_change, channel_id, seen, change)
+
+    def _rewrite_change(self, channel_id: str, seen: Change, change: Change) -> bool:
+        made = self._truth.rewrite_change(channel_id, seen, change)
+        if made:
+            self._world.ledger.rewritten(channel_id, seen.seq, seen.rev, change.body, is_current=False)
+        return made
+
     def count_erasure(self, channel_id: str, user_id: str) -> Head | None:
         """See ``Erasures``."""
         self._gather(channel_id)

@@ -68,7 +68,7 @@ class DynamoDBErasures(HeadChanges):
         values: dict[str, Any] = {}
         for name, old, new in (
             ("by", seen.by, change.by),
-            ("body", seen.body, change.body),
+            ("body", _stored_body(channel_id, seen), _stored_body(channel_id, change)),
             ("before", seen.before or None, change.before or None),
         ):
             if old is None:
@@ -122,3 +122,7 @@ class DynamoDBErasures(HeadChanges):
             return head
         values = {":erased": items.s(ERASED), ":user": items.s(user_id)}
         return self._change_head(channel_id, "SET creator = :erased", "creator = :user", values)
+
+
+def _stored_body(channel_id: str, change: Change) -> bytes | None:
+    return None if change.body is None else items.stored_body(channel_id, change)
