@@ -43,7 +43,7 @@ def wrong_values(world: World) -> dict[str, tuple[str, ...]]:
         "text that is no ASCII": ("SET", BUNDLE, "B2z\N{SNOWMAN}"),
         "another channel's blocks": ("SET", BUNDLE, packed(stranger)),
         "a block moved by a position": ("SET", BUNDLE, packed(moved)),
-        "a newer form": ("SET", BUNDLE, f"B3{bundle[2:]}"),
+        "a newer form": ("SET", BUNDLE, f"B4{bundle[2:]}"),
         "half a bundle": ("SET", BUNDLE, bundle[: len(bundle) // 2]),
         "a hash": ("HSET", BUNDLE, "field", "value"),
     }

@@ -500,7 +500,7 @@ class Judge:
     def _mentions(self, channel_id: str) -> None:
         """Each membership has the messages that name the user, and the count is of those that are unread."""
         ledger = self._ledger
-        log, head = ledger.logs[channel_id], ledger.truth.head(channel_id)
+        head = ledger.truth.head(channel_id)
         for user_id in ledger.world.users:
             membership = ledger.truth.membership(channel_id, user_id)
             if membership is None or head is None:

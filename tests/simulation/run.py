@@ -35,7 +35,14 @@ READS: Final = ("page", "list", "one", "changes", "pins", "mentions", "versions"
 ENOUGH: Final = 100
 """Worlds in which everything happens."""
 SELDOM: Final = frozenset(
-    {"page: redis", "list: stale", "edit: commit_unknown", "edit: message_deleted", "change: container died"}
+    {
+        "edit: version_mismatch",
+        "page: redis",
+        "list: stale",
+        "edit: commit_unknown",
+        "edit: message_deleted",
+        "change: container died",
+    }
     | {"erase: tool died", "versions: not found", "changes: container died"}
 )
 
