@@ -395,7 +395,7 @@ def test_gaps_of_head_and_list_together_are_exact(store: Store) -> None:
             trim(store, before, [seq])
             head = head_of(store, channel)
             assert len(head.gaps) <= MAX_GAPS + 1, "the head before may not have known one that came since"
-            for after in range(26):
+            for after in (0, 6, 12, 24):
                 found = head.gaps | store.gaps(channel, after)
                 assert {gap for gap in found if gap > after} >= {
                     gap for gap in gaps if gap > max(after, head.gaps_from)
