@@ -175,7 +175,7 @@ class Tour:
         found = self.call(200, "GET", f"{path}/{first['id']}/versions").json["versions"]
         assert [each["text"] for each in found] == [SECRET, f"{SECRET}, <@grace>"]
         assert self.call(403, "PATCH", f"{path}/{second['id']}", body={"text": "Mine"}).code == "forbidden"
-        [mention] = self.call(200, "GET", "/v1/mentions", user="grace").json["mentions"]
+        mention = self.call(200, "GET", "/v1/mentions", user="grace").json["mentions"][0]  # the newest
         assert mention["message"] == edited.json
         self.react(f"{path}/{first['id']}")
         self.call(204, "PUT", f"{path}/{first['id']}/pin")
