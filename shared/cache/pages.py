@@ -206,7 +206,7 @@ class CachedLogReader:
         key = changes_key(head.channel_id, head.erasures)
         run = get_one(self._memory, key, ChangeRun)
         known = run.since(first - 1) if run else None
-        if known is not None and (not run or run.changes[-1].rev >= last):
+        if run is not None and known is not None and run.changes[-1].rev >= last:
             return [each for each in known if each.rev <= last]
         # What is known reaches up to some number: only what came after it is read.
         start = known[-1].rev + 1 if known else first
