@@ -9,10 +9,11 @@ import json
 import logging
 import os
 import time
+import traceback
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.domain.errors import (
     BudgieError,
@@ -127,6 +128,14 @@ def log_request(
         detailed=log_settings().is_detailed,
     )
     logger().info("request", fields={**fields, **metrics}, directive=directive(metrics))
+
+
+def log_crash(error: Exception, request_id: str) -> None:
+    """Logs an unexpected error: where it happened, but not its message, which may quote the request."""
+    frames: list[Any] = [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    logger().error("crash", error=type(error).__qualname__, frames=frames[-8:], request_id=request_id)
 
 
 def values(
