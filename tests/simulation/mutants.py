@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from shared.bootstrap import Services
     from shared.cache.blocks import Cached
     from shared.cache.memory import MemoryTier
-    from shared.cache.metrics import CacheMetrics
     from shared.cache.tier import Tier
     from shared.domain.messages import Draft
     from shared.domain.model import Entry, Head, IdempotencyRecord
+    from shared.observability.meter import CacheMetrics
     from shared.storage.log_reader import LogReader
     from shared.storage.protocol import Store
     from tests.simulation.containers import Container

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from shared.cache.blocks import Block
 from shared.cache.memory import MemoryTier
-from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
+from shared.observability.meter import CacheMetrics
 from shared.storage.log_reader import DirectLogReader
 from tests.blocks import CHANNEL, CREATED
 from tests.conftest import FakeClock
