@@ -10,10 +10,9 @@ from functools import cache
 from typing import Self
 
 from shared.cache.build import Cache, build_cache
-from shared.cache.memory import MemoryTier
 from shared.cache.pages import CachedLogReader
 from shared.cache.stale_fallback import StaleFallback
-from shared.cache.tier import Tier
+from shared.cache.tier import MemoryTier, Tier
 from shared.cache.upstash import Upstash
 from shared.domain.clock import SharedClock, now_ms
 from shared.observability.meter import CacheMetrics

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from shared.bootstrap import compose
 from shared.cache.blocks import Block, ChangeRun, block_key, changes_key
-from shared.cache.memory import MemoryTier
 from shared.cache.pages import MAX_LAID_OVER, CachedLogReader
+from shared.cache.tier import MemoryTier
 from shared.domain.changes import Change, ChangeKind, deleted, edited, lay_over, rev_of
 from shared.domain.errors import StoreUnavailableError
 from shared.domain.mentions import NOBODY
