@@ -36,17 +36,15 @@ from operators import prices
 from operators.capacity_plan import MEMORY_GB
 from shared.bootstrap import Services
 from shared.cache.build import Cache, bundle_policies, memory_tiers
-from shared.cache.memory import MemoryTier
-from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
 from shared.cache.redis import RedisTier
 from shared.cache.stale_fallback import StaleFallback
-from shared.cache.tier import NoTier, Tier
+from shared.cache.tier import MemoryTier, NoTier, Tier
 from shared.domain import keys
 from shared.domain.messages import Draft, encode, preview
 from shared.domain.model import Entry, Head, Kind, Membership, Role
 from shared.domain.plans import DAYS
-from shared.observability.meter import HITS, start_meter
+from shared.observability.meter import HITS, CacheMetrics, start_meter
 from shared.settings import Settings
 from shared.storage.log_reader import DirectLogReader
 

@@ -10,13 +10,12 @@ from functools import cache
 from typing import Self
 
 from shared.cache.build import Cache, build_cache
-from shared.cache.memory import MemoryTier
-from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
 from shared.cache.stale_fallback import StaleFallback
-from shared.cache.tier import Tier
+from shared.cache.tier import MemoryTier, Tier
 from shared.cache.upstash import Upstash
 from shared.domain.clock import SharedClock, now_ms
+from shared.observability.meter import CacheMetrics
 from shared.observability.telemetry import logger
 from shared.runtime.parallel import THREADS, Background
 from shared.settings import Settings, SettingsError

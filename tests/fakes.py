@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.cache.blocks import Cached
-from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
+from shared.observability.meter import CacheMetrics
 
 
 @dataclass

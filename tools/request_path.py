@@ -124,8 +124,7 @@ def _responses() -> dict[str, Any]:
 
 def canned_services(*, lists: bool) -> Services:
     """The services of a container whose connection has the responses for a page or, with ``lists``, for a list."""
-    from shared.aws.client import Client
-    from shared.aws.signing import Credentials, Signer
+    from shared.aws.client import Client, Credentials, Signer
     from shared.bootstrap import compose
     from shared.domain.clock import SharedClock, now_ms
     from shared.settings import Settings

@@ -24,10 +24,10 @@ from shared.domain import permissions
 from shared.storage.protocol import Store
 from shared.use_cases.fetch_messages import page_version, positions
 from shared.web import response_models
-from shared.web.conditional import WEAK_ETAG, IfNoneMatch, known_versions
 from shared.web.identity import Caller
 from shared.web.middleware import RequestMiddleware
 from shared.web.queries import FetchMessagesQuery
+from shared.web.responses import WEAK_ETAG, IfNoneMatch, known_versions
 from shared.web.schemas import ChannelId
 
 PATH: Final = "/v1/channels/{channel_id}/messages"

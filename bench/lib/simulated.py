@@ -11,9 +11,8 @@ from typing import Any
 from bench.lib.timing import DYNAMODB_MS, REDIS_MS, Stopwatch
 from operators import units
 from shared.cache.breaker import Breaker
-from shared.cache.metrics import CacheMetrics
 from shared.domain.model import ChannelState, Entry, Head, Membership, Preview
-from shared.observability.meter import meter
+from shared.observability.meter import CacheMetrics, meter
 from shared.storage import items
 from shared.storage.memory import MemoryStore
 from shared.storage.protocol import Commit, Committed, Outcome, Reservation

@@ -7,9 +7,8 @@ from fastapi import Response
 from functions.change_messages.app import app
 from shared.use_cases import delete_messages, edit_messages, pin_messages
 from shared.web.app import IdempotencyKey, ServicesDep
-from shared.web.conditional import IfMatch, versions
 from shared.web.identity import Caller
-from shared.web.responses import edited_response
+from shared.web.responses import IfMatch, edited_response, versions
 from shared.web.schemas import ChannelId, MessageChange, PostId
 
 

@@ -9,10 +9,9 @@ from fastapi import Query, Response
 from functions.fetch_messages.app import app
 from shared.use_cases import fetch_changes as use_case
 from shared.web.app import ServicesDep
-from shared.web.conditional import IfNoneMatch, known_versions
 from shared.web.identity import Caller
 from shared.web.queries import FetchChangesQuery, FetchReactionsQuery
-from shared.web.responses import changes_response, json_response
+from shared.web.responses import IfNoneMatch, changes_response, json_response, known_versions
 from shared.web.schemas import ChannelId, PostId
 
 

@@ -7,10 +7,9 @@ from fastapi import Response
 from functions.fetch_messages.app import app
 from shared.use_cases import fetch_messages as use_case
 from shared.web.app import ServicesDep
-from shared.web.conditional import IfNoneMatch, known_versions
 from shared.web.identity import Caller
 from shared.web.queries import PageQuery
-from shared.web.responses import Codings, json_response, page_response
+from shared.web.responses import Codings, IfNoneMatch, json_response, known_versions, page_response
 from shared.web.schemas import ChannelId, PostId
 
 

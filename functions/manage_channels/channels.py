@@ -8,9 +8,15 @@ from functions.manage_channels.app import app
 from shared.use_cases import manage_channels as use_case
 from shared.web.app import IdempotencyKey, ServicesDep
 from shared.web.channel_schemas import ChannelChange, ChannelIn
-from shared.web.conditional import IfMatch, IfNoneMatch, known_versions, versions
 from shared.web.identity import Caller
-from shared.web.responses import channel_response, created_channel
+from shared.web.responses import (
+    IfMatch,
+    IfNoneMatch,
+    channel_response,
+    created_channel,
+    known_versions,
+    versions,
+)
 from shared.web.routing import BasePath
 from shared.web.schemas import ChannelId
 

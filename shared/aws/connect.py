@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from shared.aws.client import Client
-from shared.aws.signing import Credentials, Signer
+from shared.aws.client import Client, Credentials, Signer
 from shared.runtime.http_pool import Connections
 from shared.settings import SettingsError
 
@@ -49,7 +48,7 @@ def dynamodb_client(settings: Settings, environ: Mapping[str, str] | None = None
 def aws_client(
     service: str, limits: CallLimits, environ: Mapping[str, str] | None = None, url: str = ""
 ) -> AwsClient:
-    """A client of one of ``signing.SERVICES``.
+    """A client of one of ``client.SERVICES``.
 
     Args:
         service: its name.

@@ -8,12 +8,11 @@ from typing import Final
 
 from shared.aws.parameters import parameter_reader
 from shared.cache.encryption import EncryptedUpstash
-from shared.cache.memory import MemoryTier
-from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.stale_fallback import StaleFallback
-from shared.cache.tier import NoTier, Tier
+from shared.cache.tier import MemoryTier, NoTier, Tier
 from shared.cache.upstash import Upstash, UpstashOptions
+from shared.observability.meter import CacheMetrics
 from shared.settings import Settings
 
 STALE_FALLBACK_PART: Final = 8

@@ -26,10 +26,10 @@ from shared.cache.blocks import (
     block_range,
     changes_key,
 )
-from shared.cache.metrics import CacheMetrics
 from shared.cache.tier import Tier, get_one
 from shared.domain.changes import Change
 from shared.domain.model import Head
+from shared.observability.meter import CacheMetrics
 from shared.runtime.codings import PLAIN, Accepted, encode
 from shared.storage.log_reader import UNCERTAIN_CHANGES, LogReader, Span
 

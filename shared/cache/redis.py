@@ -18,9 +18,8 @@ from shared.cache.blocks import Cached, Kept, Shareable, UnreadableError
 from shared.cache.breaker import Breaker
 from shared.cache.bundle import Bundle
 from shared.cache.codec import pack, unpack
-from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError
-from shared.observability.meter import meter
+from shared.observability.meter import CacheMetrics, meter
 from shared.runtime.parallel import THREADS, Background, Task
 
 JITTER: Final = 0.1

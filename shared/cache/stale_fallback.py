@@ -10,8 +10,7 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.cache.memory import MemoryTier
-from shared.cache.tier import get_one
+from shared.cache.tier import MemoryTier, get_one
 from shared.domain.model import ChannelState, Head, Membership
 
 HEAD_BYTES: Final = 800

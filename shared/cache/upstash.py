@@ -16,10 +16,9 @@ from typing import Any, Final
 from shared.aws.parameters import SecretUnavailableError
 from shared.cache.allowance import Allowance
 from shared.cache.breaker import Breaker
-from shared.cache.metrics import CacheMetrics
 from shared.cache.refusals import ANSWERED, useless_until
 from shared.cache.sdk import SdkClient, failure_kind, load
-from shared.observability.meter import meter
+from shared.observability.meter import CacheMetrics, meter
 from shared.observability.telemetry import logger
 from shared.runtime.parallel import start_thread
 

@@ -1,6 +1,6 @@
 """Formats log lines like Powertools, in half the time, as every request writes one.
 
-Separate from ``telemetry`` because importing Powertools is slow.
+Separate from ``telemetry``, which every handler imports, because loading Powertools takes a tenth of a second.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measures what one request costs: DynamoDB's units and Redis commands; and which tier served it.
+"""Measures what one request costs: DynamoDB's units and Redis commands; which tier served it, and how all were served.
 
 A context variable holds the current request's meter, so that the storage can charge it without passing it through all
 functions.
@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 OUTCOMES: Final = ("memory", "redis", "caught_up", "miss", "stale")
 """How the cache served a read: from this process, from Redis, from either plus a few later entries, from the storage,
 or from memory while the storage did not respond."""
 HITS: Final = ("memory", "redis", "caught_up")
 """The outcomes that count as hits: the storage was not read, or only for a minor part."""
+KINDS: Final = ("pages", "channels")
+"""What is read through the cache."""
 
 
 class Ledger:
@@ -177,3 +179,72 @@ def start_meter(ledger: Ledger | None = None) -> Meter:
 def meter() -> Meter:
     """The current request's meter; outside of a request, a new one that nobody reads."""
     return _current.get(None) or Meter()
+
+
+class CacheMetrics:
+    """Thread-safe counters."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counts: Counter[str] = Counter()
+        self._reads = 0
+        self._hits = 0
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Adds to a counter."""
+        with self._lock:
+            self._counts[name] += by
+
+    def read(self, kind: str, outcome: str) -> None:
+        """Counts a read of ``pages`` or of a list of ``channels``, also in the request's meter."""
+        with self._lock:
+            self._counts[f"{kind}.{outcome}"] += 1
+            self._reads += 1
+            self._hits += outcome in HITS
+            hit_rate = self._hits / self._reads
+        current = meter()
+        current.tier, current.hit_rate = outcome, round(hit_rate, 4)
+        current.outcomes.append(outcome)
+
+    def command(self, reason: str) -> None:
+        """Counts a billed Redis command by its reason."""
+        self.count(f"command.{reason}")
+
+    def get(self, name: str) -> int:
+        """One counter."""
+        return self._counts[name]
+
+    @property
+    def commands(self) -> int:
+        """All billed Redis commands."""
+        return sum(self._group("command.").values())
+
+    def hit_rate(self, *kinds: str) -> float | None:
+        """The share of reads with an outcome in ``HITS``; None before the first read."""
+        counts: Counter[str] = Counter()
+        for kind in kinds or KINDS:
+            counts.update(self._group(f"{kind}."))
+        total = counts.total()
+        return round(sum(counts[each] for each in HITS) / total, 4) if total else None
+
+    def snapshot(self) -> dict[str, Any]:
+        """All counts, for the health check and the log."""
+        return {
+            "hit_rate": self.hit_rate(),
+            "pages": self._group("pages."),
+            "channels": self._group("channels."),
+            "redis_commands": self._group("command."),
+            "redis_failures": self._group("failure."),
+            "redis_ms": self.get("redis_ms"),
+            "unreadable": self.get("unreadable"),
+            "bytes_raw": self.get("bytes_raw"),
+            "bytes_stored": self.get("bytes_stored"),
+        }
+
+    def _group(self, prefix: str) -> dict[str, int]:
+        with self._lock:
+            return {
+                name.removeprefix(prefix): count
+                for name, count in sorted(self._counts.items())
+                if name.startswith(prefix)
+            }

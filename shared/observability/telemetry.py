@@ -9,10 +9,11 @@ import json
 import logging
 import os
 import time
+import traceback
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.domain.errors import (
     BudgieError,
@@ -117,37 +118,29 @@ def log_request(
         is_cold: whether it is its container's first request.
         code: the code of its error, None if it succeeded.
     """
-    metrics = values(
-        meter,
-        ms=ms,
-        is_cold=is_cold,
-        code=code,
-        commands=meter.commands,
-        stored=meter.stored,
-        detailed=log_settings().is_detailed,
-    )
+    metrics = values(meter, ms=ms, is_cold=is_cold, code=code, detailed=log_settings().is_detailed)
     logger().info("request", fields={**fields, **metrics}, directive=directive(metrics))
 
 
-def values(
-    meter: Meter,
-    *,
-    ms: float,
-    is_cold: bool,
-    code: str | None,
-    commands: Mapping[str, int],
-    stored: int | None,
-    detailed: bool,
-) -> dict[str, float]:
+def log_crash(error: Exception, request_id: str) -> None:
+    """Logs an unexpected error: where it happened, but not its message, which may quote the request."""
+    frames: list[Any] = [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    logger().error("crash", error=type(error).__qualname__, frames=frames[-8:], request_id=request_id)
+
+
+# --- metrics ---
+
+
+def values(meter: Meter, *, ms: float, is_cold: bool, code: str | None, detailed: bool) -> dict[str, float]:
     """A request's metrics, without those that are 0, as a missing value counts as 0.
 
     Args:
-        meter: the request's meter.
+        meter: the request's meter, closed.
         ms: the request's duration.
         is_cold: whether it is its container's first request.
         code: the code of its error, None if it succeeded.
-        commands: Redis commands by reason that were not reported yet.
-        stored: bytes stored in Redis; None if unchanged.
         detailed: whether to return all of ``FULL``, not only ``BASIC``.
     """
     found: dict[str, float] = {
@@ -155,8 +148,8 @@ def values(
         "Crashes": code == BudgieError.code,
         "CacheReads": len(meter.outcomes),
         "CacheHits": sum(each in HITS for each in meter.outcomes),
-        "RedisCommands": sum(commands.values()),
-        "RedisStoredBytes": stored or 0,
+        "RedisCommands": sum(meter.commands.values()),
+        "RedisStoredBytes": meter.stored or 0,
         "RedisFailures": sum(meter.failures.values()) + (meter.breaker is not None),
         "Contention": code == ContentionError.code,
         "RateLimited": code in LIMITS,
@@ -165,11 +158,11 @@ def values(
         "Throttles": meter.throttles,
     }
     if detailed:
-        found |= _details(meter, code, commands)
+        found |= _details(meter, code)
     return {"Latency": ms} | {name: value + 0 for name, value in found.items() if value}
 
 
-def _details(meter: Meter, code: str | None, commands: Mapping[str, int]) -> dict[str, float]:
+def _details(meter: Meter, code: str | None) -> dict[str, float]:
     found: dict[str, float] = {
         "ReadUnits": meter.read_units,
         "WriteUnits": meter.write_units,
@@ -179,7 +172,7 @@ def _details(meter: Meter, code: str | None, commands: Mapping[str, int]) -> dic
     if code in _ERRORS:
         found[_ERRORS[code]] = 1
     found |= {_CACHE[each]: count for each, count in Counter(meter.outcomes).items() if each in _CACHE}
-    return found | {_REDIS[each]: count for each, count in commands.items() if each in _REDIS}
+    return found | {_REDIS[each]: count for each, count in meter.commands.items() if each in _REDIS}
 
 
 def directive(found: Mapping[str, float]) -> str:

@@ -1,11 +1,14 @@
 """Between Lambda's events and the app: Mangum without its event loop.
 
+Lambda may pass any payload: an event of an HTTP API, or anything else, which gets a response too.
+
 No route waits: it is ``async`` only because FastAPI requires it, calls a use case and returns. An event loop and a
 queue for each request took a quarter of the time for a page from memory (docs/adr/0006).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Coroutine
 from contextvars import copy_context
 from functools import cached_property
@@ -15,10 +18,16 @@ from mangum import Mangum
 from mangum.handlers import HTTPGateway
 from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, Message, Response, Scope
 
-from shared.web.events import NO_EVENT, as_event
-from shared.web.middleware import log_crash
+from shared.observability.telemetry import log_crash
 
 INVALID_JSON: Final = b"\xff"
+NO_EVENT: Final[dict[str, Any]] = {
+    "version": "2.0",
+    "requestContext": {"http": {"method": "GET", "path": "/", "sourceIp": ""}},
+}
+"""Used in place of any other payload: a warm-up ping, another payload format, an event with a malformed field."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""Lone surrogates, which cannot be logged."""
 
 
 class Gateway(HTTPGateway):
@@ -92,3 +101,38 @@ def _run(call: Coroutine[Any, Any, None]) -> None:
         call.throw(RuntimeError("routes cannot wait: there is no event loop"))
     except StopIteration:
         pass
+
+
+# --- what is an event ---
+
+
+def as_event(given: Any) -> dict[str, Any]:  # noqa: ANN401 - any payload
+    """The event, if it has payload format 2.0 and each field that is read has the right type; else ``NO_EVENT``.
+
+    Claims are not checked here, because ``identity`` accepts claims of any type.
+    """
+    return given if isinstance(given, dict) and _is_event(given) else NO_EVENT
+
+
+def _is_event(event: dict[str, Any]) -> bool:
+    context, headers, body = event.get("requestContext"), event.get("headers", {}), event.get("body")
+    parameters = event.get("pathParameters")
+    http = context.get("http") if isinstance(context, dict) else None
+    return (
+        event.get("version") == "2.0"
+        and isinstance(http, dict)
+        and _are_texts(http.get("method"), http.get("path"), http.get("sourceIp"))
+        and _are_texts(
+            event.get("routeKey", ""), event.get("rawQueryString", ""), "" if body is None else body
+        )
+        and not _SURROGATE.search(event.get("routeKey", ""))
+        and (parameters is None or (isinstance(parameters, dict) and _are_texts(*parameters.values())))
+        and isinstance(headers, dict)
+        and _are_texts(*headers, *headers.values())
+        and isinstance(event.get("cookies", []), list)
+        and _are_texts(*event.get("cookies", []))
+    )
+
+
+def _are_texts(*values: Any) -> bool:  # noqa: ANN401 - as above
+    return {str}.issuperset(map(type, values))  # On every request: half the time of checking each.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -23,11 +22,6 @@ def user_of(event: Any) -> str | None:  # noqa: ANN401 - any payload
     """The user id: the ``sub`` claim; None if it is missing or not a valid user id."""
     subject = claims_of(event).get("sub")
     return subject if isinstance(subject, str) and keys.may_call(subject) else None
-
-
-def user_hash(user_id: str | None) -> str | None:
-    """The user's name in logs: it connects the lines of one user without revealing the user id."""
-    return sha256(user_id.encode()).hexdigest()[:12] if user_id else None
 
 
 async def caller(request: Request) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-import traceback
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.domain import keys
@@ -15,9 +15,9 @@ from shared.domain.errors import (
     PayloadTooLargeError,
 )
 from shared.observability.meter import Ledger, Meter, start_meter
-from shared.observability.telemetry import log_request, logger, sample
-from shared.web.events import NO_EVENT
-from shared.web.identity import user_hash, user_of
+from shared.observability.telemetry import log_crash, log_request, logger, sample
+from shared.web.adapter import NO_EVENT
+from shared.web.identity import user_of
 from shared.web.problems import as_budgie_error, problem
 from shared.web.routing import find_base
 
@@ -156,6 +156,11 @@ def _channel_of(scope: Scope) -> str | None:
     return given if given and keys.is_channel_id(given) else None
 
 
+def user_hash(user_id: str | None) -> str | None:
+    """The user's name in logs: it connects the lines of one user without revealing the user id."""
+    return sha256(user_id.encode()).hexdigest()[:12] if user_id else None
+
+
 def _costs(meter: Meter) -> dict[str, Any]:
     """What the request used."""
     return {
@@ -212,11 +217,3 @@ def _id_in_access_log(scope: Scope) -> str | None:
 def _headers(given: list[Header], state: dict[str, Any], timing: str) -> list[Header]:
     added = [(b"x-request-id", state["request_id"].encode()), (b"server-timing", timing.encode()), *SECURITY]
     return added if CACHE_CONTROL in dict(given) else [*added, NOT_STORED]
-
-
-def log_crash(error: Exception, request_id: str) -> None:
-    """Logs an unexpected error: where it happened, but not its message, which may quote the request."""
-    frames: list[Any] = [
-        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-    ]
-    logger().error("crash", error=type(error).__qualname__, frames=frames[-8:], request_id=request_id)

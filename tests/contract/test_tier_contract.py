@@ -13,11 +13,10 @@ import pytest
 from local.upstash.endpoint import UpstashEndpoint
 from shared.cache.blocks import Block, Cached, ChannelList, block_key, channels_key
 from shared.cache.encryption import EncryptedUpstash
-from shared.cache.memory import MemoryTier
-from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.cache.tier import NoTier, Tier, get_one
+from shared.cache.tier import MemoryTier, NoTier, Tier, get_one
 from shared.cache.upstash import Upstash, UpstashOptions
+from shared.observability.meter import CacheMetrics
 from tests.blocks import CHANNEL, OTHER, block
 from tests.conftest import FakeClock
 from tests.endpoint import TOKEN, opened_endpoint, reset

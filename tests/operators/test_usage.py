@@ -19,9 +19,9 @@ from operators.usage import (
     main,
     report,
 )
-from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import Upstash, UpstashOptions
 from shared.domain.plans import MIB, PLANS, Usage
+from shared.observability.meter import CacheMetrics
 from tests.endpoint import TOKEN, opened_endpoint, run
 
 if TYPE_CHECKING:

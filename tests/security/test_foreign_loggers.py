@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import Upstash, UpstashOptions
+from shared.observability.meter import CacheMetrics
 from tests.cases import case
 from tests.endpoint import TOKEN, opened_endpoint
 from tests.functions.refusals import ROUTES

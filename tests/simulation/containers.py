@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final, cast
 from operators.erase_user import Eraser
 from shared.bootstrap import Services
 from shared.cache.build import Cache, memory_tiers
-from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.stale_fallback import StaleFallback
 from shared.cache.upstash import UpstashOptions
 from shared.domain.clock import SharedClock
+from shared.observability.meter import CacheMetrics
 from shared.runtime.parallel import Background
 from shared.settings import Settings
 from shared.storage.log_reader import DirectLogReader

@@ -16,11 +16,10 @@ from operators.reading import channels_of, standing_of
 from shared.bootstrap import Services
 from shared.cache.blocks import Block, Cached, Kept
 from shared.cache.bundle import Bundle
-from shared.cache.memory import MemoryTier
 from shared.cache.pages import CachedLogReader, EncodedPage, page_json
 from shared.cache.redis import RedisTier
 from shared.cache.stale_fallback import StaleFallback
-from shared.cache.tier import Tier
+from shared.cache.tier import MemoryTier, Tier
 from shared.domain import permissions
 from shared.domain.changes import Change, ChangeKind
 from shared.domain.errors import UnavailableError
@@ -50,11 +49,10 @@ if TYPE_CHECKING:
 
     from shared.bootstrap import Services
     from shared.cache.blocks import Cached
-    from shared.cache.memory import MemoryTier
-    from shared.cache.metrics import CacheMetrics
-    from shared.cache.tier import Tier
+    from shared.cache.tier import MemoryTier, Tier
     from shared.domain.messages import Draft
     from shared.domain.model import Entry, Head, IdempotencyRecord
+    from shared.observability.meter import CacheMetrics
     from shared.storage.log_reader import LogReader
     from shared.storage.protocol import Store
     from tests.simulation.containers import Container

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.cache.blocks import Kept
 from shared.cache.codec import pack, unpack
-from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
+from shared.observability.meter import CacheMetrics
 
 if TYPE_CHECKING:
     from tests.simulation.containers import Container

@@ -8,11 +8,11 @@ from typing import Final
 
 from shared.bootstrap import Services
 from shared.cache.build import Cache, memory_tiers
-from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.stale_fallback import StaleFallback
 from shared.domain.errors import StoreUnavailableError
+from shared.observability.meter import CacheMetrics
 from shared.runtime.parallel import Background, Task
 from shared.settings import Settings
 from shared.storage.log_reader import DirectLogReader

@@ -9,9 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from shared.aws.client import RETRY_TOKENS, TOKENS_PER_CALL, Budget, Client
+from shared.aws.client import RETRY_TOKENS, TOKENS_PER_CALL, Budget, Client, Credentials, Signer
 from shared.aws.protocol import RETRYABLE, NoAnswerError, ServiceError
-from shared.aws.signing import Credentials, Signer
 from shared.domain.clock import now_ms
 from shared.observability.meter import start_meter
 from shared.runtime import http_pool as connections_module

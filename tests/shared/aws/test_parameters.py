@@ -9,10 +9,9 @@ import pytest
 
 from shared.aws.parameters import SecretUnavailableError, parameter_reader
 from shared.aws.protocol import NoAnswerError
-from shared.cache.metrics import CacheMetrics
 from shared.cache.refusals import AUTH_OPEN_MS
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
-from shared.observability.meter import start_meter
+from shared.observability.meter import CacheMetrics, start_meter
 from shared.settings import Settings, SettingsError
 from tests.artifacts.parameters import parameter_store
 from tests.contract.fake_client import refusal

@@ -14,7 +14,7 @@ from botocore.session import get_session
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.aws.signing import SERVICES, Credentials, Signer
+from shared.aws.client import SERVICES, Credentials, Signer
 
 HOST = "dynamodb.eu-central-1.amazonaws.com"
 REGION = "eu-central-1"

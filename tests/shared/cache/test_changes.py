@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from shared.bootstrap import compose
 from shared.cache.blocks import Block, ChangeRun, block_key, changes_key
-from shared.cache.memory import MemoryTier
-from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import MAX_LAID_OVER, CachedLogReader
+from shared.cache.tier import MemoryTier
 from shared.domain.changes import Change, ChangeKind, deleted, edited, lay_over, rev_of
 from shared.domain.errors import StoreUnavailableError
 from shared.domain.mentions import NOBODY
+from shared.observability.meter import CacheMetrics
 from shared.settings import Settings
 from shared.storage.log_reader import DirectLogReader
 from shared.storage.memory import MemoryStore

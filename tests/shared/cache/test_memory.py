@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.cache.memory import KEY_BYTES, MemoryTier
+from shared.cache.tier import KEY_BYTES, MemoryTier
 from tests.conftest import FakeClock
 
 BOUND = 4_000

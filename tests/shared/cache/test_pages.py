@@ -9,13 +9,12 @@ import pytest
 
 from shared.cache.blocks import Block, block_key
 from shared.cache.build import Cache
-from shared.cache.memory import KEY_BYTES, MemoryTier
-from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import EncodedPage, encoded_key, page_json, page_state, read_page
 from shared.cache.stale_fallback import StaleFallback
-from shared.cache.tier import NoTier
+from shared.cache.tier import KEY_BYTES, MemoryTier, NoTier
 from shared.domain.changes import Change
 from shared.domain.model import Head, Kind
+from shared.observability.meter import CacheMetrics
 from shared.runtime.codings import Accepted, encode
 from shared.storage.log_reader import Span
 from tests.blocks import CHANNEL, OTHER

@@ -8,11 +8,10 @@ from dataclasses import replace
 import pytest
 
 from shared.cache.blocks import Block, block_key
-from shared.cache.memory import MemoryTier
-from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
 from shared.cache.redis import BundlePolicy, RedisTier
-from shared.cache.tier import NoTier, Tier
+from shared.cache.tier import MemoryTier, NoTier, Tier
+from shared.observability.meter import CacheMetrics
 from shared.storage.log_reader import OLD_MS, DirectLogReader
 from tests.blocks import CHANNEL, CREATED, OTHER, block, body
 from tests.conftest import FakeClock

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from shared.cache.blocks import Block, UnreadableError, block_key, decode
-from shared.cache.memory import MemoryTier
-from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
-from shared.cache.tier import NoTier, Tier
+from shared.cache.tier import MemoryTier, NoTier, Tier
 from shared.domain.messages import redacted
+from shared.observability.meter import CacheMetrics
 from shared.storage.log_reader import DirectLogReader
 from shared.storage.memory import MemoryStore
 from tests.blocks import CHANNEL, block, body

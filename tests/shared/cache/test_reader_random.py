@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.cache.blocks import Block
-from shared.cache.memory import MemoryTier
-from shared.cache.metrics import CacheMetrics
 from shared.cache.pages import CachedLogReader
+from shared.cache.tier import MemoryTier
+from shared.observability.meter import CacheMetrics
 from shared.storage.log_reader import DirectLogReader
 from tests.blocks import CHANNEL, CREATED
 from tests.conftest import FakeClock

@@ -7,9 +7,8 @@ from dataclasses import fields
 import pytest
 
 from shared.cache.build import build_cache, bundle_policies, memory_tiers
-from shared.cache.memory import MemoryTier
 from shared.cache.redis import RedisTier
-from shared.cache.tier import NoTier
+from shared.cache.tier import MemoryTier, NoTier
 from shared.settings import CHOICES, RANGES, Settings, SettingsError
 from tests.cases import case
 from tests.conftest import FakeClock

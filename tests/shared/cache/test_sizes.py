@@ -11,9 +11,9 @@ from random import Random
 import pytest
 
 from shared.cache.blocks import Block, Cached, ChannelList, block_key, channels_key
-from shared.cache.memory import MemoryTier
 from shared.cache.pages import EncodedPage, encoded_key
 from shared.cache.stale_fallback import ConfirmedHead, ConfirmedList, ConfirmedMembership
+from shared.cache.tier import MemoryTier
 from shared.domain.model import Head, Kind, Membership, Preview, Role
 from shared.use_cases.confirm_channels import Confirmed
 

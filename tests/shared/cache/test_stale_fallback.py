@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.cache.memory import MemoryTier
 from shared.cache.stale_fallback import StaleFallback
+from shared.cache.tier import MemoryTier
 from shared.domain.model import ChannelState, Head, Kind, Membership, Role
 from tests.blocks import CHANNEL, OTHER
 from tests.conftest import FakeClock

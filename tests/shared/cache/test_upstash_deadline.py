@@ -13,8 +13,8 @@ import pytest
 
 from local.upstash.endpoint import UpstashEndpoint
 from local.upstash.faults import Fault
-from shared.cache.metrics import CacheMetrics
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
+from shared.observability.meter import CacheMetrics
 from shared.runtime.parallel import run_both
 from tests.conftest import FakeClock
 from tests.shared.cache.calls import READ_MS, Make, failure
@@ -89,7 +89,7 @@ import socket, sys, time
 def hang(*_args, **_options):
     time.sleep(600)
 socket.getaddrinfo = hang
-from shared.cache.metrics import CacheMetrics
+from shared.observability.meter import CacheMetrics
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
 metrics = CacheMetrics()
 upstash = Upstash(UpstashOptions("http://redis.example.com", "t", 100, 100), metrics, lambda: 0)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.cache.metrics import CacheMetrics
 from shared.cache.sdk import SdkClient
 from shared.cache.upstash import RedisError, Upstash, UpstashOptions
+from shared.observability.meter import CacheMetrics
 from tests.conftest import FakeClock
 
 

@@ -16,11 +16,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from fastapi import Response
 
 from shared.cache.blocks import ChannelList
-from shared.cache.metrics import CacheMetrics
 from shared.cache.redis import BundlePolicy, RedisTier
 from shared.cache.upstash import UpstashOptions
 from shared.domain.errors import BudgieError, ContentionError, MisconfiguredError, RateLimitedError
-from shared.observability.meter import Ledger, Meter, meter, start_meter
+from shared.observability.meter import CacheMetrics, Ledger, Meter, meter, start_meter
 from shared.observability.telemetry import (
     BASIC,
     FULL,
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 
 MAX_LINE_BYTES = 1_200
 FREE_METRICS = 10
-NOTHING: dict[str, Any] = {"ms": 3.5, "is_cold": False, "code": None, "commands": {}, "stored": None}
+NOTHING: dict[str, Any] = {"ms": 3.5, "is_cold": False, "code": None}
 
 
 def metrics_of(line: dict[str, Any]) -> dict[str, float]:
@@ -274,10 +273,8 @@ def test_metrics_of_trouble_are_written_in_trouble_alone() -> None:
     made.command("get_pages")
     made.ledger.stored("pages", 100)
     made.conflicts, made.voids = 1, 1
-    commands, stored = made.ledger.take()
-    found = values(
-        made, **NOTHING | {"is_cold": True, "commands": commands, "stored": stored}, detailed=False
-    )
+    made.close()
+    found = values(made, **NOTHING | {"is_cold": True}, detailed=False)
     assert set(found) == set(BASIC) - TROUBLE
 
 
@@ -323,27 +320,20 @@ def busy_meter() -> Meter:
         cache.read("pages", outcome)
     made.charge(read=2.5, write=1)
     made.conflicts, made.voids, made.breaker = 2, 1, "timeout"
-    made.failures = {"timeout": 1, "garbled": 2}
+    for kind in ("timeout", "garbled", "garbled"):
+        made.ledger.failed(kind)
     for reason in ("get_pages", "get_pages", "put_channels"):
         made.command(reason)
     made.ledger.stored("pages", 100)
     made.ledger.stored("lists", 50)
     made.ledger.stored("pages", 200)
+    made.close()
     return made
 
 
 def counted(made: Meter, error: type[Error], *, detailed: bool) -> dict[str, float]:
     """The metrics of a first request that failed so."""
-    commands, stored = made.ledger.take()
-    return values(
-        made,
-        ms=1,
-        is_cold=True,
-        code=error.code,
-        commands=commands,
-        stored=stored,
-        detailed=detailed,
-    )
+    return values(made, ms=1, is_cold=True, code=error.code, detailed=detailed)
 
 
 def test_basic_metrics_of_a_busy_request() -> None:
@@ -384,8 +374,8 @@ def test_no_other_name_can_come_up() -> None:
     """An unknown code, outcome or reason is no metric of its own: each would cost money."""
     made = Meter(outcomes=["elsewhere"])
     made.command("canary")
-    commands, _ = made.ledger.take()
-    found = values(made, **NOTHING | {"code": "canary", "commands": commands}, detailed=True)
+    made.close()
+    found = values(made, **NOTHING | {"code": "canary"}, detailed=True)
     assert found == {"Latency": 3.5, "CacheReads": 1, "RedisCommands": 1}
 
 

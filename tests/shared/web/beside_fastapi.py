@@ -13,11 +13,10 @@ from mangum import Mangum
 from shared.bootstrap import Services
 from shared.web.app import IdempotencyKey, ServicesDep, create_app, create_handler, current_services
 from shared.web.channel_schemas import MemberIn
-from shared.web.conditional import IfNoneMatch
 from shared.web.identity import Caller
 from shared.web.middleware import RequestMiddleware
 from shared.web.queries import FetchMessagesQuery, ListChannelsQuery
-from shared.web.responses import json_response
+from shared.web.responses import IfNoneMatch, json_response
 from shared.web.routing import FastRoute
 from shared.web.schemas import ChannelId, PostIn, ReadIn, UserId
 

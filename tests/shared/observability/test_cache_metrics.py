@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from shared.cache.metrics import CacheMetrics
-from shared.observability.meter import HITS, OUTCOMES, start_meter
+from shared.observability.meter import HITS, OUTCOMES, CacheMetrics, start_meter
 
 
 def test_outcomes_make_the_hit_rate() -> None:
