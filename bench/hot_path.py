@@ -32,13 +32,12 @@ from bench.lib.operations import (
     PAGE_IN_MEMORY,
     SETTINGS,
     USER,
-    Operation,
     Scene,
     channel,
     fill,
     fill_chat,
 )
-from bench.lib.timing import Prepared, Timed, interleaved, medians, summary
+from bench.lib.timing import Timed, interleaved, medians, summary
 from operators import prices
 from operators.costs import SHARE_OF_PROCESSOR, lambda_seconds
 from shared.bootstrap import compose
@@ -160,17 +159,9 @@ def every_route(rounds: int, batch: int) -> dict[str, float]:
     """Microseconds of each kind of request to a warm container, with a store in memory, which takes hardly any time."""
     store = MemoryStore()
     fill_chat(store, members=MANY, length=PAGE)
-    scene = Scene(Handlers(compose(SETTINGS, store)), store)
-    warm = [each for each in OPERATIONS if not each.is_missed]
-    return medians(interleaved({each.name: _prepared(each, scene) for each in warm}, rounds, batch))
-
-
-def _prepared(each: Operation, scene: Scene) -> Prepared:
-    def call(made: tuple[str, Event]) -> None:
-        result = scene.handlers.invoke(*made)
-        assert result["statusCode"] < HTTPStatus.BAD_REQUEST, result
-
-    return Prepared(lambda: scene.handlers.event(each.ready(scene)), call)
+    scene = Scene(store)
+    calls = {each.name: scene.timed(each) for each in OPERATIONS if not each.is_missed}
+    return medians(interleaved(calls, rounds, batch))
 
 
 # --- Targets ---
