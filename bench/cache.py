@@ -1,10 +1,10 @@
-"""A day of a chat through the real handlers, with several caches on the same trace: ``python -m bench.cache``.
+"""A day of a chat with several caches: ``python -m bench.cache [--json] [--check]``.
 
-The day of 100 users: 70 active, 3 sessions each, 5 to 10 channels each of 30, about 420 lists, 850 pages and 1,000
-posts of real text. Each function runs in containers of its own, which end 10 minutes after their last request.
-Strategies: ``none`` (no cache), ``ttl_del`` (the common one, ``bench/baseline/ttl_del.py``), ``budgie``. The day before
-is played first, as caches last a day; ``budgie_first_day`` is that day, which begins with nothing cached. DynamoDB's
-4 ms and Redis' 2 ms per call are added up, not slept; CPU time is real. ``tests/simulation`` has outages of Redis.
+The same requests run through the real handlers with each cache. The day of 100 users: 70 active, 3 sessions each, 5 to
+10 channels each of 30, about 1,000 posts of real text. Each function runs in containers of its own, which end 10
+minutes after their last request. Caches: ``none``, ``ttl_del`` (the common one: a time to live, and ``DEL`` after a
+post), ``budgie``. The day before is played first, as caches last a day; ``budgie_first_day`` is that day, which begins
+with nothing cached. DynamoDB's 4 ms and Redis' 2 ms per call are added up, not slept; CPU time is real.
 """
 
 from __future__ import annotations
