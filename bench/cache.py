@@ -26,7 +26,7 @@ from bench.lib.operations import fill
 from bench.lib.simulated import Database, MeteredStore, SimUpstash
 from bench.lib.timing import Stopwatch, summary
 from operators import prices
-from operators.capacity_plan import MEMORY_GB
+from operators.capacity_plan import MEMORY_GB, Workload
 from shared.bootstrap import Services
 from shared.cache.build import Cache, bundle_policies, memory_tiers
 from shared.cache.memory import MemoryTier
@@ -61,22 +61,6 @@ LIFE_MS: Final = 10 * 60 * 1000
 
 
 @dataclass(frozen=True)
-class Workload:
-    """How many users, and how active; about 1,000 posts a day for 100 users."""
-
-    users: int = 100
-    active: float = 0.7
-    sessions: int = 3
-    posts_each: float = 1_000 / 210
-    """Per session."""
-
-    @property
-    def channels(self) -> int:
-        """30 for 100 users."""
-        return max(10, self.users * 3 // 10)
-
-
-@dataclass(frozen=True)
 class Request:
     """One request: ``kind`` is ``list``, ``page`` or ``post``; ``what`` the page's query or the text."""
 
@@ -93,10 +77,10 @@ class Trace:
     def __init__(self, workload: Workload, seed: int = 1, days: int = 2) -> None:
         self._random = random.Random(seed)
         self._texts = [turn.text for each in conversations() for turn in each]
-        self.workload = workload
+        self.workload, self.channels = workload, max(10, workload.users * 3 // 10)
         self.users = [f"00000000-0000-4000-8000-{number:012d}" for number in range(workload.users)]
         self.channels_of = {
-            user: self._random.sample(range(workload.channels), self._random.randint(5, 10))
+            user: self._random.sample(range(self.channels), self._random.randint(5, 10))
             for user in self.users
         }
         self.days = [self._requests(number) for number in range(days)]
@@ -108,14 +92,16 @@ class Trace:
     def _requests(self, day: int) -> list[Request]:
         active = self._random.sample(self.users, round(self.workload.users * self.workload.active))
         begin = START_MS + day * DAY_MS
-        sessions = (self._session(user, begin) for user in active for _ in range(self.workload.sessions))
+        sessions = (
+            self._session(user, begin) for user in active for _ in range(round(self.workload.sessions))
+        )
         return sorted(chain.from_iterable(sessions), key=lambda request: request.at)
 
     def _session(self, user: str, begin: int) -> Iterator[Request]:
         rng = self._random
         hour = rng.choices(range(24), HOURS)[0]
         at = begin + round((hour + rng.random()) * 3600 * 1000)
-        whole, part = divmod(self.workload.posts_each, 1)
+        whole, part = divmod(self.workload.posts, 1)
         kinds = ["page"] * rng.randint(3, 5) + ["post"] * (int(whole) + (rng.random() < part)) + ["list"]
         rng.shuffle(kinds)
         channel = rng.choice(self.channels_of[user])
@@ -245,7 +231,7 @@ class Day:
         self.trace, self.strategy = trace, strategy
         self.clock, self.stopwatch, self.tally = Clock(), Stopwatch(), Tally()
         self.store, self.database = MeteredStore(self.stopwatch), Database()
-        self.channels = [keys.derived_channel_id("bench", str(i)) for i in range(trace.workload.channels)]
+        self.channels = [keys.derived_channel_id("bench", str(i)) for i in range(trace.channels)]
         self._metrics: list[CacheMetrics] = []
         self._peers: list[TtlDel] = []
         self._tiers: list[RedisTier] = []
@@ -440,8 +426,8 @@ def main() -> int:
     arguments.add_argument("--users", type=int, nargs="+", default=[100], help="for example 100 1000 10000")
     options = arguments.parse_args()
     numbers = [8] if options.tiny else sorted(options.users)
-    posts = 1 if options.tiny else Workload.posts_each
-    days = [compare(Workload(users, posts_each=posts)) for users in numbers]
+    posts = 1 if options.tiny else Workload().posts
+    days = [compare(Workload(users, posts=posts)) for users in numbers]
     is_guide = numbers[0] == GUIDE_USERS
     return finish(options, {"days": days}, targets(days[0]["strategies"]) if is_guide else {})
 

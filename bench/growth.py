@@ -169,42 +169,33 @@ def measure(engine: str, sizes: Mapping[str, Sequence[int]], rounds: int) -> dic
 # --- Targets ---
 
 
-Rows = Sequence[Mapping[str, Any]]
-
-
 def targets(results: Mapping[str, Any], *, is_timed: bool) -> dict[str, bool]:
-    """What must not grow, and how far lists may.
-
-    Args:
-        results: as ``measure`` returns them.
-        is_timed: whether sizes and engine are such that times are meaningful.
-    """
+    """What must not grow, and how far lists may; ``is_timed``: whether times are meaningful at these sizes."""
     shown: dict[str, bool] = {}
     for axis, of in AXES.items():
-        flat = [_full(name, rows) for name, rows in results[axis].items() if not name.startswith(LIST)]
+        # A page of members has its full size from 50 of them on.
+        flat = [
+            [row for row in rows if name != MEMBERS or row["size"] >= PAGE]
+            for name, rows in results[axis].items()
+            if not name.startswith(LIST)
+        ]
         sizes = sorted({row["size"] for rows in flat for row in rows})
         between = f"{sizes[0]:,} and {sizes[-1]:,} {of}"
-        shown[f"the same units and calls at {between}"] = all(
-            len({(row["read"], row["write"], row["calls"]) for row in rows}) <= 1 for rows in flat
-        )
+        costs = [{(row["read"], row["write"], row["calls"]) for row in rows} for rows in flat]
+        shown[f"the same units and calls at {between}"] = all(len(each) <= 1 for each in costs)
         if is_timed:
-            shown[f"at most {FLAT:g} times the time at {between}"] = all(
-                rows[-1]["ms"] <= FLAT * rows[0]["ms"] for rows in flat
-            )
-    return shown | _list_targets(results, is_timed=is_timed)
-
-
-def _list_targets(results: Mapping[str, Any], *, is_timed: bool) -> dict[str, bool]:
-    base, each = LIST_UNITS
+            quick = [rows[-1]["ms"] <= FLAT * rows[0]["ms"] for rows in flat]
+            shown[f"at most {FLAT:g} times the time at {between}"] = all(quick)
+    base, each_unit = LIST_UNITS
     lists = {name: rows for name, rows in results["channels"].items() if name.startswith(LIST)}
-    costs = f"a list costs at most {base:g} + {each:g} read units a channel"
-    shown = {
-        f"{costs}, {UNSEEN_UNITS:g} more a channel in a new container": all(
-            row["read"] <= base + (each + UNSEEN_UNITS * name.endswith(", none")) * row["size"]
-            for name, rows in lists.items()
-            for row in rows
-        )
-    }
+    shown[
+        f"a list costs at most {base:g} + {each_unit:g} read units a channel, "
+        f"{UNSEEN_UNITS:g} more a channel in a new container"
+    ] = all(
+        row["read"] <= base + (each_unit + UNSEEN_UNITS * name.endswith(", none")) * row["size"]
+        for name, rows in lists.items()
+        for row in rows
+    )
     if is_timed:
         shown["a list takes no longer a channel at the most channels than at 50"] = all(
             rows[-1]["ms"] / rows[-1]["size"] <= row["ms"] / row["size"]
@@ -217,11 +208,6 @@ def _list_targets(results: Mapping[str, Any], *, is_timed: bool) -> dict[str, bo
             row["engine_agrees"] for axis in SIZES for rows in results[axis].values() for row in rows
         )
     return shown
-
-
-def _full(name: str, rows: Rows) -> Rows:
-    """Rows at which the operation returns its full size: a page of members needs 50 of them."""
-    return [row for row in rows if row["size"] >= PAGE] if name == MEMBERS else rows
 
 
 def main() -> int:

@@ -17,14 +17,13 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 from bench.baseline import caches
 from bench.lib.command import finish, parser
 from bench.lib.conversations import bodies
-from bench.lib.functions import Ask, Event, Handler, Handlers, Reply, event, handler_of, routed
+from bench.lib.functions import Ask, Handler, Handlers, Reply, event, handler_of, routed
 from bench.lib.operations import (
     MANY,
     OPERATIONS,
@@ -93,17 +92,10 @@ def contenders(page: Page) -> dict[str, Timed]:
         FLOOR: caches.floor(page.body),
         **dict(caches.handlers(page.store)),
     }
+    called = event(PAGE_ASK)
     for name, handler in found.items():
-        given = json.loads(checked(handler, event(PAGE_ASK))()["body"])
-        assert given == json.loads(page.body), name
-    return {name: checked(handler, event(PAGE_ASK)) for name, handler in found.items()}
-
-
-def checked(handler: Handler, called: Event) -> Callable[[], Result]:
-    """The call, after one that had to succeed: a refusal takes another time."""
-    given = handler(called, None)
-    assert given["statusCode"] < HTTPStatus.BAD_REQUEST, given
-    return lambda: handler(called, None)
+        assert json.loads(handler(called, None)["body"]) == json.loads(page.body), name
+    return {name: partial(handler, called, None) for name, handler in found.items()}
 
 
 def from_memory(page: Page, rounds: int, batch: int) -> Result:

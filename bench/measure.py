@@ -20,10 +20,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from bench.cache import BUDGIE, DAY_MS, NONE, SETTINGS, Day, Trace, Workload
+from bench.cache import BUDGIE, DAY_MS, NONE, SETTINGS, Day, Trace
 from bench.lib.command import parser, progress
 from bench.lib.functions import ROOT, Ask
-from operators.capacity_plan import BURST_SECONDS, MEASURED
+from operators.capacity_plan import BURST_SECONDS, MEASURED, Workload
 
 POLLS: Final = 200
 """Most users that poll."""

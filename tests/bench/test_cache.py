@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bench.cache import STRATEGIES, Trace, Workload, targets
+from bench.cache import STRATEGIES, Trace, targets
+from operators.capacity_plan import Workload
 from tests.running import tiny
 
 
