@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -43,19 +44,20 @@ class Ask:
 
 @dataclass(frozen=True)
 class Reply:
-    """A function's response, its body decoded from base64, and the log lines that it wrote."""
+    """A function's response, its body decoded from base64, the log lines that it wrote, and how long it took."""
 
     status: int
     headers: dict[str, str]
     body: bytes
     log: str = ""
+    ms: float = 0.0
 
     @classmethod
-    def of(cls, result: Mapping[str, Any], log: str = "") -> Reply:
+    def of(cls, result: Mapping[str, Any], log: str = "", ms: float = 0.0) -> Reply:
         """Parses a handler's result."""
         body = result.get("body") or ""
         raw = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
-        return cls(result["statusCode"], dict(result.get("headers") or {}), raw, log)
+        return cls(result["statusCode"], dict(result.get("headers") or {}), raw, log, ms)
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - any JSON
@@ -130,10 +132,6 @@ class Handlers:
         }
         self._handlers = {name: handler_of(app, lambda: self.services) for name, app in self.apps.items()}
 
-    def event(self, ask: Ask) -> tuple[str, Event]:
-        """The function that serves a request, and the event for it."""
-        return routed(ask)
-
     def invoke(self, function: str, called: Event) -> dict[str, Any]:
         """Invokes a function as Lambda does; for timing."""
         return self._handlers[function](called, None)
@@ -142,7 +140,10 @@ class Handlers:
         """Sends a request; returns its response, whatever the status."""
         self._lines.seek(0)
         self._lines.truncate()
-        return Reply.of(self.invoke(*routed(ask)), self._lines.getvalue())
+        function, called = routed(ask)
+        started = time.perf_counter()
+        result = self.invoke(function, called)
+        return Reply.of(result, self._lines.getvalue(), (time.perf_counter() - started) * 1000)
 
     def __call__(self, ask: Ask) -> Reply:
         """Sends a request; returns its response.

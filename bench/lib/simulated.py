@@ -5,7 +5,7 @@ They charge the units and commands of the real ones; their time is only added up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bench.lib.timing import DYNAMODB_MS, REDIS_MS, Stopwatch
@@ -121,11 +121,6 @@ class MeteredStore(MemoryStore):
         """See ``Members``."""
         self._charge(read=1)
         return super().membership(channel_id, user_id)
-
-    def fill(self, channel_id: str, entries: Mapping[int, Entry], head: Head) -> None:
-        """Stores a history without charge."""
-        self._entries[channel_id] = dict(entries)
-        self._heads[channel_id] = head
 
     def members_queried(self) -> None:
         """Charges a Query of a channel's members."""
