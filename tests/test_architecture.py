@@ -44,7 +44,8 @@ LAYERS = (
 all may read the settings."""
 FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
-MAX_HANDLER_LINES = 40
+HANDLER_LINES = 40
+"""A handler has fewer."""
 
 
 def name_of(path: Path) -> str:
@@ -184,13 +185,16 @@ def test_a_function_serves_what_the_template_sends_it() -> None:
 
 
 def test_a_handler_is_short_and_decides_nothing() -> None:
-    """A handler has a route, its dependencies and a call: at most 40 lines, and no `if` statement."""
+    """A handler has under 40 lines; neither it nor the files of routes beside it have an `if` statement."""
     for function in FUNCTIONS:
         with case(function):
-            path = ROOT / f"functions/{function}/handler.py"
-            assert len(path.read_text().splitlines()) <= MAX_HANDLER_LINES
+            handler = ROOT / f"functions/{function}/handler.py"
+            assert len(handler.read_text().splitlines()) < HANDLER_LINES
             assert not [
-                node for node in ast.walk(tree_of(path)) if isinstance(node, ast.If | ast.Match | ast.While)
+                node
+                for path in handler.parent.glob("*.py")
+                for node in ast.walk(tree_of(path))
+                if isinstance(node, ast.If | ast.Match | ast.While)
             ]
 
 

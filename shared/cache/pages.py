@@ -13,14 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
 from shared.cache.blocks import (
     Block,
     Cached,
     ChangeRun,
-    block_key,
     block_keys,
     block_of,
     block_range,
@@ -41,6 +39,8 @@ Form = Accepted
 """The content coding to send a page in; small pages are not compressed."""
 AS_IS: Final[Form] = PLAIN
 State = tuple[int, ...]
+Parts = Mapping[str, tuple[int, int]]
+"""The keys of a range's blocks, in order, each with the first and last position of its part of the range."""
 _BOOLEANS: Final = (b"false", b"true")
 
 
@@ -175,29 +175,33 @@ class CachedLogReader:
         self._shared.begin()
 
     def read(self, head: Head, first: int, last: int) -> Span:
-        """See ``LogReader``; uses memory only if that has the whole range."""
-        span = self.from_memory(head, first, last)
+        """See ``LogReader``; reads other tiers only for blocks that memory lacks or has in part."""
+        wanted = block_keys(head.channel_id, head.erasures, first, last)
+        found = self._memory.get(list(wanted))
+        span = _of_blocks(found, wanted, first, head.rev)
         if span is not None:
             if span.bodies:
                 self._metrics.read("pages", "memory")
             return span
-        blocks = self._from_memory_partly(head, first, last)
-        fetched = self._from_shared(head, blocks, first, last)
+        blocks = _blocks_in(found)
+        fetched = self._from_shared(blocks, wanted)
         blocks |= fetched
-        outcome = self._shared.origin([_key(head, each) for each in fetched]) if fetched else "memory"
-        blocks = {each: block for each, block in blocks.items() if head.rev - block.rev <= MAX_LAID_OVER}
-        filled: list[int] = []
-        if not _covers(blocks, first, last):
-            outcome, filled = self._fill(head, blocks, first, last)
-        if behind := {each: block for each, block in blocks.items() if block.rev < head.rev}:
+        outcome = self._shared.origin(fetched) if fetched else "memory"
+        blocks = {key: block for key, block in blocks.items() if head.rev - block.rev <= MAX_LAID_OVER}
+        filled: list[str] = []
+        low, high = _lacking(blocks, wanted)
+        if low <= high:
+            filled = self._fill(head, blocks, wanted, low, high)
+            outcome = "caught_up" if high - low + 1 <= (last - first + 1) // 2 else "miss"
+        if behind := {key: block for key, block in blocks.items() if block.rev < head.rev}:
             blocks |= self._caught_up(head, behind)
             outcome = outcome if outcome == "miss" else "caught_up"
-        self._shared.put({_key(head, each): blocks[each] for each in filled})
+        self._shared.put({key: blocks[key] for key in filled})
         self._metrics.read("pages", outcome)
-        return _span(blocks, first, last)
+        return _span(blocks, wanted, first)
 
     def from_memory(self, head: Head, first: int, last: int) -> Span | None:
-        """The range if memory has all of it. Nearly every read ends here, so this path is short."""
+        """The range if memory has all of it."""
         wanted = block_keys(head.channel_id, head.erasures, first, last)
         return _of_blocks(self._memory.get(list(wanted)), wanted, first, head.rev)
 
@@ -215,55 +219,43 @@ class CachedLogReader:
             self._memory.put({key: ChangeRun.of(found[-MAX_LAID_OVER:])})
         return found
 
-    def _caught_up(self, head: Head, blocks: dict[int, Block]) -> dict[int, Block]:
+    def _caught_up(self, head: Head, blocks: Mapping[str, Block]) -> dict[str, Block]:
         """The blocks with all changes up to the head's."""
         changes = self.changes(head, min(block.rev for block in blocks.values()) + 1, head.rev)
-        fresh = {number: block.caught_up(changes, head.rev) for number, block in blocks.items()}
-        self._memory.put({_key(head, number): block for number, block in fresh.items()})
+        fresh = {key: block.caught_up(changes, head.rev) for key, block in blocks.items()}
+        self._memory.put(fresh)
         return fresh
 
-    def _from_memory_partly(self, head: Head, first: int, last: int) -> dict[int, Block]:
-        wanted = {_key(head, each): each for each in _blocks(first, last)}
-        found = self._memory.get(list(wanted))
-        return {wanted[key]: value for key, value in found.items() if isinstance(value, Block)}
-
-    def _from_shared(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> dict[int, Block]:
+    def _from_shared(self, blocks: Mapping[str, Block], wanted: Parts) -> dict[str, Block]:
         """The shared tier's blocks for those that are missing or incomplete, joined with these."""
-        wanted = {
-            _key(head, each): each
-            for each in _blocks(first, last)
-            if each not in blocks or not _reaches(blocks[each], each, first, last)
-        }
-        better: dict[int, Block] = {}
-        for key, value in self._shared.get(list(wanted)).items():
-            if isinstance(value, Block):
-                mine = blocks.get(wanted[key])
-                better[wanted[key]] = mine.joined(value) if mine else value
-        self._memory.put({_key(head, each): block for each, block in better.items()})
+        asked = [key for key, part in wanted.items() if key not in blocks or not blocks[key].covers(*part)]
+        found = _blocks_in(self._shared.get(asked))
+        better = {key: blocks[key].joined(each) if key in blocks else each for key, each in found.items()}
+        self._memory.put(better)
         return better
 
-    def _fill(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> tuple[str, list[int]]:
-        """Reads the missing positions from the storage.
-
-        Returns ``miss`` if they are most of the range, else ``caught_up``; and the numbers of the filled blocks.
-        """
-        low, high = _lacking(blocks, first, last)
+    def _fill(self, head: Head, blocks: dict[str, Block], wanted: Parts, low: int, high: int) -> list[str]:
+        """Adds the positions ``low`` to ``high`` to the blocks, from the storage; returns the keys of those blocks."""
         span = self._direct.read(head, low, high)
         rev = max(0, head.rev - UNCERTAIN_CHANGES)
-        filled = list(_blocks(low, span.last))
-        for each in filled:
-            start, end = block_range(each)
-            start, end = max(start, low), min(end, span.last)
-            run = Block.of(start, span.bodies[start - low : end - low + 1], rev)
-            blocks[each] = blocks[each].joined(run) if each in blocks else run
-        self._memory.put({_key(head, each): blocks[each] for each in filled})
-        held = (last - first + 1) - (high - low + 1)
-        return "caught_up" if held >= high - low + 1 else "miss", filled
+        filled = []
+        for key, (position, _) in wanted.items():
+            # Beyond its part of the range too, where that is what connects it with a cached run.
+            start, end = block_range(block_of(position))
+            first, last = max(start, low), min(end, span.last)
+            if first <= last:
+                run = Block.of(first, span.bodies[first - low : last - low + 1], rev)
+                blocks[key] = blocks[key].joined(run) if key in blocks else run
+                filled.append(key)
+        self._memory.put({key: blocks[key] for key in filled})
+        return filled
 
 
-def _of_blocks(
-    found: Mapping[str, Cached], wanted: Mapping[str, tuple[int, int]], first: int, rev: int
-) -> Span | None:
+def _blocks_in(found: Mapping[str, Cached]) -> dict[str, Block]:
+    return {key: value for key, value in found.items() if isinstance(value, Block)}
+
+
+def _of_blocks(found: Mapping[str, Cached], wanted: Parts, first: int, rev: int) -> Span | None:
     """The range, if these blocks hold all of it, with all changes up to ``rev``."""
     bodies: list[bytes | None] = []
     for key, (start, end) in wanted.items():
@@ -274,53 +266,29 @@ def _of_blocks(
     return Span(first, bodies)
 
 
-def _key(head: Head, block: int) -> str:
-    return block_key(head.channel_id, block, head.erasures)
-
-
-def _blocks(first: int, last: int) -> range:
-    return range(block_of(first), block_of(last) + 1) if first <= last else range(0)
-
-
-def _part(block: int, first: int, last: int) -> tuple[int, int]:
-    """The part of a range that is in a block."""
-    start, end = block_range(block)
-    return max(start, first), min(end, last)
-
-
-def _reaches(block: Block, number: int, first: int, last: int) -> bool:
-    return block.covers(*_part(number, first, last))
-
-
-def _covers(blocks: dict[int, Block], first: int, last: int) -> bool:
-    return all(each in blocks and _reaches(blocks[each], each, first, last) for each in _blocks(first, last))
-
-
-def _lacking(blocks: dict[int, Block], first: int, last: int) -> tuple[int, int]:
-    """The smallest range to read so that the blocks cover ``first`` to ``last`` without gaps."""
-    low, high = last + 1, first - 1
-    for each in _blocks(first, last):
-        start, end = _part(each, first, last)
-        block = blocks.get(each)
+def _lacking(blocks: Mapping[str, Block], wanted: Parts) -> tuple[int, int]:
+    """The smallest range to read so that the blocks cover all parts without gaps; (1, 0) if they do already."""
+    lacking: list[int] = []
+    for key, (start, end) in wanted.items():
+        block = blocks.get(key)
         if block is None:
-            low, high = min(low, start), max(high, end)
+            lacking += (start, end)
             continue
         if start < block.first:
-            low, high = min(low, start), max(high, block.first - 1)
+            lacking += (start, block.first - 1)
         if end > block.last:
-            low, high = min(low, block.last + 1), max(high, end)
-    return low, high
+            lacking += (block.last + 1, end)
+    return min(lacking, default=1), max(lacking, default=0)
 
 
-def _span(blocks: dict[int, Block], first: int, last: int) -> Span:
+def _span(blocks: Mapping[str, Block], wanted: Parts, first: int) -> Span:
     """The range as far as the blocks reach without a gap."""
-    parts: list[Sequence[bytes | None]] = []
-    for each in _blocks(first, last):
-        start, end = _part(each, first, last)
-        block = blocks.get(each)
+    bodies: list[bytes | None] = []
+    for key, (start, end) in wanted.items():
+        block = blocks.get(key)
         if block is None or block.first > start:
             break
-        parts.append(block.slice(start, min(end, block.last)))
+        bodies += block.slice(start, min(end, block.last))
         if block.last < end:
             break
-    return Span(first, list(chain.from_iterable(parts)))
+    return Span(first, bodies)

@@ -16,13 +16,14 @@ from operators.reading import channels_of, standing_of
 from shared.bootstrap import Services
 from shared.cache.blocks import Block, Cached, Kept
 from shared.cache.bundle import Bundle
-from shared.cache.pages import CachedLogReader, EncodedPage, page_json
+from shared.cache.pages import CachedLogReader, EncodedPage, Parts, page_json
 from shared.cache.redis import RedisTier
 from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import MemoryTier, Tier
 from shared.domain import permissions
 from shared.domain.changes import Change, ChangeKind
 from shared.domain.errors import UnavailableError
+from shared.domain.keys import MAX_SEQ
 from shared.domain.messages import Draft, redacted
 from shared.domain.model import ChannelState, Entry, Head, Membership, Role
 from shared.runtime.codings import PLAIN, Accepted
@@ -559,16 +560,16 @@ def etag_unnumbered(
 class ServesWithoutChanges(CachedLogReader):
     """Takes cached blocks for complete, whatever changed since."""
 
-    def _caught_up(self, head: Head, blocks: dict[int, Block]) -> dict[int, Block]:
-        return {number: replace(block, rev=head.rev) for number, block in blocks.items()}
+    def _caught_up(self, head: Head, blocks: Mapping[str, Block]) -> dict[str, Block]:
+        return {key: replace(block, rev=head.rev) for key, block in blocks.items()}
 
 
 class LaysOlderOverNewer(CachedLogReader):
     """Lays changes over a block in any order, without comparing their numbers with the message's."""
 
-    def _caught_up(self, head: Head, blocks: dict[int, Block]) -> dict[int, Block]:
+    def _caught_up(self, head: Head, blocks: Mapping[str, Block]) -> dict[str, Block]:
         changes = self.changes(head, min(block.rev for block in blocks.values()) + 1, head.rev)
-        return {number: _laid_over(block, changes[::-1], head.rev) for number, block in blocks.items()}
+        return {key: _laid_over(block, changes[::-1], head.rev) for key, block in blocks.items()}
 
 
 def _laid_over(block: Block, changes: Sequence[Change], rev: int) -> Block:
@@ -582,16 +583,16 @@ def _laid_over(block: Block, changes: Sequence[Change], rev: int) -> Block:
 class TrustsRedis(CachedLogReader):
     """Takes blocks from Redis for complete, so that a deleted message shows its text."""
 
-    def _from_shared(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> dict[int, Block]:
-        found = super()._from_shared(head, blocks, first, last)
-        return {number: replace(block, rev=head.rev) for number, block in found.items()}
+    def _from_shared(self, blocks: Mapping[str, Block], wanted: Parts) -> dict[str, Block]:
+        found = super()._from_shared(blocks, wanted)
+        return {key: replace(block, rev=MAX_SEQ) for key, block in found.items()}
 
 
 class TrustsWhatItRead(CachedLogReader):
     """Takes messages that were just read for complete, though their last changes may not be seen yet."""
 
-    def _fill(self, head: Head, blocks: dict[int, Block], first: int, last: int) -> tuple[str, list[int]]:
-        return super()._fill(replace(head, rev=head.rev + UNCERTAIN_CHANGES), blocks, first, last)
+    def _fill(self, head: Head, blocks: dict[str, Block], wanted: Parts, low: int, high: int) -> list[str]:
+        return super()._fill(replace(head, rev=head.rev + UNCERTAIN_CHANGES), blocks, wanted, low, high)
 
 
 class ServesChangesWithHoles(DirectLogReader):

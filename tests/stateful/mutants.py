@@ -236,8 +236,8 @@ class NamesNobody(FaultyStore):
 class ServesWithoutChanges(CachedLogReader):
     """Serves cached messages as they were when they were cached."""
 
-    def _caught_up(self, head: Head, blocks: dict[int, Block]) -> dict[int, Block]:
-        return {number: replace(block, rev=head.rev) for number, block in blocks.items()}
+    def _caught_up(self, head: Head, blocks: Mapping[str, Block]) -> dict[str, Block]:
+        return {key: replace(block, rev=head.rev) for key, block in blocks.items()}
 
 
 class ServesWhatIsBehind(CachedLogReader):
