@@ -35,7 +35,7 @@ from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import MemoryTier, NoTier, Tier
 from shared.domain import keys
 from shared.domain.plans import DAYS
-from shared.observability.meter import HITS, CacheMetrics, start_meter
+from shared.observability.meter import KINDS, CacheMetrics, start_meter
 from shared.settings import Settings
 from shared.storage.log_reader import DirectLogReader
 
@@ -230,8 +230,7 @@ class Day:
         self.clock, self.stopwatch, self.tally = Clock(), Stopwatch(), Tally()
         self.store, self.database = MeteredStore(self.stopwatch), Database()
         self.channels = [keys.derived_channel_id("bench", str(i)) for i in range(trace.channels)]
-        self._metrics: list[CacheMetrics] = []
-        self._peers: list[TtlDel] = []
+        self._metrics = CacheMetrics()
         self._tiers: list[RedisTier] = []
         texts = turns()
         for number, channel in enumerate(self.channels):
@@ -250,7 +249,7 @@ class Day:
 
     def _day(self, requests: Sequence[Request]) -> dict[str, Any]:
         """One day; every day begins with new containers."""
-        self.tally, self._metrics[:], self._peers[:], self._tiers[:] = Tally(), [], [], []
+        self.tally, self._metrics, self._tiers = Tally(), CacheMetrics(), []
         self.database.reset_counts()
         self.stopwatch.lap()
         for function in self._functions.values():
@@ -318,14 +317,13 @@ class Day:
             return self._uncached()
         if self.strategy == TTL_DEL:
             return self._peer()
-        upstash = SimUpstash(self.database, self.clock.now, self.stopwatch)
+        upstash = self._upstash()
         policy = bundle_policies(SETTINGS)[kind == "channels"]
         tier = RedisTier(
             upstash, {"channels": "l", "pages": "p"}[kind], kind, policy, upstash.metrics, self.clock.now
         )
         self._tiers.append(tier)
-        self._metrics.append(upstash.metrics)
-        return self._services(tier, memory_tiers(SETTINGS, self.clock.now), upstash.metrics)
+        return self._services(tier, memory_tiers(SETTINGS, self.clock.now), self._metrics)
 
     def _uncached(self) -> Services:
         nothing = MemoryTier(1, 1, self.clock.now)
@@ -345,31 +343,24 @@ class Day:
         return Services.of(settings, self.store, reader, cache, now, sleep)
 
     def _peer(self) -> TtlDel:
-        redis = SimUpstash(self.database, self.clock.now, self.stopwatch)
-        self._peers.append(TtlDel(self.store, redis, self.clock.now))
-        return self._peers[-1]
+        return TtlDel(self.store, self._upstash(), self.clock.now)
+
+    def _upstash(self) -> SimUpstash:
+        return SimUpstash(self.database, self._metrics, self.clock.now, self.stopwatch)
 
     # --- Results ---
-
-    def _hit_rates(self) -> dict[str, float]:
-        hits, reads = Counter[str](), Counter[str]()
-        for kind in ("pages", "channels"):
-            for outcomes in [each.snapshot()[kind] for each in self._metrics] + [
-                each.reads[kind] for each in self._peers
-            ]:
-                hits[kind] += sum(outcomes.get(each, 0) for each in HITS)
-                reads[kind] += sum(outcomes.values())
-        rates = {kind: hits[kind] / max(count, 1) for kind, count in reads.items()}
-        return {"all": hits.total() / max(reads.total(), 1)} | rates
 
     def _result(self, requests: int) -> dict[str, Any]:
         tally = self.tally
         return {
             "requests": requests,
             "cold_starts": sum(each.cold_starts for each in self._functions.values()),
-            "redis_commands": self.database.commands,
+            "redis_commands": self.database.reasons.total(),
             "redis_by_reason": dict(sorted(self.database.reasons.items())),
-            "hit_rate": {kind: round(rate, 4) for kind, rate in self._hit_rates().items()},
+            "hit_rate": {
+                "all": self._metrics.hit_rate() or 0.0,
+                **{kind: self._metrics.hit_rate(kind) or 0.0 for kind in KINDS},
+            },
             "stale_pages": tally.stale_pages,
             "stale_lists": tally.stale_lists,
             "refused": tally.refused,
@@ -378,7 +369,7 @@ class Day:
             "read_ms": summary(tally.reads_ms),
             "stored_bytes": self.database.most_bytes,
             "redis_bytes_moved": self.database.moved,
-            "dollars_a_month": _dollars(tally, self.database.commands),
+            "dollars_a_month": _dollars(tally, self.database.reasons.total()),
         }
 
 

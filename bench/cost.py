@@ -90,7 +90,7 @@ def measure(rounds: int, engines: Sequence[str]) -> dict[str, Any]:
 
 
 def targets(results: Mapping[str, Any]) -> dict[str, bool]:
-    """The goals; lists have none, see ``above_goal``."""
+    """The goals of reads, polls and posts; lists have none."""
     shown = {
         f"{name}: at most ${GOALS[row['goal']]:.2f}": row["sum"] <= GOALS[row["goal"]]
         for name, row in results["operations"].items()
@@ -112,12 +112,6 @@ def targets(results: Mapping[str, Any]) -> dict[str, bool]:
     return shown
 
 
-def above_goal(operations: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Lists that cost more than the goal for a read."""
-    lists = {name: row["sum"] for name, row in operations.items() if row["goal"] == "list"}
-    return {name: dollars for name, dollars in lists.items() if dollars > GOALS["read"]}
-
-
 def main() -> int:
     """Measures costs; with ``--check`` exits with 1 if a goal is missed."""
     options = parser(main.__doc__ or "").parse_args()
@@ -125,7 +119,6 @@ def main() -> int:
     found = measure(1 if options.tiny else ROUNDS, engines)
     results = {
         **found,
-        "above_goal": above_goal(found["operations"]),
         "days": days(measured()),
         "user_month": user_month(measured()),
         "hosted": [asdict(each) for each in prices.PUBLISHED],

@@ -23,7 +23,7 @@ from typing import Any, Final
 from bench.baseline import caches
 from bench.lib.command import finish, parser
 from bench.lib.conversations import bodies
-from bench.lib.functions import Ask, Handler, Handlers, Reply, event, handler_of, routed
+from bench.lib.functions import Ask, Handler, Handlers, Reply, routed
 from bench.lib.operations import (
     MANY,
     OPERATIONS,
@@ -86,13 +86,12 @@ class Page:
 
 def contenders(page: Page) -> dict[str, Timed]:
     """Budgie, the floor and the peers; all of them return the same page."""
-    app = page.handlers.apps[routed(PAGE_ASK)[0]]
+    function, called = routed(PAGE_ASK)
     found: dict[str, Handler] = {
-        OURS: handler_of(app, lambda: page.handlers.services),
+        OURS: page.handlers.handlers[function],
         FLOOR: caches.floor(page.body),
         **dict(caches.handlers(page.store)),
     }
-    called = event(PAGE_ASK)
     for name, handler in found.items():
         assert json.loads(handler(called, None)["body"]) == json.loads(page.body), name
     return {name: partial(handler, called, None) for name, handler in found.items()}

@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,26 +173,30 @@ def _section(found: Run) -> Iterator[str]:
     yield f"*`make bench NAME={found.name}`, {found.date}, commit {found.commit}, {number(found.seconds)} s.*"
 
 
-def main(arguments: Sequence[str] | None = None, run_one: Callable[[str], Run] = run) -> int:
+def main(arguments: Sequence[str] | None = None, directory: Path = STORED, document: Path = DOCUMENT) -> int:
     """Runs the benchmarks and writes the report."""
     made = argparse.ArgumentParser(prog="python -m bench.report", description=main.__doc__)
     made.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all")
     made.add_argument("--stored", action="store_true", help="run none; write the report from stored results")
-    made.add_argument("--results", type=Path, default=STORED, help="where results are stored")
-    made.add_argument("--out", type=Path, default=DOCUMENT, help="the report")
+    made.add_argument(
+        "--tiny", action="store_true", help="runs of seconds; the report is .local/bench/tiny/tiny.md"
+    )
     options = made.parse_args(arguments)
     if unknown := set(options.names) - set(BENCHMARKS):
         made.error(f"no benchmark of the report: {', '.join(sorted(unknown))}")
+    if options.tiny:
+        directory /= "tiny"
+        document = directory / "tiny.md"
     failed = []
     for name in progress([] if options.stored else options.names or list(BENCHMARKS), "benchmarks"):
         try:
-            run_one(name).store(options.results)
+            run(name, *["--tiny"] * options.tiny).store(directory)
         except FailedError as error:
             print(error, file=sys.stderr)
             failed.append(name)
-    found = {name: stored(name, options.results) for name in BENCHMARKS}
-    write({name: each for name, each in found.items() if each}, options.out)
-    print(f"wrote {options.out.name}; failed: {', '.join(failed) or 'none'}")
+    found = {name: stored(name, directory) for name in BENCHMARKS}
+    write({name: each for name, each in found.items() if each}, document)
+    print(f"wrote {document.name}; failed: {', '.join(failed) or 'none'}")
     return int(bool(failed))
 
 

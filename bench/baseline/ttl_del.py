@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -40,8 +39,6 @@ class TtlDel:
     def __init__(self, store: MeteredStore, redis: SimUpstash, now: Callable[[], int]) -> None:
         self._store, self._redis = store, redis
         self._reader = DirectLogReader(store, lambda _: None, now)
-        self.reads = {kind: Counter[str]() for kind in ("pages", "channels")}
-        """Numbers of hits and misses, by what was read."""
 
     def serve(self, ask: Ask) -> Reply:
         """Lists the caller's channels, as they were up to 300 s ago, or reads a page, as it was up to 120 s ago."""
@@ -86,7 +83,7 @@ class TtlDel:
     def _get(self, key: str, kind: str) -> bytes | None:
         text = self._redis.execute(f"get_{kind}", "GET", key)
         found = None if text is None else zstd.decompress(base64.b64decode(text))
-        self.reads[kind]["miss" if found is None else "redis"] += 1
+        self._redis.metrics.read(kind, "miss" if found is None else "redis")
         return found
 
     def _put(self, key: str, kind: str, value: bytes, seconds: int) -> None:

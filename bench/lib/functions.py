@@ -14,8 +14,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import FastAPI
-
 from local.gateway import events, wire
 from local.gateway.routing import Routes
 from local.template import load as template
@@ -105,18 +103,6 @@ def event(ask: Ask) -> Event:
     return routed(ask)[1]
 
 
-def handler_of(
-    app: FastAPI, current: Callable[[], Any], needs: Callable[..., Any] = current_services
-) -> Handler:
-    """An app's handler as it is deployed; ``current`` returns the services for each request."""
-
-    async def given() -> object:
-        return current()
-
-    app.dependency_overrides[needs] = given
-    return create_handler(app)
-
-
 class Handlers:
     """All functions of the template over the same ``services``, which may be replaced between calls."""
 
@@ -127,14 +113,19 @@ class Handlers:
         log = logger().registered_handler
         assert isinstance(log, logging.StreamHandler)
         log.setStream(self._lines)
-        self.apps = {
-            route.function: import_module(route.handler.rpartition(".")[0]).app for route in _routes()[1]
-        }
-        self._handlers = {name: handler_of(app, lambda: self.services) for name, app in self.apps.items()}
+        self.handlers: dict[str, Handler] = {}
+        """As they are deployed, by function."""
+        for function, path in {route.function: route.handler for route in _routes()[1]}.items():
+            app = import_module(path.rpartition(".")[0]).app
+            app.dependency_overrides[current_services] = self._current
+            self.handlers[function] = create_handler(app)
+
+    async def _current(self) -> Services:
+        return self.services
 
     def invoke(self, function: str, called: Event) -> dict[str, Any]:
         """Invokes a function as Lambda does; for timing."""
-        return self._handlers[function](called, None)
+        return self.handlers[function](called, None)
 
     def reply(self, ask: Ask) -> Reply:
         """Sends a request; returns its response, whatever the status."""

@@ -112,7 +112,7 @@ class Operation:
     name: str
     ready: Callable[[Scene], Ask]
     goal: str = ""
-    """``read``, ``poll`` or ``post``; a ``list`` has no goal and is reported if it costs more than a read may."""
+    """``read``, ``poll`` or ``post``: whose goal in ``bench.cost`` it has."""
     is_missed: bool = False
     """Whether the container must not have it in memory."""
 
@@ -244,10 +244,10 @@ OPERATIONS: Final = (
     Operation("page of 1 KB messages, after a miss", always(page(LARGE)), "read", is_missed=True),
     Operation("poll, 304", _unchanged, "poll"),
     Operation("one message, after a miss", always(_ONE), "read", is_missed=True),
-    Operation(f"list of {FEW} channels, memory", again(_FEW), "list"),
-    Operation(f"list of {FEW} channels, after a miss", always(_FEW), "list", is_missed=True),
-    Operation(f"list of {MANY} channels, memory", again(_MANY), "list"),
-    Operation("list of 50 public channels", always(Ask("GET", "/v1/channels?scope=public", USER)), "list"),
+    Operation(f"list of {FEW} channels, memory", again(_FEW)),
+    Operation(f"list of {FEW} channels, after a miss", always(_FEW), is_missed=True),
+    Operation(f"list of {MANY} channels, memory", again(_MANY)),
+    Operation("list of 50 public channels", always(Ask("GET", "/v1/channels?scope=public", USER))),
     Operation("post", lambda _: _post(), "post"),
     Operation("post with key", lambda _: keyed(_post()), "post"),
     Operation("post with key, repeated", _repeated),

@@ -73,18 +73,21 @@ def test_a_benchmark_is_run_and_stored(tmp_path: Path) -> None:
     assert stored("growth", tmp_path) is None
 
 
-def test_a_benchmark_that_fails_is_no_result(tmp_path: Path) -> None:
-    """The report is written from the last result, and exits with 1."""
+def test_a_benchmark_that_fails_is_no_result() -> None:
+    """Its name and status are in the error."""
     with pytest.raises(FailedError, match=r"bench\.no_such exited with status 1"):
         run("no_such")
+
+
+def test_the_report_is_written_from_stored_results(tmp_path: Path) -> None:
+    """A benchmark that is not run anew keeps its last result; tiny figures never reach the real report."""
     result_of("growth").store(tmp_path)
-
-    def fails(name: str) -> Run:
-        raise FailedError(name)
-
     out = tmp_path / "performance.md"
-    assert main(["growth", "--results", str(tmp_path), "--out", str(out)], fails) == 1
+    assert main(["--stored"], tmp_path, out) == 0
     assert "100,001" in out.read_text()
+    assert main(["codec", "--tiny"], tmp_path, tmp_path / "none.md") == 0
+    assert "held" in (tmp_path / "tiny" / "tiny.md").read_text()
+    assert not (tmp_path / "none.md").exists()
 
 
 def test_only_known_benchmarks_are_run(capsys: pytest.CaptureFixture[str]) -> None:
