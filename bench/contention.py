@@ -361,10 +361,13 @@ class Cell:
         count, done = sum(by_member), max(1, sum(each.done for each in reports))
         latency = summary([ms for each in reports for ms in each.milliseconds] or [0.0])
         calls = sum((each.tally.calls for each in reports), Counter[str]())
+        shown = {"voids": round(self.voids / done, 5)} if does == POST else {}
+        if self.setup.writers:  # Otherwise nobody acts until the end of a window.
+            shown["per_second"] = round(statistics.mean(self.rates(does)), 1)
         return {
             **asdict(self.setup),
+            **shown,
             "count": count,
-            "per_second": round(statistics.mean(self.rates(does)), 1),
             "p50_ms": latency["p50"],
             "p99_ms": latency["p99"],
             "slowest_of_mean": round(min(by_member) * len(by_member) / count, 2) if count else 0.0,
@@ -374,7 +377,6 @@ class Cell:
             "write_units": round(sum(each.tally.write for each in reports) / done, 3),
             "responses_503": sum(each.refused for each in reports),
             "given_up": sum(each.given_up for each in reports),
-            **({"voids": round(self.voids / done, 5)} if does == POST else {}),
             "faults": self.faults[:5],
         }
 

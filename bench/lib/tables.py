@@ -11,8 +11,8 @@ from typing import Any, Final
 
 WHOLE: Final = 1_000
 """From this value on, numbers are written without a fraction."""
-WIDEST: Final = 16
-"""Columns of the widest table; wider rows are shown one by one."""
+WIDEST: Final = 32
+"""Columns of the widest table, that of an operation's costs; wider rows are shown one by one."""
 Row = Mapping[str, Any]
 
 
