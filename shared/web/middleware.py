@@ -19,7 +19,6 @@ from shared.observability.telemetry import log_crash, log_request, logger, sampl
 from shared.web.adapter import NO_EVENT
 from shared.web.identity import user_of
 from shared.web.problems import as_budgie_error, problem
-from shared.web.routing import find_base
 
 Header = tuple[bytes, bytes]
 
@@ -145,7 +144,6 @@ def _refuse(scope: Scope) -> None:
     if event is NO_EVENT:
         detail = "This is not an event of an API Gateway HTTP API with payload format 2.0."
         raise MalformedRequestError(detail)
-    scope["state"]["base_path"] = find_base(event, scope["path"])
     if len(event.get("body") or "") > MAX_BODY:
         raise PayloadTooLargeError
 

@@ -95,8 +95,8 @@ def find_base(event: dict[str, Any], path: str) -> str:
 
 
 async def base_path(request: Request) -> str:
-    """The prefix of links to other routes; set by ``RequestMiddleware``."""
-    return str(request.scope["state"]["base_path"])
+    """The prefix of links to other routes; set by ``FastRoute``."""
+    return str(request.scope["base_path"])
 
 
 BasePath = Annotated[str, Depends(base_path)]
@@ -131,11 +131,20 @@ class FastRoute(APIRoute):
             self.app = _without_query(self.app)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether API Gateway chose this route; the path parameters are API Gateway's too."""
+        """Whether API Gateway chose this route; the path parameters are API Gateway's too.
+
+        Raises:
+            RouteNotFoundError: it chose this route, and the path is another one's.
+        """
         event = scope["aws.event"]
         if route_path(event) != self.path:
             return Match.NONE, {}
-        found = {"endpoint": self.endpoint, "path_params": parameters_of(event), "route": self}
+        found = {
+            "endpoint": self.endpoint,
+            "path_params": parameters_of(event),
+            "base_path": find_base(event, scope["path"]),
+            "route": self,
+        }
         return (Match.FULL if scope["method"] in self._taken else Match.PARTIAL), found
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
