@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("responses", "headers", "parameters", "examples")
 """Sections of ``components`` that are created here; FastAPI creates ``schemas``."""
-_SUCCESS: Final = "200", "201"
+_SUCCESS: Final = "200", "201", "204"
 """Responses that stay with their operations, as they are what an operation is for."""
 
 

@@ -8,7 +8,7 @@ from functions.change_messages.app import app
 from shared.use_cases import delete_messages, edit_messages, pin_messages
 from shared.web.app import IdempotencyKey, ServicesDep
 from shared.web.identity import Caller
-from shared.web.responses import IfMatch, edited_response, versions
+from shared.web.responses import IfMatch, changed_response, edited_response, versions
 from shared.web.schemas import ChannelId, MessageChange, PostId
 
 
@@ -34,8 +34,7 @@ async def delete_message(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, message_id: PostId
 ) -> Response:
     """Deletes a message: one's own, or any as a moderator or owner. It keeps its position, without text."""
-    delete_messages.delete_message(services, caller, channel_id, message_id)
-    return Response(status_code=204)
+    return changed_response(delete_messages.delete_message(services, caller, channel_id, message_id))
 
 
 @app.put("/v1/channels/{channel_id}/messages/{message_id}/pin")
@@ -43,8 +42,7 @@ async def pin_message(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, message_id: PostId
 ) -> Response:
     """Pins a message."""
-    pin_messages.pin_message(services, caller, channel_id, message_id)
-    return Response(status_code=204)
+    return changed_response(pin_messages.pin_message(services, caller, channel_id, message_id))
 
 
 @app.delete("/v1/channels/{channel_id}/messages/{message_id}/pin")
@@ -52,5 +50,4 @@ async def unpin_message(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, message_id: PostId
 ) -> Response:
     """Unpins a message."""
-    pin_messages.unpin_message(services, caller, channel_id, message_id)
-    return Response(status_code=204)
+    return changed_response(pin_messages.unpin_message(services, caller, channel_id, message_id))

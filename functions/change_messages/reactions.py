@@ -8,7 +8,7 @@ from functions.change_messages.app import app
 from shared.use_cases import react_to_messages
 from shared.web.app import ServicesDep
 from shared.web.identity import Caller
-from shared.web.responses import json_response
+from shared.web.responses import changed_response, json_response, rate_headers
 from shared.web.schemas import ChannelId, EmojiInPath, PostId
 
 
@@ -17,7 +17,8 @@ async def add_reaction(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, message_id: PostId, emoji: EmojiInPath
 ) -> Response:
     """Reacts to a message with one emoji; the message, with the reaction in it."""
-    return json_response(react_to_messages.add_reaction(services, caller, channel_id, message_id, emoji))
+    changed = react_to_messages.add_reaction(services, caller, channel_id, message_id, emoji)
+    return json_response(changed.body, headers=rate_headers(changed.rate))
 
 
 @app.delete("/v1/channels/{channel_id}/messages/{message_id}/reactions/{emoji}/me")
@@ -25,5 +26,6 @@ async def remove_reaction(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, message_id: PostId, emoji: EmojiInPath
 ) -> Response:
     """Removes one's own reaction."""
-    react_to_messages.remove_reaction(services, caller, channel_id, message_id, emoji)
-    return Response(status_code=204)
+    return changed_response(
+        react_to_messages.remove_reaction(services, caller, channel_id, message_id, emoji)
+    )

@@ -120,7 +120,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A user's membership in a channel, with read position and rate state (``tat``, see ``rate_limit``).
+    """A user's membership in a channel, with read position and rate states (``tat`` of posts, see ``rate_limit``).
 
     ``read_messages`` is how many positions up to ``read_seq`` were given to messages, ``read_voids`` how many of those
     were known gaps when the read position moved there.
@@ -134,6 +134,8 @@ class Membership:
     read_messages: int = 0
     tat: int = 0
     read_voids: int = 0
+    changes_tat: int = 0
+    """As ``tat``, for the user's changes of messages: they are limited by themselves."""
     mentions: frozenset[int] = frozenset()
     """Messages that name the user, the latest ``MAX_KEPT_MENTIONS`` or so: see ``mention_mark``."""
 
@@ -172,7 +174,7 @@ class PastMembership:
     joined_at: int
     """When the latest ended membership began."""
     tat: int = 0
-    """The rate state at its end."""
+    """The later one of the two rate states at its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,15 @@ from shared.domain.clock import CLOCKS_APART_MS
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """On average one message every ``interval_ms``, up to ``burst`` at once."""
+    """On average one message or change every ``interval_ms``, up to ``burst`` at once."""
 
     interval_ms: int
     burst: int
+
+    @classmethod
+    def per_second(cls, count: float, burst: int) -> Rate:
+        """GCRA counts in milliseconds, so the fastest rate is 1,000 messages a second."""
+        return cls(max(1, round(1000 / count)), burst)
 
 
 @dataclass(frozen=True, slots=True)

@@ -322,7 +322,7 @@ def pins_of(item: Item) -> dict[int, int]:
 
 def membership_item(membership: Membership) -> dict[str, Any]:
     """The item of a membership; ``ch`` is the partition key of the index of members."""
-    return membership_key(membership.channel_id, membership.user_id) | {
+    item = membership_key(membership.channel_id, membership.user_id) | {
         "ch": s(membership.channel_id),
         "role": s(membership.role),
         "joined_at": n(membership.joined_at),
@@ -331,6 +331,7 @@ def membership_item(membership: Membership) -> dict[str, Any]:
         "read_voids": n(membership.read_voids),
         "tat": n(membership.tat),
     }
+    return item | ({"ct": n(membership.changes_tat)} if membership.changes_tat else {})
 
 
 def membership_of(item: Item) -> Membership:
@@ -350,6 +351,7 @@ def _membership(item: Item, user_id: str, channel_id: str) -> Membership:
         read_voids=_n(item, "read_voids")
         if "read_voids" in item
         else 0,  # items written before gaps were counted lack it
+        changes_tat=_n(item, "ct") if "ct" in item else 0,
         mentions=frozenset(map(int, item["mentions"]["NS"])) if "mentions" in item else frozenset(),
     )
 
@@ -363,7 +365,7 @@ def past_membership_item(membership: Membership) -> dict[str, Any]:
     """The item of a past membership, written when ``membership`` ends."""
     return past_membership_key(membership.channel_id, membership.user_id) | {
         "joined_at": n(membership.joined_at),
-        "tat": n(membership.tat),
+        "tat": n(max(membership.tat, membership.changes_tat)),
     }
 
 

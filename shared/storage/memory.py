@@ -259,6 +259,9 @@ class MemoryStore:
             if commit.unreacted is not None:
                 del reacted[commit.unreacted]
             self._mark(channel_id, commit.mentions, commit.unmentions)
+            if commit.tat is not None:
+                by = (channel_id, commit.by.user_id)
+                self._memberships[by] = replace(self._memberships[by], changes_tat=commit.tat)
             if record := commit.idempotency_record:
                 self._idempotency_records[channel_id, commit.by.user_id, record.key] = record
             return Committed()
@@ -269,7 +272,7 @@ class MemoryStore:
             used = self._idempotency_records.get((channel_id, commit.by.user_id, record.key))
             if used and used.expires >= change.at // 1000:
                 return KeyUsed(used)
-        if not self._is_head_as_read(commit) or not self._role_unchanged(commit.by):
+        if not self._is_head_as_read(commit) or not self._is_acting_as_read(commit):
             return StateChanged()
         if commit.entry is None:
             pins = self._pins[channel_id]
@@ -288,6 +291,12 @@ class MemoryStore:
         if change.kind not in {ChangeKind.EDITED, ChangeKind.DELETED}:
             return True
         return (_shown(head) == change.seq) is (commit.preview is not None)
+
+    def _is_acting_as_read(self, commit: ChangeCommit) -> bool:
+        by = self._memberships.get((commit.by.channel_id, commit.by.user_id))
+        if by is None or by.role is not commit.by.role:
+            return False
+        return commit.tat is None or by.changes_tat == commit.by.changes_tat
 
     def _is_message_as_read(self, commit: ChangeCommit) -> bool:
         channel_id, change = commit.head.channel_id, commit.change
@@ -498,7 +507,8 @@ class MemoryStore:
                 return False
             self._count(self._heads[membership.channel_id], -1, owners)
             ended = self._memberships.pop(key)
-            self._past_memberships[key] = PastMembership(ended.channel_id, ended.joined_at, ended.tat)
+            tat = max(ended.tat, ended.changes_tat)
+            self._past_memberships[key] = PastMembership(ended.channel_id, ended.joined_at, tat)
             self._channels_of[membership.user_id].discard(membership.channel_id)
             return True
 

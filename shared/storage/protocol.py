@@ -110,7 +110,7 @@ class ChangeCommit:
     head: Head
     """As it was read: the change's number is one more than its ``rev``."""
     by: Membership
-    """The acting member, as read: the write fails if they left or their role changed since."""
+    """The acting member, as read: the write fails if they left, or their role or (with ``tat``) rate state changed."""
     seen: Entry
     """The message as it was read: the write fails if it changed since."""
     change: Change
@@ -130,6 +130,8 @@ class ChangeCommit:
     """As of ``Commit``; of those who are newly named."""
     unmentions: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """Marks that are to go; of who is not named any more."""
+    tat: int | None = None
+    """The new ``changes_tat`` of the acting member; None where the rate limit does not count the change."""
     idempotency_record: IdempotencyRecord | None = None
 
 

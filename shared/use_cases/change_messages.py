@@ -19,6 +19,7 @@ from shared.domain.errors import (
     CommitUnknownError,
     ContentionError,
     MessageNotFoundError,
+    RateLimitedError,
     TooManyPinsError,
     UnavailableError,
 )
@@ -30,6 +31,7 @@ from shared.domain.model import (
     Membership,
     mention_mark,
 )
+from shared.domain.rate_limit import Rate, Verdict, decide
 from shared.storage.log_reader import HOLE_WAITS_SECONDS
 from shared.storage.protocol import (
     ChangeCommit,
@@ -104,6 +106,21 @@ Make = Callable[[Target], ChangeCommit | None]
 """Makes the change of a target; None where nothing is to change."""
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A message as it was read, and its change; None where nothing was to change."""
+
+    target: Target
+    change: Change | None = None
+    rate: Verdict | None = None
+    """None where the rate limit does not count the request: it changed nothing."""
+
+    @property
+    def body(self) -> bytes:
+        """The message's JSON afterwards."""
+        return (self.change and self.change.body) or self.target.body
+
+
 def change_message(
     services: Services,
     user_id: str,
@@ -111,32 +128,38 @@ def change_message(
     message_id: str,
     make: Make,
     key: str | None = None,
-) -> tuple[Target, Change | None]:
-    """Makes a change of a message: the message as it was read, and the change, None where nothing was to change.
+    *,
+    is_counted: bool = True,
+) -> Changed:
+    """Makes a change of a message. The rate limit counts it, if ``is_counted``.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
         MessageNotFoundError: there is no such message.
+        RateLimitedError: the caller has changed too much in a short time; nothing was written.
         ContentionError: other changes of the channel came first, again and again; nothing was written.
         CommitUnknownError: the storage failed during the commit, and its outcome could not be determined.
     """
-    left: frozenset[str] = frozenset()
+    left, begun = frozenset[str](), 0
     for attempt in range(MAX_TRIES):
         if attempt:
-            services.sleep(contention_backoff(attempt - 1))
+            services.sleep(contention_backoff(attempt - 1, (services.now() - begun) / 1000))
+        begun = services.now()
         try:
             target = _target(services, user_id, channel_id, message_id, key)
             commit = make(target)
         except SeenInPartError:
             continue
         if commit is None:
-            return target, None
-        outcome = _commit(services, _without(commit, left))
+            return Changed(target)
+        rate = _decide(services, target) if is_counted else None
+        commit = replace(_without(commit, left), tat=rate.tat if rate else None)
+        outcome = _commit(services, commit)
         match outcome:
             case Committed():
-                return target, commit.change
+                return Changed(target, commit.change, rate)
             case PinUnchanged():
-                return target, None
+                return Changed(target)
             case PinsFull():
                 raise TooManyPinsError
             case MentionedLeft(users):
@@ -144,6 +167,16 @@ def change_message(
             case StateChanged() | Contended() | KeyUsed():
                 pass  # what changed is read again; so is the key's record
     raise ContentionError(retry_after=1)
+
+
+def _decide(services: Services, target: Target) -> Verdict:
+    """The verdict of the rate limit: the rate of posts, without slow mode, counted by itself."""
+    settings = services.settings
+    rate = Rate.per_second(settings.rate_per_second, settings.rate_burst)
+    verdict = decide(rate, target.member.changes_tat, target.at)
+    if not verdict.allowed:
+        raise RateLimitedError("Too many changes in a short time; nothing was changed.", verdict=verdict)
+    return verdict
 
 
 def _target(services: Services, user_id: str, channel_id: str, message_id: str, key: str | None) -> Target:

@@ -17,8 +17,10 @@ from shared.domain.errors import (
     MessageDeletedError,
     VersionMismatchError,
 )
+from shared.domain.mentions import mentions_in
 from shared.domain.messages import dumps, request_hash
 from shared.domain.model import IDEMPOTENCY_SECONDS, IdempotencyRecord
+from shared.domain.rate_limit import Verdict
 from shared.storage.protocol import ChangeCommit
 from shared.use_cases.change_messages import SeenInPartError, Target, change_message
 from shared.use_cases.mention_members import Named, find_named, forget_oldest
@@ -29,6 +31,8 @@ class Edited:
     """A message after an edit; ``replayed`` where an earlier request with the same key made it."""
 
     body: bytes
+    rate: Verdict | None = None
+    """None where the rate limit does not count the request: it changed nothing."""
     replayed: bool = False
 
     @property
@@ -54,23 +58,22 @@ def edit_message(
     Raises:
         ChannelNotFoundError, NotAMemberError, MessageNotFoundError: see ``change_message``.
         ChannelArchivedError: nothing changes in an archived channel.
-        ForbiddenError: the caller is not the author.
+        ForbiddenError: the caller is not the author, or the text newly names everybody where they may not.
         MessageDeletedError: the message was deleted or redacted.
         EditWindowError: the channel's edit window is over.
         VersionMismatchError: the message has none of ``if_versions``.
         IdempotencyKeyReusedError: the key was used for a different request.
         TooManyMentionsError: the text names too many users.
-        ContentionError, CommitUnknownError: see ``change_message``.
+        RateLimitedError, ContentionError, CommitUnknownError: see ``change_message``.
     """
     said = request_hash("edit", message_id, fields)
     edit = _Edit(services, fields, if_versions, key, said)
-    target, change = change_message(services, user_id, channel_id, message_id, edit.make, key)
+    done = change_message(services, user_id, channel_id, message_id, edit.make, key)
     if edit.replayed is not None:
         return Edited(edit.replayed, replayed=True)
-    if change is None:
-        return Edited(target.body)
-    forget_oldest(services, edit.named, edit.marks)
-    return Edited(change.body or b"")
+    if done.change is not None:
+        forget_oldest(services, edit.named, edit.marks)
+    return Edited(done.body, done.rate)
 
 
 class _Edit:
@@ -112,10 +115,13 @@ class _Edit:
         if window is not None and target.at - from_rfc3339(message["created_at"]) > window * 1000:
             raise EditWindowError
         text = self._fields.get("text", message["text"])
-        self.named = find_named(self._services, target.head, target.member, [text])
-        before = frozenset(message.get("mentions", ()))
+        before = mentions_in(message["text"])
+        self.named = find_named(
+            self._services, target.head, target.member, [text], had_everybody=before.everybody
+        )
+        marked = frozenset(message.get("mentions", ()))
         marks = self.named.marks([target.entry.seq], target.entry.at)
-        self.marks = {user: each for user, each in marks.items() if user not in before}
+        self.marks = {user: each for user, each in marks.items() if user not in marked}
         named = self.named.mentions[0]
         body = changes.edited(target.body, target.rev, target.member.user_id, target.at, self._fields, named)
         change = target.change(ChangeKind.EDITED, body, before=changes.packed(target.body, body))
@@ -123,7 +129,7 @@ class _Edit:
             change,
             preview=target.preview(text),
             mentions=self.marks,
-            unmentions=target.marks(before - {*named.users}),
+            unmentions=target.marks(marked - {*named.users}),
             idempotency_record=self._record(target),
         )
 

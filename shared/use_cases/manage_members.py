@@ -135,7 +135,7 @@ def _join(services: Services, wanted: Membership, by: Membership | None) -> Join
                 # Two joins in the same millisecond make equal memberships: identity tells which of them was written.
                 return Joined(member_json(stored), new=stored is wanted)
             case PastMembership():
-                wanted = replace(wanted, tat=stored.tat)
+                wanted = replace(wanted, tat=stored.tat, changes_tat=stored.tat)
     raise ContentionError(retry_after=1)
 
 

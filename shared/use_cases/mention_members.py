@@ -39,8 +39,17 @@ class Named:
         return {user: frozenset(marks) for user, marks in found.items()}
 
 
-def find_named(services: Services, head: Head, author: Membership, texts: Sequence[str]) -> Named:
+def find_named(
+    services: Services, head: Head, author: Membership, texts: Sequence[str], *, had_everybody: bool = False
+) -> Named:
     """Whom these texts name. Costs nothing for texts that name nobody, else a read unit for each user.
+
+    Args:
+        services: the parts.
+        head: the channel's.
+        author: who writes the texts.
+        texts: of messages in the channel.
+        had_everybody: the message named everybody before this edit, which may then stay whoever the author is.
 
     Raises:
         TooManyMentionsError: more than ``MAX_MENTIONS`` users.
@@ -52,7 +61,7 @@ def find_named(services: Services, head: Head, author: Membership, texts: Sequen
     users = list(dict.fromkeys(user for each in found for user in each.users))
     if len(users) > MAX_MENTIONS:
         raise TooManyMentionsError
-    if any(each.everybody for each in found):
+    if not had_everybody and any(each.everybody for each in found):
         _require_everybody(services, head, author)
     members = services.store.members_of(head.channel_id, users) if users else {}
     named = [

@@ -7,10 +7,10 @@ from shared.domain import changes, keys, permissions
 from shared.domain.changes import ChangeKind
 from shared.domain.errors import MessageDeletedError, TooManyPinsError
 from shared.storage.protocol import ChangeCommit
-from shared.use_cases.change_messages import Target, change_message
+from shared.use_cases.change_messages import Changed, Target, change_message
 
 
-def pin_message(services: Services, user_id: str, channel_id: str, message_id: str) -> None:
+def pin_message(services: Services, user_id: str, channel_id: str, message_id: str) -> Changed:
     """Pins a message. Again it changes nothing. Costs 3 read and 8 write units.
 
     Raises:
@@ -19,19 +19,19 @@ def pin_message(services: Services, user_id: str, channel_id: str, message_id: s
         ForbiddenError: the caller may not pin here.
         MessageDeletedError: the message was deleted or redacted.
         TooManyPinsError: the channel has as many pins as it may.
-        ContentionError, CommitUnknownError: see ``change_message``.
+        RateLimitedError, ContentionError, CommitUnknownError: see ``change_message``.
     """
     try:
-        change_message(services, user_id, channel_id, message_id, _pin)
+        return change_message(services, user_id, channel_id, message_id, _pin)
     except TooManyPinsError:
         if not _unpin_deleted(services, user_id, channel_id):
             raise
-        change_message(services, user_id, channel_id, message_id, _pin)
+        return change_message(services, user_id, channel_id, message_id, _pin)
 
 
-def unpin_message(services: Services, user_id: str, channel_id: str, message_id: str) -> None:
+def unpin_message(services: Services, user_id: str, channel_id: str, message_id: str) -> Changed:
     """Takes a pin away. Again it changes nothing. Costs and raises as ``pin_message``."""
-    change_message(services, user_id, channel_id, message_id, _unpin)
+    return change_message(services, user_id, channel_id, message_id, _unpin)
 
 
 def _pin(target: Target) -> ChangeCommit:
@@ -47,9 +47,13 @@ def _unpin(target: Target) -> ChangeCommit:
 
 
 def _unpin_deleted(services: Services, user_id: str, channel_id: str) -> bool:
-    """Takes the pins of deleted messages away, which nobody is shown any more; whether there were any."""
+    """Takes the pins of deleted messages away, which nobody is shown any more; whether there were any.
+
+    The rate limit does not count these changes: the caller asked for one only.
+    """
     pinned = services.store.entries_at(channel_id, list(services.store.pins(channel_id)))
     gone = [entry.seq for entry in pinned if changes.is_gone(entry.body or b"")]
     for seq in gone:
-        unpin_message(services, user_id, channel_id, keys.message_id(channel_id, seq))
+        message_id = keys.message_id(channel_id, seq)
+        change_message(services, user_id, channel_id, message_id, _unpin, is_counted=False)
     return bool(gone)

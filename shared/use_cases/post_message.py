@@ -246,8 +246,7 @@ def rate_of(settings: Settings, head: Head, membership: Membership) -> Rate:
     """The rate at which a member may post in a channel; slow mode applies to plain members only."""
     if head.slow_mode and membership.role is Role.MEMBER:
         return Rate(head.slow_mode * 1000, 1)
-    # GCRA counts in milliseconds, so the fastest rate is 1,000 messages a second.
-    return Rate(max(1, round(1000 / settings.rate_per_second)), settings.rate_burst)
+    return Rate.per_second(settings.rate_per_second, settings.rate_burst)
 
 
 def _body(entry: Entry) -> bytes:

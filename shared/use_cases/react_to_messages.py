@@ -11,14 +11,14 @@ from shared.domain import changes, permissions
 from shared.domain.changes import MAX_EMOJI, SHOWN_USERS, ChangeKind, Reactions
 from shared.domain.errors import MessageDeletedError, TooManyReactionsError
 from shared.storage.protocol import ChangeCommit
-from shared.use_cases.change_messages import Target, change_message
+from shared.use_cases.change_messages import Changed, Target, change_message
 
 PROMOTED_FROM: Final = 100
 """Users beyond the shown ones among whom the next is looked for when a shown one takes a reaction back."""
 
 
-def add_reaction(services: Services, user_id: str, channel_id: str, message_id: str, emoji: str) -> bytes:
-    """Reacts to a message with one emoji: the message's JSON. Again it changes nothing.
+def add_reaction(services: Services, user_id: str, channel_id: str, message_id: str, emoji: str) -> Changed:
+    """Reacts to a message with one emoji. Again it changes nothing.
 
     Costs 3 read and 8 write units for a message of up to 1 KB; 1 and 2 more after the first users with this emoji.
 
@@ -27,11 +27,10 @@ def add_reaction(services: Services, user_id: str, channel_id: str, message_id: 
         ChannelArchivedError: nothing changes in an archived channel.
         MessageDeletedError: the message was deleted or redacted.
         TooManyReactionsError: the message has as many different emoji as it may.
-        ContentionError, CommitUnknownError: see ``change_message``.
+        RateLimitedError, ContentionError, CommitUnknownError: see ``change_message``.
     """
     make = partial(_reaction, services, emoji)
-    target, change = change_message(services, user_id, channel_id, message_id, make)
-    return (change and change.body) or target.body
+    return change_message(services, user_id, channel_id, message_id, make)
 
 
 def _reaction(services: Services, emoji: str, target: Target) -> ChangeCommit | None:
@@ -55,7 +54,9 @@ def _reaction(services: Services, emoji: str, target: Target) -> ChangeCommit | 
     return target.commit(change, reacted=None if shows else user)
 
 
-def remove_reaction(services: Services, user_id: str, channel_id: str, message_id: str, emoji: str) -> None:
+def remove_reaction(
+    services: Services, user_id: str, channel_id: str, message_id: str, emoji: str
+) -> Changed:
     """Takes a reaction back. Again it changes nothing.
 
     Costs as ``add_reaction``; where the message does not show all users, 2 write units more.
@@ -63,9 +64,10 @@ def remove_reaction(services: Services, user_id: str, channel_id: str, message_i
     Raises:
         ChannelNotFoundError, NotAMemberError, MessageNotFoundError: see ``change_message``.
         ChannelArchivedError: nothing changes in an archived channel.
-        ContentionError, CommitUnknownError: see ``change_message``.
+        RateLimitedError, ContentionError, CommitUnknownError: see ``change_message``.
     """
-    change_message(services, user_id, channel_id, message_id, partial(_unreaction, services, emoji))
+    make = partial(_unreaction, services, emoji)
+    return change_message(services, user_id, channel_id, message_id, make)
 
 
 def _unreaction(services: Services, emoji: str, target: Target) -> ChangeCommit | None:

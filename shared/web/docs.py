@@ -78,9 +78,10 @@ STATE: Final = (errors.ChannelArchivedError, errors.ConflictError, errors.LastOw
 ETAG: Final = {"ETag": header("Weak tag of the response in every content coding, for `If-None-Match`.")}
 RATE: Final = {
     "RateLimit-Limit": header(
-        "Messages allowed at once; a larger batch is 422 `batch_too_large`.", "integer"
+        "Messages, or changes of messages, allowed at once; a larger batch is 422 `batch_too_large`.",
+        "integer",
     ),
-    "RateLimit-Remaining": header("Messages that can still be posted now.", "integer"),
+    "RateLimit-Remaining": header("Messages that can still be posted now, or changes made.", "integer"),
     "RateLimit-Reset": header("Seconds until the full limit is available again.", "integer"),
 }
 VARY: Final = {"Vary": header("`Accept-Encoding`.")}
@@ -152,15 +153,29 @@ POST_MESSAGE: Final[Docs] = {
     },
     "tags": ["messages"],
 }
-CHANGED: Final = (*MEMBERS_ONLY, errors.ChannelArchivedError, errors.MessageNotFoundError)
+CHANGED: Final = (
+    *MEMBERS_ONLY,
+    errors.ChannelArchivedError,
+    errors.MessageNotFoundError,
+    errors.RateLimitedError,
+)
 """Errors of every change of a message."""
 UNSURE: Final = (errors.ContentionError, errors.CommitUnknownError)
+
+
+def changed(*more: type[errors.BudgieError]) -> Responses:
+    """The responses of a change without a body: 204, or what refuses every change, or more."""
+    done = {"description": "Changed; without `RateLimit-*` if nothing was to change.", "headers": RATE}
+    return {204: done, **problems(*CHANGED, *more, *UNSURE)}
+
+
 EDIT_MESSAGE: Final[Docs] = {
     "response_model": response_models.Message,
     "responses": {
         200: {
             "headers": {
                 "Idempotency-Replayed": header("`true` if an earlier request made the edit."),
+                **RATE,
                 **ETAG,
                 **WIRE,
             }
@@ -181,32 +196,30 @@ EDIT_MESSAGE: Final[Docs] = {
 }
 DELETE_MESSAGE: Final[Docs] = {
     "status_code": 204,
-    "responses": problems(*CHANGED, errors.ForbiddenError, errors.MessageDeletedError, *UNSURE),
+    "responses": changed(errors.ForbiddenError),
     "tags": ["messages"],
 }
 ADD_REACTION: Final[Docs] = {
     "response_model": response_models.Message,
     "responses": {
-        200: {"headers": WIRE},
+        200: {"headers": RATE | WIRE},
         **problems(*CHANGED, errors.MessageDeletedError, errors.TooManyReactionsError, *UNSURE),
     },
     "tags": ["messages"],
 }
 REMOVE_REACTION: Final[Docs] = {
     "status_code": 204,
-    "responses": problems(*CHANGED, *UNSURE),
+    "responses": changed(),
     "tags": ["messages"],
 }
 PIN_MESSAGE: Final[Docs] = {
     "status_code": 204,
-    "responses": problems(
-        *CHANGED, errors.ForbiddenError, errors.MessageDeletedError, errors.TooManyPinsError, *UNSURE
-    ),
+    "responses": changed(errors.ForbiddenError, errors.MessageDeletedError, errors.TooManyPinsError),
     "tags": ["messages"],
 }
 UNPIN_MESSAGE: Final[Docs] = {
     "status_code": 204,
-    "responses": problems(*CHANGED, errors.ForbiddenError, *UNSURE),
+    "responses": changed(errors.ForbiddenError),
     "tags": ["messages"],
 }
 FETCH_CHANGES: Final[Docs] = {

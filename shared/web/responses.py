@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     # For types only: each function loads no use case but its own.
     from shared.domain.rate_limit import Verdict
+    from shared.use_cases.change_messages import Changed
     from shared.use_cases.edit_messages import Edited
     from shared.use_cases.fetch_changes import ChangePage
     from shared.use_cases.fetch_messages import Page
@@ -158,8 +159,10 @@ def posted_response(base: str, channel_id: str, posted: Posted, *, is_batch: boo
     return Compressible(body, 201, headers)
 
 
-def rate_headers(rate: Verdict) -> dict[str, str]:
-    """The ``RateLimit-*`` fields; ``RateLimit-Reset`` is in seconds from now."""
+def rate_headers(rate: Verdict | None) -> dict[str, str]:
+    """The ``RateLimit-*`` fields, none where no limit counts; ``RateLimit-Reset`` is in seconds from now."""
+    if rate is None:
+        return {}
     return {
         "RateLimit-Limit": str(rate.limit),
         "RateLimit-Remaining": str(rate.remaining),
@@ -216,10 +219,15 @@ def changes_response(page: ChangePage) -> Response:
 
 def edited_response(edited: Edited) -> Response:
     """The message after an edit; a replay differs in its headers only."""
-    headers = {"ETag": WEAK_ETAG % edited.version}
+    headers = {"ETag": WEAK_ETAG % edited.version} | rate_headers(edited.rate)
     return Compressible(
         edited.body, 200, headers | ({"Idempotency-Replayed": "true"} if edited.replayed else {})
     )
+
+
+def changed_response(changed: Changed) -> Response:
+    """204 after a change, or where nothing was to change."""
+    return Response(None, 204, rate_headers(changed.rate))
 
 
 def list_response(listed: Listed) -> Response:

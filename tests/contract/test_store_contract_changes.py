@@ -103,6 +103,21 @@ def test_a_repeated_commit_changes_nothing(store: Store, kind: ChangeKind) -> No
     assert everything(store, channel, [ada]) == before
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_change_stores_the_rate_state_that_it_was_decided_on(store: Store, kind: ChangeKind) -> None:
+    """Another change of the same user in between refuses it; the rate state of posts stays; None stores nothing."""
+    channel, ada = opened(store)
+    ready_for(store, channel, ada, kind)
+    seen = membership_of(store, channel, ada)
+    make(store, channel, ada, kind=kind, tat=NOW + 1)
+    assert membership_of(store, channel, ada) == replace(seen, changes_tat=NOW + 1)
+    stale = prepare(store, channel, ada, kind=ChangeKind.EDITED, tat=NOW + 2)
+    assert store.commit_change(replace(stale, by=seen)) == StateChanged()
+    assert store.commit_change(replace(stale, by=replace(seen, changes_tat=NOW))) == StateChanged()
+    assert store.commit_change(replace(stale, tat=None)) == Committed()
+    assert membership_of(store, channel, ada).changes_tat == NOW + 1
+
+
 def test_a_change_keeps_all_its_fields(store: Store) -> None:
     """Kind, position, author, time, emoji, the message after it and what packs the one before."""
     channel, ada = opened(store)

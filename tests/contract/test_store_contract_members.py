@@ -7,6 +7,7 @@ from dataclasses import replace
 from shared.domain import keys
 from shared.domain.model import Member, Membership, PastMembership, Role
 from shared.storage.protocol import Committed, Store
+from tests.contract.changing import make
 from tests.contract.samples import (
     NOW,
     commitment,
@@ -158,6 +159,18 @@ def test_a_debt_outlives_the_membership(store: Store) -> None:
         assert store.add_member(back) == back == membership_of(store, channel, eve)
         assert store.remove_member(back)
         assert store.past_memberships(eve) == [PastMembership(channel, NOW + 7, tat)]
+
+
+def test_the_later_one_of_both_debts_outlives_the_membership(store: Store) -> None:
+    """Of posts and of changes; also if the change was made after the member was read."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    commit = commitment(channel, ada, entry(reserve(store, channel).seq))
+    assert store.commit(commit) == Committed()
+    seen = membership_of(store, channel, eve)
+    make(store, channel, eve, tat=NOW + 99)
+    assert store.remove_member(seen)
+    assert store.past_memberships(eve) == [PastMembership(channel, NOW, NOW + 99)]
 
 
 def test_a_debt_of_another_channel_is_no_debt_here(store: Store) -> None:

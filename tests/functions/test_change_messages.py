@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from shared.domain.errors import StoreUnavailableError
+from shared.domain.model import ERASED
 from shared.storage.memory import MemoryStore
 from shared.storage.protocol import ChangeCommit, ChangeOutcome, Contended, StateChanged
 from shared.use_cases.change_messages import MAX_TRIES
@@ -313,6 +315,16 @@ def test_deleting_again_changes_nothing(room: Room) -> None:
     assert (room.message(seq), room.changes(), room.chat.seen(room.id)) == before
 
 
+def test_deleting_a_redacted_message_changes_nothing(room: Room, store: Interrupted) -> None:
+    """204, as of one that was deleted: its author was erased, and it has no text."""
+    seq = room.post(user="grace")
+    body = json.dumps(room.message(seq) | {"sender": ERASED, "text": "", "redacted": True})
+    store.redact(room.id, seq, body.encode())
+    assert room.delete(seq, "mo").status == 204
+    assert code(room.delete(seq, "grace")) == (403, "forbidden")
+    assert room.changes() == []
+
+
 def test_a_deleted_message_cannot_be_changed(room: Room) -> None:
     """Neither edited, nor reacted to, nor pinned (element-web#26388: a reaction to a redacted message stays)."""
     seq = room.post()
@@ -518,6 +530,55 @@ def test_a_change_that_never_comes_first_is_503(room: Room, store: Interrupted) 
     refused = room.edit(seq, "b")
     assert (code(refused), refused.headers["retry-after"]) == ((503, "contention"), "1")
     assert room.changes() == []
+
+
+# --- rate ---
+
+
+def test_changes_are_limited_like_posts_and_by_themselves(room: Room) -> None:
+    """25 at once, then 5 a second; the headers say so, and slow mode holds for posts only."""
+    room.set(slow_mode=30)
+    seq = room.post(user="grace")
+    for count in range(25):
+        response = (room.unreact if count % 2 else room.react)(seq, user="grace")
+        assert response.headers["ratelimit-limit"] == "25"
+        assert response.headers["ratelimit-remaining"] == str(24 - count)
+    for refused in (
+        room.unreact(seq, user="grace"),
+        room.edit(seq, "x", "grace"),
+        room.delete(seq, "grace"),
+    ):
+        assert_refused(refused, 429, "rate_limited")
+        assert refused.headers["retry-after"] == "1"
+        assert refused.headers["ratelimit-remaining"] == "0"
+    assert len(room.changes(limit=100)) == 25
+    assert room.react(seq).status == 200
+    room.chat.clock.ms += 200
+    assert room.edit(seq, "x", "grace").headers["ratelimit-reset"] == "5"
+    room.post(user="mo")
+
+
+def test_what_changes_nothing_is_not_counted(room: Room) -> None:
+    """A repeated reaction, an edit to the same text and a replay pass without the headers when the limit is used up."""
+    seq = room.post("a")
+    room.edit(seq, "b", key="k1")
+    for _ in range(12):
+        room.react(seq)
+        room.unreact(seq)
+    assert_refused(room.react(seq), 429, "rate_limited")
+    for response in (room.unreact(seq), room.edit(seq, "b"), room.edit(seq, "b", key="k1")):
+        assert response.status in {200, 204}
+        assert "ratelimit-limit" not in response.headers
+
+
+def test_leaving_does_not_reset_the_limit_of_changes(room: Room) -> None:
+    """Who joins again has no more changes than before."""
+    seq = room.post()
+    for count in range(25):
+        (room.unreact if count % 2 else room.react)(seq, user="grace")
+    assert room.chat.api("DELETE", f"/v1/channels/{room.id}/members/grace", user="grace").status == 204
+    room.chat.put_member(room.id, "grace")
+    assert_refused(room.unreact(seq, user="grace"), 429, "rate_limited")
 
 
 def test_an_edit_whose_response_was_lost_is_there(room: Room, store: Interrupted) -> None:

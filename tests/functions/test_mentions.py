@@ -214,6 +214,15 @@ def test_nor_is_it_once_many_others_are_deleted(room: Room) -> None:
     assert room.counts("eve") == (2, 0)
 
 
+def test_what_counts_for_everybody_is_the_text_that_was_posted(room: Room) -> None:
+    """An edit that adds or removes a mention of everybody changes nobody's count."""
+    plain, named = room.post("hello"), room.post("<!channel>")
+    before = room.counts("eve")
+    assert room.edit(plain, "<!channel>").json["mentions_everybody"] is True
+    assert "mentions_everybody" not in room.edit(named, "hello").json
+    assert room.counts("eve") == before == (2, 1)
+
+
 def test_members_name_everybody_only_in_small_channels(chat: Chat) -> None:
     """Of more than 50 members only moderators and owners may; a post and an edit are refused alike."""
     crowd = [f"user{number:02}" for number in range(48)]
@@ -226,7 +235,9 @@ def test_members_name_everybody_only_in_small_channels(chat: Chat) -> None:
         refused = chat.api("POST", messages(room.id), user=crowd[0], body={"text": text})
         assert code(refused) == (403, "forbidden")
         assert code(room.edit(other, text, crowd[0])) == (403, "forbidden")
+    assert room.edit(seq, "<!here> again", crowd[0]).status == 200  # It named everybody before.
     assert room.edit(seq, "never mind", crowd[0]).status == 200
+    assert code(room.edit(seq, "<!here>", crowd[0])) == (403, "forbidden")
     room.post("<!channel>", "mo")
     room.post("<!here>", "ada")
 

@@ -125,6 +125,17 @@ def test_the_earliest_of_the_others_takes_a_free_place(crowded: tuple[Room, int]
     assert room.reactions(seq)["users"] == []
 
 
+def test_a_deleted_message_has_no_reactions_of_any_user(crowded: tuple[Room, int]) -> None:
+    """Nor of those whom it did not show, whose items stay in the storage until the user is erased."""
+    room, seq = crowded
+    page = room.reactions(seq, limit=SHOWN_USERS)
+    room.delete(seq)
+    for cursor in ({}, {"cursor": page["next_cursor"]}):
+        found = room.reactions(seq, **cursor)
+        assert (found["count"], found["users"], found["has_more"]) == (0, [], False)
+    assert room.unreact(seq, user=CROWD[0]).status == 204
+
+
 @pytest.mark.parametrize("limit", [1, 3, 19, 20, 21, 25, 26, 100])
 def test_all_who_reacted_are_listed_in_pages(crowded: tuple[Room, int], limit: int) -> None:
     """First those whom the message shows, in their order, then the others by id; each once."""
@@ -217,6 +228,7 @@ def test_every_emoji_of_the_table_is_one(room: Room) -> None:
     """Percent-encoded, each fits a path; none is refused (spot check: every 97th)."""
     seq = room.post()
     for emoji in FULLY_QUALIFIED.split()[::97]:
+        room.chat.clock.ms += 1_000
         assert room.react(seq, emoji).status == 200, quote(emoji)
         room.unreact(seq, emoji)
 

@@ -85,6 +85,7 @@ class Member:
     joined: int
     read: int = 0
     paid_until: int = 0
+    changes_paid_until: int = 0
     marks: set[int] = field(default_factory=set)
     """Positions of the messages that name the member, since the member joined."""
 

@@ -153,8 +153,9 @@ class Chat:
                 self._keep_an_owner(found, old, role)
                 old.role = str(role)
         if old is None:
-            owed = found.left[target].paid_until if target in found.left else 0
-            found.members[target] = Member(target, role or "member", now, len(found.log), owed)
+            left = found.left.get(target)
+            owed = max(left.paid_until, left.changes_paid_until) if left else 0
+            found.members[target] = Member(target, role or "member", now, len(found.log), owed, owed)
         return Expected(200 if old else 201, found.members[target].json())
 
     def remove(self, user: str, channel: str, target: str) -> Expected:
@@ -287,6 +288,11 @@ class Chat:
 
     # --- changes ---
 
+    def _pace_change(self, me: Member, now: int) -> tuple[int, dict[str, str]]:
+        """As ``pace``, of one more change of a message: slow mode does not count for it."""
+        owed, headers = PACE.paid(max(0, me.changes_paid_until - now), 1)
+        return now + owed, headers
+
     def edit(
         self,
         user: str,
@@ -298,7 +304,7 @@ class Chat:
         now: int,
     ) -> Expected:
         """Another text or metadata; or what became of the message when the key was used before."""
-        found, _, hit = self._message(user, channel, message)
+        found, me, hit = self._message(user, channel, message)
         wanted = json.dumps(["edit", message, fields], sort_keys=True)
         old = found.idempotency_records.get((user, key)) if key is not None else None
         if old is not None and now // 1000 <= old.until:
@@ -318,6 +324,7 @@ class Chat:
         window = found.settings["edit_window"]
         if window is not None and now - hit.at > window * 1000:
             raise RefusedError("edit_window_over")
+        me.changes_paid_until, headers = self._pace_change(me, now)
         hit.before.append(hit.version())
         hit.said = hit.said | fields
         self._name(found, hit)
@@ -326,56 +333,66 @@ class Chat:
         if key is not None:
             until = now // 1000 + KEY_SECONDS
             found.idempotency_records[user, key] = IdempotencyRecord(wanted, until, [], hit.json())
-        return Expected(200, hit.json())
+        return Expected(200, hit.json(), headers)
 
     def delete(self, user: str, channel: str, message: str, now: int) -> Expected:
         """A message's end."""
-        found, _, hit = self._message(user, channel, message)
+        found, me, hit = self._message(user, channel, message)
         if "post" not in found.may(user):
             raise RefusedError("channel_archived" if found.archived else "forbidden")
         if hit.sender != user and "delete" not in found.may(user):
             raise RefusedError("forbidden")
-        if not hit.deleted:
-            hit.before.append(hit.version())
-            hit.deleted = (now, user)
-            self._unname(found, hit, set(hit.mentions))
-            found.change("deleted", hit, user, now)
-        return Expected(204)
+        if hit.deleted:
+            return Expected(204)
+        me.changes_paid_until, headers = self._pace_change(me, now)
+        hit.before.append(hit.version())
+        hit.deleted = (now, user)
+        self._unname(found, hit, set(hit.mentions))
+        found.change("deleted", hit, user, now)
+        return Expected(204, None, headers)
 
     def react(self, user: str, channel: str, message: str, emoji: str, now: int) -> Expected:
         """A reaction."""
-        found, _, hit = self._message(user, channel, message)
+        found, me, hit = self._message(user, channel, message)
         self.able(user, channel, "react")
         if hit.deleted:
             raise RefusedError("message_deleted")
-        if user not in hit.reactions.get(emoji, []):
-            if not hit.reactions.get(emoji):
-                hit.reactions.pop(emoji, None)
-            hit.reactions.setdefault(emoji, []).append(user)
-            found.change("reaction_added", hit, user, now, emoji)
-        return Expected(200, hit.json())
+        if user in hit.reactions.get(emoji, []):
+            return Expected(200, hit.json())
+        me.changes_paid_until, headers = self._pace_change(me, now)
+        if not hit.reactions.get(emoji):
+            hit.reactions.pop(emoji, None)
+        hit.reactions.setdefault(emoji, []).append(user)
+        found.change("reaction_added", hit, user, now, emoji)
+        return Expected(200, hit.json(), headers)
 
     def unreact(self, user: str, channel: str, message: str, emoji: str, now: int) -> Expected:
         """A reaction is taken back."""
-        found, _, hit = self._message(user, channel, message)
+        found, me, hit = self._message(user, channel, message)
         self.able(user, channel, "react")
-        if not hit.deleted and user in hit.reactions.get(emoji, []):
-            hit.reactions[emoji].remove(user)
-            found.change("reaction_removed", hit, user, now, emoji)
-        return Expected(204)
+        if hit.deleted or user not in hit.reactions.get(emoji, []):
+            return Expected(204)
+        me.changes_paid_until, headers = self._pace_change(me, now)
+        hit.reactions[emoji].remove(user)
+        found.change("reaction_removed", hit, user, now, emoji)
+        return Expected(204, None, headers)
 
     def pin(self, user: str, channel: str, message: str, now: int, *, pinned: bool) -> Expected:
         """A message is pinned, or not any more."""
-        found, _, hit = self._message(user, channel, message)
+        found, me, hit = self._message(user, channel, message)
         self.able(user, channel, "pin")
         if pinned and hit.deleted:
             raise RefusedError("message_deleted")
-        if pinned and hit.seq not in found.pins:
+        until, headers = self._pace_change(me, now)
+        if pinned is (hit.seq in found.pins):
+            return Expected(204)
+        me.changes_paid_until = until
+        if pinned:
             found.pins[hit.seq] = found.change("pinned", hit, user, now)
-        if not pinned and hit.seq in found.pins:
+        else:
             del found.pins[hit.seq]
             found.change("unpinned", hit, user, now)
-        return Expected(204)
+        return Expected(204, None, headers)
 
     def changes(self, user: str, channel: str, after: int, limit: int) -> Expected:
         """A page of changes: each message stands at the last of its changes."""

@@ -12,7 +12,7 @@ from shared.domain.errors import StoreThrottledError
 from shared.domain.model import ChannelState, Entry, Membership
 from shared.observability.meter import meter
 from shared.storage import items
-from shared.storage.dynamodb.channels import OPEN, SAME_ROLE
+from shared.storage.dynamodb.channels import OPEN, SAME_CHANGES, SAME_ROLE
 from shared.storage.dynamodb.conflicts import retry_conflicts
 from shared.storage.dynamodb.log import key_range, mention_mark_write, put_idempotency_record
 from shared.storage.dynamodb.table import (
@@ -184,19 +184,28 @@ def _number(commit: ChangeCommit) -> dict[str, Any]:
 
 
 def _acting(commit: ChangeCommit) -> dict[str, Any]:
-    """The acting member must still have the role that was seen; a mention of theirs changes in the same write."""
-    by, values = commit.by, {":role": commit.by.role}
+    """The acting member must still have the role and rate state that were seen.
+
+    The same write stores the new rate state, and adds or removes the member's own mention.
+    """
+    by, condition, updates = commit.by, SAME_ROLE, []
+    values: dict[str, Any] = {":role": by.role}
+    if commit.tat is not None:
+        updates.append("SET ct = :tat")
+        condition += f" AND {SAME_CHANGES}"
+        values |= {":tat": commit.tat, ":ct": by.changes_tat}
+    for action, users in (("ADD", commit.mentions), ("DELETE", commit.unmentions)):
+        if by.user_id in users:
+            updates.append(f"{action} mentions :marks")
+            values[":marks"] = users[by.user_id]
     write: dict[str, Any] = {
         "Key": items.membership_key(by.channel_id, by.user_id),
-        "ConditionExpression": SAME_ROLE,
+        "ConditionExpression": condition,
         "ExpressionAttributeNames": {"#role": "role"},
         "ExpressionAttributeValues": items.values(values),
     }
-    for action, users in (("ADD", commit.mentions), ("DELETE", commit.unmentions)):
-        if by.user_id in users:
-            write["UpdateExpression"] = f"{action} mentions :marks"
-            write["ExpressionAttributeValues"] |= items.values({":marks": users[by.user_id]})
-            return {"Update": write}
+    if updates:
+        return {"Update": write | {"UpdateExpression": " ".join(updates)}}
     return {"ConditionCheck": write}
 
 

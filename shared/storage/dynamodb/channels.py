@@ -16,6 +16,8 @@ from shared.storage.dynamodb.table import ConditionFailedError, OnTable, Table
 ABSENT: Final = "attribute_not_exists(pk)"
 OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
 SAME_ROLE: Final = "attribute_exists(pk) AND #role = :role"
+SAME_CHANGES: Final = "(attribute_not_exists(ct) OR ct = :ct)"
+"""A membership whose user has changed no message since; an item without ``ct`` counts as 0."""
 KEPT_MINUTES: Final = 10
 """How long the units spent in a minute are kept: longer than any two clocks differ."""
 NO_NAMES: Final[Mapping[str, str]] = {}

@@ -8,7 +8,7 @@ from shared.domain import keys
 from shared.domain.errors import ContentionError
 from shared.domain.model import Member, Membership, PastMembership, Role
 from shared.storage import items
-from shared.storage.dynamodb.channels import ABSENT, OPEN, SAME_ROLE, role_unchanged
+from shared.storage.dynamodb.channels import ABSENT, OPEN, SAME_CHANGES, SAME_ROLE, role_unchanged
 from shared.storage.dynamodb.conflicts import retry_conflicts, transact
 from shared.storage.dynamodb.table import ConditionFailedError, OnTable
 
@@ -87,7 +87,7 @@ class DynamoDBMembers(OnTable):
     ) -> bool:
         """One transaction: 6 write units, 2 more with ``by``, and 1 for the index.
 
-        Another transaction for each post that the member makes meanwhile.
+        Another transaction for each post or change that the member makes meanwhile.
         """
         owners = -1 if membership.role is Role.OWNER else 0
         condition = _keeps_an_owner(0 if even_last_owner else owners)
@@ -148,9 +148,11 @@ def _delete(membership: Membership) -> dict[str, Any]:
     return {
         "Delete": {
             "Key": items.membership_key(membership.channel_id, membership.user_id),
-            "ConditionExpression": f"{SAME_ROLE} AND tat = :tat",
+            "ConditionExpression": f"{SAME_ROLE} AND tat = :tat AND {SAME_CHANGES}",
             "ExpressionAttributeNames": {"#role": "role"},
-            "ExpressionAttributeValues": {":role": items.s(membership.role), ":tat": items.n(membership.tat)},
+            "ExpressionAttributeValues": items.values(
+                {":role": membership.role, ":tat": membership.tat, ":ct": membership.changes_tat}
+            ),
         }
     }
 
