@@ -26,6 +26,7 @@ from tests.conftest import FakeClock
 from tests.fakes import DictTier, Shelf
 from tests.functions.changing import Room, open_room
 from tests.functions.chat import Chat, messages
+from tests.lengths import examples
 from tests.security.containers import Container, Deployment
 
 if TYPE_CHECKING:
@@ -314,7 +315,7 @@ def act(room: Room, what: str, number: int) -> None:
         room.pin(seq)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12))
 @given(STEPS)
 def test_pages_are_a_fresh_readers_after_whatever_happened(steps: Sequence[tuple[str, int, int]]) -> None:
     """Byte for byte, in whichever container, with Redis between them, whatever is cached where and how old."""
@@ -347,7 +348,7 @@ def test_pages_are_a_fresh_readers_after_whatever_happened(steps: Sequence[tuple
         each.settle()  # No thread of theirs runs on into the next example.
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12))
 @given(STEPS, st.sampled_from([2_000, 30_000, 10**7]), st.sampled_from([2_000, 30_000, 10**7]))
 def test_small_tiers_lose_no_change(
     steps: Sequence[tuple[str, int, int]], memory_bytes: int, shared_bytes: int
