@@ -88,7 +88,7 @@ bench-report: setup .venv/.bench ## Run the benchmarks and write docs/performanc
 	@$(BIN)/python -m bench.report $(ONLY) $(ARGS)
 
 # Bytecode is kept even where the environment forbids it: each of the processes would compile everything again.
-test: setup ## Run every test, on all cores: make test ARGS="-k tokens"; on one: ARGS="-n 0"
+test: setup ## Run every test, on all cores: make test ARGS="-k tokens"; on one: ARGS="-n 0"; long forms: LONG_TESTS=1
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal -m "not dynamodb_local and not artifacts" $(ARGS)
 
 test-simulation: setup ## Simulate the chat under faults: 1,000,000 requests in 1,000 worlds; then check that every mutant is caught

@@ -28,7 +28,7 @@ def printed(bench: str) -> dict[str, Any]:
 
 @pytest.mark.stack
 def test_a_tiny_soak() -> None:
-    """Faults struck, clients went on, and no page was wrong."""
+    """During faults every request is answered in the end, and no page is wrong."""
     found = printed("tests.chaos.soak")
     assert found["violations"] == 0, found["notes"]
     assert found["unanswered"] == 0

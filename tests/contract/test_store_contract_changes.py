@@ -118,7 +118,7 @@ def test_a_change_keeps_all_its_fields(store: Store) -> None:
 
 
 def test_message_state_is_head_membership_record_and_entry(store: Store) -> None:
-    """In one read; None for what does not exist."""
+    """One read returns head, membership, idempotency record and entry; each is None if it does not exist."""
     channel, ada = opened(store)
     record = idempotency_record("k1", 1)
     make(store, channel, ada, idempotency_record=record)
@@ -133,7 +133,7 @@ def test_message_state_is_head_membership_record_and_entry(store: Store) -> None
 
 
 def test_many_changes_are_read_in_order(engine_store: Store) -> None:
-    """Any range, both ends included, also beyond the last one; by number without any order."""
+    """A range of changes is read in order, both ends included; by number they come in any order."""
     channel, ada = opened(engine_store)
     made = [make(engine_store, channel, ada).change for _ in range(30)]
     assert engine_store.changes(channel, 1, 30) == made
@@ -242,7 +242,7 @@ def test_a_message_that_changed_under_the_same_number_is_refused(store: Store) -
 
 
 def test_no_channel_no_message_and_a_void_are_refused(store: Store) -> None:
-    """Where there is nothing, nothing comes to be."""
+    """A change of an unknown channel, a missing message or a void is refused and creates nothing."""
     channel, ada = opened(store)
     reserve(store, channel)
     store.void(channel, [entry(2, None)])
@@ -277,7 +277,7 @@ def test_posts_and_read_positions_do_not_stand_in_the_way(store: Store, kind: Ch
 
 @pytest.mark.parametrize("kind", [ChangeKind.EDITED, ChangeKind.REACTION_ADDED, ChangeKind.PINNED])
 def test_a_used_key_is_refused_with_its_record(store: Store, kind: ChangeKind) -> None:
-    """Whatever else has changed; an expired record counts as none."""
+    """A used key is refused with its record, whatever else has changed; an expired record is ignored."""
     channel, ada = opened(store)
     record = idempotency_record("k1", 1)
     make(store, channel, ada, kind=kind, idempotency_record=record)
@@ -295,7 +295,7 @@ def test_a_used_key_is_refused_with_its_record(store: Store, kind: ChangeKind) -
 
 
 def test_keys_belong_to_one_user(store: Store) -> None:
-    """Two members may use the same one."""
+    """Two members may use the same key."""
     eve = user()
     channel, ada = opened(store, eve)
     for each in (ada, eve):
@@ -318,7 +318,7 @@ def test_the_preview_follows(store: Store, kind: ChangeKind) -> None:
 
 @pytest.mark.parametrize("kind", [ChangeKind.EDITED, ChangeKind.DELETED])
 def test_a_change_of_an_earlier_message_leaves_the_preview(store: Store, kind: ChangeKind) -> None:
-    """It shows another one."""
+    """Editing or deleting an earlier message leaves the preview of the latest one."""
     channel, ada = opened(store)
     post(store, channel, ada, "later")
     shown = head_of(store, channel).last
@@ -343,7 +343,7 @@ def test_a_preview_that_moved_is_noticed(store: Store, kind: ChangeKind) -> None
 
 
 def test_a_channel_without_a_preview_has_changes_too(store: Store) -> None:
-    """A repair may have left none."""
+    """A change succeeds in a channel whose preview a repair has removed."""
     channel, ada = opened(store)
     commit = prepare(store, channel, ada, kind=ChangeKind.EDITED)
     assert store.correct_preview(channel, 1, None, 0)
@@ -406,7 +406,7 @@ def test_gaps_of_head_and_list_together_are_exact(engine_store: Store) -> None:
 
 
 def test_listed_gaps_are_read_after_a_position(store: Store) -> None:
-    """Listing them again changes nothing."""
+    """Gaps after a position are read from the list; listing a gap twice changes nothing."""
     channel, _ = opened(store)
     for gaps in ([3, 1, 7], [7, 3], []):
         store.list_gaps(channel, gaps)
@@ -436,7 +436,7 @@ def test_a_post_marks_whom_it_names(store: Store) -> None:
 
 
 def test_a_post_that_names_who_left_is_refused(store: Store) -> None:
-    """It says whom; nothing was written."""
+    """A post that mentions somebody who has left is refused with their id, and nothing is written."""
     eve, gone, away = user(), user(), user()
     channel, ada = opened(store, eve)
     made = reserve(store, channel)
@@ -550,7 +550,7 @@ def test_marks_outlive_posts_reading_and_roles_but_not_leaving(store: Store) -> 
 
 
 def test_a_head_keeps_the_latest_messages_that_name_everybody(engine_store: Store) -> None:
-    """Three of them, the latest first; other posts leave them."""
+    """The head keeps the latest three messages that mention everybody; other posts leave them."""
     channel, _ = opened(engine_store)
     kept: list[int] = []
     for everybody in (True, False, True, True, False, True, True):
@@ -567,7 +567,7 @@ def test_a_head_keeps_the_latest_messages_that_name_everybody(engine_store: Stor
 
 
 def test_reactions_beyond_the_shown_ones_come_and_go(store: Store) -> None:
-    """With their change's number; each once."""
+    """Reactions that the message does not show are listed once each, with the number of their change."""
     eve = user()
     channel, ada = opened(store, eve)
     assert not store.has_reacted(channel, 1, THUMB, eve)
@@ -723,7 +723,7 @@ def test_changes_made_at_once_get_adjacent_numbers(store: Store) -> None:
 
 
 def test_of_two_changes_from_the_same_read_one_is_made(store: Store) -> None:
-    """The other one is told to read again."""
+    """Of two changes made from the same read, one is made; the other must read again."""
     for _ in range(8):
         channel, ada = opened(store)
         commits = [
@@ -774,7 +774,7 @@ def test_another_transaction_is_reported(refused: Exception) -> None:
 
 
 def test_a_used_key_is_the_most_decisive_reason() -> None:
-    """Also beside a conflict: the change was made."""
+    """If a used key and a conflict both refuse a change, the key is the reason returned."""
     record = idempotency_record("k1", 1)
     item = {"hash": {"B": record.request_hash}, "seq": {"N": "1"}, "count": {"N": "1"}}
     item["expires"] = {"N": str(record.expires)}
@@ -800,7 +800,7 @@ def test_each_reason_is_taken_for_what_it_is(codes: list[str], outcome: ChangeOu
 
 
 def test_a_throttled_change_is_an_error() -> None:
-    """After the table's own tries."""
+    """A change that stays throttled after the table's own tries raises an error."""
     client = FakeClient(cancelled("ThrottlingError", NONE, NONE, NONE))
     with pytest.raises(StoreThrottledError):
         _on(client).commit_change(_sample())

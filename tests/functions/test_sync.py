@@ -141,7 +141,7 @@ def test_a_client_that_slept_has_what_a_fresh_reader_gets(room: Room) -> None:
 
 
 def test_a_client_that_wakes_now_and_then_has_it_too(room: Room) -> None:
-    """In pages of any size, with more happening between its requests."""
+    """A client that syncs now and then in pages of any size has what a fresh reader gets."""
     client, draw = Client(room), Random(16_505)  # noqa: S311 - draws events, keeps no secret
     for limit in (1, 2, 3, 7, 50, 100):
         happen(room, draw, 25)
@@ -169,7 +169,7 @@ def test_what_happens_during_the_sync_is_not_lost(room: Room) -> None:
 
 
 def test_after_a_sync_both_requests_are_304(room: Room) -> None:
-    """Until something happens."""
+    """After a sync both requests return 304 until something happens."""
     draw = Random(2)  # noqa: S311 - draws events, keeps no secret
     happen(room, draw, 30)
     client = Client(room)

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,10 @@ def _eventually(condition: Callable[[], bool], *, within: float = 20.0) -> bool:
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
     return condition()
+
+
+def _is_logged(directory: Path, text: str) -> bool:
+    return text in (directory / "stack.log").read_text()
 
 
 @pytest.fixture
@@ -274,11 +279,10 @@ def test_an_engine_that_is_killed_is_started_again(tmp_path: Path) -> None:
         made = client.call("POST", "/v1/channels", "ada", body=body).json["id"]
         for name in ("ministack", "valkey"):
             stack.kill_engine(name)
-            again = f"{name} is ready again"
-            assert _eventually(lambda again=again: again in (tmp_path / "stack.log").read_text(), within=60)
+            assert _eventually(partial(_is_logged, tmp_path, f"{name} is ready again"), within=60)
             (channel,) = client.call("GET", "/v1/channels", "ada").json["channels"]
             assert channel["id"] == made
-            assert f"{name} ended (SIGKILL)" in (tmp_path / "stack.log").read_text()
+            assert _is_logged(tmp_path, f"{name} ended (SIGKILL)")
 
 
 def test_clean_forgets_state_and_keeps_what_is_installed(tmp_path: Path) -> None:

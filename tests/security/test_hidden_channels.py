@@ -162,7 +162,7 @@ def test_leaving_a_hidden_channel_can_be_repeated(clock: FakeClock, archived: bo
 
 
 def test_nor_does_an_outage(clock: FakeClock) -> None:
-    """While the storage fails both are 503; the stale fallback reveals no channel to a user without access."""
+    """While the storage fails, a hidden and a missing channel are both 503, and no stale page is served."""
     for name in IN_A_CHANNEL:
         with case(name):
             deployment, attempt = Deployment(clock), IN_A_CHANNEL[name]

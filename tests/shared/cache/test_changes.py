@@ -220,7 +220,7 @@ def test_a_block_that_lacks_too_many_changes_is_read_again(deployment: Deploymen
 
 @pytest.mark.parametrize("behind", [1, MAX_LAID_OVER, MAX_LAID_OVER + 1, 2 * MAX_LAID_OVER])
 def test_however_far_behind_the_page_is_right(deployment: Deployment, behind: int) -> None:
-    """At the limit too."""
+    """A block that is any number of changes behind, up to the limit, gives the right page."""
     writer, reader = deployment.start(), deployment.start()
     room = open_room(writer.chat)
     room.post("0")

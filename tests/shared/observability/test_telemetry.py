@@ -390,7 +390,7 @@ def test_no_other_name_can_come_up() -> None:
 
 
 def test_a_crash_is_our_own_500() -> None:
-    """And nothing else."""
+    """A response with the generic error code counts as a crash."""
     assert values(Meter(), **NOTHING | {"code": BudgieError.code}, detailed=False)["Crashes"] == 1
 
 
