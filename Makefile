@@ -87,8 +87,9 @@ measure: .venv/.ready ## Measure the planner's figures anew (operators/measured.
 bench-report: setup .venv/.bench ## Run the benchmarks and write docs/performance.md: make bench-report ONLY="growth cost"
 	@$(BIN)/python -m bench.report $(ONLY) $(ARGS)
 
-test: setup ## Run every test, on all cores: make test ARGS="-k tokens"; on one: ARGS="-n 0"
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not dynamodb_local and not artifacts" $(ARGS)
+# Bytecode is kept even where the environment forbids it: each of the processes would compile everything again.
+test: setup ## Run every test, on all cores: make test ARGS="-k tokens"; on one: ARGS="-n 0"; long forms: LONG_TESTS=1
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal -m "not dynamodb_local and not artifacts" $(ARGS)
 
 test-simulation: setup ## Simulate the chat under faults: 1,000,000 requests in 1,000 worlds; then check that every mutant is caught
 	@$(BIN)/python -m tests.simulation.run --check $(ARGS)

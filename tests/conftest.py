@@ -6,12 +6,18 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import hypothesis
 import pytest
 
 from shared.bootstrap import Services, compose
 from shared.settings import Settings
 from shared.storage.memory import MemoryStore
 from tests.api import Api
+from tests.lengths import examples
+
+# No deadlines: a busy machine is no failure.
+hypothesis.settings.register_profile("budgie", deadline=None, max_examples=examples(40))
+hypothesis.settings.load_profile("budgie")
 
 
 @dataclass

@@ -42,7 +42,7 @@ def test_nobody_signs_themselves_up() -> None:
 
 
 def test_an_issuer_that_is_given_is_taken() -> None:
-    """With its audiences, and without a pool."""
+    """A given issuer is used with its audiences, and no user pool is made."""
     given = {"JwtIssuer": "https://id.example.com", "JwtAudience": "web,phone"}
     authorizer = template.load(PATH, given).authorizer
     assert authorizer is not None

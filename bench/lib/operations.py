@@ -211,9 +211,10 @@ def _pinned(scene: Scene) -> str:
 
 
 def _unpinned(scene: Scene) -> str:
-    """The path of a message in a channel that has room for its pin."""
+    """The path of a message in a channel without a pin, as pins have a limit."""
     path = _pinned(scene)
-    scene.handlers(Ask("DELETE", f"{path}/pin", USER))
+    for each in scene.handlers(Ask("GET", f"{_CHANNEL}/pins", USER)).json["pins"]:
+        scene.handlers(Ask("DELETE", f"{_MESSAGES}/{each['message']['id']}/pin", USER))
     return path
 
 

@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--engine", default=dynamodb.default_engine(), choices=dynamodb.ENGINES)
     options = parser.parse_args(arguments)
-    results = measure(options.engine, 5.0 if options.tiny else 60 * options.minutes)
+    results = measure(options.engine, 3.0 if options.tiny else 60 * options.minutes)
     expected = {"200", "201", "429", "503"}
     targets = {
         "0 violations: what was acknowledged is in every page, once": results["violations"] == 0,

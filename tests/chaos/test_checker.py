@@ -30,7 +30,7 @@ def checker() -> Checker:
 
 
 def test_what_is_right_is_let_be(checker: Checker) -> None:
-    """Pages, a void, a stale page, a replay, and the end."""
+    """Correct pages, a void, a stale page and a replay are no violations."""
     checker.posted("c", "text 3", message(3))
     assert checker.end("c") == 3
     checker.page("c", 0, 50, page(1, 3, message(1), message(3)), 3)
@@ -52,7 +52,7 @@ def test_what_is_right_is_let_be(checker: Checker) -> None:
     ],
 )
 def test_a_wrong_page_is_found(checker: Checker, after: int, said: dict[str, Any], kind: str) -> None:
-    """Each in its way."""
+    """Each kind of wrong page is counted under its own name."""
     checker.page("c", after, 50, said, 3)
     assert checker.violations[kind] == 1
     assert kind in checker.notes[0]
@@ -67,13 +67,13 @@ def test_a_wrong_page_is_found(checker: Checker, after: int, said: dict[str, Any
     ],
 )
 def test_a_wrong_end_is_found(checker: Checker, standing: list[dict[str, Any]], kind: str) -> None:
-    """Each in its way."""
+    """A lost, doubled or invented message in the final log is counted under its own name."""
     checker.audit("c", standing)
     assert checker.violations == {kind: 1}
 
 
 def test_wrong_acknowledgements_are_found(checker: Checker) -> None:
-    """Another message at a position, or another text than was sent."""
+    """Two messages at one position, or a stored text that differs from the sent one, are violations."""
     checker.posted("c", "text 4", message(3, "text 4"))
     checker.posted("c", "sent", message(5, "stored"))
     assert checker.violations["two messages acknowledged at one position"] == 1

@@ -57,19 +57,19 @@ class Posted:
 
 
 def test_the_audit_finds_nothing_where_nothing_is_wrong() -> None:
-    """One post, one message."""
+    """One post that is stored once is no violation."""
     assert Posted().violations() == 0
 
 
 def test_the_audit_finds_a_doubled_message() -> None:
-    """The same text occurs twice."""
+    """The same text at two positions is a violation."""
     posted = Posted()
     posted.send("k2")
     assert posted.violations() == 1
 
 
 def test_the_audit_finds_a_lost_message() -> None:
-    """What was acknowledged is a void."""
+    """An acknowledged message whose position is a void is a violation."""
     posted = Posted()
     posted.send("k2")
     posted.response = Response(201, posted.send("k3"), replayed=False)

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from local.dynamodb.engine import MINISTACK
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.stack
 def test_a_tiny_run_counts_attempts() -> None:
     """On a calm day a call is an attempt; throttled, some are repeated, and nothing is lost or doubled."""
-    command = [sys.executable, "-m", "tests.chaos.throttling", "--tiny", "--json"]
+    command = [sys.executable, "-m", "tests.chaos.throttling", "--tiny", "--json", "--engine", MINISTACK]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)  # noqa: S603 - our own text
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout.splitlines()[-1])

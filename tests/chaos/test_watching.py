@@ -11,7 +11,7 @@ from tests.chaos.watching import Watch, sample, trend
 
 
 def test_a_process_is_seen() -> None:
-    """This one has memory, a thread and open files."""
+    """A sample of the own process has memory, threads and open files; one of a missing process is an error."""
     seen = sample(os.getpid())
     assert seen.rss > 10_000_000
     assert seen.threads >= 1
@@ -21,7 +21,7 @@ def test_a_process_is_seen() -> None:
 
 
 def test_a_watch_takes_samples_until_it_ends() -> None:
-    """One after the other."""
+    """A watch takes samples in order of time, and none after it has ended."""
     with Watch(os.getpid(), every=0.001) as watch:
         while len(watch.samples) < 3:
             time.sleep(0.001)
@@ -32,7 +32,7 @@ def test_a_watch_takes_samples_until_it_ends() -> None:
 
 
 def test_a_line_is_found() -> None:
-    """Its slope, and no error where the points lie on it; some where they do not."""
+    """The trend has the slope of the points, and an error only where they lie off the line."""
     line = trend([(x, 2.0 * x + 1) for x in range(10)])
     assert (round(line.slope, 6), round(line.error, 6)) == (2.0, 0.0)
     assert trend([(0, 0), (1, 1), (2, 0), (3, 1)]).error > 0

@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("attempts at DynamoDB while it throttles")
     parser.add_argument("--engine", default=dynamodb.default_engine(), choices=dynamodb.ENGINES)
     options = parser.parse_args(arguments)
-    rounds = 8 if options.tiny else ROUNDS
+    rounds = 4 if options.tiny else ROUNDS
     with proxied(options.engine) as proxy:
         results = []
         for share in SHARES:

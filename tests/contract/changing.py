@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,12 +18,21 @@ THUMB: Final = "👍"
 
 def post(store: Store, channel: str, user_id: str, text: str = "Hello", **fields: Any) -> Entry:
     """A message that is committed, with the preview that a post leaves; returns its entry."""
-    reserved = store.reserve(channel, 1, preview(0, user_id, text, NOW))
+    [made] = post_batch(store, channel, user_id, [text], **fields)
+    return made
+
+
+def post_batch(store: Store, channel: str, user_id: str, texts: Sequence[str], **fields: Any) -> list[Entry]:
+    """As ``post``, up to 25 messages in one commit."""
+    reserved = store.reserve(channel, len(texts), preview(0, user_id, texts[-1], NOW))
     assert isinstance(reserved, Reservation)
-    body = encode(channel, reserved.seq, user_id, NOW, Draft(text))
-    made = Entry(reserved.seq, reserved.messages, NOW, body)
+    made = []
+    for before, text in zip(reversed(range(len(texts))), texts, strict=True):
+        seq = reserved.seq - before
+        body = encode(channel, seq, user_id, NOW, Draft(text))
+        made.append(Entry(seq, reserved.messages - before, NOW, body))
     tat = membership_of(store, channel, user_id).tat
-    commit = commitment(channel, user_id, made, tat_seen=tat, tat=tat + 1, **fields)
+    commit = commitment(channel, user_id, *made, tat_seen=tat, tat=tat + 1, **fields)
     assert store.commit(commit) == Committed()
     return made
 

@@ -43,7 +43,7 @@ def test_a_member_who_posts_all_the_time_is_given_up() -> None:
 
 
 def test_a_past_membership_without_a_rate_state_is_no_debt() -> None:
-    """As they were stored before it was kept."""
+    """A past membership that was stored without a rate state limits nobody who rejoins."""
     item = items.past_membership_key("0123456789abcdef", "eve") | {"joined_at": items.n(NOW)}
     assert items.past_membership_of(item) == PastMembership("0123456789abcdef", NOW, 0)
     store, client = played({})

@@ -25,7 +25,7 @@ def test_a_minute_is_spent_until_its_limit_is_reached(store: Store) -> None:
 
 
 def test_what_is_spent_is_no_membership(store: Store) -> None:
-    """It shows in no list and no count."""
+    """The item that counts spent units is in no list of channels and in no count of members."""
     ada = user()
     channel = open_channel(store, ada)
     assert store.spend(ada, MINUTE, 1, LIMIT)
@@ -34,7 +34,7 @@ def test_what_is_spent_is_no_membership(store: Store) -> None:
 
 
 def test_many_at_once_spend_together(store: Store) -> None:
-    """Of twelve at once that each take a quarter, four pass."""
+    """Of twelve simultaneous requests that each cost a quarter of the budget, four pass."""
     ada = user()
     granted = at_once(*[partial(store.spend, ada, MINUTE, LIMIT // 4, LIMIT)] * 12)
     assert granted.count(True) == 4

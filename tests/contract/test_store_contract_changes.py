@@ -30,7 +30,7 @@ from shared.storage.protocol import (
     StateChanged,
     Store,
 )
-from tests.contract.changing import THUMB, entry_at, make, post, prepare
+from tests.contract.changing import THUMB, entry_at, make, post, post_batch, prepare
 from tests.contract.fake_client import FakeClient, cancelled, refusal
 from tests.contract.samples import (
     NOW,
@@ -133,7 +133,7 @@ def test_a_change_keeps_all_its_fields(store: Store) -> None:
 
 
 def test_message_state_is_head_membership_record_and_entry(store: Store) -> None:
-    """In one read; None for what does not exist."""
+    """One read returns head, membership, idempotency record and entry; each is None if it does not exist."""
     channel, ada = opened(store)
     record = idempotency_record("k1", 1)
     make(store, channel, ada, idempotency_record=record)
@@ -147,55 +147,53 @@ def test_message_state_is_head_membership_record_and_entry(store: Store) -> None
     assert (nothing.head, nothing.membership, found) == (None, None, None)
 
 
-def test_many_changes_are_read_in_order(store: Store) -> None:
-    """Any range, both ends included, also beyond the last one; by number without any order."""
-    channel, ada = opened(store)
-    made = [make(store, channel, ada).change for _ in range(120)]
-    assert store.changes(channel, 1, 120) == made
-    assert store.changes(channel, 5, 90) == made[4:90]
-    assert store.changes(channel, 119, 500) == made[118:]
-    assert store.changes(channel, 121, 200) == store.changes(channel, 7, 6) == []
-    asked = [*range(120, 0, -1), 7, 500]
-    assert sorted(store.changes_at(channel, asked), key=lambda each: each.rev) == made
-    assert store.changes_at(channel, []) == []
+def test_many_changes_are_read_in_order(engine_store: Store) -> None:
+    """A range of changes is read in order, both ends included; by number they come in any order."""
+    channel, ada = opened(engine_store)
+    made = [make(engine_store, channel, ada).change for _ in range(30)]
+    assert engine_store.changes(channel, 1, 30) == made
+    assert engine_store.changes(channel, 5, 20) == made[4:20]
+    assert engine_store.changes(channel, 29, 500) == made[28:]
+    assert engine_store.changes(channel, 31, 200) == engine_store.changes(channel, 7, 6) == []
+    asked = [*range(10, 0, -1), *range(400, 500), *range(11, 31), 7]
+    assert sorted(engine_store.changes_at(channel, asked), key=lambda each: each.rev) == made
+    assert engine_store.changes_at(channel, []) == []
 
 
-def test_large_changes_are_read_over_several_pages(store: Store) -> None:
+def test_large_changes_are_read_over_several_pages(engine_store: Store) -> None:
     """More than the 1 MB that one page of a Query holds."""
-    channel, ada = opened(store)
+    channel, ada = opened(engine_store)
     for _ in range(10):
-        commit = prepare(store, channel, ada)
+        commit = prepare(engine_store, channel, ada)
         assert commit.entry is not None
         body = b'{"text":"%s","rev":%d}' % (b"x" * 150_000, commit.change.rev)
         large = replace(commit.change, body=body)
-        assert store.commit_change(replace(commit, change=large, entry=replace(commit.entry, body=body))) == (
-            Committed()
-        )
-    assert [each.rev for each in store.changes(channel, 1, 10)] == list(range(1, 11))
-    assert [each.rev for each in store.changes(channel, 3, 9)] == list(range(3, 10))
+        assert engine_store.commit_change(
+            replace(commit, change=large, entry=replace(commit.entry, body=body))
+        ) == (Committed())
+    assert [each.rev for each in engine_store.changes(channel, 1, 10)] == list(range(1, 11))
+    assert [each.rev for each in engine_store.changes(channel, 3, 9)] == list(range(3, 10))
 
 
-def test_entries_are_read_by_position(store: Store) -> None:
+def test_entries_are_read_by_position(engine_store: Store) -> None:
     """Each once, missing ones left out, voids included; more than one call's 100."""
-    channel, ada = opened(store)
-    for _ in range(119):
-        post(store, channel, ada)
-    reserve(store, channel)
-    store.void(channel, [Entry(121, 121, NOW, None)])
-    found = store.entries_at(channel, [*range(1, 123), 1, 121])
+    channel, ada = opened(engine_store)
+    post(engine_store, channel, ada)
+    reserve(engine_store, channel, 119)
+    engine_store.void(channel, [Entry(seq, seq, NOW, None) for seq in range(3, 122)])
+    found = engine_store.entries_at(channel, [*range(1, 123), 1, 121])
     assert sorted(each.seq for each in found) == list(range(1, 122))
-    assert store.entries_at(channel, []) == []
+    assert engine_store.entries_at(channel, []) == []
 
 
-def test_memberships_of_a_channel_are_read_by_user(store: Store) -> None:
+def test_memberships_of_a_channel_are_read_by_user(engine_store: Store) -> None:
     """Those who are members, each once; more than one call's 100."""
-    users = [user() for _ in range(120)]
-    channel = open_channel(store, *users[:20])
-    for each in users[20:]:
-        assert store.add_member(Membership(each, channel, Role.MEMBER, NOW))
-    found = store.members_of(channel, [*users, "nobody", users[0]])
-    assert found == {each: membership_of(store, channel, each) for each in users}
-    assert store.members_of(channel, []) == {}
+    users = [user() for _ in range(20)]
+    channel = open_channel(engine_store, *users)
+    others = [f"nobody-{number}" for number in range(100)]
+    found = engine_store.members_of(channel, [*users[:10], *others, *users[10:], users[0]])
+    assert found == {each: membership_of(engine_store, channel, each) for each in users}
+    assert engine_store.members_of(channel, []) == {}
 
 
 # --- refusals: nothing is written ---
@@ -259,7 +257,7 @@ def test_a_message_that_changed_under_the_same_number_is_refused(store: Store) -
 
 
 def test_no_channel_no_message_and_a_void_are_refused(store: Store) -> None:
-    """Where there is nothing, nothing comes to be."""
+    """A change of an unknown channel, a missing message or a void is refused and creates nothing."""
     channel, ada = opened(store)
     reserve(store, channel)
     store.void(channel, [entry(2, None)])
@@ -294,7 +292,7 @@ def test_posts_and_read_positions_do_not_stand_in_the_way(store: Store, kind: Ch
 
 @pytest.mark.parametrize("kind", [ChangeKind.EDITED, ChangeKind.REACTION_ADDED, ChangeKind.PINNED])
 def test_a_used_key_is_refused_with_its_record(store: Store, kind: ChangeKind) -> None:
-    """Whatever else has changed; an expired record counts as none."""
+    """A used key is refused with its record, whatever else has changed; an expired record is ignored."""
     channel, ada = opened(store)
     record = idempotency_record("k1", 1)
     make(store, channel, ada, kind=kind, idempotency_record=record)
@@ -312,7 +310,7 @@ def test_a_used_key_is_refused_with_its_record(store: Store, kind: ChangeKind) -
 
 
 def test_keys_belong_to_one_user(store: Store) -> None:
-    """Two members may use the same one."""
+    """Two members may use the same key."""
     eve = user()
     channel, ada = opened(store, eve)
     for each in (ada, eve):
@@ -335,7 +333,7 @@ def test_the_preview_follows(store: Store, kind: ChangeKind) -> None:
 
 @pytest.mark.parametrize("kind", [ChangeKind.EDITED, ChangeKind.DELETED])
 def test_a_change_of_an_earlier_message_leaves_the_preview(store: Store, kind: ChangeKind) -> None:
-    """It shows another one."""
+    """Editing or deleting an earlier message leaves the preview of the latest one."""
     channel, ada = opened(store)
     post(store, channel, ada, "later")
     shown = head_of(store, channel).last
@@ -360,7 +358,7 @@ def test_a_preview_that_moved_is_noticed(store: Store, kind: ChangeKind) -> None
 
 
 def test_a_channel_without_a_preview_has_changes_too(store: Store) -> None:
-    """A repair may have left none."""
+    """A change succeeds in a channel whose preview a repair has removed."""
     channel, ada = opened(store)
     commit = prepare(store, channel, ada, kind=ChangeKind.EDITED)
     assert store.correct_preview(channel, 1, None, 0)
@@ -394,37 +392,36 @@ def test_a_deletion_counts_its_position_as_a_gap_once(store: Store) -> None:
     assert store.gaps(channel, 0) == frozenset()
 
 
-def test_gaps_of_head_and_list_together_are_exact(store: Store) -> None:
+def test_gaps_of_head_and_list_together_are_exact(engine_store: Store) -> None:
     """Deleted messages and voids, many of them, in any order; trimming and listing may be repeated."""
-    channel, ada = opened(store)
-    for _ in range(23):
-        post(store, channel, ada)
-    reserve(store, channel)
+    channel, ada = opened(engine_store)
+    post_batch(engine_store, channel, ada, ["Hello"] * 23)
+    reserve(engine_store, channel)
     gaps = {25}
-    store.void(channel, [Entry(25, 25, NOW, None)])
-    for seq in (9, 3, 24, 1, 20, 2, 15, 8, 4, 22, 7, 12, 5):
-        before = head_of(store, channel)
-        make(store, channel, ada, seq, ChangeKind.DELETED)
+    engine_store.void(channel, [Entry(25, 25, NOW, None)])
+    for seq in (9, 3, 24, 1, 20, 15, 8, 4, 22, 12):
+        before = head_of(engine_store, channel)
+        make(engine_store, channel, ada, seq, ChangeKind.DELETED)
         gaps.add(seq)
         for _ in range(2):
-            trim(store, before, [seq])
-            head = head_of(store, channel)
+            trim(engine_store, before, [seq])
+            head = head_of(engine_store, channel)
             assert len(head.gaps) <= MAX_GAPS + 1, "the head before may not have known one that came since"
             for after in (0, 6, 12, 24):
-                found = head.gaps | store.gaps(channel, after)
+                found = head.gaps | engine_store.gaps(channel, after)
                 assert {gap for gap in found if gap > after} >= {
                     gap for gap in gaps if gap > max(after, head.gaps_from)
                 }
-        trim(store, head_of(store, channel), [])
-        head = head_of(store, channel)
+        trim(engine_store, head_of(engine_store, channel), [])
+        head = head_of(engine_store, channel)
         assert head.voids == len(gaps)
-        assert head.gaps | store.gaps(channel, 0) == gaps
+        assert head.gaps | engine_store.gaps(channel, 0) == gaps
         assert head.gaps == {gap for gap in gaps if gap > head.gaps_from}
         assert len(head.gaps) <= MAX_GAPS
 
 
 def test_listed_gaps_are_read_after_a_position(store: Store) -> None:
-    """Listing them again changes nothing."""
+    """Gaps after a position are read from the list; listing a gap twice changes nothing."""
     channel, _ = opened(store)
     for gaps in ([3, 1, 7], [7, 3], []):
         store.list_gaps(channel, gaps)
@@ -454,7 +451,7 @@ def test_a_post_marks_whom_it_names(store: Store) -> None:
 
 
 def test_a_post_that_names_who_left_is_refused(store: Store) -> None:
-    """It says whom; nothing was written."""
+    """A post that mentions somebody who has left is refused with their id, and nothing is written."""
     eve, gone, away = user(), user(), user()
     channel, ada = opened(store, eve)
     made = reserve(store, channel)
@@ -521,22 +518,22 @@ def test_a_change_that_names_who_left_is_refused(store: Store, key: str | None) 
     assert store.commit_change(replace(commit, mentions={eve: MARK}, unmentions={})) == Committed()
 
 
-def test_as_many_as_may_be_named(store: Store) -> None:
+def test_as_many_as_may_be_named(engine_store: Store) -> None:
     """50 users in one transaction, with a key."""
     named = [user() for _ in range(50)]
-    channel, ada = opened(store)
+    channel, ada = opened(engine_store)
     for each in named:
-        store.add_member(Membership(each, channel, Role.MEMBER, NOW))
+        engine_store.add_member(Membership(each, channel, Role.MEMBER, NOW))
     record = idempotency_record("k1", 1)
     make(
-        store,
+        engine_store,
         channel,
         ada,
         kind=ChangeKind.EDITED,
         mentions=dict.fromkeys(named, MARK),
         idempotency_record=record,
     )
-    assert marks_of(store, channel, *named) == [MARK] * 50
+    assert marks_of(engine_store, channel, *named) == [MARK] * 50
 
 
 def test_marks_are_forgotten(store: Store) -> None:
@@ -567,25 +564,25 @@ def test_marks_outlive_posts_reading_and_roles_but_not_leaving(store: Store) -> 
     assert marks_of(store, channel, eve) == [frozenset()]
 
 
-def test_a_head_keeps_the_latest_messages_that_name_everybody(store: Store) -> None:
-    """Three of them, the latest first; other posts leave them."""
-    channel, _ = opened(store)
+def test_a_head_keeps_the_latest_messages_that_name_everybody(engine_store: Store) -> None:
+    """The head keeps the latest three messages that mention everybody; other posts leave them."""
+    channel, _ = opened(engine_store)
     kept: list[int] = []
     for everybody in (True, False, True, True, False, True, True):
-        reserved = store.reserve(channel, 2, SHOWN, everybody=everybody)
+        reserved = engine_store.reserve(channel, 2, SHOWN, everybody=everybody)
         assert isinstance(reserved, Reservation)
         kept = ([reserved.seq] if everybody else []) + kept
-        assert head_of(store, channel).mentions == tuple(kept[:MAX_EVERYBODY])
-    assert store.archive_channel(channel, NOW)
-    assert isinstance(store.reserve(channel, 1, SHOWN, everybody=True), Head)
-    assert store.reserve(new_channel_id(), 1, SHOWN, everybody=True) is None
+        assert head_of(engine_store, channel).mentions == tuple(kept[:MAX_EVERYBODY])
+    assert engine_store.archive_channel(channel, NOW)
+    assert isinstance(engine_store.reserve(channel, 1, SHOWN, everybody=True), Head)
+    assert engine_store.reserve(new_channel_id(), 1, SHOWN, everybody=True) is None
 
 
 # --- reactions that the message does not show ---
 
 
 def test_reactions_beyond_the_shown_ones_come_and_go(store: Store) -> None:
-    """With their change's number; each once."""
+    """Reactions that the message does not show are listed once each, with the number of their change."""
     eve = user()
     channel, ada = opened(store, eve)
     assert not store.has_reacted(channel, 1, THUMB, eve)
@@ -604,19 +601,21 @@ def test_reactions_beyond_the_shown_ones_come_and_go(store: Store) -> None:
     assert head_of(store, channel).rev == 2
 
 
-def test_reactions_are_paged_by_user_id(store: Store) -> None:
+def test_reactions_are_paged_by_user_id(engine_store: Store) -> None:
     """In the order of the ids' bytes; none twice and none left out, whatever they begin with."""
-    channel, ada = opened(store)
+    channel, ada = opened(engine_store)
     for each in reversed(ODD_IDS):
-        make(store, channel, ada, reacted=each)
+        make(engine_store, channel, ada, reacted=each)
     found, after = [], None
-    while page := store.reacted(channel, 1, THUMB, 3, after):
+    while page := engine_store.reacted(channel, 1, THUMB, 3, after):
         found += [each.user_id for each in page]
         after = found[-1]
     assert found == ODD_IDS == sorted(ODD_IDS)
     for i, each in enumerate(ODD_IDS):
-        assert [found.user_id for found in store.reacted(channel, 1, THUMB, 99, each)] == ODD_IDS[i + 1 :]
-    assert store.reacted(channel, 1, THUMB, 99, "a#") != []
+        assert [found.user_id for found in engine_store.reacted(channel, 1, THUMB, 99, each)] == ODD_IDS[
+            i + 1 :
+        ]
+    assert engine_store.reacted(channel, 1, THUMB, 99, "a#") != []
 
 
 @pytest.mark.parametrize("others", [["👍🏽", "👍🏽"], ["#️⃣", "⃣"], [":a:", ":a", "a:"]])
@@ -651,20 +650,23 @@ def test_pins_come_and_go(store: Store) -> None:
     assert head_of(store, channel).rev == 3
 
 
-def test_as_many_pins_as_may_be(store: Store) -> None:
+def test_as_many_pins_as_may_be(engine_store: Store) -> None:
     """One more is refused, one that is there is unchanged, and one that goes makes room."""
-    channel, ada = opened(store)
-    for _ in range(MAX_PINS):
-        post(store, channel, ada)
+    channel, ada = opened(engine_store)
+    for _ in range(2):
+        post_batch(engine_store, channel, ada, ["Hello"] * 25)
     for seq in range(1, MAX_PINS + 1):
-        make(store, channel, ada, seq, ChangeKind.PINNED)
-    full = prepare(store, channel, ada, MAX_PINS + 1, ChangeKind.PINNED)
-    assert store.commit_change(full) == PinsFull()
-    assert store.commit_change(prepare(store, channel, ada, 7, ChangeKind.PINNED)) == PinUnchanged()
-    assert len(store.pins(channel)) == head_of(store, channel).rev == MAX_PINS
-    make(store, channel, ada, 7, ChangeKind.UNPINNED)
-    make(store, channel, ada, MAX_PINS + 1, ChangeKind.PINNED)
-    assert set(store.pins(channel)) == {*range(1, MAX_PINS + 2)} - {7}
+        make(engine_store, channel, ada, seq, ChangeKind.PINNED)
+    full = prepare(engine_store, channel, ada, MAX_PINS + 1, ChangeKind.PINNED)
+    assert engine_store.commit_change(full) == PinsFull()
+    assert (
+        engine_store.commit_change(prepare(engine_store, channel, ada, 7, ChangeKind.PINNED))
+        == PinUnchanged()
+    )
+    assert len(engine_store.pins(channel)) == head_of(engine_store, channel).rev == MAX_PINS
+    make(engine_store, channel, ada, 7, ChangeKind.UNPINNED)
+    make(engine_store, channel, ada, MAX_PINS + 1, ChangeKind.PINNED)
+    assert set(engine_store.pins(channel)) == {*range(1, MAX_PINS + 2)} - {7}
 
 
 # --- settings, and erasure ---
@@ -736,7 +738,7 @@ def test_changes_made_at_once_get_adjacent_numbers(store: Store) -> None:
 
 
 def test_of_two_changes_from_the_same_read_one_is_made(store: Store) -> None:
-    """The other one is told to read again."""
+    """Of two changes made from the same read, one is made; the other must read again."""
     for _ in range(8):
         channel, ada = opened(store)
         commits = [
@@ -787,7 +789,7 @@ def test_another_transaction_is_reported(refused: Exception) -> None:
 
 
 def test_a_used_key_is_the_most_decisive_reason() -> None:
-    """Also beside a conflict: the change was made."""
+    """If a used key and a conflict both refuse a change, the key is the reason returned."""
     record = idempotency_record("k1", 1)
     item = {"hash": {"B": record.request_hash}, "seq": {"N": "1"}, "count": {"N": "1"}}
     item["expires"] = {"N": str(record.expires)}
@@ -813,7 +815,7 @@ def test_each_reason_is_taken_for_what_it_is(codes: list[str], outcome: ChangeOu
 
 
 def test_a_throttled_change_is_an_error() -> None:
-    """After the table's own tries."""
+    """A change that stays throttled after the table's own tries raises an error."""
     client = FakeClient(cancelled("ThrottlingError", NONE, NONE, NONE))
     with pytest.raises(StoreThrottledError):
         _on(client).commit_change(_sample())

@@ -112,7 +112,7 @@ def test_a_message_that_changed_is_not_rewritten(store: Store, channel: str, ada
 
 
 def test_what_is_redacted_is_not_rewritten(store: Store, channel: str) -> None:
-    """Nor is a void, nor a position without an entry."""
+    """A redacted message, a void and a position without an entry are not rewritten."""
     seen = message_of(store, channel)
     store.redact(channel, 1, b"{}")
     assert not store.rewrite_message(channel, seen, b'{"b":1}')
@@ -150,7 +150,7 @@ def test_a_change_is_rewritten(store: Store, channel: str, ada: str) -> None:
 
 
 def test_a_change_of_a_pin_is_rewritten(store: Store, channel: str, ada: str) -> None:
-    """It has no message."""
+    """The change that pinned a message loses the user, although it contains no message."""
     commit = prepared(store, channel, ada)
     pin = Change(1, ChangeKind.PINNED, 1, ada, NOW)
     assert store.commit_change(replace(commit, change=pin, entry=None, pin=True)) == Committed()
@@ -190,7 +190,7 @@ def test_a_users_reactions_are_forgotten(store: Store, channel: str, ada: str) -
 
 
 def test_what_it_costs(store: Store, channel: str, ada: str) -> None:
-    """A write unit for a small message, change or reaction."""
+    """Rewriting a small message, change or reaction costs one write unit."""
     eve = user()
     change = changed(store, channel, ada, reacted=eve)
     seen = message_of(store, channel)

@@ -35,7 +35,7 @@ def gaps_of(store: Store, channel: str) -> tuple[int, list[int], int]:
 
 
 def test_a_new_channel_has_no_gaps(store: Store) -> None:
-    """Nor has a message that is committed."""
+    """Neither a new channel nor a committed message is a gap."""
     ada = user()
     channel = open_channel(store, ada)
     seq = reserve(store, channel).seq
@@ -80,7 +80,7 @@ def test_a_stored_message_is_not_counted(store: Store) -> None:
 
 
 def test_more_voids_than_one_transaction_takes(store: Store) -> None:
-    """A reader may meet a whole page of holes."""
+    """A page of holes is voided whole, although one transaction takes fewer."""
     channel = open_channel(store, user())
     for _ in range(4):
         reserve(store, channel, 25)
@@ -89,7 +89,7 @@ def test_more_voids_than_one_transaction_takes(store: Store) -> None:
 
 
 def test_readers_who_settle_the_same_holes_count_them_once(store: Store) -> None:
-    """Also where they overlap, and while positions are given out."""
+    """Readers who settle the same or overlapping holes at once count each of them once."""
     for _ in range(ROUNDS):
         channel = open_channel(store, user())
         reserve(store, channel, 6)
@@ -100,7 +100,7 @@ def test_readers_who_settle_the_same_holes_count_them_once(store: Store) -> None
 
 
 def test_a_commit_and_its_void_count_once_or_not_at_all(store: Store) -> None:
-    """As one of them stands."""
+    """When a commit and a void compete for a position, it is a gap only if the void won."""
     for _ in range(ROUNDS):
         ada = user()
         channel = open_channel(store, ada)
@@ -168,7 +168,7 @@ def test_a_membership_with_older_gaps_trims_nothing(store: Store) -> None:
 
 
 def test_all_gaps_may_be_trimmed(store: Store) -> None:
-    """DynamoDB keeps no empty set."""
+    """Trimming the last gap works, although DynamoDB stores no empty set."""
     channel = open_channel(store, user())
     reserve(store, channel)
     store.void(channel, voids(1))
@@ -177,7 +177,7 @@ def test_all_gaps_may_be_trimmed(store: Store) -> None:
 
 
 def test_gaps_are_counted_however_old(store: Store) -> None:
-    """After a position, which is not counted itself."""
+    """All gaps after a position are counted; a gap at the position is not."""
     channel = open_channel(store, user())
     reserve(store, channel, 6)
     store.void(channel, voids(1, 3, 6))

@@ -164,7 +164,7 @@ def test_a_member_removed_while_committing(store: Store) -> None:
 
 
 def test_a_member_added_twice_at_once_is_counted_once(store: Store) -> None:
-    """All get the one stored membership."""
+    """A member who is added twice at the same time is stored and counted once."""
     for _ in range(ROUNDS):
         channel, eve = open_channel(store, user()), user()
         wanted = [Membership(eve, channel, Role.MEMBER, NOW + i) for i in range(4)]
@@ -185,7 +185,7 @@ def test_of_equal_joins_at_once_one_is_reported_as_new(store: Store) -> None:
 
 
 def test_two_owners_who_leave_at_once(store: Store) -> None:
-    """One of them stays."""
+    """Of two owners who leave at the same time, one stays."""
     for _ in range(ROUNDS):
         ada, eve = user(), user()
         channel = open_channel(store, ada, eve)

@@ -234,7 +234,7 @@ def test_a_transaction_that_stays_throttled_is_given_up() -> None:
 
 
 def test_a_failed_condition_says_more_than_throttling() -> None:
-    """Trying again is no use."""
+    """A transaction refused by a condition and by throttling is not repeated."""
     void = entry(1, None)
     refused = cancelled(
         "ConditionalCheckFailed", "ThrottlingError", item=items.entry_item(HEAD.channel_id, void)
@@ -338,7 +338,7 @@ def test_units_are_summed_for_the_request(meter: Meter) -> None:
 
 
 def test_an_answer_without_units_costs_nothing(meter: Meter) -> None:
-    """An engine may leave them out."""
+    """A response without consumed capacity counts as 0 units."""
     Played({}).table.get(KEYS[0])
     assert (meter.read_units, meter.calls) == (0, 1)
 

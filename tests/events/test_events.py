@@ -32,7 +32,7 @@ def test_the_files_are_what_the_program_writes() -> None:
 
 
 def test_every_route_has_one() -> None:
-    """Called as the route's event in the template."""
+    """Each route has a sample event, which is the event that the template sends."""
     in_template = re.findall(
         r"^        (\w+): \{Type: HttpApi", (ROOT / "template.yaml").read_text(), re.MULTILINE
     )
@@ -43,7 +43,7 @@ def test_every_route_has_one() -> None:
 
 
 def test_in_their_order_all_succeed(api: Api) -> None:
-    """On an empty table, each finds what those before it made."""
+    """Run in order from an empty table, every sample event succeeds."""
     for sample in SAMPLES:
         response = api.invoke(json.loads((ROOT / "events" / f"{sample.name}.json").read_text()))
         assert response.status == STATUSES.get(sample.name, 200), f"{sample.name}: {response.body}"

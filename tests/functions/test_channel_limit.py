@@ -85,7 +85,7 @@ def test_a_new_channel_takes_no_member_beyond_the_limit(chat: Chat, kind: str) -
 
 
 def test_a_user_creates_no_channel_beyond_the_limit(chat: Chat) -> None:
-    """The maker is in them too."""
+    """A user at the limit of channels cannot create another one."""
     fill(chat, "ada")
     response = create(chat, members=["grace"])
     assert said(response) == FULL
@@ -109,7 +109,7 @@ def test_a_retry_finds_the_channel_that_filled_the_list(chat: Chat) -> None:
 
 
 def test_an_archived_channel_takes_a_place_until_it_is_left(chat: Chat) -> None:
-    """It is in the list, and read with it."""
+    """An archived channel counts towards the limit until the user leaves it."""
     channels = fill(chat, "grace")
     chat.archive(channels[0])
     channel = str(chat.create("linus")["id"])

@@ -194,7 +194,7 @@ def test_a_server_that_is_no_redis_is_reported(services: Services) -> None:
 
 
 def test_an_open_breaker_keeps_its_cause(services: Services) -> None:
-    """Not that the breaker is open, but what opened it."""
+    """While the breaker is open, deep health reports the error that opened it."""
     told, redis = probed(services, "breaker_open", "PING")
     redis.breaker.failed(services.now() + 1_000, "refused_token")
     assert deep(told).json["checks"]["redis"] == {"status": "down", "code": "redis_refused_token"}

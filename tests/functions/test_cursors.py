@@ -12,6 +12,7 @@ from shared.domain.model import MAX_NAME_BYTES, Kind
 from shared.domain.text import folded, is_visible
 from shared.storage.memory import MemoryStore
 from tests.contract.samples import open_channel
+from tests.lengths import examples
 
 if TYPE_CHECKING:
     from tests.functions.chat import Chat
@@ -40,7 +41,7 @@ def walk(chat: Chat, path: str, item: str, **query: Any) -> list[Any]:
         query["cursor"] = response.json["next_cursor"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=examples(30), suppress_health_check=SHARED)
 @given(users=st.lists(USERS, min_size=2, max_size=5, unique=True))
 @example(users=["é" * 64, '"' * 128, "🦜" * 32])
 def test_every_cursor_of_a_list_of_members_is_taken_back(
@@ -53,7 +54,7 @@ def test_every_cursor_of_a_list_of_members_is_taken_back(
     assert [each["user_id"] for each in found] == sorted(["ada", *others])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=examples(30), suppress_health_check=SHARED)
 @given(names=st.lists(NAMES, min_size=2, max_size=6))
 @example(names=["Ops a", "ops", "ops", "OPS b", "release notes 2026-03", "release notes 2026-01"])
 @example(names=["\U0001d160" * 40, "\U0001d160" * 39 + "x", '"' * 80, "é" * 80, "\\" * 80])
@@ -71,7 +72,7 @@ def test_public_channels_come_by_whole_name_and_every_cursor_is_taken_back(
         store.archive_channel(each, 1)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=examples(10), suppress_health_check=SHARED)
 @given(times=st.lists(st.integers(0, 2**43), min_size=2, max_size=4))
 def test_every_cursor_of_ones_own_list_is_taken_back(
     chat: Chat, store: MemoryStore, times: list[int]

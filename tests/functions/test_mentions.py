@@ -317,7 +317,7 @@ def test_a_cursor_of_another_listing_is_refused(chat: Chat, cursor: str) -> None
 
 
 def test_archived_channels_stay_in_the_inbox(room: Room) -> None:
-    """They can still be read."""
+    """Mentions in archived channels stay in the inbox, as these can still be read."""
     room.post("<@grace>")
     room.chat.archive(room.id)
     assert found(room.chat, "grace") == ["<@grace>"]

@@ -117,7 +117,7 @@ def test_deleted_messages_give_their_pins_away(room: Room) -> None:
 
 
 def test_a_member_who_may_pin_gives_away_the_pins_of_deleted_messages(room: Room) -> None:
-    """The right to pin is enough for it."""
+    """A member who may pin may replace the pin of a deleted message when all 50 are used."""
     room.set(members_pin=True)
     for number in range(MAX_PINS + 1):
         room.post(str(number))
@@ -128,5 +128,5 @@ def test_a_member_who_may_pin_gives_away_the_pins_of_deleted_messages(room: Room
 
 
 def test_a_channel_without_pins_has_an_empty_list(room: Room) -> None:
-    """200."""
+    """A channel without pins returns 200 and an empty list."""
     assert room.get("/pins") == {"channel_id": room.id, "pins": []}

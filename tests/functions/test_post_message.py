@@ -344,7 +344,7 @@ def test_an_archived_channel_takes_no_message(chat: Chat) -> None:
 
 
 def test_a_user_who_has_not_joined_cannot_post(chat: Chat) -> None:
-    """A public channel is joined first."""
+    """Posting to a public channel without joining it is refused."""
     response = post(chat, chat.channel(), user="grace")
     assert (response.status, response.code) == (403, "not_a_member")
 

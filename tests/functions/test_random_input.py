@@ -13,6 +13,7 @@ from shared.domain import keys
 from shared.domain.text import is_visible
 from tests.api import event
 from tests.functions.refusals import ROUTES, Route, assert_problem, named, state
+from tests.lengths import examples
 
 if TYPE_CHECKING:
     from shared.storage.memory import MemoryStore
@@ -62,7 +63,7 @@ HEADERS = st.dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=examples(150), suppress_health_check=SHARED)
 @given(
     route=st.sampled_from(ROUTES),
     user=st.sampled_from(["ada", "grace", "eve"]),
@@ -97,7 +98,7 @@ def test_no_request_is_a_crash(
         assert state(store) == before
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=examples(60), suppress_health_check=SHARED)
 @given(place=st.text(CHARACTERS.filter(lambda each: each.isprintable() or ord(each) < 32), max_size=30))
 def test_no_path_is_a_crash(chat: Chat, place: str) -> None:
     """Any path gets a response that a route promises or a problem document."""
@@ -109,7 +110,7 @@ def test_no_path_is_a_crash(chat: Chat, place: str) -> None:
                 assert_problem(response)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=examples(60), suppress_health_check=SHARED)
 @given(claims=st.dictionaries(st.sampled_from(["sub", "iss", "aud", "scope"]) | TEXT, JSON, max_size=3))
 def test_no_claims_are_a_crash(chat: Chat, claims: dict[str, Any]) -> None:
     """Any claims identify a user or are a 401."""
@@ -120,7 +121,7 @@ def test_no_claims_are_a_crash(chat: Chat, claims: dict[str, Any]) -> None:
 VISIBLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=examples(60), suppress_health_check=SHARED)
 @given(text=VISIBLE)
 @example(text="שלום \u2067Ada\u2069\r\n👨\u200d👩\u200d👧 \u2028 \x85 \ufffd")
 @example(text="\u3164")
@@ -134,7 +135,7 @@ def test_a_message_is_taken_exactly_if_it_shows_something(chat: Chat, text: str)
     assert response.status == 422 or response.json["text"] == text
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=examples(60), suppress_health_check=SHARED)
 @given(name=VISIBLE)
 @example(name="\u200b")
 @example(name="a\u2028")

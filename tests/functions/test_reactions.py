@@ -234,7 +234,7 @@ def test_every_emoji_of_the_table_is_one(room: Room) -> None:
 
 
 def test_a_list_needs_an_emoji(room: Room) -> None:
-    """Which one is a required parameter."""
+    """Listing reactions without the parameter `emoji` is refused."""
     seq = room.post()
     assert_refused(room.chat.api("GET", room.path(seq, "/reactions")), 422, "validation_failed")
 

@@ -127,7 +127,7 @@ def test_an_ordinary_list_pays_nothing(chat: Chat, store: Costed, channels: int)
 
 
 def test_an_ordinary_creation_pays_nothing(chat: Chat, store: Costed) -> None:
-    """Fifty members who are each in a hundred channels."""
+    """Creating a channel with fifty members who are each in a hundred channels costs no budget."""
     others = [f"user{number}" for number in range(49)]
     for user in others:
         store.fill(user, 100)
@@ -136,7 +136,7 @@ def test_an_ordinary_creation_pays_nothing(chat: Chat, store: Costed) -> None:
 
 
 def test_joining_and_adding_pay_nothing(chat: Chat, store: Costed) -> None:
-    """One list is counted, however long."""
+    """Joining or adding a member counts one list, which costs no budget however long it is."""
     store.fill("grace", FULL - 1)
     channel = str(chat.create()["id"])
     assert chat.put_member(channel, "grace").status == 201

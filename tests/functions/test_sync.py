@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -13,11 +12,12 @@ import pytest
 from shared.domain.messages import dumps
 from tests.functions.changing import Room, open_room
 from tests.functions.chat import messages
+from tests.lengths import LONG
 
 if TYPE_CHECKING:
     from tests.functions.chat import Chat
 
-EVENTS: Final = 10_000 if os.environ.get("LONG_TESTS") else 2_000
+EVENTS: Final = 10_000 if LONG else 600
 MEMBERS: Final = ("ada", "grace", "eve", "mo")
 EMOJI: Final = ("👍", "🎉", ":ship_it:")
 
@@ -125,7 +125,7 @@ def room(chat: Chat) -> Room:
 
 
 def test_a_client_that_slept_has_what_a_fresh_reader_gets(room: Room) -> None:
-    """Thousands of events of all kinds (10,000 with LONG_TESTS=1), in as many requests as it takes for the longer log.
+    """Hundreds of events of all kinds (10,000 with LONG_TESTS=1), in as many requests as it takes for the longer log.
 
     stoatchat#941, mattermost#16505: nothing that happened while it was away is lost.
     """
@@ -141,10 +141,10 @@ def test_a_client_that_slept_has_what_a_fresh_reader_gets(room: Room) -> None:
 
 
 def test_a_client_that_wakes_now_and_then_has_it_too(room: Room) -> None:
-    """In pages of any size, with more happening between its requests."""
+    """A client that syncs now and then in pages of any size has what a fresh reader gets."""
     client, draw = Client(room), Random(16_505)  # noqa: S311 - draws events, keeps no secret
     for limit in (1, 2, 3, 7, 50, 100):
-        happen(room, draw, 40)
+        happen(room, draw, 25)
         client.sync(limit)
         check(client)
 
@@ -169,7 +169,7 @@ def test_what_happens_during_the_sync_is_not_lost(room: Room) -> None:
 
 
 def test_after_a_sync_both_requests_are_304(room: Room) -> None:
-    """Until something happens."""
+    """After a sync both requests return 304 until something happens."""
     draw = Random(2)  # noqa: S311 - draws events, keeps no secret
     happen(room, draw, 30)
     client = Client(room)

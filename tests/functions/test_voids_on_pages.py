@@ -65,7 +65,7 @@ def test_a_window_of_voids_reaches_forward_to_messages(chat: Chat, channel: str)
 
 @pytest.mark.parametrize("query", [{"around": 200}, {"anchor": "first_unread"}])
 def test_a_window_around_a_void_reaches_back(chat: Chat, channel: str, query: dict[str, Any]) -> None:
-    """To what was said before it."""
+    """A window around a void also shows the messages before it."""
     chat.api("PUT", f"/v1/channels/{channel}/read", user="grace", body={"last_read_seq": 200})
     messages, first, last = said(chat.page(channel, "grace", limit=4, **query))
     assert messages == [7, 8, 9, 10]
@@ -133,7 +133,7 @@ def test_a_log_of_voids_alone_is_empty(chat: Chat, store: MemoryStore) -> None:
 
 @pytest.mark.parametrize("coding", ["zstd", "gzip"])
 def test_a_page_that_reached_further_is_the_same_again(chat: Chat, channel: str, coding: str) -> None:
-    """Compressed too, until something is posted."""
+    """A page that was extended over voids is the same at the next request, compressed or not."""
     headers = {"Accept-Encoding": coding}
     query = {"before": 311, "limit": 10}
     first, again = (chat.api("GET", messages(channel), query=query, headers=headers).body for _ in range(2))

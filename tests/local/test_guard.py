@@ -55,7 +55,7 @@ def test_programs_and_pages_of_this_machine_may_call(origin: str | None) -> None
     ["https://evil.example", "null", "", "http://192.168.1.7", "file://", "http://localhost.evil.example"],
 )
 def test_pages_from_elsewhere_may_not(origin: str) -> None:
-    """Neither is an opaque origin, nor one from the local network."""
+    """Pages of other origins, of opaque origins and of the local network are refused."""
     assert not is_own_origin(origin)
 
 

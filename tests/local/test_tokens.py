@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from local.tokens import AUDIENCE, ISSUER, KEY_FILE, KeyPair, TokenRefusedError, Verifier, main
 from shared.domain import keys
+from tests.lengths import examples
 
 if TYPE_CHECKING:
     from tests.api import Api
@@ -41,7 +42,7 @@ def test_issued_token_is_accepted() -> None:
     assert jwt.get_unverified_header(token) == {"alg": "RS256", "typ": "JWT", "kid": KEYS.key_id}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(10))
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50))
 def test_any_name_makes_a_user(name: str) -> None:
     """Every text but the empty one is returned unchanged."""
@@ -175,7 +176,7 @@ def test_tampered_tokens_are_refused() -> None:
             VERIFIER.claims(token)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.text(max_size=200))
 def test_garbage_is_refused(text: str) -> None:
     """Any text raises only this one error."""

@@ -109,7 +109,7 @@ def test_what_was_measured_is_given_back() -> None:
 
 
 def test_between_two_measurements_it_lies_between() -> None:
-    """Evenly by the logarithm of the users."""
+    """Between two measured numbers of users, figures are interpolated by the logarithm of the users."""
     assert plan(Workload(users=1_000), KNOWN).redis.commands_today == pytest.approx(200, abs=1)
     per_page = KNOWN.averages(1_000, lambda each: float(each["kinds"]["page"]["read_units"]))
     assert per_page == pytest.approx(3.5)
@@ -130,7 +130,7 @@ def test_commands_go_on_growing_as_they_did() -> None:
 
 
 def test_redis_holds_two_bundles_however_many_users_there_are() -> None:
-    """It is limited by the cache's own bound."""
+    """What Redis stores is limited by the cache's bound, however many users there are."""
     assert (plan(Workload(users=1_000_000), KNOWN).redis.stored_bytes or 0) <= MOST_STORED + 1
 
 
@@ -160,7 +160,7 @@ def test_long_messages_cost_more_units() -> None:
 
 
 def test_more_channels_make_lists_dearer() -> None:
-    """A unit for each head."""
+    """A list costs one more read unit for each further channel."""
     few, many = plan(HUNDRED, KNOWN), plan(replace(HUNDRED, memberships=15), KNOWN)
     assert many.amounts["read_units"] - few.amounts["read_units"] == pytest.approx(7.5 * few.requests["list"])
 
@@ -274,7 +274,7 @@ def test_the_free_tier_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("wrong", ["0", "-5", "inf", "nan", "many"])
 def test_nonsense_is_refused(wrong: str) -> None:
-    """With a usage text, not a traceback."""
+    """Invalid arguments end with a usage text, not with a traceback."""
     with pytest.raises(SystemExit, match="2"):
         main(["--sessions", wrong])
 

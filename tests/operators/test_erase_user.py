@@ -91,7 +91,7 @@ def test_an_archived_channel_is_redacted_too(chat: Chat, channel: str) -> None:
 
 
 def test_a_long_log_is_redacted_whole(chat: Chat, clock: FakeClock) -> None:
-    """Beyond one query of the log."""
+    """A log longer than one query is redacted completely."""
     channel = chat.channel("eve")
     for number in range(52):
         clock.ms += 10_000
@@ -146,7 +146,7 @@ def test_without_moderators_the_oldest_member_follows(chat: Chat, store: Scripte
 
 
 def test_one_of_two_owners_needs_no_follower(chat: Chat, store: ScriptedStore) -> None:
-    """Roles do not change."""
+    """Erasing one of two owners changes no role."""
     channel = chat.channel("eve", "joe")
     chat.put_member(channel, "joe", role="owner")
     erase(chat, "ada")

@@ -192,8 +192,7 @@ def test_killed_at_any_step_it_is_finished_by_the_next_run(filled: MemoryStore, 
     assert kills > 20
 
 
-@pytest.mark.parametrize("done", [False, True])
-def test_killed_at_any_step_no_cache_goes_wrong(filled: MemoryStore, *, done: bool) -> None:
+def test_killed_at_any_step_no_cache_goes_wrong(filled: MemoryStore) -> None:
     """Readers with warm memories read between all steps of the killed run, and after the one that finishes."""
     step, kills = 0, 0
     while step == kills:
@@ -207,7 +206,7 @@ def test_killed_at_any_step_no_cache_goes_wrong(filled: MemoryStore, *, done: bo
 
         read()
         try:
-            eraser(KillingStore(store, step, done=done, watch=read), clock).erase("eve")
+            eraser(KillingStore(store, step, watch=read), clock).erase("eve")
         except KilledError:
             kills += 1
         eraser(KillingStore(store, watch=read), clock).erase("eve")

@@ -137,7 +137,7 @@ def test_a_stack_with_another_issuer_has_no_tokens_to_give(
 
 
 def test_what_aws_refuses_is_said(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    """No such stack, or no right."""
+    """A missing stack or a missing right is reported as a sentence."""
     aws.stubs["cloudformation"].add_client_error(
         "describe_stacks", "ValidationError", "Stack with id budgie does not exist"
     )
@@ -146,7 +146,7 @@ def test_what_aws_refuses_is_said(aws: Aws, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_pool_that_asks_for_more_is_said(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second factor, which an operator may have enabled."""
+    """A pool that requires a second factor is reported as a sentence."""
     aws.has_stack()
     aws.makes("ada@example.com")
     aws.signs_in("ada@example.com", {"ChallengeName": "MFA_SETUP"})

@@ -169,7 +169,7 @@ def test_a_wrong_token_is_no_figure(tmp_path: Path) -> None:
 
 @pytest.mark.stack
 def test_an_endpoint_that_is_gone_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And how to give another address."""
+    """An unreachable endpoint is reported, with the way to name another one."""
     with opened_endpoint(tmp_path) as endpoint:
         pass
     assert _main(endpoint, tmp_path) == 2

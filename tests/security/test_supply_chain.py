@@ -127,7 +127,7 @@ def test_every_requirements_file_is_locked() -> None:
 
 
 def test_a_requirement_that_is_not_pinned_is_found() -> None:
-    """By any other way to name a package."""
+    """Every way to name a package without pinning it is found."""
     for line in [
         "fastapi\n",
         "fastapi==1.0\n",
@@ -163,7 +163,7 @@ def test_every_install_checks_hashes() -> None:
 
 
 def test_a_careless_install_is_found() -> None:
-    """The search above finds one, however it is written."""
+    """The search finds an install without hashes, however it is written."""
     assert careless_lines("\t@pip install fastapi\n")
     assert careless_lines("\t@$(UV) pip install --quiet \\\n\t\t-r x.txt\n")
     assert careless_lines("\tnpx cowsay\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hypothesis
 import pytest
 
 from shared.bootstrap import Services
@@ -12,10 +11,6 @@ from tests.contract.samples import open_channel
 from tests.shared.storage.holes import World
 from tests.shared.use_cases.posting import Chat
 from tests.shared.use_cases.scripted_store import ScriptedStore
-
-# No deadlines: a busy machine is no failure.
-hypothesis.settings.register_profile("budgie", deadline=None)
-hypothesis.settings.load_profile("budgie")
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from typing import NoReturn
 import pytest
 
 from bench.lib.dynamodb import fastest
+from tests.lengths import LONG
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.run import live, main, pool_of
 from tests.simulation.world import Result, World
 
-PARTS = 4
+PARTS = 8 if LONG else 2
 WORLDS = 2
 """In each part. The parts are tests of their own, so that all workers share them."""
 MUTANT_SEEDS = range(40)

@@ -14,7 +14,7 @@ from tests.stateful.machine import Machine
 from tests.stateful.mutants import MUTANTS
 from tests.stateful.rules import RefusedError
 
-STEPS: Final = int(os.environ.get("STATEFUL_STEPS") or 1_000)
+STEPS: Final = int(os.environ.get("STATEFUL_STEPS") or 500)
 """Requests that are sent at least."""
 SEED: Final = int(os.environ.get("STATEFUL_SEED") or 1)
 LONG: Final = STEPS > 2_000

@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from local.gateway.wire import Limits, RefusedError, Request, RequestReader, Response, write_response
+from tests.lengths import examples
 
 HOST = b"Host: localhost\r\n"
 
@@ -128,7 +129,7 @@ def test_refuses_what_is_no_request(data: bytes) -> None:
     assert refused.value.response.body == b'{"message":"Bad Request"}'
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(
     st.binary(max_size=300),
     st.sampled_from([b"", b"GET / HTTP/1.1\r\n" + HOST, b"POST / HTTP/1.1\r\n" + HOST]),

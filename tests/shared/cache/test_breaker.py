@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shared.cache.breaker import MAX_OPEN_MS, Breaker
 from tests.conftest import FakeClock
+from tests.lengths import examples
 
 
 def opened(clock: FakeClock, failures: int = 3, open_ms: int = 10_000) -> Breaker:
@@ -142,5 +143,5 @@ class BreakerMachine(RuleBasedStateMachine):
         self.clock.ms -= 1_000_000
 
 
-BreakerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+BreakerMachine.TestCase.settings = settings(max_examples=examples(30), stateful_step_count=30)
 TestBreakerMachine = BreakerMachine.TestCase

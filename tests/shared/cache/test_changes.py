@@ -26,6 +26,7 @@ from tests.conftest import FakeClock
 from tests.fakes import DictTier, Shelf
 from tests.functions.changing import Room, open_room
 from tests.functions.chat import Chat, messages
+from tests.lengths import examples
 from tests.security.containers import Container, Deployment
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def test_a_block_that_lacks_too_many_changes_is_read_again(deployment: Deploymen
 
 @pytest.mark.parametrize("behind", [1, MAX_LAID_OVER, MAX_LAID_OVER + 1, 2 * MAX_LAID_OVER])
 def test_however_far_behind_the_page_is_right(deployment: Deployment, behind: int) -> None:
-    """At the limit too."""
+    """A block that is any number of changes behind, up to the limit, gives the right page."""
     writer, reader = deployment.start(), deployment.start()
     room = open_room(writer.chat)
     room.post("0")
@@ -314,7 +315,7 @@ def act(room: Room, what: str, number: int) -> None:
         room.pin(seq)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12))
 @given(STEPS)
 def test_pages_are_a_fresh_readers_after_whatever_happened(steps: Sequence[tuple[str, int, int]]) -> None:
     """Byte for byte, in whichever container, with Redis between them, whatever is cached where and how old."""
@@ -347,7 +348,7 @@ def test_pages_are_a_fresh_readers_after_whatever_happened(steps: Sequence[tuple
         each.settle()  # No thread of theirs runs on into the next example.
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12))
 @given(STEPS, st.sampled_from([2_000, 30_000, 10**7]), st.sampled_from([2_000, 30_000, 10**7]))
 def test_small_tiers_lose_no_change(
     steps: Sequence[tuple[str, int, int]], memory_bytes: int, shared_bytes: int

@@ -92,7 +92,7 @@ def test_a_value_takes_ten_bytes_beside_itself() -> None:
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_part_is_refused(codec: str) -> None:
-    """A text that ends anywhere before its end."""
+    """A bundle that is cut anywhere before its end is refused."""
     text = packed(ITEMS, codec)
     assert all(is_refused(text[:length]) for length in range(len(text)))
     compressed = base64.b64decode(text[3:])
@@ -117,7 +117,7 @@ def test_a_flipped_byte_never_changes_a_value(codec: str) -> None:
 
 
 def test_what_is_not_ours_is_refused() -> None:
-    """Other types, other texts, no base64, no frame."""
+    """Values of other types, other texts, invalid base64 and invalid frames are refused."""
     for text in [
         None,
         7,

@@ -13,6 +13,7 @@ from shared.storage.log_reader import DirectLogReader
 from tests.blocks import CHANNEL, CREATED
 from tests.conftest import FakeClock
 from tests.fakes import DictTier, Shelf
+from tests.lengths import examples
 from tests.shared.cache.logs import CountingStore, bodies, commit, fill, head_of, make_channel, reserve
 
 STEPS = st.lists(
@@ -86,7 +87,7 @@ class World:
             assert dict(enumerate(value.bodies, value.first)) == truth
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60))
 @given(STEPS, st.sampled_from([1_000, 20_000, 10**7]), st.sampled_from([1_000, 30_000, 10**7]))
 def test_the_cache_shows_what_the_log_has(
     steps: list[tuple[str, int, int]], memory_bytes: int, shared_bytes: int
@@ -98,7 +99,6 @@ def test_the_cache_shows_what_the_log_has(
     world.check_cached()
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 300), st.integers(1, 100)), max_size=20))
 def test_nothing_is_read_twice(reads: list[tuple[int, int]]) -> None:
     """Of a log without holes, a range that was read just before is never read again."""

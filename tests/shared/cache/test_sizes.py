@@ -104,16 +104,14 @@ CASES: dict[str, Make] = {
     "an encoded page": encoded(17_000),
     "an empty list": lists(0),
     "a list of one": lists(1),
-    "a list of ten": lists(10),
     "a list of thirty": lists(30),
     "a head": lambda n: {f"h{channel(n)}": ConfirmedHead(head(n, texts=False), NOW + n)},
     "a membership": lambda n: {f"m{channel(n)}.{user(n)}": ConfirmedMembership(membership(n), NOW + n)},
     "what was confirmed of a channel": lambda n: {
         f"s{channel(n)}": Confirmed(frozenset(range(1000 + n, 1004 + n)))
     },
-    "a vouched list of one": stale_list(1),
-    "a vouched list of ten": stale_list(10),
-    "a vouched list of thirty": stale_list(30),
+    "a stale list of one": stale_list(1),
+    "a stale list of thirty": stale_list(30),
 }
 
 

@@ -82,7 +82,7 @@ def test_idempotency_records_of_two_requests_never_collide(
 
 @given(USERS, CHANNELS)
 def test_keys_tell_their_ids(user: str, channel: str) -> None:
-    """Each builder has its inverse."""
+    """Each key can be parsed back into the ids that it was built from."""
     assert keys.user_of(keys.user_pk(user)) == user
     assert keys.channel_of(keys.channel_pk(channel)) == channel
     assert keys.channel_of(keys.membership_sk(channel)) == channel

@@ -88,7 +88,7 @@ def test_a_fixed_plan_costs_the_same_whatever_runs() -> None:
 
 
 def test_a_plan_that_is_exceeded_has_no_price() -> None:
-    """It would refuse the work."""
+    """A plan whose limits the work exceeds has no price, as it would refuse the work."""
     for plan, use, about in [
         ("free", replace(QUIET, commands_month=500_001), "commands"),
         ("free-daily", replace(QUIET, commands_today=10_001), "commands"),

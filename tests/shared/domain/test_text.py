@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared.domain.text import UNFIT_FOR_NAMES, beginning, is_visible
 from tests.cases import case
+from tests.lengths import examples
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 SHOWING = st.characters(
@@ -134,7 +135,7 @@ def ends(text: str) -> list[int]:
     return [match.end() for match in regex.finditer(r"\X", text)]
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(150))
 @given(MIXED, st.integers(1, 30), st.integers(1, 60))
 @example("🇩🇪" * 50, 100, 140)
 @example("👨\u200d👩\u200d👧\u200d👦" * 9, 100, 140)

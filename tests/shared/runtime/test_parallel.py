@@ -42,6 +42,6 @@ def test_no_more_than_asked_for_work_at_once() -> None:
 
 
 def test_what_fails_fails_all() -> None:
-    """With the first one's error."""
+    """If one call fails, its error is raised."""
     with pytest.raises(ZeroDivisionError):
         map_concurrently(lambda number: 1 // (number - 3), range(5))

@@ -24,7 +24,7 @@ def test_a_log_without_holes_is_one_query(world: World) -> None:
 
 
 def test_an_empty_range_asks_nothing(world: World) -> None:
-    """As a client at the end of the log polls it."""
+    """A client that polls the end of the log causes no query."""
     world.reserve()
     span = world.read(2, 1)
     assert (span.first, span.last, span.bodies) == (2, 1, [])
@@ -41,7 +41,7 @@ def test_holes_at_the_end_do_no_harm(world: World) -> None:
 
 
 def test_a_log_of_holes_alone_is_empty(world: World) -> None:
-    """The first post is on its way."""
+    """A log that has only new holes is empty, as the first post may still arrive."""
     world.reserve(2)
     span = world.read()
     assert (span.last, span.bodies, world.clock.slept) == (0, [], [])
@@ -160,7 +160,7 @@ def test_a_hole_at_the_end_dies_after_a_while(world: World, age: int, voided: bo
 
 
 def test_a_hole_at_the_end_of_a_quiet_channel_is_voided_at_once(world: World) -> None:
-    """No clock is so far off."""
+    """A hole that is older than any error of clocks is voided without a wait."""
     world.reserve(2)
     world.commit(1)
     world.clock.ms += OLD_MS + 1

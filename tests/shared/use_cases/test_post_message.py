@@ -97,7 +97,7 @@ def test_a_key_is_forgotten_after_a_day(chat: Chat) -> None:
 
 
 def test_a_post_can_be_asked_for_after_the_channel_was_archived(chat: Chat) -> None:
-    """It happened before; a new one is refused."""
+    """A post made before the channel was archived is replayed; a new one is refused."""
     first = chat.post("one", key="k1")
     chat.store.archive_channel(chat.channel, chat.clock.ms)
     assert chat.post("one", key="k1").bodies == first.bodies
@@ -158,7 +158,7 @@ def test_a_channel_archived_meanwhile_takes_nothing(chat: Chat) -> None:
 
 
 def test_strangers_post_nothing(chat: Chat) -> None:
-    """A public channel says why, an unknown one is not there."""
+    """A non-member is told why in a public channel; an unknown channel is not found."""
     with pytest.raises(NotAMemberError):
         chat.post("hello", user="zoe")
     chat.channel = keys.new_channel_id()

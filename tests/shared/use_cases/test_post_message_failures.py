@@ -115,7 +115,7 @@ def test_a_commit_that_failed_is_given_up(chat: Chat, key: str | None) -> None:
 
 
 def test_a_commit_that_failed_after_a_conflict_is_given_up(chat: Chat) -> None:
-    """The last outcome decides."""
+    """If a commit conflicts and its repetition fails, the error of the repetition is returned."""
     chat.store.plan("commit", responses(Contended()), fails)
     with pytest.raises(StoreUnavailableError):
         chat.post("hello")

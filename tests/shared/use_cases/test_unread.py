@@ -12,6 +12,7 @@ from shared.storage.log_reader import settle
 from shared.storage.memory import MemoryStore
 from shared.use_cases.confirm_channels import read_position
 from tests.contract.samples import head_of, membership_of, open_channel, reserve
+from tests.lengths import examples
 
 ADA = "ada"
 
@@ -34,7 +35,7 @@ def commit(store: MemoryStore, channel: str, seq: int) -> None:
     store.log(channel).setdefault(seq, Entry(seq, seq, 0, encode(channel, seq, "eve", 0, Draft("hello"))))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.lists(st.tuples(st.sampled_from("mmvvbr"), st.integers(0, 60)), max_size=60))
 def test_unread_is_exact(steps: list[tuple[str, int]]) -> None:
     """Messages, voids alone and in batches, and a read position that goes forward and back: after each step."""
@@ -56,7 +57,7 @@ def test_unread_is_exact(steps: list[tuple[str, int]]) -> None:
         assert len(head.gaps) <= MAX_GAPS
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 11)), max_size=12), st.integers(0, 12))
 def test_unread_is_exact_whatever_settles_late(steps: list[tuple[bool, int]], read: int) -> None:
     """Twelve concurrent writers that end in any order, also behind the reader, while the head keeps all their gaps."""
