@@ -12,7 +12,7 @@ from shared.domain.errors import StoreThrottledError
 from shared.domain.model import ChannelState, Entry, Membership
 from shared.observability.meter import meter
 from shared.storage import items
-from shared.storage.dynamodb.channels import OPEN, SAME_ROLE
+from shared.storage.dynamodb.channels import MAY_WRITE, OPEN, SAME_ROLE
 from shared.storage.dynamodb.conflicts import retry_conflicts
 from shared.storage.dynamodb.log import key_range, mention_mark_write, put_idempotency_record
 from shared.storage.dynamodb.table import (
@@ -184,11 +184,11 @@ def _number(commit: ChangeCommit) -> dict[str, Any]:
 
 
 def _acting(commit: ChangeCommit) -> dict[str, Any]:
-    """The acting member must still have the role that was seen; a mention of theirs changes in the same write."""
+    """The acting member must still have the role that was seen, and no block since; a mention of theirs changes too."""
     by, values = commit.by, {":role": commit.by.role}
     write: dict[str, Any] = {
         "Key": items.membership_key(by.channel_id, by.user_id),
-        "ConditionExpression": SAME_ROLE,
+        "ConditionExpression": f"{SAME_ROLE} AND {MAY_WRITE}",
         "ExpressionAttributeNames": {"#role": "role"},
         "ExpressionAttributeValues": items.values(values),
     }
