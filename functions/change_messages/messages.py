@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Response
 
 from functions.change_messages.app import app
-from shared.use_cases import change_messages as use_case
+from shared.use_cases import delete_messages, edit_messages, pin_messages
 from shared.web.app import IdempotencyKey, ServicesDep
 from shared.web.conditional import IfMatch, versions
 from shared.web.identity import Caller
@@ -24,7 +24,7 @@ async def edit_message(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Changes the text or metadata of one's own message; with `If-Match` only if nobody has edited it since."""
-    edited = use_case.edit_message(
+    edited = edit_messages.edit_message(
         services, caller, channel_id, message_id, body.changes(), versions(if_match), idempotency_key
     )
     return edited_response(edited)
@@ -35,7 +35,7 @@ async def delete_message(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, message_id: PostId
 ) -> Response:
     """Deletes a message: one's own, or any as a moderator or owner. It keeps its position, without text."""
-    use_case.delete_message(services, caller, channel_id, message_id)
+    delete_messages.delete_message(services, caller, channel_id, message_id)
     return Response(status_code=204)
 
 
@@ -44,7 +44,7 @@ async def pin_message(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, message_id: PostId
 ) -> Response:
     """Pins a message."""
-    use_case.pin_message(services, caller, channel_id, message_id)
+    pin_messages.pin_message(services, caller, channel_id, message_id)
     return Response(status_code=204)
 
 
@@ -53,5 +53,5 @@ async def unpin_message(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, message_id: PostId
 ) -> Response:
     """Unpins a message."""
-    use_case.unpin_message(services, caller, channel_id, message_id)
+    pin_messages.unpin_message(services, caller, channel_id, message_id)
     return Response(status_code=204)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     # For types only: each function loads no use case but its own.
     from shared.domain.rate_limit import Verdict
-    from shared.use_cases.change_messages import Edited
+    from shared.use_cases.edit_messages import Edited
     from shared.use_cases.fetch_changes import ChangePage
     from shared.use_cases.fetch_messages import Page
     from shared.use_cases.list_channels import Listed

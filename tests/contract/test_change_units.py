@@ -25,7 +25,7 @@ from shared.storage import items
 from shared.storage.items import n
 from shared.storage.log_reader import DirectLogReader
 from shared.storage.memory import MemoryStore
-from shared.use_cases import change_messages as use_case
+from shared.use_cases import delete_messages, edit_messages, pin_messages, react_to_messages
 from shared.use_cases.fetch_changes import fetch_changes
 from shared.use_cases.post_message import post_message
 from tests.contract.changing import THUMB, make, post
@@ -160,9 +160,9 @@ def units(kind: str, meter: Meter) -> float:
 def test_each_change_costs_what_was_computed(engines: Engines, kind: str) -> None:
     """3 read units and 8 write units; with a key one read more (of a record that is not there) and 10 write units."""
     room = Room(engines, kind)
-    edit, delete = use_case.edit_message, use_case.delete_message
-    react, unreact = use_case.add_reaction, use_case.remove_reaction
-    pin, unpin = use_case.pin_message, use_case.unpin_message
+    edit, delete = edit_messages.edit_message, delete_messages.delete_message
+    react, unreact = react_to_messages.add_reaction, react_to_messages.remove_reaction
+    pin, unpin = pin_messages.pin_message, pin_messages.unpin_message
     text = room.text
     plain = [
         room.cost(edit, {"text": text[:-3] + "new"}),
@@ -183,16 +183,16 @@ def test_each_change_costs_what_was_computed(engines: Engines, kind: str) -> Non
 def test_what_changes_nothing_writes_nothing(engines: Engines, kind: str) -> None:
     """Repeated deletions, reactions and edits cost one read; a repeated pin the refused transaction."""
     room = Room(engines, kind)
-    room.cost(use_case.add_reaction, THUMB)
-    room.cost(use_case.pin_message)
-    assert room.cost(use_case.pin_message).calls == 2
+    room.cost(react_to_messages.add_reaction, THUMB)
+    room.cost(pin_messages.pin_message)
+    assert room.cost(pin_messages.pin_message).calls == 2
     again = [
-        room.cost(use_case.add_reaction, THUMB),
-        room.cost(use_case.remove_reaction, "🦜"),
-        room.cost(use_case.edit_message, {"text": room.text}),
+        room.cost(react_to_messages.add_reaction, THUMB),
+        room.cost(react_to_messages.remove_reaction, "🦜"),
+        room.cost(edit_messages.edit_message, {"text": room.text}),
     ]
-    room.cost(use_case.delete_message)
-    again.append(room.cost(use_case.delete_message))
+    room.cost(delete_messages.delete_message)
+    again.append(room.cost(delete_messages.delete_message))
     assert {(each.write_units, each.calls) for each in again} == {(0, 1)}
     if kind == DYNAMODB_LOCAL:
         assert {each.read_units for each in again} == {3}
@@ -204,9 +204,9 @@ def test_mentions_cost_what_was_computed(engines: Engines, kind: str) -> None:
     eve, bob = user(), user()
     room = Room(engines, kind, eve, bob)
     costs = [
-        room.cost(use_case.edit_message, {"text": f"<@{eve}> <@{bob}>"}),
-        room.cost(use_case.edit_message, {"text": f"<@{eve}>!"}),
-        room.cost(use_case.delete_message),
+        room.cost(edit_messages.edit_message, {"text": f"<@{eve}> <@{bob}>"}),
+        room.cost(edit_messages.edit_message, {"text": f"<@{eve}>!"}),
+        room.cost(delete_messages.delete_message),
     ]
     expected = [3 + 2, 3 + 1, 3] if kind == DYNAMODB_LOCAL else [8 + 4, 8 + 2, 8 + 2]
     assert [units(kind, each) for each in costs] == expected
@@ -218,9 +218,9 @@ def test_reactions_beyond_the_shown_ones_cost_what_was_computed(engines: Engines
     users = [f"{i:036d}" for i in range(SHOWN_USERS + 2)]
     room = Room(engines, kind, *users)
     for each in users[:SHOWN_USERS]:
-        room.cost(use_case.add_reaction, THUMB, by=each)
+        room.cost(react_to_messages.add_reaction, THUMB, by=each)
     last, beyond = users[SHOWN_USERS:]
-    more, fewer = use_case.add_reaction, use_case.remove_reaction
+    more, fewer = react_to_messages.add_reaction, react_to_messages.remove_reaction
     costs = [
         room.cost(more, THUMB, by=last),
         room.cost(more, THUMB, by=beyond),
@@ -240,7 +240,7 @@ def test_a_deletion_beyond_eight_gaps_costs_what_was_computed(engines: Engines) 
     messages = [room.message, *(room.post(room.text) for _ in range(MAX_GAPS))]
     costs = []
     for room.message in messages:
-        costs.append(room.cost(use_case.delete_message))
+        costs.append(room.cost(delete_messages.delete_message))
     assert [each.write_units for each in costs] == [8] * MAX_GAPS + [10]
     assert costs[-1].calls == 4
 

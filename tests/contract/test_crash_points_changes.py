@@ -18,7 +18,7 @@ from shared.domain.model import MAX_GAPS, Entry
 from shared.storage.log_reader import OLD_MS
 from shared.storage.memory import MemoryStore
 from shared.storage.protocol import Store
-from shared.use_cases import change_messages as use_case
+from shared.use_cases import delete_messages, edit_messages, pin_messages, react_to_messages
 from shared.use_cases.post_message import post_message
 from tests.conftest import FakeClock
 from tests.contract.changing import THUMB, entry_at
@@ -45,38 +45,38 @@ class Case:
 
 
 def _edit(text: str, key: str | None = None) -> Attempt:
-    return lambda crash, services: use_case.edit_message(
+    return lambda crash, services: edit_messages.edit_message(
         services, crash.ada, crash.channel, crash.message, {"text": crash.named(text)}, None, key
     )
 
 
 def _delete(crash: Crash, services: Services) -> None:
-    use_case.delete_message(services, crash.ada, crash.channel, crash.message)
+    delete_messages.delete_message(services, crash.ada, crash.channel, crash.message)
 
 
 def _react(crash: Crash, services: Services) -> None:
-    use_case.add_reaction(services, crash.eve, crash.channel, crash.message, THUMB)
+    react_to_messages.add_reaction(services, crash.eve, crash.channel, crash.message, THUMB)
 
 
 def _unreact(crash: Crash, services: Services) -> None:
-    use_case.remove_reaction(services, crash.eve, crash.channel, crash.message, THUMB)
+    react_to_messages.remove_reaction(services, crash.eve, crash.channel, crash.message, THUMB)
 
 
 def _react_many(crash: Crash, services: Services) -> None:
     for each in crash.crowd:
-        use_case.add_reaction(services, each, crash.channel, crash.message, THUMB)
+        react_to_messages.add_reaction(services, each, crash.channel, crash.message, THUMB)
 
 
 def _unreact_first(crash: Crash, services: Services) -> None:
-    use_case.remove_reaction(services, crash.crowd[0], crash.channel, crash.message, THUMB)
+    react_to_messages.remove_reaction(services, crash.crowd[0], crash.channel, crash.message, THUMB)
 
 
 def _pin(crash: Crash, services: Services) -> None:
-    use_case.pin_message(services, crash.ada, crash.channel, crash.message)
+    pin_messages.pin_message(services, crash.ada, crash.channel, crash.message)
 
 
 def _unpin(crash: Crash, services: Services) -> None:
-    use_case.unpin_message(services, crash.ada, crash.channel, crash.message)
+    pin_messages.unpin_message(services, crash.ada, crash.channel, crash.message)
 
 
 _ADDED: Final = ("reaction_added",) * (SHOWN_USERS + 1)
@@ -118,7 +118,9 @@ class Crash:
         for i in range(MESSAGES):
             post_message(services, self.ada, self.channel, [Draft(f"message {i}")], None)
         for seq in range(2, MESSAGES):
-            use_case.delete_message(services, self.ada, self.channel, keys.message_id(self.channel, seq))
+            delete_messages.delete_message(
+                services, self.ada, self.channel, keys.message_id(self.channel, seq)
+            )
         self.seq = MESSAGES if self.last_is_target else 1
         self.message = keys.message_id(self.channel, self.seq)
         self.case.before(self, services)

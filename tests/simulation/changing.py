@@ -12,8 +12,8 @@ from shared.bootstrap import Services
 from shared.domain import keys
 from shared.domain.changes import ChangeKind
 from shared.domain.errors import CommitUnknownError, MessageNotFoundError, UnavailableError
-from shared.use_cases import change_messages, fetch_changes
-from shared.use_cases.change_messages import Edited
+from shared.use_cases import delete_messages, edit_messages, fetch_changes, pin_messages, react_to_messages
+from shared.use_cases.edit_messages import Edited
 from shared.use_cases.fetch_changes import ChangePage
 from shared.use_cases.fetch_messages import Page, Window
 from shared.use_cases.list_mentions import list_mentions
@@ -116,7 +116,7 @@ class Changing:
             return "replayed" if edited.replayed else "edited"
 
         def call(services: Services) -> object:
-            return change_messages.edit_message(
+            return edit_messages.edit_message(
                 services, user_id, channel_id, message_id, fields, versions, editing.key
             )
 
@@ -134,26 +134,26 @@ class Changing:
         entries = self._world.truth.entries(channel_id, seq, seq)
         if entries and entries[0].body and self._world.chance(0.9):
             user_id = self._rng.choice((json.loads(entries[0].body)["sender"], self._world.users[0]))
-        self._change(ChangeKind.DELETED, change_messages.delete_message, user_id, channel_id, seq)
+        self._change(ChangeKind.DELETED, delete_messages.delete_message, user_id, channel_id, seq)
 
     def react(self, user_id: str, channel_id: str, seq: int) -> None:
         """A reaction comes or goes."""
         emoji = self._rng.choice(EMOJI)
         if self._world.chance(0.65):
             self._change(
-                ChangeKind.REACTION_ADDED, change_messages.add_reaction, user_id, channel_id, seq, emoji
+                ChangeKind.REACTION_ADDED, react_to_messages.add_reaction, user_id, channel_id, seq, emoji
             )
         else:
             removed = ChangeKind.REACTION_REMOVED
-            self._change(removed, change_messages.remove_reaction, user_id, channel_id, seq, emoji)
+            self._change(removed, react_to_messages.remove_reaction, user_id, channel_id, seq, emoji)
 
     def pin(self, user_id: str, channel_id: str, seq: int) -> None:
         """A pin comes or goes; the owner's as a rule."""
         user_id = self._world.users[0] if self._world.chance(0.9) else user_id
         if self._world.chance(0.65):
-            self._change(ChangeKind.PINNED, change_messages.pin_message, user_id, channel_id, seq)
+            self._change(ChangeKind.PINNED, pin_messages.pin_message, user_id, channel_id, seq)
         else:
-            self._change(ChangeKind.UNPINNED, change_messages.unpin_message, user_id, channel_id, seq)
+            self._change(ChangeKind.UNPINNED, pin_messages.unpin_message, user_id, channel_id, seq)
 
     def _change(
         self,

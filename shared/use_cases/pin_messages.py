@@ -1,0 +1,55 @@
+"""Pinning messages."""
+
+from __future__ import annotations
+
+from shared.bootstrap import Services
+from shared.domain import changes, keys, permissions
+from shared.domain.changes import ChangeKind
+from shared.domain.errors import MessageDeletedError, TooManyPinsError
+from shared.storage.protocol import ChangeCommit
+from shared.use_cases.change_messages import Target, change_message
+
+
+def pin_message(services: Services, user_id: str, channel_id: str, message_id: str) -> None:
+    """Pins a message. Again it changes nothing. Costs 3 read and 8 write units.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError, MessageNotFoundError: see ``change_message``.
+        ChannelArchivedError: nothing changes in an archived channel.
+        ForbiddenError: the caller may not pin here.
+        MessageDeletedError: the message was deleted or redacted.
+        TooManyPinsError: the channel has as many pins as it may.
+        ContentionError, CommitUnknownError: see ``change_message``.
+    """
+    try:
+        change_message(services, user_id, channel_id, message_id, _pin)
+    except TooManyPinsError:
+        if not _unpin_deleted(services, user_id, channel_id):
+            raise
+        change_message(services, user_id, channel_id, message_id, _pin)
+
+
+def unpin_message(services: Services, user_id: str, channel_id: str, message_id: str) -> None:
+    """Takes a pin away. Again it changes nothing. Costs and raises as ``pin_message``."""
+    change_message(services, user_id, channel_id, message_id, _unpin)
+
+
+def _pin(target: Target) -> ChangeCommit:
+    permissions.require_capability(target.state, "pin")
+    if target.is_gone:
+        raise MessageDeletedError
+    return target.commit(target.change(ChangeKind.PINNED, None), pin=True)
+
+
+def _unpin(target: Target) -> ChangeCommit:
+    permissions.require_capability(target.state, "pin")
+    return target.commit(target.change(ChangeKind.UNPINNED, None), pin=False)
+
+
+def _unpin_deleted(services: Services, user_id: str, channel_id: str) -> bool:
+    """Takes the pins of deleted messages away, which nobody is shown any more; whether there were any."""
+    pinned = services.store.entries_at(channel_id, list(services.store.pins(channel_id)))
+    gone = [entry.seq for entry in pinned if changes.is_gone(entry.body or b"")]
+    for seq in gone:
+        unpin_message(services, user_id, channel_id, keys.message_id(channel_id, seq))
+    return bool(gone)
