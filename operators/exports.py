@@ -24,7 +24,7 @@ from shared.domain.moderation import Ban, ban_json, block_json, own_report_json,
 from shared.storage.protocol import Store
 
 OF_A_CALLER: Final = frozenset(
-    {"last_message", "last_read_seq", "unread_count", "mention_count", "role", "capabilities"}
+    {"last_message", "last_read_seq", "unread_count", "mention_count", "role", "blocked", "capabilities"}
 )
 """Fields of a channel's JSON that depend on the caller, and so are not exported."""
 
