@@ -58,6 +58,7 @@ class Eraser:
         unit for each KB of each message and change that names them.
         """
         self.leave(user_id)
+        self._forget_blocks(user_id)
         past_memberships = self._settled_past_memberships(user_id)
         if not past_memberships:
             return Erased(0, 0, returned=bool(self.store.memberships(user_id)))
@@ -66,7 +67,10 @@ class Eraser:
         )
         self.say(f"waiting {self.stand_in_seconds:g} s, as long as stale pages and lists may be returned")
         self.sleep(self.stand_in_seconds)
+        for message_id, _ in self.store.reports_made(user_id):
+            self.store.forget_report_made(user_id, message_id)
         for past_membership in past_memberships:
+            self.store.unban(past_membership.channel_id, user_id)
             self.store.forget_past_membership(user_id, past_membership)
         return Erased(len(past_memberships), messages, returned=bool(self.store.memberships(user_id)))
 
@@ -88,13 +92,22 @@ class Eraser:
         for membership in self.store.memberships(user_id):
             self._leave(membership)
 
+    def _forget_blocks(self, user_id: str) -> None:
+        """Removes the blocks of the user and by the user. Their direct channels are archived already."""
+        for block in self.store.blocks(user_id):
+            self.store.unblock(user_id, block.other_id)
+        for blocker in self.store.blockers(user_id):
+            self.store.unblock(blocker, user_id)
+
     def redact(self, user_id: str, channel_id: str) -> int:
         """Redacts the user's messages in a channel, removes the user from those of others and from the change log.
 
+        So it does with the user's bans of others and reports. Reports of the user's messages stay: they name messages.
         Then it invalidates what was read before. Returns the number of the user's messages.
         """
         # Reactions that messages do not show come first: one that moves into its message meanwhile is found there.
         self.store.forget_reactions(channel_id, user_id)
+        self.store.forget_moderator(channel_id, user_id)
         messages = others = 0
         for entry in messages_of(self.store, channel_id):
             if sender_of(entry.body or b"") == user_id:

@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from operators.reading import all_members, changes_of, channels_of, settled
+from operators.reading import PIECE, all_members, changes_of, channels_of, settled
 from shared.domain import keys
 from shared.domain.changes import Change, ChangeKind, change_json, reactions_of, unpacked
 from shared.domain.channels import channel_json, member_json
 from shared.domain.clock import rfc3339
 from shared.domain.messages import dumps, sender_of
 from shared.domain.model import MARK, Head
+from shared.domain.moderation import Ban, ban_json, block_json, own_report_json, report_json
 from shared.storage.protocol import Store
 
 OF_A_CALLER: Final = frozenset(
-    {"last_message", "last_read_seq", "unread_count", "mention_count", "role", "capabilities"}
+    {"last_message", "last_read_seq", "unread_count", "mention_count", "role", "blocked", "capabilities"}
 )
 """Fields of a channel's JSON that depend on the caller, and so are not exported."""
 
@@ -63,6 +64,7 @@ class Exporter:
             yield _record("channel", _channel(head))
             for member in all_members(self.store, channel_id):
                 yield _record("member", member_json(member))
+            yield from self._moderation(channel_id)
         for entry in settled(self.store, head, position, self.sleep, self.now):
             if entry.body is not None:
                 yield entry.body
@@ -72,6 +74,7 @@ class Exporter:
     def user(self, user_id: str, after: str | None = None) -> Iterator[bytes]:
         """A user's memberships, read positions, mentions, created channels, messages and changes; ``after`` as above.
 
+        Also the user's blocks, bans and reports; not who blocks or reports the user, which is about others.
         For each channel: the user's messages and, between them, their reactions; then the earlier versions of their
         messages, and their pins. Costs a read unit for each 4 KB of the messages and changes of all channels that they
         were ever in, and for each emoji of a message with more than ``SHOWN_USERS`` users.
@@ -79,8 +82,8 @@ class Exporter:
         Raises:
             UnknownError: the table has nothing of this user, or ``after`` is not a message's id.
         """
-        channels = channels_of(self.store, user_id)
-        if not channels:
+        channels, blocks = channels_of(self.store, user_id), self.store.blocks(user_id)
+        if not channels and not blocks:
             raise UnknownError(f"the table has nothing of {user_id}")
         begin = "" if after is None else after.rpartition("-")[0]
         if after is not None and begin not in channels:
@@ -88,6 +91,8 @@ class Exporter:
         heads = self.store.heads(channels)
         if after is None:
             yield from self._about(user_id, list(heads.values()))
+            yield from (_record("block", block_json(each)) for each in blocks)
+            yield from self._reports_made(user_id)
         for channel_id in (each for each in channels if each >= begin and each in heads):
             position = 0 if after is None or channel_id != begin else _position(channel_id, after)
             yield from self._messages(heads[channel_id], position, user_id)
@@ -100,14 +105,34 @@ class Exporter:
             for mark in sorted(membership.mentions):
                 yield _record("mention", _place(membership.channel_id, mark % MARK))
         for past_membership in self.store.past_memberships(user_id):
-            known = {
-                "channel_id": past_membership.channel_id,
-                "joined_at": rfc3339(past_membership.joined_at),
-            }
-            yield _record("former_membership", known)
+            place = {"channel_id": past_membership.channel_id}
+            if past_membership.was_member:
+                yield _record("former_membership", place | {"joined_at": rfc3339(past_membership.joined_at)})
+            ban = self.store.ban_of(past_membership.channel_id, user_id)
+            if ban is not None:
+                yield _record("ban", place | _seen_by_the_banned(ban))
         for head in heads:
             if head.creator == user_id:
                 yield _record("channel", _channel(head))
+
+    def _moderation(self, channel_id: str) -> Iterator[bytes]:
+        """All bans and reports, without the reported messages, which follow."""
+        after: str | None = None
+        while bans := self.store.bans(channel_id, PIECE, after):
+            yield from (_record("ban", ban_json(each)) for each in bans)
+            after = bans[-1].user_id
+        for is_open in (True, False):
+            after = None
+            while reports := self.store.reports(channel_id, PIECE, after, is_open=is_open):
+                yield from (_record("report", report_json(each)) for each in reports)
+                after = reports[-1].report_id
+
+    def _reports_made(self, user_id: str) -> Iterator[bytes]:
+        """What the user reported, in the user's words; not what moderators made of it."""
+        for message_id, report_id in self.store.reports_made(user_id):
+            report = self.store.report(keys.channel_of_message(message_id), report_id)
+            if report is not None:
+                yield _record("report", own_report_json(report))
 
     def _messages(self, head: Head, after: int, user_id: str) -> Iterator[bytes]:
         for entry in settled(self.store, head, after, self.sleep, self.now):
@@ -138,6 +163,11 @@ class Exporter:
             if user_id in each.users
             or (not each.shows_all and self.store.has_reacted(channel_id, seq, each.emoji, user_id))
         ]
+
+
+def _seen_by_the_banned(ban: Ban) -> dict[str, Any]:
+    """Without who banned the user."""
+    return {name: value for name, value in ban_json(ban).items() if name != "banned_by"}
 
 
 def _channel(head: Head) -> dict[str, Any]:

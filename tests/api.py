@@ -173,7 +173,7 @@ def app_of(method: str, path: str) -> FastAPI:
         return list_channels
     if len(parts) == 3 and parts[2] == "read":
         return mark_read
-    if len(parts) >= 3 and parts[2] in {"messages", "changes", "pins"}:
+    if len(parts) >= 3 and parts[2] in {"messages", "changes", "pins"} and parts[-1] != "reports":
         if method in {"PUT", "PATCH", "DELETE"} and len(parts) > 3:
             return change_messages
         return post_message if method == "POST" else fetch_messages

@@ -18,6 +18,7 @@ from shared.domain.model import (
     Preview,
     Role,
 )
+from shared.domain.moderation import Ban, Block, Report
 from shared.storage import items
 from shared.storage.dynamodb import DynamoDBStore
 from shared.storage.protocol import ChangeCommit, Commit, Store
@@ -37,6 +38,9 @@ REACTION: Final = ChangeCommit(HEAD, MEMBER, MESSAGE, CHANGE, MESSAGE, reacted="
 MENTION: Final = ChangeCommit(
     HEAD, MEMBER, MESSAGE, CHANGE, MESSAGE, mentions={"ada": frozenset({1}), "eve": frozenset({1})}
 )
+BAN: Final = Ban(CHANNEL, "ada", "eve", 0)
+REPORT: Final = Report(CHANNEL, "0" * 16, f"{CHANNEL}-00000001", "ada", "spam", "", 0)
+DIRECT: Final = Head("0123456789abcdef", Kind.DIRECT, "", "", "ada", 0)
 COMMIT: Final = Commit(CHANNEL, "ada", [ENTRY], 0, 1, True, IdempotencyRecord("key", b"hash", 1, 1, 2), 0)  # noqa: FBT003 - a sample
 
 
@@ -102,7 +106,10 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.public_channels(1, ("lobby", CHANNEL)),
     ],
     "reserve_key": [lambda store: store.reserve_key(CHANNEL, b"hash")],
-    "create_channel": [lambda store: store.create_channel(HEAD, [MEMBER])],
+    "create_channel": [
+        lambda store: store.create_channel(HEAD, [MEMBER]),
+        lambda store: store.create_channel(DIRECT, [MEMBER, BY]),
+    ],
     "update_channel": [lambda store: store.update_channel(CHANNEL, {"name": "hall"}, 1)],
     "archive_channel": [lambda store: store.archive_channel(CHANNEL, 0, if_version=1)],
     "members": [
@@ -118,6 +125,21 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.remove_member(MEMBER, even_last_owner=True),
     ],
     "move_read_position": [lambda store: store.move_read_position(CHANNEL, "ada", 1, 1, force=False)],
+    "block": [lambda store: store.block(Block("ada", "eve", 0))],
+    "unblock": [lambda store: store.unblock("ada", "eve")],
+    "blocks": [lambda store: store.blocks("ada")],
+    "ban": [lambda store: store.ban(BAN, MEMBER, BY), lambda store: store.ban(BAN, None, BY)],
+    "unban": [lambda store: store.unban(CHANNEL, "ada")],
+    "ban_of": [lambda store: store.ban_of(CHANNEL, "ada")],
+    "bans": [lambda store: store.bans(CHANNEL, 1, None)],
+    "add_report": [lambda store: store.add_report(REPORT, 1)],
+    "report": [lambda store: store.report(CHANNEL, "0" * 16)],
+    "reports": [lambda store: store.reports(CHANNEL, 1, None, is_open=True)],
+    "close_report": [lambda store: store.close_report(REPORT, BY)],
+    "blockers": [lambda store: store.blockers("ada")],
+    "reports_made": [lambda store: store.reports_made("ada")],
+    "forget_report_made": [lambda store: store.forget_report_made("ada", "m")],
+    "forget_moderator": [lambda store: store.forget_moderator(CHANNEL, "ada")],
     "past_memberships": [lambda store: store.past_memberships("ada")],
     "forget_past_membership": [lambda store: store.forget_past_membership("ada", PastMembership(CHANNEL, 0))],
     "redact": [lambda store: store.redact(CHANNEL, 1, b"{}")],
@@ -137,6 +159,7 @@ FOR_ANOTHER: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "add_member": [lambda store: store.add_member(MEMBER, BY)],
     "change_role": [lambda store: store.change_role(MEMBER, Role.OWNER, BY)],
     "remove_member": [lambda store: store.remove_member(MEMBER, BY)],
+    "unban": [lambda store: store.unban(CHANNEL, "ada", BY)],
 }
 """How a user acts on a channel or another's membership, which an operator's tool does by nobody's right."""
 REFUSED: Final = {"void": [lambda store: store.void(CHANNEL, [ENTRY])]}

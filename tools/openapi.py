@@ -55,6 +55,7 @@ TAGS: Final = [
     {"name": "channels", "description": "Conversations: private, public and direct."},
     {"name": "members", "description": "The members of a channel, and their roles."},
     {"name": "messages", "description": "The messages of a channel, and read positions."},
+    {"name": "order", "description": "Blocks of users, bans from channels, and reports of messages."},
     {"name": "operations", "description": "For operators."},
 ]
 

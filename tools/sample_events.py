@@ -24,6 +24,8 @@ KEY: Final = "sample-channel"
 CHANNEL: Final = keys.derived_channel_id("key", USER, KEY)
 PATH: Final = f"/v1/channels/{CHANNEL}"
 MESSAGE: Final = keys.message_id(CHANNEL, 1)
+REPORT: Final = "0" * 16
+"""No report's id, as these contain the time: a report is closed by the id that the list shows."""
 REQUEST_ID: Final = "sample-request="
 TRACE: Final = "Root=1-6b04a7a8-000000000000000000000000"
 TIME: Final = ("23/Nov/2026:18:44:24 +0000", 1_795_459_464_000)
@@ -72,6 +74,15 @@ SAMPLES: Final = (
     Sample("mark_read", "PUT", f"{PATH}/read", {"last_read_seq": 1}),
     Sample("list_channels", "GET", "/v1/channels?limit=50"),
     Sample("list_mentions", "GET", "/v1/mentions?limit=50"),
+    Sample("block_user", "PUT", "/v1/blocks/eve"),
+    Sample("list_blocks", "GET", "/v1/blocks"),
+    Sample("unblock_user", "DELETE", "/v1/blocks/eve"),
+    Sample("ban_user", "PUT", f"{PATH}/bans/eve", {"reason": "Posts advertisements"}),
+    Sample("list_bans", "GET", f"{PATH}/bans?limit=50"),
+    Sample("unban_user", "DELETE", f"{PATH}/bans/eve"),
+    Sample("report_message", "POST", f"{PATH}/messages/{MESSAGE}/reports", {"reason": "spam"}),
+    Sample("list_reports", "GET", f"{PATH}/reports?status=open"),
+    Sample("close_report", "PUT", f"{PATH}/reports/{REPORT}", {"status": "closed", "resolution": "No spam"}),
     Sample("delete_message", "DELETE", f"{PATH}/messages/{MESSAGE}"),
     Sample("remove_member", "DELETE", f"{PATH}/members/grace"),
     Sample("archive_channel", "DELETE", PATH),

@@ -1,4 +1,4 @@
-"""The app to which ``channels`` and ``members`` add routes. Routers of their own would not use ``FastRoute``."""
+"""The app to which the files beside this one add routes. Routers of their own would not use ``FastRoute``."""
 
 from __future__ import annotations
 

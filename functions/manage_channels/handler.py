@@ -1,11 +1,12 @@
-"""The function for channels and their members."""
+"""The function for channels, their members, and what keeps order among these."""
 
 from __future__ import annotations
 
-from functions.manage_channels import channels, members
+from functions.manage_channels import blocks, channels, members, moderation
 from functions.manage_channels.app import app
 from shared.web.app import create_handler
 
-__all__ = ["app", "channels", "handler", "members"]  # Importing these modules adds their routes.
+# Importing these modules adds their routes.
+__all__ = ["app", "blocks", "channels", "handler", "members", "moderation"]
 
 handler = create_handler(app)

@@ -35,7 +35,7 @@ async def put_member(
 ) -> Response:
     """Joins a public channel (`me`), adds a member (201), or changes a role; 200 for an existing member."""
     role = body.wanted() if body else None
-    joined = use_case.put_member(services, caller, channel_id, _target(user_id, caller), role)
+    joined = use_case.put_member(services, caller, channel_id, target_of(user_id, caller), role)
     return json_response(joined.member, 201 if joined.new else 200)
 
 
@@ -44,9 +44,10 @@ async def remove_member(
     services: ServicesDep, caller: Caller, channel_id: ChannelId, user_id: MemberId
 ) -> Response:
     """Leaves the channel (`me`) or removes a member; repeating the request returns 204 again."""
-    use_case.remove_member(services, caller, channel_id, _target(user_id, caller))
+    use_case.remove_member(services, caller, channel_id, target_of(user_id, caller))
     return Response(status_code=204)
 
 
-def _target(user_id: str, caller: str) -> str:
+def target_of(user_id: str, caller: str) -> str:
+    """The user whom a path names."""
     return caller if user_id == keys.ME else user_id

@@ -39,6 +39,7 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
         "unread_count": membership.unread(head) if membership else None,
         "mention_count": membership.mention_count(head) if membership else None,
         "role": membership.role if membership else None,
+        "blocked": membership is not None and membership.blocks,
         "capabilities": permissions.capabilities(head, membership),
     }
 

@@ -91,6 +91,20 @@ class EditWindowError(ForbiddenError):
     detail = "The time in which messages of this channel may be edited is over for this one."
 
 
+class CannotSendError(ForbiddenError):
+    """The other member of a direct channel has blocked the caller; the text does not say so."""
+
+    code = "cannot_send"
+    detail = "You cannot send here."
+
+
+class BannedError(ForbiddenError):
+    """The caller is banned from the public channel."""
+
+    code = "banned"
+    detail = "You are banned from this channel."
+
+
 class RouteNotFoundError(BudgieError):
     """No route has this path."""
 
@@ -117,6 +131,13 @@ class MemberNotFoundError(BudgieError):
 
     code, status, retryable = "member_not_found", 404, False
     detail = "There is no such member in this channel."
+
+
+class ReportNotFoundError(BudgieError):
+    """No report of the channel has this id."""
+
+    code, status, retryable = "report_not_found", 404, False
+    detail = "There is no such report in this channel."
 
 
 class MethodNotAllowedError(BudgieError):
@@ -163,6 +184,41 @@ class TooManyChannelsError(ConflictError):
 
     code = "too_many_channels"
     detail = "The user has reached the limit of channels and must leave one first."
+
+
+class UserBlockedError(ConflictError):
+    """The caller has blocked the other member of the direct channel."""
+
+    code = "user_blocked"
+    detail = "You have blocked this user. Unblock them before you write to them."
+
+
+class TooManyBlocksError(ConflictError):
+    """One block more than a user may have."""
+
+    code = "too_many_blocks"
+    detail = "You have reached the limit of 500 blocked users. Unblock one first."
+
+
+class UserBannedError(ConflictError):
+    """The user who is to be added is banned from the channel."""
+
+    code = "user_banned"
+    detail = "The user is banned from this channel. A moderator or owner must lift the ban first."
+
+
+class TooManyReportsError(ConflictError):
+    """One open report more than a channel may have."""
+
+    code = "too_many_reports"
+    detail = "The channel has reached the limit of 1,000 open reports. Its moderators must close some first."
+
+
+class ReportClosedError(ConflictError):
+    """A report that was closed with another resolution."""
+
+    code = "report_closed"
+    detail = "The report is closed already, with another resolution."
 
 
 class MessageDeletedError(ConflictError):

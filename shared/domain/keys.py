@@ -15,7 +15,13 @@ pins                ``C#<channel>``   ``PINS``                pinning
 idempotency record  ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
 key use             ``C#<hash>``      ``KEY``                 creating a channel with an ``Idempotency-Key``
 membership          ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
-past membership     ``U#<user>``      ``L#<channel>``         leaving, being removed (read when joining)
+past membership     ``U#<user>``      ``L#<channel>``         leaving, being removed or banned (read when joining)
+block               ``U#<user>``      ``B#<other user>``      blocking a user
+blocker             ``U#<user>``      ``V#<other user>``      being blocked by a user
+ban                 ``C#<channel>``   ``B#<user>``            banning a user from the channel
+report              ``C#<channel>``   ``P#<status>#<id>``     reporting a message; closing a report
+open reports        ``C#<channel>``   ``REPORTS``             reporting a message; closing a report
+report made         ``U#<user>``      ``P#<message id>``      reporting a message
 spent units         ``B#<user>``      ``M#<minute>``          reading a long list; deleted by TTL
 ==================  ================  ======================  ================================================
 """
@@ -45,12 +51,19 @@ ENTRIES: Final = "E#"
 MEMBERSHIPS: Final = "C#"
 PAST_MEMBERSHIPS: Final = "L#"
 """The prefixes of the sort keys in a user's partition."""
+BLOCKS: Final = "B#"
+BLOCKERS: Final = "V#"
+REPORTS_MADE: Final = "P#"
+BANS: Final = "B#"
+"""The prefix of the sort keys of bans, in a channel's partition."""
+REPORTS_SK: Final = "REPORTS"
 IDEMPOTENCY_RECORDS: Final = "I#"
 """The prefix of the sort keys of idempotency records, in a channel's partition."""
 ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 """Base 32 in ASCII order, so that ids sort like the numbers that they encode."""
 
 _CHANNEL_ID = re.compile(r"[0-9a-v]{16,26}\Z")
+_REPORT_ID = re.compile(r"[0-9a-v]{16}\Z")
 _MESSAGE_ID = re.compile(r"([0-9a-v]{16,26})-([0-9a-v]{8})\Z")
 # Excludes what ends or splits a path after API Gateway and Mangum have each decoded it, and "." and "..".
 _STORED_USER_ID = re.compile(r"(?!\.\.?\Z)[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z")
@@ -101,6 +114,31 @@ def membership_key(channel_id: str, user_id: str) -> tuple[str, str]:
 def past_membership_sk(channel_id: str) -> str:
     """The sort key of a past membership in its user's partition."""
     return f"{PAST_MEMBERSHIPS}{channel_id}"
+
+
+def block_sk(other_id: str) -> str:
+    """The sort key of a block in the partition of the user who made it."""
+    return f"{BLOCKS}{other_id}"
+
+
+def blocker_sk(other_id: str) -> str:
+    """The sort key, in a user's partition, that names somebody who has blocked the user."""
+    return f"{BLOCKERS}{other_id}"
+
+
+def ban_sk(user_id: str) -> str:
+    """The sort key of a ban in its channel's partition."""
+    return f"{BANS}{user_id}"
+
+
+def report_sk(report_id: str, *, is_open: bool) -> str:
+    """The sort key of a report in its channel's partition: open ones and closed ones each in order of time."""
+    return f"P#{'open' if is_open else 'closed'}#{report_id}"
+
+
+def report_made_sk(message_id: str) -> str:
+    """The sort key, in a user's partition, of a message that the user has reported."""
+    return f"{REPORTS_MADE}{message_id}"
 
 
 def budget_pk(user_id: str) -> str:
@@ -207,6 +245,26 @@ def derived_channel_id(purpose: str, *parts: str) -> str:
     """A channel id derived from its parts, so that a retry finds the same channel: 130 bits of SHA-256."""
     digest = hashlib.sha256(json.dumps([purpose, *parts]).encode()).digest()
     return _base32(int.from_bytes(digest[:17], "big") >> 6, 26)
+
+
+def direct_channel_id(user_id: str, other_id: str) -> str:
+    """The id of the direct channel of two users."""
+    return derived_channel_id("direct", *sorted([user_id, other_id]))
+
+
+def new_report_id(at: int) -> str:
+    """A new report's id: its time (milliseconds since 1970) and 35 random bits, so that ids sort by time."""
+    return _base32(at, 9) + "".join(secrets.choice(ID_ALPHABET) for _ in range(7))
+
+
+def is_report_id(text: str) -> bool:
+    """Whether the text has the form of a report's id."""
+    return _REPORT_ID.match(text) is not None
+
+
+def channel_of_message(message_id: str) -> str:
+    """The channel's id in a message's id."""
+    return message_id.partition("-")[0]
 
 
 def message_id(channel_id: str, seq: int) -> str:

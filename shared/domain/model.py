@@ -138,6 +138,10 @@ class Membership:
     """As ``tat``, for the user's changes of messages: they are limited by themselves."""
     mentions: frozenset[int] = frozenset()
     """Messages that name the user, the latest ``MAX_KEPT_MENTIONS`` or so: see ``mention_mark``."""
+    blocks: bool = False
+    """Of a direct channel: whether the user has blocked the other one."""
+    is_blocked: bool = False
+    """Of a direct channel: whether the other one has blocked the user."""
 
     def mention_count(self, head: Head) -> int:
         """Messages after the read position that name the user, or everybody: at most as many as are kept of each."""
@@ -172,9 +176,16 @@ class PastMembership:
 
     channel_id: str
     joined_at: int
-    """When the latest ended membership began."""
+    """When the latest ended membership began; 0 for a user who was banned without ever being a member."""
     tat: int = 0
     """The later one of the two rate states at its end."""
+    is_banned: bool = False
+    """Whether the user may not join again."""
+
+    @property
+    def was_member(self) -> bool:
+        """Whether there was a membership at all."""
+        return self.joined_at > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from shared.domain.errors import (
+    CannotSendError,
     ChannelArchivedError,
     ChannelNotFoundError,
     ForbiddenError,
     NotAMemberError,
+    UserBlockedError,
 )
 from shared.domain.model import ChannelState, Head, Kind, Membership, Role
 
@@ -23,6 +25,8 @@ CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
 """``delete`` is for messages of others; authors may edit and delete their own."""
 DIRECT: Final = ("read", "post", "react", "pin")
 """In a direct channel both members have the same rights, and cannot leave."""
+BLOCKED: Final = ("read",)
+"""In a direct channel while one member blocks the other, for both of them."""
 ARCHIVED: Final = ("read", "leave")
 
 
@@ -30,6 +34,8 @@ def capabilities(head: Head, membership: Membership | None) -> list[str]:
     """What the caller may do in a channel, as shown to clients."""
     if membership is None:
         return ["join"] if head.kind is Kind.PUBLIC and head.archived_at is None else []
+    if membership.blocks or membership.is_blocked:
+        return list(BLOCKED)
     may = DIRECT if head.kind is Kind.DIRECT else CAPABILITIES[membership.role]
     if head.members_pin and "pin" not in may:
         may = (*may, "pin")
@@ -82,10 +88,15 @@ def require_capability(state: ChannelState, capability: str) -> tuple[Head, Memb
         NotAMemberError: as ``require_member``.
         ForbiddenError: the caller's role lacks it.
         ChannelArchivedError: the channel is archived and does not allow it.
+        UserBlockedError, CannotSendError: one member of the direct channel has blocked the other.
     """
     head, membership = require_member(state)
     if capability in capabilities(head, membership):
         return head, membership
     if head.archived_at is not None:
         raise ChannelArchivedError
+    if membership.blocks:
+        raise UserBlockedError
+    if membership.is_blocked:
+        raise CannotSendError
     raise ForbiddenError

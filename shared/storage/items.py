@@ -19,6 +19,7 @@ from shared.domain.model import (
     Preview,
     Role,
 )
+from shared.domain.moderation import Ban, Block, Report
 from shared.storage.protocol import Reservation
 
 Item = Mapping[str, Mapping[str, Any]]
@@ -39,6 +40,12 @@ _KINDS: Final = {
     ChangeKind.UNPINNED: "n",
 }
 """Kinds of changes as they are stored."""
+BLOCKS: Final = "bk"
+"""Of a membership of a direct channel: the user has blocked the other member."""
+IS_BLOCKED: Final = "bd"
+"""Of a membership of a direct channel: the other member has blocked the user."""
+BANNED: Final = "banned"
+"""Of a past membership: the user may not join again."""
 _KIND_OF: Final = {stored: kind for kind, stored in _KINDS.items()}
 PUBLIC: Final = "1"
 """The single partition of the index of public channels; only creating, renaming and archiving write to it."""
@@ -353,6 +360,8 @@ def _membership(item: Item, user_id: str, channel_id: str) -> Membership:
         else 0,  # items written before gaps were counted lack it
         changes_tat=_n(item, "ct") if "ct" in item else 0,
         mentions=frozenset(map(int, item["mentions"]["NS"])) if "mentions" in item else frozenset(),
+        blocks=BLOCKS in item,
+        is_blocked=IS_BLOCKED in item,
     )
 
 
@@ -372,7 +381,93 @@ def past_membership_item(membership: Membership) -> dict[str, Any]:
 def past_membership_of(item: Item) -> PastMembership:
     """A past membership from its item."""
     tat = _n(item, "tat") if "tat" in item else 0  # older items lack it
-    return PastMembership(keys.channel_of(item["sk"]["S"]), _n(item, "joined_at"), tat)
+    # Who was banned without ever being a member never joined.
+    joined_at = _n(item, "joined_at") if "joined_at" in item else 0
+    return PastMembership(keys.channel_of(item["sk"]["S"]), joined_at, tat, BANNED in item)
+
+
+def block_item(block: Block) -> dict[str, Any]:
+    """The item of a block."""
+    return block_key(block.user_id, block.other_id) | {"at": n(block.at)}
+
+
+def block_key(user_id: str, other_id: str) -> dict[str, Any]:
+    """The key of a block."""
+    return _key(keys.user_pk(user_id), keys.block_sk(other_id))
+
+
+def blocker_key(user_id: str, other_id: str) -> dict[str, Any]:
+    """The key of the item that tells a user's partition who has blocked the user."""
+    return _key(keys.user_pk(user_id), keys.blocker_sk(other_id))
+
+
+def block_of(item: Item) -> Block:
+    """A block from its item."""
+    other_id = item["sk"]["S"].removeprefix(keys.BLOCKS)
+    return Block(keys.user_of(item["pk"]["S"]), other_id, _n(item, "at"))
+
+
+def ban_key(channel_id: str, user_id: str) -> dict[str, Any]:
+    """The key of a ban."""
+    return _key(keys.channel_pk(channel_id), keys.ban_sk(user_id))
+
+
+def ban_item(ban: Ban) -> dict[str, Any]:
+    """The item of a ban."""
+    item = ban_key(ban.channel_id, ban.user_id) | {"by": s(ban.by), "at": n(ban.at)}
+    return item | ({"reason": s(ban.reason)} if ban.reason else {})
+
+
+def ban_of(item: Item) -> Ban:
+    """A ban from its item."""
+    user_id = item["sk"]["S"].removeprefix(keys.BANS)
+    return Ban(keys.channel_of(item["pk"]["S"]), user_id, _s(item, "by"), _n(item, "at"), _s(item, "reason"))
+
+
+def report_key(channel_id: str, report_id: str, *, is_open: bool) -> dict[str, Any]:
+    """The key of an open or a closed report."""
+    return _key(keys.channel_pk(channel_id), keys.report_sk(report_id, is_open=is_open))
+
+
+def open_reports_key(channel_id: str) -> dict[str, Any]:
+    """The key of the item that counts a channel's open reports."""
+    return _key(keys.channel_pk(channel_id), keys.REPORTS_SK)
+
+
+def report_made_key(user_id: str, message_id: str) -> dict[str, Any]:
+    """The key of the item that tells which report a user has made of a message."""
+    return _key(keys.user_pk(user_id), keys.report_made_sk(message_id))
+
+
+def report_item(report: Report) -> dict[str, Any]:
+    """The item of a report."""
+    texts = {
+        "message": report.message_id,
+        "reporter": report.reporter,
+        "reason": report.reason,
+        "text": report.text,
+        "closed_by": report.closed_by,
+        "resolution": report.resolution,
+    }
+    item = report_key(report.channel_id, report.report_id, is_open=report.is_open) | {"at": n(report.at)}
+    item |= {name: s(text) for name, text in texts.items() if text}
+    return item | ({} if report.closed_at is None else {"closed_at": n(report.closed_at)})
+
+
+def report_of(item: Item) -> Report:
+    """A report from its item."""
+    return Report(
+        channel_id=keys.channel_of(item["pk"]["S"]),
+        report_id=item["sk"]["S"].rpartition("#")[2],
+        message_id=_s(item, "message"),
+        reporter=_s(item, "reporter"),
+        reason=_s(item, "reason"),
+        text=_s(item, "text"),
+        at=_n(item, "at"),
+        closed_at=_n(item, "closed_at") if "closed_at" in item else None,
+        closed_by=_s(item, "closed_by"),
+        resolution=_s(item, "resolution"),
+    )
 
 
 def channel_state_keys(channel_id: str, user_id: str, key: str | None) -> list[dict[str, Any]]:
@@ -411,6 +506,10 @@ def idempotency_record_of(item: Item, key: str) -> IdempotencyRecord:
 
 def _n(item: Item, name: str) -> int:
     return int(item[name]["N"])
+
+
+def _s(item: Item, name: str) -> str:
+    return item[name]["S"] if name in item else ""
 
 
 def _b(item: Item, name: str) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.domain.changes import MAX_PINS, Change, ChangeKind
-from shared.domain.keys import public_name
+from shared.domain.keys import direct_channel_id, public_name
 from shared.domain.model import (
     ERASED,
     MAX_EVERYBODY,
@@ -24,6 +24,7 @@ from shared.domain.model import (
     Preview,
     Role,
 )
+from shared.domain.moderation import Ban, Block, Report
 from shared.storage.protocol import (
     ChangeCommit,
     ChangeOutcome,
@@ -33,6 +34,7 @@ from shared.storage.protocol import (
     MembershipChanged,
     MentionedLeft,
     Outcome,
+    PairBlocked,
     PinsFull,
     PinUnchanged,
     PositionTaken,
@@ -62,6 +64,10 @@ class MemoryStore:
         default_factory=lambda: defaultdict(dict)
     )
     _redacted: set[tuple[str, int]] = field(default_factory=set)
+    _blocks: dict[tuple[str, str], Block] = field(default_factory=dict)
+    _bans: dict[tuple[str, str], Ban] = field(default_factory=dict)
+    _reports: dict[tuple[str, str], Report] = field(default_factory=dict)
+    _reports_made: dict[tuple[str, str], str] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def contents(self) -> dict[str, Any]:
@@ -76,6 +82,10 @@ class MemoryStore:
                 "changes": {channel: dict(log) for channel, log in self._changes.items() if log},
                 "pins": {channel: dict(pins) for channel, pins in self._pins.items() if pins},
                 "reacted": {key: dict(users) for key, users in self._reacted.items() if users},
+                "blocks": dict(self._blocks),
+                "bans": dict(self._bans),
+                "reports": dict(self._reports),
+                "reports_made": dict(self._reports_made),
             }
 
     # --- the log ---
@@ -150,7 +160,7 @@ class MemoryStore:
             if entry.seq in log:
                 return PositionTaken(log[entry.seq])
         membership = self._memberships.get(key)
-        if membership is None or membership.tat != commit.tat_seen:
+        if membership is None or membership.tat != commit.tat_seen or not _may_write(membership):
             return MembershipChanged(membership)
         if commit.move_read and membership.read_seq >= commit.entries[-1].seq:
             return MembershipChanged(membership)
@@ -294,7 +304,7 @@ class MemoryStore:
 
     def _is_acting_as_read(self, commit: ChangeCommit) -> bool:
         by = self._memberships.get((commit.by.channel_id, commit.by.user_id))
-        if by is None or by.role is not commit.by.role:
+        if by is None or by.role is not commit.by.role or not _may_write(by):
             return False
         return commit.tat is None or by.changes_tat == commit.by.changes_tat
 
@@ -401,11 +411,15 @@ class MemoryStore:
         with self._lock:
             return self._key_uses.setdefault(key_id, request_hash)
 
-    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | PairBlocked | None:
         """See ``Channels``."""
         with self._lock:
             if head.channel_id in self._heads:
                 return self._heads[head.channel_id]
+            users = [each.user_id for each in memberships] if head.kind is Kind.DIRECT else []
+            for user in users:
+                if any((user, other) in self._blocks for other in users):
+                    return PairBlocked(user)
             self._heads[head.channel_id] = head
             for each in memberships:
                 self._memberships[head.channel_id, each.user_id] = each
@@ -476,7 +490,7 @@ class MemoryStore:
             if head is None or head.archived_at is not None or not self._role_unchanged(by):
                 return None
             past_membership = self._past_memberships.get(key)
-            if past_membership and past_membership.tat > membership.tat:
+            if past_membership and (past_membership.is_banned or past_membership.tat > membership.tat):
                 return past_membership
             self._count(head, 1, membership.role is Role.OWNER)
             self._memberships[key] = membership
@@ -505,12 +519,16 @@ class MemoryStore:
                 membership, 0 if even_last_owner else owners
             ):
                 return False
-            self._count(self._heads[membership.channel_id], -1, owners)
-            ended = self._memberships.pop(key)
-            tat = max(ended.tat, ended.changes_tat)
-            self._past_memberships[key] = PastMembership(ended.channel_id, ended.joined_at, tat)
-            self._channels_of[membership.user_id].discard(membership.channel_id)
+            self._end(key, owners)
             return True
+
+    def _end(self, key: tuple[str, str], owners: int) -> None:
+        channel_id, user_id = key
+        self._count(self._heads[channel_id], -1, owners)
+        ended = self._memberships.pop(key)
+        tat = max(ended.tat, ended.changes_tat)
+        self._past_memberships[key] = PastMembership(channel_id, ended.joined_at, tat)
+        self._channels_of[user_id].discard(channel_id)
 
     def _role_unchanged(self, by: Membership | None) -> bool:
         current = self._memberships.get((by.channel_id, by.user_id)) if by else None
@@ -542,7 +560,145 @@ class MemoryStore:
     def ping(self) -> None:
         """See ``Members``."""
 
+    # --- moderation ---
+
+    def block(self, block: Block) -> bool:
+        """See ``Moderation``."""
+        with self._lock:
+            key = (block.user_id, block.other_id)
+            if key in self._blocks:
+                return False
+            self._blocks[key] = block
+            self._mark_block(*key, is_blocked=True)
+            return True
+
+    def unblock(self, user_id: str, other_id: str) -> None:
+        """See ``Moderation``."""
+        with self._lock:
+            if self._blocks.pop((user_id, other_id), None):
+                self._mark_block(user_id, other_id, is_blocked=False)
+
+    def _mark_block(self, user_id: str, other_id: str, *, is_blocked: bool) -> None:
+        channel_id = direct_channel_id(user_id, other_id)
+        mine, other = (channel_id, user_id), (channel_id, other_id)
+        if mine in self._memberships:
+            self._memberships[mine] = replace(self._memberships[mine], blocks=is_blocked)
+        if other in self._memberships:
+            self._memberships[other] = replace(self._memberships[other], is_blocked=is_blocked)
+
+    def blocks(self, user_id: str) -> list[Block]:
+        """See ``Moderation``."""
+        with self._lock:
+            return [block for (user, _), block in sorted(self._blocks.items()) if user == user_id]
+
+    def ban(self, ban: Ban, target: Membership | None, by: Membership) -> bool:
+        """See ``Moderation``."""
+        key = (ban.channel_id, ban.user_id)
+        with self._lock:
+            if key in self._bans:
+                return True
+            if not self._role_unchanged(by) or (target is None and key in self._memberships):
+                return False
+            if target is not None:
+                owners = -1 if target.role is Role.OWNER else 0
+                if not self._may_change(target, owners):
+                    return False
+                self._end(key, owners)
+            past = self._past_memberships.get(key, PastMembership(ban.channel_id, 0))
+            self._past_memberships[key] = replace(past, is_banned=True)
+            self._bans[key] = ban
+            return True
+
+    def unban(self, channel_id: str, user_id: str, by: Membership | None = None) -> bool:
+        """See ``Moderation``."""
+        key = (channel_id, user_id)
+        with self._lock:
+            past = self._past_memberships.get(key)
+            if past is None or not past.is_banned:
+                return True
+            if not self._role_unchanged(by):
+                return False
+            self._bans.pop(key, None)
+            self._past_memberships[key] = replace(past, is_banned=False)
+            if not past.was_member:
+                del self._past_memberships[key]
+            return True
+
+    def ban_of(self, channel_id: str, user_id: str) -> Ban | None:
+        """See ``Moderation``."""
+        with self._lock:
+            return self._bans.get((channel_id, user_id))
+
+    def bans(self, channel_id: str, limit: int, after: str | None) -> list[Ban]:
+        """See ``Moderation``."""
+        with self._lock:
+            found = [ban for (channel, _), ban in sorted(self._bans.items()) if channel == channel_id]
+        return [ban for ban in found if after is None or ban.user_id > after][:limit]
+
+    def add_report(self, report: Report, limit: int) -> str | None:
+        """See ``Moderation``."""
+        made = (report.reporter, report.message_id)
+        with self._lock:
+            if made in self._reports_made:
+                return self._reports_made[made]
+            if len(self.reports(report.channel_id, limit, None, is_open=True)) >= limit:
+                return None
+            self._reports_made[made] = report.report_id
+            self._reports[report.channel_id, report.report_id] = report
+            return report.report_id
+
+    def report(self, channel_id: str, report_id: str) -> Report | None:
+        """See ``Moderation``."""
+        with self._lock:
+            return self._reports.get((channel_id, report_id))
+
+    def reports(self, channel_id: str, limit: int, after: str | None, *, is_open: bool) -> list[Report]:
+        """See ``Moderation``."""
+        with self._lock:
+            found = [each for (channel, _), each in sorted(self._reports.items()) if channel == channel_id]
+        found = [each for each in found if each.is_open is is_open]
+        return [each for each in found if after is None or each.report_id > after][:limit]
+
+    def close_report(self, closed: Report, by: Membership) -> bool:
+        """See ``Moderation``."""
+        with self._lock:
+            found = self._reports.get((closed.channel_id, closed.report_id))
+            if found is None or not found.is_open or found.reporter != closed.reporter:
+                return False
+            if not self._role_unchanged(by):
+                return False
+            self._reports[closed.channel_id, closed.report_id] = closed
+            return True
+
     # --- erasures ---
+
+    def blockers(self, user_id: str) -> list[str]:
+        """See ``Erasures``."""
+        with self._lock:
+            return sorted(user for user, other in self._blocks if other == user_id)
+
+    def reports_made(self, user_id: str) -> list[tuple[str, str]]:
+        """See ``Erasures``."""
+        with self._lock:
+            made = sorted(self._reports_made.items())
+        return [(message, report) for (user, message), report in made if user == user_id]
+
+    def forget_report_made(self, user_id: str, message_id: str) -> None:
+        """See ``Erasures``."""
+        with self._lock:
+            self._reports_made.pop((user_id, message_id), None)
+
+    def forget_moderator(self, channel_id: str, user_id: str) -> None:
+        """See ``Erasures``."""
+        with self._lock:
+            for key, ban in list(self._bans.items()):
+                if key[0] == channel_id and ban.by == user_id:
+                    self._bans[key] = replace(ban, by=ERASED, reason="")
+            for key, report in list(self._reports.items()):
+                if key[0] == channel_id and report.reporter == user_id:
+                    report = self._reports[key] = replace(report, reporter=ERASED, text="")  # noqa: PLW2901
+                if key[0] == channel_id and report.closed_by == user_id:
+                    self._reports[key] = replace(report, closed_by=ERASED, resolution="")
 
     def past_memberships(self, user_id: str) -> list[PastMembership]:
         """See ``Erasures``."""
@@ -607,6 +763,10 @@ class MemoryStore:
             creator = ERASED if head.creator == user_id else head.creator
             self._heads[channel_id] = replace(head, erasures=head.erasures + 1, creator=creator)
             return self._heads[channel_id]
+
+
+def _may_write(membership: Membership) -> bool:
+    return not membership.blocks and not membership.is_blocked
 
 
 def _shown(head: Head) -> int:

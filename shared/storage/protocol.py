@@ -22,6 +22,7 @@ from shared.domain.model import (
     Preview,
     Role,
 )
+from shared.domain.moderation import Ban, Block, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class PositionTaken:
 
 @dataclass(frozen=True, slots=True)
 class MembershipChanged:
-    """The membership is gone (None), or its rate state or read position has changed since."""
+    """The membership is gone (None), may not write any more, or its rate state or read position has changed."""
 
     membership: Membership | None
 
@@ -133,6 +134,14 @@ class ChangeCommit:
     tat: int | None = None
     """The new ``changes_tat`` of the acting member; None where the rate limit does not count the change."""
     idempotency_record: IdempotencyRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairBlocked:
+    """A direct channel was not created, because one of its members has blocked the other."""
+
+    by: str
+    """The first of the members who has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,8 +295,11 @@ class Channels(Protocol):
             request_hash: the hash of the current request.
         """
 
-    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
-        """Creates the channel and its memberships; returns None, or the existing head if the channel already exists."""
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | PairBlocked | None:
+        """Creates the channel and its memberships; returns None, or the existing head if the channel already exists.
+
+        A direct channel of two users is not created while one of them blocks the other.
+        """
 
     def update_channel(
         self,
@@ -338,7 +350,7 @@ class Members(Protocol):
             The given object itself (``is``) if the member was added. Otherwise nothing was written:
             the existing membership, always another object, if the user is a member already;
             the past membership, if it ended with a later rate state than ``membership`` has, so that leaving and
-            joining again does not reset the rate limit;
+            joining again does not reset the rate limit, or if the user is banned;
             None if the channel is archived or missing, or ``by`` has changed.
         """
 
@@ -368,6 +380,63 @@ class Members(Protocol):
         """Makes the storage's cheapest read."""
 
 
+class Moderation(Protocol):
+    """Blocks, bans and reports. ``by`` as of ``Members``."""
+
+    def block(self, block: Block) -> bool:
+        """Blocks a user and marks both memberships of the pair's direct channel; False if they are blocked already.
+
+        What is committed in that channel is committed before this or fails.
+
+        Raises:
+            ContentionError: the channel was created or erased during every try.
+        """
+
+    def unblock(self, user_id: str, other_id: str) -> None:
+        """Removes a user's block of another one, and its marks; does nothing if there is none.
+
+        Raises:
+            ContentionError: as ``block``.
+        """
+
+    def blocks(self, user_id: str) -> list[Block]:
+        """Whom a user blocks, by user id."""
+
+    def ban(self, ban: Ban, target: Membership | None, by: Membership) -> bool:
+        """Bans a user, and ends the membership ``target``, which is None for a user who is no member.
+
+        The user cannot join from then on. Changes nothing if the user is banned already. False if the target's role or
+        ``by`` has changed, the user has joined or left since, or the last owner would be lost.
+
+        Raises:
+            ContentionError: the member kept posting during every try.
+        """
+
+    def unban(self, channel_id: str, user_id: str, by: Membership | None = None) -> bool:
+        """Lifts a ban, if there is one; False if ``by`` has changed."""
+
+    def ban_of(self, channel_id: str, user_id: str) -> Ban | None:
+        """One ban."""
+
+    def bans(self, channel_id: str, limit: int, after: str | None) -> list[Ban]:
+        """Bans by user id, after a user id."""
+
+    def add_report(self, report: Report, limit: int) -> str | None:
+        """Stores an open report: its id, or that of the reporter's earlier report of the same message.
+
+        None if the channel has ``limit`` open ones.
+        """
+
+    def report(self, channel_id: str, report_id: str) -> Report | None:
+        """One report."""
+
+    def reports(self, channel_id: str, limit: int, after: str | None, *, is_open: bool) -> list[Report]:
+        """Open or closed reports by time, after the report with this id."""
+
+    def close_report(self, closed: Report, by: Membership) -> bool:
+        """Stores an open report as closed; False if it is not open, its reporter was erased, or ``by`` has changed."""
+
+
 class Erasures(Protocol):
     """The operations that erase a user; only operators' tools call them, no function does."""
 
@@ -392,6 +461,21 @@ class Erasures(Protocol):
     def rewrite_change(self, channel_id: str, seen: Change, change: Change) -> bool:
         """Replaces ``by``, ``body`` and ``before`` of a change; False if they are not as they were read."""
 
+    def blockers(self, user_id: str) -> list[str]:
+        """Who blocks a user, by user id."""
+
+    def reports_made(self, user_id: str) -> list[tuple[str, str]]:
+        """The messages that a user has reported, each with the report's id."""
+
+    def forget_report_made(self, user_id: str, message_id: str) -> None:
+        """Deletes the record that a user has reported a message."""
+
+    def forget_moderator(self, channel_id: str, user_id: str) -> None:
+        """Replaces a user in a channel's bans and reports, and removes what the user wrote there.
+
+        Bans of the user stay: see ``Moderation.unban``.
+        """
+
     def forget_reactions(self, channel_id: str, user_id: str) -> None:
         """Deletes a user's reactions that messages do not show; the counts in the messages stay."""
 
@@ -402,5 +486,5 @@ class Erasures(Protocol):
         """
 
 
-class Store(Log, Changes, Channels, Members, Erasures, Protocol):
+class Store(Log, Changes, Channels, Members, Moderation, Erasures, Protocol):
     """The whole storage."""

@@ -10,18 +10,22 @@ from shared.bootstrap import Services
 from shared.domain import keys, permissions
 from shared.domain.channels import channel_json
 from shared.domain.errors import (
+    CannotSendError,
     ChannelArchivedError,
     ContentionError,
     DirectChannelError,
     IdempotencyKeyReusedError,
+    UserBlockedError,
     VersionMismatchError,
 )
 from shared.domain.messages import request_hash
 from shared.domain.model import ERASED, ChannelState, Head, Kind, Membership, Role
 from shared.runtime.parallel import run_both
+from shared.storage.protocol import PairBlocked
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import confirm_one
 from shared.use_cases.lost_rights import refuse_if_lost
+from shared.use_cases.moderate_channels import require_not_banned
 from shared.use_cases.read_budget import ReadBudget
 
 
@@ -52,6 +56,7 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
     Raises:
         IdempotencyKeyReusedError: the key was used for a different channel.
         TooManyChannelsError: a member has reached the limit of channels.
+        UserBlockedError, CannotSendError: one member of the direct channel has blocked the other.
         ReadBudgetError: counting members' channels has used up the caller's budget.
         ChannelNotFoundError: the caller created the channel with this key, but has left it or was erased since. A
             public channel is returned as a non-member sees it instead.
@@ -67,7 +72,7 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
     if existing is None:
         # The channel of a repeated request may be the one with which a member reached the limit.
         existing = (
-            services.store.head(head.channel_id) if full else services.store.create_channel(head, memberships)
+            services.store.head(head.channel_id) if full else _create(services, user_id, head, memberships)
         )
     if existing is None and full:
         raise refusal(user_id, full, "body.members", services.settings.max_channels_per_user)
@@ -76,6 +81,14 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
     if existing.kind is not Kind.DIRECT and existing.request_hash != _hash_of(plan):
         raise IdempotencyKeyReusedError
     return Created(_found(services, user_id, head.channel_id), found=True)
+
+
+def _create(services: Services, user_id: str, head: Head, memberships: Sequence[Membership]) -> Head | None:
+    """None if the channel was created, else the existing one."""
+    existing = services.store.create_channel(head, memberships)
+    if isinstance(existing, PairBlocked):
+        raise UserBlockedError if existing.by == user_id else CannotSendError
+    return existing
 
 
 def _existing_or_full(
@@ -146,7 +159,7 @@ def _hash_of(plan: Plan) -> bytes:
 
 def _channel_id(user_id: str, plan: Plan, key: str | None) -> str:
     if plan.kind is Kind.DIRECT:
-        return keys.derived_channel_id("direct", *sorted([user_id, *plan.members]))
+        return keys.direct_channel_id(user_id, plan.members[0])
     if key is not None:
         return keys.derived_channel_id("key", user_id, key)
     return keys.new_channel_id()
@@ -157,8 +170,11 @@ def get_channel(services: Services, user_id: str, channel_id: str) -> dict[str, 
 
     Raises:
         ChannelNotFoundError: the channel does not exist, or the caller may not see it.
+        BannedError: the caller is banned from the public channel.
     """
-    return _shown(services, services.store.read_channel_state(channel_id, user_id))
+    state = services.store.read_channel_state(channel_id, user_id)
+    require_not_banned(services, state, user_id)
+    return _shown(services, state)
 
 
 def update_channel(

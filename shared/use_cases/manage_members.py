@@ -9,19 +9,21 @@ from shared.bootstrap import Services
 from shared.domain import keys, permissions
 from shared.domain.channels import member_json
 from shared.domain.errors import (
+    BannedError,
     ChannelArchivedError,
     ConflictError,
     ContentionError,
     DirectChannelError,
     ForbiddenError,
-    InvalidCursorError,
     LastOwnerError,
     MemberNotFoundError,
+    UserBannedError,
 )
 from shared.domain.model import ChannelState, Head, Kind, Membership, PastMembership, Role
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import read_position
 from shared.use_cases.lost_rights import refuse_if_lost
+from shared.use_cases.moderate_channels import require_not_banned, user_of_cursor
 from shared.use_cases.read_budget import ReadBudget
 
 JOIN_TRIES: Final = 4
@@ -43,16 +45,13 @@ def list_members(
 
     Raises:
         ChannelNotFoundError: the channel does not exist, or the caller may not see it.
+        BannedError: the caller is banned from the public channel.
         InvalidCursorError: the cursor was not made by this listing.
     """
-    permissions.require_visible(services.store.read_channel_state(channel_id, user_id))
-    after = None
-    if cursor is not None:
-        parts = keys.decode_cursor(cursor, str)
-        if parts is None or not keys.is_stored_user_id(str(parts[0])):
-            raise InvalidCursorError.of_query()
-        after = str(parts[0])
-    found = services.store.members(channel_id, limit, after)
+    state = services.store.read_channel_state(channel_id, user_id)
+    permissions.require_visible(state)
+    require_not_banned(services, state, user_id)
+    found = services.store.members(channel_id, limit, user_of_cursor(cursor))
     following = keys.encode_cursor(found[-1].user_id) if len(found) == limit else None
     return {
         "members": [member_json(each) for each in found],
@@ -72,6 +71,7 @@ def put_member(
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not do this.
         DirectChannelError: the members of a direct channel cannot be changed.
         LastOwnerError: the channel would have no owner.
+        BannedError, UserBannedError: the caller, or the user to be added, is banned from the channel.
         TooManyChannelsError: the target has reached the limit of channels.
         ReadBudgetError: counting the target's channels has used up the caller's budget.
         ContentionError: the target kept posting and leaving meanwhile, or the caller's own role has just changed.
@@ -95,7 +95,7 @@ def put_member(
     full = full_lists(services, ReadBudget(services, user_id), [target_id])
     if full:
         raise refusal(user_id, full, "path.user_id", services.settings.max_channels_per_user)
-    return _join(services, wanted, _by(state, target_id))
+    return _join(services, user_id, wanted, _by(state, target_id))
 
 
 def _by(state: ChannelState, target_id: str) -> Membership | None:
@@ -124,7 +124,7 @@ def _new_membership(
     )
 
 
-def _join(services: Services, wanted: Membership, by: Membership | None) -> Joined:
+def _join(services: Services, user_id: str, wanted: Membership, by: Membership | None) -> Joined:
     for _ in range(JOIN_TRIES):
         stored = services.store.add_member(wanted, by)
         match stored:
@@ -134,6 +134,8 @@ def _join(services: Services, wanted: Membership, by: Membership | None) -> Join
             case Membership():
                 # Two joins in the same millisecond make equal memberships: identity tells which of them was written.
                 return Joined(member_json(stored), new=stored is wanted)
+            case PastMembership(is_banned=True):
+                raise BannedError if wanted.user_id == user_id else UserBannedError
             case PastMembership():
                 wanted = replace(wanted, tat=stored.tat, changes_tat=stored.tat)
     raise ContentionError(retry_after=1)
@@ -167,11 +169,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
     """
     state = services.store.read_channel_state(channel_id, user_id)
     # Read even if the channel does not exist, so that the calls do not reveal whether it does.
-    if (
-        target_id == user_id
-        and state.membership is None
-        and services.store.past_membership(channel_id, user_id)
-    ):
+    if target_id == user_id and state.membership is None and _has_left(services, channel_id, user_id):
         return
     head, membership = permissions.require_member(state)
     if head.kind is Kind.DIRECT:
@@ -192,7 +190,7 @@ def _removable(services: Services, state: ChannelState, target_id: str) -> Membe
     """The target's membership, if the caller may end it; None if it has ended."""
     head, membership = permissions.entitled(state, "remove")
     target = services.store.membership(head.channel_id, target_id)
-    if target is None and services.store.past_membership(head.channel_id, target_id):
+    if target is None and _has_left(services, head.channel_id, target_id):
         return None
     permissions.require_capability(state, "remove")
     if target is None:
@@ -200,6 +198,11 @@ def _removable(services: Services, state: ChannelState, target_id: str) -> Membe
     if membership.role is Role.MODERATOR and target.role is not Role.MEMBER:
         raise ForbiddenError("Moderators can remove plain members only.")
     return target
+
+
+def _has_left(services: Services, channel_id: str, user_id: str) -> bool:
+    past_membership = services.store.past_membership(channel_id, user_id)
+    return past_membership is not None and past_membership.was_member
 
 
 def _refusal(seen: Membership, stored: Membership | None) -> ConflictError:

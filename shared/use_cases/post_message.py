@@ -22,7 +22,16 @@ from shared.domain.errors import (
     UnavailableError,
 )
 from shared.domain.messages import Draft, encode, preview, request_hash
-from shared.domain.model import IDEMPOTENCY_SECONDS, Entry, Head, IdempotencyRecord, Kind, Membership, Role
+from shared.domain.model import (
+    IDEMPOTENCY_SECONDS,
+    ChannelState,
+    Entry,
+    Head,
+    IdempotencyRecord,
+    Kind,
+    Membership,
+    Role,
+)
 from shared.domain.rate_limit import Rate, Verdict, decide
 from shared.settings import Settings
 from shared.storage.log_reader import HOLE_WAITS_SECONDS, repair_preview, settle
@@ -75,6 +84,7 @@ def post_message(
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ChannelArchivedError: the caller may not post in this channel.
+        UserBlockedError, CannotSendError: one member of the direct channel has blocked the other.
         IdempotencyKeyReusedError: the key was used for a different request.
         BatchTooLargeError: more messages than the rate limit's burst; nothing was posted.
         RateLimitedError: nothing was posted.
@@ -192,6 +202,7 @@ class _Post:
                 case MembershipChanged(None):
                     raise self._no_longer_a_member()
                 case MembershipChanged(Membership() as membership):
+                    permissions.require_capability(ChannelState(self._head, membership), "post")
                     self._membership = membership
                     self._verdict = self._decide(self._services.now())
                 case MentionedLeft(users):

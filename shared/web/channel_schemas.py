@@ -9,9 +9,10 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 from shared.domain import keys
 from shared.domain.errors import ValidationFailedError
 from shared.domain.model import MAX_NAME, MAX_NAME_BYTES, MAX_TOPIC, MAX_TOPIC_BYTES, Kind, Role
+from shared.domain.moderation import MAX_REASON
 from shared.domain.text import UNFIT_FOR_NAMES
 from shared.use_cases.manage_channels import Plan
-from shared.web.schemas import VISIBLE, Request, UserId, without, without_fraction
+from shared.web.schemas import UNFIT_FOR_TEXTS, VISIBLE, Request, UserId, without, without_fraction
 
 MAX_MEMBERS_AT_CREATION: Final = 50
 MAX_EDIT_WINDOW: Final = 365 * 24 * 3600
@@ -132,3 +133,31 @@ class MemberIn(Request):
     def wanted(self) -> Role | None:
         """The use case's argument; None if no role was sent."""
         return Role(self.role) if self.role else None
+
+
+Reason = Annotated[str, StringConstraints(max_length=MAX_REASON), *without(UNFIT_FOR_TEXTS), VISIBLE]
+
+
+class BanIn(Request):
+    """Why a user is banned."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Posts advertisements"}]})
+    reason: Reason = Field(default="", description="Shown to moderators and owners only.")
+
+
+class ReportIn(Request):
+    """Why a message is reported."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "abuse", "text": "Insults Grace"}]})
+    reason: Literal["spam", "abuse", "other"]
+    text: Reason = Field(default="", description="In the reporter's words; for moderators and owners only.")
+
+
+class ReportChange(Request):
+    """How a report is closed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "closed", "resolution": "Deleted the message"}]}
+    )
+    status: Literal["closed"]
+    resolution: Annotated[Reason, Field(min_length=1)]

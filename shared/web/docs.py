@@ -74,6 +74,8 @@ Docs = dict[str, Any]
 HIDDEN: Final = errors.ChannelNotFoundError
 MEMBERS_ONLY: Final = (HIDDEN, errors.NotAMemberError)
 REFUSED: Final = (*MEMBERS_ONLY, errors.ForbiddenError, errors.DirectChannelError)
+BLOCKED: Final = (errors.CannotSendError, errors.UserBlockedError)
+"""Errors of every write in a direct channel in which one of the two has blocked the other."""
 STATE: Final = (errors.ChannelArchivedError, errors.ConflictError, errors.LastOwnerError)
 ETAG: Final = {"ETag": header("Weak tag of the response in every content coding, for `If-None-Match`.")}
 RATE: Final = {
@@ -146,6 +148,7 @@ POST_MESSAGE: Final[Docs] = {
             errors.IdempotencyKeyReusedError,
             errors.BatchTooLargeError,
             errors.ForbiddenError,
+            *BLOCKED,
             errors.TooManyMentionsError,
             errors.RateLimitedError,
             errors.CommitUnknownError,
@@ -158,6 +161,7 @@ CHANGED: Final = (
     errors.ChannelArchivedError,
     errors.MessageNotFoundError,
     errors.RateLimitedError,
+    *BLOCKED,
 )
 """Errors of every change of a message."""
 UNSURE: Final = (errors.ContentionError, errors.CommitUnknownError)
@@ -289,6 +293,7 @@ CREATE_CHANNEL: Final[Docs] = {
         **problems(
             *WRITING,
             HIDDEN,
+            *BLOCKED,
             errors.IdempotencyKeyReusedError,
             errors.TooManyChannelsError,
             errors.ReadBudgetError,
@@ -301,7 +306,7 @@ GET_CHANNEL: Final[Docs] = {
     "responses": {
         200: {"headers": {**ETAG, **WIRE}},
         304: {"description": "The caller's copy is current.", "headers": VARY},
-        **problems(HIDDEN),
+        **problems(HIDDEN, errors.BannedError),
     },
     "tags": ["channels"],
 }
@@ -320,7 +325,7 @@ ARCHIVE_CHANNEL: Final[Docs] = {
 }
 LIST_MEMBERS: Final[Docs] = {
     "response_model": response_models.MemberPage,
-    "responses": {200: {"headers": WIRE}, **problems(HIDDEN, errors.InvalidCursorError)},
+    "responses": {200: {"headers": WIRE}, **problems(HIDDEN, errors.BannedError, errors.InvalidCursorError)},
     "tags": ["members"],
 }
 PUT_MEMBER: Final[Docs] = {
@@ -328,7 +333,15 @@ PUT_MEMBER: Final[Docs] = {
     "responses": {
         200: {"headers": WIRE},
         201: {"model": response_models.Member, "description": "A new member.", "headers": WIRE},
-        **problems(*WRITING, *REFUSED, *STATE, errors.TooManyChannelsError, errors.ReadBudgetError),
+        **problems(
+            *WRITING,
+            *REFUSED,
+            *STATE,
+            errors.BannedError,
+            errors.UserBannedError,
+            errors.TooManyChannelsError,
+            errors.ReadBudgetError,
+        ),
     },
     "tags": ["members"],
 }
@@ -336,6 +349,83 @@ REMOVE_MEMBER: Final[Docs] = {
     "status_code": 204,
     "responses": problems(*REFUSED, *STATE, errors.MemberNotFoundError, errors.ContentionError),
     "tags": ["members"],
+}
+LIST_BLOCKS: Final[Docs] = {
+    "response_model": response_models.Blocks,
+    "responses": {
+        200: {"headers": {**ETAG, **WIRE}},
+        304: {"description": "The caller's copy is current.", "headers": VARY},
+        **problems(),
+    },
+    "tags": ["order"],
+}
+BLOCK_USER: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(errors.TooManyBlocksError, errors.ContentionError),
+    "tags": ["order"],
+}
+UNBLOCK_USER: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(errors.ContentionError),
+    "tags": ["order"],
+}
+LIST_BANS: Final[Docs] = {
+    "response_model": response_models.BanPage,
+    "responses": {200: {"headers": WIRE}, **problems(*REFUSED, errors.InvalidCursorError)},
+    "tags": ["order"],
+}
+BAN_USER: Final[Docs] = {
+    "response_model": response_models.Ban,
+    "responses": {
+        200: {"description": "The earlier ban.", "headers": WIRE},
+        201: {"model": response_models.Ban, "description": "A new ban.", "headers": WIRE},
+        **problems(*WRITING, *REFUSED, errors.ChannelArchivedError, errors.ConflictError),
+    },
+    "tags": ["order"],
+}
+UNBAN_USER: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(*REFUSED, errors.ChannelArchivedError, errors.ContentionError),
+    "tags": ["order"],
+}
+REPORT_MESSAGE: Final[Docs] = {
+    "response_model": response_models.ReportMade,
+    "status_code": 201,
+    "responses": {
+        200: {
+            "model": response_models.ReportMade,
+            "description": "The caller's earlier report of the message.",
+            "headers": WIRE,
+        },
+        201: {"headers": WIRE},
+        **problems(
+            *WRITING,
+            *MEMBERS_ONLY,
+            errors.DirectChannelError,
+            errors.MessageNotFoundError,
+            errors.TooManyReportsError,
+        ),
+    },
+    "tags": ["order"],
+}
+LIST_REPORTS: Final[Docs] = {
+    "response_model": response_models.ReportPage,
+    "responses": {200: {"headers": WIRE}, **problems(*REFUSED, errors.InvalidCursorError)},
+    "tags": ["order"],
+}
+CLOSE_REPORT: Final[Docs] = {
+    "response_model": response_models.Report,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(
+            *WRITING,
+            *REFUSED,
+            errors.ChannelArchivedError,
+            errors.ReportNotFoundError,
+            errors.ReportClosedError,
+        ),
+    },
+    "tags": ["order"],
 }
 CHECK_HEALTH: Final[Docs] = {
     "response_model": response_models.Health,

@@ -153,6 +153,21 @@ class ListMentionsQuery(Parameters):
     cursor: Cursor | None = Field(default=None, description=FOLLOWING)
 
 
+class ListBansQuery(Parameters):
+    """Query parameters of the bans from a channel."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = Field(default=None, description=FOLLOWING)
+
+
+class ListReportsQuery(Parameters):
+    """Query parameters of the reports of messages."""
+
+    status: Literal["open", "closed"] = "open"
+    limit: Limit = 50
+    cursor: Cursor | None = Field(default=None, description=FOLLOWING)
+
+
 class HealthQuery(Parameters):
     """Query parameters of the health check."""
 

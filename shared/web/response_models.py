@@ -43,9 +43,29 @@ CHANNEL: Final = {
     "unread_count": 2,
     "mention_count": 1,
     "role": "member",
+    "blocked": False,
     "capabilities": ["read", "post", "react", "leave"],
 }
 MEMBER: Final = {"user_id": "grace", "role": "member", "joined_at": "2026-11-23T18:01:00.000Z"}
+BAN: Final = {
+    "user_id": "eve",
+    "reason": "Posts advertisements",
+    "banned_by": "ada",
+    "banned_at": "2026-11-23T18:50:00.000Z",
+}
+REPORT: Final = {
+    "id": "1k7tl4o0r2f9ab3c",
+    "status": "open",
+    "message_id": MESSAGE["id"],
+    "reporter": "grace",
+    "reason": "abuse",
+    "text": "Insults me",
+    "reported_at": "2026-11-23T18:49:00.000Z",
+    "closed_by": None,
+    "closed_at": None,
+    "resolution": None,
+    "message": MESSAGE,
+}
 MORE: Final = {"has_more": True, "next_cursor": "WzE3OTU0NTk0NjQxMjMsIjRuYzBmMms5cTFkN2gzc2EiXQ"}
 
 
@@ -323,8 +343,12 @@ class Channel(ResponseModel):
         description="Messages after `last_read_seq` that name the caller (at most 50) or everybody (at most 3)."
     )
     role: Role | None
+    blocked: bool = Field(
+        description="Whether the caller has blocked the other member of the direct channel."
+    )
     capabilities: list[str] = Field(
         description="Any of read, post, react, join, leave, pin, delete, edit, invite, remove, change_roles, archive. "
+        "`remove` is also the right to ban, `delete` the right to handle reports. "
         "Authors may edit and delete their own messages if they may post."
     )
 
@@ -359,6 +383,86 @@ class MemberPage(ResponseModel):
     next_cursor: str | None
 
     model_config = _with_example({"members": [MEMBER], **MORE})
+
+
+class Block(ResponseModel):
+    """A user whom the caller blocks."""
+
+    user_id: str
+    blocked_at: str = Field(json_schema_extra={"format": "date-time"})
+
+
+class Blocks(ResponseModel):
+    """All users whom the caller blocks, by user id; at most 500 or so."""
+
+    blocks: list[Block]
+
+    model_config = _with_example({"blocks": [{"user_id": "eve", "blocked_at": "2026-11-23T18:50:00.000Z"}]})
+
+
+class Ban(ResponseModel):
+    """A user who is banned from a channel."""
+
+    user_id: str
+    reason: str | None
+    banned_by: str = Field(description=f"A user id; `{ERASED}` if that user was erased.")
+    banned_at: str = Field(json_schema_extra={"format": "date-time"})
+
+    model_config = _with_example(BAN)
+
+
+class BanPage(ResponseModel):
+    """A page of bans by user id."""
+
+    bans: list[Ban]
+    has_more: bool
+    next_cursor: str | None
+
+    model_config = _with_example({"bans": [BAN], **MORE})
+
+
+class ReportMade(ResponseModel):
+    """The caller's report of a message."""
+
+    id: str
+    message_id: str
+    reason: Literal["spam", "abuse", "other"]
+    text: str | None
+    reported_at: str = Field(json_schema_extra={"format": "date-time"})
+
+    model_config = _with_example(
+        {name: REPORT[name] for name in ("id", "message_id", "reason", "text", "reported_at")}
+    )
+
+
+class Report(ResponseModel):
+    """A report of a message, as moderators and owners see it."""
+
+    id: str = Field(description="Opaque; ids sort by time.")
+    status: Literal["open", "closed"]
+    message_id: str
+    reporter: str = Field(description=f"A user id; `{ERASED}` if that user was erased.")
+    reason: Literal["spam", "abuse", "other"]
+    text: str | None
+    reported_at: str = Field(json_schema_extra={"format": "date-time"})
+    closed_by: str | None = Field(description=f"A user id; `{ERASED}` if that user was erased.")
+    closed_at: str | None = Field(json_schema_extra={"format": "date-time"})
+    resolution: str | None
+    message: Message | None = Field(
+        description="The message as it is now: edited, deleted or redacted. Null if it does not exist any more."
+    )
+
+    model_config = _with_example(REPORT)
+
+
+class ReportPage(ResponseModel):
+    """A page of reports, oldest first."""
+
+    reports: list[Report]
+    has_more: bool
+    next_cursor: str | None
+
+    model_config = _with_example({"reports": [REPORT], **MORE})
 
 
 class ReadPosition(ResponseModel):

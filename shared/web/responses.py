@@ -187,7 +187,17 @@ def channel_response(
     known: Container[str] = frozenset(),
 ) -> Response:
     """A channel as the caller sees it, or 304 if its version is one of ``known``."""
-    body = dumps(channel)
+    return tagged_response(channel, status, headers, known)
+
+
+def tagged_response(
+    value: dict[str, Any],
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    known: Container[str] = frozenset(),
+) -> Response:
+    """JSON with a tag of its content, or 304 if its version is one of ``known``."""
+    body = dumps(value)
     version = content_version(body)
     tag = {"ETag": WEAK_ETAG % version}
     if version in known:

@@ -129,6 +129,9 @@ MemberId = Annotated[
 ]
 
 
+ReportId = Annotated[str, Path(description="The report's `id`.")]
+
+
 def _emoji(text: str) -> str:
     found = canonical_emoji(text)
     if found is None:

@@ -74,6 +74,7 @@ class Tour:
         self.read(channel)
         self.catch_up(channel)
         self.change(channel)
+        self.keep_order(channel)
         self.compress(self.make_channel())
         self.be_refused(channel)
         self.close(channel)
@@ -217,6 +218,30 @@ class Tour:
         assert messages["channel_last_rev"] == page.json["channel_last_rev"] == 7
         assert messages["messages"][1] == page.json["changes"][-1]["message"]
         assert messages["messages"][1]["text"] == ""
+
+    def keep_order(self, channel: str) -> None:
+        """Eve is blocked, banned and forgiven; Grace reports a message, and Ada closes the report."""
+        self.call(204, "PUT", "/v1/blocks/eve")
+        blocks = self.call(200, "GET", "/v1/blocks")
+        assert [each["user_id"] for each in blocks.json["blocks"]] == ["eve"]
+        assert (
+            self.call(304, "GET", "/v1/blocks", headers={"If-None-Match": blocks.headers["etag"]}).body == ""
+        )
+        body = {"kind": "direct", "members": ["ada"]}
+        assert self.call(403, "POST", "/v1/channels", body=body, user="eve").code == "cannot_send"
+        self.call(204, "DELETE", "/v1/blocks/eve")
+        bans = f"/v1/channels/{channel}/bans"
+        banned = self.call(201, "PUT", f"{bans}/eve", body={"reason": SECRET})
+        assert self.call(403, "PUT", f"/v1/channels/{channel}/members/me", user="eve").code == "banned"
+        assert self.call(200, "GET", bans).json["bans"] == [banned.json]
+        self.call(204, "DELETE", f"{bans}/eve")
+        reports = f"/v1/channels/{channel}/messages/{channel}-00000001/reports"
+        report = self.call(201, "POST", reports, body={"reason": "spam", "text": SECRET}, user="grace")
+        queue = f"/v1/channels/{channel}/reports"
+        [found] = self.call(200, "GET", queue).json["reports"]
+        assert (found["id"], found["message"]["id"]) == (report.json["id"], f"{channel}-00000001")
+        closing = {"status": "closed", "resolution": SECRET}
+        assert self.call(200, "PUT", f"{queue}/{found['id']}", body=closing).json["status"] == "closed"
 
     def compress(self, channel: str) -> None:
         """Large responses are compressed as the client accepts, with the same content."""

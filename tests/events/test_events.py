@@ -19,9 +19,21 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 IMAGE: Final = "public.ecr.aws/lambda/python:3.13-x86_64"
-STATUSES: Final = {"create_channel": 201, "put_member": 201, "post_message": 201} | dict.fromkeys(
-    ("remove_member", "archive_channel", "delete_message", "remove_reaction", "pin_message", "unpin_message"),
-    204,
+STATUSES: Final = (
+    dict.fromkeys(("create_channel", "put_member", "post_message", "ban_user", "report_message"), 201)
+    | dict.fromkeys(
+        (
+            "remove_member",
+            "archive_channel",
+            "delete_message",
+            "remove_reaction",
+            "pin_message",
+            "unpin_message",
+        ),
+        204,
+    )
+    | dict.fromkeys(("block_user", "unblock_user", "unban_user"), 204)
+    | {"close_report": 404}  # the id of a report contains its time, so that no file can name it
 )
 """Where it is not 200."""
 

@@ -14,6 +14,7 @@ from shared.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
     from shared.domain.model import ChannelState, Head
+    from shared.storage.protocol import PairBlocked
     from tests.api import Response
     from tests.functions.chat import Chat
 
@@ -96,7 +97,7 @@ class CutShort(MemoryStore):
 
     is_first: bool = True
 
-    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | PairBlocked | None:
         """Fails once."""
         was_first, self.is_first = self.is_first, False
         if was_first:

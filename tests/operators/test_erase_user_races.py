@@ -12,6 +12,7 @@ import pytest
 from operators.erase_user import Erased
 from shared.bootstrap import compose
 from shared.domain.model import ERASED, Preview, Role
+from shared.domain.moderation import Ban, Block, Report
 from shared.settings import Settings
 from shared.storage.log_reader import repair_preview
 from shared.storage.memory import MemoryStore
@@ -227,6 +228,12 @@ def filled() -> MemoryStore:
         chat.post(channel, "hello")
         chat.post(channel, f"{SECRET} 2", "eve")
     assert chat.remove(left, "me", "eve").status == 204
+    for one, other in (("eve", "ada"), ("joe", "eve")):
+        store.block(Block(one, other, clock.ms))
+    message, owner = f"{member}-00000002", store.membership(member, "ada")
+    assert owner
+    store.add_report(Report(member, "0" * 16, message, "eve", "abuse", SECRET, clock.ms), 1)
+    store.ban(Ban(left, "eve", "ada", clock.ms), None, replace(owner, channel_id=left))
     return store
 
 
@@ -239,4 +246,8 @@ def copy_of(store: MemoryStore) -> MemoryStore:
         defaultdict(set, {user: set(channels) for user, channels in store._channels_of.items()}),
         dict(store._past_memberships),
         dict(store._idempotency_records),
+        _blocks=dict(store._blocks),
+        _bans=dict(store._bans),
+        _reports=dict(store._reports),
+        _reports_made=dict(store._reports_made),
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 READS = {
     *("head", "heads", "entries", "members", "memberships", "past_memberships"),
     *("changes", "pins", "has_reacted"),
+    *("blocks", "ban_of", "bans", "report", "reports", "reports_made"),
 }
 
 
@@ -70,6 +71,7 @@ def test_a_channels_export_is_what_readers_get(chat: Chat, channel: str) -> None
         "unread_count",
         "mention_count",
         "role",
+        "blocked",
         "capabilities",
     }
     members = chat.api("GET", f"/v1/channels/{channel}/members").json["members"]

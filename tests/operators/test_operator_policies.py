@@ -77,11 +77,11 @@ def test_the_policy_of_exports_is_what_they_need() -> None:
 
 
 def test_the_policy_of_erasure_is_what_it_needs() -> None:
-    """Nothing is missing or superfluous; in a channel's partition nothing is put, and only reactions are deleted."""
+    """Nothing is missing or superfluous; in a channel's partition only reactions and bans are put or deleted."""
     _, erasure = policies()
     assert findings(erasure, of_erasure()) == []
-    without_reactions = needs(of_erasure_methods() - {"forget_reactions"})
-    changes = {each for each in without_reactions if re.search("Put|Delete", each.action)}
+    others = needs(of_erasure_methods() - {"forget_reactions", "unban"})
+    changes = {each for each in others if re.search("Put|Delete", each.action)}
     assert not [each for each in changes if each.key.startswith("C#")]
 
 
@@ -92,6 +92,7 @@ def test_operators_act_by_no_members_right() -> None:
     changes = [each for each in calls if getattr(each.func, "attr", None) in FOR_ANOTHER]
     assert changes
     own = {"add_member": 1, "change_role": 2, "remove_member": 1, "update_channel": 3, "archive_channel": 2}
+    own["unban"] = 2
     for each in changes:
         assert isinstance(each.func, ast.Attribute)
         assert len(each.args) == own[each.func.attr]

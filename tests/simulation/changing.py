@@ -296,7 +296,11 @@ class Changing:
                 continue
             log = self._world.ledger.logs[channel_id]
             for entry in self._world.truth.entries(channel_id, 1, head.seq):
-                if entry.body is None or entry.body != log.history[entry.seq][-1][1]:
-                    continue  # a redaction, which the change log does not have
+                if (
+                    entry.body is None
+                    or entry.body != log.history[entry.seq][-1][1]
+                    or entry.seq in log.rewritten
+                ):
+                    continue  # a redaction or the like, which the change log does not have
                 if copy.messages.get(entry.seq) != json.loads(entry.body):
                     raise WrongError(f"the copy of {channel_id} by {user_id} has another message {entry.seq}")

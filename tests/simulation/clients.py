@@ -18,6 +18,7 @@ from shared.use_cases.mark_read import mark_read
 from shared.use_cases.post_message import Posted
 from tests.simulation.changing import MENTIONS, Changing, naming
 from tests.simulation.ledger import Asked, Writing
+from tests.simulation.order import OFTEN, Order
 from tests.simulation.pages import CODINGS, WrongError, plain
 from tests.simulation.requests import Request, serve
 from tests.simulation.scheduler import DiedError
@@ -54,9 +55,13 @@ class Clients:
         self._texts = 0
         self.launched = 0
         self.changing = Changing(world, self)
+        self.order = Order(world, self, OWNER)
 
     def launch(self) -> None:
         """One request of a random user."""
+        if self._world.is_orderly and self._world.chance(OFTEN):
+            self.order.keep()
+            return
         channel_id = self._rng.choice(self._world.channels)
         user_id = self.somebody(channel_id)
         requests = (self.fetch, self.post, self.list, self.mark, self.one, self.member, self.erase)

@@ -389,6 +389,11 @@ class Judge:
         if asked.is_member and self._ledger.unchanged(asked):
             raise WrongError("refused to a member")
 
+    def kept_out(self, asked: Asked) -> None:
+        """A response that the caller is banned, or that one of the pair has blocked the other."""
+        if not asked.is_kept_out and self._ledger.order == asked.order:
+            raise WrongError("refused, though nobody is banned or blocked")
+
     def refused_page(self, asked: Asked) -> None:
         """A container that has refused a page must not serve its stale fallback any more."""
         self._ledger.stale_fallback.pop((asked.container.name, asked.channel_id, asked.user_id), None)

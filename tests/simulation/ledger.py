@@ -116,6 +116,8 @@ class Asked:
     is_member: bool
     changes: int
     failures: int
+    is_kept_out: bool
+    order: int
 
 
 class Ledger:
@@ -150,6 +152,12 @@ class Ledger:
         self.forged_until = 0.0
         """When what somebody put into Redis expires there, unless it was read before."""
         self._changes: Counter[tuple[str, str]] = Counter()
+        self.bans: set[tuple[str, str]] = set()
+        """Channels and the users who are banned from them."""
+        self.blocks: set[tuple[str, str]] = set()
+        """Users and whom they block; all of the pair."""
+        self.order = 0
+        """Counts bans and blocks that came or went."""
 
     def reservation(self, channel_id: str, reservation: Reservation) -> None:
         """Positions were given out."""
@@ -159,6 +167,7 @@ class Ledger:
 
     def committed(self, channel_id: str, entries: Iterable[Entry]) -> None:
         """Messages came to stand."""
+        self._not_blocked(channel_id)
         log = self.logs[channel_id]
         for entry in entries:
             if entry.body is not None:
@@ -168,6 +177,7 @@ class Ledger:
     def changed(self, commit: ChangeCommit) -> None:
         """A change was made."""
         channel_id, change = commit.head.channel_id, commit.change
+        self._not_blocked(channel_id)
         log, seq = self.logs[channel_id], change.seq
         log.rev_of[change.kind, seq, change.by, change.emoji] = change.rev
         if change.body is not None:
@@ -214,8 +224,24 @@ class Ledger:
         for user_id in users:
             self.marks[channel_id, user_id].discard(seq)
 
+    def _not_blocked(self, channel_id: str) -> None:
+        if self.blocks and channel_id == self.world.direct:
+            self.world.violate(f"written in the direct channel while {sorted(self.blocks)} block")
+
+    def banned(self, channel_id: str, user_id: str, *, is_banned: bool) -> None:
+        """A ban began or ended."""
+        (self.bans.add if is_banned else self.bans.discard)((channel_id, user_id))
+        self.order += 1
+
+    def blocked(self, user_id: str, other_id: str, *, is_blocked: bool) -> None:
+        """A block began or ended."""
+        (self.blocks.add if is_blocked else self.blocks.discard)((user_id, other_id))
+        self.order += 1
+
     def joined(self, channel_id: str, user_id: str) -> None:
         """A membership began."""
+        if (channel_id, user_id) in self.bans:
+            self.world.violate(f"{user_id} joined {channel_id}, from which they are banned")
         self.members[user_id].add(channel_id)
         self.joins[channel_id, user_id] += 1
         self._changed(channel_id, user_id)
@@ -291,7 +317,14 @@ class Ledger:
             is_member=channel_id in self.members[user_id],
             changes=self._changes[channel_id, user_id],
             failures=container.failures,
+            is_kept_out=self.is_kept_out(channel_id, user_id),
+            order=self.order,
         )
+
+    def is_kept_out(self, channel_id: str, user_id: str) -> bool:
+        """Whether a user may not join a channel, or not write in it."""
+        is_blocked = bool(self.blocks) and channel_id == self.world.direct
+        return is_blocked or (channel_id, user_id) in self.bans
 
     def unchanged(self, asked: Asked) -> bool:
         """Whether the caller's membership is what it was when the request began, and was all the time."""

@@ -25,7 +25,7 @@ from shared.domain.changes import Change, ChangeKind
 from shared.domain.errors import UnavailableError
 from shared.domain.keys import MAX_SEQ
 from shared.domain.messages import Draft, redacted
-from shared.domain.model import ChannelState, Entry, Head, Membership, Role
+from shared.domain.model import ChannelState, Entry, Head, Membership, PastMembership, Role
 from shared.runtime.codings import PLAIN, Accepted
 from shared.storage.log_reader import UNCERTAIN_CHANGES, DirectLogReader, LogReader, Span
 from shared.storage.protocol import (
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from shared.domain.model import Entry, Head, IdempotencyRecord
     from shared.observability.meter import CacheMetrics
     from shared.storage.log_reader import LogReader
+    from shared.storage.memory import MemoryStore
     from shared.storage.protocol import Store
     from tests.simulation.containers import Container
 
@@ -92,6 +93,54 @@ class LetsAnybodyIn(SimStore):
                 state.head, Membership(user_id, channel_id, Role.MEMBER, 0), state.idempotency_record
             )
         return state
+
+
+class JoinsPastBans(SimStore):
+    """Looks for a ban when it reads the channel state, and not when it adds the member."""
+
+    def __init__(self, container: Container) -> None:
+        super().__init__(container)
+        self._banned: set[tuple[str, str]] = set()
+
+    def _read_state(self, channel_id: str, user_id: str, key: str | None) -> ChannelState:
+        self._banned = {key for key, past in self._truth._past_memberships.items() if past.is_banned}
+        return super()._read_state(channel_id, user_id, key)
+
+    def _add_member(
+        self, membership: Membership, by: Membership | None
+    ) -> Membership | PastMembership | None:
+        key = (membership.channel_id, membership.user_id)
+        past = self._truth.past_membership(*key)
+        if past is not None and key in self._banned:
+            return past
+        return _without_ban(self._truth, key, lambda: super(JoinsPastBans, self)._add_member(membership, by))
+
+
+def _without_ban(
+    truth: MemoryStore, key: tuple[str, str], work: Callable[[], Membership | PastMembership | None]
+) -> Membership | PastMembership | None:
+    past = truth._past_memberships.get(key)
+    if past is None or not past.is_banned:
+        return work()
+    truth._past_memberships[key] = replace(past, is_banned=False)
+    done = work()
+    truth._past_memberships[key] = past
+    return done
+
+
+class AcceptsFromTheBlocked(SimStore):
+    """Commits messages without the condition that nobody has blocked the other since the channel state was read."""
+
+    def _commit(self, commit: Commit) -> Outcome:
+        key = (commit.channel_id, commit.user_id)
+        before = self._truth._memberships.get(key)
+        if before is None or not (before.blocks or before.is_blocked):
+            return super()._commit(commit)
+        self._truth._memberships[key] = replace(before, blocks=False, is_blocked=False)
+        outcome = super()._commit(commit)
+        after = self._truth._memberships[key]
+        self._truth._memberships[key] = replace(after, blocks=before.blocks, is_blocked=before.is_blocked)
+        return outcome
 
 
 class VoidsAnyway(SimStore):
@@ -771,6 +820,10 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "settles a hole over any entry that was written there", Code(store=VoidsAnyway)
     ),
     "ignore-membership": Mutant("shows a channel to users who are no members", Code(store=LetsAnybodyIn)),
+    "join-past-ban": Mutant("lets a banned member's join in that races the ban", Code(store=JoinsPastBans)),
+    "accept-from-blocked": Mutant(
+        "accepts a blocked sender's direct message", Code(store=AcceptsFromTheBlocked)
+    ),
     "void-blindly": Mutant(
         "does not check what was written where it wanted a void", Code(store=VoidsBlindly)
     ),

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.bootstrap import Services
 from shared.domain.errors import (
+    BannedError,
     BudgieError,
+    CannotSendError,
     ChannelNotFoundError,
     NotAMemberError,
     PositionOutOfRangeError,
     UnavailableError,
+    UserBlockedError,
 )
 from shared.observability.meter import start_meter
 from tests.simulation.ledger import Asked
@@ -76,6 +79,9 @@ def _answer(container: Container, request: Request) -> str:
         judge.refused(asked)
         if request.kind == "page" and not world.crowded:
             judge.refused_page(asked)
+        raise
+    except (BannedError, CannotSendError, UserBlockedError):
+        judge.kept_out(asked)
         raise
     except PositionOutOfRangeError:
         judge.out_of_range(asked, request.position)

@@ -12,6 +12,7 @@ from shared.domain import keys
 from shared.domain.changes import Change
 from shared.domain.errors import StoreThrottledError, StoreUnavailableError
 from shared.domain.model import ChannelState, Entry, Head, Membership, PastMembership, Preview
+from shared.domain.moderation import Ban, Block
 from shared.storage.protocol import (
     ChangeCommit,
     ChangeOutcome,
@@ -47,9 +48,12 @@ REPEATABLE: Final = frozenset(
     }
 )
 """Writes that the SDK may send twice; a transaction's token protects the others, and the commit too as a rule."""
-WRITES: Final = REPEATABLE | {"add_member", "remove_member", "commit_change"}
+WRITES: Final = REPEATABLE | {
+    *("add_member", "remove_member", "commit_change"),
+    *("ban", "unban", "block", "unblock"),
+}
 HEAD_WRITES: Final = frozenset(
-    {"reserve", "void", "trim_gaps", "correct_preview", "count_erasure", "add_member", "remove_member"}
+    {"reserve", "void", "trim_gaps", "correct_preview", "count_erasure", "add_member", "remove_member", "ban"}
 )
 """Writes of a channel's head; they wait for a transaction that still holds it."""
 
@@ -310,6 +314,45 @@ class SimStore:
             self._world.ledger.left(membership.channel_id, membership.user_id)
         return removed
 
+    def ban(self, ban: Ban, target: Membership | None, by: Membership) -> bool:
+        """See ``Moderation``."""
+        return self._call("ban", self._ban, ban, target, by)
+
+    def _ban(self, ban: Ban, target: Membership | None, by: Membership) -> bool:
+        was_banned = self._truth.ban_of(ban.channel_id, ban.user_id)
+        done = self._truth.ban(ban, target, by)
+        if done and not was_banned:
+            if target is not None:
+                self._world.ledger.left(ban.channel_id, ban.user_id)
+            self._world.ledger.banned(ban.channel_id, ban.user_id, is_banned=True)
+        return done
+
+    def unban(self, channel_id: str, user_id: str, by: Membership | None = None) -> bool:
+        """See ``Moderation``."""
+        return self._call("unban", self._unban, channel_id, user_id, by)
+
+    def _unban(self, channel_id: str, user_id: str, by: Membership | None) -> bool:
+        done = self._truth.unban(channel_id, user_id, by)
+        if done:
+            self._world.ledger.banned(channel_id, user_id, is_banned=False)
+        return done
+
+    def block(self, block: Block) -> bool:
+        """See ``Moderation``."""
+        return self._call("block", self._block, block)
+
+    def _block(self, block: Block) -> bool:
+        self._world.ledger.blocked(block.user_id, block.other_id, is_blocked=True)
+        return self._truth.block(block)
+
+    def unblock(self, user_id: str, other_id: str) -> None:
+        """See ``Moderation``."""
+        self._call("unblock", self._unblock, user_id, other_id)
+
+    def _unblock(self, user_id: str, other_id: str) -> None:
+        self._world.ledger.blocked(user_id, other_id, is_blocked=False)
+        self._truth.unblock(user_id, other_id)
+
     def redact(self, channel_id: str, seq: int, body: bytes) -> None:
         """See ``Erasures``."""
         self._call("redact", self._redact, channel_id, seq, body)
@@ -400,8 +443,8 @@ class SimStore:
         return StoreUnavailableError(retry_after=1)
 
 
-def _channel_of(argument: str | Membership) -> str:
-    return argument.channel_id if isinstance(argument, Membership) else argument
+def _channel_of(argument: str | Membership | Ban) -> str:
+    return argument if isinstance(argument, str) else argument.channel_id
 
 
 def _shown(arguments: tuple[Any, ...]) -> str:

@@ -32,11 +32,13 @@ FREQUENT = {
 }
 """Outcomes that each part has; the long form requires the seldom ones too."""
 FIRST_SEED = {
+    "accept-from-blocked": 6,
     "acknowledge-in-part": 12,
     "believe-times": 1,
     "changes-with-holes": 3,
     "count-apart": 5,
     "etag-of-the-end": 3,
+    "join-past-ban": 6,
     "keep-marks": 3,
     "memory-unnumbered": 1,
     "preview-stays": 3,

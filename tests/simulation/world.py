@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shared.cache.redis import BundlePolicy
+from shared.domain import keys
 from shared.domain.messages import Draft, encode, preview
 from shared.domain.model import Entry, Head, Kind, Membership, Role
 from shared.settings import Settings
@@ -28,6 +29,8 @@ REAL: Final = Code()
 CROWDED: Final = 0.25
 FORGED: Final = 0.5
 """The share of worlds in which somebody tampers with Redis when all is done."""
+ORDERLY: Final = 7
+"""One world in so many has bans and blocks. The others do not, so that they have more of everything else."""
 MEMBERS: Final = 0.6
 """The share of users who are in a channel at first."""
 
@@ -96,6 +99,12 @@ class World:
         self.channels = [f"{i}channel{'0' * 8}" for i in range(self.rng.randint(1, 3))]
         for channel_id in self.channels:
             self._found(channel_id)
+        self.is_orderly = seed % ORDERLY == ORDERLY - 1
+        """Whether users are banned and blocked."""
+        self.pair = self.users[1:3]
+        self.direct = keys.direct_channel_id(*self.pair)
+        if self.is_orderly:
+            self._found_direct()
 
     def run(self) -> Result:
         """Lives it through, then reads all of it once more when all is quiet."""
@@ -232,6 +241,17 @@ class World:
             self.truth.void(channel_id, [entry])
             self.ledger.committed(channel_id, [entry])
             self.ledger.reservation(channel_id, reservation)
+
+    def _found_direct(self) -> None:
+        """The direct channel of two users, who block each other now and then."""
+        now = int(self.loop.now) - 100_000
+        head = Head(self.direct, Kind.DIRECT, "", "", self.pair[0], now, members=2)
+        roles = dict(zip(self.pair, (Role.OWNER, Role.MEMBER), strict=True))
+        memberships = [Membership(user, self.direct, role, now) for user, role in roles.items()]
+        self.truth.create_channel(head, memberships)
+        for user in self.pair:
+            self.ledger.joined(self.direct, user)
+        self.channels.append(self.direct)
 
 
 def _role(user_id: str) -> Role:

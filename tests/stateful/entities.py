@@ -126,6 +126,12 @@ class Channel:
     """Position of a pinned message: the change that pinned it."""
     everybody: list[int] = field(default_factory=list)
     """The last positions of posts that name everybody."""
+    blocks: set[str] = field(default_factory=set)
+    """Of a direct channel: who of the two blocks the other."""
+    bans: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Who is banned, and the ban as the API shows it."""
+    reports: dict[str, tuple[dict[str, Any], Message]] = field(default_factory=dict)
+    """By id, in order of time: the report as the API shows it, and its message."""
 
     @property
     def kind(self) -> str:
@@ -164,6 +170,8 @@ class Channel:
 
     def may(self, user: str) -> list[str]:
         """A user's capabilities in this channel."""
+        if self.blocks and user in self.members:
+            return ["read"]
         role = self.members[user].role if user in self.members else None
         members_pin = bool(self.settings["members_pin"])
         return may(self.kind, role, archived=self.archived, members_pin=members_pin)
@@ -186,6 +194,7 @@ class Channel:
             "unread_count": self.unread(user) if me else None,
             "mention_count": self.mention_count(user) if me else None,
             "role": me.role if me else None,
+            "blocked": user in self.blocks,
             "capabilities": self.may(user),
         }
 

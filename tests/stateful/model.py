@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.stateful.entities import Channel, IdempotencyRecord, Member, Message
+from tests.stateful.entities import Channel, IdempotencyRecord, Member, Message, written
 from tests.stateful.rules import Expected, Pace, RefusedError, may, named_in, names_everybody, window
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class Chat:
         self.channels: dict[str, Channel] = {}
         self.made_under: dict[tuple[str, str], str] = {}
         self.used_for: dict[tuple[str, str], str] = {}
+        self.blocks: dict[tuple[str, str], int] = {}
+        """Who blocks whom, and since when."""
 
     # --- rights ---
 
@@ -33,6 +35,13 @@ class Chat:
         found = self.channels.get(channel)
         if found is None or (user not in found.members and found.kind != "public"):
             raise RefusedError("channel_not_found")
+        return found
+
+    def visible(self, user: str, channel: str) -> Channel:
+        """A channel whose description a user may see."""
+        found = self.seen(user, channel)
+        if found.kind == "public" and user not in found.members and user in found.bans:
+            raise RefusedError("banned")
         return found
 
     def joined(self, user: str, channel: str) -> tuple[Channel, Member]:
@@ -48,6 +57,8 @@ class Chat:
         if found.kind == "direct" and what not in {"post", "react", "pin"}:
             raise RefusedError("direct_channel")
         if what not in found.may(user):
+            if found.blocks and not found.archived:
+                raise RefusedError("user_blocked" if user in found.blocks else "cannot_send")
             raise RefusedError("channel_archived" if found.archived else "forbidden")
         return found, member
 
@@ -70,6 +81,8 @@ class Chat:
             shown = self.seen(user, old.id).json(user)
             headers = {} if old.kind == "direct" else {"idempotency-replayed": "true"}
             return Expected(200 if old.kind == "direct" else 201, shown, headers)
+        if body["kind"] == "direct":
+            self._not_blocked(user, body["members"][0])
         settings = {"name": "", "topic": "", "slow_mode": 0, "edit_window": None, "members_pin": False} | {
             name: body[name] for name in body if name != "members"
         }
@@ -90,7 +103,7 @@ class Chat:
 
     def get(self, user: str, channel: str) -> Expected:
         """A channel."""
-        found = self.seen(user, channel)
+        found = self.visible(user, channel)
         return Expected(200, found.json(user))
 
     def update(self, user: str, channel: str, changes: dict[str, Any], if_match: str | None) -> Expected:
@@ -131,7 +144,7 @@ class Chat:
 
     def members(self, user: str, channel: str) -> list[dict[str, Any]]:
         """A channel's members, by user id."""
-        found = self.seen(user, channel)
+        found = self.visible(user, channel)
         return [found.members[each].json() for each in sorted(found.members)]
 
     def put_member(self, user: str, channel: str, target: str, role: str | None, now: int) -> Expected:
@@ -152,6 +165,8 @@ class Chat:
             if old:
                 self._keep_an_owner(found, old, role)
                 old.role = str(role)
+        if old is None and target in found.bans:
+            raise RefusedError("banned" if target == user else "user_banned")
         if old is None:
             left = found.left.get(target)
             owed = max(left.paid_until, left.changes_paid_until) if left else 0
@@ -183,6 +198,106 @@ class Chat:
         owners = [each for each in channel.members.values() if each.role == "owner"]
         if owners == [member] and role != "owner":
             raise RefusedError("last_owner")
+
+    # --- order ---
+
+    def _not_blocked(self, user: str, other: str) -> None:
+        if (user, other) in self.blocks:
+            raise RefusedError("user_blocked")
+        if (other, user) in self.blocks:
+            raise RefusedError("cannot_send")
+
+    def block(self, user: str, other: str, now: int, *, lifts: bool = False) -> Expected:
+        """A user blocks another, or lifts that."""
+        if lifts:
+            self.blocks.pop((user, other), None)
+        elif user == other:
+            raise RefusedError("validation_failed")
+        else:
+            self.blocks.setdefault((user, other), now)
+        for each in self.channels.values():
+            if each.kind == "direct" and set(each.members) == {user, other}:
+                (each.blocks.discard if lifts else each.blocks.add)(user)
+        return Expected(204)
+
+    def blocked(self, user: str) -> Expected:
+        """Whom a user blocks."""
+        mine = sorted((other, at) for (one, other), at in self.blocks.items() if one == user)
+        return Expected(200, {"blocks": [{"user_id": each, "blocked_at": written(at)} for each, at in mine]})
+
+    def ban(self, user: str, channel: str, target: str, now: int, *, lifts: bool = False) -> Expected:
+        """A user is banned, or a ban lifted."""
+        found, me = self.able(user, channel, "remove")
+        if lifts:
+            found.bans.pop(target, None)
+            return Expected(204)
+        if target == user:
+            raise RefusedError("conflict")
+        if target in found.bans:
+            return Expected(200, found.bans[target])
+        banned = found.members.get(target)
+        if banned and me.role == "moderator" and banned.role != "member":
+            raise RefusedError("forbidden")
+        if banned:
+            found.left[target] = found.members.pop(target)
+        shown = {"user_id": target, "reason": None, "banned_by": user, "banned_at": written(now)}
+        found.bans[target] = shown
+        return Expected(201, shown)
+
+    def bans(self, user: str, channel: str) -> Expected:
+        """Who is banned."""
+        found = self._moderated(user, channel, "remove")
+        shown = [found.bans[each] for each in sorted(found.bans)]
+        return Expected(200, {"bans": shown, "has_more": False, "next_cursor": None})
+
+    def _moderated(self, user: str, channel: str, what: str) -> Channel:
+        found, _ = self.joined(user, channel)
+        if found.kind == "direct" or not (found.archived and self._entitled(user, channel, what)):
+            self.able(user, channel, what)
+        return found
+
+    def report(self, user: str, channel: str, message: str, now: int, new_id: str) -> Expected:
+        """A report of a message, or the one that was made before; `new_id` is what the API named it."""
+        found, _ = self.joined(user, channel)
+        if found.kind == "direct":
+            raise RefusedError("direct_channel")
+        _, _, hit = self._message(user, channel, message)
+        names = ("id", "message_id", "reason", "text", "reported_at")
+        for old, _ in found.reports.values():
+            if (old["reporter"], old["message_id"]) == (user, message):
+                return Expected(200, {name: old[name] for name in names})
+        shown: dict[str, Any] = {"id": new_id, "status": "open", "message_id": message, "reporter": user}
+        shown |= {"reason": "spam", "text": None, "reported_at": written(now)}
+        shown |= dict.fromkeys(("closed_by", "closed_at", "resolution"))
+        found.reports[new_id] = (shown, hit)
+        return Expected(201, {name: shown[name] for name in names})
+
+    def reports(self, user: str, channel: str, status: str) -> Expected:
+        """The queue, the oldest report first."""
+        found = self._moderated(user, channel, "delete")
+        shown = [
+            found.reports[each][0] | {"message": found.reports[each][1].json()}
+            for each in sorted(found.reports)
+            if found.reports[each][0]["status"] == status
+        ]
+        return Expected(200, {"reports": shown, "has_more": False, "next_cursor": None})
+
+    def close_report(self, user: str, channel: str, report: str, resolution: str, now: int) -> Expected:
+        """A report is closed."""
+        found = self._moderated(user, channel, "delete")
+        if report not in found.reports:
+            raise RefusedError("report_not_found")
+        shown, message = found.reports[report]
+        if shown["status"] == "open":
+            shown |= {
+                "status": "closed",
+                "closed_by": user,
+                "closed_at": written(now),
+                "resolution": resolution,
+            }
+        elif shown["resolution"] != resolution:
+            raise RefusedError("report_closed")
+        return Expected(200, shown | {"message": message.json()})
 
     # --- messages ---
 

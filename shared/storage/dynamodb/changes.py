@@ -12,7 +12,7 @@ from shared.domain.errors import StoreThrottledError
 from shared.domain.model import ChannelState, Entry, Membership
 from shared.observability.meter import meter
 from shared.storage import items
-from shared.storage.dynamodb.channels import OPEN, SAME_CHANGES, SAME_ROLE
+from shared.storage.dynamodb.channels import MAY_WRITE, OPEN, SAME_CHANGES, SAME_ROLE
 from shared.storage.dynamodb.conflicts import retry_conflicts
 from shared.storage.dynamodb.log import key_range, mention_mark_write, put_idempotency_record
 from shared.storage.dynamodb.table import (
@@ -184,11 +184,11 @@ def _number(commit: ChangeCommit) -> dict[str, Any]:
 
 
 def _acting(commit: ChangeCommit) -> dict[str, Any]:
-    """The acting member must still have the role and rate state that were seen.
+    """The acting member must still have the role and rate state that were seen, and no block since.
 
     The same write stores the new rate state, and adds or removes the member's own mention.
     """
-    by, condition, updates = commit.by, SAME_ROLE, []
+    by, condition, updates = commit.by, f"{SAME_ROLE} AND {MAY_WRITE}", []
     values: dict[str, Any] = {":role": by.role}
     if commit.tat is not None:
         updates.append("SET ct = :tat")

@@ -12,12 +12,15 @@ from shared.domain.model import Head, Kind, Membership
 from shared.storage import items
 from shared.storage.dynamodb.conflicts import retry_conflicts, transact
 from shared.storage.dynamodb.table import ConditionFailedError, OnTable, Table
+from shared.storage.protocol import PairBlocked
 
 ABSENT: Final = "attribute_not_exists(pk)"
 OPEN: Final = "attribute_exists(pk) AND attribute_not_exists(archived_at)"
 SAME_ROLE: Final = "attribute_exists(pk) AND #role = :role"
 SAME_CHANGES: Final = "(attribute_not_exists(ct) OR ct = :ct)"
 """A membership whose user has changed no message since; an item without ``ct`` counts as 0."""
+MAY_WRITE: Final = f"attribute_not_exists({items.BLOCKS}) AND attribute_not_exists({items.IS_BLOCKED})"
+"""Of a membership: it is not in a direct channel in which one member blocks the other."""
 KEPT_MINUTES: Final = 10
 """How long the units spent in a minute are kept: longer than any two clocks differ."""
 NO_NAMES: Final[Mapping[str, str]] = {}
@@ -141,19 +144,24 @@ class DynamoDBChannels(HeadChanges):
             return bytes((error.item or self._table.get(key) or {})["hash"]["B"])
         return request_hash
 
-    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | None:
+    def create_channel(self, head: Head, memberships: Sequence[Membership]) -> Head | PairBlocked | None:
         """One transaction: 2 write units for each KB of the head and for each member, and the members' index entries.
 
-        A public channel's listing takes 2 more and an index entry.
+        A public channel's listing takes 2 more and an index entry; that no member of a direct channel blocks the other
+        takes 4.
         """
         writes = [_put(items.head_item(head))]
         writes += [_put(items.listing_item(head))] if head.kind is Kind.PUBLIC else []
         writes += [_put(items.membership_item(membership)) for membership in memberships]
-        failed = transact(self._table, self._sleep, *writes)
+        checks = _no_blocks(memberships) if head.kind is Kind.DIRECT else []
+        failed = transact(self._table, self._sleep, *writes, *checks)
         if failed is None:
             return None
         if failed[0]:
             return items.head_of(failed[0])
+        for block in failed[len(writes) :]:
+            if block:
+                return PairBlocked(items.block_of(block).user_id)
         raise ContentionError(retry_after=1)
 
     def update_channel(
@@ -240,6 +248,13 @@ class DynamoDBChannels(HeadChanges):
         """The head after a transaction: read again if it succeeded, else taken from the refusal."""
         item = self._table.get(items.head_key(channel_id)) if failed is None else failed[0]
         return items.head_of(item) if item else None
+
+
+def _no_blocks(memberships: Sequence[Membership]) -> list[dict[str, Any]]:
+    """The conditions that no member of a direct channel blocks the other."""
+    users = [each.user_id for each in memberships]
+    wanted = [items.block_key(each, other) for each in users for other in users if other != each]
+    return [{"ConditionCheck": {"Key": key, "ConditionExpression": ABSENT}} for key in wanted]
 
 
 def _is_permitted(failed: Sequence[dict[str, Any] | None]) -> bool:

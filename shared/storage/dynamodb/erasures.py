@@ -11,6 +11,7 @@ from shared.domain.model import ERASED, Entry, Head, PastMembership
 from shared.storage import items
 from shared.storage.dynamodb.channels import HeadChanges, below_user
 from shared.storage.dynamodb.conflicts import retry_conflicts
+from shared.storage.dynamodb.log import key_range
 from shared.storage.dynamodb.table import ConditionFailedError
 
 
@@ -87,6 +88,48 @@ class DynamoDBErasures(HeadChanges):
             ConditionExpression=" AND ".join(conditions),
             ExpressionAttributeNames={f"#{name}": name for name in ("by", "body", "before")},
             ExpressionAttributeValues=items.values(values),
+        )
+
+    def blockers(self, user_id: str) -> list[str]:
+        """One Query: a read unit for each 50 or so."""
+        found = below_user(self._table, user_id, keys.BLOCKERS)
+        return [item["sk"]["S"].removeprefix(keys.BLOCKERS) for item in found]
+
+    def reports_made(self, user_id: str) -> list[tuple[str, str]]:
+        """One Query: a read unit for each 40 or so."""
+        found = below_user(self._table, user_id, keys.REPORTS_MADE)
+        return [(item["sk"]["S"].removeprefix(keys.REPORTS_MADE), item["id"]["S"]) for item in found]
+
+    def forget_report_made(self, user_id: str, message_id: str) -> None:
+        """One DeleteItem: 1 write unit."""
+        key = items.report_made_key(user_id, message_id)
+        retry_conflicts(lambda: self._table.delete(Key=key), self._sleep)
+
+    def forget_moderator(self, channel_id: str, user_id: str) -> None:
+        """Four Queries of the channel's bans and reports: a read unit for each 4 KB.
+
+        An UpdateItem (1 write unit for each KB) for each of the user's.
+
+        Open reports are read before closed ones, so that one that is closed meanwhile is found in one of the two.
+        """
+        ranges = (
+            (keys.BANS, "by", "reason"),
+            (keys.report_sk("", is_open=True), "reporter", "text"),
+            (keys.report_sk("", is_open=False), "reporter", "text"),
+            (keys.report_sk("", is_open=False), "closed_by", "resolution"),
+        )
+        for start, name, text in ranges:
+            found = self._table.query(**key_range(channel_id, start, f"{start}\U0010ffff"))
+            for item in [each for each in found if each.get(name) == items.s(user_id)]:
+                self._forget_in({"pk": item["pk"], "sk": item["sk"]}, name, text, user_id)
+
+    def _forget_in(self, key: dict[str, Any], name: str, text: str, user_id: str) -> None:
+        self._rewrite(
+            Key=key,
+            UpdateExpression="SET #name = :erased REMOVE #text",
+            ConditionExpression="#name = :user",
+            ExpressionAttributeNames={"#name": name, "#text": text},
+            ExpressionAttributeValues=items.values({":erased": ERASED, ":user": user_id}),
         )
 
     def forget_reactions(self, channel_id: str, user_id: str) -> None:

@@ -12,6 +12,7 @@ from shared.domain.errors import ContentionError, StoreThrottledError
 from shared.domain.model import MAX_BATCH, ChannelState, Entry, Head, IdempotencyRecord, Preview
 from shared.observability.meter import meter
 from shared.storage import items
+from shared.storage.dynamodb.channels import MAY_WRITE
 from shared.storage.dynamodb.conflicts import retry_conflicts, transact
 from shared.storage.dynamodb.table import (
     ConditionFailedError,
@@ -257,7 +258,7 @@ def _put_entry(channel_id: str, entry: Entry) -> dict[str, Any]:
 
 def _update_membership(commit: Commit) -> dict[str, Any]:
     last = commit.entries[-1]
-    change, condition = "SET tat = :tat", "attribute_exists(pk) AND tat = :seen"
+    change, condition = "SET tat = :tat", f"attribute_exists(pk) AND tat = :seen AND {MAY_WRITE}"
     values = {":tat": commit.tat, ":seen": commit.tat_seen}
     if commit.move_read:
         change += ", read_seq = :seq, read_messages = :messages, read_voids = :voids"

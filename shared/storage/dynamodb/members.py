@@ -50,13 +50,13 @@ class DynamoDBMembers(OnTable):
         """One transaction: 6 write units, 2 more with ``by``, and 1 for the index."""
         put = {"Put": {"Item": items.membership_item(membership), "ConditionExpression": ABSENT}}
         owners = 1 if membership.role is Role.OWNER else 0
-        count = _count(membership.channel_id, 1, owners, OPEN)
+        count = count_members(membership.channel_id, 1, owners, OPEN)
         failed = transact(
             self._table,
             self._sleep,
             put,
             count,
-            _past_rate_state_is_not_later(membership),
+            _may_join(membership),
             *role_unchanged(by),
         )
         if failed is None:
@@ -79,7 +79,7 @@ class DynamoDBMembers(OnTable):
                 "ExpressionAttributeValues": {":role": items.s(membership.role), ":new": items.s(role)},
             }
         }
-        count = _count(membership.channel_id, 0, owners, _keeps_an_owner(owners))
+        count = count_members(membership.channel_id, 0, owners, keeps_an_owner(owners))
         return transact(self._table, self._sleep, update, count, *role_unchanged(by)) is None
 
     def remove_member(
@@ -90,12 +90,14 @@ class DynamoDBMembers(OnTable):
         Another transaction for each post or change that the member makes meanwhile.
         """
         owners = -1 if membership.role is Role.OWNER else 0
-        condition = _keeps_an_owner(0 if even_last_owner else owners)
-        count = _count(membership.channel_id, -1, owners, condition)
+        condition = keeps_an_owner(0 if even_last_owner else owners)
+        count = count_members(membership.channel_id, -1, owners, condition)
         seen = membership
         for _ in range(REMOVE_TRIES):
             past = {"Put": {"Item": items.past_membership_item(seen)}}
-            failed = transact(self._table, self._sleep, _delete(seen), count, past, *role_unchanged(by))
+            failed = transact(
+                self._table, self._sleep, delete_membership(seen), count, past, *role_unchanged(by)
+            )
             if failed is None:
                 return True
             standing, is_last, *_ = failed
@@ -133,18 +135,21 @@ class DynamoDBMembers(OnTable):
         self._table.get({"pk": items.s(keys.user_pk("ping")), "sk": items.s("PING")})
 
 
-def _past_rate_state_is_not_later(membership: Membership) -> dict[str, Any]:
-    """Holds also if there is no past membership, or an old one without rate state."""
+def _may_join(membership: Membership) -> dict[str, Any]:
+    """The user is not banned, and has no later rate state; holds also if there is no past membership."""
     return {
         "ConditionCheck": {
             "Key": items.past_membership_key(membership.channel_id, membership.user_id),
-            "ConditionExpression": "attribute_not_exists(tat) OR tat <= :tat",
+            "ConditionExpression": (
+                f"attribute_not_exists({items.BANNED}) AND (attribute_not_exists(tat) OR tat <= :tat)"
+            ),
             "ExpressionAttributeValues": {":tat": items.n(membership.tat)},
         }
     }
 
 
-def _delete(membership: Membership) -> dict[str, Any]:
+def delete_membership(membership: Membership) -> dict[str, Any]:
+    """Ends a membership, on condition that role and rate state are as they were read."""
     return {
         "Delete": {
             "Key": items.membership_key(membership.channel_id, membership.user_id),
@@ -157,7 +162,8 @@ def _delete(membership: Membership) -> dict[str, Any]:
     }
 
 
-def _count(channel_id: str, members: int, owners: int, condition: str) -> dict[str, Any]:
+def count_members(channel_id: str, members: int, owners: int, condition: str) -> dict[str, Any]:
+    """Adds to the head's numbers of members and owners."""
     values = {":members": items.n(members), ":owners": items.n(owners)}
     if ":one" in condition:
         values[":one"] = items.n(1)
@@ -171,5 +177,6 @@ def _count(channel_id: str, members: int, owners: int, condition: str) -> dict[s
     }
 
 
-def _keeps_an_owner(owners: int) -> str:
+def keeps_an_owner(owners: int) -> str:
+    """The condition of a head from which so many owners are taken."""
     return "attribute_exists(pk) AND owners > :one" if owners < 0 else "attribute_exists(pk)"

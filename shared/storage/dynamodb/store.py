@@ -11,13 +11,16 @@ from shared.storage.dynamodb.channels import DynamoDBChannels
 from shared.storage.dynamodb.erasures import DynamoDBErasures
 from shared.storage.dynamodb.log import DynamoDBLog
 from shared.storage.dynamodb.members import DynamoDBMembers
+from shared.storage.dynamodb.moderation import DynamoDBModeration
 from shared.storage.dynamodb.table import OnServerDate, Table, ignore_server_date
 
 if TYPE_CHECKING:
     from shared.aws.protocol import AwsClient
 
 
-class DynamoDBStore(DynamoDBLog, DynamoDBChanges, DynamoDBChannels, DynamoDBMembers, DynamoDBErasures):
+class DynamoDBStore(
+    DynamoDBLog, DynamoDBChanges, DynamoDBChannels, DynamoDBMembers, DynamoDBModeration, DynamoDBErasures
+):
     """Implements ``shared.storage.protocol.Store`` on one table.
 
     Args:
