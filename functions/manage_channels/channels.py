@@ -23,10 +23,10 @@ async def create_channel(
     body: ChannelIn,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Creates a channel owned by the caller; two users share one direct channel.
+    """Creates a channel owned by the caller; the same members share one direct or group channel.
 
-    If an earlier request with the same key or for the same pair created the channel, the response is that channel in
-    its current state.
+    If an earlier request with the same key or for the same members created the channel, the response is that channel
+    in its current state.
     """
     made = use_case.create_channel(services, caller, body.plan(caller), idempotency_key)
     return created_channel(base, made)

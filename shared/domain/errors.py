@@ -152,10 +152,10 @@ class LastOwnerError(ConflictError):
 
 
 class DirectChannelError(ConflictError):
-    """A change that direct channels do not support."""
+    """A change that direct and group channels do not support."""
 
     code = "direct_channel"
-    detail = "A direct channel always has the same two members, no name and no topic."
+    detail = "A direct or group channel always has the same members, and no name, topic or settings."
 
 
 class TooManyChannelsError(ConflictError):

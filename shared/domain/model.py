@@ -27,6 +27,9 @@ MARK: Final = 10**12
 MAX_GAPS: Final = 8
 """How many of the latest gaps' positions a head keeps; eight of 12 digits are 58 bytes. It has more only for a moment:
 the reader that adds gaps removes the smallest ones."""
+MIN_GROUP: Final = 3
+MAX_GROUP: Final = 10
+"""Members of a group channel, with the caller who creates it."""
 IDEMPOTENCY_SECONDS: Final = 24 * 3600
 """How long an ``Idempotency-Key`` of a post is stored."""
 ERASED: Final = "#erased"
@@ -39,6 +42,12 @@ class Kind(StrEnum):
     PUBLIC = "public"
     PRIVATE = "private"
     DIRECT = "direct"
+    GROUP = "group"
+
+    @property
+    def has_fixed_members(self) -> bool:
+        """Whether the members are given once: the channel's id is derived from them, and all have the same rights."""
+        return self in {Kind.DIRECT, Kind.GROUP}
 
 
 class Role(StrEnum):

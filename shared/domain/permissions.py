@@ -21,8 +21,8 @@ CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
     ),
 }
 """``delete`` is for messages of others; authors may edit and delete their own."""
-DIRECT: Final = ("read", "post", "react", "pin")
-"""In a direct channel both members have the same rights, and cannot leave."""
+FIXED: Final = ("read", "post", "react", "pin")
+"""In a direct or group channel all members have the same rights, and cannot leave."""
 ARCHIVED: Final = ("read", "leave")
 
 
@@ -30,10 +30,15 @@ def capabilities(head: Head, membership: Membership | None) -> list[str]:
     """What the caller may do in a channel, as shown to clients."""
     if membership is None:
         return ["join"] if head.kind is Kind.PUBLIC and head.archived_at is None else []
-    may = DIRECT if head.kind is Kind.DIRECT else CAPABILITIES[membership.role]
+    may = of_role(head, membership)
     if head.members_pin and "pin" not in may:
         may = (*may, "pin")
     return [each for each in may if head.archived_at is None or each in ARCHIVED]
+
+
+def of_role(head: Head, membership: Membership) -> tuple[str, ...]:
+    """What a role gives in a channel, archived or not, whatever the channel's settings."""
+    return FIXED if head.kind.has_fixed_members else CAPABILITIES[membership.role]
 
 
 def require_visible(state: ChannelState) -> Head:
@@ -69,7 +74,7 @@ def entitled(state: ChannelState, capability: str) -> tuple[Head, Membership]:
         ChannelArchivedError: the channel is archived, and the role lacks the capability.
     """
     head, membership = require_member(state)
-    if head.archived_at is not None and capability in CAPABILITIES[membership.role]:
+    if head.archived_at is not None and capability in of_role(head, membership):
         return head, membership
     return require_capability(state, capability)
 

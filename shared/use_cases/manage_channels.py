@@ -27,7 +27,7 @@ from shared.use_cases.read_budget import ReadBudget
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The requested channel; for a direct one ``members`` is the other user."""
+    """The requested channel; ``members`` are the users besides the caller, none for a channel with oneself."""
 
     kind: Kind
     name: str = ""
@@ -45,7 +45,7 @@ class Created:
 
 
 def create_channel(services: Services, user_id: str, plan: Plan, key: str | None) -> Created:
-    """Creates a channel owned by the caller, or finds it if the key was used before or the pair has a direct channel.
+    """Creates a channel owned by the caller, or finds it: under its key, or if these members have such a channel.
 
     An existing channel is returned in its current state: it may have been renamed or archived, and have new messages.
 
@@ -58,7 +58,7 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
         ContentionError: an earlier request has just created the channel, and it cannot be read completely yet.
     """
     if key is not None:
-        # First, because a direct channel's id is derived from its members: its head does not contain the key.
+        # First, because a direct or group channel's id is derived from its members: its head does not contain the key.
         used_for = services.store.reserve_key(keys.derived_channel_id("key", user_id, key), _hash_of(plan))
         if used_for != _hash_of(plan):
             raise IdempotencyKeyReusedError
@@ -73,7 +73,7 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
         raise refusal(user_id, full, "body.members", services.settings.max_channels_per_user)
     if existing is None:
         return Created(channel_json(head, memberships[0]), found=False)
-    if existing.kind is not Kind.DIRECT and existing.request_hash != _hash_of(plan):
+    if not existing.kind.has_fixed_members and existing.request_hash != _hash_of(plan):
         raise IdempotencyKeyReusedError
     return Created(_found(services, user_id, head.channel_id), found=True)
 
@@ -87,7 +87,7 @@ def _existing_or_full(
     """
     budget, caller, others = ReadBudget(services, user_ids[0]), user_ids[:1], user_ids[1:]
     # Any other channel has a new random id.
-    is_repeatable = head.kind is Kind.DIRECT or bool(head.request_hash)
+    is_repeatable = head.kind.has_fixed_members or bool(head.request_hash)
     existing, full = run_both(
         lambda: services.store.head(head.channel_id) if is_repeatable else None,
         lambda: full_lists(services, budget, caller),
@@ -115,11 +115,12 @@ def _ended(services: Services, head: Head | None, user_id: str) -> bool:
     """Whether the membership of the channel's creator has ended; if not, it exists but is not visible yet.
 
     A read of several items may see a transaction's head before its membership. A membership that has ended leaves a
-    past membership: 1 read unit. An erased user has none, but then the channel has no creator any more, or is archived.
+    past membership: 1 read unit. An erased user has none, but then the channel has no creator any more, or its members
+    are fixed and the erasure has archived it.
     """
     if head is None:
         return False
-    erased = head.creator == ERASED or head.archived_at is not None
+    erased = head.creator == ERASED or (head.kind.has_fixed_members and head.archived_at is not None)
     return erased or services.store.past_membership(head.channel_id, user_id) is not None
 
 
@@ -145,8 +146,8 @@ def _hash_of(plan: Plan) -> bytes:
 
 
 def _channel_id(user_id: str, plan: Plan, key: str | None) -> str:
-    if plan.kind is Kind.DIRECT:
-        return keys.derived_channel_id("direct", *sorted([user_id, *plan.members]))
+    if plan.kind.has_fixed_members:
+        return keys.derived_channel_id(plan.kind, *sorted([user_id, *plan.members]))
     if key is not None:
         return keys.derived_channel_id("key", user_id, key)
     return keys.new_channel_id()
@@ -176,7 +177,7 @@ def update_channel(
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not change it.
-        DirectChannelError: a direct channel has nothing to change.
+        DirectChannelError: a direct or group channel has nothing to change.
         VersionMismatchError: the channel has another version now.
         ContentionError: the caller's role has just changed.
     """
@@ -199,7 +200,7 @@ def archive_channel(
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError: the caller may not archive it.
-        DirectChannelError: a direct channel cannot be archived.
+        DirectChannelError: a direct or group channel cannot be archived.
         VersionMismatchError: the channel has none of ``if_versions``.
         ContentionError: the caller's role has just changed.
     """
@@ -227,6 +228,6 @@ def _require_capability(
 ) -> tuple[Head, Membership]:
     state = services.store.read_channel_state(channel_id, user_id)
     head, _ = permissions.require_member(state)
-    if head.kind is Kind.DIRECT:
+    if head.kind.has_fixed_members:
         raise DirectChannelError
     return permissions.require_capability(state, capability)

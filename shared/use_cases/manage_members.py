@@ -18,7 +18,7 @@ from shared.domain.errors import (
     LastOwnerError,
     MemberNotFoundError,
 )
-from shared.domain.model import ChannelState, Head, Kind, Membership, PastMembership, Role
+from shared.domain.model import ChannelState, Head, Membership, PastMembership, Role
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import read_position
 from shared.use_cases.lost_rights import refuse_if_lost
@@ -70,7 +70,7 @@ def put_member(
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not do this.
-        DirectChannelError: the members of a direct channel cannot be changed.
+        DirectChannelError: the members of a direct or group channel cannot be changed.
         LastOwnerError: the channel would have no owner.
         TooManyChannelsError: the target has reached the limit of channels.
         ReadBudgetError: counting the target's channels has used up the caller's budget.
@@ -78,7 +78,7 @@ def put_member(
     """
     state = services.store.read_channel_state(channel_id, user_id)
     head = permissions.require_visible(state)
-    if head.kind is Kind.DIRECT:
+    if head.kind.has_fixed_members:
         raise DirectChannelError
     if target_id == user_id:
         current = state.membership
@@ -161,7 +161,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not do this.
         MemberNotFoundError: the target was never a member.
-        DirectChannelError: the members of a direct channel cannot be removed.
+        DirectChannelError: the members of a direct or group channel cannot be removed.
         LastOwnerError: the channel would have no owner.
         ContentionError: the target posts continuously, or the caller's own role has just changed.
     """
@@ -174,7 +174,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
     ):
         return
     head, membership = permissions.require_member(state)
-    if head.kind is Kind.DIRECT:
+    if head.kind.has_fixed_members:
         raise DirectChannelError
     target = membership if target_id == user_id else _removable(services, state, target_id)
     if target is None:

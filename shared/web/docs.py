@@ -261,7 +261,7 @@ CREATE_CHANNEL: Final[Docs] = {
     "responses": {
         200: {
             "model": response_models.Channel,
-            "description": "The existing direct channel of the two users.",
+            "description": "The existing direct or group channel of these members.",
             "headers": {**PLACE, **ETAG, **WIRE},
         },
         201: {

@@ -297,7 +297,7 @@ class Channel(ResponseModel):
     id: str
     name: str
     topic: str
-    kind: Literal["public", "private", "direct"]
+    kind: Literal["public", "private", "direct", "group"]
     creator: str = Field(description=f"A user id; `{ERASED}` if that user was erased.")
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     archived: bool

@@ -92,11 +92,11 @@ def rate_headers(rate: Verdict) -> dict[str, str]:
 
 
 def created_channel(base: str, made: Created) -> Response:
-    """201 with the channel, also for a replay; 200 for an existing direct channel."""
+    """201 with the channel, also for a replay; 200 for an existing direct or group channel."""
     headers = {"Location": f"{base}/v1/channels/{made.channel['id']}"}
     if not made.found:
         return channel_response(made.channel, 201, headers)
-    if made.channel["kind"] == Kind.DIRECT:
+    if Kind(made.channel["kind"]).has_fixed_members:
         return channel_response(made.channel, 200, headers)
     return channel_response(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
 

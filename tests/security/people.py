@@ -35,9 +35,9 @@ FIRST: Final = "/v1/channels/{c}/messages/{c}-00000001"
 
 
 def channel_of(chat: Chat, kind: str, *, archived: bool = False) -> str:
-    """A channel with a user in each role, and a message of the past member's, or of the owner in a direct one."""
-    if kind == "direct":
-        channel = chat.direct(OWNER, MEMBER)
+    """A channel with a user in each role, and a message of the past member's, or else of the owner."""
+    if kind in {"direct", "group"}:
+        channel = chat.direct(OWNER, MEMBER) if kind == "direct" else chat.group(OWNER, MEMBER, OTHER_MEMBER)
         chat.post(channel, TEXT)
         return channel
     channel = chat.channel(MEMBER, OTHER_MEMBER, PAST_MEMBERSHIP, kind=kind)

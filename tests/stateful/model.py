@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.stateful.entities import Channel, IdempotencyRecord, Member, Message
-from tests.stateful.rules import Expected, Pace, RefusedError, may, named_in, names_everybody, window
+from tests.stateful.rules import FIXED, Expected, Pace, RefusedError, may, named_in, names_everybody, window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Chat:
     def able(self, user: str, channel: str, what: str) -> tuple[Channel, Member]:
         """A channel in which a user has a capability."""
         found, member = self.joined(user, channel)
-        if found.kind == "direct" and what not in {"post", "react", "pin"}:
+        if found.kind in FIXED and what not in {"post", "react", "pin"}:
             raise RefusedError("direct_channel")
         if what not in found.may(user):
             raise RefusedError("channel_archived" if found.archived else "forbidden")
@@ -68,8 +68,8 @@ class Chat:
         old = self._made_before(user, body, key)
         if old is not None:
             shown = self.seen(user, old.id).json(user)
-            headers = {} if old.kind == "direct" else {"idempotency-replayed": "true"}
-            return Expected(200 if old.kind == "direct" else 201, shown, headers)
+            headers = {} if old.kind in FIXED else {"idempotency-replayed": "true"}
+            return Expected(200 if old.kind in FIXED else 201, shown, headers)
         settings = {"name": "", "topic": "", "slow_mode": 0, "edit_window": None, "members_pin": False} | {
             name: body[name] for name in body if name != "members"
         }
@@ -77,15 +77,15 @@ class Chat:
         made.members = {each: Member(each, "member", now) for each in body["members"]}
         made.members[user] = Member(user, "owner", now)
         self.channels[new_id] = made
-        if key is not None and made.kind != "direct":
+        if key is not None and made.kind not in FIXED:
             self.made_under[user, key] = new_id
         return Expected(201, made.json(user), {"location": f"/v1/channels/{new_id}"})
 
     def _made_before(self, user: str, body: dict[str, Any], key: str | None) -> Channel | None:
-        if body["kind"] == "direct":
-            pair = {user, *body["members"]}
-            pairs = (each for each in self.channels.values() if each.kind == "direct")
-            return next((each for each in pairs if set(each.members) == pair), None)
+        if body["kind"] in FIXED:
+            users = {user, *body["members"]}
+            such = (each for each in self.channels.values() if each.kind == body["kind"])
+            return next((each for each in such if set(each.members) == users), None)
         return self.channels.get(self.made_under.get((user, key or ""), ""))
 
     def get(self, user: str, channel: str) -> Expected:
@@ -107,7 +107,7 @@ class Chat:
         """The end of a channel."""
         _judge_form(if_match)
         found, _ = self.joined(user, channel)
-        if found.kind != "direct" and found.archived:
+        if found.kind not in FIXED and found.archived:
             return Expected(204)
         self.able(user, channel, "archive")
         _judge(found, if_match)
@@ -137,7 +137,7 @@ class Chat:
     def put_member(self, user: str, channel: str, target: str, role: str | None, now: int) -> Expected:
         """A user joins, is added, or gets another role."""
         found = self.seen(user, channel)
-        if found.kind == "direct":
+        if found.kind in FIXED:
             raise RefusedError("direct_channel")
         if target != user and not (found.archived and self._entitled(user, channel, "invite")):
             self.able(user, channel, "invite")
@@ -163,7 +163,7 @@ class Chat:
         if target == user and known and user not in known.members and user in known.left:
             return Expected(204)
         found, me = self.joined(user, channel)
-        if found.kind == "direct":
+        if found.kind in FIXED:
             raise RefusedError("direct_channel")
         if target not in found.members and target in found.left and self._entitled(user, channel, "remove"):
             return Expected(204)
@@ -411,8 +411,8 @@ class Chat:
 
     def versions(self, user: str, channel: str, message: str) -> Expected:
         """A message's versions, for its author, moderators and owners."""
-        _, me, hit = self._message(user, channel, message)
-        if hit.sender != user and me.role == "member":
+        found, me, hit = self._message(user, channel, message)
+        if hit.sender != user and (me.role == "member" or found.kind in FIXED):
             raise RefusedError("forbidden")
         shown = hit.before[-20:] + ([] if hit.deleted else [hit.version()])
         return Expected(200, {"message_id": message, "versions": shown})
