@@ -105,6 +105,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "create_channel": [lambda store: store.create_channel(HEAD, [MEMBER])],
     "update_channel": [lambda store: store.update_channel(CHANNEL, {"name": "hall"}, 1)],
     "archive_channel": [lambda store: store.archive_channel(CHANNEL, 0, if_version=1)],
+    "unarchive_channel": [lambda store: store.unarchive_channel(HEAD)],
     "members": [
         lambda store: store.members(CHANNEL, 1, None),
         lambda store: store.members(CHANNEL, 1, "ada"),
@@ -118,6 +119,10 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.remove_member(MEMBER, even_last_owner=True),
     ],
     "move_read_position": [lambda store: store.move_read_position(CHANNEL, "ada", 1, 1, force=False)],
+    "mute": [
+        lambda store: store.mute(CHANNEL, "ada", muted=True),
+        lambda store: store.mute(CHANNEL, "ada", muted=False),
+    ],
     "past_memberships": [lambda store: store.past_memberships("ada")],
     "forget_past_membership": [lambda store: store.forget_past_membership("ada", PastMembership(CHANNEL, 0))],
     "redact": [lambda store: store.redact(CHANNEL, 1, b"{}")],
@@ -134,6 +139,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
 FOR_ANOTHER: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "update_channel": [lambda store: store.update_channel(CHANNEL, {"name": "hall"}, 1, BY)],
     "archive_channel": [lambda store: store.archive_channel(CHANNEL, 0, BY)],
+    "unarchive_channel": [lambda store: store.unarchive_channel(HEAD, BY)],
     "add_member": [lambda store: store.add_member(MEMBER, BY)],
     "change_role": [lambda store: store.change_role(MEMBER, Role.OWNER, BY)],
     "remove_member": [lambda store: store.remove_member(MEMBER, BY)],

@@ -91,6 +91,13 @@ class EditWindowError(ForbiddenError):
     detail = "The time in which messages of this channel may be edited is over for this one."
 
 
+class ReadsHiddenError(ForbiddenError):
+    """Read positions in a channel whose setting ``show_reads`` is off."""
+
+    code = "reads_hidden"
+    detail = "This channel does not show its members' read positions."
+
+
 class RouteNotFoundError(BudgieError):
     """No route has this path."""
 
@@ -141,7 +148,7 @@ class ChannelArchivedError(ConflictError):
     """A change to an archived channel."""
 
     code = "channel_archived"
-    detail = "The channel is archived and can only be read."
+    detail = "The channel is archived and can only be read until an owner unarchives it."
 
 
 class LastOwnerError(ConflictError):
@@ -163,6 +170,13 @@ class TooManyChannelsError(ConflictError):
 
     code = "too_many_channels"
     detail = "The user has reached the limit of channels and must leave one first."
+
+
+class TooManyMembersError(ConflictError):
+    """Read positions in a channel of more than ``MAX_READS`` members."""
+
+    code = "too_many_members"
+    detail = "The channel has more than 100 members, so their read positions are not shown."
 
 
 class MessageDeletedError(ConflictError):

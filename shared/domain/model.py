@@ -30,6 +30,8 @@ the reader that adds gaps removes the smallest ones."""
 MIN_GROUP: Final = 3
 MAX_GROUP: Final = 10
 """Members of a group channel, with the caller who creates it."""
+MAX_READS: Final = 100
+"""Members of a channel whose read positions are shown; reading each costs a read unit."""
 IDEMPOTENCY_SECONDS: Final = 24 * 3600
 """How long an ``Idempotency-Key`` of a post is stored."""
 ERASED: Final = "#erased"
@@ -44,10 +46,9 @@ class Kind(StrEnum):
     DIRECT = "direct"
     GROUP = "group"
 
-    @property
-    def has_fixed_members(self) -> bool:
-        """Whether the members are given once: the channel's id is derived from them, and all have the same rights."""
-        return self in {Kind.DIRECT, Kind.GROUP}
+
+FIXED_MEMBERS: Final = frozenset({Kind.DIRECT, Kind.GROUP})
+"""Kinds whose members are given once: a channel's id is derived from them, and all have the same rights."""
 
 
 class Role(StrEnum):
@@ -108,6 +109,8 @@ class Head:
     """Seconds after posting in which an author may edit a message; None for ever, 0 never."""
     members_pin: bool = False
     """Whether plain members may pin."""
+    show_reads: bool = True
+    """Whether members may see each other's read positions."""
     mentions: tuple[int, ...] = ()
     """Positions of the latest messages, at most ``MAX_EVERYBODY``, that name everybody in the channel."""
 
@@ -145,11 +148,17 @@ class Membership:
     read_voids: int = 0
     mentions: frozenset[int] = frozenset()
     """Messages that name the user, the latest ``MAX_KEPT_MENTIONS`` or so: see ``mention_mark``."""
+    muted: bool = False
+    """Whether the user has muted the channel: it is not unread for them unless it mentions them."""
 
     def mention_count(self, head: Head) -> int:
         """Messages after the read position that name the user, or everybody: at most as many as are kept of each."""
         seqs = {mark % MARK for mark in self.mentions}.union(head.mentions)
         return sum(seq > self.read_seq and seq not in head.gaps for seq in seqs)
+
+    def is_due(self, head: Head) -> bool:
+        """Whether a list of unread channels has this one: a muted channel only if unread messages mention the user."""
+        return self.unread(head) > 0 and (not self.muted or self.mention_count(head) > 0)
 
     def unread(self, head: Head) -> int:
         """How many messages there are after the read position, including positions that are not settled yet.

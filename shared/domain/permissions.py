@@ -10,7 +10,7 @@ from shared.domain.errors import (
     ForbiddenError,
     NotAMemberError,
 )
-from shared.domain.model import ChannelState, Head, Kind, Membership, Role
+from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role
 
 CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
     Role.MEMBER: ("read", "post", "react", "leave"),
@@ -23,7 +23,8 @@ CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
 """``delete`` is for messages of others; authors may edit and delete their own."""
 FIXED: Final = ("read", "post", "react", "pin")
 """In a direct or group channel all members have the same rights, and cannot leave."""
-ARCHIVED: Final = ("read", "leave")
+ARCHIVED: Final = ("read", "leave", "archive")
+"""What an archived channel still allows; ``archive`` also gives the right to unarchive."""
 
 
 def capabilities(head: Head, membership: Membership | None) -> list[str]:
@@ -38,7 +39,7 @@ def capabilities(head: Head, membership: Membership | None) -> list[str]:
 
 def of_role(head: Head, membership: Membership) -> tuple[str, ...]:
     """What a role gives in a channel, archived or not, whatever the channel's settings."""
-    return FIXED if head.kind.has_fixed_members else CAPABILITIES[membership.role]
+    return FIXED if head.kind in FIXED_MEMBERS else CAPABILITIES[membership.role]
 
 
 def require_visible(state: ChannelState) -> Head:

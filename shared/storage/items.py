@@ -28,8 +28,10 @@ EVERYBODY: Final = ("m1", "m2", "m3")
 """Of a head: positions of messages that name everybody, the latest first."""
 PIN: Final = "p"
 """The first letter of the attributes of pins; the position follows in hexadecimal, so that 50 pins are below 1 KB."""
-SHORT_NAMES: Final = {"edit_window": "ew", "members_pin": "mp"}
+SHORT_NAMES: Final = {"edit_window": "ew", "members_pin": "mp", "show_reads": "sr"}
 """Attributes of a head that are not named like the field, so that the head stays below 1 KB."""
+MUTED: Final = {"muted": {"N": "1"}}
+"""In the membership of a user who has muted the channel; absent otherwise."""
 _KINDS: Final = {
     ChangeKind.EDITED: "e",
     ChangeKind.DELETED: "d",
@@ -41,7 +43,7 @@ _KINDS: Final = {
 """Kinds of changes as they are stored."""
 _KIND_OF: Final = {stored: kind for kind, stored in _KINDS.items()}
 PUBLIC: Final = "1"
-"""The single partition of the index of public channels; only creating, renaming and archiving write to it."""
+"""The single partition of the index of public channels; creating, renaming, archiving and unarchiving write to it."""
 
 
 def s(text: str) -> dict[str, Any]:
@@ -215,6 +217,7 @@ def _head(item: Item, channel_id: str) -> Head:
         rev=_n(item, "rev") if "rev" in item else 0,
         edit_window=_n(item, "ew") if "ew" in item else None,
         members_pin="mp" in item and _n(item, "mp") == 1,
+        show_reads="sr" not in item or _n(item, "sr") == 1,
         mentions=tuple(_n(item, name) for name in EVERYBODY if name in item and _n(item, name)),
     )
 
@@ -322,7 +325,7 @@ def pins_of(item: Item) -> dict[int, int]:
 
 def membership_item(membership: Membership) -> dict[str, Any]:
     """The item of a membership; ``ch`` is the partition key of the index of members."""
-    return membership_key(membership.channel_id, membership.user_id) | {
+    item = membership_key(membership.channel_id, membership.user_id) | {
         "ch": s(membership.channel_id),
         "role": s(membership.role),
         "joined_at": n(membership.joined_at),
@@ -331,6 +334,7 @@ def membership_item(membership: Membership) -> dict[str, Any]:
         "read_voids": n(membership.read_voids),
         "tat": n(membership.tat),
     }
+    return item | MUTED if membership.muted else item
 
 
 def membership_of(item: Item) -> Membership:
@@ -351,6 +355,7 @@ def _membership(item: Item, user_id: str, channel_id: str) -> Membership:
         if "read_voids" in item
         else 0,  # items written before gaps were counted lack it
         mentions=frozenset(map(int, item["mentions"]["NS"])) if "mentions" in item else frozenset(),
+        muted="muted" in item,
     )
 
 

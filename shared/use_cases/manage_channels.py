@@ -1,4 +1,4 @@
-"""Creating, changing and archiving channels."""
+"""Creating, changing, archiving and unarchiving channels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from shared.domain.errors import (
     ChannelArchivedError,
     ContentionError,
     DirectChannelError,
+    ForbiddenError,
     IdempotencyKeyReusedError,
     VersionMismatchError,
 )
 from shared.domain.messages import request_hash
-from shared.domain.model import ERASED, ChannelState, Head, Kind, Membership, Role
+from shared.domain.model import ERASED, FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role
 from shared.runtime.parallel import run_both
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import confirm_one
@@ -73,7 +74,7 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
         raise refusal(user_id, full, "body.members", services.settings.max_channels_per_user)
     if existing is None:
         return Created(channel_json(head, memberships[0]), found=False)
-    if not existing.kind.has_fixed_members and existing.request_hash != _hash_of(plan):
+    if existing.kind not in FIXED_MEMBERS and existing.request_hash != _hash_of(plan):
         raise IdempotencyKeyReusedError
     return Created(_found(services, user_id, head.channel_id), found=True)
 
@@ -87,7 +88,7 @@ def _existing_or_full(
     """
     budget, caller, others = ReadBudget(services, user_ids[0]), user_ids[:1], user_ids[1:]
     # Any other channel has a new random id.
-    is_repeatable = head.kind.has_fixed_members or bool(head.request_hash)
+    is_repeatable = head.kind in FIXED_MEMBERS or bool(head.request_hash)
     existing, full = run_both(
         lambda: services.store.head(head.channel_id) if is_repeatable else None,
         lambda: full_lists(services, budget, caller),
@@ -120,7 +121,7 @@ def _ended(services: Services, head: Head | None, user_id: str) -> bool:
     """
     if head is None:
         return False
-    erased = head.creator == ERASED or (head.kind.has_fixed_members and head.archived_at is not None)
+    erased = head.creator == ERASED or (head.kind in FIXED_MEMBERS and head.archived_at is not None)
     return erased or services.store.past_membership(head.channel_id, user_id) is not None
 
 
@@ -146,7 +147,7 @@ def _hash_of(plan: Plan) -> bytes:
 
 
 def _channel_id(user_id: str, plan: Plan, key: str | None) -> str:
-    if plan.kind.has_fixed_members:
+    if plan.kind in FIXED_MEMBERS:
         return keys.derived_channel_id(plan.kind, *sorted([user_id, *plan.members]))
     if key is not None:
         return keys.derived_channel_id("key", user_id, key)
@@ -196,7 +197,7 @@ def update_channel(
 def archive_channel(
     services: Services, user_id: str, channel_id: str, if_versions: frozenset[int] | None = None
 ) -> None:
-    """Makes the channel read-only permanently. Archiving it again changes nothing and succeeds for every version.
+    """Makes the channel read-only. Archiving it again changes nothing and succeeds for every version.
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError: the caller may not archive it.
@@ -206,12 +207,55 @@ def archive_channel(
     """
     try:
         head, membership = _require_capability(services, user_id, channel_id, "archive")
+        if head.archived_at is not None:
+            return
         if_version = _required_version(head, if_versions)
         if not services.store.archive_channel(channel_id, services.now(), membership, if_version=if_version):
             refuse_if_lost(services.store, membership, "archive")
             raise VersionMismatchError if if_version is not None else ContentionError(retry_after=1)
     except ChannelArchivedError:
         return
+
+
+def set_archived(
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    if_versions: frozenset[int] | None = None,
+    *,
+    archived: bool,
+) -> dict[str, Any]:
+    """Archives or unarchives a channel, and returns it; a public channel that is unarchived is listed again.
+
+    If the channel is in the requested state, nothing changes, and the request succeeds for every version.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError, ForbiddenError, DirectChannelError, VersionMismatchError: as
+            ``archive_channel``.
+        ContentionError: the caller's role has just changed, or the channel was unarchived and archived again.
+    """
+    if archived:
+        archive_channel(services, user_id, channel_id, if_versions)
+        return get_channel(services, user_id, channel_id)
+    return _unarchive(services, user_id, channel_id, if_versions)
+
+
+def _unarchive(
+    services: Services, user_id: str, channel_id: str, if_versions: frozenset[int] | None
+) -> dict[str, Any]:
+    head, membership = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
+    if head.kind in FIXED_MEMBERS:
+        raise DirectChannelError
+    if "archive" not in permissions.of_role(head, membership):
+        raise ForbiddenError
+    if head.archived_at is not None:
+        _required_version(head, if_versions)
+        current = services.store.unarchive_channel(head, membership)
+        if current is None:
+            refuse_if_lost(services.store, membership, "archive")
+            raise VersionMismatchError if if_versions is not None else ContentionError(retry_after=1)
+        head = current
+    return channel_json(confirm_one(services, head, membership), membership)
 
 
 def _required_version(head: Head, if_versions: frozenset[int] | None) -> int | None:
@@ -228,6 +272,6 @@ def _require_capability(
 ) -> tuple[Head, Membership]:
     state = services.store.read_channel_state(channel_id, user_id)
     head, _ = permissions.require_member(state)
-    if head.kind.has_fixed_members:
+    if head.kind in FIXED_MEMBERS:
         raise DirectChannelError
     return permissions.require_capability(state, capability)

@@ -18,7 +18,7 @@ from shared.domain.errors import (
     LastOwnerError,
     MemberNotFoundError,
 )
-from shared.domain.model import ChannelState, Head, Membership, PastMembership, Role
+from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Membership, PastMembership, Role
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import read_position
 from shared.use_cases.lost_rights import refuse_if_lost
@@ -78,7 +78,7 @@ def put_member(
     """
     state = services.store.read_channel_state(channel_id, user_id)
     head = permissions.require_visible(state)
-    if head.kind.has_fixed_members:
+    if head.kind in FIXED_MEMBERS:
         raise DirectChannelError
     if target_id == user_id:
         current = state.membership
@@ -174,7 +174,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
     ):
         return
     head, membership = permissions.require_member(state)
-    if head.kind.has_fixed_members:
+    if head.kind in FIXED_MEMBERS:
         raise DirectChannelError
     target = membership if target_id == user_id else _removable(services, state, target_id)
     if target is None:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 from shared.domain import keys
 from shared.domain.errors import ValidationFailedError
 from shared.domain.model import (
+    FIXED_MEMBERS,
     MAX_GROUP,
     MAX_NAME,
     MAX_NAME_BYTES,
@@ -93,7 +94,7 @@ class ChannelIn(Request):
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> ChannelIn:
-        is_fixed = Kind(self.kind).has_fixed_members
+        is_fixed = self.kind in FIXED_MEMBERS
         if not is_fixed and self.name is None:
             msg = "name: required for this kind of channel"
             raise ValueError(msg)
@@ -135,10 +136,20 @@ class ChannelChange(Request):
         description="Seconds after posting in which authors may edit a message; 0 for never, `null` without limit.",
     )
     members_pin: bool = Field(default_factory=bool, description="Whether plain members may pin messages.")
+    show_reads: bool = Field(
+        default_factory=bool, description="Whether members may see each other's read positions."
+    )
 
     def changes(self) -> dict[str, str | int | None]:
         """The fields that were sent."""
         return self.model_dump(exclude_unset=True)
+
+
+class ArchivedIn(Request):
+    """Whether the channel is archived."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"archived": False}]})
+    archived: bool
 
 
 class MemberIn(Request):

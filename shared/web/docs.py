@@ -255,6 +255,11 @@ MARK_READ: Final[Docs] = {
     },
     "tags": ["messages"],
 }
+SET_MUTED: Final[Docs] = {
+    "response_model": response_models.Muted,
+    "responses": {200: {"headers": WIRE}, **problems(*WRITING, *MEMBERS_ONLY)},
+    "tags": ["channels"],
+}
 CREATE_CHANNEL: Final[Docs] = {
     "response_model": response_models.Channel,
     "status_code": 201,
@@ -305,6 +310,14 @@ ARCHIVE_CHANNEL: Final[Docs] = {
     "responses": problems(*REFUSED, errors.ContentionError, errors.VersionMismatchError),
     "tags": ["channels"],
 }
+SET_ARCHIVED: Final[Docs] = {
+    "response_model": response_models.Channel,
+    "responses": {
+        200: {"headers": {**ETAG, **WIRE}},
+        **problems(*WRITING, *REFUSED, errors.VersionMismatchError),
+    },
+    "tags": ["channels"],
+}
 LIST_MEMBERS: Final[Docs] = {
     "response_model": response_models.MemberPage,
     "responses": {200: {"headers": WIRE}, **problems(HIDDEN, errors.InvalidCursorError)},
@@ -322,6 +335,14 @@ PUT_MEMBER: Final[Docs] = {
 REMOVE_MEMBER: Final[Docs] = {
     "status_code": 204,
     "responses": problems(*REFUSED, *STATE, errors.MemberNotFoundError, errors.ContentionError),
+    "tags": ["members"],
+}
+FETCH_READS: Final[Docs] = {
+    "response_model": response_models.Reads,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(*MEMBERS_ONLY, errors.ReadsHiddenError, errors.TooManyMembersError),
+    },
     "tags": ["members"],
 }
 CHECK_HEALTH: Final[Docs] = {

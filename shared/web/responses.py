@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import Depends, Request, Response
 
 from shared.domain.messages import dumps
-from shared.domain.model import Kind
+from shared.domain.model import FIXED_MEMBERS
 from shared.observability.meter import meter
 from shared.runtime.codings import Accepted, accepted, encode
 from shared.web.conditional import WEAK_ETAG, content_version
@@ -96,7 +96,7 @@ def created_channel(base: str, made: Created) -> Response:
     headers = {"Location": f"{base}/v1/channels/{made.channel['id']}"}
     if not made.found:
         return channel_response(made.channel, 201, headers)
-    if Kind(made.channel["kind"]).has_fixed_members:
+    if made.channel["kind"] in FIXED_MEMBERS:
         return channel_response(made.channel, 200, headers)
     return channel_response(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
 

@@ -62,7 +62,7 @@ def largest_head(kind: Kind, user_id: str = USER) -> Item:
         request_hash=b"h" * 16,
     )
     redacted = {"erasures": n(LARGE)}
-    changed = {"rev": n(keys.MAX_SEQ), "ew": n(LARGE), "mp": n(1)}
+    changed = {"rev": n(keys.MAX_SEQ), "ew": n(LARGE), "mp": n(1), "sr": n(0)}
     changed |= {name: n(keys.MAX_SEQ - i) for i, name in enumerate(items.EVERYBODY)}
     highest = [keys.MAX_SEQ - i for i in range(model.MAX_GAPS)]
     gaps = {"gn": n(LARGE), "gs": items.ns(highest), "gf": n(highest[-1] - 1)}
@@ -107,6 +107,7 @@ def test_the_largest_head_is_one_write_unit(kind: Kind) -> None:
     head = largest_head(kind)
     assert items.head_of(head).edit_window == LARGE
     assert items.head_of(head).members_pin
+    assert not items.head_of(head).show_reads
     assert len(items.head_of(head).mentions) == model.MAX_EVERYBODY
     assert size(head) <= size(largest_head(kind, "u" * 60)) <= WRITE_BYTES
 
@@ -203,6 +204,10 @@ def test_changing_a_channel_costs_what_was_computed(engines: Engines) -> None:
     meter = start_meter()
     assert store.archive_channel(channel, NOW, owner)
     assert (meter.read_units, meter.write_units, meter.calls) == (1, 6, 3)
+    archived = head_of(store, channel)
+    meter = start_meter()
+    assert store.unarchive_channel(archived, owner)
+    assert (meter.read_units, meter.write_units, meter.calls) == (1, 7, 2)
 
 
 @pytest.mark.stack

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shared.bootstrap import Services
 from shared.domain.errors import (
     BudgieError,
+    ChannelArchivedError,
     ChannelNotFoundError,
     NotAMemberError,
     PositionOutOfRangeError,
@@ -76,6 +77,9 @@ def _answer(container: Container, request: Request) -> str:
         judge.refused(asked)
         if request.kind == "page" and not world.crowded:
             judge.refused_page(asked)
+        raise
+    except ChannelArchivedError:
+        judge.archived(asked, archived=True)
         raise
     except PositionOutOfRangeError:
         judge.out_of_range(asked, request.position)

@@ -26,6 +26,7 @@ CHANGES = st.fixed_dictionaries(
         "slow_mode": st.sampled_from([0, 5]),
         "edit_window": st.sampled_from([None, 0, 60]),
         "members_pin": st.booleans(),
+        "show_reads": st.booleans(),
     },
 )
 MATCHES = st.sampled_from([None, "*", '"1"', '"2"', '"3"', '"1", "2"', 'W/"1"', "x"])
@@ -87,6 +88,15 @@ class Channels(ApiAndModel):
             response = self.call(user, "DELETE", f"/v1/channels/{channel}", headers=headers)
             self.agree(response, user, lambda: self.chat.archive(user, channel, match))
 
+    @rule(who=WHO, where=WHERE, archived=st.sampled_from([True, False, False]), match=MATCHES)
+    def set_archived(self, who: int, where: int, archived: bool, match: str | None) -> None:  # noqa: FBT001 - Hypothesis names it
+        """A channel is archived or unarchived."""
+        channel = self.channel(where)
+        user, headers = self.user(who, channel), {"if-match": match} if match else {}
+        path, body = f"/v1/channels/{channel}/archived", {"archived": archived}
+        response = self.call(user, "PUT", path, body=body, headers=headers)
+        self.agree(response, user, lambda: self.chat.set_archived(user, channel, match, archived=archived))
+
     # --- members ---
 
     @rule(who=WHO, where=WHERE, whom=TARGETS, role=ROLES, is_empty=st.booleans())
@@ -119,6 +129,22 @@ class Channels(ApiAndModel):
         response = self.call(user, "POST", "/v1/channels", body=body, headers=headers)
         new_id = response.json["id"] if response.status < 300 else ""
         self.agree(response, user, lambda: self.chat.create(user, body, key, self.now, new_id))
+
+    @rule(who=WHO, where=WHERE, muted=st.booleans())
+    def set_muted(self, who: int, where: int, muted: bool) -> None:  # noqa: FBT001 - Hypothesis names it
+        """Somebody mutes a channel."""
+        channel = self.channel(where)
+        user = self.user(who, channel)
+        response = self.call(user, "PUT", f"/v1/channels/{channel}/muted", body={"muted": muted})
+        self.agree(response, user, lambda: self.chat.set_muted(user, channel, muted=muted))
+
+    @rule(who=WHO, where=WHERE)
+    def fetch_reads(self, who: int, where: int) -> None:
+        """What the members of a channel have read."""
+        channel = self.channel(where)
+        user = self.user(who, channel)
+        response = self.call(user, "GET", f"/v1/channels/{channel}/reads")
+        self.agree(response, user, lambda: self.chat.reads(user, channel))
 
     # --- lists ---
 

@@ -87,6 +87,7 @@ class Member:
     paid_until: int = 0
     marks: set[int] = field(default_factory=set)
     """Positions of the messages that name the member, since the member joined."""
+    muted: bool = False
 
     def json(self) -> dict[str, Any]:
         """As the API lists it."""
@@ -128,7 +129,7 @@ class Channel:
 
     @property
     def kind(self) -> str:
-        """Public, private or direct."""
+        """Public, private, direct or group."""
         return str(self.settings["kind"])
 
     @property
@@ -184,6 +185,7 @@ class Channel:
             "last_read_seq": me.read if me else None,
             "unread_count": self.unread(user) if me else None,
             "mention_count": self.mention_count(user) if me else None,
+            "muted": me.muted if me else None,
             "role": me.role if me else None,
             "capabilities": self.may(user),
         }

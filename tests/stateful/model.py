@@ -70,9 +70,9 @@ class Chat:
             shown = self.seen(user, old.id).json(user)
             headers = {} if old.kind in FIXED else {"idempotency-replayed": "true"}
             return Expected(200 if old.kind in FIXED else 201, shown, headers)
-        settings = {"name": "", "topic": "", "slow_mode": 0, "edit_window": None, "members_pin": False} | {
-            name: body[name] for name in body if name != "members"
-        }
+        settings: dict[str, Any] = {"name": "", "topic": "", "slow_mode": 0, "edit_window": None}
+        settings |= {"members_pin": False, "show_reads": True}
+        settings |= {name: body[name] for name in body if name != "members"}
         made = Channel(new_id, user, now, settings)
         made.members = {each: Member(each, "member", now) for each in body["members"]}
         made.members[user] = Member(user, "owner", now)
@@ -114,11 +114,28 @@ class Chat:
         found.archived, found.version = True, found.version + 1
         return Expected(204)
 
+    def set_archived(self, user: str, channel: str, if_match: str | None, *, archived: bool) -> Expected:
+        """The end of a channel, or of that end."""
+        if archived:
+            self.archive(user, channel, if_match)
+            return self.get(user, channel)
+        _judge_form(if_match)
+        found, me = self.joined(user, channel)
+        if found.kind in FIXED:
+            raise RefusedError("direct_channel")
+        if me.role != "owner":
+            raise RefusedError("forbidden")
+        if found.archived:
+            _judge(found, if_match)
+            found.archived, found.version = False, found.version + 1
+        return self.get(user, channel)
+
     def mine(self, user: str, query: Query) -> list[Channel]:
         """A user's channels, the latest first."""
         found = [each for each in self.channels.values() if user in each.members]
         if query.get("unread_only"):
             found = [each for each in found if each.unread(user)]
+            found = [each for each in found if not each.members[user].muted or each.mention_count(user)]
         found = [each for each in found if query.get("kind") in {None, each.kind}]
         return sorted(found, key=lambda each: (-each.active, each.id))
 
@@ -133,6 +150,15 @@ class Chat:
         """A channel's members, by user id."""
         found = self.seen(user, channel)
         return [found.members[each].json() for each in sorted(found.members)]
+
+    def reads(self, user: str, channel: str) -> Expected:
+        """How far each member has read."""
+        found, _ = self.joined(user, channel)
+        if not found.settings["show_reads"]:
+            raise RefusedError("reads_hidden")
+        members = [found.members[each] for each in sorted(found.members)]
+        reads = [{"user_id": each.user, "last_read_seq": each.read} for each in members]
+        return Expected(200, {"channel_id": channel, "reads": reads})
 
     def put_member(self, user: str, channel: str, target: str, role: str | None, now: int) -> Expected:
         """A user joins, is added, or gets another role."""
@@ -284,6 +310,12 @@ class Chat:
         me.read = position if force else max(me.read, position)
         body = {"channel_id": channel, "last_read_seq": me.read, "unread_count": found.unread(user)}
         return Expected(200, body)
+
+    def set_muted(self, user: str, channel: str, *, muted: bool) -> Expected:
+        """A user mutes a channel, or ends that."""
+        _, me = self.joined(user, channel)
+        me.muted = muted
+        return Expected(200, {"channel_id": channel, "muted": muted})
 
     # --- changes ---
 

@@ -15,6 +15,7 @@ STATUS: Final = {
     "forbidden": 403,
     "edit_window_over": 403,
     "not_a_member": 403,
+    "reads_hidden": 403,
     "channel_not_found": 404,
     "message_not_found": 404,
     "member_not_found": 404,
@@ -70,7 +71,7 @@ def may(kind: str, role: str | None, *, archived: bool, members_pin: bool = Fals
     given = ["read", "post", "react", "pin"] if kind in FIXED else MAY[role]
     if members_pin and "pin" not in given:
         given = [*given, "pin"]
-    return [each for each in given if each in {"read", "leave"}] if archived else given
+    return [each for each in given if each in {"read", "leave", "archive"}] if archived else given
 
 
 @dataclass(frozen=True)
