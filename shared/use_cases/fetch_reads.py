@@ -17,7 +17,7 @@ def fetch_reads(services: Services, user_id: str, channel_id: str) -> dict[str, 
     and a past member is not shown, but somebody who joined within the last second may be missing.
 
     Costs 2 read units for the channel state, 1 for each other member, and half a unit for each 4 KB of the index (about
-    25 members): 104 for 100 members.
+    30 members): 103 for 100 members.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
