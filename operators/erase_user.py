@@ -16,7 +16,7 @@ from operators.redaction import without_user, without_user_in_change
 from shared.domain.changes import Change
 from shared.domain.errors import ContentionError
 from shared.domain.messages import preview_of, redacted, sender_of
-from shared.domain.model import Entry, Head, Kind, Member, Membership, PastMembership, Role
+from shared.domain.model import FIXED_MEMBERS, Entry, Head, Member, Membership, PastMembership, Role
 from shared.storage.log_reader import DEAD_MS, repair_preview
 from shared.storage.protocol import Store
 
@@ -168,8 +168,9 @@ class Eraser:
 
     def _leave(self, membership: Membership) -> None:
         head = self.store.head(membership.channel_id)
-        if head is not None and head.kind is Kind.DIRECT:
-            self.store.archive_channel(head.channel_id, self.now())  # Nobody else is in it.
+        if head is not None and head.kind in FIXED_MEMBERS:
+            # The members are what it is found by, and one of them is gone.
+            self.store.archive_channel(head.channel_id, self.now())
         current: Membership | None = membership
         while current is not None and not self.store.remove_member(current):
             seen, current = current, self.store.membership(membership.channel_id, membership.user_id)

@@ -24,7 +24,16 @@ from shared.domain.moderation import Ban, ban_json, block_json, own_report_json,
 from shared.storage.protocol import Store
 
 OF_A_CALLER: Final = frozenset(
-    {"last_message", "last_read_seq", "unread_count", "mention_count", "role", "blocked", "capabilities"}
+    {
+        "last_message",
+        "last_read_seq",
+        "unread_count",
+        "mention_count",
+        "muted",
+        "role",
+        "blocked",
+        "capabilities",
+    }
 )
 """Fields of a channel's JSON that depend on the caller, and so are not exported."""
 
@@ -100,7 +109,11 @@ class Exporter:
 
     def _about(self, user_id: str, heads: list[Head]) -> Iterator[bytes]:
         for membership in self.store.memberships(user_id):
-            known = {"channel_id": membership.channel_id, "last_read_seq": membership.read_seq}
+            known = {
+                "channel_id": membership.channel_id,
+                "last_read_seq": membership.read_seq,
+                "muted": membership.muted,
+            }
             yield _record("membership", known | member_json(membership))
             for mark in sorted(membership.mentions):
                 yield _record("mention", _place(membership.channel_id, mark % MARK))

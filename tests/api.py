@@ -171,7 +171,7 @@ def app_of(method: str, path: str) -> FastAPI:
         return check_health
     if parts == ["mentions"] or (parts == ["channels"] and method == "GET"):
         return list_channels
-    if len(parts) == 3 and parts[2] == "read":
+    if len(parts) == 3 and parts[2] in {"read", "muted"}:
         return mark_read
     if len(parts) >= 3 and parts[2] in {"messages", "changes", "pins"} and parts[-1] != "reports":
         if method in {"PUT", "PATCH", "DELETE"} and len(parts) > 3:

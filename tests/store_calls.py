@@ -112,6 +112,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     ],
     "update_channel": [lambda store: store.update_channel(CHANNEL, {"name": "hall"}, 1)],
     "archive_channel": [lambda store: store.archive_channel(CHANNEL, 0, if_version=1)],
+    "unarchive_channel": [lambda store: store.unarchive_channel(HEAD)],
     "members": [
         lambda store: store.members(CHANNEL, 1, None),
         lambda store: store.members(CHANNEL, 1, "ada"),
@@ -140,6 +141,10 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "reports_made": [lambda store: store.reports_made("ada")],
     "forget_report_made": [lambda store: store.forget_report_made("ada", "m")],
     "forget_moderator": [lambda store: store.forget_moderator(CHANNEL, "ada")],
+    "mute": [
+        lambda store: store.mute(CHANNEL, "ada", muted=True),
+        lambda store: store.mute(CHANNEL, "ada", muted=False),
+    ],
     "past_memberships": [lambda store: store.past_memberships("ada")],
     "forget_past_membership": [lambda store: store.forget_past_membership("ada", PastMembership(CHANNEL, 0))],
     "redact": [lambda store: store.redact(CHANNEL, 1, b"{}")],
@@ -156,6 +161,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
 FOR_ANOTHER: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "update_channel": [lambda store: store.update_channel(CHANNEL, {"name": "hall"}, 1, BY)],
     "archive_channel": [lambda store: store.archive_channel(CHANNEL, 0, BY)],
+    "unarchive_channel": [lambda store: store.unarchive_channel(HEAD, BY)],
     "add_member": [lambda store: store.add_member(MEMBER, BY)],
     "change_role": [lambda store: store.change_role(MEMBER, Role.OWNER, BY)],
     "remove_member": [lambda store: store.remove_member(MEMBER, BY)],

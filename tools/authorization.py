@@ -18,12 +18,13 @@ from tools.generated import replaced, run
 ROOT: Final = Path(__file__).resolve().parents[1]
 DECLARED: Final = ROOT / "docs/authorization.yaml"
 DOCUMENT: Final = ROOT / "docs/security.md"
-KINDS: Final = ("public", "private", "direct")
+ROWS: Final = {"public": ("public",), "private": ("private",), "direct": ("direct", "group")}
+"""The kinds of channels that each row of an act is about."""
 
 
 @dataclass(frozen=True)
 class Act:
-    """What a caller does to a channel through an operation; a cell for each kind of channel and caller.
+    """What a caller does to a channel through an operation; a cell for each row of ``ROWS`` and caller.
 
     A cell is the status, with a refusal's code or with what a list shows; None if no such caller can exist.
     """
@@ -53,10 +54,10 @@ class Matrix:
     def cells(self) -> Iterator[tuple[Act, str, str, str]]:
         """Each cell that can exist: act, kind, caller, and the expected response."""
         for act in self.acts:
-            for kind in KINDS:
-                for caller, cell in zip(self.callers, act.cells[kind], strict=True):
+            for row, kinds in ROWS.items():
+                for caller, cell in zip(self.callers, act.cells[row], strict=True):
                     if cell is not None:
-                        yield act, kind, caller, cell
+                        yield from ((act, kind, caller, cell) for kind in kinds)
 
     def refuses(self, operation: str) -> bool:
         """Whether an operation requires a token."""
@@ -76,7 +77,7 @@ def load(path: Path = DECLARED) -> Matrix:
 
 
 def _act(declared: Mapping[str, Any], callers: int) -> Act:
-    cells = {kind: [None if cell is None else str(cell) for cell in declared[kind]] for kind in KINDS}
+    cells = {kind: [None if cell is None else str(cell) for cell in declared[kind]] for kind in ROWS}
     for kind, row in cells.items():
         if len(row) != callers:
             raise ValueError(f"{declared['operation']}, {declared['act']}, {kind}: {len(row)} cells")
@@ -90,9 +91,9 @@ def tables(matrix: Matrix) -> dict[str, str]:
         for operation in matrix.operations
     ]
     callers = [
-        [f"`{act.operation}`", act.name, kind, *(cell or "-" for cell in act.cells[kind])]
+        [f"`{act.operation}`", act.name, ", ".join(kinds), *(cell or "-" for cell in act.cells[row])]
         for act in matrix.acts
-        for kind in KINDS
+        for row, kinds in ROWS.items()
     ]
     return {
         "tokens": table(["operation", *matrix.tokens], tokens),

@@ -72,6 +72,8 @@ SAMPLES: Final = (
     Sample("fetch_versions", "GET", f"{PATH}/messages/{MESSAGE}/versions"),
     Sample("fetch_changes", "GET", f"{PATH}/changes?after=0"),
     Sample("mark_read", "PUT", f"{PATH}/read", {"last_read_seq": 1}),
+    Sample("fetch_reads", "GET", f"{PATH}/reads"),
+    Sample("set_muted", "PUT", f"{PATH}/muted", {"muted": True}),
     Sample("list_channels", "GET", "/v1/channels?limit=50"),
     Sample("list_mentions", "GET", "/v1/mentions?limit=50"),
     Sample("block_user", "PUT", "/v1/blocks/eve"),
@@ -86,6 +88,7 @@ SAMPLES: Final = (
     Sample("delete_message", "DELETE", f"{PATH}/messages/{MESSAGE}"),
     Sample("remove_member", "DELETE", f"{PATH}/members/grace"),
     Sample("archive_channel", "DELETE", PATH),
+    Sample("set_archived", "PUT", f"{PATH}/archived", {"archived": False}),
 )
 
 

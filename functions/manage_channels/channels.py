@@ -1,4 +1,4 @@
-"""Creating, reading, changing and archiving channels."""
+"""Creating, reading, changing, archiving and unarchiving channels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fastapi import Response
 from functions.manage_channels.app import app
 from shared.use_cases import manage_channels as use_case
 from shared.web.app import IdempotencyKey, ServicesDep
-from shared.web.channel_schemas import ChannelChange, ChannelIn
+from shared.web.channel_schemas import ArchivedIn, ChannelChange, ChannelIn
 from shared.web.identity import Caller
 from shared.web.responses import (
     IfMatch,
@@ -29,10 +29,10 @@ async def create_channel(
     body: ChannelIn,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Creates a channel owned by the caller; two users share one direct channel.
+    """Creates a channel owned by the caller; the same members share one direct or group channel.
 
-    If an earlier request with the same key or for the same pair created the channel, the response is that channel in
-    its current state.
+    If an earlier request with the same key or for the same members created the channel, the response is that channel
+    in its current state.
     """
     made = use_case.create_channel(services, caller, body.plan(caller), idempotency_key)
     return created_channel(base, made)
@@ -67,3 +67,17 @@ async def archive_channel(
     """Archives the channel: members can still read it, nobody can change it. With `If-Match` only at that version."""
     use_case.archive_channel(services, caller, channel_id, versions(if_match))
     return Response(status_code=204)
+
+
+@app.put("/v1/channels/{channel_id}/archived")
+async def set_archived(
+    services: ServicesDep,
+    caller: Caller,
+    channel_id: ChannelId,
+    body: ArchivedIn,
+    if_match: IfMatch = None,
+) -> Response:
+    """Archives a channel, or ends that: an unarchived channel can be changed again, a public one is listed again."""
+    if_versions = versions(if_match)
+    channel = use_case.set_archived(services, caller, channel_id, if_versions, archived=body.archived)
+    return channel_response(channel)

@@ -1,4 +1,4 @@
-"""Joining, adding, leaving and removing; the user id `me` is the caller."""
+"""Joining, adding, leaving and removing, and what members have read; the user id `me` is the caller."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fastapi import Query, Response
 
 from functions.manage_channels.app import app
 from shared.domain import keys
+from shared.use_cases import fetch_reads as reads_use_case
 from shared.use_cases import manage_members as use_case
 from shared.web.app import ServicesDep
 from shared.web.channel_schemas import MemberIn
@@ -46,6 +47,12 @@ async def remove_member(
     """Leaves the channel (`me`) or removes a member; repeating the request returns 204 again."""
     use_case.remove_member(services, caller, channel_id, target_of(user_id, caller))
     return Response(status_code=204)
+
+
+@app.get("/v1/channels/{channel_id}/reads")
+async def fetch_reads(services: ServicesDep, caller: Caller, channel_id: ChannelId) -> Response:
+    """How far each member has read, by user id; in channels of up to 100 members that show it."""
+    return json_response(reads_use_case.fetch_reads(services, caller, channel_id))
 
 
 def target_of(user_id: str, caller: str) -> str:

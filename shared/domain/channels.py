@@ -12,8 +12,8 @@ from shared.domain.model import ERASED, Head, Member, Membership, Preview
 def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
     """The channel as one caller sees it.
 
-    Without a membership (public channels only) ``role``, ``last_read_seq``, ``unread_count`` and ``last_message`` are
-    null: the caller sees the channel's description, not its messages.
+    Without a membership (public channels only) ``role``, ``muted``, the counts, ``last_read_seq`` and ``last_message``
+    are null: the caller sees the channel's description, not its messages.
 
     Head and membership are read in parallel, so the head may be older than the read position. Then ``last_read_seq`` is
     the head's ``seq``.
@@ -30,6 +30,7 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
         "slow_mode": head.slow_mode,
         "edit_window": head.edit_window,
         "members_pin": head.members_pin,
+        "show_reads": head.show_reads,
         "version": head.version,
         "member_count": head.members,
         "last_seq": head.seq,
@@ -38,6 +39,7 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
         "last_read_seq": min(membership.read_seq, head.seq) if membership else None,
         "unread_count": membership.unread(head) if membership else None,
         "mention_count": membership.mention_count(head) if membership else None,
+        "muted": membership.muted if membership else None,
         "role": membership.role if membership else None,
         "blocked": membership is not None and membership.blocks,
         "capabilities": permissions.capabilities(head, membership),

@@ -105,6 +105,13 @@ class BannedError(ForbiddenError):
     detail = "You are banned from this channel."
 
 
+class ReadsHiddenError(ForbiddenError):
+    """Read positions in a channel whose setting ``show_reads`` is off."""
+
+    code = "reads_hidden"
+    detail = "This channel does not show its members' read positions."
+
+
 class RouteNotFoundError(BudgieError):
     """No route has this path."""
 
@@ -162,7 +169,7 @@ class ChannelArchivedError(ConflictError):
     """A change to an archived channel."""
 
     code = "channel_archived"
-    detail = "The channel is archived and can only be read."
+    detail = "The channel is archived and can only be read until an owner unarchives it."
 
 
 class LastOwnerError(ConflictError):
@@ -173,10 +180,10 @@ class LastOwnerError(ConflictError):
 
 
 class DirectChannelError(ConflictError):
-    """A change that direct channels do not support."""
+    """A change that direct and group channels do not support."""
 
     code = "direct_channel"
-    detail = "A direct channel always has the same two members, no name and no topic."
+    detail = "A direct or group channel always has the same members, and no name, topic or settings."
 
 
 class TooManyChannelsError(ConflictError):
@@ -219,6 +226,13 @@ class ReportClosedError(ConflictError):
 
     code = "report_closed"
     detail = "The report is closed already, with another resolution."
+
+
+class TooManyMembersError(ConflictError):
+    """Read positions in a channel of more than ``MAX_READS`` members."""
+
+    code = "too_many_members"
+    detail = "The channel has more than 100 members, so their read positions are not shown."
 
 
 class MessageDeletedError(ConflictError):

@@ -6,7 +6,7 @@ Layout of the one table (partition key ``pk``, sort key ``sk``):
 item                pk                sk                      written by
 ==================  ================  ======================  ================================================
 head                ``C#<channel>``   ``HEAD``                creating, posting to, changing a channel
-listing             ``C#<channel>``   ``PUBLIC``              creating, renaming, archiving a public channel
+listing             ``C#<channel>``   ``PUBLIC``              creating, renaming, (un)archiving a public one
 entry               ``C#<channel>``   ``E#<seq, 12 digits>``  posting; settling a hole; changing a message
 gap                 ``C#<channel>``   ``G#<seq, 12 digits>``  settling a hole with a void; deleting a message
 change              ``C#<channel>``   ``X#<rev, 12 digits>``  editing, deleting, reacting, pinning

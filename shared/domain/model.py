@@ -27,6 +27,11 @@ MARK: Final = 10**12
 MAX_GAPS: Final = 8
 """How many of the latest gaps' positions a head keeps; eight of 12 digits are 58 bytes. It has more only for a moment:
 the reader that adds gaps removes the smallest ones."""
+MIN_GROUP: Final = 3
+MAX_GROUP: Final = 10
+"""Members of a group channel, with the caller who creates it."""
+MAX_READS: Final = 100
+"""Members of a channel whose read positions are shown; reading each costs a read unit."""
 IDEMPOTENCY_SECONDS: Final = 24 * 3600
 """How long an ``Idempotency-Key`` of a post is stored."""
 ERASED: Final = "#erased"
@@ -39,6 +44,11 @@ class Kind(StrEnum):
     PUBLIC = "public"
     PRIVATE = "private"
     DIRECT = "direct"
+    GROUP = "group"
+
+
+FIXED_MEMBERS: Final = frozenset({Kind.DIRECT, Kind.GROUP})
+"""Kinds whose members are given once: a channel's id is derived from them, and all have the same rights."""
 
 
 class Role(StrEnum):
@@ -99,6 +109,8 @@ class Head:
     """Seconds after posting in which an author may edit a message; None for ever, 0 never."""
     members_pin: bool = False
     """Whether plain members may pin."""
+    show_reads: bool = True
+    """Whether members may see each other's read positions."""
     mentions: tuple[int, ...] = ()
     """Positions of the latest messages, at most ``MAX_EVERYBODY``, that name everybody in the channel."""
 
@@ -142,11 +154,17 @@ class Membership:
     """Of a direct channel: whether the user has blocked the other one."""
     is_blocked: bool = False
     """Of a direct channel: whether the other one has blocked the user."""
+    muted: bool = False
+    """Whether the user has muted the channel: it is not unread for them unless it mentions them."""
 
     def mention_count(self, head: Head) -> int:
         """Messages after the read position that name the user, or everybody: at most as many as are kept of each."""
         seqs = {mark % MARK for mark in self.mentions}.union(head.mentions)
         return sum(seq > self.read_seq and seq not in head.gaps for seq in seqs)
+
+    def is_due(self, head: Head) -> bool:
+        """Whether a list of unread channels has this one: a muted channel only if unread messages mention the user."""
+        return self.unread(head) > 0 and (not self.muted or self.mention_count(head) > 0)
 
     def unread(self, head: Head) -> int:
         """How many messages there are after the read position, including positions that are not settled yet.

@@ -12,7 +12,7 @@ from shared.domain.errors import (
     NotAMemberError,
     UserBlockedError,
 )
-from shared.domain.model import ChannelState, Head, Kind, Membership, Role
+from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role
 
 CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
     Role.MEMBER: ("read", "post", "react", "leave"),
@@ -23,11 +23,12 @@ CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
     ),
 }
 """``delete`` is for messages of others; authors may edit and delete their own."""
-DIRECT: Final = ("read", "post", "react", "pin")
-"""In a direct channel both members have the same rights, and cannot leave."""
+FIXED: Final = ("read", "post", "react", "pin")
+"""In a direct or group channel all members have the same rights, and cannot leave."""
 BLOCKED: Final = ("read",)
 """In a direct channel while one member blocks the other, for both of them."""
-ARCHIVED: Final = ("read", "leave")
+ARCHIVED: Final = ("read", "leave", "archive")
+"""What an archived channel still allows; ``archive`` also gives the right to unarchive."""
 
 
 def capabilities(head: Head, membership: Membership | None) -> list[str]:
@@ -36,10 +37,15 @@ def capabilities(head: Head, membership: Membership | None) -> list[str]:
         return ["join"] if head.kind is Kind.PUBLIC and head.archived_at is None else []
     if membership.blocks or membership.is_blocked:
         return list(BLOCKED)
-    may = DIRECT if head.kind is Kind.DIRECT else CAPABILITIES[membership.role]
+    may = of_role(head, membership)
     if head.members_pin and "pin" not in may:
         may = (*may, "pin")
     return [each for each in may if head.archived_at is None or each in ARCHIVED]
+
+
+def of_role(head: Head, membership: Membership) -> tuple[str, ...]:
+    """What a role gives in a channel, archived or not, whatever the channel's settings."""
+    return FIXED if head.kind in FIXED_MEMBERS else CAPABILITIES[membership.role]
 
 
 def require_visible(state: ChannelState) -> Head:
@@ -75,7 +81,7 @@ def entitled(state: ChannelState, capability: str) -> tuple[Head, Membership]:
         ChannelArchivedError: the channel is archived, and the role lacks the capability.
     """
     head, membership = require_member(state)
-    if head.archived_at is not None and capability in CAPABILITIES[membership.role]:
+    if head.archived_at is not None and capability in of_role(head, membership):
         return head, membership
     return require_capability(state, capability)
 

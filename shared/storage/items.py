@@ -29,8 +29,10 @@ EVERYBODY: Final = ("m1", "m2", "m3")
 """Of a head: positions of messages that name everybody, the latest first."""
 PIN: Final = "p"
 """The first letter of the attributes of pins; the position follows in hexadecimal, so that 50 pins are below 1 KB."""
-SHORT_NAMES: Final = {"edit_window": "ew", "members_pin": "mp"}
+SHORT_NAMES: Final = {"edit_window": "ew", "members_pin": "mp", "show_reads": "sr"}
 """Attributes of a head that are not named like the field, so that the head stays below 1 KB."""
+MUTED: Final = {"muted": {"N": "1"}}
+"""In the membership of a user who has muted the channel; absent otherwise."""
 _KINDS: Final = {
     ChangeKind.EDITED: "e",
     ChangeKind.DELETED: "d",
@@ -48,7 +50,7 @@ BANNED: Final = "banned"
 """Of a past membership: the user may not join again."""
 _KIND_OF: Final = {stored: kind for kind, stored in _KINDS.items()}
 PUBLIC: Final = "1"
-"""The single partition of the index of public channels; only creating, renaming and archiving write to it."""
+"""The single partition of the index of public channels; creating, renaming, archiving and unarchiving write to it."""
 
 
 def s(text: str) -> dict[str, Any]:
@@ -222,6 +224,7 @@ def _head(item: Item, channel_id: str) -> Head:
         rev=_n(item, "rev") if "rev" in item else 0,
         edit_window=_n(item, "ew") if "ew" in item else None,
         members_pin="mp" in item and _n(item, "mp") == 1,
+        show_reads="sr" not in item or _n(item, "sr") == 1,
         mentions=tuple(_n(item, name) for name in EVERYBODY if name in item and _n(item, name)),
     )
 
@@ -338,7 +341,9 @@ def membership_item(membership: Membership) -> dict[str, Any]:
         "read_voids": n(membership.read_voids),
         "tat": n(membership.tat),
     }
-    return item | ({"ct": n(membership.changes_tat)} if membership.changes_tat else {})
+    if membership.changes_tat:
+        item["ct"] = n(membership.changes_tat)
+    return item | MUTED if membership.muted else item
 
 
 def membership_of(item: Item) -> Membership:
@@ -362,6 +367,7 @@ def _membership(item: Item, user_id: str, channel_id: str) -> Membership:
         mentions=frozenset(map(int, item["mentions"]["NS"])) if "mentions" in item else frozenset(),
         blocks=BLOCKS in item,
         is_blocked=IS_BLOCKED in item,
+        muted="muted" in item,
     )
 
 

@@ -459,6 +459,19 @@ class MemoryStore:
                 self._heads[channel_id] = head
             return head.archived_at is not None
 
+    def unarchive_channel(self, head: Head, by: Membership | None = None) -> Head | None:
+        """See ``Channels``."""
+        with self._lock:
+            current = self._heads.get(head.channel_id)
+            if current is None or not self._role_unchanged(by):
+                return None
+            if current.archived_at is not None and current.version != head.version:
+                return None
+            if current.archived_at is not None:
+                current = replace(current, archived_at=None, version=current.version + 1)
+                self._heads[head.channel_id] = current
+            return current
+
     # --- members ---
 
     def members(self, channel_id: str, limit: int, after: str | None) -> list[Member]:
@@ -515,9 +528,9 @@ class MemoryStore:
         key = (membership.channel_id, membership.user_id)
         with self._lock:
             owners = -1 if membership.role is Role.OWNER else 0
-            if not self._role_unchanged(by) or not self._may_change(
-                membership, 0 if even_last_owner else owners
-            ):
+            head = self._heads.get(membership.channel_id)
+            keeps_owner = 0 if even_last_owner and head and head.archived_at is not None else owners
+            if not self._role_unchanged(by) or not self._may_change(membership, keeps_owner):
                 return False
             self._end(key, owners)
             return True
@@ -556,6 +569,14 @@ class MemoryStore:
             moved = replace(current, read_seq=seq, read_messages=messages, read_voids=voids)
             self._memberships[channel_id, user_id] = moved
             return moved
+
+    def mute(self, channel_id: str, user_id: str, *, muted: bool) -> Membership | None:
+        """See ``Members``."""
+        with self._lock:
+            current = self._memberships.get((channel_id, user_id))
+            if current is not None:
+                current = self._memberships[channel_id, user_id] = replace(current, muted=muted)
+            return current
 
     def ping(self) -> None:
         """See ``Members``."""

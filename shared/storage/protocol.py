@@ -324,6 +324,13 @@ class Channels(Protocol):
         version is not ``if_version``.
         """
 
+    def unarchive_channel(self, head: Head, by: Membership | None = None) -> Head | None:
+        """Ends the archiving that ``head`` shows, and lists a public channel again in the same step; returns the head.
+
+        Writes nothing if the channel is not archived any more, and returns its head. None if there is no such channel,
+        ``by`` has changed (see ``Members``), or the channel was unarchived and archived again since ``head`` was read.
+        """
+
 
 class Members(Protocol):
     """Memberships.
@@ -362,7 +369,8 @@ class Members(Protocol):
     ) -> bool:
         """Removes a member and stores a past membership, with the rate state of the member's very last post.
 
-        False if the member's role or ``by`` has changed, or the last owner would be lost (unless ``even_last_owner``).
+        False if the member's role or ``by`` has changed, or the last owner would be lost. With ``even_last_owner`` the
+        last owner of an archived channel is removed too.
 
         Raises:
             ContentionError: the member kept posting during every try.
@@ -375,6 +383,9 @@ class Members(Protocol):
 
         ``messages`` is how many positions up to ``seq`` were given to messages, ``voids`` how many of them are gaps.
         """
+
+    def mute(self, channel_id: str, user_id: str, *, muted: bool) -> Membership | None:
+        """Mutes a channel for a member, or ends that; returns the membership afterwards, None if there is none."""
 
     def ping(self) -> None:
         """Makes the storage's cheapest read."""

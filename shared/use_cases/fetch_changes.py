@@ -16,7 +16,7 @@ from shared.domain.errors import (
     MessageNotFoundError,
     PositionOutOfRangeError,
 )
-from shared.domain.model import Entry, Membership
+from shared.domain.model import Entry, Head, Membership
 
 FORMAT: Final = 1
 """Part of the version of a page of changes: raised when the format of a page changes."""
@@ -83,10 +83,10 @@ def fetch_versions(services: Services, user_id: str, channel_id: str, message_id
         MessageNotFoundError: the message does not exist.
         ForbiddenError: the caller is not its author, and not a moderator or owner.
     """
-    member, entry = _message(services, user_id, channel_id, message_id)
+    head, member, entry = _message(services, user_id, channel_id, message_id)
     message = json.loads(entry.body or b"{}")
     is_own = message["sender"] == user_id
-    if not is_own and "delete" not in permissions.CAPABILITIES[member.role]:
+    if not is_own and "delete" not in permissions.of_role(head, member):
         raise ForbiddenError("Only its author, moderators and owners may see earlier versions of a message.")
     made = sorted(services.store.changes_at(channel_id, entry.versions), key=lambda each: each.rev)
     earlier = [json.loads(unpacked(each.before, each.body or b"")) for each in made]
@@ -123,7 +123,7 @@ def fetch_reactions(
         MessageNotFoundError: the message does not exist.
         InvalidCursorError: the cursor is not of this listing.
     """
-    _, entry = _message(services, user_id, channel_id, message_id)
+    _, _, entry = _message(services, user_id, channel_id, message_id)
     found = next((each for each in changes.reactions_of(entry.body or b"") if each.emoji == emoji), None)
     if found is None:
         return {"emoji": emoji, "count": 0, "users": [], "has_more": False, "next_cursor": None}
@@ -178,10 +178,12 @@ def fetch_pins(services: Services, user_id: str, channel_id: str) -> dict[str, A
     }
 
 
-def _message(services: Services, user_id: str, channel_id: str, message_id: str) -> tuple[Membership, Entry]:
+def _message(
+    services: Services, user_id: str, channel_id: str, message_id: str
+) -> tuple[Head, Membership, Entry]:
     seq = keys.seq_of_message(channel_id, message_id)
     state, entry = services.store.read_message_state(channel_id, user_id, seq or 0)
-    _, member = permissions.require_member(state)
+    head, member = permissions.require_member(state)
     if entry is None or entry.body is None:
         raise MessageNotFoundError
-    return member, entry
+    return head, member, entry

@@ -183,7 +183,7 @@ def _page(channels: list[dict[str, Any]], cursor: str | None) -> dict[str, Any]:
 
 
 def _is_shown(head: Head, membership: Membership, listing: Listing) -> bool:
-    if listing.unread_only and membership.unread(head) == 0:
+    if listing.unread_only and not membership.is_due(head):
         return False
     return listing.kind in {None, head.kind}
 

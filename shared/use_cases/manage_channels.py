@@ -1,4 +1,4 @@
-"""Creating, changing and archiving channels."""
+"""Creating, changing, archiving and unarchiving channels."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from shared.domain.errors import (
     ChannelArchivedError,
     ContentionError,
     DirectChannelError,
+    ForbiddenError,
     IdempotencyKeyReusedError,
     UserBlockedError,
     VersionMismatchError,
 )
 from shared.domain.messages import request_hash
-from shared.domain.model import ERASED, ChannelState, Head, Kind, Membership, Role
+from shared.domain.model import ERASED, FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role
 from shared.runtime.parallel import run_both
 from shared.storage.protocol import PairBlocked
 from shared.use_cases.channel_limit import full_lists, refusal
@@ -31,7 +32,7 @@ from shared.use_cases.read_budget import ReadBudget
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The requested channel; for a direct one ``members`` is the other user."""
+    """The requested channel; ``members`` are the users besides the caller, none for a channel with oneself."""
 
     kind: Kind
     name: str = ""
@@ -49,7 +50,7 @@ class Created:
 
 
 def create_channel(services: Services, user_id: str, plan: Plan, key: str | None) -> Created:
-    """Creates a channel owned by the caller, or finds it if the key was used before or the pair has a direct channel.
+    """Creates a channel owned by the caller, or finds it: under its key, or if these members have such a channel.
 
     An existing channel is returned in its current state: it may have been renamed or archived, and have new messages.
 
@@ -63,7 +64,7 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
         ContentionError: an earlier request has just created the channel, and it cannot be read completely yet.
     """
     if key is not None:
-        # First, because a direct channel's id is derived from its members: its head does not contain the key.
+        # First, because a direct or group channel's id is derived from its members: its head does not contain the key.
         used_for = services.store.reserve_key(keys.derived_channel_id("key", user_id, key), _hash_of(plan))
         if used_for != _hash_of(plan):
             raise IdempotencyKeyReusedError
@@ -78,7 +79,7 @@ def create_channel(services: Services, user_id: str, plan: Plan, key: str | None
         raise refusal(user_id, full, "body.members", services.settings.max_channels_per_user)
     if existing is None:
         return Created(channel_json(head, memberships[0]), found=False)
-    if existing.kind is not Kind.DIRECT and existing.request_hash != _hash_of(plan):
+    if existing.kind not in FIXED_MEMBERS and existing.request_hash != _hash_of(plan):
         raise IdempotencyKeyReusedError
     return Created(_found(services, user_id, head.channel_id), found=True)
 
@@ -100,7 +101,7 @@ def _existing_or_full(
     """
     budget, caller, others = ReadBudget(services, user_ids[0]), user_ids[:1], user_ids[1:]
     # Any other channel has a new random id.
-    is_repeatable = head.kind is Kind.DIRECT or bool(head.request_hash)
+    is_repeatable = head.kind in FIXED_MEMBERS or bool(head.request_hash)
     existing, full = run_both(
         lambda: services.store.head(head.channel_id) if is_repeatable else None,
         lambda: full_lists(services, budget, caller),
@@ -128,11 +129,12 @@ def _ended(services: Services, head: Head | None, user_id: str) -> bool:
     """Whether the membership of the channel's creator has ended; if not, it exists but is not visible yet.
 
     A read of several items may see a transaction's head before its membership. A membership that has ended leaves a
-    past membership: 1 read unit. An erased user has none, but then the channel has no creator any more, or is archived.
+    past membership: 1 read unit. An erased user has none, but then the channel has no creator any more, or its members
+    are fixed and the erasure has archived it.
     """
     if head is None:
         return False
-    erased = head.creator == ERASED or head.archived_at is not None
+    erased = head.creator == ERASED or (head.kind in FIXED_MEMBERS and head.archived_at is not None)
     return erased or services.store.past_membership(head.channel_id, user_id) is not None
 
 
@@ -158,8 +160,8 @@ def _hash_of(plan: Plan) -> bytes:
 
 
 def _channel_id(user_id: str, plan: Plan, key: str | None) -> str:
-    if plan.kind is Kind.DIRECT:
-        return keys.direct_channel_id(user_id, plan.members[0])
+    if plan.kind in FIXED_MEMBERS:
+        return keys.derived_channel_id(plan.kind, *sorted([user_id, *plan.members]))
     if key is not None:
         return keys.derived_channel_id("key", user_id, key)
     return keys.new_channel_id()
@@ -192,7 +194,7 @@ def update_channel(
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not change it.
-        DirectChannelError: a direct channel has nothing to change.
+        DirectChannelError: a direct or group channel has nothing to change.
         VersionMismatchError: the channel has another version now.
         ContentionError: the caller's role has just changed.
     """
@@ -211,22 +213,65 @@ def update_channel(
 def archive_channel(
     services: Services, user_id: str, channel_id: str, if_versions: frozenset[int] | None = None
 ) -> None:
-    """Makes the channel read-only permanently. Archiving it again changes nothing and succeeds for every version.
+    """Makes the channel read-only. Archiving it again changes nothing and succeeds for every version.
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError: the caller may not archive it.
-        DirectChannelError: a direct channel cannot be archived.
+        DirectChannelError: a direct or group channel cannot be archived.
         VersionMismatchError: the channel has none of ``if_versions``.
         ContentionError: the caller's role has just changed.
     """
     try:
         head, membership = _require_capability(services, user_id, channel_id, "archive")
+        if head.archived_at is not None:
+            return
         if_version = _required_version(head, if_versions)
         if not services.store.archive_channel(channel_id, services.now(), membership, if_version=if_version):
             refuse_if_lost(services.store, membership, "archive")
             raise VersionMismatchError if if_version is not None else ContentionError(retry_after=1)
     except ChannelArchivedError:
         return
+
+
+def set_archived(
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    if_versions: frozenset[int] | None = None,
+    *,
+    archived: bool,
+) -> dict[str, Any]:
+    """Archives or unarchives a channel, and returns it; a public channel that is unarchived is listed again.
+
+    If the channel is in the requested state, nothing changes, and the request succeeds for every version.
+
+    Raises:
+        ChannelNotFoundError, NotAMemberError, ForbiddenError, DirectChannelError, VersionMismatchError: as
+            ``archive_channel``.
+        ContentionError: the caller's role has just changed, or the channel was unarchived and archived again.
+    """
+    if archived:
+        archive_channel(services, user_id, channel_id, if_versions)
+        return get_channel(services, user_id, channel_id)
+    return _unarchive(services, user_id, channel_id, if_versions)
+
+
+def _unarchive(
+    services: Services, user_id: str, channel_id: str, if_versions: frozenset[int] | None
+) -> dict[str, Any]:
+    head, membership = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
+    if head.kind in FIXED_MEMBERS:
+        raise DirectChannelError
+    if "archive" not in permissions.of_role(head, membership):
+        raise ForbiddenError
+    if head.archived_at is not None:
+        _required_version(head, if_versions)
+        current = services.store.unarchive_channel(head, membership)
+        if current is None:
+            refuse_if_lost(services.store, membership, "archive")
+            raise VersionMismatchError if if_versions is not None else ContentionError(retry_after=1)
+        head = current
+    return channel_json(confirm_one(services, head, membership), membership)
 
 
 def _required_version(head: Head, if_versions: frozenset[int] | None) -> int | None:
@@ -243,6 +288,6 @@ def _require_capability(
 ) -> tuple[Head, Membership]:
     state = services.store.read_channel_state(channel_id, user_id)
     head, _ = permissions.require_member(state)
-    if head.kind is Kind.DIRECT:
+    if head.kind in FIXED_MEMBERS:
         raise DirectChannelError
     return permissions.require_capability(state, capability)

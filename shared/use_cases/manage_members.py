@@ -19,7 +19,7 @@ from shared.domain.errors import (
     MemberNotFoundError,
     UserBannedError,
 )
-from shared.domain.model import ChannelState, Head, Kind, Membership, PastMembership, Role
+from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Membership, PastMembership, Role
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import read_position
 from shared.use_cases.lost_rights import refuse_if_lost
@@ -69,7 +69,7 @@ def put_member(
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not do this.
-        DirectChannelError: the members of a direct channel cannot be changed.
+        DirectChannelError: the members of a direct or group channel cannot be changed.
         LastOwnerError: the channel would have no owner.
         BannedError, UserBannedError: the caller, or the user to be added, is banned from the channel.
         TooManyChannelsError: the target has reached the limit of channels.
@@ -78,7 +78,7 @@ def put_member(
     """
     state = services.store.read_channel_state(channel_id, user_id)
     head = permissions.require_visible(state)
-    if head.kind is Kind.DIRECT:
+    if head.kind in FIXED_MEMBERS:
         raise DirectChannelError
     if target_id == user_id:
         current = state.membership
@@ -163,7 +163,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not do this.
         MemberNotFoundError: the target was never a member.
-        DirectChannelError: the members of a direct channel cannot be removed.
+        DirectChannelError: the members of a direct or group channel cannot be removed.
         LastOwnerError: the channel would have no owner.
         ContentionError: the target posts continuously, or the caller's own role has just changed.
     """
@@ -172,7 +172,7 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
     if target_id == user_id and state.membership is None and _has_left(services, channel_id, user_id):
         return
     head, membership = permissions.require_member(state)
-    if head.kind is Kind.DIRECT:
+    if head.kind in FIXED_MEMBERS:
         raise DirectChannelError
     target = membership if target_id == user_id else _removable(services, state, target_id)
     if target is None:

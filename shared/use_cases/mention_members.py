@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shared.bootstrap import Services
 from shared.domain.errors import ForbiddenError, TooManyMentionsError, UnavailableError
 from shared.domain.mentions import MAX_MENTIONS, NOBODY, Mentions, mentions_in
-from shared.domain.model import MAX_KEPT_MENTIONS, Head, Kind, Membership, Role, mention_mark
+from shared.domain.model import FIXED_MEMBERS, MAX_KEPT_MENTIONS, Head, Membership, Role, mention_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def find_named(
 
 def _require_everybody(services: Services, head: Head, author: Membership) -> None:
     most = services.settings.max_members_for_everybody
-    if author.role is Role.MEMBER and head.kind is not Kind.DIRECT and head.members > most:
+    if author.role is Role.MEMBER and head.kind not in FIXED_MEMBERS and head.members > most:
         raise ForbiddenError(
             f"Only owners and moderators may name everybody in a channel of more than {most} members."
         )

@@ -8,7 +8,17 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 
 from shared.domain import keys
 from shared.domain.errors import ValidationFailedError
-from shared.domain.model import MAX_NAME, MAX_NAME_BYTES, MAX_TOPIC, MAX_TOPIC_BYTES, Kind, Role
+from shared.domain.model import (
+    FIXED_MEMBERS,
+    MAX_GROUP,
+    MAX_NAME,
+    MAX_NAME_BYTES,
+    MAX_TOPIC,
+    MAX_TOPIC_BYTES,
+    MIN_GROUP,
+    Kind,
+    Role,
+)
 from shared.domain.moderation import MAX_REASON
 from shared.domain.text import UNFIT_FOR_NAMES
 from shared.use_cases.manage_channels import Plan
@@ -58,12 +68,18 @@ class ChannelIn(Request):
                 {"kind": "public", "name": "lobby", "topic": "Say hello"},
                 {"kind": "private", "name": "crew", "members": ["grace"]},
                 {"kind": "direct", "members": ["grace"]},
+                {"kind": "direct", "members": []},
+                {"kind": "group", "members": ["grace", "linus"]},
             ]
         }
     )
-    kind: Literal["public", "private", "direct"]
+    kind: Literal["public", "private", "direct", "group"] = Field(
+        description="A direct channel is one of two users, or of the caller alone; a group channel is one of "
+        f"{MIN_GROUP} to {MAX_GROUP}. Both are found again by their members, who never change."
+    )
     name: Name | None = Field(
-        default=None, description="Required for public and private channels; direct channels have no name."
+        default=None,
+        description="Required for public and private channels; direct and group channels have no name.",
     )
     topic: Topic = ""
     slow_mode: SlowMode = Field(
@@ -73,22 +89,21 @@ class ChannelIn(Request):
     members: list[UserId] = Field(
         default=[],
         max_length=MAX_MEMBERS_AT_CREATION,
-        description="User ids of the members besides the caller.",
+        description="User ids of the members besides the caller; for a direct channel none or one, for a group "
+        f"channel {MIN_GROUP - 1} to {MAX_GROUP - 1}.",
     )
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> ChannelIn:
-        if self.kind != "direct" and self.name is None:
+        is_fixed = self.kind in FIXED_MEMBERS
+        if not is_fixed and self.name is None:
             msg = "name: required for this kind of channel"
             raise ValueError(msg)
-        if self.kind == "direct" and (self.name is not None or self.topic or self.slow_mode):
-            msg = "a direct channel has no name, topic or slow_mode"
+        if is_fixed and (self.name is not None or self.topic or self.slow_mode):
+            msg = "a direct or group channel has no name, topic or slow_mode"
             raise ValueError(msg)
         if keys.ME in self.members:
             msg = "members: must not contain `me`, as the caller is always a member"
-            raise ValueError(msg)
-        if self.kind == "direct" and len(set(self.members)) != 1:
-            msg = "members: a direct channel has exactly one member other than the caller"
             raise ValueError(msg)
         return self
 
@@ -96,11 +111,15 @@ class ChannelIn(Request):
         """The use case's argument; the caller is removed from the members.
 
         Raises:
-            ValidationFailedError: the only member of a direct channel is the caller.
+            ValidationFailedError: too few or too many members for a direct or group channel.
         """
         others = sorted(set(self.members) - {caller})
-        if self.kind == "direct" and not others:
-            detail = "A direct channel needs a member other than the caller."
+        detail = ""
+        if self.kind == "direct" and len(others) > 1:
+            detail = "A direct channel has at most one member other than the caller."
+        if self.kind == "group" and not MIN_GROUP <= len(others) + 1 <= MAX_GROUP:
+            detail = f"A group channel has {MIN_GROUP} to {MAX_GROUP} members, the caller included."
+        if detail:
             raise ValidationFailedError(detail, errors=[{"field": "body.members", "detail": detail}])
         return Plan(Kind(self.kind), self.name or "", self.topic, self.slow_mode, others)
 
@@ -118,10 +137,20 @@ class ChannelChange(Request):
         description="Seconds after posting in which authors may edit a message; 0 for never, `null` without limit.",
     )
     members_pin: bool = Field(default_factory=bool, description="Whether plain members may pin messages.")
+    show_reads: bool = Field(
+        default_factory=bool, description="Whether members may see each other's read positions."
+    )
 
     def changes(self) -> dict[str, str | int | None]:
         """The fields that were sent."""
         return self.model_dump(exclude_unset=True)
+
+
+class ArchivedIn(Request):
+    """Whether the channel is archived."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"archived": False}]})
+    archived: bool
 
 
 class MemberIn(Request):

@@ -272,13 +272,18 @@ MARK_READ: Final[Docs] = {
     },
     "tags": ["messages"],
 }
+SET_MUTED: Final[Docs] = {
+    "response_model": response_models.Muted,
+    "responses": {200: {"headers": WIRE}, **problems(*WRITING, *MEMBERS_ONLY)},
+    "tags": ["channels"],
+}
 CREATE_CHANNEL: Final[Docs] = {
     "response_model": response_models.Channel,
     "status_code": 201,
     "responses": {
         200: {
             "model": response_models.Channel,
-            "description": "The existing direct channel of the two users.",
+            "description": "The existing direct or group channel of these members.",
             "headers": {**PLACE, **ETAG, **WIRE},
         },
         201: {
@@ -321,6 +326,14 @@ UPDATE_CHANNEL: Final[Docs] = {
 ARCHIVE_CHANNEL: Final[Docs] = {
     "status_code": 204,
     "responses": problems(*REFUSED, errors.ContentionError, errors.VersionMismatchError),
+    "tags": ["channels"],
+}
+SET_ARCHIVED: Final[Docs] = {
+    "response_model": response_models.Channel,
+    "responses": {
+        200: {"headers": {**ETAG, **WIRE}},
+        **problems(*WRITING, *REFUSED, errors.VersionMismatchError),
+    },
     "tags": ["channels"],
 }
 LIST_MEMBERS: Final[Docs] = {
@@ -426,6 +439,14 @@ CLOSE_REPORT: Final[Docs] = {
         ),
     },
     "tags": ["order"],
+}
+FETCH_READS: Final[Docs] = {
+    "response_model": response_models.Reads,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(*MEMBERS_ONLY, errors.ReadsHiddenError, errors.TooManyMembersError),
+    },
+    "tags": ["members"],
 }
 CHECK_HEALTH: Final[Docs] = {
     "response_model": response_models.Health,

@@ -70,7 +70,11 @@ class ListChannelsQuery(Parameters):
     )
     limit: Limit = 50
     cursor: Cursor | None = Field(default=None, description=FOLLOWING)
-    unread_only: Flag = Field(default=False, description=f"Only channels with unread messages. {MINE_ONLY}")
+    unread_only: Flag = Field(
+        default=False,
+        description="Only channels with unread messages; muted ones only if an "
+        f"unread message mentions the caller. {MINE_ONLY}",
+    )
     kind: Kind | None = Field(default=None, description=f"Only channels of this kind. {MINE_ONLY}")
 
     @field_validator("unread_only", "kind")

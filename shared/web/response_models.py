@@ -34,6 +34,7 @@ CHANNEL: Final = {
     "slow_mode": 0,
     "edit_window": 3600,
     "members_pin": False,
+    "show_reads": True,
     "version": 1,
     "member_count": 2,
     "last_seq": 39,
@@ -42,6 +43,7 @@ CHANNEL: Final = {
     "last_read_seq": 37,
     "unread_count": 2,
     "mention_count": 1,
+    "muted": False,
     "role": "member",
     "blocked": False,
     "capabilities": ["read", "post", "react", "leave"],
@@ -317,7 +319,7 @@ class Channel(ResponseModel):
     id: str
     name: str
     topic: str
-    kind: Literal["public", "private", "direct"]
+    kind: Literal["public", "private", "direct", "group"]
     creator: str = Field(description=f"A user id; `{ERASED}` if that user was erased.")
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     archived: bool
@@ -328,6 +330,7 @@ class Channel(ResponseModel):
         description="Seconds after posting in which authors may edit a message; 0 for never, null without limit."
     )
     members_pin: bool = Field(description="Whether plain members may pin messages.")
+    show_reads: bool = Field(description="Whether members may see each other's read positions.")
     version: int = Field(
         description="Counts changes of name, topic and settings, and archiving. For `If-Match`, in double quotes."
     )
@@ -342,13 +345,16 @@ class Channel(ResponseModel):
     mention_count: int | None = Field(
         description="Messages after `last_read_seq` that name the caller (at most 50) or everybody (at most 3)."
     )
+    muted: bool | None = Field(
+        description="Whether the caller has muted the channel: do not notify, unless `mention_count` is above 0."
+    )
     role: Role | None
     blocked: bool = Field(
         description="Whether the caller has blocked the other member of the direct channel."
     )
     capabilities: list[str] = Field(
         description="Any of read, post, react, join, leave, pin, delete, edit, invite, remove, change_roles, archive. "
-        "`remove` is also the right to ban, `delete` the right to handle reports. "
+        "`remove` is also the right to ban, `delete` the right to handle reports, `archive` the right to unarchive. "
         "Authors may edit and delete their own messages if they may post."
     )
 
@@ -473,6 +479,33 @@ class ReadPosition(ResponseModel):
     unread_count: int
 
     model_config = _with_example({"channel_id": "4nc0f2k9q1d7h3sa", "last_read_seq": 39, "unread_count": 0})
+
+
+class MemberRead(ResponseModel):
+    """How far a member has read."""
+
+    user_id: str
+    last_read_seq: int = Field(description="At most the channel's `last_seq`.")
+
+
+class Reads(ResponseModel):
+    """The read positions of a channel's members, by user id; a member of the last second may be missing."""
+
+    channel_id: str
+    reads: list[MemberRead]
+
+    model_config = _with_example(
+        {"channel_id": "4nc0f2k9q1d7h3sa", "reads": [{"user_id": "grace", "last_read_seq": 39}]}
+    )
+
+
+class Muted(ResponseModel):
+    """Whether the caller has muted the channel."""
+
+    channel_id: str
+    muted: bool
+
+    model_config = _with_example({"channel_id": "4nc0f2k9q1d7h3sa", "muted": True})
 
 
 class Check(ResponseModel):

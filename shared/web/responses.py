@@ -16,7 +16,7 @@ from fastapi import Depends, Header, Request, Response
 from pydantic import AfterValidator, Field
 
 from shared.domain.messages import dumps
-from shared.domain.model import Kind
+from shared.domain.model import FIXED_MEMBERS
 from shared.observability.meter import meter
 from shared.runtime.codings import Accepted, accepted, encode
 
@@ -171,11 +171,11 @@ def rate_headers(rate: Verdict | None) -> dict[str, str]:
 
 
 def created_channel(base: str, made: Created) -> Response:
-    """201 with the channel, also for a replay; 200 for an existing direct channel."""
+    """201 with the channel, also for a replay; 200 for an existing direct or group channel."""
     headers = {"Location": f"{base}/v1/channels/{made.channel['id']}"}
     if not made.found:
         return channel_response(made.channel, 201, headers)
-    if made.channel["kind"] == Kind.DIRECT:
+    if made.channel["kind"] in FIXED_MEMBERS:
         return channel_response(made.channel, 200, headers)
     return channel_response(made.channel, 201, headers | {"Idempotency-Replayed": "true"})
 

@@ -253,3 +253,10 @@ class ReadIn(Request):
     force: bool = Field(
         default=False, description="Also moves the position back, to mark messages as unread."
     )
+
+
+class MutedIn(Request):
+    """Whether the caller has muted the channel."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"muted": True}]})
+    muted: bool

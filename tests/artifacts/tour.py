@@ -157,6 +157,14 @@ class Tour:
         read = f"/v1/channels/{channel}/read"
         assert self.call(200, "PUT", read, body={"last_read_seq": 3}).json["unread_count"] == 0
         assert self.listed(channel)["unread_count"] == 0
+        reads = self.call(200, "GET", f"/v1/channels/{channel}/reads", user="grace").json["reads"]
+        assert reads == [{"user_id": user, "last_read_seq": 3} for user in ("ada", "grace")]
+        muted = f"/v1/channels/{channel}/muted"
+        assert self.call(200, "PUT", muted, body={"muted": True}).json == {
+            "channel_id": channel,
+            "muted": True,
+        }
+        assert self.listed(channel)["muted"] is True
         assert self.listed(channel, user="linus", query={"scope": "public"})["role"] is None
 
     def listed(self, channel: str, **rest: Any) -> dict[str, Any]:
@@ -270,3 +278,6 @@ class Tour:
         refused = self.call(409, "POST", f"/v1/channels/{channel}/messages", body={"text": "Late"})
         assert refused.code == "channel_archived"
         assert len(self.call(200, "GET", f"/v1/channels/{channel}/messages").json["messages"]) == 3
+        unarchived = self.call(200, "PUT", f"/v1/channels/{channel}/archived", body={"archived": False}).json
+        assert (unarchived["archived"], unarchived["version"]) == (False, 4)
+        self.call(200, "PUT", f"/v1/channels/{channel}/archived", body={"archived": True})

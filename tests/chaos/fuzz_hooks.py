@@ -19,9 +19,9 @@ UNSPEAKABLE: Final = (
     "a user id has 1 to 128 bytes",
     "contains no visible character",
     "name: required for this kind of channel",
-    "a direct channel has no name, topic or slow_mode",
-    "members: a direct channel has exactly one member other than the caller",
-    "A direct channel needs a member other than the caller.",
+    "a direct or group channel has no name, topic or slow_mode",
+    "A direct channel has at most one member other than the caller.",
+    "A group channel has 3 to 10 members, the caller included.",
     "neither one emoji nor a shortcode",
     "text or metadata is required",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,20 +60,19 @@ def test_channels_listed_before_are_listed_still(engines: Engines) -> None:
     assert listed(store, {old, new}) == []
 
 
-class ArchivedBetween:
-    """A client through which a channel is archived between the two writes of its renaming."""
+class ChangedBetween:
+    """A client through which a channel is changed just before an update of an item by itself."""
 
-    def __init__(self, client: AwsClient, archive: Callable[[], object]) -> None:
+    def __init__(self, client: AwsClient, change: Callable[[], object], update: int) -> None:
         self._client = client
-        self._archive = archive
-        self._updates = 0
+        self._change = change
+        self._left = update
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The client's answer; the channel is archived before the second update."""
-        if operation == "UpdateItem":
-            self._updates += 1
-            if self._updates == 2:
-                self._archive()
+        """The client's answer; the channel is changed before the update of that number."""
+        self._left -= operation == "UpdateItem"
+        if operation == "UpdateItem" and self._left == 0:
+            self._change()
         return self._client.call(operation, arguments)
 
     def close(self) -> None:
@@ -83,16 +83,37 @@ def test_a_renaming_that_comes_late_does_not_list_an_archived_channel(engines: E
     """The listing keeps the version that it was made of, and takes no earlier one."""
     store = engines.store(MINISTACK)
     channel = open_channel(store, user(), kind=Kind.PUBLIC, name="late")
-    client = ArchivedBetween(engines.ours(MINISTACK), lambda: store.archive_channel(channel, NOW))
+    client = ChangedBetween(engines.ours(MINISTACK), lambda: store.archive_channel(channel, NOW), 2)
     renamed = DynamoDBStore(client, TABLE, lambda _: None).update_channel(channel, {"name": "later"}, None)
     assert renamed
     assert head_of(store, channel).archived_at == NOW
     assert listed(store, {channel}) == []
 
 
-@pytest.mark.parametrize(("kind", "units"), [(Kind.PRIVATE, [5, 2, 2]), (Kind.PUBLIC, [8, 5, 4])])
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_comes_late_does_not_hide_an_unarchived_channel(engines: Engines, number: int) -> None:
+    """An archiving or renaming that lists the channel late leaves it listed once, under its current name."""
+    store = engines.store(MINISTACK)
+    channel = open_channel(store, user(), kind=Kind.PUBLIC, name="late")
+
+    def reopen() -> None:
+        store.archive_channel(channel, NOW)
+        assert store.unarchive_channel(head_of(store, channel))
+
+    late = DynamoDBStore(ChangedBetween(engines.ours(MINISTACK), reopen, number), TABLE, lambda _: None)
+    if number == 1:
+        assert late.archive_channel(channel, NOW)
+    else:
+        assert late.update_channel(channel, {"name": "later"}, None)
+    head = head_of(store, channel)
+    assert (head.archived_at, listed(store, {channel})) == (None, [channel])
+    item: Any = engines.client(MINISTACK).get_item(TableName=TABLE, Key=items.listing_key(channel))["Item"]
+    assert item == items.listing_item(head)
+
+
+@pytest.mark.parametrize(("kind", "units"), [(Kind.PRIVATE, [5, 2, 2, 2]), (Kind.PUBLIC, [8, 5, 4, 5])])
 def test_channels_cost_what_was_computed(engines: Engines, kind: Kind, units: list[int]) -> None:
-    """Creating, renaming, archiving: listing a public channel takes 2 units and 1 of the index, 1 and 2, 1 and 1 more.
+    """Creating, renaming, archiving, unarchiving: a listing takes 2 units and 1 of the index; 1, 2; 1, 1; 2, 1.
 
     Renaming one takes a unit that no answer tells of: the condition that the head does not list it fails.
     """
@@ -101,6 +122,7 @@ def test_channels_cost_what_was_computed(engines: Engines, kind: Kind, units: li
         lambda: channels.append(open_channel(store, user(), kind=kind, name="cost")),
         lambda: store.update_channel(channels[0], {"name": "other"}, None),
         lambda: store.archive_channel(channels[0], NOW),
+        lambda: store.unarchive_channel(replace(head_of(store, channels[0]), version=3)),
     ]
     found = []
     for step in steps:

@@ -217,6 +217,7 @@ def _change_role(store: Store, channel: str, ada: str) -> None:
 
 
 def _leave(store: Store, channel: str, ada: str) -> None:
+    assert store.archive_channel(channel, NOW)
     assert store.remove_member(membership_of(store, channel, ada), even_last_owner=True)
 
 
@@ -677,13 +678,13 @@ def test_settings_of_changes_are_set_and_removed(store: Store) -> None:
     channel, ada = opened(store)
     by = membership_of(store, channel, ada)
     head = head_of(store, channel)
-    assert (head.edit_window, head.members_pin) == (None, False)
+    assert (head.edit_window, head.members_pin, head.show_reads) == (None, False, True)
     steps: list[tuple[dict[str, str | int | None], int | None, bool]] = [
         ({"edit_window": 0}, 0, False),
         ({"edit_window": 3600, "members_pin": 1}, 3600, True),
         ({"edit_window": None}, None, True),
         ({"edit_window": None, "topic": "none"}, None, True),
-        ({"members_pin": 0, "edit_window": 5}, 5, False),
+        ({"members_pin": 0, "edit_window": 5, "show_reads": 0}, 5, False),
     ]
     for version, (changes, window, pin) in enumerate(steps, 1):
         for _ in range(2):
@@ -691,6 +692,7 @@ def test_settings_of_changes_are_set_and_removed(store: Store) -> None:
             assert found == head_of(store, channel)
             assert found is not None
             assert (found.edit_window, bool(found.members_pin), found.version) == (window, pin, version + 1)
+            assert bool(found.show_reads) is (version < len(steps))
 
 
 @pytest.mark.parametrize("kind", [ChangeKind.EDITED, ChangeKind.DELETED, ChangeKind.REACTION_ADDED])

@@ -7,9 +7,18 @@ from dataclasses import replace
 
 from shared.domain import keys
 from shared.domain.model import Head, Kind, Membership, Role
-from shared.storage.protocol import Store
+from shared.storage.protocol import Committed, Store
 from tests.cases import case
-from tests.contract.samples import NOW, head_of, membership_of, open_channel, reserve, user
+from tests.contract.samples import (
+    NOW,
+    commitment,
+    entry,
+    head_of,
+    membership_of,
+    open_channel,
+    reserve,
+    user,
+)
 
 
 def test_a_channel_is_kept_as_it_was_made(store: Store) -> None:
@@ -163,6 +172,43 @@ def test_a_channel_is_archived_of_one_version(store: Store) -> None:
     assert store.archive_channel(channel, NOW + 1)
     assert (head_of(store, channel).archived_at, head_of(store, channel).version) == (NOW, 2)
     assert not store.archive_channel(keys.new_channel_id(), NOW)
+
+
+def test_an_archived_channel_is_unarchived_once(store: Store) -> None:
+    """One version more, members may post again, a public channel is listed again; later calls return it as it is."""
+    ada = user()
+    channel = open_channel(store, ada, kind=Kind.PUBLIC)
+    assert store.unarchive_channel(head_of(store, channel)) == head_of(store, channel)
+    assert store.archive_channel(channel, NOW)
+    archived = head_of(store, channel)
+    assert not is_listed(store, channel)
+    for _ in range(2):
+        assert store.unarchive_channel(archived) == head_of(store, channel)
+        assert head_of(store, channel) == replace(archived, archived_at=None, version=3)
+        assert is_listed(store, channel)
+    assert store.commit(commitment(channel, ada, entry(reserve(store, channel).seq))) == Committed()
+
+
+def test_an_archiving_that_was_not_seen_is_not_ended(store: Store) -> None:
+    """A channel that was unarchived and archived again since stays archived; an unknown one does not come to be."""
+    channel = open_channel(store, user(), kind=Kind.PUBLIC)
+    assert store.archive_channel(channel, NOW)
+    seen = head_of(store, channel)
+    assert store.unarchive_channel(seen)
+    assert store.archive_channel(channel, NOW + 1)
+    assert store.unarchive_channel(seen) is None
+    assert (head_of(store, channel).archived_at, is_listed(store, channel)) == (NOW + 1, False)
+    unknown = replace(seen, channel_id=keys.new_channel_id())
+    assert store.unarchive_channel(unknown) is None
+    assert store.head(unknown.channel_id) is None
+
+
+def is_listed(store: Store, channel_id: str) -> bool:
+    """Whether a channel is in the index of public channels."""
+    found: list[tuple[str, str]] = []
+    while page := store.public_channels(100, found[-1] if found else None):
+        found += page
+    return channel_id in {each for _, each in found}
 
 
 def test_a_key_is_reserved_for_its_first_request(store: Store) -> None:

@@ -69,11 +69,14 @@ def test_a_past_membership_is_deleted(store: Store) -> None:
 
 
 def test_even_the_last_owner_can_be_removed(store: Store) -> None:
-    """With the flag for it: no member is left, and the count is 0."""
+    """From an archived channel, with the flag for it: no member is left, and the count is 0."""
     ada = user()
     channel = open_channel(store, ada)
     owner = membership_of(store, channel, ada)
     assert not store.remove_member(replace(owner, role=Role.MODERATOR), even_last_owner=True)
+    assert not store.remove_member(owner, even_last_owner=True)
+    assert store.archive_channel(channel, NOW)
+    assert not store.remove_member(owner)
     assert store.remove_member(owner, even_last_owner=True)
     head = head_of(store, channel)
     assert (head.members, head.owners) == (0, 0)

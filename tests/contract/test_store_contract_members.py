@@ -250,3 +250,23 @@ def test_the_storage_is_reached(store: Store) -> None:
 def _counts(store: Store, channel: str) -> tuple[int, int]:
     head = head_of(store, channel)
     return head.members, head.owners
+
+
+def test_a_membership_is_muted(store: Store) -> None:
+    """Until that is ended, whatever else changes in it; a later membership is not; nobody else has one."""
+    ada, eve = user(), user()
+    channel = open_channel(store, ada, eve)
+    before = membership_of(store, channel, eve)
+    for muted in (True, True, False, False, True):
+        assert store.mute(channel, eve, muted=muted) == replace(before, muted=muted)
+        assert membership_of(store, channel, eve) == replace(before, muted=muted)
+    moved = store.move_read_position(channel, eve, 0, 0, force=True)
+    assert moved == replace(before, muted=True)
+    commit = commitment(channel, eve, entry(1))
+    assert store.commit(commit) == Committed()
+    assert store.memberships(eve)[0].muted
+    assert store.mute(channel, user(), muted=True) is None
+    assert not membership_of(store, channel, ada).muted
+    assert store.remove_member(membership_of(store, channel, eve))
+    assert store.add_member(replace(before, tat=commit.tat))
+    assert not membership_of(store, channel, eve).muted

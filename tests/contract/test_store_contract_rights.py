@@ -55,6 +55,8 @@ def test_a_member_with_the_same_role_changes_others(store: Store) -> None:
     assert (changed.topic, changed.slow_mode, changed.version) == ("new", 5, 2)
     assert store.archive_channel(bob.channel_id, NOW, bob)
     assert head_of(store, bob.channel_id).archived_at == NOW
+    assert store.unarchive_channel(head_of(store, bob.channel_id), bob) == head_of(store, bob.channel_id)
+    assert head_of(store, bob.channel_id).archived_at is None
 
 
 @pytest.mark.parametrize("loss", [_leaves, _is_demoted])
@@ -104,6 +106,7 @@ def test_a_change_that_is_already_made_still_needs_the_right(store: Store) -> No
     assert store.archive_channel(ada.channel_id, NOW, ada)
     assert store.archive_channel(ada.channel_id, NOW + 1, ada)
     assert not store.archive_channel(ada.channel_id, NOW + 1, bob)
+    assert store.unarchive_channel(head_of(store, ada.channel_id), bob) is None
     assert (head_of(store, ada.channel_id).archived_at, head_of(store, ada.channel_id).version) == (NOW, 3)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -24,9 +25,11 @@ from shared.storage import items
 from shared.storage.items import Item, b, n, s
 from shared.storage.log_reader import DirectLogReader
 from shared.use_cases.fetch_messages import Window, fetch_messages
+from shared.use_cases.fetch_reads import fetch_reads
 from shared.use_cases.list_channels import Listing, list_channels
 from shared.use_cases.post_message import post_message
 from shared.use_cases.read_budget import list_units
+from shared.use_cases.set_muted import set_muted
 from tests.contract.samples import NOW, head_of, membership_of, open_channel, user
 from tests.engines import TABLE, Engines
 
@@ -62,7 +65,7 @@ def largest_head(kind: Kind, user_id: str = USER) -> Item:
         request_hash=b"h" * 16,
     )
     redacted = {"erasures": n(LARGE)}
-    changed = {"rev": n(keys.MAX_SEQ), "ew": n(LARGE), "mp": n(1)}
+    changed = {"rev": n(keys.MAX_SEQ), "ew": n(LARGE), "mp": n(1), "sr": n(0)}
     changed |= {name: n(keys.MAX_SEQ - i) for i, name in enumerate(items.EVERYBODY)}
     highest = [keys.MAX_SEQ - i for i in range(model.MAX_GAPS)]
     gaps = {"gn": n(LARGE), "gs": items.ns(highest), "gf": n(highest[-1] - 1)}
@@ -107,6 +110,7 @@ def test_the_largest_head_is_one_write_unit(kind: Kind) -> None:
     head = largest_head(kind)
     assert items.head_of(head).edit_window == LARGE
     assert items.head_of(head).members_pin
+    assert not items.head_of(head).show_reads
     assert len(items.head_of(head).mentions) == model.MAX_EVERYBODY
     assert size(head) <= size(largest_head(kind, "u" * 60)) <= WRITE_BYTES
 
@@ -203,6 +207,10 @@ def test_changing_a_channel_costs_what_was_computed(engines: Engines) -> None:
     meter = start_meter()
     assert store.archive_channel(channel, NOW, owner)
     assert (meter.read_units, meter.write_units, meter.calls) == (1, 6, 3)
+    archived = head_of(store, channel)
+    meter = start_meter()
+    assert store.unarchive_channel(archived, owner)
+    assert (meter.read_units, meter.write_units, meter.calls) == (1, 7, 2)
 
 
 @pytest.mark.stack
@@ -333,6 +341,26 @@ def test_a_page_costs_what_was_computed(engines: Engines) -> None:
     meter = start_meter()
     fetch_messages(services, USER, channel, Window(50), frozenset([page.version]))
     assert meter.read_units == 2
+
+
+@pytest.mark.stack
+@pytest.mark.dynamodb_local
+def test_read_positions_and_muting_cost_what_was_computed(engines: Engines) -> None:
+    """2 units for the channel state, 1 for each other member, and the index's: half a unit for each 4 KB; muting 1."""
+    services = services_on(engines, DYNAMODB_LOCAL)
+    others = [str(uuid4()) for _ in range(40)]
+    channel = open_channel(services.store, USER, *others)
+    indexed = {"ch", "pk", "sk", "role", "joined_at"}
+    members = [items.membership_item(Membership(each, channel, Role.MEMBER, NOW)) for each in [USER, *others]]
+    listed = [{name: each[name] for name in each.keys() & indexed} for each in members]
+    meter = start_meter()
+    reads = fetch_reads(services, USER, channel)["reads"]
+    assert [each["user_id"] for each in reads] == sorted([USER, *others])
+    assert meter.read_units == 2 + 40 + query_units(sizes(*listed)) / 2 == 43
+    meter = start_meter()
+    for muted in (True, True, False):
+        set_muted(services, USER, channel, muted=muted)
+    assert (meter.read_units, meter.write_units) == (6, 2)
 
 
 @pytest.mark.stack

@@ -55,3 +55,6 @@ def test_the_tour_works(stack: RunningStack) -> None:
     for kind in ("edited", "reaction_added", "pinned", "deleted"):
         assert f'"kind":"{kind}"' in done.stdout
     assert '"is_read":true' in done.stdout
+    assert '"reads":[{"user_id":"ada","last_read_seq":3}' in done.stdout
+    assert all(f'"archived":{each}' in done.stdout for each in ("true", "false"))
+    assert all(f'"kind":"{each}"' in done.stdout for each in ("group", "direct"))

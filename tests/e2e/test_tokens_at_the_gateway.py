@@ -34,7 +34,9 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/channels": {"kind": "public", "name": "mine"},
     "POST /v1/channels/{channel_id}/messages": {"text": "hello"},
     "PUT /v1/channels/{channel_id}/read": {"last_read_seq": 1},
+    "PUT /v1/channels/{channel_id}/muted": {"muted": True},
     "PATCH /v1/channels/{channel_id}": {"topic": "mine"},
+    "PUT /v1/channels/{channel_id}/archived": {"archived": False},
     "PATCH /v1/channels/{channel_id}/messages/{message_id}": {"text": "mine"},
 }
 PATH: Final = "/v1/channels/{channel_id}"

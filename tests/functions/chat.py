@@ -36,6 +36,11 @@ class Chat:
         body = {"kind": "direct", "members": [other]}
         return str(self.api("POST", "/v1/channels", user=user, body=body).json["id"])
 
+    def group(self, user: str, *others: str) -> str:
+        """The id of a group channel."""
+        body = {"kind": "group", "members": list(others)}
+        return str(self.api("POST", "/v1/channels", user=user, body=body).json["id"])
+
     def channel(self, *members: str, kind: str = "public") -> str:
         """The id of a new channel of ada's with these members."""
         return str(self.create(kind=kind, members=list(members))["id"])

@@ -42,9 +42,12 @@ ALLOWED: Final[dict[str, tuple[str, str, str, Any, int]]] = {
     "its pins": ("GET", f"{CHANNEL}/pins", "grace", None, 200),
     "a message": ("GET", MESSAGE, "grace", None, 200),
     "its versions": ("GET", f"{MESSAGE}/versions", "ada", None, 200),
+    "what they have read": ("GET", f"{CHANNEL}/reads", "grace", None, 200),
     "its members": ("GET", f"{CHANNEL}/members", "grace", None, 200),
     "what the caller has read": ("PUT", f"{CHANNEL}/read", "grace", {"last_read_seq": 1}, 200),
+    "muting it": ("PUT", f"{CHANNEL}/muted", "grace", {"muted": True}, 200),
     "archiving it again": ("DELETE", CHANNEL, "ada", None, 204),
+    "archiving it again otherwise": ("PUT", f"{CHANNEL}/archived", "ada", {"archived": True}, 200),
     "leaving it": ("DELETE", f"{CHANNEL}/members/me", "grace", None, 204),
 }
 
@@ -88,6 +91,39 @@ def test_it_is_listed_and_each_message_is_found(chat: Chat, channel: str) -> Non
     assert chat.listing("linus", scope="public")["channels"] == []
     found = chat.page(channel)["messages"][0]
     assert chat.api("GET", f"{messages(channel)}/{found['id']}", user="grace").json == found
+
+
+def test_an_unarchived_channel_is_as_before(chat: Chat, channel: str) -> None:
+    """A later version; it is posted to, changed, joined and listed again; and doing it again changes nothing."""
+    assert chat.seen(channel)["capabilities"] == ["read", "leave", "archive"]
+    response = set_archived(chat, channel, archived=False)
+    assert (response.status, response.json["archived"], response.json["version"]) == (200, False, 3)
+    again = set_archived(chat, channel, '"1"', archived=False)
+    assert (again.status, again.json) == (200, response.json)
+    assert again.headers["etag"] == response.headers["etag"]
+    assert [each["id"] for each in chat.listing("linus", scope="public")["channels"]] == [channel]
+    chat.post(channel, "first words", "grace")
+    assert chat.put_member(channel, "me", "linus").status == 201
+    assert [each["text"] for each in chat.page(channel, "linus")["messages"]] == ["last words", "first words"]
+    archived = set_archived(chat, channel, '"3"', archived=True)
+    assert (archived.status, archived.json) == (200, chat.seen(channel))
+    assert (archived.json["archived"], archived.json["version"]) == (True, 4)
+
+
+def test_a_version_that_is_over_unarchives_nothing(chat: Chat, channel: str) -> None:
+    """With `If-Match` the archiving is ended only if it is the one that the caller has seen."""
+    for version in ('"1"', '"3"', 'W/"2"'):
+        response = set_archived(chat, channel, version, archived=False)
+        assert (response.status, response.code) == (412, "version_mismatch")
+    assert chat.seen(channel)["archived"]
+    assert set_archived(chat, channel, '"2"', archived=False).status == 200
+
+
+def set_archived(chat: Chat, channel: str, if_match: str = "", *, archived: bool) -> Response:
+    """The response to archiving or unarchiving."""
+    headers = {"if-match": if_match} if if_match else None
+    path = f"/v1/channels/{channel}/archived"
+    return chat.api("PUT", path, body={"archived": archived}, headers=headers)
 
 
 def test_every_route_about_a_channel_is_tried() -> None:

@@ -89,4 +89,5 @@ def test_every_cursor_of_ones_own_list_is_taken_back(
     for each in made:
         membership = store.membership(each, "linus")
         assert membership
-        store.remove_member(membership, even_last_owner=True)
+        assert store.archive_channel(each, 0)
+        assert store.remove_member(membership, even_last_owner=True)

@@ -55,6 +55,7 @@ def test_a_channel_says_all_that_a_list_shows(chat: Chat) -> None:
         "slow_mode": 0,
         "edit_window": None,
         "members_pin": False,
+        "show_reads": True,
         "version": 1,
         "member_count": 2,
         "last_seq": 1,
@@ -69,6 +70,7 @@ def test_a_channel_says_all_that_a_list_shows(chat: Chat) -> None:
         "last_read_seq": 0,
         "unread_count": 1,
         "mention_count": 0,
+        "muted": False,
         "role": "member",
         "capabilities": ["read", "post", "react", "leave"],
     }
@@ -166,11 +168,11 @@ def test_the_list_is_the_callers_own(chat: Chat) -> None:
 
 
 def test_an_archived_channel_stays_in_its_members_list(chat: Chat) -> None:
-    """Members still find an archived channel, marked as archived, with no capability but to read and leave."""
+    """Members still find an archived channel, marked as archived; they may only read, leave and unarchive it."""
     chat.archive(chat.channel())
     (channel,) = chat.listing()["channels"]
     assert channel["archived"] is True
-    assert channel["capabilities"] == ["read", "leave"]
+    assert channel["capabilities"] == ["read", "leave", "archive"]
 
 
 def test_public_channels_are_those_one_may_join(chat: Chat) -> None:

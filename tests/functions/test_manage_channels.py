@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cases import case
-from tests.functions.chat import texts
+from tests.functions.chat import messages, texts
 from tests.functions.refusals import ROUTES, state
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.storage.memory import MemoryStore
     from tests.api import Response
     from tests.functions.chat import Chat
@@ -163,18 +165,62 @@ def test_a_pair_has_one_direct_channel(chat: Chat) -> None:
 
 
 def test_other_pairs_have_other_direct_channels(chat: Chat) -> None:
-    """Each pair has its own direct channel, which no other user sees."""
+    """Each pair, group and single user has an own channel, which no other user sees."""
     ids = {chat.direct("ada", "grace"), chat.direct("ada", "linus"), chat.direct("grace", "linus")}
-    assert len(ids) == 3
-    assert chat.api("GET", f"/v1/channels/{chat.direct('ada', 'grace')}", user="linus").status == 404
+    ids |= {chat.group("ada", "grace", "linus"), chat.group("ada", "grace", "linus", "mary")}
+    ids |= {chat.direct("ada", "ada"), chat.direct("grace", "grace")}
+    assert len(ids) == 7
+    for hidden in (
+        chat.direct("ada", "grace"),
+        chat.group("ada", "grace", "mary"),
+        chat.direct("ada", "ada"),
+    ):
+        assert chat.api("GET", f"/v1/channels/{hidden}", user="linus").status == 404
 
 
-def test_the_two_of_a_direct_channel_are_equals(chat: Chat) -> None:
-    """Both may read, post, react and pin; neither may change the channel."""
-    channel = chat.direct("ada", "grace")
-    for user in ("ada", "grace"):
-        assert chat.seen(channel, user)["capabilities"] == ["read", "post", "react", "pin"]
-        chat.post(channel, user=user)
+def test_a_group_is_found_again_by_its_members(chat: Chat) -> None:
+    """By whom ever and in whatever order they are named, and up to 10 of them: 200 with the same channel."""
+    users = ["ada", "grace", "linus", *(f"user{number}" for number in range(7))]
+    for members in (users[:3], users):
+        with case(len(members)):
+            first = create(chat, kind="group", members=members[1:])
+            assert (first.status, first.json["member_count"], first.json["name"]) == (201, len(members), "")
+            again = [
+                create(chat, key=f"key-{len(members)}", kind="group", members=members[1:]),
+                create(chat, "grace", kind="group", members=[*reversed(members), "linus"]),
+            ]
+            assert {(each.status, each.json["id"]) for each in again} == {(200, first.json["id"])}
+
+
+def test_a_channel_with_oneself_is_found_again(chat: Chat) -> None:
+    """With no member named, or only the caller: a direct channel of one member, who posts and reads there."""
+    first = create(chat, kind="direct")
+    assert (first.status, first.json["member_count"], first.json["kind"]) == (201, 1, "direct")
+    chat.post(first.json["id"], "Buy milk")
+    for members in ([], ["ada"], ["ada", "ada"]):
+        again = create(chat, kind="direct", members=members)
+        assert (again.status, again.json) == (200, chat.seen(first.json["id"]))
+    assert texts(chat.page(first.json["id"])) == ["Buy milk"]
+
+
+def test_the_members_of_a_direct_or_group_channel_are_equals(chat: Chat) -> None:
+    """All may read, post, react and pin; none may change the channel or see versions of others' messages."""
+    for users in (["ada"], ["ada", "grace"], ["grace", "linus", "ada"]):
+        with case(len(users)):
+            channel = create(chat, users[0], kind=kind_of(users), members=users[1:]).json["id"]
+            for user in users:
+                assert chat.seen(channel, user)["capabilities"] == ["read", "post", "react", "pin"]
+                posted = chat.post(channel, user=user)
+                pinned = chat.api("PUT", f"{messages(channel)}/{posted['id']}/pin", user=user)
+                assert pinned.status == 204
+                for other in users:
+                    found = chat.api("GET", f"{messages(channel)}/{posted['id']}/versions", user=other)
+                    assert found.status == (200 if other == user else 403)
+
+
+def kind_of(users: Sequence[str]) -> str:
+    """The kind of channel that so many users share."""
+    return "direct" if len(users) < 3 else "group"
 
 
 # --- seeing ---

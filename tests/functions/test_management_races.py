@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tests.functions.chat import Chat
 
 
-def over(chat: Chat, store: type[MemoryStore]) -> MemoryStore:
+def over(chat: Chat, store: Callable[..., MemoryStore]) -> MemoryStore:
     """The same channels in another storage, which the API uses from now on."""
     other = store(**vars(chat.api.services.store))
     chat.api.services = replace(chat.api.services, store=other)
@@ -367,6 +368,37 @@ def test_a_channel_archived_meanwhile_is_not_changed(chat: Chat) -> None:
         response = ask(channel)
         assert (response.status, response.code if response.body else None) == wanted
         assert chat.seen(channel)["version"] == 2
+
+
+@dataclass
+class ReopenedMeanwhile(MemoryStore):
+    """Another owner ends the archiving between the read and the write, and archives the channel again or not."""
+
+    archives_again: bool = True
+
+    def unarchive_channel(self, head: Head, by: Membership | None = None) -> Head | None:
+        """After it."""
+        assert super().unarchive_channel(head)
+        assert not self.archives_again or super().archive_channel(head.channel_id, 1)
+        return super().unarchive_channel(head, by)
+
+
+def test_an_archiving_of_meanwhile_is_not_ended(chat: Chat) -> None:
+    """412 with `If-Match`, else 503 to be repeated; where the other only ended the archiving, it is done."""
+    whole = chat.api.services
+    for again, headers, expected in (
+        (True, {"if-match": '"2"'}, (412, "version_mismatch", True)),
+        (True, {}, (503, "contention", True)),
+        (False, {"if-match": '"2"'}, (200, None, False)),
+    ):
+        chat.api.services = whole
+        channel = chat.channel()
+        assert chat.archive(channel).status == 204
+        over(chat, partial(ReopenedMeanwhile, archives_again=again))
+        path = f"/v1/channels/{channel}/archived"
+        response = chat.api("PUT", path, body={"archived": False}, headers=headers)
+        code = response.json.get("code")
+        assert (response.status, code, chat.seen(channel)["archived"]) == expected
 
 
 def test_a_demoted_caller_has_lost_the_right(chat: Chat) -> None:

@@ -29,7 +29,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
-GOOD = st.sampled_from(["public", "private", "direct", "member", "owner", "ada", "grace", "me", "Hello"])
+GOOD = st.sampled_from(
+    ["public", "private", "direct", "group", "member", "owner", "ada", "grace", "me", "Hello"]
+)
 NAMES = ["text", "client_message_id", "metadata", "messages", "kind", "name", "topic", "slow_mode", "members"]
 NAMES += ["role", "last_read_seq", "force"]
 VALUES = (

@@ -168,9 +168,10 @@ def test_a_channel_without_anybody_is_archived(chat: Chat, store: ScriptedStore)
 
 
 @pytest.mark.parametrize("erased", ["ada", "eve"])
-def test_a_direct_channel_is_over(chat: Chat, erased: str) -> None:
-    """The other member can read their own messages, but not post."""
-    channel = chat.direct("ada", "eve")
+@pytest.mark.parametrize("kind", ["direct", "group"])
+def test_a_channel_of_fixed_members_is_over(chat: Chat, erased: str, kind: str) -> None:
+    """The other members can read their own messages, but not post; the erased user is as a stranger to it."""
+    channel = chat.direct("ada", "eve") if kind == "direct" else chat.group("ada", "eve", "mary")
     stays = ({"ada", "eve"} - {erased}).pop()
     chat.post(channel, SECRET, erased)
     chat.post(channel, "mine", stays)
@@ -178,3 +179,15 @@ def test_a_direct_channel_is_over(chat: Chat, erased: str) -> None:
     assert texts(chat.page(channel, stays)) == ["", "mine"]
     assert chat.seen(channel, stays)["archived"]
     assert chat.api("POST", messages(channel), user=stays, body={"text": "?"}).code == "channel_archived"
+    body = {"kind": kind, "members": [stays, *(["mary"] if kind == "group" else [])]}
+    assert chat.api("POST", "/v1/channels", user=erased, body=body).code == "channel_not_found"
+
+
+def test_a_channel_with_oneself_ends_with_the_user(chat: Chat) -> None:
+    """Nobody is in it any more, and the user who comes back does not find it."""
+    channel = chat.direct("eve", "eve")
+    chat.post(channel, SECRET, "eve")
+    erase(chat, "eve")
+    assert chat.api("GET", f"/v1/channels/{channel}", user="eve").code == "channel_not_found"
+    again = chat.api("POST", "/v1/channels", user="eve", body={"kind": "direct"})
+    assert again.code == "channel_not_found"

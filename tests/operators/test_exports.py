@@ -70,6 +70,7 @@ def test_a_channels_export_is_what_readers_get(chat: Chat, channel: str) -> None
         "last_read_seq",
         "unread_count",
         "mention_count",
+        "muted",
         "role",
         "blocked",
         "capabilities",
@@ -85,10 +86,12 @@ def test_a_users_export_is_what_is_theirs(chat: Chat, channel: str) -> None:
     chat.remove(left, "me", "eve")
     chat.post(own, f"{SECRET} 4", "eve")
     chat.post(own, "not hers")
+    chat.api("PUT", f"/v1/channels/{own}/muted", user="eve", body={"muted": True})
     lines = list(exporter(chat).user("eve"))
     memberships = {each["channel_id"]: each for each in records(lines, "membership")}
     assert set(memberships) == {channel, own}
     assert memberships[own]["last_read_seq"] == 1
+    assert (memberships[own]["muted"], memberships[channel]["muted"]) == (True, False)
     assert memberships[own]["role"] == "owner"
     assert [each["channel_id"] for each in records(lines, "former_membership")] == [left]
     assert [each["name"] for each in records(lines, "channel")] == ["eves own"]

@@ -35,9 +35,9 @@ FIRST: Final = "/v1/channels/{c}/messages/{c}-00000001"
 
 
 def channel_of(chat: Chat, kind: str, *, archived: bool = False) -> str:
-    """A channel with a user in each role, and a message of the past member's, or of the owner in a direct one."""
-    if kind == "direct":
-        channel = chat.direct(OWNER, MEMBER)
+    """A channel with a user in each role, and a message of the past member's, or else of the owner."""
+    if kind in {"direct", "group"}:
+        channel = chat.direct(OWNER, MEMBER) if kind == "direct" else chat.group(OWNER, MEMBER, OTHER_MEMBER)
         chat.post(channel, TEXT)
         return channel
     channel = chat.channel(MEMBER, OTHER_MEMBER, PAST_MEMBERSHIP, kind=kind)
@@ -80,6 +80,7 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     "look at it": Attempt("get_channel", "GET", "/v1/channels/{c}"),
     "change its topic": Attempt("update_channel", "PATCH", "/v1/channels/{c}", {"topic": "new"}),
     "archive it": Attempt("archive_channel", "DELETE", "/v1/channels/{c}"),
+    "unarchive it": Attempt("set_archived", "PUT", "/v1/channels/{c}/archived", {"archived": False}),
     "read a page": Attempt("fetch_messages", "GET", "/v1/channels/{c}/messages"),
     "read a message": Attempt("fetch_message", "GET", FIRST),
     "read changes": Attempt("fetch_changes", "GET", "/v1/channels/{c}/changes"),
@@ -95,7 +96,9 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     "unpin a message": Attempt("unpin_message", "DELETE", f"{FIRST}/pin"),
     "post": Attempt("post_message", "POST", "/v1/channels/{c}/messages", {"text": "Hello"}),
     "mark as read": Attempt("mark_read", "PUT", "/v1/channels/{c}/read", {"last_read_seq": 1}),
+    "mute it": Attempt("set_muted", "PUT", "/v1/channels/{c}/muted", {"muted": True}),
     "list members": Attempt("list_members", "GET", "/v1/channels/{c}/members"),
+    "see what members have read": Attempt("fetch_reads", "GET", "/v1/channels/{c}/reads"),
     "join": Attempt("put_member", "PUT", "/v1/channels/{c}/members/me"),
     "bring somebody in": Attempt("put_member", "PUT", f"/v1/channels/{{c}}/members/{NEWCOMER}"),
     "make oneself an owner": Attempt("put_member", "PUT", "/v1/channels/{c}/members/me", {"role": "owner"}),

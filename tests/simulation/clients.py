@@ -13,6 +13,7 @@ from shared.domain.model import Role
 from shared.observability.meter import meter
 from shared.use_cases.fetch_messages import Page, Window, fetch_message
 from shared.use_cases.list_channels import Listed, Listing
+from shared.use_cases.manage_channels import set_archived
 from shared.use_cases.manage_members import put_member, remove_member
 from shared.use_cases.mark_read import mark_read
 from shared.use_cases.post_message import Posted
@@ -65,8 +66,8 @@ class Clients:
         channel_id = self._rng.choice(self._world.channels)
         user_id = self.somebody(channel_id)
         requests = (self.fetch, self.post, self.list, self.mark, self.one, self.member, self.erase)
-        ways = (*requests, self.changing.change, self.changing.read)
-        request = self._rng.choices(ways, (40, 24, 8, 4, 3, 5, 0.4, 22, 12))[0]
+        ways = (*requests, self.changing.change, self.changing.read, self.archive)
+        request = self._rng.choices(ways, (40, 24, 8, 4, 3, 5, 0.4, 22, 12, 1))[0]
         request(user_id, channel_id)
 
     def somebody(self, channel_id: str) -> str:
@@ -149,6 +150,8 @@ class Clients:
 
         def check(asked: Asked, posted: Posted) -> str:
             self._world.judge.posted(asked, writing, posted)
+            if not posted.replayed:
+                self._world.judge.archived(asked, archived=False)
             return "replayed" if posted.replayed else "posted"
 
         def call(services: Services) -> object:
@@ -223,6 +226,34 @@ class Clients:
             return "joined"
 
         self.send(Request("member", actor, channel_id, call, lambda _, done: str(done)))
+
+    def archive(self, user_id: str, channel_id: str) -> None:  # noqa: ARG002 - as the others
+        """The owner archives a channel, and unarchives it soon; an archived one is unarchived."""
+        head = self._world.truth.head(channel_id)
+        self._set_archived(channel_id, archived=head is not None and head.archived_at is None)
+
+    def _set_archived(self, channel_id: str, *, archived: bool, attempt: int = 1) -> None:
+        """Sometimes twice at the same moment, sometimes for one version only."""
+        head = self._world.truth.head(channel_id)
+        versions = frozenset({head.version}) if head and self._world.chance(0.3) else None
+
+        def check(asked: Asked, _: object) -> str:
+            self._world.judge.archived(asked, archived=archived)
+            if archived:
+                unarchive = partial(self._set_archived, channel_id, archived=False)
+                self._world.loop.spawn(unarchive, self._rng.choice((0.0, 50.0, 500.0)))
+            return "archived" if archived else "unarchived"
+
+        def call(services: Services) -> object:
+            return set_archived(services, OWNER, channel_id, versions, archived=archived)
+
+        def failed(error: BaseException) -> None:
+            if isinstance(error, DiedError | UnavailableError) and attempt < MAX_ATTEMPTS:
+                again = partial(self._set_archived, channel_id, archived=archived, attempt=attempt + 1)
+                self._world.loop.spawn(again, 500.0)
+
+        for _ in range(2 if self._world.chance(0.4) else 1):
+            self.send(Request("archive", OWNER, channel_id, call, check, failed))
 
     def erase(self, user_id: str, channel_id: str) -> None:  # noqa: ARG002 - as the others
         """An operator erases a user other than the owner, who adds users again."""

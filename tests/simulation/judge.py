@@ -62,6 +62,11 @@ class Judge:
                 raise WrongError(f"acknowledged two messages at {seq}")
         log.last_acknowledged = max(log.last_acknowledged, posted.last_seq)
 
+    def archived(self, asked: Asked, *, archived: bool) -> None:
+        """A request depended on, or brought about, that the channel is archived, or is not."""
+        if not self._ledger.was_archived(asked, archived=archived):
+            raise WrongError(f"{asked.channel_id} was never {'archived' if archived else 'open'} meanwhile")
+
     def page(self, asked: Asked, window: Window, page: Page, known: bytes | None) -> None:
         """A page of messages, or 304 for one that the caller knows."""
         body = page.body if page.body is not None else known

@@ -114,6 +114,7 @@ class Asked:
     head_seq: int
     last_rev_acknowledged: int
     is_member: bool
+    is_archived: bool
     changes: int
     failures: int
     is_kept_out: bool
@@ -149,6 +150,8 @@ class Ledger:
         """How often a user, named after a channel, became a member of it."""
         self.counted: dict[tuple[str, int], float] = {}
         """When a channel's redactions were so many for the first time."""
+        self.archivings: defaultdict[str, list[tuple[float, bool]]] = defaultdict(list)
+        """When each channel was archived (True) or unarchived."""
         self.forged_until = 0.0
         """When what somebody put into Redis expires there, unless it was read before."""
         self._changes: Counter[tuple[str, str]] = Counter()
@@ -268,6 +271,17 @@ class Ledger:
         for each in reactions_of(after) if is_current else ():
             log.reactions[seq, each.emoji] = list(each.users)
 
+    def archived(self, before: Head | None, after: Head | None, *, seen: Head | None = None) -> None:
+        """A channel was archived, or unarchived as one that was read as ``seen``; or nothing was written."""
+        if before is None or after is None or before == after:
+            return
+        was, is_ = before.archived_at is not None, after.archived_at is not None
+        if was is is_ or after.version != before.version + 1:
+            self.world.violate(f"{before.channel_id} was {'archived' if is_ else 'unarchived'} twice")
+        if seen is not None and seen.version != before.version:
+            self.world.violate(f"an archiving of {before.channel_id} was ended that was not read")
+        self.archivings[before.channel_id].append((self.world.loop.now, is_))
+
     def redactions(self, head: Head) -> None:
         """A channel's number of redactions was raised."""
         self.counted.setdefault((head.channel_id, head.erasures), self.world.loop.now)
@@ -315,6 +329,7 @@ class Ledger:
             last_rev_acknowledged=log.last_rev_acknowledged,
             head_seq=head.seq if head else 0,
             is_member=channel_id in self.members[user_id],
+            is_archived=head is not None and head.archived_at is not None,
             changes=self._changes[channel_id, user_id],
             failures=container.failures,
             is_kept_out=self.is_kept_out(channel_id, user_id),
@@ -325,6 +340,11 @@ class Ledger:
         """Whether a user may not join a channel, or not write in it."""
         is_blocked = bool(self.blocks) and channel_id == self.world.direct
         return is_blocked or (channel_id, user_id) in self.bans
+
+    def was_archived(self, asked: Asked, *, archived: bool) -> bool:
+        """Whether the channel was archived, or was not, at any time since a request began."""
+        since = [state for at, state in self.archivings[asked.channel_id] if at >= asked.at]
+        return archived in {asked.is_archived, *since}
 
     def unchanged(self, asked: Asked) -> bool:
         """Whether the caller's membership is what it was when the request began, and was all the time."""

@@ -143,6 +143,30 @@ class AcceptsFromTheBlocked(SimStore):
         return outcome
 
 
+class UnarchivesAnyway(SimStore):
+    """Unarchives a channel without the condition that it is as it was read."""
+
+    def _end_archiving(self, head: Head, by: Membership | None) -> Head | None:  # noqa: ARG002 - the bug
+        current = self._truth.head(head.channel_id)
+        if current is not None:
+            current = replace(current, archived_at=None, version=current.version + 1)
+            self._truth._heads[head.channel_id] = current
+        return current
+
+
+class ArchivesLate(SimStore):
+    """Acknowledges an archiving that is not made yet."""
+
+    def _archive(self, channel_id: str, now: int, by: Membership | None, *, if_version: int | None) -> bool:
+        archive = super()._archive
+
+        def late() -> None:
+            archive(channel_id, now, by, if_version=if_version)
+
+        self._world.loop.spawn(late, 200.0)
+        return True
+
+
 class VoidsAnyway(SimStore):
     """Writes a void without the condition that the position is free."""
 
@@ -819,6 +843,10 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "void-without-condition": Mutant(
         "settles a hole over any entry that was written there", Code(store=VoidsAnyway)
     ),
+    "unarchive-anyway": Mutant(
+        "ends an archiving that is not the one that was read", Code(store=UnarchivesAnyway)
+    ),
+    "archive-late": Mutant("acknowledges an archiving before it is made", Code(store=ArchivesLate)),
     "ignore-membership": Mutant("shows a channel to users who are no members", Code(store=LetsAnybodyIn)),
     "join-past-ban": Mutant("lets a banned member's join in that races the ban", Code(store=JoinsPastBans)),
     "accept-from-blocked": Mutant(

@@ -11,6 +11,7 @@ from shared.domain.errors import (
     BannedError,
     BudgieError,
     CannotSendError,
+    ChannelArchivedError,
     ChannelNotFoundError,
     NotAMemberError,
     PositionOutOfRangeError,
@@ -82,6 +83,8 @@ def _answer(container: Container, request: Request) -> str:
         raise
     except (BannedError, CannotSendError, UserBlockedError):
         judge.kept_out(asked)
+    except ChannelArchivedError:
+        judge.archived(asked, archived=True)
         raise
     except PositionOutOfRangeError:
         judge.out_of_range(asked, request.position)

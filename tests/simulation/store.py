@@ -48,13 +48,27 @@ REPEATABLE: Final = frozenset(
     }
 )
 """Writes that the SDK may send twice; a transaction's token protects the others, and the commit too as a rule."""
-WRITES: Final = REPEATABLE | {
-    *("add_member", "remove_member", "commit_change"),
-    *("ban", "unban", "block", "unblock"),
-}
-HEAD_WRITES: Final = frozenset(
-    {"reserve", "void", "trim_gaps", "correct_preview", "count_erasure", "add_member", "remove_member", "ban"}
+ARCHIVING: Final = frozenset({"archive_channel", "unarchive_channel"})
+WRITES: Final = (
+    REPEATABLE
+    | ARCHIVING
+    | {
+        *("add_member", "remove_member", "commit_change"),
+        *("ban", "unban", "block", "unblock"),
+    }
 )
+HEAD_WRITES: Final = ARCHIVING | {
+    *(
+        "reserve",
+        "void",
+        "trim_gaps",
+        "correct_preview",
+        "count_erasure",
+        "add_member",
+        "remove_member",
+        "ban",
+    )
+}
 """Writes of a channel's head; they wait for a transaction that still holds it."""
 
 
@@ -353,6 +367,33 @@ class SimStore:
         self._world.ledger.blocked(user_id, other_id, is_blocked=False)
         self._truth.unblock(user_id, other_id)
 
+    def archive_channel(
+        self, channel_id: str, now: int, by: Membership | None = None, *, if_version: int | None = None
+    ) -> bool:
+        """See ``Channels``."""
+        return self._call(
+            "archive_channel", partial(self._archive, if_version=if_version), channel_id, now, by
+        )
+
+    def _archive(self, channel_id: str, now: int, by: Membership | None, *, if_version: int | None) -> bool:
+        before = self._truth.head(channel_id)
+        done = self._truth.archive_channel(channel_id, now, by, if_version=if_version)
+        self._world.ledger.archived(before, self._truth.head(channel_id))
+        return done
+
+    def unarchive_channel(self, head: Head, by: Membership | None = None) -> Head | None:
+        """See ``Channels``."""
+        return self._call("unarchive_channel", self._unarchive, head, by)
+
+    def _unarchive(self, head: Head, by: Membership | None) -> Head | None:
+        before = self._truth.head(head.channel_id)
+        current = self._end_archiving(head, by)
+        self._world.ledger.archived(before, self._truth.head(head.channel_id), seen=head)
+        return current
+
+    def _end_archiving(self, head: Head, by: Membership | None) -> Head | None:
+        return self._truth.unarchive_channel(head, by)
+
     def redact(self, channel_id: str, seq: int, body: bytes) -> None:
         """See ``Erasures``."""
         self._call("redact", self._redact, channel_id, seq, body)
@@ -443,7 +484,7 @@ class SimStore:
         return StoreUnavailableError(retry_after=1)
 
 
-def _channel_of(argument: str | Membership | Ban) -> str:
+def _channel_of(argument: str | Head | Membership | Ban) -> str:
     return argument if isinstance(argument, str) else argument.channel_id
 
 

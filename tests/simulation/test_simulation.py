@@ -29,6 +29,7 @@ FREQUENT = {
     *(f"change: {each}" for each in ("deleted", "reaction_added", "reaction_removed", "pinned", "unpinned")),
     *("change: commit_unknown", "changes: caught up", "pins: pins", "mentions: mentions"),
     *("versions: versions", "erase: erased"),
+    *("archive: archived", "archive: unarchived", "post: channel_archived"),
 }
 """Outcomes that each part has; the long form requires the seldom ones too."""
 FIRST_SEED = {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from tests.stateful.comparison import KEYS, USERS, WHERE, WHO, ApiAndModel
-from tests.stateful.rules import Expected
+from tests.stateful.rules import FIXED, Expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.stateful.model import Query
 
 NAMES = st.sampled_from(["lobby", "Alpha", "été", "zoo"])
-KIND = st.sampled_from(["public", "private", "direct"])
+KIND = st.sampled_from(["public", "private", "direct", "group"])
 LIMITS = st.sampled_from([1, 2, 50])
 CHANGES = st.fixed_dictionaries(
     {},
@@ -26,12 +26,13 @@ CHANGES = st.fixed_dictionaries(
         "slow_mode": st.sampled_from([0, 5]),
         "edit_window": st.sampled_from([None, 0, 60]),
         "members_pin": st.booleans(),
+        "show_reads": st.booleans(),
     },
 )
 MATCHES = st.sampled_from([None, "*", '"1"', '"2"', '"3"', '"1", "2"', 'W/"1"', "x"])
 ROLES = st.sampled_from([None, None, "member", "moderator", "owner"])
 ENOUGH: Final = 5
-"""Channels in one history, direct ones and those made under a key aside."""
+"""Channels in one history; those found again by their members, or made under a key, aside."""
 TARGETS = st.sampled_from(["me", *USERS])
 
 
@@ -47,7 +48,7 @@ class Channels(ApiAndModel):
     def begin(self, kinds: list[str]) -> None:
         """Something to talk in."""
         for kind in kinds:
-            self._create("ada", kind, ["grace"] if kind == "direct" else ["grace", "linus"], "lobby", 0, None)
+            self._create("ada", kind, ["grace", "linus"], "lobby", 0, None)
 
     @rule(
         who=WHO,
@@ -59,7 +60,7 @@ class Channels(ApiAndModel):
     )
     def create(self, who: int, kind: str, members: list[str], name: str, slow: int, key: str | None) -> None:
         """A channel is made, or found again; a few are enough."""
-        if key or kind == "direct" or len(self.chat.channels) < ENOUGH:
+        if key or kind in FIXED or len(self.chat.channels) < ENOUGH:
             self._create(self.user(who), kind, members, name, slow, key)
 
     @rule(who=WHO, where=WHERE)
@@ -87,6 +88,15 @@ class Channels(ApiAndModel):
             response = self.call(user, "DELETE", f"/v1/channels/{channel}", headers=headers)
             self.agree(response, user, lambda: self.chat.archive(user, channel, match))
 
+    @rule(who=WHO, where=WHERE, archived=st.sampled_from([True, False, False]), match=MATCHES)
+    def set_archived(self, who: int, where: int, archived: bool, match: str | None) -> None:  # noqa: FBT001 - Hypothesis names it
+        """A channel is archived or unarchived."""
+        channel = self.channel(where)
+        user, headers = self.user(who, channel), {"if-match": match} if match else {}
+        path, body = f"/v1/channels/{channel}/archived", {"archived": archived}
+        response = self.call(user, "PUT", path, body=body, headers=headers)
+        self.agree(response, user, lambda: self.chat.set_archived(user, channel, match, archived=archived))
+
     # --- members ---
 
     @rule(who=WHO, where=WHERE, whom=TARGETS, role=ROLES, is_empty=st.booleans())
@@ -111,16 +121,34 @@ class Channels(ApiAndModel):
         self, user: str, kind: str, members: list[str], name: str, slow: int, key: str | None
     ) -> None:
         body: dict[str, Any] = {"kind": kind, "members": members, "name": name, "slow_mode": slow}
-        if kind == "direct":
-            body = {"kind": kind, "members": [next(each for each in (*members, *USERS) if each != user)]}
+        if kind == "direct":  # With oneself if nobody else is first.
+            body = {"kind": kind, "members": members[:1]}
+        if kind == "group":
+            body = {"kind": kind, "members": [each for each in USERS if each != user][len(members) // 2 :]}
         headers = {"idempotency-key": key} if key else {}
         response = self.call(user, "POST", "/v1/channels", body=body, headers=headers)
         new_id = response.json["id"] if response.status < 300 else ""
         self.agree(response, user, lambda: self.chat.create(user, body, key, self.now, new_id))
 
+    @rule(who=WHO, where=WHERE, muted=st.booleans())
+    def set_muted(self, who: int, where: int, muted: bool) -> None:  # noqa: FBT001 - Hypothesis names it
+        """Somebody mutes a channel."""
+        channel = self.channel(where)
+        user = self.user(who, channel)
+        response = self.call(user, "PUT", f"/v1/channels/{channel}/muted", body={"muted": muted})
+        self.agree(response, user, lambda: self.chat.set_muted(user, channel, muted=muted))
+
+    @rule(who=WHO, where=WHERE)
+    def fetch_reads(self, who: int, where: int) -> None:
+        """What the members of a channel have read."""
+        channel = self.channel(where)
+        user = self.user(who, channel)
+        response = self.call(user, "GET", f"/v1/channels/{channel}/reads")
+        self.agree(response, user, lambda: self.chat.reads(user, channel))
+
     # --- lists ---
 
-    @rule(who=WHO, limit=LIMITS, unread=st.booleans(), kind=st.sampled_from([None, None, "public", "direct"]))
+    @rule(who=WHO, limit=LIMITS, unread=st.booleans(), kind=st.sampled_from([None, None, "public", "group"]))
     def list_mine(self, who: int, limit: int, unread: bool, kind: str | None) -> None:  # noqa: FBT001 - Hypothesis names it
         """The first page of a user's channels."""
         query: Query = {"limit": limit} | ({"kind": kind} if kind else {})

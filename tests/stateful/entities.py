@@ -88,6 +88,7 @@ class Member:
     changes_paid_until: int = 0
     marks: set[int] = field(default_factory=set)
     """Positions of the messages that name the member, since the member joined."""
+    muted: bool = False
 
     def json(self) -> dict[str, Any]:
         """As the API lists it."""
@@ -135,7 +136,7 @@ class Channel:
 
     @property
     def kind(self) -> str:
-        """Public, private or direct."""
+        """Public, private, direct or group."""
         return str(self.settings["kind"])
 
     @property
@@ -193,6 +194,7 @@ class Channel:
             "last_read_seq": me.read if me else None,
             "unread_count": self.unread(user) if me else None,
             "mention_count": self.mention_count(user) if me else None,
+            "muted": me.muted if me else None,
             "role": me.role if me else None,
             "blocked": user in self.blocks,
             "capabilities": self.may(user),

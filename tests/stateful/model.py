@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.stateful.entities import Channel, IdempotencyRecord, Member, Message, written
-from tests.stateful.rules import Expected, Pace, RefusedError, may, named_in, names_everybody, window
+from tests.stateful.rules import FIXED, Expected, Pace, RefusedError, may, named_in, names_everybody, window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Chat:
     def able(self, user: str, channel: str, what: str) -> tuple[Channel, Member]:
         """A channel in which a user has a capability."""
         found, member = self.joined(user, channel)
-        if found.kind == "direct" and what not in {"post", "react", "pin"}:
+        if found.kind in FIXED and what not in {"post", "react", "pin"}:
             raise RefusedError("direct_channel")
         if what not in found.may(user):
             if found.blocks and not found.archived:
@@ -79,26 +79,26 @@ class Chat:
         old = self._made_before(user, body, key)
         if old is not None:
             shown = self.seen(user, old.id).json(user)
-            headers = {} if old.kind == "direct" else {"idempotency-replayed": "true"}
-            return Expected(200 if old.kind == "direct" else 201, shown, headers)
-        if body["kind"] == "direct":
+            headers = {} if old.kind in FIXED else {"idempotency-replayed": "true"}
+            return Expected(200 if old.kind in FIXED else 201, shown, headers)
+        if body["kind"] == "direct" and body["members"]:
             self._not_blocked(user, body["members"][0])
-        settings = {"name": "", "topic": "", "slow_mode": 0, "edit_window": None, "members_pin": False} | {
-            name: body[name] for name in body if name != "members"
-        }
+        settings: dict[str, Any] = {"name": "", "topic": "", "slow_mode": 0, "edit_window": None}
+        settings |= {"members_pin": False, "show_reads": True}
+        settings |= {name: body[name] for name in body if name != "members"}
         made = Channel(new_id, user, now, settings)
         made.members = {each: Member(each, "member", now) for each in body["members"]}
         made.members[user] = Member(user, "owner", now)
         self.channels[new_id] = made
-        if key is not None and made.kind != "direct":
+        if key is not None and made.kind not in FIXED:
             self.made_under[user, key] = new_id
         return Expected(201, made.json(user), {"location": f"/v1/channels/{new_id}"})
 
     def _made_before(self, user: str, body: dict[str, Any], key: str | None) -> Channel | None:
-        if body["kind"] == "direct":
-            pair = {user, *body["members"]}
-            pairs = (each for each in self.channels.values() if each.kind == "direct")
-            return next((each for each in pairs if set(each.members) == pair), None)
+        if body["kind"] in FIXED:
+            users = {user, *body["members"]}
+            such = (each for each in self.channels.values() if each.kind == body["kind"])
+            return next((each for each in such if set(each.members) == users), None)
         return self.channels.get(self.made_under.get((user, key or ""), ""))
 
     def get(self, user: str, channel: str) -> Expected:
@@ -120,18 +120,35 @@ class Chat:
         """The end of a channel."""
         _judge_form(if_match)
         found, _ = self.joined(user, channel)
-        if found.kind != "direct" and found.archived:
+        if found.kind not in FIXED and found.archived:
             return Expected(204)
         self.able(user, channel, "archive")
         _judge(found, if_match)
         found.archived, found.version = True, found.version + 1
         return Expected(204)
 
+    def set_archived(self, user: str, channel: str, if_match: str | None, *, archived: bool) -> Expected:
+        """The end of a channel, or of that end."""
+        if archived:
+            self.archive(user, channel, if_match)
+            return self.get(user, channel)
+        _judge_form(if_match)
+        found, me = self.joined(user, channel)
+        if found.kind in FIXED:
+            raise RefusedError("direct_channel")
+        if me.role != "owner":
+            raise RefusedError("forbidden")
+        if found.archived:
+            _judge(found, if_match)
+            found.archived, found.version = False, found.version + 1
+        return self.get(user, channel)
+
     def mine(self, user: str, query: Query) -> list[Channel]:
         """A user's channels, the latest first."""
         found = [each for each in self.channels.values() if user in each.members]
         if query.get("unread_only"):
             found = [each for each in found if each.unread(user)]
+            found = [each for each in found if not each.members[user].muted or each.mention_count(user)]
         found = [each for each in found if query.get("kind") in {None, each.kind}]
         return sorted(found, key=lambda each: (-each.active, each.id))
 
@@ -147,10 +164,19 @@ class Chat:
         found = self.visible(user, channel)
         return [found.members[each].json() for each in sorted(found.members)]
 
+    def reads(self, user: str, channel: str) -> Expected:
+        """How far each member has read."""
+        found, _ = self.joined(user, channel)
+        if not found.settings["show_reads"]:
+            raise RefusedError("reads_hidden")
+        members = [found.members[each] for each in sorted(found.members)]
+        reads = [{"user_id": each.user, "last_read_seq": each.read} for each in members]
+        return Expected(200, {"channel_id": channel, "reads": reads})
+
     def put_member(self, user: str, channel: str, target: str, role: str | None, now: int) -> Expected:
         """A user joins, is added, or gets another role."""
         found = self.seen(user, channel)
-        if found.kind == "direct":
+        if found.kind in FIXED:
             raise RefusedError("direct_channel")
         if target != user and not (found.archived and self._entitled(user, channel, "invite")):
             self.able(user, channel, "invite")
@@ -179,7 +205,7 @@ class Chat:
         if target == user and known and user not in known.members and user in known.left:
             return Expected(204)
         found, me = self.joined(user, channel)
-        if found.kind == "direct":
+        if found.kind in FIXED:
             raise RefusedError("direct_channel")
         if target not in found.members and target in found.left and self._entitled(user, channel, "remove"):
             return Expected(204)
@@ -401,6 +427,12 @@ class Chat:
         body = {"channel_id": channel, "last_read_seq": me.read, "unread_count": found.unread(user)}
         return Expected(200, body)
 
+    def set_muted(self, user: str, channel: str, *, muted: bool) -> Expected:
+        """A user mutes a channel, or ends that."""
+        _, me = self.joined(user, channel)
+        me.muted = muted
+        return Expected(200, {"channel_id": channel, "muted": muted})
+
     # --- changes ---
 
     def _pace_change(self, me: Member, now: int) -> tuple[int, dict[str, str]]:
@@ -543,8 +575,8 @@ class Chat:
 
     def versions(self, user: str, channel: str, message: str) -> Expected:
         """A message's versions, for its author, moderators and owners."""
-        _, me, hit = self._message(user, channel, message)
-        if hit.sender != user and me.role == "member":
+        found, me, hit = self._message(user, channel, message)
+        if hit.sender != user and (me.role == "member" or found.kind in FIXED):
             raise RefusedError("forbidden")
         shown = hit.before[-20:] + ([] if hit.deleted else [hit.version()])
         return Expected(200, {"message_id": message, "versions": shown})

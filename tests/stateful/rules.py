@@ -22,6 +22,7 @@ STATUS: Final = {
     "user_blocked": 409,
     "user_banned": 409,
     "report_closed": 409,
+    "reads_hidden": 403,
     "channel_not_found": 404,
     "message_not_found": 404,
     "member_not_found": 404,
@@ -46,6 +47,8 @@ MAY: Final = {
         *("edit", "invite", "remove", "change_roles", "archive"),
     ],
 }
+FIXED: Final = {"direct", "group"}
+"""Kinds of channels that are found again by their members, who never change and are equals."""
 CLOCKS_APART: Final = 5_000
 """Milliseconds that may be owed beyond a used burst, as another container's clock may be ahead by as much."""
 
@@ -72,10 +75,10 @@ def may(kind: str, role: str | None, *, archived: bool, members_pin: bool = Fals
     """What somebody may do in a channel; a role of None is nobody's."""
     if role is None:
         return ["join"] if kind == "public" and not archived else []
-    given = ["read", "post", "react", "pin"] if kind == "direct" else MAY[role]
+    given = ["read", "post", "react", "pin"] if kind in FIXED else MAY[role]
     if members_pin and "pin" not in given:
         given = [*given, "pin"]
-    return [each for each in given if each in {"read", "leave"}] if archived else given
+    return [each for each in given if each in {"read", "leave", "archive"}] if archived else given
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,9 @@ class DynamoDBMembers(OnTable):
         Another transaction for each post or change that the member makes meanwhile.
         """
         owners = -1 if membership.role is Role.OWNER else 0
-        condition = keeps_an_owner(0 if even_last_owner else owners)
+        condition = keeps_an_owner(owners)
+        if even_last_owner and owners:
+            condition = f"({condition}) OR attribute_exists(archived_at)"
         count = count_members(membership.channel_id, -1, owners, condition)
         seen = membership
         for _ in range(REMOVE_TRIES):
@@ -128,6 +130,25 @@ class DynamoDBMembers(OnTable):
             )
         except ConditionFailedError as error:
             return items.membership_of(error.item) if error.item else None
+        return items.membership_of(item)
+
+    def mute(self, channel_id: str, user_id: str, *, muted: bool) -> Membership | None:
+        """One UpdateItem: 1 write unit."""
+        arguments: dict[str, Any] = {"UpdateExpression": "REMOVE muted"}
+        if muted:
+            values = {":muted": items.MUTED["muted"]}
+            arguments = {"UpdateExpression": "SET muted = :muted", "ExpressionAttributeValues": values}
+        try:
+            item = retry_conflicts(
+                lambda: self._table.update(
+                    Key=items.membership_key(channel_id, user_id),
+                    ConditionExpression="attribute_exists(pk)",
+                    **arguments,
+                ),
+                self._sleep,
+            )
+        except ConditionFailedError:
+            return None
         return items.membership_of(item)
 
     def ping(self) -> None:
