@@ -24,7 +24,7 @@ FREQUENT = {
     *(f"page: {each}" for each in ("memory", "caught_up", "miss", "stale", "304", "empty", "synced")),
     *(f"page: {each}" for each in ("store_unavailable", "not_a_member")),
     *(f"post: {each}" for each in ("posted", "replayed", "commit_unknown")),
-    *(f"edit: {each}" for each in ("edited", "replayed", "store_unavailable")),
+    *(f"edit: {each}" for each in ("edited", "replayed")),
     *(f"change: {each}" for each in ("deleted", "reaction_added", "reaction_removed", "pinned", "unpinned")),
     *("change: commit_unknown", "changes: caught up", "pins: pins", "mentions: mentions"),
     *("versions: versions", "erase: erased"),
