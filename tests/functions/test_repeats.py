@@ -37,7 +37,9 @@ REQUESTS: Final[dict[str, tuple[str, str, str, Any, int, int]]] = {
     "pin": ("PUT", f"{MESSAGE}/pin", "mona", None, 204, 204),
     "unpin": ("DELETE", f"{MESSAGE}/pin", "mona", None, 204, 204),
     "delete a message": ("DELETE", MESSAGE, "mona", None, 204, 204),
+    "mute": ("PUT", f"{CHANNEL}/muted", "grace", {"muted": True}, 200, 200),
     "archive": ("DELETE", CHANNEL, "ada", None, 204, 204),
+    "archive otherwise": ("PUT", f"{CHANNEL}/archived", "ada", {"archived": True}, 200, 200),
 }
 """Method, path, caller, body, the first status and every later one."""
 IN_BOTH: Final = [

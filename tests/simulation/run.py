@@ -37,6 +37,7 @@ ENOUGH: Final = 100
 SELDOM: Final = frozenset(
     {
         "edit: version_mismatch",
+        "edit: store_unavailable",
         "page: redis",
         "list: stale",
         "edit: commit_unknown",
