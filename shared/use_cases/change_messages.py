@@ -30,6 +30,7 @@ from shared.domain.model import (
     Membership,
     mention_mark,
 )
+from shared.domain.retention import expires
 from shared.storage.log_reader import HOLE_WAITS_SECONDS
 from shared.storage.protocol import (
     ChangeCommit,
@@ -43,6 +44,7 @@ from shared.storage.protocol import (
     StateChanged,
 )
 from shared.storage.retry import contention_backoff
+from shared.use_cases.expiry import with_boundary
 
 MAX_TRIES: Final = 60
 """Of one change, each but the first because another change of the channel came first."""
@@ -77,7 +79,10 @@ class Target:
 
     def change(self, kind: ChangeKind, body: bytes | None, emoji: str = "", before: bytes = b"") -> Change:
         """A change of it by the acting member."""
-        return Change(self.rev, kind, self.entry.seq, self.member.user_id, self.at, body, emoji, before)
+        until = expires(self.head, self.entry.at) if self.entry.expires else 0
+        return Change(
+            self.rev, kind, self.entry.seq, self.member.user_id, self.at, body, emoji, before, until
+        )
 
     def commit(self, change: Change, **more: Any) -> ChangeCommit:  # noqa: ANN401 - fields of ``ChangeCommit``
         """What the storage is to do: with the message as it is after the change."""
@@ -111,8 +116,12 @@ def change_message(
     message_id: str,
     make: Make,
     key: str | None = None,
+    *,
+    even_expired: bool = False,
 ) -> tuple[Target, Change | None]:
     """Makes a change of a message: the message as it was read, and the change, None where nothing was to change.
+
+    With ``even_expired`` the target of an expired message is an empty one: its pin may be removed.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
@@ -125,7 +134,7 @@ def change_message(
         if attempt:
             services.sleep(contention_backoff(attempt - 1))
         try:
-            target = _target(services, user_id, channel_id, message_id, key)
+            target = _target(services, user_id, channel_id, message_id, key, even_expired=even_expired)
             commit = make(target)
         except SeenInPartError:
             continue
@@ -146,7 +155,15 @@ def change_message(
     raise ContentionError(retry_after=1)
 
 
-def _target(services: Services, user_id: str, channel_id: str, message_id: str, key: str | None) -> Target:
+def _target(
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    message_id: str,
+    key: str | None,
+    *,
+    even_expired: bool = False,
+) -> Target:
     """The message to change.
 
     Raises:
@@ -156,6 +173,11 @@ def _target(services: Services, user_id: str, channel_id: str, message_id: str, 
     seq = keys.seq_of_message(channel_id, message_id)
     state, entry = services.store.read_message_state(channel_id, user_id, seq or 0, key)
     head, member = permissions.require_member(state)
+    head = with_boundary(services, head)
+    if seq and seq <= head.boundary.seq:
+        if not even_expired:
+            raise MessageNotFoundError.expired(head.boundary.seq)
+        entry = Entry(seq, 0, 0, b"{}")
     if entry is None or entry.body is None:
         raise MessageNotFoundError
     if entry.rev > head.rev:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 from shared.domain import keys
 from shared.domain.errors import ValidationFailedError
 from shared.domain.model import MAX_NAME, MAX_NAME_BYTES, MAX_TOPIC, MAX_TOPIC_BYTES, Kind, Role
+from shared.domain.retention import MAX_DAYS
 from shared.domain.text import UNFIT_FOR_NAMES
 from shared.use_cases.manage_channels import Plan
 from shared.web.schemas import VISIBLE, Request, UserId, without, without_fraction
@@ -46,6 +47,9 @@ SlowMode = Annotated[int, Field(ge=0, le=MAX_SLOW_MODE), BeforeValidator(without
 
 
 EditWindow = Annotated[int, Field(ge=0, le=MAX_EDIT_WINDOW), BeforeValidator(without_fraction)]
+
+
+RetentionDays = Annotated[int, Field(ge=1, le=MAX_DAYS), BeforeValidator(without_fraction)]
 
 
 class ChannelIn(Request):
@@ -117,6 +121,11 @@ class ChannelChange(Request):
         description="Seconds after posting in which authors may edit a message; 0 for never, `null` without limit.",
     )
     members_pin: bool = Field(default_factory=bool, description="Whether plain members may pin messages.")
+    retention_days: RetentionDays | None = Field(
+        default_factory=lambda: None,
+        description="Days after which messages are deleted, by owners only; `null` for never. A shorter retention "
+        "applies to all messages, a longer one to messages posted from ten minutes later on.",
+    )
 
     def changes(self) -> dict[str, str | int | None]:
         """The fields that were sent."""
