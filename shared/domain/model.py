@@ -133,6 +133,11 @@ class Head:
         return self.last.created_at if self.last else self.created_at
 
     @property
+    def retains(self) -> bool:
+        """Whether messages here may expire: by the retention, or by a shorter one that earlier messages have."""
+        return self.retention_days is not None or self.retention_steps is not None
+
+    @property
     def shown(self) -> Preview | None:
         """The preview, unless its message has expired."""
         return self.last if self.last and self.last.seq > self.boundary.seq else None

@@ -35,6 +35,7 @@ def advance(log: Log, head: Head, now: int, sleep: Callable[[float], None] = tim
         return head
     for _ in range(TRIES):
         found = _found(log, head, wanted, now, sleep)
+        # Another process may have moved it meanwhile; whichever is there counts.
         head = replace(head, boundary=log.move_boundary(head.channel_id, head.boundary, found))
         if wanted <= head.boundary.cutoff:
             break
@@ -43,6 +44,14 @@ def advance(log: Log, head: Head, now: int, sleep: Callable[[float], None] = tim
         emptied = replace(head.last, text="")
         log.correct_preview(head.channel_id, head.last.seq, emptied, head.erasures, head.rev)
     return head
+
+
+def with_boundary_found(log: Log, head: Head, now: int, sleep: Callable[[float], None]) -> Head:
+    """As ``advance``, but writes nothing: for operators who may only read."""
+    wanted = cutoff(head, now)
+    if wanted <= head.boundary.cutoff:
+        return head
+    return replace(head, boundary=_found(log, head, wanted, now, sleep))
 
 
 def _found(log: Log, head: Head, wanted: int, now: int, sleep: Callable[[float], None]) -> Boundary:

@@ -12,9 +12,7 @@ from shared.storage.retention import advance
 
 def with_boundary(services: Services, head: Head) -> Head:
     """The head with its boundary as of now; see ``advance`` for the cost. Without a retention it is unchanged."""
-    if head.retention_days is None and head.retention_steps is None:
-        return head
-    return advance(services.store, head, services.now(), services.sleep)
+    return advance(services.store, head, services.now(), services.sleep) if head.retains else head
 
 
 def without_expired_preview(services: Services, head: Head) -> Head:

@@ -38,6 +38,7 @@ REPEATABLE: Final = frozenset(
         "void",
         "trim_gaps",
         "correct_preview",
+        "move_boundary",
         "move_read_position",
         "redact",
         "count_erasure",
@@ -49,7 +50,10 @@ REPEATABLE: Final = frozenset(
 """Writes that the SDK may send twice; a transaction's token protects the others, and the commit too as a rule."""
 WRITES: Final = REPEATABLE | {"add_member", "remove_member", "commit_change"}
 HEAD_WRITES: Final = frozenset(
-    {"reserve", "void", "trim_gaps", "correct_preview", "count_erasure", "add_member", "remove_member"}
+    {
+        *("reserve", "void", "trim_gaps", "correct_preview", "move_boundary", "count_erasure"),
+        *("add_member", "remove_member"),
+    }
 )
 """Writes of a channel's head; they wait for a transaction that still holds it."""
 
@@ -133,9 +137,9 @@ class SimStore:
     def _head(self, channel_id: str) -> Head | None:
         return self._world.unseen.head(channel_id, self._truth.head(channel_id))
 
-    def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
+    def changes(self, channel_id: str, first: int, last: int, limit: int | None = None) -> list[Change]:
         """See ``Log``."""
-        return self._call("changes", self._changes, channel_id, range(first, last + 1))
+        return self._call("changes", self._changes, channel_id, range(first, last + 1))[:limit]
 
     def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
         """See ``Changes``."""
