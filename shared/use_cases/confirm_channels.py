@@ -66,7 +66,9 @@ def confirm(services: Services, channels: Sequence[Channel]) -> list[Channel]:
 
 
 def _with_boundaries(services: Services, channels: Sequence[Channel]) -> list[Channel]:
-    due = [head for head, _ in channels if head.retains and cutoff(head, services.now()) > head.boundary.cutoff]
+    due = [
+        head for head, _ in channels if head.retains and cutoff(head, services.now()) > head.boundary.cutoff
+    ]
     heads = map_concurrently(lambda head: _with_boundary(services, head), due, services.background)
     current = {head.channel_id: head for head in heads}
     return [(current.get(head.channel_id, head), membership) for head, membership in channels]

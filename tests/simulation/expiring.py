@@ -54,7 +54,9 @@ class Expiring:
             self._quietly(partial(world.clients.last_words, world.users[0]))
         for channel_id in world.channels:
             log = truth.log(channel_id)
-            self._kept[channel_id] = {seq for seq in log.keys() - old[channel_id] if log[seq].body is not None}
+            self._kept[channel_id] = {
+                seq for seq in log.keys() - old[channel_id] if log[seq].body is not None
+            }
         world.loop.now += DAY_MS + DELETED_MS - 20 * HOUR_MS + HOUR_MS
         world.phase = next_phase(self._rng)
         for _ in range(READS):
