@@ -122,7 +122,7 @@ def test_the_largest_head_is_one_write_unit(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", [Kind.PUBLIC, Kind.PRIVATE])
 def test_the_largest_head_of_a_channel_with_a_retention_is_one_write_unit(kind: Kind) -> None:
     """With user ids of up to 36 bytes, which a UUID has."""
-    head = largest_head(kind, "u" * 36) | retaining()
+    head = {**largest_head(kind, "u" * 36), **retaining()}
     assert items.head_of(head).retains
     assert items.head_of(head).boundary.gaps == LARGE
     assert size(head) <= WRITE_BYTES

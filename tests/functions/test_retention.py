@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from shared.bootstrap import Services, compose
 from shared.domain import keys
 from shared.domain.changes import MAX_PINS
+from shared.domain.messages import Draft
 from shared.domain.model import Entry, Head, Kind, Membership, Preview, Role
 from shared.domain.retention import DAY_MS, DELETED_MS, HOUR_MS, LATEST_MS
 from shared.settings import Settings
@@ -21,7 +22,7 @@ from shared.storage.memory import MemoryStore
 from shared.storage.protocol import Store
 from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.manage_channels import update_channel
-from shared.use_cases.post_message import Draft, post_message
+from shared.use_cases.post_message import post_message
 from tests.api import Api
 from tests.conftest import FakeClock
 from tests.functions.changing import THUMB, Room, open_room

@@ -70,9 +70,9 @@ class Chat:
             shown = self.seen(user, old.id).json(user)
             headers = {} if old.kind == "direct" else {"idempotency-replayed": "true"}
             return Expected(200 if old.kind == "direct" else 201, shown, headers)
-        settings = {"name": "", "topic": "", "slow_mode": 0, "edit_window": None, "members_pin": False} | {
-            name: body[name] for name in body if name != "members"
-        }
+        settings: dict[str, Any] = {"name": "", "topic": "", "slow_mode": 0, "edit_window": None}
+        settings |= {"members_pin": False, "retention_days": None}
+        settings |= {name: body[name] for name in body if name != "members"}
         made = Channel(new_id, user, now, settings)
         made.members = {each: Member(each, "member", now) for each in body["members"]}
         made.members[user] = Member(user, "owner", now)
@@ -96,8 +96,10 @@ class Chat:
     def update(self, user: str, channel: str, changes: dict[str, Any], if_match: str | None) -> Expected:
         """Other settings."""
         _judge_form(if_match)
-        found, _ = self.able(user, channel, "edit")
+        found, me = self.able(user, channel, "edit")
         _judge(found, if_match)
+        if "retention_days" in changes and me.role != "owner":
+            raise RefusedError("forbidden")
         if changes:
             found.settings |= changes
             found.version += 1
