@@ -132,7 +132,10 @@ class Eraser:
                 return False
             if self.store.rewrite_message(channel_id, entry, rewritten):
                 return True
-            [entry] = self.store.entries_at(channel_id, [entry.seq])
+            found = self.store.entries_at(channel_id, [entry.seq])
+            if not found:
+                return False  # It has expired meanwhile.
+            entry = found[0]
         raise ContentionError
 
     def _rewrite_change(self, channel_id: str, change: Change, user_id: str) -> None:
@@ -140,7 +143,10 @@ class Eraser:
             rewritten = without_user_in_change(change, user_id)
             if rewritten == change or self.store.rewrite_change(channel_id, change, rewritten):
                 return
-            [change] = self.store.changes_at(channel_id, [change.rev])
+            found = self.store.changes_at(channel_id, [change.rev])
+            if not found:
+                return
+            change = found[0]
         raise ContentionError
 
     def _mend_preview(self, head: Head | None, user_id: str) -> None:

@@ -22,6 +22,7 @@ from shared.domain.messages import dumps, sender_of
 from shared.domain.model import MARK, Head
 from shared.domain.moderation import Ban, ban_json, block_json, own_report_json, report_json
 from shared.storage.protocol import Store
+from shared.storage.retention import with_boundary_found
 
 OF_A_CALLER: Final = frozenset(
     {
@@ -68,6 +69,7 @@ class Exporter:
         head = self.store.head(channel_id)
         if head is None:
             raise UnknownError(f"there is no channel {channel_id}")
+        head = self._with_boundary(head)
         position = 0 if after is None else _position(channel_id, after)
         if after is None:
             yield _record("channel", _channel(head))
@@ -78,7 +80,8 @@ class Exporter:
             if entry.body is not None:
                 yield entry.body
         for change in changes_of(self.store, head):
-            yield _change(channel_id, change)
+            if change.seq > head.boundary.seq:
+                yield _change(channel_id, change)
 
     def user(self, user_id: str, after: str | None = None) -> Iterator[bytes]:
         """A user's memberships, read positions, mentions, created channels, messages and changes; ``after`` as above.
@@ -97,7 +100,8 @@ class Exporter:
         begin = "" if after is None else after.rpartition("-")[0]
         if after is not None and begin not in channels:
             raise UnknownError(f"{after} is not a message of {user_id}")
-        heads = self.store.heads(channels)
+        found = self.store.heads(channels)
+        heads = {channel_id: self._with_boundary(head) for channel_id, head in found.items()}
         if after is None:
             yield from self._about(user_id, list(heads.values()))
             yield from (_record("block", block_json(each)) for each in blocks)
@@ -107,6 +111,10 @@ class Exporter:
             yield from self._messages(heads[channel_id], position, user_id)
             yield from self._changes(heads[channel_id], user_id)
 
+    def _with_boundary(self, head: Head) -> Head:
+        """What has expired is not exported, whether it is deleted already or not."""
+        return with_boundary_found(self.store, head, self.now(), self.sleep)
+
     def _about(self, user_id: str, heads: list[Head]) -> Iterator[bytes]:
         for membership in self.store.memberships(user_id):
             known = {
@@ -115,7 +123,10 @@ class Exporter:
                 "muted": membership.muted,
             }
             yield _record("membership", known | member_json(membership))
-            for mark in sorted(membership.mentions):
+            expired = next(
+                (head.boundary.seq for head in heads if head.channel_id == membership.channel_id), 0
+            )
+            for mark in sorted(mark for mark in membership.mentions if mark % MARK > expired):
                 yield _record("mention", _place(membership.channel_id, mark % MARK))
         for past_membership in self.store.past_memberships(user_id):
             place = {"channel_id": past_membership.channel_id}
@@ -159,6 +170,8 @@ class Exporter:
     def _changes(self, head: Head, user_id: str) -> Iterator[bytes]:
         pins = self.store.pins(head.channel_id)
         for change in changes_of(self.store, head):
+            if change.seq <= head.boundary.seq:
+                continue
             if change.before and sender_of(change.body or b"") == user_id:
                 yield _record("version", _before(change))
             is_pin = change.kind is ChangeKind.PINNED and pins.get(change.seq) == change.rev

@@ -20,13 +20,13 @@ MEMBERS: Final = 100
 def settled(
     log: Log, head: Head, after: int, sleep: Callable[[float], None], now: Callable[[], int]
 ) -> Iterator[Entry]:
-    """The entries behind a position up to the current end of the log, in order.
+    """The entries behind a position, and behind what has expired, up to the current end of the log, in order.
 
     Writes nothing. It waits once for holes, as long as their writers may live (15 s): a hole after that stays a hole,
     or becomes a void.
     """
     all_over = now() + DEAD_MS
-    for first, last in pieces(after + 1, head.seq):
+    for first, last in pieces(max(after, head.boundary.seq) + 1, head.seq):
         entries = log.entries(head.channel_id, first, last)
         if len(entries) <= last - first and now() < all_over:
             sleep((all_over - now()) / 1000)

@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 from shared.domain import keys
 from shared.domain.changes import Change, ChangeKind
 from shared.domain.model import (
+    NOTHING_EXPIRED,
+    Boundary,
     Entry,
     Head,
     IdempotencyRecord,
@@ -79,6 +81,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.correct_preview(CHANNEL, 1, PREVIEW, 0),
         lambda store: store.correct_preview(CHANNEL, 1, None, 0),
     ],
+    "move_boundary": [lambda store: store.move_boundary(CHANNEL, NOTHING_EXPIRED, Boundary(1))],
     "entries": [lambda store: store.entries(CHANNEL, 1, 2), lambda store: store.entries(CHANNEL, 1, 1)],
     "latest_entries": [lambda store: store.latest_entries(CHANNEL, 1, 1)],
     "entry_after": [lambda store: store.entry_after(CHANNEL, 1)],

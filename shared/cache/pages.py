@@ -128,20 +128,22 @@ def encoded_key(channel_id: str, first: int, last: int, coding: str) -> str:
 
 def page_state(head: Head, first: int, last: int) -> State:
     """What determines the bytes of a channel's page that is complete to ``last``."""
-    return first, last, head.seq, head.erasures, head.rev
+    return first, last, head.seq, head.erasures, head.rev, head.boundary.seq
 
 
 def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:
     """A page's JSON; the stored messages are joined unchanged."""
+    expired = head.boundary.seq
     closing = (
-        b'],"first_seq":%d,"last_seq":%d,"channel_last_seq":%d,"channel_last_rev":%d,"has_more_before":%b,"has_more_after":%b}'
+        b'],"first_seq":%d,"last_seq":%d,"channel_last_seq":%d,"channel_last_rev":%d,"has_more_before":%b,"has_more_after":%b%b}'
         % (
             span.first,
             span.last,
             head.seq,
             head.rev,
-            _BOOLEANS[span.first > 1],
+            _BOOLEANS[span.first > expired + 1],
             _BOOLEANS[has_more_after],
+            b',"expired_before":%d' % (expired + 1) if expired and span.first <= expired + 1 else b"",
         )
     )
     # Start and end are added to the first and last message, so that the whole is copied only once.

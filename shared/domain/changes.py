@@ -61,6 +61,13 @@ class Change:
     emoji: str = ""
     before: bytes = b""
     """Of an edit or a deletion: the message's JSON before it, compressed, see ``packed``."""
+    expires: int = 0
+    """As of the message's ``Entry``."""
+
+    @classmethod
+    def gone(cls, rev: int) -> Change:
+        """In the place of a change that has expired together with its message: it changes no position."""
+        return cls(rev, ChangeKind.DELETED, 0, "", 0)
 
 
 def change_json(channel_id: str, change: Change, *, with_message: bool = True) -> bytes:

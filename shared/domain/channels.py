@@ -18,7 +18,7 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
     Head and membership are read in parallel, so the head may be older than the read position. Then ``last_read_seq`` is
     the head's ``seq``.
     """
-    last = head.last if membership else None
+    last = head.shown if membership else None
     return {
         "id": head.channel_id,
         "name": head.name,
@@ -31,6 +31,8 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
         "edit_window": head.edit_window,
         "members_pin": head.members_pin,
         "show_reads": head.show_reads,
+        "retention_days": head.retention_days,
+        "expired_before": head.boundary.seq + 1 if head.boundary.seq else None,
         "version": head.version,
         "member_count": head.members,
         "last_seq": head.seq,

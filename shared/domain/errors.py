@@ -132,6 +132,19 @@ class MessageNotFoundError(BudgieError):
     code, status, retryable = "message_not_found", 404, False
     detail = "There is no such message in this channel."
 
+    def __init__(self, detail: str | None = None, *, expired_before: int | None = None) -> None:
+        super().__init__(detail)
+        self.expired_before = expired_before
+
+    def extra(self) -> dict[str, Any]:
+        """Says from which position on messages have not expired, if this one has."""
+        return {} if self.expired_before is None else {"expired_before": self.expired_before}
+
+    @classmethod
+    def expired(cls, boundary: int) -> Self:
+        """The error for a message up to the position ``boundary``, where all have expired."""
+        return cls("The message has expired.", expired_before=boundary + 1)
+
 
 class MemberNotFoundError(BudgieError):
     """The user whose membership is to be changed or removed is not a member."""
@@ -256,6 +269,16 @@ class TooManyPinsError(ConflictError):
 
     code = "too_many_pins"
     detail = "The channel has reached the limit of 50 pinned messages. Unpin one first."
+
+
+class RetentionRaisedError(ConflictError):
+    """A longer retention, when earlier messages already have as many shorter ones as a head keeps."""
+
+    code = "retention_raised"
+    detail = (
+        "The retention was raised three times, and messages from before still expire as it was then. "
+        "It can be raised again when they have, or lowered now."
+    )
 
 
 class VersionMismatchError(BudgieError):

@@ -70,6 +70,25 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
+class Boundary:
+    """How far a log has expired: all of its positions up to ``seq`` have. It never moves back.
+
+    Up to ``seq``, ``messages`` positions were given to messages, and ``gaps`` of these are gaps. Changes up to number
+    ``rev`` were complete when the boundary was found: one that is not there any more has expired with its message.
+    """
+
+    seq: int = 0
+    messages: int = 0
+    gaps: int = 0
+    rev: int = 0
+    cutoff: int = 0
+    """The time before which messages had expired when the boundary was found: a whole minute."""
+
+
+NOTHING_EXPIRED: Final = Boundary()
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """A channel: its settings, and how far its log extends.
 
@@ -113,11 +132,27 @@ class Head:
     """Whether members may see each other's read positions."""
     mentions: tuple[int, ...] = ()
     """Positions of the latest messages, at most ``MAX_EVERYBODY``, that name everybody in the channel."""
+    retention_days: int | None = None
+    """Days after which messages expire; None for never."""
+    retention_steps: int | None = None
+    """Shorter retentions of earlier messages, see ``retention.steps_of``; None if there are none."""
+    boundary: Boundary = NOTHING_EXPIRED
+    """What has expired, as found last; ``retention.advance`` brings it up to date."""
 
     @property
     def active_at(self) -> int:
         """The time of the latest message, or of the creation."""
         return self.last.created_at if self.last else self.created_at
+
+    @property
+    def retains(self) -> bool:
+        """Whether messages here may expire: by the retention, or by a shorter one that earlier messages have."""
+        return self.retention_days is not None or self.retention_steps is not None
+
+    @property
+    def shown(self) -> Preview | None:
+        """The preview, unless its message has expired."""
+        return self.last if self.last and self.last.seq > self.boundary.seq else None
 
     def gaps_after(self, seq: int) -> int | None:
         """How many gaps there are after a position; None if the head does not keep all of them."""
@@ -160,7 +195,12 @@ class Membership:
     def mention_count(self, head: Head) -> int:
         """Messages after the read position that name the user, or everybody: at most as many as are kept of each."""
         seqs = {mark % MARK for mark in self.mentions}.union(head.mentions)
-        return sum(seq > self.read_seq and seq not in head.gaps for seq in seqs)
+        after = self.read_up_to(head)
+        return sum(seq > after and seq not in head.gaps for seq in seqs)
+
+    def read_up_to(self, head: Head) -> int:
+        """The position after which messages are unread: what has expired counts as read."""
+        return max(self.read_seq, head.boundary.seq)
 
     def is_due(self, head: Head) -> bool:
         """Whether a list of unread channels has this one: a muted channel only if unread messages mention the user."""
@@ -173,10 +213,14 @@ class Membership:
         position became a void later, and more than ``MAX_GAPS`` gaps were added since with none of them read past, then
         each such position makes the count one too small.
         """
-        gaps = head.gaps_after(self.read_seq)
+        expired = head.boundary
+        read, voids = self.read_messages, self.read_voids
+        if self.read_seq < expired.seq:
+            read, voids = expired.messages, expired.gaps
+        gaps = head.gaps_after(self.read_up_to(head))
         if gaps is None:
-            gaps = max(0, head.voids - self.read_voids)
-        return max(0, head.messages - self.read_messages - gaps)
+            gaps = max(0, head.voids - voids)
+        return max(0, head.messages - read - gaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +269,8 @@ class Entry:
     """The numbers of the last changes of its text."""
     rewrites: int = 0
     """How often an erasure removed a user from the message. A change prepared from an earlier read fails."""
+    expires: int = 0
+    """Seconds since 1970 after which DynamoDB deletes it; 0 for never. Readers go by the head's boundary alone."""
 
 
 @dataclass(frozen=True, slots=True)

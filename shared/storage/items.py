@@ -8,6 +8,8 @@ from typing import Any, Final
 from shared.domain import keys
 from shared.domain.changes import Change, ChangeKind
 from shared.domain.model import (
+    NOTHING_EXPIRED,
+    Boundary,
     ChannelState,
     Entry,
     Head,
@@ -29,7 +31,13 @@ EVERYBODY: Final = ("m1", "m2", "m3")
 """Of a head: positions of messages that name everybody, the latest first."""
 PIN: Final = "p"
 """The first letter of the attributes of pins; the position follows in hexadecimal, so that 50 pins are below 1 KB."""
-SHORT_NAMES: Final = {"edit_window": "ew", "members_pin": "mp", "show_reads": "sr"}
+SHORT_NAMES: Final = {
+    "edit_window": "ew",
+    "members_pin": "mp",
+    "show_reads": "sr",
+    "retention_days": "rd",
+    "retention_steps": "rs",
+}
 """Attributes of a head that are not named like the field, so that the head stays below 1 KB."""
 MUTED: Final = {"muted": {"N": "1"}}
 """In the membership of a user who has muted the channel; absent otherwise."""
@@ -49,6 +57,7 @@ IS_BLOCKED: Final = "bd"
 BANNED: Final = "banned"
 """Of a past membership: the user may not join again."""
 _KIND_OF: Final = {stored: kind for kind, stored in _KINDS.items()}
+MINUTE_MS: Final = 60_000
 PUBLIC: Final = "1"
 """The single partition of the index of public channels; creating, renaming, archiving and unarchiving write to it."""
 
@@ -226,7 +235,22 @@ def _head(item: Item, channel_id: str) -> Head:
         members_pin="mp" in item and _n(item, "mp") == 1,
         show_reads="sr" not in item or _n(item, "sr") == 1,
         mentions=tuple(_n(item, name) for name in EVERYBODY if name in item and _n(item, name)),
+        retention_days=_n(item, "rd") if "rd" in item else None,
+        retention_steps=_n(item, "rs") if "rs" in item else None,
+        boundary=boundary_of(item["x"]["B"]) if "x" in item else NOTHING_EXPIRED,
     )
+
+
+def packed_boundary(boundary: Boundary) -> bytes:
+    """A boundary in 24 bytes: a head has room for no more than that."""
+    counts = (boundary.seq, boundary.messages, boundary.gaps, boundary.rev)
+    return (boundary.cutoff // MINUTE_MS).to_bytes(4) + b"".join(each.to_bytes(5) for each in counts)
+
+
+def boundary_of(packed: bytes) -> Boundary:
+    """The inverse of ``packed_boundary``."""
+    seq, messages, gaps, rev = (int.from_bytes(packed[at : at + 5]) for at in range(4, 24, 5))
+    return Boundary(seq, messages, gaps, rev, int.from_bytes(packed[:4]) * MINUTE_MS)
 
 
 def entry_item(channel_id: str, entry: Entry) -> dict[str, Any]:
@@ -240,6 +264,8 @@ def entry_item(channel_id: str, entry: Entry) -> dict[str, Any]:
         item["versions"] = numbers(entry.versions)
     if entry.rewrites:
         item["rewrites"] = n(entry.rewrites)
+    if entry.expires:
+        item["expires"] = n(entry.expires)
     return item
 
 
@@ -254,6 +280,7 @@ def entry_of(item: Item) -> Entry:
         _n(item, "rev") if "rev" in item else 0,
         tuple(int(each["N"]) for each in item["versions"]["L"]) if "versions" in item else (),
         _n(item, "rewrites") if "rewrites" in item else 0,
+        _n(item, "expires") if "expires" in item else 0,
     )
 
 
@@ -276,6 +303,8 @@ def change_item(channel_id: str, change: Change) -> dict[str, Any]:
         item["e"] = s(change.emoji)
     if change.before:
         item["before"] = b(change.before)
+    if change.expires:
+        item["expires"] = n(change.expires)
     return item
 
 
@@ -316,6 +345,7 @@ def change_of(item: Item) -> Change:
         body=_whole_body(item, seq, rev) if "body" in item else None,
         emoji=item["e"]["S"] if "e" in item else "",
         before=_b(item, "before"),
+        expires=_n(item, "expires") if "expires" in item else 0,
     )
 
 

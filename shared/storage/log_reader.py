@@ -73,7 +73,10 @@ class LogReader(Protocol):
         """The range if this process has all of it as of that head; used when the storage does not respond."""
 
     def read(self, head: Head, first: int, last: int) -> Span:
-        """Positions ``first`` to ``last``, with ``last <= head.seq``; the head must have been read in this request."""
+        """Positions ``first`` to ``last``, with ``last <= head.seq``; the head must have been read in this request.
+
+        ``first`` is after the head's boundary: a hole before it would be taken for one that must be settled.
+        """
 
     def changes(self, head: Head, first: int, last: int) -> Sequence[Change]:
         """The changes of these numbers, ``last <= head.rev``, for a head read in this request."""
@@ -131,22 +134,23 @@ class DirectLogReader:
     def changes(self, head: Head, first: int, last: int) -> Sequence[Change]:
         """See ``LogReader``: one Query.
 
-        A change gets its number when it is made, so there are no holes. But the head may be seen a moment before the
-        change that was written with it.
+        A change gets its number when it is made, so there are no holes. One that expired is ``Change.gone``.
 
         Raises:
             StoreUnavailableError: a change that the head counts is not there, after some waiting.
         """
         found = {each.rev: each for each in self._log.changes(head.channel_id, first, last)}
+        # What lacks up to the boundary has expired; for the rest, the head may be seen a moment before the change.
+        sure = range(max(first, head.boundary.rev + 1), last + 1)
         for wait in HOLE_WAITS_SECONDS:
-            missing = [rev for rev in range(first, last + 1) if rev not in found]
+            missing = [rev for rev in sure if rev not in found]
             if not missing:
                 break
             self._sleep(wait)
             found |= {each.rev: each for each in self._log.changes(head.channel_id, missing[0], missing[-1])}
-        if len(found) != last - first + 1:
+        if not all(rev in found for rev in sure):
             raise StoreUnavailableError(retry_after=1)
-        return [found[rev] for rev in range(first, last + 1)]
+        return [found.get(rev) or Change.gone(rev) for rev in range(first, last + 1)]
 
     def _entries(self, channel_id: str, first: int, last: int) -> dict[int, Entry]:
         if last < first:
@@ -179,7 +183,8 @@ class DirectLogReader:
 
     def _void(self, head: Head, seq: int, later: Entry | None) -> Entry:
         counted = later.messages - (later.seq - seq) if later else head.messages - (head.seq - seq)
-        return Entry(seq, counted, self._now(), None)
+        # Times are in the order of positions, so that the boundary of what expired is found by halving.
+        return Entry(seq, counted, later.at if later else self._now(), None)
 
 
 def _next(found: dict[int, Entry], seq: int) -> Entry | None:
@@ -227,6 +232,8 @@ def repair_preview(log: Log, channel_id: str, voided: int) -> None:
         if head is None or shown > voided:
             return  # A later post has replaced it: saves a query and a write that would fail.
         latest = _latest_message(log, channel_id, voided - 1)
+        if latest and latest.seq <= head.boundary.seq:
+            latest = None
         if shown < voided and (latest is None or latest.seq <= shown):
             return
         preview = current_preview(log, head, latest) if latest else None
@@ -242,7 +249,7 @@ def current_preview(log: Log, head: Head, entry: Entry) -> Preview | None:
         return preview_of(entry)
     first = max(1, head.rev - UNCERTAIN_CHANGES + 1)
     latest = log.changes(head.channel_id, first, head.rev)
-    if len(latest) <= head.rev - first:
+    if sum(each.rev > head.boundary.rev for each in latest) < head.rev - max(first - 1, head.boundary.rev):
         return None
     [body] = lay_over(entry.seq, [entry.body], latest)
     return preview_of(replace(entry, body=body))

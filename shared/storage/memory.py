@@ -13,6 +13,7 @@ from shared.domain.keys import direct_channel_id, public_name
 from shared.domain.model import (
     ERASED,
     MAX_EVERYBODY,
+    Boundary,
     ChannelState,
     Entry,
     Head,
@@ -212,6 +213,26 @@ class MemoryStore:
             self._heads[channel_id] = replace(head, last=preview)
             return True
 
+    def move_boundary(self, channel_id: str, seen: Boundary, boundary: Boundary) -> Boundary:
+        """See ``Log``."""
+        with self._lock:
+            head = self._heads.get(channel_id)
+            if head is None:
+                return seen
+            if head.boundary == seen:
+                head = self._heads[channel_id] = replace(head, boundary=boundary)
+            return head.boundary
+
+    def delete_expired(self, now: int) -> None:
+        """Deletes the entries and changes whose ``expires`` is over, as DynamoDB does at some time after it."""
+        with self._lock:
+            for entries in self._entries.values():
+                for seq in [seq for seq, entry in entries.items() if 0 < entry.expires <= now // 1000]:
+                    del entries[seq]
+            for changes in self._changes.values():
+                for rev in [rev for rev, change in changes.items() if 0 < change.expires <= now // 1000]:
+                    del changes[rev]
+
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """See ``Log``."""
         with self._lock:
@@ -298,6 +319,8 @@ class MemoryStore:
         head, change = self._heads.get(commit.head.channel_id), commit.change
         if head is None or head.archived_at is not None or head.rev != commit.head.rev:
             return False
+        if head.boundary != commit.head.boundary:
+            return False
         if change.kind not in {ChangeKind.EDITED, ChangeKind.DELETED}:
             return True
         return (_shown(head) == change.seq) is (commit.preview is not None)
@@ -321,9 +344,9 @@ class MemoryStore:
             commit.reacted not in reacted and not is_lost and (channel_id, change.seq) not in self._redacted
         )
 
-    def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
-        """See ``Changes``."""
-        return self.changes_at(channel_id, range(first, last + 1))
+    def changes(self, channel_id: str, first: int, last: int, limit: int | None = None) -> list[Change]:
+        """See ``Log``."""
+        return self.changes_at(channel_id, range(first, last + 1))[:limit]
 
     def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
         """See ``Changes``."""

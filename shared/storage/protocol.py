@@ -12,6 +12,7 @@ from typing import Protocol
 
 from shared.domain.changes import Change
 from shared.domain.model import (
+    Boundary,
     ChannelState,
     Entry,
     Head,
@@ -216,11 +217,14 @@ class Log(Protocol):
         the preview may show a message that was redacted or changed since.
         """
 
+    def move_boundary(self, channel_id: str, seen: Boundary, boundary: Boundary) -> Boundary:
+        """Replaces the boundary if it is still ``seen``; returns the one that is there afterwards."""
+
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """The entries from ``first`` to ``last``, both included, in order; holes are left out."""
 
-    def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
-        """The changes of these numbers, both included, in order."""
+    def changes(self, channel_id: str, first: int, last: int, limit: int | None = None) -> list[Change]:
+        """The changes of these numbers, both included, in order; at most the first ``limit`` that there are."""
 
     def latest_entries(self, channel_id: str, up_to: int, limit: int) -> list[Entry]:
         """The last ``limit`` entries up to position ``up_to``, the latest first."""

@@ -32,6 +32,7 @@ from shared.domain.model import (
     mention_mark,
 )
 from shared.domain.rate_limit import Rate, Verdict, decide
+from shared.domain.retention import expires
 from shared.storage.log_reader import HOLE_WAITS_SECONDS
 from shared.storage.protocol import (
     ChangeCommit,
@@ -45,6 +46,7 @@ from shared.storage.protocol import (
     StateChanged,
 )
 from shared.storage.retry import contention_backoff
+from shared.use_cases.expiry import with_boundary
 
 MAX_TRIES: Final = 60
 """Of one change, each but the first because another change of the channel came first."""
@@ -79,7 +81,10 @@ class Target:
 
     def change(self, kind: ChangeKind, body: bytes | None, emoji: str = "", before: bytes = b"") -> Change:
         """A change of it by the acting member."""
-        return Change(self.rev, kind, self.entry.seq, self.member.user_id, self.at, body, emoji, before)
+        until = expires(self.head, self.entry.at) if self.entry.expires else 0
+        return Change(
+            self.rev, kind, self.entry.seq, self.member.user_id, self.at, body, emoji, before, until
+        )
 
     def commit(self, change: Change, **more: Any) -> ChangeCommit:  # noqa: ANN401 - fields of ``ChangeCommit``
         """What the storage is to do: with the message as it is after the change."""
@@ -129,9 +134,13 @@ def change_message(
     make: Make,
     key: str | None = None,
     *,
-    is_counted: bool = True,
+    is_cleanup: bool = False,
 ) -> Changed:
-    """Makes a change of a message. The rate limit counts it, if ``is_counted``.
+    """Makes a change of a message, which the rate limit counts.
+
+    With ``is_cleanup`` it does not, as the caller asked for another change, and an expired message may be changed.
+
+    The target of an expired message is empty.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
@@ -146,13 +155,13 @@ def change_message(
             services.sleep(contention_backoff(attempt - 1, (services.now() - begun) / 1000))
         begun = services.now()
         try:
-            target = _target(services, user_id, channel_id, message_id, key)
+            target = _target(services, user_id, channel_id, message_id, key, even_expired=is_cleanup)
             commit = make(target)
         except SeenInPartError:
             continue
         if commit is None:
             return Changed(target)
-        rate = _decide(services, target) if is_counted else None
+        rate = None if is_cleanup else _decide(services, target)
         commit = replace(_without(commit, left), tat=rate.tat if rate else None)
         outcome = _commit(services, commit)
         match outcome:
@@ -179,7 +188,15 @@ def _decide(services: Services, target: Target) -> Verdict:
     return verdict
 
 
-def _target(services: Services, user_id: str, channel_id: str, message_id: str, key: str | None) -> Target:
+def _target(
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    message_id: str,
+    key: str | None,
+    *,
+    even_expired: bool = False,
+) -> Target:
     """The message to change.
 
     Raises:
@@ -189,6 +206,11 @@ def _target(services: Services, user_id: str, channel_id: str, message_id: str, 
     seq = keys.seq_of_message(channel_id, message_id)
     state, entry = services.store.read_message_state(channel_id, user_id, seq or 0, key)
     head, member = permissions.require_member(state)
+    head = with_boundary(services, head)
+    if seq and seq <= head.boundary.seq:
+        if not even_expired:
+            raise MessageNotFoundError.expired(head.boundary.seq)
+        entry = Entry(seq, 0, 0, b"{}")
     if entry is None or entry.body is None:
         raise MessageNotFoundError
     if entry.rev > head.rev:

@@ -16,9 +16,11 @@ from shared.bootstrap import Services
 from shared.cache.tier import get_one
 from shared.domain.errors import UnavailableError
 from shared.domain.model import Entry, Head, Membership, Preview
+from shared.domain.retention import cutoff
 from shared.runtime.parallel import map_concurrently
 from shared.storage.log_reader import DirectLogReader, current_preview, repair_preview
 from shared.storage.protocol import Store
+from shared.use_cases.expiry import with_boundary, without_expired_preview
 
 SMALL_BADGE: Final = 3
 """Up to this many unread positions are all looked up, because users notice a badge of 1 without a message."""
@@ -51,13 +53,32 @@ def confirm(services: Services, channels: Sequence[Channel]) -> list[Channel]:
     A channel in which more gaps came since the caller's read position than the head keeps costs a read unit more: then
     its count is exact too.
 
-    If the storage is unavailable, a channel is returned unchanged.
+    In a channel with a retention, what has expired is left out, see ``with_boundary``.
+
+    If the storage is unavailable, a channel is returned unchanged, but without an expired preview.
     """
+    channels = _with_boundaries(services, channels)
     confirmed = _with_previews(services, channels)
     try:
         return [(with_all_gaps(services.store, *each), each[1]) for each in confirmed]
     except UnavailableError:
         return confirmed
+
+
+def _with_boundaries(services: Services, channels: Sequence[Channel]) -> list[Channel]:
+    due = [
+        head for head, _ in channels if head.retains and cutoff(head, services.now()) > head.boundary.cutoff
+    ]
+    heads = map_concurrently(lambda head: _with_boundary(services, head), due, services.background)
+    current = {head.channel_id: head for head in heads}
+    return [(current.get(head.channel_id, head), membership) for head, membership in channels]
+
+
+def _with_boundary(services: Services, head: Head) -> Head:
+    try:
+        return with_boundary(services, head)
+    except UnavailableError:
+        return without_expired_preview(services, head)
 
 
 def _with_previews(services: Services, channels: Sequence[Channel]) -> list[Channel]:
@@ -93,12 +114,16 @@ def confirm_one(services: Services, head: Head, membership: Membership | None) -
 def read_position(store: Store, head: Head, seq: int) -> tuple[int, int, int]:
     """The position of the last entry up to ``seq``, and the number of messages and of gaps up to it.
 
-    A hole is not an entry yet: if it becomes a message, that message is unread. Costs one Query of one entry, and one
-    read unit more if more gaps have been added since than the head keeps.
+    A hole is not an entry yet: if it becomes a message, that message is unread. A position that has expired is read as
+    it is: nothing before the boundary counts. Costs one Query of one entry, and one read unit more if more gaps have
+    been added since than the head keeps.
     """
-    latest = store.latest_entries(head.channel_id, seq, 1) if seq else []
-    if not latest:
-        return 0, 0, 0
+    expired = head.boundary
+    if seq < expired.seq:
+        return seq, max(0, expired.messages - (expired.seq - seq)), 0
+    latest = store.latest_entries(head.channel_id, seq, 1) if seq > expired.seq else []
+    if not latest or latest[0].seq <= expired.seq:
+        return expired.seq, expired.messages, expired.gaps
     after = head.gaps_after(latest[0].seq)
     if after is None:
         after = _with_gaps_after(store, head, latest[0].seq).gaps_after(latest[0].seq) or 0
@@ -107,7 +132,7 @@ def read_position(store: Store, head: Head, seq: int) -> tuple[int, int, int]:
 
 def with_all_gaps(store: Store, head: Head, membership: Membership) -> Head:
     """The head with all gaps after a read position: one Query, of a read unit, if it does not keep all of them."""
-    return _with_gaps_after(store, head, membership.read_seq)
+    return _with_gaps_after(store, head, membership.read_up_to(head))
 
 
 def _with_gaps_after(store: Store, head: Head, seq: int) -> Head:
@@ -120,11 +145,12 @@ def _with_gaps_after(store: Store, head: Head, seq: int) -> Head:
 
 def _unconfirmed(services: Services, head: Head, membership: Membership) -> frozenset[int]:
     """Positions that would be shown or counted as messages and that may not hold one."""
-    shown = _shown(head)
+    shown = head.shown.seq if head.shown else 0
+    read = membership.read_up_to(head)
     unsure = shown > membership.read_seq or shown in head.gaps or _is_older(head, membership)
     wanted = {shown} if shown and unsure else set()
-    if head.seq - membership.read_seq <= SMALL_BADGE:
-        wanted |= set(range(membership.read_seq + 1, head.seq + 1)) - head.gaps
+    if head.seq - read <= SMALL_BADGE:
+        wanted |= set(range(read + 1, head.seq + 1)) - head.gaps
     if not wanted:
         return frozenset()
     known = get_one(services.memory, _key(head), Confirmed)
@@ -151,6 +177,7 @@ def _repaired(services: Services, head: Head, lacking: frozenset[int]) -> Head:
         for _ in range(REPAIRS):
             latest, settled_to = _settled(services, head)
             current = services.store.head(head.channel_id)
+            current = current and with_boundary(services, current)
             if current is not None and (current.erasures, current.rev) == (head.erasures, head.rev):
                 settled = {seq for seq in lacking if seq <= settled_to and seq != _shown(current)}
                 _put_confirmed(services, head, settled | ({latest.seq} if latest else set()))
@@ -171,13 +198,14 @@ def _all_exist(store: Store, head: Head, seqs: frozenset[int]) -> bool:
 def _settled(services: Services, head: Head) -> tuple[Entry | None, int]:
     """The latest message, and the position up to which the log is settled. Reads backward until it finds a message."""
     reader = DirectLogReader(services.store, services.sleep, services.now)
+    start = head.boundary.seq + 1
     first, last, settled_to = head.seq + 1, head.seq, 0
     for _ in range(MAX_PAGES):
-        first, last = max(1, first - PAGE), first - 1
+        first, last = max(start, first - PAGE), first - 1
         span = reader.read(head, first, last)
         settled_to = settled_to or (span.last if span.bodies else 0)
         messages = [(seq, body) for seq, body in enumerate(span.bodies, span.first) if body is not None]
-        if messages or first == 1:
+        if messages or first == start:
             break
     if _shown(head) in head.gaps:
         repair_preview(services.store, head.channel_id, _shown(head))

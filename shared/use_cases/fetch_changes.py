@@ -17,6 +17,7 @@ from shared.domain.errors import (
     PositionOutOfRangeError,
 )
 from shared.domain.model import Entry, Head, Membership
+from shared.use_cases.expiry import with_boundary
 
 FORMAT: Final = 1
 """Part of the version of a page of changes: raised when the format of a page changes."""
@@ -38,6 +39,8 @@ def fetch_changes(
 
     Only the latest change of a message has the message: a text that was edited or deleted since is not shown.
 
+    Changes of expired messages are left out. Where DynamoDB has deleted changes, a page covers as many more numbers.
+
     Costs 2 read units, and 1 for each 4 KB of changes that are not in memory; if more changes follow the page, 1 more
     for each changed message.
 
@@ -48,18 +51,35 @@ def fetch_changes(
     head, _ = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
     if after > head.rev:
         raise PositionOutOfRangeError.beyond(head.rev, "query.after")
+    head = with_boundary(services, head)
+    expired = head.boundary
     last = min(head.rev, after + limit)
     version = f"c{FORMAT}.{head.erasures}.{after}.{last}.{head.rev}"
+    if expired.seq:
+        version += f".x{expired.seq}.{expired.rev}"
     if version in known:
         return ChangePage(version, None)
-    found = services.reader.changes(head, after + 1, last)
-    current = _current(services, channel_id, found, is_end=last == head.rev)
+    if after < expired.rev:
+        found = services.store.changes(channel_id, after + 1, expired.rev, limit)
+        last = found[-1].rev if len(found) == limit else expired.rev
+    else:
+        found = list(services.reader.changes(head, after + 1, last))
+    kept = [each for each in found if each.seq > expired.seq]
+    current = _current(services, channel_id, kept, is_end=last == head.rev)
     listed = b",".join(
-        change_json(channel_id, each, with_message=each.rev >= current.get(each.seq, 0)) for each in found
+        change_json(channel_id, each, with_message=each.rev >= current.get(each.seq, 0)) for each in kept
     )
     body = (
-        b'{"channel_id":"%b","changes":[%b],"first_rev":%d,"last_rev":%d,"channel_last_rev":%d,"has_more_after":%b}'
-        % (channel_id.encode(), listed, after + 1, last, head.rev, _BOOLEANS[last < head.rev])
+        b'{"channel_id":"%b","changes":[%b],"first_rev":%d,"last_rev":%d,"channel_last_rev":%d,"has_more_after":%b%b}'
+        % (
+            channel_id.encode(),
+            listed,
+            after + 1,
+            last,
+            head.rev,
+            _BOOLEANS[last < head.rev],
+            b',"expired_before":%d' % (expired.seq + 1) if len(kept) < last - after else b"",
+        )
     )
     return ChangePage(version, body)
 
@@ -160,15 +180,16 @@ def _place(cursor: str | None) -> tuple[int, str]:
 
 
 def fetch_pins(services: Services, user_id: str, channel_id: str) -> dict[str, Any]:
-    """The pinned messages of a channel, what was pinned last first; deleted ones are left out.
+    """The pinned messages of a channel, what was pinned last first; deleted and expired ones are left out.
 
     Costs 3 read units, and 1 for each pinned message.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
     """
-    permissions.require_member(services.store.read_channel_state(channel_id, user_id))
-    pins = services.store.pins(channel_id)
+    head, _ = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
+    expired = with_boundary(services, head).boundary.seq
+    pins = {seq: rev for seq, rev in services.store.pins(channel_id).items() if seq > expired}
     entries = services.store.entries_at(channel_id, list(pins)) if pins else []
     entries.sort(key=lambda each: pins[each.seq], reverse=True)
     found = [(pins[each.seq], each.body) for each in entries if each.body and not changes.is_gone(each.body)]
@@ -184,6 +205,9 @@ def _message(
     seq = keys.seq_of_message(channel_id, message_id)
     state, entry = services.store.read_message_state(channel_id, user_id, seq or 0)
     head, member = permissions.require_member(state)
+    expired = with_boundary(services, head).boundary.seq
+    if seq and seq <= expired:
+        raise MessageNotFoundError.expired(expired)
     if entry is None or entry.body is None:
         raise MessageNotFoundError
     return head, member, entry

@@ -13,6 +13,7 @@ from shared.domain import keys, permissions
 from shared.domain.errors import MessageNotFoundError, PositionOutOfRangeError, UnavailableError
 from shared.domain.model import ChannelState, Head, Membership
 from shared.storage.log_reader import Span
+from shared.use_cases.expiry import with_boundary
 
 FORMAT: Final = 2
 """Part of each page's version: raised when the format of a page changes, so that no old page matches a new one."""
@@ -83,13 +84,14 @@ def fetch_messages(
     try:
         state = _read_state(services, user_id, channel_id)
         head, membership = permissions.require_member(state)
+        head = with_boundary(services, head)
         page = _page(services, head, membership, window, known, form)
     except UnavailableError:
         stale = _stale_page(services, user_id, channel_id, window, form)
         if stale is None:
             raise
         return stale
-    services.stale_fallback.put(channel_id, user_id, state, asked_at)
+    services.stale_fallback.put(channel_id, user_id, ChannelState(head, membership), asked_at)
     return page
 
 
@@ -140,10 +142,11 @@ def _widened(
 
 
 def _extended_back(read: Callable[[Head, int, int], Span], head: Head, span: Span, limit: int) -> Span:
+    start = head.boundary.seq + 1
     for _ in range(MAX_WIDER):
-        if span.first == 1 or span.messages():
+        if span.first <= start or span.messages():
             break
-        more = read(head, max(1, span.first - WIDER), span.first - 1)
+        more = read(head, max(start, span.first - WIDER), span.first - 1)
         # Everything before an entry is settled. Before an open end, positions may be open too.
         span = Span(more.first, more.bodies + span.bodies) if more.last == span.first - 1 else more
     places = [place for place, body in enumerate(span.bodies) if body is not None]
@@ -207,9 +210,12 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
     """
     services.reader.begin()
     head, _ = permissions.require_member(_read_state(services, user_id, channel_id))
+    head = with_boundary(services, head)
     seq = keys.seq_of_message(channel_id, message_id)
     if seq is None or seq > head.seq:
         raise MessageNotFoundError
+    if seq <= head.boundary.seq:
+        raise MessageNotFoundError.expired(head.boundary.seq)
     span = services.reader.read(head, seq, seq)
     messages = span.messages()
     if not messages:
@@ -219,6 +225,8 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
 
 def positions(window: Window, head: Head, membership: Membership) -> tuple[int, int]:
     """The first and last position of a window; if it is empty, the last is one less than the first.
+
+    A window begins after what has expired; ``before`` a position that expired it is empty.
 
     Raises:
         PositionOutOfRangeError: the position is beyond the channel's end.
@@ -231,31 +239,34 @@ def positions(window: Window, head: Head, membership: Membership) -> tuple[int, 
     ):
         if position is not None and position > furthest:
             raise PositionOutOfRangeError.beyond(end, f"query.{name}")
+    start = head.boundary.seq + 1
     if window.before is not None:
-        return max(1, window.before - window.limit), window.before - 1
+        return min(window.before, max(start, window.before - window.limit)), window.before - 1
     if window.after is not None:
-        return window.after + 1, min(end, window.after + window.limit)
+        first = max(start, window.after + 1)
+        return first, min(end, first + window.limit - 1)
     if window.around is not None:
-        return _around(window.around, window.limit, end)
+        return _around(window.around, window.limit, start, end)
     if window.anchor == "oldest":
-        return 1, min(end, window.limit)
+        return start, min(end, start + window.limit - 1)
     if window.anchor == "first_unread":
-        return _around(membership.read_seq + 1, window.limit, end)
-    return max(1, end - window.limit + 1), end
+        return _around(membership.read_up_to(head) + 1, window.limit, start, end)
+    return max(start, end - window.limit + 1), end
 
 
-def _around(position: int, limit: int, end: int) -> tuple[int, int]:
-    first = max(1, min(position - limit // 2, end - limit + 1))
+def _around(position: int, limit: int, start: int, end: int) -> tuple[int, int]:
+    first = max(start, min(position - limit // 2, end - limit + 1))
     return first, min(end, first + limit - 1)
 
 
 def page_version(head: Head, complete_to: int, window: Window, membership: Membership) -> str:
     """The version of a page: it changes with everything that can change the page's content.
 
-    That is the position up to which the page is complete, the numbers of redactions and of changes if there are any,
-    and for ``first_unread`` the caller's read position.
+    That is the position up to which the page is complete, the numbers of redactions and of changes and the last
+    position that expired, if there are any, and for ``first_unread`` the caller's read position.
     """
     erasures = f"-{head.erasures}" if head.erasures else ""
     changes = f"r{head.rev}" if head.rev else ""
     read = f".{membership.read_seq}" if window.anchor == "first_unread" else ""
-    return f"{FORMAT}{erasures}.{complete_to}{changes}{read}"
+    expired = f"x{head.boundary.seq}" if head.boundary.seq else ""
+    return f"{FORMAT}{erasures}.{complete_to}{changes}{expired}{read}"

@@ -15,6 +15,7 @@ from shared.domain.errors import InvalidCursorError, UnavailableError
 from shared.domain.model import Head, Kind, Membership
 from shared.runtime.parallel import map_concurrently, run_both
 from shared.use_cases.confirm_channels import Channel, confirm
+from shared.use_cases.expiry import without_expired_preview
 from shared.use_cases.read_budget import ReadBudget, list_units
 
 MAX_TIME: Final = 10**14
@@ -79,6 +80,8 @@ def list_channels(services: Services, user_id: str, listing: Listing) -> Listed:
         confirmed = confirm(services, page)
         _put_stale_list(services, user_id, channels, confirmed, asked_at)
         page = [each for each in confirmed if _is_shown(*each, listing)]
+    else:
+        page = [(without_expired_preview(services, head), membership) for head, membership in page]
     cursor = None
     if len(shown) > listing.limit:
         last = shown[listing.limit - 1][0]

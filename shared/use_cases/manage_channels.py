@@ -21,6 +21,7 @@ from shared.domain.errors import (
 )
 from shared.domain.messages import request_hash
 from shared.domain.model import ERASED, FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role
+from shared.domain.retention import changed as changed_retention
 from shared.runtime.parallel import run_both
 from shared.storage.protocol import PairBlocked
 from shared.use_cases.channel_limit import full_lists, refusal
@@ -195,19 +196,33 @@ def update_channel(
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not change it.
         DirectChannelError: a direct or group channel has nothing to change.
+        RetentionRaisedError: the retention was raised too often.
         VersionMismatchError: the channel has another version now.
-        ContentionError: the caller's role has just changed.
+        ContentionError: the caller's role has just changed, or the channel while its retention was to be changed.
     """
     head, membership = _require_capability(services, user_id, channel_id, "edit")
     if_version = _required_version(head, if_versions)
+    if "retention_days" in changes:
+        changes = changes | _retention(services, head, membership, changes["retention_days"])
+        # What is kept of the retention before depends on the head as it was read.
+        if_version = head.version
     if not changes:
         return channel_json(confirm_one(services, head, membership), membership)
     changed = services.store.update_channel(channel_id, changes, if_version, membership)
     if changed is None:
         # Not archived, and the right is unchanged: the version was the reason.
         refuse_if_lost(services.store, membership, "edit")
-        raise VersionMismatchError if if_version is not None else ContentionError(retry_after=1)
+        raise VersionMismatchError if if_versions is not None else ContentionError(retry_after=1)
     return channel_json(confirm_one(services, changed, membership), membership)
+
+
+def _retention(
+    services: Services, head: Head, membership: Membership, days: str | int | None
+) -> dict[str, str | int | None]:
+    """The changes that give a channel another retention, which deletes messages: only owners may."""
+    if membership.role is not Role.OWNER:
+        raise ForbiddenError("Only owners may change how long a channel keeps messages.")
+    return {**changed_retention(head, None if days is None else int(days), services.now())}
 
 
 def archive_channel(

@@ -9,6 +9,7 @@ from shared.domain import permissions
 from shared.domain.errors import ChannelNotFoundError, NotAMemberError, PositionOutOfRangeError
 from shared.domain.model import Kind
 from shared.use_cases.confirm_channels import confirm_one, read_position
+from shared.use_cases.expiry import with_boundary
 
 
 def mark_read(
@@ -21,6 +22,7 @@ def mark_read(
         PositionOutOfRangeError: the position is beyond the channel's end.
     """
     head, _ = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
+    head = with_boundary(services, head)
     if last_read_seq > head.seq:
         raise PositionOutOfRangeError.beyond(head.seq, "body.last_read_seq")
     seq, messages, voids = read_position(services.store, head, last_read_seq)

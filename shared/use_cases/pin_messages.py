@@ -47,13 +47,15 @@ def _unpin(target: Target) -> ChangeCommit:
 
 
 def _unpin_deleted(services: Services, user_id: str, channel_id: str) -> bool:
-    """Takes the pins of deleted messages away, which nobody is shown any more; whether there were any.
+    """Removes the pins of deleted and expired messages, which nobody is shown any more; whether there were any.
 
     The rate limit does not count these changes: the caller asked for one only.
     """
-    pinned = services.store.entries_at(channel_id, list(services.store.pins(channel_id)))
-    gone = [entry.seq for entry in pinned if changes.is_gone(entry.body or b"")]
-    for seq in gone:
+    head, _ = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
+    pins = services.store.pins(channel_id)
+    standing = services.store.entries_at(channel_id, [seq for seq in pins if seq > head.boundary.seq])
+    kept = {entry.seq for entry in standing if not changes.is_gone(entry.body or b"{}")}
+    for seq in pins.keys() - kept:
         message_id = keys.message_id(channel_id, seq)
-        change_message(services, user_id, channel_id, message_id, _unpin, is_counted=False)
-    return bool(gone)
+        change_message(services, user_id, channel_id, message_id, _unpin, is_cleanup=True)
+    return len(kept) < len(pins)

@@ -33,6 +33,7 @@ from shared.domain.model import (
     Role,
 )
 from shared.domain.rate_limit import Rate, Verdict, decide
+from shared.domain.retention import expires
 from shared.settings import Settings
 from shared.storage.log_reader import HOLE_WAITS_SECONDS, repair_preview, settle
 from shared.storage.protocol import (
@@ -46,6 +47,7 @@ from shared.storage.protocol import (
     Reservation,
 )
 from shared.storage.retry import backoff
+from shared.use_cases.expiry import with_boundary
 from shared.use_cases.mention_members import find_named, forget_oldest
 
 MAX_RESERVATIONS: Final = 4
@@ -98,7 +100,8 @@ def post_message(
     if state.idempotency_record and state.idempotency_record.expires >= services.now() // 1000:
         return post.replay(state.idempotency_record)
     head, membership = permissions.require_capability(state, "post")
-    return post.run(head, membership)
+    # Before anything is posted: see ``shared.storage.retention``.
+    return post.run(with_boundary(services, head), membership)
 
 
 class _Post:
@@ -189,8 +192,15 @@ class _Post:
         counted = reservation.messages - reservation.seq
         seqs = range(first, reservation.seq + 1)
         self._marks = self._named.marks(seqs, now)
+        until = expires(self._head, now)
         return [
-            Entry(seq, counted + seq, now, encode(self._channel_id, seq, self._user_id, now, draft, mentions))
+            Entry(
+                seq,
+                counted + seq,
+                now,
+                encode(self._channel_id, seq, self._user_id, now, draft, mentions),
+                expires=until,
+            )
             for seq, draft, mentions in zip(seqs, self._drafts, self._named.mentions, strict=True)
         ]
 

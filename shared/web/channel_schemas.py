@@ -20,6 +20,7 @@ from shared.domain.model import (
     Role,
 )
 from shared.domain.moderation import MAX_REASON
+from shared.domain.retention import MAX_DAYS
 from shared.domain.text import UNFIT_FOR_NAMES
 from shared.use_cases.manage_channels import Plan
 from shared.web.schemas import UNFIT_FOR_TEXTS, VISIBLE, Request, UserId, without, without_fraction
@@ -57,6 +58,9 @@ SlowMode = Annotated[int, Field(ge=0, le=MAX_SLOW_MODE), BeforeValidator(without
 
 
 EditWindow = Annotated[int, Field(ge=0, le=MAX_EDIT_WINDOW), BeforeValidator(without_fraction)]
+
+
+RetentionDays = Annotated[int, Field(ge=1, le=MAX_DAYS), BeforeValidator(without_fraction)]
 
 
 class ChannelIn(Request):
@@ -139,6 +143,11 @@ class ChannelChange(Request):
     members_pin: bool = Field(default_factory=bool, description="Whether plain members may pin messages.")
     show_reads: bool = Field(
         default_factory=bool, description="Whether members may see each other's read positions."
+    )
+    retention_days: RetentionDays | None = Field(
+        default_factory=lambda: None,
+        description="Days after which messages are deleted, by owners only; `null` for never. A shorter retention "
+        "applies to all messages, a longer one to messages posted from ten minutes later on.",
     )
 
     def changes(self) -> dict[str, str | int | None]:

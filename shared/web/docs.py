@@ -319,7 +319,13 @@ UPDATE_CHANNEL: Final[Docs] = {
     "response_model": response_models.Channel,
     "responses": {
         200: {"headers": {**ETAG, **WIRE}},
-        **problems(*WRITING, *REFUSED, errors.ChannelArchivedError, errors.VersionMismatchError),
+        **problems(
+            *WRITING,
+            *REFUSED,
+            errors.ChannelArchivedError,
+            errors.RetentionRaisedError,
+            errors.VersionMismatchError,
+        ),
     },
     "tags": ["channels"],
 }

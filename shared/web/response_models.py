@@ -35,6 +35,8 @@ CHANNEL: Final = {
     "edit_window": 3600,
     "members_pin": False,
     "show_reads": True,
+    "retention_days": 90,
+    "expired_before": 12,
     "version": 1,
     "member_count": 2,
     "last_seq": 39,
@@ -156,6 +158,11 @@ class Page(ResponseModel):
     )
     has_more_before: bool
     has_more_after: bool
+    expired_before: int | None = Field(
+        default=None,
+        description="The first position that has not expired, if the page begins there: all messages before it are "
+        "gone. Absent if none is gone that was asked for.",
+    )
 
     model_config = _with_example(
         {
@@ -197,6 +204,11 @@ class ChangePage(ResponseModel):
     last_rev: int = Field(description="The last number that the page covers; continue with `after` this.")
     channel_last_rev: int = Field(description="The number of the last change in the channel.")
     has_more_after: bool
+    expired_before: int | None = Field(
+        default=None,
+        description="If changes of the range are left out, because their messages have expired: the first position "
+        "that has not.",
+    )
 
     model_config = _with_example(
         {
@@ -331,6 +343,12 @@ class Channel(ResponseModel):
     )
     members_pin: bool = Field(description="Whether plain members may pin messages.")
     show_reads: bool = Field(description="Whether members may see each other's read positions.")
+    retention_days: int | None = Field(
+        description="Days after which messages are deleted; null for never. Each is shown for at most two hours more."
+    )
+    expired_before: int | None = Field(
+        description="The first position that has not expired; null if none has. As found when messages were read last."
+    )
     version: int = Field(
         description="Counts changes of name, topic and settings, and archiving. For `If-Match`, in double quotes."
     )
@@ -563,3 +581,6 @@ class Problem(ResponseModel):
     request_id: str
     retryable: bool
     errors: list[FieldError] | None = None
+    expired_before: int | None = Field(
+        default=None, description="Of `message_not_found`: from this position on, messages have not expired."
+    )

@@ -19,6 +19,7 @@ from shared.domain import keys, model
 from shared.domain.errors import ReadBudgetError
 from shared.domain.messages import Draft, encode, preview
 from shared.domain.model import Entry, Head, IdempotencyRecord, Kind, Membership, Role
+from shared.domain.retention import MAX_DAYS
 from shared.observability.meter import Meter, start_meter
 from shared.settings import Settings
 from shared.storage import items
@@ -74,6 +75,13 @@ def largest_head(kind: Kind, user_id: str = USER) -> Item:
     return items.head_item(head) | shows | redacted | gaps | changed
 
 
+def retaining() -> Item:
+    """What a head has more in a channel whose retention was raised three times, and where messages have expired."""
+    boundary = model.Boundary(keys.MAX_SEQ, keys.MAX_SEQ, LARGE, keys.MAX_SEQ, NOW)
+    steps = 10**36  # three
+    return {"rd": n(MAX_DAYS), "rs": n(steps - 1), "x": b(items.packed_boundary(boundary))}
+
+
 def entry_with(text: str, *, channel: str = CHANNEL, seq: int = LARGE) -> Item:
     """A message's entry as it is stored."""
     body = encode(channel, seq, USER, NOW + 1, Draft(text))
@@ -113,6 +121,15 @@ def test_the_largest_head_is_one_write_unit(kind: Kind) -> None:
     assert not items.head_of(head).show_reads
     assert len(items.head_of(head).mentions) == model.MAX_EVERYBODY
     assert size(head) <= size(largest_head(kind, "u" * 60)) <= WRITE_BYTES
+
+
+@pytest.mark.parametrize("kind", [Kind.PUBLIC, Kind.PRIVATE])
+def test_the_largest_head_of_a_channel_with_a_retention_is_one_write_unit(kind: Kind) -> None:
+    """With user ids of up to 36 bytes, which a UUID has."""
+    head = {**largest_head(kind, "u" * 36), **retaining()}
+    assert items.head_of(head).retains
+    assert items.head_of(head).boundary.gaps == LARGE
+    assert size(head) <= WRITE_BYTES
 
 
 @pytest.mark.parametrize("character", ["x", "ü", "🦜", '"'])

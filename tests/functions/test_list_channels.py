@@ -56,6 +56,8 @@ def test_a_channel_says_all_that_a_list_shows(chat: Chat) -> None:
         "edit_window": None,
         "members_pin": False,
         "show_reads": True,
+        "retention_days": None,
+        "expired_before": None,
         "version": 1,
         "member_count": 2,
         "last_seq": 1,

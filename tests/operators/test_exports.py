@@ -12,6 +12,7 @@ from operators.exports import Exporter, UnknownError
 from operators.reading import PIECE
 from shared.domain import keys
 from shared.domain.model import Entry, Preview
+from shared.domain.retention import DAY_MS, LATEST_MS
 from shared.storage.log_reader import DEAD_MS
 from tests.functions.chat import messages
 from tests.operators.erasing import SECRET, erase
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 READS = {
     *("head", "heads", "entries", "members", "memberships", "past_memberships"),
-    *("changes", "pins", "has_reacted"),
+    *("changes", "pins", "has_reacted", "entry_after", "gaps"),
     *("blocks", "ban_of", "bans", "report", "reports", "reports_made"),
 }
 
@@ -53,6 +54,24 @@ def by_api(chat: Chat, channel: str, user: str = "ada") -> list[str]:
 def records(lines: list[bytes], kind: str) -> list[dict[str, Any]]:
     """The lines that are not messages."""
     return [json.loads(line)[kind] for line in lines if kind in json.loads(line)]
+
+
+def test_an_export_leaves_out_what_has_expired(chat: Chat, channel: str) -> None:
+    """Messages, changes and mentions of a channel and of a user, deleted or not; nothing is written."""
+    chat.api("PATCH", f"/v1/channels/{channel}", body={"retention_days": 1})
+    old = chat.post(channel, f"{SECRET} <@joe>", "eve")
+    chat.api("PATCH", f"{messages(channel)}/{old['id']}", user="eve", body={"text": f"{SECRET} 3 <@joe>"})
+    chat.clock.ms += DAY_MS + LATEST_MS
+    before = chat.api.services.store.head(channel)
+    for lines in (exporter(chat).channel(channel), exporter(chat).user("eve"), exporter(chat).user("joe")):
+        found = list(lines)
+        assert SECRET.encode() not in b"".join(found)
+        assert records(found, "change") == records(found, "mention") == records(found, "version") == []
+    assert chat.api.services.store.head(channel) == before
+    chat.post(channel, "new", "eve")
+    assert [json.loads(line)["text"] for line in exporter(chat).channel(channel) if b'"text"' in line] == [
+        "new"
+    ]
 
 
 def test_a_channels_export_is_what_readers_get(chat: Chat, channel: str) -> None:

@@ -79,6 +79,7 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     "make another": Attempt("create_channel", "POST", "/v1/channels", {"kind": "private", "name": "den"}),
     "look at it": Attempt("get_channel", "GET", "/v1/channels/{c}"),
     "change its topic": Attempt("update_channel", "PATCH", "/v1/channels/{c}", {"topic": "new"}),
+    "change its retention": Attempt("update_channel", "PATCH", "/v1/channels/{c}", {"retention_days": 7}),
     "archive it": Attempt("archive_channel", "DELETE", "/v1/channels/{c}"),
     "unarchive it": Attempt("set_archived", "PUT", "/v1/channels/{c}/archived", {"archived": False}),
     "read a page": Attempt("fetch_messages", "GET", "/v1/channels/{c}/messages"),

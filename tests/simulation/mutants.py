@@ -25,7 +25,15 @@ from shared.domain.changes import Change, ChangeKind
 from shared.domain.errors import UnavailableError
 from shared.domain.keys import MAX_SEQ
 from shared.domain.messages import Draft, redacted
-from shared.domain.model import ChannelState, Entry, Head, Membership, PastMembership, Role
+from shared.domain.model import (
+    NOTHING_EXPIRED,
+    ChannelState,
+    Entry,
+    Head,
+    Membership,
+    PastMembership,
+    Role,
+)
 from shared.runtime.codings import PLAIN, Accepted
 from shared.storage.log_reader import UNCERTAIN_CHANGES, DirectLogReader, LogReader, Span
 from shared.storage.protocol import (
@@ -765,6 +773,14 @@ def etag_without_changes(
     return Page(version, None) if version in etags else replace(page, version=version)
 
 
+class IgnoresRetention(SimStore):
+    """Shows messages for as long as DynamoDB has not deleted them."""
+
+    def _head(self, channel_id: str) -> Head | None:
+        head = super()._head(channel_id)
+        return replace(head, retention_days=None, boundary=NOTHING_EXPIRED) if head else None
+
+
 # --- Redis' bundles ---
 
 
@@ -928,6 +944,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "old-preview": Mutant("leaves the preview as it was before a change", Code(store=LeavesOldPreview)),
     "keep-marks": Mutant("leaves a deleted message among the mentions", Code(store=KeepsMarks)),
     "etag-without-changes": Mutant("answers 304 though a message changed", Code(fetch=etag_without_changes)),
+    "ignore-retention": Mutant("shows an entry after its retention", Code(store=IgnoresRetention)),
     "carry-for-ever": Mutant("writes to Redis whatever it ever learned", Code(tier=CarriesForEver)),
     "carrying-is-use": Mutant(
         "takes what it carries from bundle to bundle for used",

@@ -39,6 +39,7 @@ REPEATABLE: Final = frozenset(
         "void",
         "trim_gaps",
         "correct_preview",
+        "move_boundary",
         "move_read_position",
         "redact",
         "count_erasure",
@@ -63,6 +64,7 @@ HEAD_WRITES: Final = ARCHIVING | {
         "void",
         "trim_gaps",
         "correct_preview",
+        "move_boundary",
         "count_erasure",
         "add_member",
         "remove_member",
@@ -151,9 +153,9 @@ class SimStore:
     def _head(self, channel_id: str) -> Head | None:
         return self._world.unseen.head(channel_id, self._truth.head(channel_id))
 
-    def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
+    def changes(self, channel_id: str, first: int, last: int, limit: int | None = None) -> list[Change]:
         """See ``Log``."""
-        return self._call("changes", self._changes, channel_id, range(first, last + 1))
+        return self._call("changes", self._changes, channel_id, range(first, last + 1))[:limit]
 
     def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
         """See ``Changes``."""

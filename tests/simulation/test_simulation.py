@@ -33,15 +33,8 @@ FREQUENT = {
 }
 """Outcomes that each part has; the long form requires the seldom ones too."""
 FIRST_SEED = {
-<<<<<<< HEAD
     "accept-from-blocked": 6,
-    "acknowledge-in-part": 12,
-    "believe-times": 1,
-    "changes-with-holes": 3,
-    "count-apart": 5,
-    "etag-of-the-end": 3,
     "join-past-ban": 6,
-=======
     "acknowledge-early": 2,
     "acknowledge-in-part": 6,
     "believe-times": 4,
@@ -50,7 +43,6 @@ FIRST_SEED = {
     "count-first": 2,
     "count-found-voids": 2,
     "etag-of-the-end": 1,
->>>>>>> r
     "keep-marks": 3,
     "old-preview": 1,
     "stale-for-ever": 1,

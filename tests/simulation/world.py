@@ -17,6 +17,7 @@ from shared.storage.protocol import Reservation
 from tests.simulation.clients import OWNER, Clients
 from tests.simulation.containers import Code, Container, Sizes
 from tests.simulation.erasures import Erasures
+from tests.simulation.expiring import Expiring
 from tests.simulation.fault_rates import NO_FAULTS, OUTAGE, QUIET_MS, SKEW_MS, Phase, next_phase
 from tests.simulation.judge import Judge
 from tests.simulation.ledger import Ledger
@@ -207,6 +208,8 @@ class World:
         try:
             self.judge.audit()
             self.clients.changing.compare()
+            if self.violation is None:
+                Expiring(self).run()
         except WrongError as error:
             self.violate(f"at the end: {error}")
 

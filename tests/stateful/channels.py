@@ -27,6 +27,7 @@ CHANGES = st.fixed_dictionaries(
         "edit_window": st.sampled_from([None, 0, 60]),
         "members_pin": st.booleans(),
         "show_reads": st.booleans(),
+        "retention_days": st.sampled_from([None, 3_650]),
     },
 )
 MATCHES = st.sampled_from([None, "*", '"1"', '"2"', '"3"', '"1", "2"', 'W/"1"', "x"])

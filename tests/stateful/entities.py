@@ -182,6 +182,7 @@ class Channel:
         me, last = self.members.get(user), self.latest if user in self.members else None
         return {
             **self.settings,
+            "expired_before": None,  # no history is that long
             "id": self.id,
             "creator": self.creator,
             "created_at": written(self.created),

@@ -84,7 +84,7 @@ class Chat:
         if body["kind"] == "direct" and body["members"]:
             self._not_blocked(user, body["members"][0])
         settings: dict[str, Any] = {"name": "", "topic": "", "slow_mode": 0, "edit_window": None}
-        settings |= {"members_pin": False, "show_reads": True}
+        settings |= {"members_pin": False, "show_reads": True, "retention_days": None}
         settings |= {name: body[name] for name in body if name != "members"}
         made = Channel(new_id, user, now, settings)
         made.members = {each: Member(each, "member", now) for each in body["members"]}
@@ -109,8 +109,10 @@ class Chat:
     def update(self, user: str, channel: str, changes: dict[str, Any], if_match: str | None) -> Expected:
         """Other settings."""
         _judge_form(if_match)
-        found, _ = self.able(user, channel, "edit")
+        found, me = self.able(user, channel, "edit")
         _judge(found, if_match)
+        if "retention_days" in changes and me.role != "owner":
+            raise RefusedError("forbidden")
         if changes:
             found.settings |= changes
             found.version += 1

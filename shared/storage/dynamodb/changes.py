@@ -9,7 +9,7 @@ from shared.aws.protocol import THROTTLES
 from shared.domain import keys
 from shared.domain.changes import MAX_PINS, Change, ChangeKind
 from shared.domain.errors import StoreThrottledError
-from shared.domain.model import ChannelState, Entry, Membership
+from shared.domain.model import NOTHING_EXPIRED, ChannelState, Entry, Membership
 from shared.observability.meter import meter
 from shared.storage import items
 from shared.storage.dynamodb.channels import MAY_WRITE, OPEN, SAME_CHANGES, SAME_ROLE
@@ -70,11 +70,12 @@ class DynamoDBChanges(OnTable):
             meter().conflicts += 1
         return outcome
 
-    def changes(self, channel_id: str, first: int, last: int) -> list[Change]:
+    def changes(self, channel_id: str, first: int, last: int, limit: int | None = None) -> list[Change]:
         """One Query: a read unit for each 4 KB of changes."""
         if first > last:
             return []
-        found = self._table.query(**key_range(channel_id, keys.change_sk(first), keys.change_sk(last)))
+        asked = key_range(channel_id, keys.change_sk(first), keys.change_sk(last))
+        found = self._table.query(limit=limit, **asked)
         return [items.change_of(item) for item in found]
 
     def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
@@ -136,7 +137,7 @@ def _writes(commit: ChangeCommit) -> tuple[list[dict[str, Any]], list[str]]:
         writes.append(
             {
                 "Put": {
-                    "Item": item | {"rev": items.n(change.rev)},
+                    "Item": item | _reacted(change),
                     "ConditionExpression": "attribute_not_exists(pk)",
                 }
             }
@@ -153,6 +154,10 @@ def _writes(commit: ChangeCommit) -> tuple[list[dict[str, Any]], list[str]]:
     return writes, [user for user, _, _ in others]
 
 
+def _reacted(change: Change) -> dict[str, Any]:
+    return {"rev": items.n(change.rev)} | ({"expires": items.n(change.expires)} if change.expires else {})
+
+
 def _number(commit: ChangeCommit) -> dict[str, Any]:
     """Gives out the next number, on condition that it is the next, and changes what the head shows of the message."""
     change, head = commit.change, commit.head
@@ -162,6 +167,12 @@ def _number(commit: ChangeCommit) -> dict[str, Any]:
         del values[":seen"]
         condition = f"{OPEN} AND attribute_not_exists(rev)"
     update = "SET rev = :rev"
+    # The message may have expired since it was read, and the boundary counts the gaps up to it.
+    if head.boundary == NOTHING_EXPIRED:
+        condition += " AND attribute_not_exists(x)"
+    else:
+        condition += " AND x = :x"
+        values[":x"] = items.packed_boundary(head.boundary)
     if change.kind in {ChangeKind.EDITED, ChangeKind.DELETED}:
         # What the head shows may have moved since it was read: from this message, or back to it.
         values[":seq"] = change.seq

@@ -9,7 +9,16 @@ from typing import Any
 from shared.aws.protocol import THROTTLES
 from shared.domain import keys
 from shared.domain.errors import ContentionError, StoreThrottledError
-from shared.domain.model import MAX_BATCH, ChannelState, Entry, Head, IdempotencyRecord, Preview
+from shared.domain.model import (
+    MAX_BATCH,
+    NOTHING_EXPIRED,
+    Boundary,
+    ChannelState,
+    Entry,
+    Head,
+    IdempotencyRecord,
+    Preview,
+)
 from shared.observability.meter import meter
 from shared.storage import items
 from shared.storage.dynamodb.channels import MAY_WRITE
@@ -192,6 +201,27 @@ class DynamoDBLog(OnTable):
         except ConditionFailedError:
             return False
         return True
+
+    def move_boundary(self, channel_id: str, seen: Boundary, boundary: Boundary) -> Boundary:
+        """One UpdateItem: 1 write unit, also if the condition fails."""
+        values = {":new": items.packed_boundary(boundary)}
+        condition = "attribute_exists(pk) AND attribute_not_exists(x)"
+        if seen != NOTHING_EXPIRED:
+            condition, values[":seen"] = "x = :seen", items.packed_boundary(seen)
+        try:
+            item = retry_conflicts(
+                lambda: self._table.update(
+                    Key=items.head_key(channel_id),
+                    UpdateExpression="SET x = :new",
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=items.values(values),
+                ),
+                self._sleep,
+            )
+        except ConditionFailedError:
+            head = self.head(channel_id)  # Some engines do not return the existing item.
+            return head.boundary if head else seen
+        return items.head_of(item).boundary
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """One Query, or one GetItem for one entry: a read unit for each 4 KB of entries."""
