@@ -21,7 +21,7 @@ def post(store: Store, channel: str, user_id: str, text: str = "Hello", **fields
     assert isinstance(reserved, Reservation)
     body = encode(channel, reserved.seq, user_id, NOW, Draft(text))
     made = Entry(reserved.seq, reserved.messages, NOW, body)
-    tat = membership_of(store, channel, user_id).tat
+    tat = membership_of(store, keys.channel_of_log(channel), user_id).tat
     commit = commitment(channel, user_id, made, tat_seen=tat, tat=tat + 1, **fields)
     assert store.commit(commit) == Committed()
     return made
