@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from shared.domain import keys
-from shared.domain.clock import from_rfc3339, rfc3339
+from shared.domain.clock import rfc3339
 from shared.domain.mentions import Mentions
 from shared.domain.messages import dumps, mentions_json
 
@@ -104,7 +104,7 @@ def lay_over(first: int, bodies: Sequence[bytes | None], changes: Iterable[Chang
         if change.body is None or not 0 <= at < len(made):
             continue
         body = made[at]
-        if body is not None and rev_of(body) < change.rev and not body.endswith(_REDACTED):
+        if body is not None and rev_of(body) < change.rev and not is_redacted(body):
             made[at] = change.body
     return made
 
@@ -180,13 +180,13 @@ class Summary:
     Attributes:
         count: the replies up to ``seq`` that were not deleted.
         seq: the position in the thread that it is complete to.
-        at: when the reply there was posted, in milliseconds since 1970; 0 if there is none.
+        at: when the last reply was posted, as clients get it; None if there is none.
         repliers: the first users who replied, in order, at most ``SHOWN_REPLIERS``.
     """
 
     count: int = 0
     seq: int = 0
-    at: int = 0
+    at: str | None = None
     repliers: tuple[str, ...] = ()
 
 
@@ -198,10 +198,14 @@ def summary_of(body: bytes) -> Summary | None:
     shown = json.loads(body).get("thread")
     if shown is None:
         return None
-    at = shown["last_reply_at"]
     return Summary(
-        shown["reply_count"], shown["last_reply_seq"], from_rfc3339(at) if at else 0, tuple(shown["repliers"])
+        shown["reply_count"], shown["last_reply_seq"], shown["last_reply_at"], tuple(shown["repliers"])
     )
+
+
+def is_redacted(body: bytes) -> bool:
+    """Whether a message was redacted; nothing changes it any more."""
+    return body.endswith(_REDACTED)
 
 
 def with_summary(body: bytes, rev: int, summary: Summary) -> bytes:
@@ -209,7 +213,7 @@ def with_summary(body: bytes, rev: int, summary: Summary) -> bytes:
     message = json.loads(body)
     message["thread"] = {
         "reply_count": summary.count,
-        "last_reply_at": rfc3339(summary.at) if summary.at else None,
+        "last_reply_at": summary.at,
         "last_reply_seq": summary.seq,
         "repliers": list(summary.repliers),
     }

@@ -172,6 +172,13 @@ class MessageDeletedError(ConflictError):
     detail = "The message was deleted. It can be neither edited, nor reacted to, nor pinned."
 
 
+class NestedThreadError(ConflictError):
+    """A thread of a reply, or a pin of one."""
+
+    code = "nested_thread"
+    detail = "The message is a reply: it has no thread of its own and cannot be pinned. Use the thread that it is in."
+
+
 class TooManyReactionsError(ConflictError):
     """One emoji more than a message may have."""
 

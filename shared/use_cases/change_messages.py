@@ -1,4 +1,4 @@
-"""Changing a message: what edits, deletions, reactions and pins share. Each is one entry of the channel's change log.
+"""Changing a message or a reply: what edits, deletions, reactions and pins share. Each is an entry of a change log.
 
 A change gets its number in the transaction that makes it. If channel, membership or message changed since they were
 read, everything is read again and the change is made anew.
@@ -146,6 +146,12 @@ def change_message(
     raise ContentionError(retry_after=1)
 
 
+def twin_of(message: dict[str, Any]) -> str | None:
+    """The id of the same message in the channel or in the thread, if a reply was posted to both."""
+    found = message.get("reply_id", message.get("channel_message_id"))
+    return None if found is None else str(found)
+
+
 def _target(services: Services, user_id: str, channel_id: str, message_id: str, key: str | None) -> Target:
     """The message to change.
 
@@ -153,12 +159,13 @@ def _target(services: Services, user_id: str, channel_id: str, message_id: str, 
         SeenInPartError: the message's last change is seen, and the head from before it: others may not see it yet.
         ChannelNotFoundError, NotAMemberError, MessageNotFoundError: see ``change_message``.
     """
-    seq = keys.seq_of_message(channel_id, message_id)
-    state, entry = services.store.read_message_state(channel_id, user_id, seq or 0, key)
+    log_id, seq = keys.place_of_message(channel_id, message_id)
+    state, entry = services.store.read_message_state(log_id, user_id, seq, key)
     head, member = permissions.require_member(state)
     if entry is None or entry.body is None:
         raise MessageNotFoundError
-    if entry.rev > head.rev:
+    thread = state.thread
+    if entry.rev > head.rev or (thread and thread.root and thread.root.rev > thread.channel.rev):
         raise SeenInPartError
     return Target(state, head, member, entry, json.loads(entry.body), services.now())
 

@@ -16,6 +16,7 @@ from shared.domain.errors import (
     MessageNotFoundError,
     PositionOutOfRangeError,
 )
+from shared.domain.messages import log_json
 from shared.domain.model import Entry, Membership
 
 FORMAT: Final = 1
@@ -38,8 +39,8 @@ def fetch_changes(
 
     Only the latest change of a message has the message: a text that was edited or deleted since is not shown.
 
-    Costs 2 read units, and 1 for each 4 KB of changes that are not in memory; if more changes follow the page, 1 more
-    for each changed message.
+    ``channel_id`` is the log's id: a channel's, or a thread's. Costs 2 read units, of a thread 5, and 1 for each 4 KB
+    of changes that are not in memory; if more changes follow the page, 1 more for each changed message.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
@@ -57,9 +58,13 @@ def fetch_changes(
     listed = b",".join(
         change_json(channel_id, each, with_message=each.rev >= current.get(each.seq, 0)) for each in found
     )
-    body = (
-        b'{"channel_id":"%b","changes":[%b],"first_rev":%d,"last_rev":%d,"channel_last_rev":%d,"has_more_after":%b}'
-        % (channel_id.encode(), listed, after + 1, last, head.rev, _BOOLEANS[last < head.rev])
+    body = b'{%b,"changes":[%b],"first_rev":%d,"last_rev":%d,"channel_last_rev":%d,"has_more_after":%b}' % (
+        log_json(channel_id),
+        listed,
+        after + 1,
+        last,
+        head.rev,
+        _BOOLEANS[last < head.rev],
     )
     return ChangePage(version, body)
 
@@ -83,12 +88,12 @@ def fetch_versions(services: Services, user_id: str, channel_id: str, message_id
         MessageNotFoundError: the message does not exist.
         ForbiddenError: the caller is not its author, and not a moderator or owner.
     """
-    member, entry = _message(services, user_id, channel_id, message_id)
+    log_id, member, entry = _message(services, user_id, channel_id, message_id)
     message = json.loads(entry.body or b"{}")
     is_own = message["sender"] == user_id
     if not is_own and "delete" not in permissions.CAPABILITIES[member.role]:
         raise ForbiddenError("Only its author, moderators and owners may see earlier versions of a message.")
-    made = sorted(services.store.changes_at(channel_id, entry.versions), key=lambda each: each.rev)
+    made = sorted(services.store.changes_at(log_id, entry.versions), key=lambda each: each.rev)
     earlier = [json.loads(unpacked(each.before, each.body or b"")) for each in made]
     return {
         "message_id": message_id,
@@ -123,7 +128,7 @@ def fetch_reactions(
         MessageNotFoundError: the message does not exist.
         InvalidCursorError: the cursor is not of this listing.
     """
-    _, entry = _message(services, user_id, channel_id, message_id)
+    log_id, _, entry = _message(services, user_id, channel_id, message_id)
     found = next((each for each in changes.reactions_of(entry.body or b"") if each.emoji == emoji), None)
     if found is None:
         return {"emoji": emoji, "count": 0, "users": [], "has_more": False, "next_cursor": None}
@@ -131,7 +136,7 @@ def fetch_reactions(
     users = list(found.users[at : at + limit])
     at += len(users)
     if len(users) < limit and not found.shows_all:
-        more = services.store.reacted(channel_id, entry.seq, emoji, limit - len(users), after or None)
+        more = services.store.reacted(log_id, entry.seq, emoji, limit - len(users), after or None)
         users += [each.user_id for each in more]
         after = more[-1].user_id if more else after
         is_end = len(users) < limit
@@ -178,10 +183,13 @@ def fetch_pins(services: Services, user_id: str, channel_id: str) -> dict[str, A
     }
 
 
-def _message(services: Services, user_id: str, channel_id: str, message_id: str) -> tuple[Membership, Entry]:
-    seq = keys.seq_of_message(channel_id, message_id)
-    state, entry = services.store.read_message_state(channel_id, user_id, seq or 0)
+def _message(
+    services: Services, user_id: str, channel_id: str, message_id: str
+) -> tuple[str, Membership, Entry]:
+    """The message, a channel's or a reply, with its log and the caller's membership."""
+    log_id, seq = keys.place_of_message(channel_id, message_id)
+    state, entry = services.store.read_message_state(log_id, user_id, seq)
     _, member = permissions.require_member(state)
     if entry is None or entry.body is None:
         raise MessageNotFoundError
-    return member, entry
+    return log_id, member, entry

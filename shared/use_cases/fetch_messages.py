@@ -13,6 +13,7 @@ from shared.domain import keys, permissions
 from shared.domain.errors import MessageNotFoundError, PositionOutOfRangeError, UnavailableError
 from shared.domain.model import ChannelState, Head, Membership
 from shared.storage.log_reader import Span
+from shared.use_cases.summarize_threads import summarize_after_read
 
 FORMAT: Final = 2
 """Part of each page's version: raised when the format of a page changes, so that no old page matches a new one."""
@@ -70,6 +71,8 @@ def fetch_messages(
 ) -> Page:
     """The page in the requested form, without a body if its version is one of ``known``.
 
+    ``channel_id`` is the log's id: a channel's, or a thread's for replies; the thread's summary is then made right.
+
     A window that holds voids only is extended until it has a message: forward for ``after`` and ``oldest``; otherwise
     backward and, for ``around``, then forward. ``first_seq`` and ``last_seq`` say which positions the page covers.
 
@@ -84,6 +87,8 @@ def fetch_messages(
         state = _read_state(services, user_id, channel_id)
         head, membership = permissions.require_member(state)
         page = _page(services, head, membership, window, known, form)
+        if state.thread is not None:
+            summarize_after_read(services, state, user_id)
     except UnavailableError:
         stale = _stale_page(services, user_id, channel_id, window, form)
         if stale is None:
@@ -206,9 +211,9 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
         MessageNotFoundError: no message of this channel has the id.
     """
     services.reader.begin()
-    head, _ = permissions.require_member(_read_state(services, user_id, channel_id))
-    seq = keys.seq_of_message(channel_id, message_id)
-    if seq is None or seq > head.seq:
+    log_id, seq = keys.place_of_message(channel_id, message_id)
+    head, _ = permissions.require_member(_read_state(services, user_id, log_id))
+    if not 1 <= seq <= head.seq:
         raise MessageNotFoundError
     span = services.reader.read(head, seq, seq)
     messages = span.messages()

@@ -152,6 +152,30 @@ POST_MESSAGE: Final[Docs] = {
     },
     "tags": ["messages"],
 }
+THREAD: Final = (*MEMBERS_ONLY, errors.MessageNotFoundError, errors.NestedThreadError)
+"""Errors of every route of a thread."""
+FETCH_REPLIES: Final[Docs] = FETCH_MESSAGES | {
+    "responses": {
+        **FETCH_MESSAGES["responses"],
+        **problems(*THREAD, errors.PositionOutOfRangeError),
+    },
+}
+POST_REPLY: Final[Docs] = POST_MESSAGE | {
+    "responses": {
+        201: POST_MESSAGE["responses"][201],
+        **problems(
+            *WRITING,
+            *THREAD,
+            errors.ChannelArchivedError,
+            errors.MessageDeletedError,
+            errors.IdempotencyKeyReusedError,
+            errors.BatchTooLargeError,
+            errors.TooManyMentionsError,
+            errors.RateLimitedError,
+            errors.CommitUnknownError,
+        ),
+    },
+}
 CHANGED: Final = (*MEMBERS_ONLY, errors.ChannelArchivedError, errors.MessageNotFoundError)
 """Errors of every change of a message."""
 UNSURE: Final = (errors.ContentionError, errors.CommitUnknownError)
@@ -200,13 +224,18 @@ REMOVE_REACTION: Final[Docs] = {
 PIN_MESSAGE: Final[Docs] = {
     "status_code": 204,
     "responses": problems(
-        *CHANGED, errors.ForbiddenError, errors.MessageDeletedError, errors.TooManyPinsError, *UNSURE
+        *CHANGED,
+        errors.ForbiddenError,
+        errors.MessageDeletedError,
+        errors.NestedThreadError,
+        errors.TooManyPinsError,
+        *UNSURE,
     ),
     "tags": ["messages"],
 }
 UNPIN_MESSAGE: Final[Docs] = {
     "status_code": 204,
-    "responses": problems(*CHANGED, errors.ForbiddenError, *UNSURE),
+    "responses": problems(*CHANGED, errors.ForbiddenError, errors.NestedThreadError, *UNSURE),
     "tags": ["messages"],
 }
 FETCH_CHANGES: Final[Docs] = {
@@ -217,6 +246,12 @@ FETCH_CHANGES: Final[Docs] = {
         **problems(*MEMBERS_ONLY, errors.PositionOutOfRangeError),
     },
     "tags": ["messages"],
+}
+FETCH_REPLY_CHANGES: Final[Docs] = FETCH_CHANGES | {
+    "responses": {
+        **FETCH_CHANGES["responses"],
+        **problems(*THREAD, errors.PositionOutOfRangeError),
+    },
 }
 FETCH_VERSIONS: Final[Docs] = {
     "response_model": response_models.Versions,
@@ -252,6 +287,28 @@ MARK_READ: Final[Docs] = {
     "responses": {
         200: {"headers": WIRE},
         **problems(*WRITING, *MEMBERS_ONLY, errors.PositionOutOfRangeError),
+    },
+    "tags": ["messages"],
+}
+MARK_THREAD_READ: Final[Docs] = {
+    "response_model": response_models.ThreadReadPosition,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(*WRITING, *THREAD, errors.PositionOutOfRangeError),
+    },
+    "tags": ["messages"],
+}
+FOLLOW_THREAD: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(*THREAD, errors.ContentionError),
+    "tags": ["messages"],
+}
+UNFOLLOW_THREAD: Final[Docs] = FOLLOW_THREAD
+LIST_THREADS: Final[Docs] = {
+    "response_model": response_models.ThreadPage,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(errors.InvalidCursorError, errors.ReadBudgetError),
     },
     "tags": ["messages"],
 }

@@ -22,6 +22,7 @@ from shared.domain import keys
 from shared.domain.model import Kind
 from shared.use_cases.fetch_messages import Window
 from shared.use_cases.list_channels import Listing
+from shared.use_cases.list_threads import ThreadListing
 from shared.web.schemas import Emoji
 
 
@@ -151,6 +152,18 @@ class ListMentionsQuery(Parameters):
 
     limit: Limit = 50
     cursor: Cursor | None = Field(default=None, description=FOLLOWING)
+
+
+class ListThreadsQuery(Parameters):
+    """Query parameters of the threads that the caller follows."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = Field(default=None, description=FOLLOWING)
+    unread: Flag = Field(default=False, description="Only threads with unread replies.")
+
+    def listing(self) -> ThreadListing:
+        """The use case's argument."""
+        return ThreadListing(self.limit, self.cursor, self.unread)
 
 
 class HealthQuery(Parameters):

@@ -9,6 +9,7 @@ import pytest
 
 from shared.domain import keys
 from shared.domain.changes import Change, ChangeKind, Summary, summary_of, with_summary
+from shared.domain.clock import rfc3339
 from shared.domain.messages import redacted
 from shared.domain.model import Entry, Follow, Head, Membership, Role, mention_mark
 from shared.storage.protocol import (
@@ -55,7 +56,7 @@ def reply(store: Store, thread: str, user_id: str, **fields: Any) -> Entry:
 def summarize(store: Store, channel: str, count: int = 1, seq: int = 1) -> ChangeCommit:
     """A summary of the thread at position 1, prepared from what is stored now."""
     head, root = head_of(store, channel), entry_at(store, channel, 1)
-    body = with_summary(root.body or b"{}", head.rev + 1, Summary(count, seq, NOW, ("ada",)))
+    body = with_summary(root.body or b"{}", head.rev + 1, Summary(count, seq, rfc3339(NOW), ("ada",)))
     change = Change(head.rev + 1, ChangeKind.THREAD, 1, "ada", NOW, body)
     return ChangeCommit(head, None, root, change, replace(root, body=body, rev=change.rev))
 
@@ -250,7 +251,7 @@ def test_a_summary_is_a_change_of_the_root_by_nobody(store: Store) -> None:
     assert store.commit_change(commit) == Committed()
     assert store.changes(channel, 1, 9) == [commit.change]
     assert entry_at(store, channel, 1) == commit.entry
-    assert summary_of(entry_at(store, channel, 1).body or b"") == Summary(1, 1, NOW, ("ada",))
+    assert summary_of(entry_at(store, channel, 1).body or b"") == Summary(1, 1, rfc3339(NOW), ("ada",))
     assert store.commit_change(commit) == StateChanged()
     assert store.commit_change(summarize(store, channel, 2, 2)) == Committed()
 
