@@ -45,6 +45,7 @@ COMMIT: Final = Commit(CHANNEL, "ada", [ENTRY], 0, 1, True, IdempotencyRecord("k
 REPLY: Final = replace(
     COMMIT, channel_id=THREAD, mentions={"eve": frozenset({1})}, follow=True, follower="bo"
 )
+SUMMARY: Final = ChangeCommit(HEAD, None, MESSAGE, Change(1, ChangeKind.THREAD, 1, "ada", 0, b"{}"), MESSAGE)
 IN_THREAD: Final = replace(MENTION, head=Head.of_thread(THREAD), unmentions={"bo": frozenset({1})})
 
 
@@ -95,6 +96,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.commit_change(MENTION),
         lambda store: store.commit_change(IN_THREAD),
     ],
+    "commit_summary": [lambda store: store.commit_summary(SUMMARY)],
     "changes_at": [lambda store: store.changes_at(CHANNEL, [1])],
     "entries_at": [lambda store: store.entries_at(CHANNEL, [1])],
     "members_of": [

@@ -28,8 +28,8 @@ from shared.cache.blocks import (
 )
 from shared.cache.metrics import CacheMetrics
 from shared.cache.tier import Tier, get_one
+from shared.domain import keys
 from shared.domain.changes import Change
-from shared.domain.messages import log_json
 from shared.domain.model import Head
 from shared.runtime.codings import PLAIN, Accepted, encode
 from shared.storage.log_reader import UNCERTAIN_CHANGES, LogReader, Span
@@ -147,7 +147,7 @@ def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:
     )
     # Start and end are added to the first and last message, so that the whole is copied only once.
     messages = span.messages() or [b""]
-    messages[0] = b'{%b,"messages":[%b' % (log_json(head.channel_id), messages[0])
+    messages[0] = b'{%b,"messages":[%b' % (keys.log_json(head.channel_id), messages[0])
     messages[-1] += closing
     return b",".join(messages)
 

@@ -282,6 +282,12 @@ def is_thread_of(channel_id: str, text: str) -> bool:
     return seq_of_message(channel_id, text) is not None
 
 
+def log_json(log_id: str) -> bytes:
+    """What a page says of its log: fields of a JSON object."""
+    fields = b'"channel_id":"%b"' % channel_of_log(log_id).encode()
+    return fields + b',"thread_id":"%b"' % log_id.encode() if is_thread(log_id) else fields
+
+
 def is_log_id(text: str) -> bool:
     """Whether the text has the form of a channel's or thread's id."""
     channel_id = channel_of_log(text)

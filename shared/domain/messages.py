@@ -53,12 +53,6 @@ def encode(
     return dumps(message | draft.links | mentions_json(mentions))
 
 
-def log_json(log_id: str) -> bytes:
-    """What a page says of its log: fields of a JSON object."""
-    fields = b'"channel_id":"%b"' % keys.channel_of_log(log_id).encode()
-    return fields + b',"thread_id":"%b"' % log_id.encode() if keys.is_thread(log_id) else fields
-
-
 def mentions_json(mentions: Mentions) -> dict[str, Any]:
     """What a message says of whom it names."""
     found: dict[str, Any] = {"mentions": list(mentions.users)} if mentions.users else {}

@@ -316,6 +316,10 @@ class MemoryStore:
                 self._idempotency_records[channel_id, commit.by.user_id, record.key] = record
             return Committed()
 
+    def commit_summary(self, commit: ChangeCommit) -> ChangeOutcome:
+        """See ``Changes``."""
+        return self.commit_change(commit)
+
     def _change_refusal(self, commit: ChangeCommit) -> ChangeOutcome | None:
         channel_id, change = commit.head.channel_id, commit.change
         if (record := commit.idempotency_record) and commit.by is not None:

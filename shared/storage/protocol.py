@@ -260,6 +260,9 @@ class Changes(Protocol):
     def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
         """Gives out the change's number and makes the change, all or nothing."""
 
+    def commit_summary(self, commit: ChangeCommit) -> ChangeOutcome:
+        """As ``commit_change``, for a thread's summary alone: writes nothing but the channel's log."""
+
     def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
         """The changes of these numbers, in no order."""
 

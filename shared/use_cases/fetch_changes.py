@@ -16,7 +16,6 @@ from shared.domain.errors import (
     MessageNotFoundError,
     PositionOutOfRangeError,
 )
-from shared.domain.messages import log_json
 from shared.domain.model import Entry, Membership
 
 FORMAT: Final = 1
@@ -59,7 +58,7 @@ def fetch_changes(
         change_json(channel_id, each, with_message=each.rev >= current.get(each.seq, 0)) for each in found
     )
     body = b'{%b,"changes":[%b],"first_rev":%d,"last_rev":%d,"channel_last_rev":%d,"has_more_after":%b}' % (
-        log_json(channel_id),
+        keys.log_json(channel_id),
         listed,
         after + 1,
         last,

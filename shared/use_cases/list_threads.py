@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.bootstrap import Services
@@ -14,7 +13,7 @@ from shared.domain.errors import InvalidCursorError, UnavailableError
 from shared.domain.model import Follow, Head, Membership
 from shared.runtime.parallel import map_concurrently
 from shared.use_cases.confirm_channels import Channel, confirm
-from shared.use_cases.list_channels import MAX_TIME, PART
+from shared.use_cases.list_channels import MAX_TIME, PART, Listing
 from shared.use_cases.read_budget import ReadBudget, list_units
 
 MAX_FOLLOWED: Final = 500
@@ -23,16 +22,7 @@ MAX_ENDED: Final = 25
 """Of these, how many one reading ends: a write unit each."""
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadListing:
-    """The requested list."""
-
-    limit: int
-    cursor: str | None = None
-    unread_only: bool = False
-
-
-def list_threads(services: Services, user_id: str, listing: ThreadListing) -> dict[str, Any]:
+def list_threads(services: Services, user_id: str, listing: Listing) -> dict[str, Any]:
     """Followed threads with a reply, of channels that the caller is in.
 
     As for channels, a thread that becomes active between two pages is on the first page again; no other is left out.
@@ -91,7 +81,7 @@ def _end_oldest(services: Services, follows: Sequence[Follow], threads: Sequence
             services.store.unfollow(each.log_id, each.user_id)
 
 
-def _is_shown(head: Head, membership: Membership, listing: ThreadListing) -> bool:
+def _is_shown(head: Head, membership: Membership, listing: Listing) -> bool:
     if head.last is None:
         return False
     return not listing.unread_only or membership.unread(head) > 0

@@ -61,7 +61,7 @@ def summarize_after_post(
         settled = [found[seq].body for seq in takewhile(found.__contains__, range(summary.seq + 1, end + 1))]
         counted = _counted(summary, settled)
         if counted.count != summary.count:
-            services.store.commit_change(_commit(services, thread, counted, by))
+            services.store.commit_summary(_commit(services, thread, counted, by))
 
 
 def summarize_after_read(services: Services, state: ChannelState, user_id: str) -> None:
@@ -79,7 +79,7 @@ def summarize_after_read(services: Services, state: ChannelState, user_id: str) 
             counted = _counted(summary, bodies)
             if counted.count == summary.count:
                 return
-            if services.store.commit_change(_commit(services, thread, counted, user_id)) == Committed():
+            if services.store.commit_summary(_commit(services, thread, counted, user_id)) == Committed():
                 return
             state = services.store.read_channel_state(head.channel_id, user_id)
 

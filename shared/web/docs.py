@@ -109,11 +109,7 @@ FETCH_MESSAGES: Final[Docs] = {
     "response_model": response_models.Page,
     "responses": {
         200: {
-            "headers": {
-                "ETag": header("Weak tag of the page in every content coding, for `If-None-Match`."),
-                **CACHE,
-                **WIRE,
-            }
+            "headers": {**ETAG, **CACHE, **WIRE},
         },
         304: {"description": "The caller's copy is current.", "headers": VARY},
         **problems(*MEMBERS_ONLY, errors.PositionOutOfRangeError),
@@ -162,7 +158,11 @@ FETCH_REPLIES: Final[Docs] = FETCH_MESSAGES | {
 }
 POST_REPLY: Final[Docs] = POST_MESSAGE | {
     "responses": {
-        201: POST_MESSAGE["responses"][201],
+        201: {
+            "description": "Posted, by this request or by an earlier one with the same key.",
+            "headers": POST_MESSAGE["responses"][201]["headers"]
+            | {"Location": header("The address of a page with exactly these replies.")},
+        },
         **problems(
             *WRITING,
             *THREAD,

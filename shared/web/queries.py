@@ -22,7 +22,6 @@ from shared.domain import keys
 from shared.domain.model import Kind
 from shared.use_cases.fetch_messages import Window
 from shared.use_cases.list_channels import Listing
-from shared.use_cases.list_threads import ThreadListing
 from shared.web.schemas import Emoji
 
 
@@ -161,9 +160,9 @@ class ListThreadsQuery(Parameters):
     cursor: Cursor | None = Field(default=None, description=FOLLOWING)
     unread: Flag = Field(default=False, description="Only threads with unread replies.")
 
-    def listing(self) -> ThreadListing:
+    def listing(self) -> Listing:
         """The use case's argument."""
-        return ThreadListing(self.limit, self.cursor, self.unread)
+        return Listing(self.limit, self.cursor, self.unread)
 
 
 class HealthQuery(Parameters):

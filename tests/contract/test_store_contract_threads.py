@@ -248,12 +248,12 @@ def test_a_summary_is_a_change_of_the_root_by_nobody(store: Store) -> None:
     channel, thread, ada = opened(store)
     reply(store, thread, ada)
     commit = summarize(store, channel)
-    assert store.commit_change(commit) == Committed()
+    assert store.commit_summary(commit) == Committed()
     assert store.changes(channel, 1, 9) == [commit.change]
     assert entry_at(store, channel, 1) == commit.entry
     assert summary_of(entry_at(store, channel, 1).body or b"") == Summary(1, 1, rfc3339(NOW), ("ada",))
-    assert store.commit_change(commit) == StateChanged()
-    assert store.commit_change(summarize(store, channel, 2, 2)) == Committed()
+    assert store.commit_summary(commit) == StateChanged()
+    assert store.commit_summary(summarize(store, channel, 2, 2)) == Committed()
 
 
 def test_a_summary_shows_on_a_tombstone_and_in_an_archived_channel(store: Store) -> None:
@@ -262,7 +262,7 @@ def test_a_summary_shows_on_a_tombstone_and_in_an_archived_channel(store: Store)
     reply(store, thread, ada)
     make(store, channel, ada, kind=ChangeKind.DELETED)
     assert store.archive_channel(channel, NOW)
-    assert store.commit_change(summarize(store, channel)) == Committed()
+    assert store.commit_summary(summarize(store, channel)) == Committed()
 
 
 def test_a_summary_of_what_is_out_of_date_is_refused(store: Store) -> None:
@@ -270,10 +270,10 @@ def test_a_summary_of_what_is_out_of_date_is_refused(store: Store) -> None:
     channel, _, ada = opened(store)
     commit = summarize(store, channel)
     make(store, channel, ada)
-    assert store.commit_change(commit) == StateChanged()
+    assert store.commit_summary(commit) == StateChanged()
     commit = summarize(store, channel)
     store.redact(channel, 1, commit.seen.body or b"")
-    assert store.commit_change(commit) == StateChanged()
+    assert store.commit_summary(commit) == StateChanged()
     assert head_of(store, channel).rev == 1
 
 
@@ -281,7 +281,7 @@ def test_a_deletion_and_the_lowered_summary_are_one_write(store: Store) -> None:
     """Both are made, or neither if the root is not as it was read."""
     channel, thread, ada = opened(store)
     reply(store, thread, ada)
-    assert store.commit_change(summarize(store, channel)) == Committed()
+    assert store.commit_summary(summarize(store, channel)) == Committed()
     deletion = prepare(store, thread, ada, kind=ChangeKind.DELETED)
     late = replace(deletion, summary=summarize(store, channel, 0))
     make(store, channel, ada)

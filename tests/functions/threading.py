@@ -60,7 +60,7 @@ class Thread:
     def count(self) -> int | None:
         """The replies that the root counts."""
         summary = self.summary()
-        return summary and summary["reply_count"]
+        return None if summary is None else int(summary["reply_count"])
 
     def read(self, seq: int, user: str = "ada", **more: Any) -> dict[str, Any]:
         """Marks the replies up to a position as read."""

@@ -53,10 +53,22 @@ class DynamoDBChanges(OnTable):
         """One transaction: 8 write units where message and change are within 1 KB each.
 
         2 more for an idempotency record, for each user whose mention comes or goes, and for a reaction that the message
-        does not show; 6 more with a summary. A summary alone costs 6. A transaction that is refused costs as much.
+        does not show; 6 more with a summary. A transaction that is refused costs as much.
         """
         writes, named = _writes(commit)
-        summary = _writes(commit.summary)[0] if commit.summary else []
+        return self._commit(commit, writes, named, _summary_writes(commit.summary) if commit.summary else [])
+
+    def commit_summary(self, commit: ChangeCommit) -> ChangeOutcome:
+        """One transaction: 6 write units where message and change are within 1 KB each."""
+        return self._commit(commit, _summary_writes(commit), [], [])
+
+    def _commit(
+        self,
+        commit: ChangeCommit,
+        writes: list[dict[str, Any]],
+        named: Sequence[str],
+        summary: list[dict[str, Any]],
+    ) -> ChangeOutcome:
         try:
             self._table.transact(*writes, *summary)
         except TransactionCanceledError as error:
@@ -136,6 +148,15 @@ class DynamoDBChanges(OnTable):
             return
 
 
+def _summary_writes(commit: ChangeCommit) -> list[dict[str, Any]]:
+    return [_number(commit), _put_change(commit), _rewrite(commit)]
+
+
+def _put_change(commit: ChangeCommit) -> dict[str, Any]:
+    item = items.change_item(commit.head.channel_id, commit.change)
+    return {"Put": {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
+
+
 def _marks_key(log_id: str, user_id: str) -> dict[str, Any]:
     """The item that has the marks of a user's mentions."""
     return (items.follow_key if keys.is_thread(log_id) else items.membership_key)(log_id, user_id)
@@ -147,8 +168,7 @@ def _writes(commit: ChangeCommit) -> tuple[list[dict[str, Any]], list[str]]:
     An idempotency record comes after these, at the very end.
     """
     channel_id, change, by = commit.head.channel_id, commit.change, commit.by
-    put = {"Item": items.change_item(channel_id, change), "ConditionExpression": "attribute_not_exists(pk)"}
-    writes = [_number(commit), {"Put": put}, *_acting(commit)]
+    writes = [_number(commit), _put_change(commit), *_acting(commit)]
     writes.append(_pin(commit) if commit.entry is None else _rewrite(commit))
     if commit.reacted is not None:
         item = items.reaction_key(channel_id, change.seq, change.emoji, commit.reacted)
