@@ -169,9 +169,9 @@ def app_of(method: str, path: str) -> FastAPI:
     parts = path.strip("/").split("/")[1:]
     if parts == ["healthz"]:
         return check_health
-    if parts == ["mentions"] or (parts == ["channels"] and method == "GET"):
+    if parts in (["mentions"], ["threads"]) or (parts == ["channels"] and method == "GET"):
         return list_channels
-    if len(parts) == 3 and parts[2] in {"read", "muted"}:
+    if parts[2:] in (["read"], ["muted"]) or parts[4:5] == ["thread"]:
         return mark_read
     if len(parts) >= 3 and parts[2] in {"messages", "changes", "pins"} and parts[-1] != "reports":
         if method in {"PUT", "PATCH", "DELETE"} and len(parts) > 3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +13,7 @@ from shared.domain.model import (
     NOTHING_EXPIRED,
     Boundary,
     Entry,
+    Follow,
     Head,
     IdempotencyRecord,
     Kind,
@@ -28,6 +30,7 @@ from tests.contract.fake_client import refusal
 
 TABLE: Final = "table"
 CHANNEL: Final = "0123456789abcdef"
+THREAD: Final = keys.message_id(CHANNEL, 1)
 HEAD: Final = Head(CHANNEL, Kind.PUBLIC, "lobby", "", "ada", 0)
 MEMBER: Final = Membership("ada", CHANNEL, Role.MEMBER, 0)
 BY: Final = Membership("eve", CHANNEL, Role.OWNER, 0)
@@ -44,6 +47,12 @@ BAN: Final = Ban(CHANNEL, "ada", "eve", 0)
 REPORT: Final = Report(CHANNEL, "0" * 16, f"{CHANNEL}-00000001", "ada", "spam", "", 0)
 DIRECT: Final = Head("0123456789abcdef", Kind.DIRECT, "", "", "ada", 0)
 COMMIT: Final = Commit(CHANNEL, "ada", [ENTRY], 0, 1, True, IdempotencyRecord("key", b"hash", 1, 1, 2), 0)  # noqa: FBT003 - a sample
+
+REPLY: Final = replace(
+    COMMIT, channel_id=THREAD, mentions={"eve": frozenset({1})}, follow=True, follower="bo"
+)
+SUMMARY: Final = ChangeCommit(HEAD, None, MESSAGE, Change(1, ChangeKind.THREAD, 1, "ada", 0, b"{}"), MESSAGE)
+IN_THREAD: Final = replace(MENTION, head=Head.of_thread(THREAD), unmentions={"bo": frozenset({1})})
 
 
 class Call(NamedTuple):
@@ -68,10 +77,11 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "read_channel_state": [
         lambda store: store.read_channel_state(CHANNEL, "ada"),
         lambda store: store.read_channel_state(CHANNEL, "ada", "key"),
+        lambda store: store.read_channel_state(THREAD, "ada"),
     ],
     "head": [lambda store: store.head(CHANNEL)],
     "reserve": [lambda store: store.reserve(CHANNEL, 1, PREVIEW)],
-    "commit": [lambda store: store.commit(COMMIT)],
+    "commit": [lambda store: store.commit(COMMIT), lambda store: store.commit(REPLY)],
     "void": [lambda store: store.void(CHANNEL, [ENTRY])],
     "list_gaps": [lambda store: store.list_gaps(CHANNEL, [1])],
     "trim_gaps": [lambda store: store.trim_gaps(CHANNEL, [1], 1)],
@@ -91,14 +101,26 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.commit_change(PIN),
         lambda store: store.commit_change(REACTION),
         lambda store: store.commit_change(MENTION),
+        lambda store: store.commit_change(IN_THREAD),
     ],
+    "commit_summary": [lambda store: store.commit_summary(SUMMARY)],
     "changes_at": [lambda store: store.changes_at(CHANNEL, [1])],
     "entries_at": [lambda store: store.entries_at(CHANNEL, [1])],
-    "members_of": [lambda store: store.members_of(CHANNEL, ["ada"])],
+    "members_of": [
+        lambda store: store.members_of(CHANNEL, ["ada"]),
+        lambda store: store.members_of(THREAD, ["ada"]),
+    ],
+    "follow": [lambda store: store.follow(Follow("ada", THREAD))],
+    "unfollow": [lambda store: store.unfollow(THREAD, "ada")],
+    "follows": [lambda store: store.follows("ada")],
+    "move_thread_position": [lambda store: store.move_thread_position(THREAD, "ada", 1, 1, force=False)],
     "pins": [lambda store: store.pins(CHANNEL)],
     "has_reacted": [lambda store: store.has_reacted(CHANNEL, 1, "👍", "ada")],
     "reacted": [lambda store: store.reacted(CHANNEL, 1, "👍", 1, None)],
-    "forget_mentions": [lambda store: store.forget_mentions(CHANNEL, "ada", [1])],
+    "forget_mentions": [
+        lambda store: store.forget_mentions(CHANNEL, "ada", [1]),
+        lambda store: store.forget_mentions(THREAD, "ada", [1]),
+    ],
     "memberships": [lambda store: store.memberships("ada")],
     "count_memberships": [lambda store: store.count_memberships("ada", 1)],
     "spend": [lambda store: store.spend("ada", 1, 1, 1)],
@@ -239,7 +261,7 @@ class NotingClient:
         key = arguments["Key"]
         self._note("UpdateItem", key)
         is_head = key["pk"]["S"].startswith("C#")
-        return {"Attributes": items.head_item(HEAD) if is_head else items.membership_item(MEMBER)}
+        return {"Attributes": (items.head_item(HEAD) if is_head else items.membership_item(MEMBER)) | key}
 
     def _transact_write_items(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """IAM asks for the right to each part: there is no action for the whole."""

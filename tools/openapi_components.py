@@ -78,10 +78,18 @@ def _moved(kind: str, places: Iterable[Place]) -> Part:
     for holder, key, name in places:
         said = holder[key]
         if times[_text(said)] > 1:
+            if kind == "parameters":
+                name = _free(moved, name, said)  # noqa: PLW2901 - parameters of one name differ between listings
             if moved.setdefault(name, said) != said:
                 raise ValueError(f"components/{kind}: two of them would be {name}")
             holder[key] = {"$ref": f"#/components/{kind}/{name}"}
     return dict(sorted(moved.items()))
+
+
+def _free(moved: Part, name: str, said: Part) -> str:
+    """The name, with a number if another part has it."""
+    names = (name, *(f"{name}{number}" for number in range(2, len(moved) + 3)))
+    return next(each for each in names if moved.get(each, said) == said)
 
 
 def _text(said: Any) -> str:  # noqa: ANN401 - whatever JSON holds

@@ -1,4 +1,4 @@
-"""The app that both files of routes beside this one add to. Routers of their own would leave out ``FastRoute``."""
+"""The app that all files of routes beside this one add to. Routers of their own would leave out ``FastRoute``."""
 
 from __future__ import annotations
 

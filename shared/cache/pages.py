@@ -25,6 +25,7 @@ from shared.cache.blocks import (
     changes_key,
 )
 from shared.cache.tier import Tier, get_one
+from shared.domain import keys
 from shared.domain.changes import Change
 from shared.domain.model import Head
 from shared.observability.meter import CacheMetrics
@@ -148,7 +149,7 @@ def page_json(head: Head, span: Span, *, has_more_after: bool) -> bytes:
     )
     # Start and end are added to the first and last message, so that the whole is copied only once.
     messages = span.messages() or [b""]
-    messages[0] = b'{"channel_id":"%b","messages":[%b' % (head.channel_id.encode(), messages[0])
+    messages[0] = b'{%b,"messages":[%b' % (keys.log_json(head.channel_id), messages[0])
     messages[-1] += closing
     return b",".join(messages)
 

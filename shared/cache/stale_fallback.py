@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.cache.tier import MemoryTier, get_one
+from shared.domain import keys
 from shared.domain.model import ChannelState, Head, Membership
 
 HEAD_BYTES: Final = 800
@@ -83,25 +84,30 @@ class StaleFallback:
         if state.head is None or state.membership is None:
             return
         head = replace(state.head, name="", topic="", creator="", request_hash=b"")
-        self._memory.put(
-            {
-                f"h{channel_id}": ConfirmedHead(head, asked_at),
-                f"m{channel_id}.{user_id}": ConfirmedMembership(state.membership, asked_at),
-            }
-        )
+        found: dict[str, ConfirmedHead | ConfirmedMembership] = {
+            f"h{channel_id}": ConfirmedHead(head, asked_at)
+        }
+        member = state.membership
+        if state.thread is not None and state.thread.member is not None:
+            found[_read_key(channel_id, user_id)] = ConfirmedMembership(member, asked_at)
+            member = state.thread.member
+        found[_member_key(channel_id, user_id)] = ConfirmedMembership(member, asked_at)
+        self._memory.put(found)
 
     def forget(self, channel_id: str, user_id: str) -> None:
-        """Drops the membership; to be called after a read found none."""
-        self._memory.forget(f"m{channel_id}.{user_id}")
+        """Drops the membership, also for the channel's threads; to be called after a read found none."""
+        self._memory.forget(_member_key(channel_id, user_id))
 
     def get(self, channel_id: str, user_id: str) -> ChannelState | None:
         """The state, if head and membership are fresh."""
         oldest = self._now() - self._messages_ms
         head = get_one(self._memory, f"h{channel_id}", ConfirmedHead)
-        membership = get_one(self._memory, f"m{channel_id}.{user_id}", ConfirmedMembership)
+        membership = get_one(self._memory, _member_key(channel_id, user_id), ConfirmedMembership)
         if head is None or membership is None or min(head.at, membership.at) < oldest:
             return None
-        return ChannelState(head.head, membership.membership)
+        if keys.is_thread(channel_id):
+            membership = get_one(self._memory, _read_key(channel_id, user_id), ConfirmedMembership)
+        return ChannelState(head.head, membership.membership) if membership else None
 
     def put_list(self, user_id: str, channels: tuple[tuple[Head, Membership], ...], asked_at: int) -> None:
         """Keeps a user's channels after they were read; ``asked_at`` (ms) is when that read began."""
@@ -121,3 +127,13 @@ class StaleFallback:
         if found is None or found.at < self._now() - self._channels_ms:
             return None
         return found.channels
+
+
+def _member_key(log_id: str, user_id: str) -> str:
+    """The membership in the channel, which threads need too."""
+    return f"m{keys.channel_of_log(log_id)}.{user_id}"
+
+
+def _read_key(log_id: str, user_id: str) -> str:
+    """The membership with the read position in a thread."""
+    return f"m{log_id}.{user_id}"

@@ -1,4 +1,4 @@
-"""What happens to a message after it was posted: edits, deletions, reactions, pins.
+"""What happens to a message after it was posted: edits, deletions, reactions, pins, replies.
 
 A change has a number, ``rev``, dense within its channel: it is given out in the transaction that makes the change. A
 message's JSON ends with the ``rev`` of the last change in it; one that never changed has none.
@@ -25,11 +25,15 @@ SHOWN_USERS: Final = 20
 """Users that a message shows for each emoji: the first, in the order in which they reacted."""
 MAX_PINS: Final = 50
 """Of a channel: the item that names them stays within the 1 KB of one write unit."""
+SHOWN_REPLIERS: Final = 5
+"""Users who replied that a thread's root shows: the first, in the order in which they replied."""
 MAX_VERSIONS: Final = 20
 """Changes of a message's text that it knows the numbers of; older ones stay in the change log alone."""
 _MADE_ANEW: Final = frozenset({"mentions", "mentions_everybody", "edited_at", "edited_by", "version", "rev"})
 """What an edit says anew of a message."""
 _REV: Final = re.compile(rb',"rev":(\d{1,12})\}\Z')
+_KEPT: Final = ("thread", "thread_id", "reply_id", "channel_message_id")
+"""What a deleted message still says: of its thread, and of the same message in thread or channel."""
 _REDACTED: Final = b',"redacted":true}'
 """The end of a redacted message's JSON."""
 _REV_BYTES: Final = 22
@@ -45,6 +49,7 @@ class ChangeKind(StrEnum):
     REACTION_REMOVED = "reaction_removed"
     PINNED = "pinned"
     UNPINNED = "unpinned"
+    THREAD = "thread"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ def lay_over(first: int, bodies: Sequence[bytes | None], changes: Iterable[Chang
         if change.body is None or not 0 <= at < len(made):
             continue
         body = made[at]
-        if body is not None and rev_of(body) < change.rev and not body.endswith(_REDACTED):
+        if body is not None and rev_of(body) < change.rev and not is_redacted(body):
             made[at] = change.body
     return made
 
@@ -138,7 +143,8 @@ def deleted(body: bytes, rev: int, by: str, at: int) -> bytes:
     message = json.loads(body)
     kept = {name: message[name] for name in ("id", "seq", "sender")}
     kept |= {"text": "", "created_at": message["created_at"]}
-    return _with_rev(kept | {"deleted": True, "deleted_at": rfc3339(at), "deleted_by": by}, rev)
+    kept |= {"deleted": True, "deleted_at": rfc3339(at), "deleted_by": by}
+    return _with_rev(kept | {name: message[name] for name in _KEPT if name in message}, rev)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +175,56 @@ def with_reactions(body: bytes, rev: int, reactions: Sequence[Reactions]) -> byt
         {"emoji": each.emoji, "count": each.count, "users": each.users} for each in reactions if each.count
     ]
     return _with_rev(message | ({"reactions": kept} if kept else {}), rev)
+
+
+# --- a thread's summary, in its root ---
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a message says of its thread.
+
+    Attributes:
+        count: the replies up to ``seq`` that were not deleted.
+        seq: the position in the thread that it is complete to.
+        at: when the last reply was posted, as clients get it; None if there is none.
+        repliers: the first users who replied, in order, at most ``SHOWN_REPLIERS``.
+    """
+
+    count: int = 0
+    seq: int = 0
+    at: str | None = None
+    repliers: tuple[str, ...] = ()
+
+
+NO_SUMMARY: Final = Summary()
+
+
+def summary_of(body: bytes) -> Summary | None:
+    """What a message says of its thread; None if it says nothing."""
+    shown = json.loads(body).get("thread")
+    if shown is None:
+        return None
+    return Summary(
+        shown["reply_count"], shown["last_reply_seq"], shown["last_reply_at"], tuple(shown["repliers"])
+    )
+
+
+def is_redacted(body: bytes) -> bool:
+    """Whether a message was redacted; nothing changes it any more."""
+    return body.endswith(_REDACTED)
+
+
+def with_summary(body: bytes, rev: int, summary: Summary) -> bytes:
+    """The message with what it says of its thread."""
+    message = json.loads(body)
+    message["thread"] = {
+        "reply_count": summary.count,
+        "last_reply_at": summary.at,
+        "last_reply_seq": summary.seq,
+        "repliers": list(summary.repliers),
+    }
+    return _with_rev(message, rev)
 
 
 def _with_rev(message: dict[str, Any], rev: int) -> bytes:

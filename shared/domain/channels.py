@@ -37,7 +37,7 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
         "member_count": head.members,
         "last_seq": head.seq,
         "last_rev": head.rev,
-        "last_message": last and _preview_json(head.channel_id, last),
+        "last_message": last and preview_json(head.channel_id, last),
         "last_read_seq": min(membership.read_seq, head.seq) if membership else None,
         "unread_count": membership.unread(head) if membership else None,
         "mention_count": membership.mention_count(head) if membership else None,
@@ -48,7 +48,8 @@ def channel_json(head: Head, membership: Membership | None) -> dict[str, Any]:
     }
 
 
-def _preview_json(channel_id: str, last: Preview) -> dict[str, Any]:
+def preview_json(channel_id: str, last: Preview) -> dict[str, Any]:
+    """The latest message of a log as lists show it."""
     shown: dict[str, Any] = {
         "id": keys.message_id(channel_id, last.seq),
         "seq": last.seq,

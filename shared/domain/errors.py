@@ -255,6 +255,13 @@ class MessageDeletedError(ConflictError):
     detail = "The message was deleted. It can be neither edited, nor reacted to, nor pinned."
 
 
+class NestedThreadError(ConflictError):
+    """A thread of a reply, or a pin of one."""
+
+    code = "nested_thread"
+    detail = "The message is a reply: it has no thread of its own and cannot be pinned. Use the thread that it is in."
+
+
 class TooManyReactionsError(ConflictError):
     """One emoji more than a message may have."""
 
@@ -341,8 +348,8 @@ class PositionOutOfRangeError(ValidationFailedError):
 
     @classmethod
     def beyond(cls, end: int, field: str) -> Self:
-        """The error for a field, in a channel whose last position is ``end``."""
-        detail = f"The channel's last position is {end}."
+        """The error for a field, where the last position is ``end``."""
+        detail = f"The last position is {end}."
         return cls(detail, errors=[{"field": field, "detail": detail}])
 
 

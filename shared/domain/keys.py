@@ -1,21 +1,25 @@
 """Keys, ids and cursors, and their inverses. Pure: no I/O, no clock.
 
+A log is a channel's or a thread's. A thread's log id is the id of its root message, so the id of a reply tells its
+thread, and the id of a thread its channel.
+
 Layout of the one table (partition key ``pk``, sort key ``sk``):
 
 ==================  ================  ======================  ================================================
 item                pk                sk                      written by
 ==================  ================  ======================  ================================================
-head                ``C#<channel>``   ``HEAD``                creating, posting to, changing a channel
+head                ``C#<log>``       ``HEAD``                creating, posting to, changing a channel; replying
 listing             ``C#<channel>``   ``PUBLIC``              creating, renaming, (un)archiving a public one
-entry               ``C#<channel>``   ``E#<seq, 12 digits>``  posting; settling a hole; changing a message
-gap                 ``C#<channel>``   ``G#<seq, 12 digits>``  settling a hole with a void; deleting a message
-change              ``C#<channel>``   ``X#<rev, 12 digits>``  editing, deleting, reacting, pinning
-reaction            ``C#<channel>``   ``R#<seq>#<emoji>#…``   reacting after the first 20 users; ends with the user
+entry               ``C#<log>``       ``E#<seq, 12 digits>``  posting; settling a hole; changing a message
+gap                 ``C#<log>``       ``G#<seq, 12 digits>``  settling a hole with a void; deleting a message
+change              ``C#<log>``       ``X#<rev, 12 digits>``  editing, deleting, reacting, pinning, replying
+reaction            ``C#<log>``       ``R#<seq>#<emoji>#…``   reacting after the first 20 users; ends with the user
 pins                ``C#<channel>``   ``PINS``                pinning
-idempotency record  ``C#<channel>``   ``I#<user>#<key>``      posting with an ``Idempotency-Key``
+idempotency record  ``C#<log>``       ``I#<user>#<key>``      posting with an ``Idempotency-Key``
 key use             ``C#<hash>``      ``KEY``                 creating a channel with an ``Idempotency-Key``
 membership          ``U#<user>``      ``C#<channel>``         joining, posting, marking as read
 past membership     ``U#<user>``      ``L#<channel>``         leaving, being removed or banned (read when joining)
+follow              ``F#<user>``      ``T#<log>``             replying, being named in a reply, following a thread
 block               ``U#<user>``      ``B#<other user>``      blocking a user
 blocker             ``U#<user>``      ``V#<other user>``      being blocked by a user
 ban                 ``C#<channel>``   ``B#<user>``            banning a user from the channel
@@ -57,6 +61,8 @@ REPORTS_MADE: Final = "P#"
 BANS: Final = "B#"
 """The prefix of the sort keys of bans, in a channel's partition."""
 REPORTS_SK: Final = "REPORTS"
+FOLLOWS: Final = "T#"
+"""The prefix of the sort keys of followed threads."""
 IDEMPOTENCY_RECORDS: Final = "I#"
 """The prefix of the sort keys of idempotency records, in a channel's partition."""
 ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
@@ -64,7 +70,7 @@ ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 
 _CHANNEL_ID = re.compile(r"[0-9a-v]{16,26}\Z")
 _REPORT_ID = re.compile(r"[0-9a-v]{16}\Z")
-_MESSAGE_ID = re.compile(r"([0-9a-v]{16,26})-([0-9a-v]{8})\Z")
+_MESSAGE_ID = re.compile(r"([0-9a-v]{16,26}(?:-[0-9a-v]{8})?)-([0-9a-v]{8})\Z")
 # Excludes what ends or splits a path after API Gateway and Mangum have each decoded it, and "." and "..".
 _STORED_USER_ID = re.compile(r"(?!\.\.?\Z)[^\x00-\x1f\x7f/?#%\\\ud800-\udfff]+\Z")
 _UNFIT = re.compile(f"[{UNFIT_FOR_NAMES}]")
@@ -106,9 +112,19 @@ def entry_key(channel_id: str, seq: int) -> tuple[str, str]:
     return channel_pk(channel_id), entry_sk(seq)
 
 
-def membership_key(channel_id: str, user_id: str) -> tuple[str, str]:
-    """Both keys of a membership."""
-    return user_pk(user_id), membership_sk(channel_id)
+def membership_key(log_id: str, user_id: str) -> tuple[str, str]:
+    """Both keys of a membership: of a thread the one in its channel."""
+    return user_pk(user_id), membership_sk(channel_of_log(log_id))
+
+
+def follow_key(log_id: str, user_id: str) -> tuple[str, str]:
+    """Both keys of what a user follows of a thread."""
+    return follows_pk(user_id), f"{FOLLOWS}{log_id}"
+
+
+def follows_pk(user_id: str) -> str:
+    """The partition of the threads that a user follows: its own, as functions that write it may write no membership."""
+    return f"F#{user_id}"
 
 
 def past_membership_sk(channel_id: str) -> str:
@@ -176,10 +192,20 @@ def idempotency_record_sk(user_id: str, key: str) -> str:
     return f"{IDEMPOTENCY_RECORDS}{quote(user_id, safe='')}#{key}"
 
 
-def channel_state_keys(channel_id: str, user_id: str, key: str | None) -> list[tuple[str, str]]:
-    """The keys of a channel state's items: head, membership, and the idempotency record of ``key`` if one is given."""
+def channel_state_keys(
+    log_id: str, user_id: str, key: str | None, *, with_follow: bool = True
+) -> list[tuple[str, str]]:
+    """The keys of a channel state's items: head, membership, and the idempotency record of ``key`` if one is given.
+
+    Of a thread also its own head, its root, and ``with_follow`` what the user follows of it.
+    """
+    channel_id = channel_of_log(log_id)
     found = [head_key(channel_id), membership_key(channel_id, user_id)]
-    return found if key is None else [*found, (channel_pk(channel_id), idempotency_record_sk(user_id, key))]
+    root = root_of(log_id)
+    if root is not None:
+        found += [head_key(log_id), entry_key(*root)]
+        found += [follow_key(log_id, user_id)] if with_follow else []
+    return found if key is None else [*found, (channel_pk(log_id), idempotency_record_sk(user_id, key))]
 
 
 def public_name(name: str, channel_id: str) -> str:
@@ -199,12 +225,12 @@ def is_public_name(text: str, channel_id: str) -> bool:
 
 
 def channel_of(key: str) -> str:
-    """The channel id in a ``C#…`` or ``L#…`` key."""
+    """The channel id in a ``C#…`` or ``L#…`` key, or the log id in a ``C#…`` or ``T#…`` key."""
     return key[2:]
 
 
 def user_of(pk: str) -> str:
-    """The user id in a ``U#…`` key."""
+    """The user id in a ``U#…`` or ``F#…`` key."""
     return pk[2:]
 
 
@@ -262,23 +288,63 @@ def is_report_id(text: str) -> bool:
     return _REPORT_ID.match(text) is not None
 
 
-def channel_of_message(message_id: str) -> str:
-    """The channel's id in a message's id."""
-    return message_id.partition("-")[0]
+def message_id(log_id: str, seq: int) -> str:
+    """The id of the message at a position: unique across logs, sorts by position within its log."""
+    return f"{log_id}-{_base32(seq, SEQ_CHARS)}"
 
 
-def message_id(channel_id: str, seq: int) -> str:
-    """The id of the message at a position: unique across channels, sorts by position within its channel."""
-    return f"{channel_id}-{_base32(seq, SEQ_CHARS)}"
-
-
-def seq_of_message(channel_id: str, text: str) -> int | None:
-    """The position in a message id of this channel; None if the text is not such an id."""
+def seq_of_message(log_id: str, text: str) -> int | None:
+    """The position in a message id of this log; None if the text is not such an id."""
     match = _MESSAGE_ID.match(text)
-    if match is None or match[1] != channel_id:
+    if match is None or match[1] != log_id:
         return None
     seq = int(match[2], 32)
     return seq if 1 <= seq <= MAX_SEQ else None
+
+
+def place_of_message(channel_id: str, text: str) -> tuple[str, int]:
+    """Log and position of a message of a channel or of one of its threads.
+
+    Position 0 of the channel, where no message ever is, if the text is no such id.
+    """
+    log_id = text[: -SEQ_CHARS - 1]
+    if log_id == channel_id or is_thread_of(channel_id, log_id):
+        return log_id, seq_of_message(log_id, text) or 0
+    return channel_id, 0
+
+
+def channel_of_log(log_id: str) -> str:
+    """The channel of a log: of a thread, or the log's own id."""
+    return log_id.partition("-")[0]
+
+
+def root_of(log_id: str) -> tuple[str, int] | None:
+    """Channel and position of a thread's root; None if the log is no thread."""
+    channel_id = channel_of_log(log_id)
+    seq = seq_of_message(channel_id, log_id)
+    return None if seq is None else (channel_id, seq)
+
+
+def is_thread(log_id: str) -> bool:
+    """Whether a log is a thread."""
+    return "-" in log_id
+
+
+def is_thread_of(channel_id: str, text: str) -> bool:
+    """Whether the text may be the id of a thread of this channel."""
+    return seq_of_message(channel_id, text) is not None
+
+
+def log_json(log_id: str) -> bytes:
+    """What a page says of its log: fields of a JSON object."""
+    fields = b'"channel_id":"%b"' % channel_of_log(log_id).encode()
+    return fields + b',"thread_id":"%b"' % log_id.encode() if is_thread(log_id) else fields
+
+
+def is_log_id(text: str) -> bool:
+    """Whether the text has the form of a channel's or thread's id."""
+    channel_id = channel_of_log(text)
+    return is_channel_id(channel_id) and (text == channel_id or is_thread_of(channel_id, text))
 
 
 def encode_cursor(*parts: str | int) -> str:

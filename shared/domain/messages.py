@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -21,6 +21,8 @@ class Draft:
     text: str
     client_message_id: str | None = None
     metadata: dict[str, Any] | None = None
+    links: dict[str, str] = field(default_factory=dict)
+    """Of a reply that is also in the channel, and of its copy there: where the other one is."""
 
 
 def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
@@ -48,7 +50,7 @@ def encode(
         message["client_message_id"] = draft.client_message_id
     if draft.metadata is not None:
         message["metadata"] = draft.metadata
-    return dumps(message | mentions_json(mentions))
+    return dumps(message | draft.links | mentions_json(mentions))
 
 
 def mentions_json(mentions: Mentions) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -139,6 +139,29 @@ class Head:
     boundary: Boundary = NOTHING_EXPIRED
     """What has expired, as found last; ``retention.advance`` brings it up to date."""
 
+    @classmethod
+    def of_thread(cls, log_id: str) -> Head:
+        """The head of a thread without replies. Settings and members are its channel's, see ``over``."""
+        return cls(log_id, Kind.PRIVATE, "", "", "", 0)
+
+    def over(self, thread: Head, created_at: int) -> Head:
+        """This channel's head, with the log of one of its threads in the place of its own."""
+        return replace(
+            self,
+            channel_id=thread.channel_id,
+            created_at=created_at,
+            seq=thread.seq,
+            messages=thread.messages,
+            last=thread.last,
+            erasures=thread.erasures,
+            voids=thread.voids,
+            gaps=thread.gaps,
+            gaps_from=thread.gaps_from,
+            rev=thread.rev,
+            boundary=thread.boundary,
+            mentions=(),
+        )
+
     @property
     def active_at(self) -> int:
         """The time of the latest message, or of the creation."""
@@ -192,6 +215,16 @@ class Membership:
     muted: bool = False
     """Whether the user has muted the channel: it is not unread for them unless it mentions them."""
 
+    def in_thread(self, follow: Follow) -> Membership:
+        """With the read position and the mentions in a thread in the place of the channel's."""
+        return replace(
+            self,
+            read_seq=follow.read_seq,
+            read_messages=follow.read_messages,
+            read_voids=follow.read_voids,
+            mentions=follow.mentions,
+        )
+
     def mention_count(self, head: Head) -> int:
         """Messages after the read position that name the user, or everybody: at most as many as are kept of each."""
         seqs = {mark % MARK for mark in self.mentions}.union(head.mentions)
@@ -221,6 +254,19 @@ class Membership:
         if gaps is None:
             gaps = max(0, head.voids - voids)
         return max(0, head.messages - read - gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """A thread that a user follows, with their read position there, as that of a ``Membership``."""
+
+    user_id: str
+    log_id: str
+    read_seq: int = 0
+    read_messages: int = 0
+    read_voids: int = 0
+    mentions: frozenset[int] = frozenset()
+    """Replies that name the user, as of ``Membership``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,9 +337,46 @@ def mention_mark(at: int, seq: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadState:
+    """What the state of a thread has besides that of a channel."""
+
+    channel: Head
+    """The channel's own head, as it was read."""
+    member: Membership | None
+    """The membership with the channel's own read position."""
+    root: Entry | None
+    """The root's entry; the thread exists if it is a message, deleted or not."""
+    follow: Follow | None = None
+    """None if the user does not follow the thread, or it was not read."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a message to reply to, or once was."""
+        return self.root is not None and self.root.body is not None
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelState:
-    """A channel's state for one user, as one strongly consistent read returns it; None for missing items."""
+    """A channel's state for one user, as one strongly consistent read returns it; None for missing items.
+
+    Of a thread, ``head`` is the channel's with the thread's log (see ``Head.over``), and ``membership`` has the read
+    position in the thread.
+    """
 
     head: Head | None
     membership: Membership | None
     idempotency_record: IdempotencyRecord | None = None
+    thread: ThreadState | None = None
+    """None for a channel."""
+
+    def in_thread(self, thread: Head, root: Entry | None, follow: Follow | None) -> ChannelState:
+        """The state of a thread, from that of its channel and the items of the thread that are there."""
+        head, member = self.head, self.membership
+        if head is None:
+            return self
+        return replace(
+            self,
+            head=head.over(thread, root.at if root else head.created_at),
+            membership=member and member.in_thread(follow or Follow(member.user_id, thread.channel_id)),
+            thread=ThreadState(head, member, root, follow),
+        )

@@ -9,6 +9,7 @@ from shared.domain.errors import (
     ChannelArchivedError,
     ChannelNotFoundError,
     ForbiddenError,
+    MessageNotFoundError,
     NotAMemberError,
     UserBlockedError,
 )
@@ -66,10 +67,13 @@ def require_member(state: ChannelState) -> tuple[Head, Membership]:
     Raises:
         ChannelNotFoundError: as ``require_visible``.
         NotAMemberError: the channel is public, and the caller is not a member.
+        MessageNotFoundError: the state is a thread's, and its root does not exist.
     """
     head = require_visible(state)
     if state.membership is None:
         raise NotAMemberError
+    if state.thread is not None and not state.thread.exists:
+        raise MessageNotFoundError
     return head, state.membership
 
 

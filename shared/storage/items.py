@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from shared.domain import keys
@@ -12,6 +13,7 @@ from shared.domain.model import (
     Boundary,
     ChannelState,
     Entry,
+    Follow,
     Head,
     IdempotencyRecord,
     Kind,
@@ -27,6 +29,8 @@ from shared.storage.protocol import Reservation
 Item = Mapping[str, Mapping[str, Any]]
 MEMBERS_INDEX: Final = "members"
 PUBLIC_INDEX: Final = "public"
+READ_POSITION: Final = ("read_seq", "read_messages", "read_voids")
+"""Attributes of a membership, and of what is followed of a thread."""
 EVERYBODY: Final = ("m1", "m2", "m3")
 """Of a head: positions of messages that name everybody, the latest first."""
 PIN: Final = "p"
@@ -48,6 +52,7 @@ _KINDS: Final = {
     ChangeKind.REACTION_REMOVED: "u",
     ChangeKind.PINNED: "p",
     ChangeKind.UNPINNED: "n",
+    ChangeKind.THREAD: "t",
 }
 """Kinds of changes as they are stored."""
 BLOCKS: Final = "bk"
@@ -149,6 +154,11 @@ def membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
     return _key(*keys.membership_key(channel_id, user_id))
 
 
+def follow_key(log_id: str, user_id: str) -> dict[str, Any]:
+    """The key of what a user follows of a thread."""
+    return _key(*keys.follow_key(log_id, user_id))
+
+
 def past_membership_key(channel_id: str, user_id: str) -> dict[str, Any]:
     """The key of a past membership."""
     return {"pk": s(keys.user_pk(user_id)), "sk": s(keys.past_membership_sk(channel_id))}
@@ -207,9 +217,8 @@ def reservation_of(item: Item, count: int) -> Reservation:
 
 
 def _head(item: Item, channel_id: str) -> Head:
-    last = None
-    if "lq" in item:
-        last = Preview(_n(item, "lq"), item["lu"]["S"], item["lt"]["S"], _n(item, "lc"))
+    if keys.is_thread(channel_id):
+        return replace(Head.of_thread(channel_id), **_log(item))  # Its item has no settings.
     return Head(
         channel_id=channel_id,
         kind=Kind(item["kind"]["S"]),
@@ -222,23 +231,33 @@ def _head(item: Item, channel_id: str) -> Head:
         members=_n(item, "members"),
         owners=_n(item, "owners"),
         slow_mode=_n(item, "slow_mode"),
-        seq=_n(item, "seq"),
-        messages=_n(item, "messages"),
-        last=last,
-        erasures=_n(item, "erasures") if "erasures" in item else 0,
-        voids=_n(item, "gn") if "gn" in item else 0,
-        gaps=frozenset(map(int, item["gs"]["NS"])) if "gs" in item else frozenset(),
-        gaps_from=_n(item, "gf") if "gf" in item else 0,
         request_hash=_b(item, "request_hash"),
-        rev=_n(item, "rev") if "rev" in item else 0,
         edit_window=_n(item, "ew") if "ew" in item else None,
         members_pin="mp" in item and _n(item, "mp") == 1,
         show_reads="sr" not in item or _n(item, "sr") == 1,
         mentions=tuple(_n(item, name) for name in EVERYBODY if name in item and _n(item, name)),
         retention_days=_n(item, "rd") if "rd" in item else None,
         retention_steps=_n(item, "rs") if "rs" in item else None,
-        boundary=boundary_of(item["x"]["B"]) if "x" in item else NOTHING_EXPIRED,
+        **_log(item),
     )
+
+
+def _log(item: Item) -> dict[str, Any]:
+    """The fields of a head that are about its log."""
+    last = None
+    if "lq" in item:
+        last = Preview(_n(item, "lq"), item["lu"]["S"], item["lt"]["S"], _n(item, "lc"))
+    return {
+        "seq": _n(item, "seq"),
+        "messages": _n(item, "messages"),
+        "last": last,
+        "erasures": _n(item, "erasures") if "erasures" in item else 0,
+        "voids": _n(item, "gn") if "gn" in item else 0,
+        "gaps": frozenset(map(int, item["gs"]["NS"])) if "gs" in item else frozenset(),
+        "gaps_from": _n(item, "gf") if "gf" in item else 0,
+        "rev": _n(item, "rev") if "rev" in item else 0,
+        "boundary": boundary_of(item["x"]["B"]) if "x" in item else NOTHING_EXPIRED,
+    }
 
 
 def packed_boundary(boundary: Boundary) -> bytes:
@@ -394,11 +413,25 @@ def _membership(item: Item, user_id: str, channel_id: str) -> Membership:
         if "read_voids" in item
         else 0,  # items written before gaps were counted lack it
         changes_tat=_n(item, "ct") if "ct" in item else 0,
-        mentions=frozenset(map(int, item["mentions"]["NS"])) if "mentions" in item else frozenset(),
+        mentions=_mentions(item),
         blocks=BLOCKS in item,
         is_blocked=IS_BLOCKED in item,
         muted="muted" in item,
     )
+
+
+def follow_of(item: Item) -> Follow:
+    """What a user follows of a thread, from its item."""
+    return _follow(item, keys.user_of(item["pk"]["S"]), keys.channel_of(item["sk"]["S"]))
+
+
+def _follow(item: Item, user_id: str, log_id: str) -> Follow:
+    seq, messages, voids = (_n(item, name) for name in READ_POSITION)
+    return Follow(user_id, log_id, seq, messages, voids, _mentions(item))
+
+
+def _mentions(item: Item) -> frozenset[int]:
+    return frozenset(map(int, item["mentions"]["NS"])) if "mentions" in item else frozenset()
 
 
 def member_of(item: Item) -> Member:
@@ -506,22 +539,67 @@ def report_of(item: Item) -> Report:
     )
 
 
-def channel_state_keys(channel_id: str, user_id: str, key: str | None) -> list[dict[str, Any]]:
+def channel_state_keys(
+    channel_id: str, user_id: str, key: str | None, *, with_follow: bool = True
+) -> list[dict[str, Any]]:
     """The keys of the items that ``channel_state_of`` expects."""
-    return [_key(*each) for each in keys.channel_state_keys(channel_id, user_id, key)]
+    return [
+        _key(*each) for each in keys.channel_state_keys(channel_id, user_id, key, with_follow=with_follow)
+    ]
 
 
-def channel_state_of(found: Iterable[Item], channel_id: str, user_id: str, key: str | None) -> ChannelState:
+def channel_state_of(found: Iterable[Item], log_id: str, user_id: str, key: str | None) -> ChannelState:
     """Head, membership and the idempotency record of ``key``, from those of their items that exist, in any order."""
+    root = keys.root_of(log_id)
+    if root is not None:
+        return _thread_state_of(found, log_id, root, user_id, key)
     # The sort keys are HEAD, C#…, I#… and E#…: each begins with another letter.
     by_letter = {item["sk"]["S"][0]: item for item in found}
     head, membership, record = (
         by_letter.get(each[0]) for each in (keys.HEAD_SK, keys.MEMBERSHIPS, keys.IDEMPOTENCY_RECORDS)
     )
+    return _state(head, membership, record, log_id, user_id, key)
+
+
+def _state(
+    head: Item | None,
+    membership: Item | None,
+    record: Item | None,
+    channel_id: str,
+    user_id: str,
+    key: str | None,
+) -> ChannelState:
     return ChannelState(
         _head(head, channel_id) if head else None,
         _membership(membership, user_id, channel_id) if membership else None,
         idempotency_record_of(record, key) if record and key is not None else None,
+    )
+
+
+def _thread_state_of(
+    found: Iterable[Item], log_id: str, root: tuple[str, int], user_id: str, key: str | None
+) -> ChannelState:
+    channel_id = root[0]
+    by_key = {(item["pk"]["S"], item["sk"]["S"]): item for item in found}
+    head, membership, thread, first, follow = (
+        by_key.get(each)
+        for each in (
+            keys.head_key(channel_id),
+            keys.membership_key(channel_id, user_id),
+            keys.head_key(log_id),
+            keys.entry_key(*root),
+            keys.follow_key(log_id, user_id),
+        )
+    )
+    record = (
+        by_key.get((keys.channel_pk(log_id), keys.idempotency_record_sk(user_id, key)))
+        if key is not None
+        else None
+    )
+    return _state(head, membership, record, channel_id, user_id, key).in_thread(
+        _head(thread, log_id) if thread else Head.of_thread(log_id),
+        entry_of(first) if first else None,
+        _follow(follow, user_id, log_id) if follow else None,
     )
 
 

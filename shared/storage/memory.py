@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.domain import keys
 from shared.domain.changes import MAX_PINS, Change, ChangeKind
 from shared.domain.keys import direct_channel_id, public_name
 from shared.domain.model import (
@@ -16,6 +17,7 @@ from shared.domain.model import (
     Boundary,
     ChannelState,
     Entry,
+    Follow,
     Head,
     IdempotencyRecord,
     Kind,
@@ -27,6 +29,7 @@ from shared.domain.model import (
 )
 from shared.domain.moderation import Ban, Block, Report
 from shared.storage.protocol import (
+    AlreadyFollowing,
     ChangeCommit,
     ChangeOutcome,
     Commit,
@@ -64,6 +67,8 @@ class MemoryStore:
     _reacted: defaultdict[tuple[str, int, str], dict[str, int]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+    _follows: dict[tuple[str, str], Follow] = field(default_factory=dict)
+    """By user and thread."""
     _redacted: set[tuple[str, int]] = field(default_factory=set)
     _blocks: dict[tuple[str, str], Block] = field(default_factory=dict)
     _bans: dict[tuple[str, str], Ban] = field(default_factory=dict)
@@ -82,6 +87,7 @@ class MemoryStore:
                 "idempotency_records": dict(self._idempotency_records),
                 "changes": {channel: dict(log) for channel, log in self._changes.items() if log},
                 "pins": {channel: dict(pins) for channel, pins in self._pins.items() if pins},
+                "follows": dict(self._follows),
                 "reacted": {key: dict(users) for key, users in self._reacted.items() if users},
                 "blocks": dict(self._blocks),
                 "bans": dict(self._bans),
@@ -94,10 +100,17 @@ class MemoryStore:
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """See ``Log``."""
         with self._lock:
-            record = self._idempotency_records.get((channel_id, user_id, key)) if key is not None else None
-            return ChannelState(
-                self._heads.get(channel_id), self._memberships.get((channel_id, user_id)), record
-            )
+            return self._state(channel_id, user_id, key, self._follows.get((user_id, channel_id)))
+
+    def _state(self, log_id: str, user_id: str, key: str | None, follow: Follow | None) -> ChannelState:
+        record = self._idempotency_records.get((log_id, user_id, key)) if key is not None else None
+        channel_id, root = keys.channel_of_log(log_id), keys.root_of(log_id)
+        head, member = self._heads.get(channel_id), self._memberships.get((channel_id, user_id))
+        state = ChannelState(head, member, record)
+        if root is None:
+            return state
+        thread = self._heads.get(log_id) or Head.of_thread(log_id)
+        return state.in_thread(thread, self.log(channel_id).get(root[1]), follow)
 
     def head(self, channel_id: str) -> Head | None:
         """See ``Log``."""
@@ -110,6 +123,8 @@ class MemoryStore:
         """See ``Log``."""
         with self._lock:
             head = self._heads.get(channel_id)
+            if head is None and keys.is_thread(channel_id):
+                head = Head.of_thread(channel_id)
             if head is None or head.archived_at is not None:
                 return head
             seq, messages = head.seq + count, head.messages + count
@@ -124,23 +139,48 @@ class MemoryStore:
             refused = self._refusal(commit)
             if refused is not None:
                 return refused
-            last, key = commit.entries[-1], (commit.channel_id, commit.user_id)
+            last, key = commit.entries[-1], _member_key(commit.channel_id, commit.user_id)
             membership = replace(self._memberships[key], tat=commit.tat)
             if commit.move_read:
                 membership = replace(
                     membership, read_seq=last.seq, read_messages=last.messages, read_voids=commit.voids
                 )
-            self._memberships[key] = membership
             self.log(commit.channel_id).update({entry.seq: entry for entry in commit.entries})
-            if commit.idempotency_record:
-                self._idempotency_records[(*key, commit.idempotency_record.key)] = commit.idempotency_record
+            if commit.copy:
+                copy = commit.copy.entry
+                self.log(key[0])[copy.seq] = copy
+                if commit.copy.move_read:
+                    membership = replace(
+                        membership,
+                        read_seq=copy.seq,
+                        read_messages=copy.messages,
+                        read_voids=commit.copy.voids,
+                    )
+            self._memberships[key] = membership
+            if record := commit.idempotency_record:
+                self._idempotency_records[commit.channel_id, commit.user_id, record.key] = record
             self._mark(commit.channel_id, commit.mentions, {})
+            if commit.follow:
+                follow = self._followed(commit.channel_id, commit.user_id)
+                self._follows[commit.user_id, commit.channel_id] = replace(
+                    follow, read_seq=last.seq, read_messages=last.messages, read_voids=commit.voids
+                )
+            if commit.follower is not None:
+                self.follow(Follow(commit.follower, commit.channel_id))
             return Committed()
+
+    def _followed(self, log_id: str, user_id: str) -> Follow:
+        return self._follows.get((user_id, log_id), Follow(user_id, log_id))
 
     def _mark(
         self, channel_id: str, added: Mapping[str, frozenset[int]], removed: Mapping[str, frozenset[int]]
     ) -> None:
         for user in {*added, *removed}:
+            if keys.is_thread(channel_id):
+                follow = self._followed(channel_id, user)
+                now = (follow.mentions | added.get(user, frozenset())) - removed.get(user, frozenset())
+                self._follows[user, channel_id] = replace(follow, mentions=now)
+                continue
             key = (channel_id, user)
             marks = self._memberships[key].mentions | added.get(user, frozenset())
             self._memberships[key] = replace(
@@ -151,20 +191,31 @@ class MemoryStore:
         return frozenset(user for user in users if (channel_id, user) not in self._memberships)
 
     def _refusal(self, commit: Commit) -> Outcome | None:
-        key = (commit.channel_id, commit.user_id)
+        key = _member_key(commit.channel_id, commit.user_id)
         if commit.idempotency_record:
-            used = self._idempotency_records.get((*key, commit.idempotency_record.key))
+            used = self._idempotency_records.get(
+                (commit.channel_id, commit.user_id, commit.idempotency_record.key)
+            )
             if used and used.expires >= commit.now // 1000:
                 return KeyUsed(used)
         log = self.log(commit.channel_id)
-        for entry in commit.entries:
-            if entry.seq in log:
-                return PositionTaken(log[entry.seq])
-        membership = self._memberships.get(key)
+        taken = [log[entry.seq] for entry in commit.entries if entry.seq in log]
+        if commit.copy and (copied := self.log(key[0]).get(commit.copy.entry.seq)):
+            taken.append(copied)
+        if taken:
+            return PositionTaken(taken[0])
+        return self._membership_refusal(commit, self._memberships.get(key))
+
+    def _membership_refusal(self, commit: Commit, membership: Membership | None) -> Outcome | None:
         if membership is None or membership.tat != commit.tat_seen or not _may_write(membership):
             return MembershipChanged(membership)
-        if commit.move_read and membership.read_seq >= commit.entries[-1].seq:
+        last = commit.copy.entry if commit.copy else commit.entries[-1]
+        moves = commit.copy.move_read if commit.copy else commit.move_read
+        if moves and membership.read_seq >= last.seq:
             return MembershipChanged(membership)
+        if keys.is_thread(commit.channel_id):
+            follow = self._followed(commit.channel_id, commit.user_id)
+            return AlreadyFollowing() if commit.follow and follow.read_seq >= commit.entries[-1].seq else None
         left = self._left(commit.channel_id, commit.mentions)
         return MentionedLeft(left) if left else None
 
@@ -262,7 +313,7 @@ class MemoryStore:
     ) -> tuple[ChannelState, Entry | None]:
         """See ``Changes``."""
         with self._lock:
-            return self.read_channel_state(channel_id, user_id, key), self.log(channel_id).get(seq)
+            return self._state(channel_id, user_id, key, None), self.log(channel_id).get(seq)
 
     def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
         """See ``Changes``."""
@@ -270,6 +321,8 @@ class MemoryStore:
             refused = self._change_refusal(commit)
             if refused is not None:
                 return refused
+            if commit.summary is not None and MemoryStore.commit_change(self, commit.summary) != Committed():
+                return StateChanged()
             channel_id, change = commit.head.channel_id, commit.change
             head = replace(self._heads[channel_id], rev=change.rev)
             if commit.preview is not None and head.last:
@@ -290,16 +343,24 @@ class MemoryStore:
             if commit.unreacted is not None:
                 del reacted[commit.unreacted]
             self._mark(channel_id, commit.mentions, commit.unmentions)
-            if commit.tat is not None:
-                by = (channel_id, commit.by.user_id)
-                self._memberships[by] = replace(self._memberships[by], changes_tat=commit.tat)
-            if record := commit.idempotency_record:
-                self._idempotency_records[channel_id, commit.by.user_id, record.key] = record
+            if commit.by is not None:
+                self._acted(commit, commit.by)
             return Committed()
+
+    def _acted(self, commit: ChangeCommit, by: Membership) -> None:
+        if commit.tat is not None:
+            key = (by.channel_id, by.user_id)
+            self._memberships[key] = replace(self._memberships[key], changes_tat=commit.tat)
+        if record := commit.idempotency_record:
+            self._idempotency_records[commit.head.channel_id, by.user_id, record.key] = record
+
+    def commit_summary(self, commit: ChangeCommit) -> ChangeOutcome:
+        """See ``Changes``."""
+        return self.commit_change(commit)
 
     def _change_refusal(self, commit: ChangeCommit) -> ChangeOutcome | None:
         channel_id, change = commit.head.channel_id, commit.change
-        if record := commit.idempotency_record:
+        if (record := commit.idempotency_record) and commit.by is not None:
             used = self._idempotency_records.get((channel_id, commit.by.user_id, record.key))
             if used and used.expires >= change.at // 1000:
                 return KeyUsed(used)
@@ -313,11 +374,19 @@ class MemoryStore:
         if not self._is_message_as_read(commit):
             return StateChanged()
         left = self._left(channel_id, {*commit.mentions, *commit.unmentions})
+        if keys.is_thread(channel_id):
+            left = frozenset(
+                user for user in commit.unmentions if (user, channel_id) not in self._follows
+            ) - set(commit.mentions)
         return MentionedLeft(left) if left else None
 
     def _is_head_as_read(self, commit: ChangeCommit) -> bool:
         head, change = self._heads.get(commit.head.channel_id), commit.change
-        if head is None or head.archived_at is not None or head.rev != commit.head.rev:
+        if head is None or head.rev != commit.head.rev:
+            return False
+        if change.kind is ChangeKind.THREAD:
+            return True
+        if head.archived_at is not None:
             return False
         if head.boundary != commit.head.boundary:
             return False
@@ -326,6 +395,8 @@ class MemoryStore:
         return (_shown(head) == change.seq) is (commit.preview is not None)
 
     def _is_acting_as_read(self, commit: ChangeCommit) -> bool:
+        if commit.by is None:
+            return True
         by = self._memberships.get((commit.by.channel_id, commit.by.user_id))
         if by is None or by.role is not commit.by.role or not _may_write(by):
             return False
@@ -363,8 +434,11 @@ class MemoryStore:
     def members_of(self, channel_id: str, user_ids: Iterable[str]) -> dict[str, Membership]:
         """See ``Changes``."""
         with self._lock:
-            keys = [(channel_id, each) for each in user_ids]
-            return {key[1]: self._memberships[key] for key in keys if key in self._memberships}
+            found = [_member_key(channel_id, each) for each in user_ids]
+            members = {key[1]: self._memberships[key] for key in found if key in self._memberships}
+            if not keys.is_thread(channel_id):
+                return members
+            return {user: each.in_thread(self._followed(channel_id, user)) for user, each in members.items()}
 
     def pins(self, channel_id: str) -> dict[int, int]:
         """See ``Changes``."""
@@ -385,8 +459,39 @@ class MemoryStore:
     def forget_mentions(self, channel_id: str, user_id: str, marks: Iterable[int]) -> None:
         """See ``Changes``."""
         with self._lock:
-            if (channel_id, user_id) in self._memberships:
+            there = self._follows if keys.is_thread(channel_id) else self._memberships
+            key = (user_id, channel_id) if keys.is_thread(channel_id) else (channel_id, user_id)
+            if key in there:
                 self._mark(channel_id, {}, {user_id: frozenset(marks)})
+
+    # --- threads ---
+
+    def follow(self, follow: Follow) -> Follow:
+        """See ``Threads``."""
+        with self._lock:
+            return self._follows.setdefault((follow.user_id, follow.log_id), follow)
+
+    def unfollow(self, log_id: str, user_id: str) -> None:
+        """See ``Threads``."""
+        with self._lock:
+            self._follows.pop((user_id, log_id), None)
+
+    def follows(self, user_id: str) -> list[Follow]:
+        """See ``Threads``."""
+        with self._lock:
+            return [follow for (user, _), follow in sorted(self._follows.items()) if user == user_id]
+
+    def move_thread_position(
+        self, log_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
+    ) -> Follow | None:
+        """See ``Threads``."""
+        with self._lock:
+            current = self._follows.get((user_id, log_id))
+            if current is None or (current.read_seq > seq and not force):
+                return current
+            moved = replace(current, read_seq=seq, read_messages=messages, read_voids=voids)
+            self._follows[user_id, log_id] = moved
+            return moved
 
     # --- channels ---
 
@@ -416,8 +521,8 @@ class MemoryStore:
     def roles(self, user_id: str, channel_ids: Iterable[str]) -> dict[str, Membership]:
         """See ``Channels``."""
         with self._lock:
-            keys = [(each, user_id) for each in channel_ids]
-            return {key[0]: self._memberships[key] for key in keys if key in self._memberships}
+            found = [(each, user_id) for each in channel_ids]
+            return {key[0]: self._memberships[key] for key in found if key in self._memberships}
 
     def public_channels(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
         """See ``Channels``."""
@@ -815,3 +920,7 @@ def _may_write(membership: Membership) -> bool:
 
 def _shown(head: Head) -> int:
     return head.last.seq if head.last else 0
+
+
+def _member_key(log_id: str, user_id: str) -> tuple[str, str]:
+    return keys.channel_of_log(log_id), user_id

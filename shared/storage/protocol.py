@@ -15,6 +15,7 @@ from shared.domain.model import (
     Boundary,
     ChannelState,
     Entry,
+    Follow,
     Head,
     IdempotencyRecord,
     Member,
@@ -45,23 +46,43 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A reply's copy in its channel, at a reserved position there."""
+
+    entry: Entry
+    move_read: bool
+    """Whether the sender's read position in the channel moves to it."""
+    voids: int
+    """As of ``Commit``, in the channel."""
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Entries at reserved positions, and what must be written together with them."""
 
     channel_id: str
+    """The log."""
     user_id: str
     entries: Sequence[Entry]
     tat_seen: int
     """The rate state that the rate limit was decided on; if it differs now, the same user has posted since."""
     tat: int
     move_read: bool
-    """Whether the sender's read position moves to the last entry; False if it is already further."""
+    """Whether the sender's read position in the channel moves to the last entry; False if it is already further, and in
+    a thread."""
     idempotency_record: IdempotencyRecord | None
     now: int
     voids: int = 0
     """Gaps known up to the last entry, stored with the read position that moves there."""
     mentions: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    """The marks (``mention_mark``) that members who are named get, by user id; at most 50 users."""
+    """The marks (``mention_mark``) that members who are named get, by user id; at most 50 users.
+
+    In a thread they follow it from then on."""
+    follow: bool = False
+    """Whether the sender begins to follow the thread, with the read position at the last entry."""
+    follower: str | None = None
+    """Who else begins to follow the thread, where they do not yet."""
+    copy: Copy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +105,11 @@ class MembershipChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AlreadyFollowing:
+    """The sender's read position in the thread is at a later reply already; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyUsed:
     """The idempotency key has been used since."""
 
@@ -102,7 +128,9 @@ class MentionedLeft:
     users: frozenset[str]
 
 
-Outcome = Committed | PositionTaken | MembershipChanged | KeyUsed | MentionedLeft | Contended
+Outcome = (
+    Committed | PositionTaken | MembershipChanged | AlreadyFollowing | KeyUsed | MentionedLeft | Contended
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +139,9 @@ class ChangeCommit:
 
     head: Head
     """As it was read: the change's number is one more than its ``rev``."""
-    by: Membership
-    """The acting member, as read: the write fails if they left, or their role or (with ``tat``) rate state changed."""
+    by: Membership | None
+    """The acting member, as read: the write fails if they left, or their role or (with ``tat``) rate state changed.
+    None for a thread's summary in its root, which follows from the thread, whoever writes it."""
     seen: Entry
     """The message as it was read: the write fails if it changed since."""
     change: Change
@@ -135,6 +164,8 @@ class ChangeCommit:
     tat: int | None = None
     """The new ``changes_tat`` of the acting member; None where the rate limit does not count the change."""
     idempotency_record: IdempotencyRecord | None = None
+    summary: ChangeCommit | None = None
+    """A change of the thread's root that is made together with this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +195,13 @@ ChangeOutcome = Committed | StateChanged | PinUnchanged | PinsFull | KeyUsed | M
 
 
 class Log(Protocol):
-    """A channel's log, the source of truth."""
+    """A channel's or thread's log, the source of truth. ``channel_id`` is the log's id, see ``keys``."""
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
-        """Head, membership and the idempotency record of ``key``, in one round trip."""
+        """Head, membership and the idempotency record of ``key``, in one round trip; in a thread also ``thread``."""
 
     def head(self, channel_id: str) -> Head | None:
-        """The head alone."""
+        """The head alone; of a thread without its channel's settings."""
 
     def reserve(
         self, channel_id: str, count: int, preview: Preview, *, everybody: bool = False
@@ -178,7 +209,7 @@ class Log(Protocol):
         """Reserves ``count`` adjacent positions and sets the preview for the last of them (``preview.seq`` is ignored).
 
         With ``everybody`` the last position counts as a message that names everybody in the channel. Reserves nothing
-        and returns the head if the channel is archived, None if there is no such channel.
+        and returns the head if the channel is archived, None if there is no such channel. A thread begins with this.
         """
 
     def commit(self, commit: Commit) -> Outcome:
@@ -234,15 +265,18 @@ class Log(Protocol):
 
 
 class Changes(Protocol):
-    """A channel's change log, and what changes with it."""
+    """The change log of a channel or thread, and what changes with it. ``channel_id`` as of ``Log``."""
 
     def read_message_state(
         self, channel_id: str, user_id: str, seq: int, key: str | None = None
     ) -> tuple[ChannelState, Entry | None]:
-        """As ``read_channel_state``, with the entry at a position, in one round trip."""
+        """As ``read_channel_state``, with the entry at a position, in one round trip; without a thread's ``follow``."""
 
     def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
         """Gives out the change's number and makes the change, all or nothing."""
+
+    def commit_summary(self, commit: ChangeCommit) -> ChangeOutcome:
+        """As ``commit_change``, for a thread's summary alone: writes nothing but the channel's log."""
 
     def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
         """The changes of these numbers, in no order."""
@@ -251,7 +285,10 @@ class Changes(Protocol):
         """The entries at these positions, in no order."""
 
     def members_of(self, channel_id: str, user_ids: Iterable[str]) -> dict[str, Membership]:
-        """The memberships of these users in a channel; of who is no member there is none."""
+        """The memberships of these users in a channel, of a thread with the read positions in it.
+
+        Of who is no member there is none.
+        """
 
     def pins(self, channel_id: str) -> dict[int, int]:
         """The positions of pinned messages, each with the number of the change that pinned it."""
@@ -263,7 +300,28 @@ class Changes(Protocol):
         """Who reacted and is not shown in the message, by user id, after a user id."""
 
     def forget_mentions(self, channel_id: str, user_id: str, marks: Iterable[int]) -> None:
-        """Removes marks of mentions from a membership, if there is one; may be repeated."""
+        """Removes marks of mentions from a membership, in a thread from what is followed of it, if there is one.
+
+        May be repeated.
+        """
+
+
+class Threads(Protocol):
+    """The threads that users follow. No method looks whether they are members of the channel."""
+
+    def follow(self, follow: Follow) -> Follow:
+        """Follows a thread; returns what is followed afterwards: a read position from before stays."""
+
+    def unfollow(self, log_id: str, user_id: str) -> None:
+        """Ends it; may be repeated."""
+
+    def follows(self, user_id: str) -> list[Follow]:
+        """All threads that a user follows."""
+
+    def move_thread_position(
+        self, log_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
+    ) -> Follow | None:
+        """As ``move_read_position``, in a thread; None if the user does not follow it."""
 
 
 class Channels(Protocol):
@@ -501,5 +559,5 @@ class Erasures(Protocol):
         """
 
 
-class Store(Log, Changes, Channels, Members, Moderation, Erasures, Protocol):
+class Store(Log, Changes, Threads, Channels, Members, Moderation, Erasures, Protocol):
     """The whole storage."""

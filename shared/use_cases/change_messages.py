@@ -1,4 +1,4 @@
-"""Changing a message: what edits, deletions, reactions and pins share. Each is one entry of the channel's change log.
+"""Changing a message or a reply: what edits, deletions, reactions and pins share. Each is an entry of a change log.
 
 A change gets its number in the transaction that makes it. If channel, membership or message changed since they were
 read, everything is read again and the change is made anew.
@@ -134,13 +134,12 @@ def change_message(
     make: Make,
     key: str | None = None,
     *,
-    is_cleanup: bool = False,
+    is_follow_up: bool = False,
 ) -> Changed:
     """Makes a change of a message, which the rate limit counts.
 
-    With ``is_cleanup`` it does not, as the caller asked for another change, and an expired message may be changed.
-
-    The target of an expired message is empty.
+    With ``is_follow_up`` it does not, as the caller asked for another change; and the target may be an expired message,
+    which is empty.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
@@ -155,13 +154,13 @@ def change_message(
             services.sleep(contention_backoff(attempt - 1, (services.now() - begun) / 1000))
         begun = services.now()
         try:
-            target = _target(services, user_id, channel_id, message_id, key, even_expired=is_cleanup)
+            target = _target(services, user_id, channel_id, message_id, key, even_expired=is_follow_up)
             commit = make(target)
         except SeenInPartError:
             continue
         if commit is None:
             return Changed(target)
-        rate = None if is_cleanup else _decide(services, target)
+        rate = None if is_follow_up else _decide(services, target)
         commit = replace(_without(commit, left), tat=rate.tat if rate else None)
         outcome = _commit(services, commit)
         match outcome:
@@ -176,6 +175,12 @@ def change_message(
             case StateChanged() | Contended() | KeyUsed():
                 pass  # what changed is read again; so is the key's record
     raise ContentionError(retry_after=1)
+
+
+def twin_of(message: dict[str, Any]) -> str | None:
+    """The id of the same message in the channel or in the thread, if a reply was posted to both."""
+    found = message.get("reply_id", message.get("channel_message_id"))
+    return None if found is None else str(found)
 
 
 def _decide(services: Services, target: Target) -> Verdict:
@@ -203,8 +208,8 @@ def _target(
         SeenInPartError: the message's last change is seen, and the head from before it: others may not see it yet.
         ChannelNotFoundError, NotAMemberError, MessageNotFoundError: see ``change_message``.
     """
-    seq = keys.seq_of_message(channel_id, message_id)
-    state, entry = services.store.read_message_state(channel_id, user_id, seq or 0, key)
+    log_id, seq = keys.place_of_message(channel_id, message_id)
+    state, entry = services.store.read_message_state(log_id, user_id, seq, key)
     head, member = permissions.require_member(state)
     head = with_boundary(services, head)
     if seq and seq <= head.boundary.seq:
@@ -213,7 +218,8 @@ def _target(
         entry = Entry(seq, 0, 0, b"{}")
     if entry is None or entry.body is None:
         raise MessageNotFoundError
-    if entry.rev > head.rev:
+    thread = state.thread
+    if entry.rev > head.rev or (thread and thread.root and thread.root.rev > thread.channel.rev):
         raise SeenInPartError
     return Target(state, head, member, entry, json.loads(entry.body), services.now())
 

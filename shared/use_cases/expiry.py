@@ -12,7 +12,9 @@ from shared.storage.retention import advance
 
 def with_boundary(services: Services, head: Head) -> Head:
     """The head with its boundary as of now; see ``advance`` for the cost. Without a retention it is unchanged."""
-    return advance(services.store, head, services.now(), services.sleep) if head.retains else head
+    return (
+        advance(services.store, head, services.now(), services.sleep) if head.retains and head.seq else head
+    )
 
 
 def without_expired_preview(services: Services, head: Head) -> Head:

@@ -41,8 +41,8 @@ def fetch_changes(
 
     Changes of expired messages are left out. Where DynamoDB has deleted changes, a page covers as many more numbers.
 
-    Costs 2 read units, and 1 for each 4 KB of changes that are not in memory; if more changes follow the page, 1 more
-    for each changed message.
+    ``channel_id`` is the log's id: a channel's, or a thread's. Costs 2 read units, of a thread 5, and 1 for each 4 KB
+    of changes that are not in memory; if more changes follow the page, 1 more for each changed message.
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller may not read this channel.
@@ -69,17 +69,14 @@ def fetch_changes(
     listed = b",".join(
         change_json(channel_id, each, with_message=each.rev >= current.get(each.seq, 0)) for each in kept
     )
-    body = (
-        b'{"channel_id":"%b","changes":[%b],"first_rev":%d,"last_rev":%d,"channel_last_rev":%d,"has_more_after":%b%b}'
-        % (
-            channel_id.encode(),
-            listed,
-            after + 1,
-            last,
-            head.rev,
-            _BOOLEANS[last < head.rev],
-            b',"expired_before":%d' % (expired.seq + 1) if len(kept) < last - after else b"",
-        )
+    body = b'{%b,"changes":[%b],"first_rev":%d,"last_rev":%d,"channel_last_rev":%d,"has_more_after":%b%b}' % (
+        keys.log_json(channel_id),
+        listed,
+        after + 1,
+        last,
+        head.rev,
+        _BOOLEANS[last < head.rev],
+        b',"expired_before":%d' % (expired.seq + 1) if len(kept) < last - after else b"",
     )
     return ChangePage(version, body)
 
@@ -108,7 +105,7 @@ def fetch_versions(services: Services, user_id: str, channel_id: str, message_id
     is_own = message["sender"] == user_id
     if not is_own and "delete" not in permissions.of_role(head, member):
         raise ForbiddenError("Only its author, moderators and owners may see earlier versions of a message.")
-    made = sorted(services.store.changes_at(channel_id, entry.versions), key=lambda each: each.rev)
+    made = sorted(services.store.changes_at(head.channel_id, entry.versions), key=lambda each: each.rev)
     earlier = [json.loads(unpacked(each.before, each.body or b"")) for each in made]
     return {
         "message_id": message_id,
@@ -143,7 +140,7 @@ def fetch_reactions(
         MessageNotFoundError: the message does not exist.
         InvalidCursorError: the cursor is not of this listing.
     """
-    _, _, entry = _message(services, user_id, channel_id, message_id)
+    head, _, entry = _message(services, user_id, channel_id, message_id)
     found = next((each for each in changes.reactions_of(entry.body or b"") if each.emoji == emoji), None)
     if found is None:
         return {"emoji": emoji, "count": 0, "users": [], "has_more": False, "next_cursor": None}
@@ -151,7 +148,7 @@ def fetch_reactions(
     users = list(found.users[at : at + limit])
     at += len(users)
     if len(users) < limit and not found.shows_all:
-        more = services.store.reacted(channel_id, entry.seq, emoji, limit - len(users), after or None)
+        more = services.store.reacted(head.channel_id, entry.seq, emoji, limit - len(users), after or None)
         users += [each.user_id for each in more]
         after = more[-1].user_id if more else after
         is_end = len(users) < limit
@@ -202,8 +199,9 @@ def fetch_pins(services: Services, user_id: str, channel_id: str) -> dict[str, A
 def _message(
     services: Services, user_id: str, channel_id: str, message_id: str
 ) -> tuple[Head, Membership, Entry]:
-    seq = keys.seq_of_message(channel_id, message_id)
-    state, entry = services.store.read_message_state(channel_id, user_id, seq or 0)
+    """The message, a channel's or a reply, with its log's head and the caller's membership."""
+    log_id, seq = keys.place_of_message(channel_id, message_id)
+    state, entry = services.store.read_message_state(log_id, user_id, seq)
     head, member = permissions.require_member(state)
     expired = with_boundary(services, head).boundary.seq
     if seq and seq <= expired:

@@ -14,6 +14,7 @@ from shared.domain.errors import MessageNotFoundError, PositionOutOfRangeError, 
 from shared.domain.model import ChannelState, Head, Membership
 from shared.storage.log_reader import Span
 from shared.use_cases.expiry import with_boundary
+from shared.use_cases.summarize_threads import summarize_after_read
 
 FORMAT: Final = 2
 """Part of each page's version: raised when the format of a page changes, so that no old page matches a new one."""
@@ -71,6 +72,8 @@ def fetch_messages(
 ) -> Page:
     """The page in the requested form, without a body if its version is one of ``known``.
 
+    ``channel_id`` is the log's id: a channel's, or a thread's for replies; the thread's summary is then made right.
+
     A window that holds voids only is extended until it has a message: forward for ``after`` and ``oldest``; otherwise
     backward and, for ``around``, then forward. ``first_seq`` and ``last_seq`` say which positions the page covers.
 
@@ -86,6 +89,8 @@ def fetch_messages(
         head, membership = permissions.require_member(state)
         head = with_boundary(services, head)
         page = _page(services, head, membership, window, known, form)
+        if state.thread is not None:
+            summarize_after_read(services, state, user_id)
     except UnavailableError:
         stale = _stale_page(services, user_id, channel_id, window, form)
         if stale is None:
@@ -209,10 +214,10 @@ def fetch_message(services: Services, user_id: str, channel_id: str, message_id:
         MessageNotFoundError: no message of this channel has the id.
     """
     services.reader.begin()
-    head, _ = permissions.require_member(_read_state(services, user_id, channel_id))
+    log_id, seq = keys.place_of_message(channel_id, message_id)
+    head, _ = permissions.require_member(_read_state(services, user_id, log_id))
     head = with_boundary(services, head)
-    seq = keys.seq_of_message(channel_id, message_id)
-    if seq is None or seq > head.seq:
+    if not 1 <= seq <= head.seq:
         raise MessageNotFoundError
     if seq <= head.boundary.seq:
         raise MessageNotFoundError.expired(head.boundary.seq)

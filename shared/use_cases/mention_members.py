@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from shared.bootstrap import Services
+from shared.domain import keys
 from shared.domain.errors import ForbiddenError, TooManyMentionsError, UnavailableError
 from shared.domain.mentions import MAX_MENTIONS, NOBODY, Mentions, mentions_in
 from shared.domain.model import FIXED_MEMBERS, MAX_KEPT_MENTIONS, Head, Membership, Role, mention_mark
@@ -19,10 +20,12 @@ class Named:
     Attributes:
         mentions: of each text.
         members: who is to be told, by user id, as they were read; never the author.
+        log_id: where the texts are.
     """
 
     mentions: Sequence[Mentions]
     members: Mapping[str, Membership] = field(default_factory=dict)
+    log_id: str = ""
 
     @property
     def everybody(self) -> bool:
@@ -42,7 +45,9 @@ class Named:
 def find_named(
     services: Services, head: Head, author: Membership, texts: Sequence[str], *, had_everybody: bool = False
 ) -> Named:
-    """Whom these texts name. Costs nothing for texts that name nobody, else a read unit for each user.
+    """Whom these texts name. Costs nothing for texts that name nobody, else a read unit for each user, in a thread 2.
+
+    In a thread nobody can name everybody: that is text like any other.
 
     Args:
         services: the parts.
@@ -56,6 +61,8 @@ def find_named(
         ForbiddenError: the author may not name everybody here.
     """
     found = [mentions_in(text) for text in texts]
+    if keys.is_thread(head.channel_id):
+        found = [Mentions(each.users) for each in found]
     if not any(found):
         return Named([NOBODY] * len(texts))
     users = list(dict.fromkeys(user for each in found for user in each.users))
@@ -67,7 +74,8 @@ def find_named(
     named = [
         Mentions(tuple(user for user in each.users if user in members), each.everybody) for each in found
     ]
-    return Named(named, {user: each for user, each in members.items() if user != author.user_id})
+    told = {user: each for user, each in members.items() if user != author.user_id}
+    return Named(named, told, head.channel_id)
 
 
 def _require_everybody(services: Services, head: Head, author: Membership) -> None:
@@ -88,4 +96,4 @@ def forget_oldest(services: Services, named: Named, marks: Mapping[str, frozense
         surplus = sorted(member.mentions | added)[:-MAX_KEPT_MENTIONS]
         if surplus:
             with suppress(UnavailableError):
-                services.store.forget_mentions(member.channel_id, user, surplus)
+                services.store.forget_mentions(named.log_id, user, surplus)

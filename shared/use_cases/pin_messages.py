@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.bootstrap import Services
 from shared.domain import changes, keys, permissions
 from shared.domain.changes import ChangeKind
-from shared.domain.errors import MessageDeletedError, TooManyPinsError
+from shared.domain.errors import MessageDeletedError, NestedThreadError, TooManyPinsError
 from shared.storage.protocol import ChangeCommit
 from shared.use_cases.change_messages import Changed, Target, change_message
 
@@ -18,6 +18,7 @@ def pin_message(services: Services, user_id: str, channel_id: str, message_id: s
         ChannelArchivedError: nothing changes in an archived channel.
         ForbiddenError: the caller may not pin here.
         MessageDeletedError: the message was deleted or redacted.
+        NestedThreadError: the message is a reply.
         TooManyPinsError: the channel has as many pins as it may.
         RateLimitedError, ContentionError, CommitUnknownError: see ``change_message``.
     """
@@ -34,15 +35,21 @@ def unpin_message(services: Services, user_id: str, channel_id: str, message_id:
     return change_message(services, user_id, channel_id, message_id, _unpin)
 
 
-def _pin(target: Target) -> ChangeCommit:
+def _require_pinnable(target: Target) -> None:
     permissions.require_capability(target.state, "pin")
+    if target.state.thread is not None:
+        raise NestedThreadError
+
+
+def _pin(target: Target) -> ChangeCommit:
+    _require_pinnable(target)
     if target.is_gone:
         raise MessageDeletedError
     return target.commit(target.change(ChangeKind.PINNED, None), pin=True)
 
 
 def _unpin(target: Target) -> ChangeCommit:
-    permissions.require_capability(target.state, "pin")
+    _require_pinnable(target)
     return target.commit(target.change(ChangeKind.UNPINNED, None), pin=False)
 
 
@@ -57,5 +64,5 @@ def _unpin_deleted(services: Services, user_id: str, channel_id: str) -> bool:
     kept = {entry.seq for entry in standing if not changes.is_gone(entry.body or b"{}")}
     for seq in pins.keys() - kept:
         message_id = keys.message_id(channel_id, seq)
-        change_message(services, user_id, channel_id, message_id, _unpin, is_cleanup=True)
+        change_message(services, user_id, channel_id, message_id, _unpin, is_follow_up=True)
     return len(kept) < len(pins)

@@ -37,6 +37,7 @@ from shared.domain.retention import expires
 from shared.settings import Settings
 from shared.storage.log_reader import HOLE_WAITS_SECONDS, repair_preview, settle
 from shared.storage.protocol import (
+    AlreadyFollowing,
     Commit,
     Committed,
     Contended,
@@ -49,6 +50,7 @@ from shared.storage.protocol import (
 from shared.storage.retry import backoff
 from shared.use_cases.expiry import with_boundary
 from shared.use_cases.mention_members import find_named, forget_oldest
+from shared.use_cases.reply import Reply
 
 MAX_RESERVATIONS: Final = 4
 """Reservations of one post before it gives up: each after the first because a reader voided the one before."""
@@ -79,14 +81,27 @@ def post_message(
     key: str | None,
     *,
     is_batch: bool = False,
+    also_in_channel: bool = False,
 ) -> Posted:
     """Posts the drafts at adjacent positions, all or none.
 
-    ``is_batch`` is part of the request's hash, because a batch of one has a different response than a message.
+    Args:
+        services: the storage, the clock, the rate.
+        user_id: the caller.
+        channel_id: the log's id: a channel's, or a thread's for replies.
+        drafts: the messages.
+        key: the ``Idempotency-Key``.
+        is_batch: part of the request's hash, because a batch of one has a different response than a message.
+        also_in_channel: whether a reply, only one, is posted to the thread's channel too.
+
+    Costs 5 write units for a message of up to 1 KB, 7 with a key. A reply costs 6, 2 more for each user who begins to
+    follow the thread, and 6 more where its root's summary is written: see ``summarize_threads``.
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ChannelArchivedError: the caller may not post in this channel.
         UserBlockedError, CannotSendError: one member of the direct channel has blocked the other.
+        MessageNotFoundError: the thread has no root.
+        MessageDeletedError: the root was deleted before there was a reply.
         IdempotencyKeyReusedError: the key was used for a different request.
         BatchTooLargeError: more messages than the rate limit's burst; nothing was posted.
         RateLimitedError: nothing was posted.
@@ -95,13 +110,14 @@ def post_message(
         CommitUnknownError: the storage failed during the commit, and its outcome could not be determined.
     """
     state = services.store.read_channel_state(channel_id, user_id, key)
-    post = _Post(services, user_id, channel_id, drafts, key, is_batch=is_batch)
+    kind = "also in channel" if also_in_channel else "batch" if is_batch else ""
+    post = _Post(services, user_id, channel_id, drafts, key, kind)
     permissions.require_member(state)
     if state.idempotency_record and state.idempotency_record.expires >= services.now() // 1000:
         return post.replay(state.idempotency_record)
     head, membership = permissions.require_capability(state, "post")
     # Before anything is posted: see ``shared.storage.retention``.
-    return post.run(with_boundary(services, head), membership)
+    return post.run(with_boundary(services, head), membership, state)
 
 
 class _Post:
@@ -112,8 +128,7 @@ class _Post:
         channel_id: str,
         drafts: Sequence[Draft],
         key: str | None,
-        *,
-        is_batch: bool = False,
+        kind: str = "",
     ) -> None:
         self._services = services
         self._store = services.store
@@ -122,16 +137,24 @@ class _Post:
         self._drafts = drafts
         self._key = key
         said = [[draft.text, draft.client_message_id, draft.metadata] for draft in drafts]
-        self._hash = request_hash("batch", said) if is_batch else request_hash(said)
+        self._hash = request_hash(kind, said) if kind else request_hash(said)
+        self._is_copied = kind == "also in channel"
 
-    def run(self, head: Head, membership: Membership) -> Posted:
+    def run(self, head: Head, membership: Membership, state: ChannelState | None = None) -> Posted:
+        """Posts; ``state`` is that of a thread."""
         self._head, self._membership = head, membership
+        thread = state.thread if state else None
+        self._reply = Reply(self._services, thread, head, self._user_id) if thread else None
+        if thread is not None:
+            self._membership = thread.member or membership
         self._rate = rate_of(self._services.settings, head, membership)
         self._require_burst()
         self._named = find_named(self._services, head, membership, [each.text for each in self._drafts])
         now = self._services.now()
         self._verdict = self._decide(now)
         now = not_before(now, head.active_at)
+        if self._is_copied and thread is not None:
+            now = not_before(now, thread.channel.active_at)
         for _ in range(MAX_RESERVATIONS):
             entries = self._entries(self._reserve(now), now)
             try:
@@ -142,6 +165,8 @@ class _Post:
                 outcome = Committed()
             if isinstance(outcome, Committed) or not self._void(entries):
                 forget_oldest(self._services, self._named, self._marks)
+                if self._reply:
+                    self._reply.after(entries, self._gaps)
                 return Posted([_body(entry) for entry in entries], entries[-1].seq, self._verdict)
             if isinstance(outcome, KeyUsed):
                 return self.replay(outcome.idempotency_record)
@@ -179,11 +204,15 @@ class _Post:
 
     def _reserve(self, now: int) -> Reservation:
         shown = preview(0, self._user_id, self._drafts[-1].text, now)
+        if self._reply and self._is_copied:
+            self._reply.reserve_copy(shown)
         reservation = self._store.reserve(
             self._channel_id, len(self._drafts), shown, everybody=self._named.everybody
         )
         if isinstance(reservation, Reservation):
             self._gaps = reservation.voids
+            if self._reply:
+                self._reply.reserved(reservation)
             return reservation
         raise ChannelArchivedError if reservation else ChannelNotFoundError
 
@@ -192,7 +221,9 @@ class _Post:
         counted = reservation.messages - reservation.seq
         seqs = range(first, reservation.seq + 1)
         self._marks = self._named.marks(seqs, now)
-        until = expires(self._head, now)
+        drafts, until = self._drafts, expires(self._head, now)
+        if self._reply and self._is_copied:
+            drafts = self._reply.linked(drafts[0], reservation.seq, now, self._named.mentions[0])
         return [
             Entry(
                 seq,
@@ -201,7 +232,7 @@ class _Post:
                 encode(self._channel_id, seq, self._user_id, now, draft, mentions),
                 expires=until,
             )
-            for seq, draft, mentions in zip(seqs, self._drafts, self._named.mentions, strict=True)
+            for seq, draft, mentions in zip(seqs, drafts, self._named.mentions, strict=True)
         ]
 
     def _commit(self, entries: list[Entry]) -> Outcome:
@@ -215,6 +246,8 @@ class _Post:
                     permissions.require_capability(ChannelState(self._head, membership), "post")
                     self._membership = membership
                     self._verdict = self._decide(self._services.now())
+                case AlreadyFollowing() if self._reply:
+                    self._reply.follows = True
                 case MentionedLeft(users):
                     self._marks = {user: marks for user, marks in self._marks.items() if user not in users}
                 case Contended():
@@ -230,18 +263,19 @@ class _Post:
         if self._key is not None:
             expires = now // 1000 + IDEMPOTENCY_SECONDS + CLOCKS_APART_MS // 1000
             record = IdempotencyRecord(self._key, self._hash, last.seq, len(entries), expires)
-        return Commit(
+        commit = Commit(
             channel_id=self._channel_id,
             user_id=self._user_id,
             entries=entries,
             tat_seen=self._membership.tat,
             tat=self._verdict.tat,
-            move_read=self._membership.read_seq < last.seq,
+            move_read=self._reply is None and self._membership.read_seq < last.seq,
             idempotency_record=record,
             now=now,
             voids=self._gaps,
             mentions=self._marks,
         )
+        return self._reply.in_commit(commit, self._membership) if self._reply else commit
 
     def _no_longer_a_member(self) -> BudgieError:
         return NotAMemberError() if self._head.kind is Kind.PUBLIC else ChannelNotFoundError()
@@ -257,6 +291,8 @@ class _Post:
             settled = settle(self._store, self._head, voids)
             if settled[0].body is not None:
                 return False
+            if self._reply:
+                self._reply.void_copy()
             repair_preview(self._store, self._channel_id, entries[-1].seq)
         except UnavailableError as error:
             raise CommitUnknownError(retry_after=1) from error

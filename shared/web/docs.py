@@ -112,11 +112,7 @@ FETCH_MESSAGES: Final[Docs] = {
     "response_model": response_models.Page,
     "responses": {
         200: {
-            "headers": {
-                "ETag": header("Weak tag of the page in every content coding, for `If-None-Match`."),
-                **CACHE,
-                **WIRE,
-            }
+            "headers": {**ETAG, **CACHE, **WIRE},
         },
         304: {"description": "The caller's copy is current.", "headers": VARY},
         **problems(*MEMBERS_ONLY, errors.PositionOutOfRangeError),
@@ -155,6 +151,35 @@ POST_MESSAGE: Final[Docs] = {
         ),
     },
     "tags": ["messages"],
+}
+THREAD: Final = (*MEMBERS_ONLY, errors.MessageNotFoundError, errors.NestedThreadError)
+"""Errors of every route of a thread."""
+FETCH_REPLIES: Final[Docs] = FETCH_MESSAGES | {
+    "responses": {
+        **FETCH_MESSAGES["responses"],
+        **problems(*THREAD, errors.PositionOutOfRangeError),
+    },
+}
+POST_REPLY: Final[Docs] = POST_MESSAGE | {
+    "responses": {
+        201: {
+            "description": "Posted, by this request or by an earlier one with the same key.",
+            "headers": POST_MESSAGE["responses"][201]["headers"]
+            | {"Location": header("The address of a page with exactly these replies.")},
+        },
+        **problems(
+            *WRITING,
+            *THREAD,
+            *BLOCKED,
+            errors.ChannelArchivedError,
+            errors.MessageDeletedError,
+            errors.IdempotencyKeyReusedError,
+            errors.BatchTooLargeError,
+            errors.TooManyMentionsError,
+            errors.RateLimitedError,
+            errors.CommitUnknownError,
+        ),
+    },
 }
 CHANGED: Final = (
     *MEMBERS_ONLY,
@@ -218,12 +243,17 @@ REMOVE_REACTION: Final[Docs] = {
 }
 PIN_MESSAGE: Final[Docs] = {
     "status_code": 204,
-    "responses": changed(errors.ForbiddenError, errors.MessageDeletedError, errors.TooManyPinsError),
+    "responses": changed(
+        errors.ForbiddenError,
+        errors.MessageDeletedError,
+        errors.NestedThreadError,
+        errors.TooManyPinsError,
+    ),
     "tags": ["messages"],
 }
 UNPIN_MESSAGE: Final[Docs] = {
     "status_code": 204,
-    "responses": changed(errors.ForbiddenError),
+    "responses": changed(errors.ForbiddenError, errors.NestedThreadError),
     "tags": ["messages"],
 }
 FETCH_CHANGES: Final[Docs] = {
@@ -234,6 +264,12 @@ FETCH_CHANGES: Final[Docs] = {
         **problems(*MEMBERS_ONLY, errors.PositionOutOfRangeError),
     },
     "tags": ["messages"],
+}
+FETCH_REPLY_CHANGES: Final[Docs] = FETCH_CHANGES | {
+    "responses": {
+        **FETCH_CHANGES["responses"],
+        **problems(*THREAD, errors.PositionOutOfRangeError),
+    },
 }
 FETCH_VERSIONS: Final[Docs] = {
     "response_model": response_models.Versions,
@@ -276,6 +312,28 @@ SET_MUTED: Final[Docs] = {
     "response_model": response_models.Muted,
     "responses": {200: {"headers": WIRE}, **problems(*WRITING, *MEMBERS_ONLY)},
     "tags": ["channels"],
+}
+MARK_THREAD_READ: Final[Docs] = {
+    "response_model": response_models.ThreadReadPosition,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(*WRITING, *THREAD, errors.PositionOutOfRangeError),
+    },
+    "tags": ["messages"],
+}
+FOLLOW_THREAD: Final[Docs] = {
+    "status_code": 204,
+    "responses": problems(*THREAD, errors.ContentionError),
+    "tags": ["messages"],
+}
+UNFOLLOW_THREAD: Final[Docs] = FOLLOW_THREAD
+LIST_THREADS: Final[Docs] = {
+    "response_model": response_models.ThreadPage,
+    "responses": {
+        200: {"headers": WIRE},
+        **problems(errors.InvalidCursorError, errors.ReadBudgetError),
+    },
+    "tags": ["messages"],
 }
 CREATE_CHANNEL: Final[Docs] = {
     "response_model": response_models.Channel,

@@ -172,6 +172,18 @@ class ListReportsQuery(Parameters):
     cursor: Cursor | None = Field(default=None, description=FOLLOWING)
 
 
+class ListThreadsQuery(Parameters):
+    """Query parameters of the threads that the caller follows."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = Field(default=None, description=FOLLOWING)
+    unread: Flag = Field(default=False, description="Only threads with unread replies.")
+
+    def listing(self) -> Listing:
+        """The use case's argument."""
+        return Listing(self.limit, self.cursor, self.unread)
+
+
 class HealthQuery(Parameters):
     """Query parameters of the health check."""
 

@@ -50,6 +50,10 @@ CHANNEL: Final = {
     "blocked": False,
     "capabilities": ["read", "post", "react", "leave"],
 }
+THREAD_IDS: Final = {"channel_id": "4nc0f2k9q1d7h3sa", "thread_id": "4nc0f2k9q1d7h3sa-00000017"}
+THREAD_READ: Final = {"last_read_seq": 3, "unread_count": 0, "mention_count": 0}
+REPLY: Final = MESSAGE | {"id": "4nc0f2k9q1d7h3sa-00000017-00000003", "seq": 3, "text": "Good idea!"}
+THREAD: Final = THREAD_IDS | {"last_seq": 3, "last_rev": 0, "last_message": REPLY} | THREAD_READ
 MEMBER: Final = {"user_id": "grace", "role": "member", "joined_at": "2026-11-23T18:01:00.000Z"}
 BAN: Final = {
     "user_id": "eve",
@@ -94,6 +98,18 @@ class Reactions(ResponseModel):
     users: list[str] = Field(description="The first 20 users, in the order in which they reacted.")
 
 
+class ThreadSummary(ResponseModel):
+    """The thread of a message. It may lag behind the thread by a few replies; the count is never too high."""
+
+    reply_count: int = Field(description="Replies that were not deleted.")
+    last_reply_at: str | None = Field(
+        description="When the last reply was posted; null if all are deleted.",
+        json_schema_extra={"format": "date-time"},
+    )
+    last_reply_seq: int = Field(description="The position in the thread up to which replies are counted.")
+    repliers: list[str] = Field(description="The first 5 users who replied, in order.")
+
+
 class Message(ResponseModel):
     """A message; every reader gets the same bytes, until its sender is erased."""
 
@@ -121,6 +137,18 @@ class Message(ResponseModel):
     reactions: list[Reactions] | None = Field(
         default=None, description="In the order in which the emoji came, at most 20; absent if there is none."
     )
+    thread: ThreadSummary | None = Field(
+        default=None,
+        description="The replies to the message. Absent if there never was one, and if redacted.",
+    )
+    channel_message_id: str | None = Field(
+        default=None, description="Of a reply that is also in the channel: the message there."
+    )
+    thread_id: str | None = Field(
+        default=None,
+        description="Of a message in the channel that is also a reply: the thread, by its root's id.",
+    )
+    reply_id: str | None = Field(default=None, description="Of such a message: the reply.")
     redacted: bool | None = Field(default=None, description=REDACTED)
     rev: int | None = Field(
         default=None,
@@ -147,14 +175,17 @@ class Page(ResponseModel):
     """
 
     channel_id: str
+    thread_id: str | None = Field(
+        default=None, description="The thread, by its root's id; absent for a channel."
+    )
     messages: list[Message] = Field(
         description="In ascending order. Their number does not tell whether there are more."
     )
     first_seq: int = Field(description="The first position that the page covers.")
     last_seq: int = Field(description="The last position that the page covers. To poll, send it as `after`.")
-    channel_last_seq: int = Field(description="The last position in the channel.")
+    channel_last_seq: int = Field(description="The last position in the channel or thread.")
     channel_last_rev: int = Field(
-        description="The number of the last change in the channel; the messages have all changes up to it."
+        description="The number of the last change in the channel or thread; the messages have all changes up to it."
     )
     has_more_before: bool
     has_more_after: bool
@@ -182,7 +213,7 @@ class Change(ResponseModel):
     """One change of a message."""
 
     rev: int = Field(description="Its number: dense within the channel, from 1.")
-    kind: Literal["edited", "deleted", "reaction_added", "reaction_removed", "pinned", "unpinned"]
+    kind: Literal["edited", "deleted", "reaction_added", "reaction_removed", "pinned", "unpinned", "thread"]
     message_id: str
     seq: int = Field(description="The message's position.")
     by: str = Field(description=f"A user's id; `{ERASED}` if that user was erased.")
@@ -199,10 +230,13 @@ class ChangePage(ResponseModel):
     """The changes of a range of numbers, without a gap."""
 
     channel_id: str
+    thread_id: str | None = Field(
+        default=None, description="The thread, by its root's id; absent for a channel."
+    )
     changes: list[Change]
     first_rev: int = Field(description="The first number that the page covers.")
     last_rev: int = Field(description="The last number that the page covers; continue with `after` this.")
-    channel_last_rev: int = Field(description="The number of the last change in the channel.")
+    channel_last_rev: int = Field(description="The number of the last change in the channel or thread.")
     has_more_after: bool
     expired_before: int | None = Field(
         default=None,
@@ -294,6 +328,7 @@ class Mention(ResponseModel):
     """A message that names the caller."""
 
     channel_id: str
+    thread_id: str | None = Field(default=None, description="Of a reply: its thread.")
     is_read: bool = Field(description="Whether the caller's read position is at or after the message.")
     message: Message
 
@@ -524,6 +559,44 @@ class Muted(ResponseModel):
     muted: bool
 
     model_config = _with_example({"channel_id": "4nc0f2k9q1d7h3sa", "muted": True})
+
+
+class ThreadReadPosition(ResponseModel):
+    """The caller's read position in a thread; nulls if they do not follow it."""
+
+    channel_id: str
+    thread_id: str
+    following: bool
+    last_read_seq: int | None
+    unread_count: int | None
+    mention_count: int | None
+
+    model_config = _with_example(THREAD_IDS | {"following": True} | THREAD_READ)
+
+
+class Thread(ResponseModel):
+    """A thread that the caller follows."""
+
+    channel_id: str
+    thread_id: str = Field(description="The id of the thread's root message.")
+    last_seq: int = Field(description="The last position in the thread.")
+    last_rev: int = Field(description="The number of the last change of a reply.")
+    last_message: Preview | None
+    last_read_seq: int
+    unread_count: int = Field(description="Replies after `last_read_seq`.")
+    mention_count: int = Field(description="Replies after `last_read_seq` that name the caller (at most 50).")
+
+    model_config = _with_example(THREAD)
+
+
+class ThreadPage(ResponseModel):
+    """A page of followed threads, latest reply first. Any page may be short: only `next_cursor` tells the end."""
+
+    threads: list[Thread]
+    has_more: bool
+    next_cursor: str | None
+
+    model_config = _with_example({"threads": [THREAD], **MORE})
 
 
 class Check(ResponseModel):

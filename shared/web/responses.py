@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import Depends, Header, Request, Response
 from pydantic import AfterValidator, Field
 
+from shared.domain import keys
 from shared.domain.messages import dumps
 from shared.domain.model import FIXED_MEMBERS
 from shared.observability.meter import meter
@@ -146,10 +147,12 @@ def json_response(value: Any, status: int = 200, headers: dict[str, str] | None 
     return Compressible(value if isinstance(value, bytes) else dumps(value), status, headers)
 
 
-def posted_response(base: str, channel_id: str, posted: Posted, *, is_batch: bool) -> Response:
+def posted_response(base: str, log_id: str, posted: Posted, *, is_batch: bool) -> Response:
     """201 with the stored messages; a replay differs in its headers only."""
     count = len(posted.bodies)
-    place = f"{base}/v1/channels/{channel_id}/messages?after={posted.last_seq - count}&limit={count}"
+    channel_id = keys.channel_of_log(log_id)
+    replies = f"/{log_id}/replies" if keys.is_thread(log_id) else ""
+    place = f"{base}/v1/channels/{channel_id}/messages{replies}?after={posted.last_seq - count}&limit={count}"
     headers = {"Location": place}
     if posted.rate is None:
         headers["Idempotency-Replayed"] = "true"

@@ -199,6 +199,17 @@ class MessageIn(Request):
         return [self.draft()]
 
 
+class ReplyIn(MessageIn):
+    """A reply to post."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "Good idea!"}, {"text": "Done.", "also_in_channel": True}]}
+    )
+    also_in_channel: bool = Field(
+        default=False, description="Also posts it to the channel, as a message of its own; both or neither."
+    )
+
+
 class BatchIn(Request):
     """Messages to post at adjacent positions, all or none of them."""
 
@@ -218,6 +229,11 @@ def _form(value: Any) -> str:  # noqa: ANN401 - any JSON
 
 PostIn = Annotated[
     Annotated[MessageIn, Tag("message")] | Annotated[BatchIn, Tag("batch")], Discriminator(_form)
+]
+
+
+ReplyPostIn = Annotated[
+    Annotated[ReplyIn, Tag("message")] | Annotated[BatchIn, Tag("batch")], Discriminator(_form)
 ]
 
 

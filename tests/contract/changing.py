@@ -31,7 +31,7 @@ def post_batch(store: Store, channel: str, user_id: str, texts: Sequence[str], *
         seq = reserved.seq - before
         body = encode(channel, seq, user_id, NOW, Draft(text))
         made.append(Entry(seq, reserved.messages - before, NOW, body))
-    tat = membership_of(store, channel, user_id).tat
+    tat = membership_of(store, keys.channel_of_log(channel), user_id).tat
     commit = commitment(channel, user_id, *made, tat_seen=tat, tat=tat + 1, **fields)
     assert store.commit(commit) == Committed()
     return made

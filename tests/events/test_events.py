@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 IMAGE: Final = "public.ecr.aws/lambda/python:3.13-x86_64"
 STATUSES: Final = (
-    dict.fromkeys(("create_channel", "put_member", "post_message", "ban_user", "report_message"), 201)
+    dict.fromkeys(
+        ("create_channel", "put_member", "post_message", "post_reply", "ban_user", "report_message"), 201
+    )
     | dict.fromkeys(
         (
             "remove_member",
@@ -32,7 +34,7 @@ STATUSES: Final = (
         ),
         204,
     )
-    | dict.fromkeys(("block_user", "unblock_user", "unban_user"), 204)
+    | dict.fromkeys(("block_user", "unblock_user", "unban_user", "follow_thread", "unfollow_thread"), 204)
     | {"close_report": 404}  # the id of a report contains its time, so that no file can name it
 )
 """Where it is not 200."""

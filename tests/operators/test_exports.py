@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 READS = {
     *("head", "heads", "entries", "members", "memberships", "past_memberships"),
-    *("changes", "pins", "has_reacted", "entry_after", "gaps"),
+    *("changes", "pins", "has_reacted", "entry_after", "gaps", "follows"),
     *("blocks", "ban_of", "bans", "report", "reports", "reports_made"),
 }
 

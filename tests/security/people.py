@@ -35,10 +35,11 @@ FIRST: Final = "/v1/channels/{c}/messages/{c}-00000001"
 
 
 def channel_of(chat: Chat, kind: str, *, archived: bool = False) -> str:
-    """A channel with a user in each role, and a message of the past member's, or else of the owner."""
+    """A channel with a user in each role; message and reply are the past member's, in a direct one the owner's."""
     if kind in {"direct", "group"}:
         channel = chat.direct(OWNER, MEMBER) if kind == "direct" else chat.group(OWNER, MEMBER, OTHER_MEMBER)
         chat.post(channel, TEXT)
+        _reply(chat, channel, OWNER)
         return channel
     channel = chat.channel(MEMBER, OTHER_MEMBER, PAST_MEMBERSHIP, kind=kind)
     for moderator in (MODERATOR, OTHER_MODERATOR):
@@ -47,10 +48,16 @@ def channel_of(chat: Chat, kind: str, *, archived: bool = False) -> str:
         "POST", messages(channel), user=PAST_MEMBERSHIP, body={"text": TEXT}, headers={"idempotency-key": KEY}
     )
     assert posted.status == 201
+    _reply(chat, channel, PAST_MEMBERSHIP)
     assert chat.remove(channel, PAST_MEMBERSHIP).status == 204
     if archived:
         assert chat.archive(channel).status == 204
     return channel
+
+
+def _reply(chat: Chat, channel: str, user: str) -> None:
+    path = f"{FIRST.replace('{c}', channel)}/replies"
+    assert chat.api("POST", path, user=user, body={"text": TEXT}).status == 201
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,9 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     "list who reacted": Attempt("fetch_reactions", "GET", f"{FIRST}/reactions", query={"emoji": ":ship_it:"}),
     "list pins": Attempt("fetch_pins", "GET", "/v1/channels/{c}/pins"),
     "list one's mentions": Attempt("list_mentions", "GET", "/v1/mentions", lists=True),
+    "read replies": Attempt("fetch_replies", "GET", f"{FIRST}/replies"),
+    "read changes of replies": Attempt("fetch_reply_changes", "GET", f"{FIRST}/replies/changes"),
+    "list one's threads": Attempt("list_threads", "GET", "/v1/threads", lists=True),
     "edit a message": Attempt("edit_message", "PATCH", FIRST, {"text": "edited"}),
     "delete a message": Attempt("delete_message", "DELETE", FIRST),
     "react": Attempt("add_reaction", "PUT", f"{FIRST}/reactions/{EMOJI}/me"),
@@ -96,6 +106,10 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     "pin a message": Attempt("pin_message", "PUT", f"{FIRST}/pin"),
     "unpin a message": Attempt("unpin_message", "DELETE", f"{FIRST}/pin"),
     "post": Attempt("post_message", "POST", "/v1/channels/{c}/messages", {"text": "Hello"}),
+    "reply": Attempt("post_reply", "POST", f"{FIRST}/replies", {"text": "Hello"}),
+    "mark a thread as read": Attempt("mark_thread_read", "PUT", f"{FIRST}/thread/read", {"last_read_seq": 1}),
+    "follow a thread": Attempt("follow_thread", "PUT", f"{FIRST}/thread/follow"),
+    "unfollow a thread": Attempt("unfollow_thread", "DELETE", f"{FIRST}/thread/follow"),
     "mark as read": Attempt("mark_read", "PUT", "/v1/channels/{c}/read", {"last_read_seq": 1}),
     "mute it": Attempt("set_muted", "PUT", "/v1/channels/{c}/muted", {"muted": True}),
     "list members": Attempt("list_members", "GET", "/v1/channels/{c}/members"),
@@ -137,6 +151,6 @@ def outcome(attempt: Attempt, response: Response, channel: str) -> str:
         return f"{response.status} {response.code}"
     if not attempt.lists:
         return str(response.status)
-    found = response.json.get("channels", response.json.get("mentions"))
+    [found] = [response.json[name] for name in ("channels", "mentions", "threads") if name in response.json]
     listed = channel in {each.get("channel_id", each.get("id")) for each in found}
     return f"{response.status} {'with' if listed else 'without'} it"

@@ -9,7 +9,7 @@ from shared.aws.protocol import THROTTLES
 from shared.domain import keys
 from shared.domain.changes import MAX_PINS, Change, ChangeKind
 from shared.domain.errors import StoreThrottledError
-from shared.domain.model import NOTHING_EXPIRED, ChannelState, Entry, Membership
+from shared.domain.model import NOTHING_EXPIRED, ChannelState, Entry, Follow, Membership
 from shared.observability.meter import meter
 from shared.storage import items
 from shared.storage.dynamodb.channels import MAY_WRITE, OPEN, SAME_CHANGES, SAME_ROLE
@@ -34,9 +34,6 @@ from shared.storage.protocol import (
     StateChanged,
 )
 
-_FIXED = 4
-"""Writes that each change has, in this order: head, change, acting member, message or pins."""
-
 
 class DynamoDBChanges(OnTable):
     """See ``shared.storage.protocol.Changes``."""
@@ -44,10 +41,11 @@ class DynamoDBChanges(OnTable):
     def read_message_state(
         self, channel_id: str, user_id: str, seq: int, key: str | None = None
     ) -> tuple[ChannelState, Entry | None]:
-        """One BatchGetItem: 3 read units for a message of up to 4 KB, 4 with a key."""
-        wanted = [*items.channel_state_keys(channel_id, user_id, key), items.entry_key(channel_id, seq)]
-        found = self._table.batch_get(wanted)
-        entries = [item for item in found if item["sk"]["S"].startswith(keys.ENTRIES)]
+        """One BatchGetItem: 3 read units for a message of up to 4 KB, 4 with a key; of a thread 5 and 6."""
+        wanted = items.channel_state_keys(channel_id, user_id, key, with_follow=False)
+        mine = items.entry_key(channel_id, seq)
+        found = self._table.batch_get([*wanted, mine])
+        entries = [item for item in found if {"pk": item["pk"], "sk": item["sk"]} == mine]
         state = items.channel_state_of(found, channel_id, user_id, key)
         return state, items.entry_of(entries[0]) if entries else None
 
@@ -55,13 +53,26 @@ class DynamoDBChanges(OnTable):
         """One transaction: 8 write units where message and change are within 1 KB each.
 
         2 more for an idempotency record, for each user whose mention comes or goes, and for a reaction that the message
-        does not show. A transaction that is refused costs as much.
+        does not show; 6 more with a summary. A transaction that is refused costs as much.
         """
         writes, named = _writes(commit)
+        return self._commit(commit, writes, named, _summary_writes(commit.summary) if commit.summary else [])
+
+    def commit_summary(self, commit: ChangeCommit) -> ChangeOutcome:
+        """One transaction: 6 write units where message and change are within 1 KB each."""
+        return self._commit(commit, _summary_writes(commit), [], [])
+
+    def _commit(
+        self,
+        commit: ChangeCommit,
+        writes: list[dict[str, Any]],
+        named: Sequence[str],
+        summary: list[dict[str, Any]],
+    ) -> ChangeOutcome:
         try:
-            self._table.transact(*writes)
+            self._table.transact(*writes, *summary)
         except TransactionCanceledError as error:
-            outcome = _outcome(commit, named, error.reasons)
+            outcome = _outcome(commit, named, error.reasons[: len(writes)], error.reasons[len(writes) :])
         except TransactionConflictError:
             outcome = Contended()
         else:
@@ -89,10 +100,22 @@ class DynamoDBChanges(OnTable):
         return items.entries_of(self._table.batch_get(wanted))
 
     def members_of(self, channel_id: str, user_ids: Iterable[str]) -> dict[str, Membership]:
-        """BatchGetItem: a read unit each, a call for each 100."""
-        wanted = [items.membership_key(channel_id, each) for each in dict.fromkeys(user_ids)]
-        found = map(items.membership_of, self._table.batch_get(wanted))
-        return {membership.user_id: membership for membership in found}
+        """BatchGetItem: a read unit each, of a thread 2; a call for each 100 units."""
+        users = list(dict.fromkeys(user_ids))
+        wanted = [items.membership_key(channel_id, each) for each in users]
+        in_thread = keys.is_thread(channel_id)
+        wanted += [items.follow_key(channel_id, each) for each in users] if in_thread else []
+        found = self._table.batch_get(wanted)
+        follows = [items.follow_of(item) for item in found if item["sk"]["S"].startswith(keys.FOLLOWS)]
+        member = [items.membership_of(item) for item in found if item["sk"]["S"].startswith(keys.MEMBERSHIPS)]
+        members = {each.user_id: each for each in member}
+        if not in_thread:
+            return members
+        following = {each.user_id: each for each in follows}
+        return {
+            user: each.in_thread(following.get(user) or Follow(user, channel_id))
+            for user, each in members.items()
+        }
 
     def pins(self, channel_id: str) -> dict[int, int]:
         """One GetItem: 1 read unit."""
@@ -115,7 +138,7 @@ class DynamoDBChanges(OnTable):
         try:
             retry_conflicts(
                 lambda: self._table.update(
-                    Key=items.membership_key(channel_id, user_id),
+                    Key=_marks_key(channel_id, user_id),
                     UpdateExpression="DELETE mentions :marks",
                     ConditionExpression="attribute_exists(pk)",
                     ExpressionAttributeValues=items.values({":marks": marks}),
@@ -126,11 +149,27 @@ class DynamoDBChanges(OnTable):
             return
 
 
+def _summary_writes(commit: ChangeCommit) -> list[dict[str, Any]]:
+    return [_number(commit), _put_change(commit), _rewrite(commit)]
+
+
+def _put_change(commit: ChangeCommit) -> dict[str, Any]:
+    item = items.change_item(commit.head.channel_id, commit.change)
+    return {"Put": {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
+
+
+def _marks_key(log_id: str, user_id: str) -> dict[str, Any]:
+    """The item that has the marks of a user's mentions."""
+    return (items.follow_key if keys.is_thread(log_id) else items.membership_key)(log_id, user_id)
+
+
 def _writes(commit: ChangeCommit) -> tuple[list[dict[str, Any]], list[str]]:
-    """The transaction, and whose mentions its last writes are, but for an idempotency record at the very end."""
+    """The transaction without its summary, and whose mentions its last writes are.
+
+    An idempotency record comes after these, at the very end.
+    """
     channel_id, change, by = commit.head.channel_id, commit.change, commit.by
-    put = {"Item": items.change_item(channel_id, change), "ConditionExpression": "attribute_not_exists(pk)"}
-    writes = [_number(commit), {"Put": put}, _acting(commit)]
+    writes = [_number(commit), _put_change(commit), *_acting(commit)]
     writes.append(_pin(commit) if commit.entry is None else _rewrite(commit))
     if commit.reacted is not None:
         item = items.reaction_key(channel_id, change.seq, change.emoji, commit.reacted)
@@ -147,9 +186,10 @@ def _writes(commit: ChangeCommit) -> tuple[list[dict[str, Any]], list[str]]:
         writes.append({"Delete": {"Key": key, "ConditionExpression": "attribute_exists(pk)"}})
     marks = [(user, "ADD", commit.mentions[user]) for user in commit.mentions]
     marks += [(user, "DELETE", commit.unmentions[user]) for user in commit.unmentions]
-    others = [each for each in marks if each[0] != by.user_id]
+    # The marks of the acting member change with the condition on their membership, except in a thread.
+    others = [each for each in marks if keys.is_thread(channel_id) or by is None or each[0] != by.user_id]
     writes += [mention_mark_write(channel_id, *each) for each in others]
-    if commit.idempotency_record:
+    if commit.idempotency_record and by is not None:
         writes.append(put_idempotency_record(channel_id, by.user_id, commit.idempotency_record, change.at))
     return writes, [user for user, _, _ in others]
 
@@ -162,10 +202,12 @@ def _number(commit: ChangeCommit) -> dict[str, Any]:
     """Gives out the next number, on condition that it is the next, and changes what the head shows of the message."""
     change, head = commit.change, commit.head
     values: dict[str, Any] = {":rev": change.rev, ":seen": head.rev}
-    condition = f"{OPEN} AND rev = :seen"
+    # A summary shows what is there already, also in an archived channel.
+    exists = "attribute_exists(pk)" if change.kind is ChangeKind.THREAD else OPEN
+    condition = f"{exists} AND rev = :seen"
     if not head.rev:
         del values[":seen"]
-        condition = f"{OPEN} AND attribute_not_exists(rev)"
+        condition = f"{exists} AND attribute_not_exists(rev)"
     update = "SET rev = :rev"
     # The message may have expired since it was read, and the boundary counts the gaps up to it.
     if head.boundary == NOTHING_EXPIRED:
@@ -194,11 +236,13 @@ def _number(commit: ChangeCommit) -> dict[str, Any]:
     }
 
 
-def _acting(commit: ChangeCommit) -> dict[str, Any]:
+def _acting(commit: ChangeCommit) -> list[dict[str, Any]]:
     """The acting member must still have the role and rate state that were seen, and no block since.
 
-    The same write stores the new rate state, and adds or removes the member's own mention.
+    The same write stores the new rate state, and adds or removes the member's own mention in a channel.
     """
+    if commit.by is None:
+        return []
     by, condition, updates = commit.by, f"{SAME_ROLE} AND {MAY_WRITE}", []
     values: dict[str, Any] = {":role": by.role}
     if commit.tat is not None:
@@ -206,7 +250,7 @@ def _acting(commit: ChangeCommit) -> dict[str, Any]:
         condition += f" AND {SAME_CHANGES}"
         values |= {":tat": commit.tat, ":ct": by.changes_tat}
     for action, users in (("ADD", commit.mentions), ("DELETE", commit.unmentions)):
-        if by.user_id in users:
+        if by.user_id in users and not keys.is_thread(commit.head.channel_id):
             updates.append(f"{action} mentions :marks")
             values[":marks"] = users[by.user_id]
     write: dict[str, Any] = {
@@ -216,8 +260,8 @@ def _acting(commit: ChangeCommit) -> dict[str, Any]:
         "ExpressionAttributeValues": items.values(values),
     }
     if updates:
-        return {"Update": write | {"UpdateExpression": " ".join(updates)}}
-    return {"ConditionCheck": write}
+        return [{"Update": write | {"UpdateExpression": " ".join(updates)}}]
+    return [{"ConditionCheck": write}]
 
 
 def _rewrite(commit: ChangeCommit) -> dict[str, Any]:
@@ -272,21 +316,28 @@ def _pin(commit: ChangeCommit) -> dict[str, Any]:
     return {"Update": write}
 
 
-def _outcome(commit: ChangeCommit, named: Sequence[str], reasons: Sequence[dict[str, Any]]) -> ChangeOutcome:
+def _outcome(
+    commit: ChangeCommit,
+    named: Sequence[str],
+    reasons: Sequence[dict[str, Any]],
+    of_summary: Sequence[dict[str, Any]],
+) -> ChangeOutcome:
     """What a refused transaction means: the reason that settles most comes first."""
-    codes = [reason.get("Code", "None") for reason in reasons]
+    codes = [reason.get("Code", "None") for reason in (*reasons, *of_summary)]
     failed = [code == "ConditionalCheckFailed" for code in codes]
+    own = failed[: len(reasons)]
     record = commit.idempotency_record
-    if record and failed[-1]:
+    if record and own[-1]:
         return KeyUsed(items.idempotency_record_of(reasons[-1]["Item"], record.key))
     if "TransactionConflict" in codes:
         return Contended()
-    if any(failed[: _FIXED - 1]):
+    message = 2 if commit.by is None else 3  # after head, change, acting member
+    if any(own[:message]) or any(failed[len(reasons) :]):
         return StateChanged()
-    if failed[_FIXED - 1]:
-        return StateChanged() if commit.pin is None else _pin_outcome(commit, reasons[_FIXED - 1])
-    at_end = len(failed) - bool(record)
-    left = {user for user, bad in zip(named, failed[at_end - len(named) : at_end], strict=True) if bad}
+    if own[message]:
+        return StateChanged() if commit.pin is None else _pin_outcome(commit, reasons[message])
+    at_end = len(own) - bool(record)
+    left = {user for user, bad in zip(named, own[at_end - len(named) : at_end], strict=True) if bad}
     if left:
         return MentionedLeft(frozenset(left))
     if any(failed):

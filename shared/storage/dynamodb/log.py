@@ -15,6 +15,7 @@ from shared.domain.model import (
     Boundary,
     ChannelState,
     Entry,
+    Follow,
     Head,
     IdempotencyRecord,
     Preview,
@@ -30,6 +31,7 @@ from shared.storage.dynamodb.table import (
     TransactionConflictError,
 )
 from shared.storage.protocol import (
+    AlreadyFollowing,
     Commit,
     Committed,
     Contended,
@@ -41,10 +43,15 @@ from shared.storage.protocol import (
     Reservation,
 )
 
+_RESERVE_IN_THREAD = (
+    "SET #seq = if_not_exists(#seq, :zero) + :count, #messages = if_not_exists(#messages, :zero) + :count,"
+    " lq = if_not_exists(#seq, :zero) + :count, lu = :sender, lt = :text, lc = :at"
+)
 _RESERVE = (
     "SET #seq = #seq + :count, #messages = #messages + :count,"
     " lq = #seq + :count, lu = :sender, lt = :text, lc = :at"
 )
+_SET_READ = "read_seq = :seq, read_messages = :messages, read_voids = :voids"
 _EVERYBODY = ", m3 = if_not_exists(m2, :zero), m2 = if_not_exists(m1, :zero), m1 = #seq + :count"
 
 
@@ -52,7 +59,7 @@ class DynamoDBLog(OnTable):
     """See ``shared.storage.protocol.Log``."""
 
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
-        """One BatchGetItem: 2 read units, 3 with a key."""
+        """One BatchGetItem: 2 read units, 3 with a key; of a thread 5 and 6."""
         found = self._table.batch_get(items.channel_state_keys(channel_id, user_id, key))
         return items.channel_state_of(found, channel_id, user_id, key)
 
@@ -66,6 +73,8 @@ class DynamoDBLog(OnTable):
     ) -> Reservation | Head | None:
         """One UpdateItem: 1 write unit. Posts never conflict here: DynamoDB serialises updates of one item."""
         change = _RESERVE + (_EVERYBODY if everybody else "")
+        if keys.is_thread(channel_id):
+            change = _RESERVE_IN_THREAD
         try:
             item = retry_conflicts(
                 lambda: self._reserve(channel_id, count, preview, change),
@@ -83,17 +92,23 @@ class DynamoDBLog(OnTable):
             ":text": preview.text,
             ":at": preview.created_at,
         }
+        condition = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(archived_at)"}
         return self._table.update(
             Key=items.head_key(channel_id),
             UpdateExpression=change,
-            ConditionExpression="attribute_exists(pk) AND attribute_not_exists(archived_at)",
+            **({} if change is _RESERVE_IN_THREAD else condition),
             ExpressionAttributeNames={"#seq": "seq", "#messages": "messages"},
             ExpressionAttributeValues=items.values(values),
         )
 
     def commit(self, commit: Commit) -> Outcome:
-        """One transaction: 4 write units for one message of up to 1 KB, 6 with an idempotency record."""
+        """One transaction: 4 write units for one message of up to 1 KB, 6 with an idempotency record.
+
+        2 more for each user who is named or begins to follow the thread, and for a reply's copy in the channel.
+        """
         writes = [_put_entry(commit.channel_id, entry) for entry in commit.entries]
+        if commit.copy:
+            writes.append(_put_entry(keys.channel_of_log(commit.channel_id), commit.copy.entry))
         writes.append(_update_membership(commit))
         if commit.idempotency_record:
             writes.append(
@@ -105,6 +120,10 @@ class DynamoDBLog(OnTable):
             mention_mark_write(commit.channel_id, user, "ADD", marks)
             for user, marks in commit.mentions.items()
         ]
+        if commit.follow:
+            writes.append(_follow_at(commit))
+        if commit.follower is not None and commit.follower not in commit.mentions:
+            writes.append(follow_write(Follow(commit.follower, commit.channel_id)))
         try:
             self._table.transact(*writes)
         except TransactionCanceledError as error:
@@ -287,13 +306,14 @@ def _put_entry(channel_id: str, entry: Entry) -> dict[str, Any]:
 
 
 def _update_membership(commit: Commit) -> dict[str, Any]:
-    last = commit.entries[-1]
+    last, copy = commit.entries[-1], commit.copy
     change, condition = "SET tat = :tat", f"attribute_exists(pk) AND tat = :seen AND {MAY_WRITE}"
     values = {":tat": commit.tat, ":seen": commit.tat_seen}
-    if commit.move_read:
-        change += ", read_seq = :seq, read_messages = :messages, read_voids = :voids"
+    if copy.move_read if copy else commit.move_read:
+        last, voids = (copy.entry, copy.voids) if copy else (last, commit.voids)
+        change += f", {_SET_READ}"
         condition += " AND read_seq < :seq"
-        values |= {":seq": last.seq, ":messages": last.messages, ":voids": commit.voids}
+        values |= {":seq": last.seq, ":messages": last.messages, ":voids": voids}
     return {
         "Update": {
             "Key": items.membership_key(commit.channel_id, commit.user_id),
@@ -319,20 +339,58 @@ def put_idempotency_record(
 
 
 def mention_mark_write(channel_id: str, user_id: str, action: str, marks: frozenset[int]) -> dict[str, Any]:
-    """Adds (``ADD``) or removes (``DELETE``) marks of mentions, on condition that the user is a member."""
+    """Adds (``ADD``) or removes (``DELETE``) marks of mentions, on condition that the user is a member.
+
+    In a thread who is named follows it from then on; marks are removed on condition that the user follows it.
+    """
+    in_thread = keys.is_thread(channel_id)
+    key = (items.follow_key if in_thread else items.membership_key)(channel_id, user_id)
+    update = {
+        "Key": key,
+        "UpdateExpression": f"{action} mentions :marks",
+        "ConditionExpression": "attribute_exists(pk)",
+        "ExpressionAttributeValues": items.values({":marks": marks}),
+    }
+    if in_thread and action == "ADD":
+        follow = follow_write(Follow(user_id, channel_id))["Update"]
+        update["UpdateExpression"] = f"{follow['UpdateExpression']} ADD mentions :marks"
+        update["ExpressionAttributeValues"] |= follow["ExpressionAttributeValues"]
+        del update["ConditionExpression"]
+    return {"Update": update}
+
+
+def follow_write(follow: Follow) -> dict[str, Any]:
+    """Follows a thread; who follows it already keeps their read position."""
+    read = (follow.read_seq, follow.read_messages, follow.read_voids)
     return {
         "Update": {
-            "Key": items.membership_key(channel_id, user_id),
-            "UpdateExpression": f"{action} mentions :marks",
-            "ConditionExpression": "attribute_exists(pk)",
-            "ExpressionAttributeValues": items.values({":marks": marks}),
+            "Key": items.follow_key(follow.log_id, follow.user_id),
+            "UpdateExpression": "SET "
+            + ", ".join(f"{name} = if_not_exists({name}, :{name})" for name in items.READ_POSITION),
+            "ExpressionAttributeValues": items.values(
+                {f":{name}": value for name, value in zip(items.READ_POSITION, read, strict=True)}
+            ),
+        }
+    }
+
+
+def _follow_at(commit: Commit) -> dict[str, Any]:
+    """The sender follows the thread and has read up to the last entry, unless they have read further already."""
+    last = commit.entries[-1]
+    values = {":seq": last.seq, ":messages": last.messages, ":voids": commit.voids}
+    return {
+        "Update": {
+            "Key": items.follow_key(commit.channel_id, commit.user_id),
+            "UpdateExpression": f"SET {_SET_READ}",
+            "ConditionExpression": "attribute_not_exists(read_seq) OR read_seq < :seq",
+            "ExpressionAttributeValues": items.values(values),
         }
     }
 
 
 def _outcome(commit: Commit, reasons: Sequence[dict[str, Any]]) -> Outcome:
     """What a refused transaction means; of several reasons, the most decisive one."""
-    count = len(commit.entries)
+    count = len(commit.entries) + (commit.copy is not None)
     codes = [reason.get("Code", "None") for reason in reasons]
     failed = [code == "ConditionalCheckFailed" for code in codes]
     if commit.idempotency_record and failed[count + 1]:
@@ -342,9 +400,11 @@ def _outcome(commit: Commit, reasons: Sequence[dict[str, Any]]) -> Outcome:
     if failed[count]:
         item = reasons[count].get("Item")
         return MembershipChanged(items.membership_of(item) if item else None)
-    named = zip(reversed(list(commit.mentions)), reversed(failed), strict=False)
+    named = zip(commit.mentions, failed[count + 1 + bool(commit.idempotency_record) :], strict=False)
     if left := {user for user, bad in named if bad}:
         return MentionedLeft(frozenset(left))
+    if any(failed):
+        return AlreadyFollowing()
     if "TransactionConflict" in codes:
         meter().conflicts += 1
         return Contended()

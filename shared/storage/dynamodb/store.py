@@ -13,13 +13,20 @@ from shared.storage.dynamodb.log import DynamoDBLog
 from shared.storage.dynamodb.members import DynamoDBMembers
 from shared.storage.dynamodb.moderation import DynamoDBModeration
 from shared.storage.dynamodb.table import OnServerDate, Table, ignore_server_date
+from shared.storage.dynamodb.threads import DynamoDBThreads
 
 if TYPE_CHECKING:
     from shared.aws.protocol import AwsClient
 
 
 class DynamoDBStore(
-    DynamoDBLog, DynamoDBChanges, DynamoDBChannels, DynamoDBMembers, DynamoDBModeration, DynamoDBErasures
+    DynamoDBLog,
+    DynamoDBChanges,
+    DynamoDBThreads,
+    DynamoDBChannels,
+    DynamoDBMembers,
+    DynamoDBModeration,
+    DynamoDBErasures,
 ):
     """Implements ``shared.storage.protocol.Store`` on one table.
 

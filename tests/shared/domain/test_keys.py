@@ -216,3 +216,27 @@ def test_derived_channel_ids_follow_from_their_parts(parts: list[str], others: l
     assert len(derived) == 26
     assert (derived == keys.derived_channel_id("direct", *others)) == (parts == others)
     assert derived != keys.derived_channel_id("key", *parts)
+
+
+@given(CHANNELS, SEQS, SEQS)
+def test_the_id_of_a_reply_tells_thread_and_channel(channel: str, root: int, seq: int) -> None:
+    """The thread's log id is the id of its root; a reply has no thread of its own."""
+    thread = keys.message_id(channel, root)
+    reply = keys.message_id(thread, seq)
+    assert keys.place_of_message(channel, reply) == (thread, seq)
+    assert keys.place_of_message(channel, thread) == (channel, root)
+    assert (keys.root_of(thread), keys.root_of(channel)) == ((channel, root), None)
+    assert {keys.channel_of_log(each) for each in (channel, thread)} == {channel}
+    assert (keys.is_log_id(channel), keys.is_log_id(thread), keys.is_log_id(reply)) == (True, True, False)
+    assert keys.is_thread_of(channel, thread)
+    assert not keys.is_thread_of(channel, reply)
+    assert keys.seq_of_message(channel, reply) is None
+
+
+@given(CHANNELS, CHANNELS, st.text() | SEQS.map(str))
+def test_any_text_has_a_place_in_its_channel_or_none(channel: str, other: str, text: str) -> None:
+    """Nothing raises; what is no message of the channel is at position 0, where nothing is."""
+    for tried in (text, f"{channel}-{text}", f"{channel}-00000001-{text}", keys.message_id(other, 1)):
+        log, seq = keys.place_of_message(channel, tried)
+        assert keys.channel_of_log(log) == channel
+        assert seq == 0 or keys.message_id(log, seq) == tried
