@@ -70,6 +70,7 @@ def test_a_channel_says_all_that_a_list_shows(chat: Chat) -> None:
         "unread_count": 1,
         "mention_count": 0,
         "role": "member",
+        "blocked": False,
         "capabilities": ["read", "post", "react", "leave"],
     }
 
