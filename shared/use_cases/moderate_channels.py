@@ -21,8 +21,10 @@ from shared.domain.errors import (
     ReportNotFoundError,
     TooManyReportsError,
 )
-from shared.domain.model import ChannelState, Head, Kind, Membership, Role
+from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role
 from shared.domain.moderation import MAX_OPEN_REPORTS, Ban, Report, ban_json, own_report_json, report_json
+from shared.use_cases.expiry import with_boundary
+from shared.use_cases.find_thread import head_of_log
 from shared.use_cases.lost_rights import refuse_if_lost
 
 TRIES: Final = 4
@@ -122,15 +124,18 @@ def report_message(
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
-        DirectChannelError: a direct channel has no moderators.
+        DirectChannelError: a direct or group channel has no moderators.
         MessageNotFoundError: there is no such message.
         TooManyReportsError: the channel has ``MAX_OPEN_REPORTS`` open reports.
     """
-    seq = keys.seq_of_message(channel_id, message_id)
-    state, entry = services.store.read_message_state(channel_id, user_id, seq or 0)
+    log_id, seq = keys.place_of_message(channel_id, message_id)
+    state, entry = services.store.read_message_state(log_id, user_id, seq)
     head, _ = permissions.require_member(state)
-    if head.kind is Kind.DIRECT:
-        raise DirectChannelError("A direct channel has no moderators. Block the user instead.")
+    if head.kind in FIXED_MEMBERS:
+        raise DirectChannelError("A direct or group channel has no moderators. Block the user instead.")
+    expired = with_boundary(services, head).boundary.seq
+    if seq and seq <= expired:
+        raise MessageNotFoundError.expired(expired)
     if entry is None or entry.body is None:
         raise MessageNotFoundError
     now = services.now()
@@ -148,13 +153,13 @@ def list_reports(
 ) -> dict[str, Any]:
     """Open or closed reports, oldest first, with each message as it is now. For moderators and owners.
 
-    Costs 2 read units, one for each 4 KB of reports, and one for each message.
+    Costs 2 read units, one for each 4 KB of reports, and one for each message and each thread of a reply.
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, DirectChannelError: the caller may not do this.
         InvalidCursorError: the cursor was not made by this listing.
     """
-    _moderator(services, user_id, channel_id, "delete", also_archived=True)
+    head, _ = _moderator(services, user_id, channel_id, "delete", also_archived=True)
     after = None
     if cursor is not None:
         parts = keys.decode_cursor(cursor, str)
@@ -162,7 +167,7 @@ def list_reports(
             raise InvalidCursorError.of_query()
         after = str(parts[0])
     found = services.store.reports(channel_id, limit, after, is_open=status == "open")
-    shown = _with_messages(services, channel_id, found)
+    shown = _with_messages(services, head, found)
     return _page("reports", shown, limit, found and found[-1].report_id)
 
 
@@ -188,17 +193,26 @@ def close_report(
             raise ReportClosedError
         closed = replace(report, closed_at=services.now(), closed_by=user_id, resolution=resolution)
         if not report.is_open or services.store.close_report(closed, by):
-            [shown] = _with_messages(services, head.channel_id, [closed if report.is_open else report])
+            [shown] = _with_messages(services, head, [closed if report.is_open else report])
             return shown
     raise ContentionError(retry_after=1)
 
 
-def _with_messages(services: Services, channel_id: str, reports: Sequence[Report]) -> list[dict[str, Any]]:
-    """Reports, each with its message as it is now."""
-    seqs = {each.message_id: keys.seq_of_message(channel_id, each.message_id) for each in reports}
-    entries = services.store.entries_at(channel_id, [seq for seq in seqs.values() if seq]) if reports else []
-    bodies = {entry.seq: json.loads(entry.body) for entry in entries if entry.body is not None}
-    return [report_json(each) | {"message": bodies.get(seqs[each.message_id] or 0)} for each in reports]
+def _with_messages(services: Services, head: Head, reports: Sequence[Report]) -> list[dict[str, Any]]:
+    """Reports, each with its message as it is now; without the message if it has expired."""
+    places = {each.message_id: keys.place_of_message(head.channel_id, each.message_id) for each in reports}
+    by_log: dict[str, list[int]] = {}
+    for log_id, seq in places.values():
+        by_log.setdefault(log_id, []).append(seq)
+    threads = [log_id for log_id in by_log if keys.is_thread(log_id)]
+    heads = {head.channel_id: head} | (services.store.heads(threads) if threads else {})
+    bodies: dict[tuple[str, int], Any] = {}
+    for log_id, seqs in by_log.items():
+        log = head_of_log(heads, log_id)
+        expired = with_boundary(services, log).boundary.seq if log else 0
+        for entry in services.store.entries_at(log_id, [seq for seq in seqs if seq > expired]):
+            bodies[log_id, entry.seq] = json.loads(entry.body) if entry.body is not None else None
+    return [report_json(each) | {"message": bodies.get(places[each.message_id])} for each in reports]
 
 
 # --- both ---
@@ -229,7 +243,7 @@ def _moderator(
     """Head and membership, if the caller has the capability; with ``also_archived`` in an archived channel too."""
     state = services.store.read_channel_state(channel_id, user_id)
     head, _ = permissions.require_member(state)
-    if head.kind is Kind.DIRECT:
-        raise DirectChannelError("A direct channel has no moderators. Block the user instead.")
+    if head.kind in FIXED_MEMBERS:
+        raise DirectChannelError("A direct or group channel has no moderators. Block the user instead.")
     require = permissions.entitled if also_archived else permissions.require_capability
     return require(state, capability)

@@ -24,6 +24,7 @@ UNSPEAKABLE: Final = (
     "A group channel has 3 to 10 members, the caller included.",
     "neither one emoji nor a shortcode",
     "text or metadata is required",
+    "You cannot block yourself.",
 )
 """Why a request may be refused that its schema allows: JSON Schema has no words for these; descriptions say them."""
 OF_THE_STATE: Final = frozenset(

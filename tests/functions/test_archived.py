@@ -34,6 +34,8 @@ REFUSED: Final[dict[str, tuple[str, str, str, Any]]] = {
     "a reaction": ("PUT", f"{MESSAGE}/reactions/:x:/me", "grace", None),
     "taking a reaction back": ("DELETE", f"{MESSAGE}/reactions/:x:/me", "grace", None),
     "pinning": ("PUT", f"{MESSAGE}/pin", "ada", None),
+    "a ban": ("PUT", f"{CHANNEL}/bans/grace", "ada", None),
+    "lifting a ban": ("DELETE", f"{CHANNEL}/bans/linus", "ada", None),
     "unpinning": ("DELETE", f"{MESSAGE}/pin", "ada", None),
 }
 ALLOWED: Final[dict[str, tuple[str, str, str, Any, int]]] = {
@@ -56,6 +58,12 @@ ALLOWED: Final[dict[str, tuple[str, str, str, Any, int]]] = {
     "its members": ("GET", f"{CHANNEL}/members", "grace", None, 200),
     "what the caller has read": ("PUT", f"{CHANNEL}/read", "grace", {"last_read_seq": 1}, 200),
     "muting it": ("PUT", f"{CHANNEL}/muted", "grace", {"muted": True}, 200),
+    "its bans": ("GET", f"{CHANNEL}/bans", "ada", None, 200),
+    "a report": ("POST", f"{MESSAGE}/reports", "grace", {"reason": "spam"}, 201),
+    "its reports": ("GET", f"{CHANNEL}/reports", "ada", None, 200),
+    "closing a report, of which there is none": (
+        *("PUT", f"{CHANNEL}/reports/{'0' * 16}", "ada", {"status": "closed", "resolution": "x"}, 404),
+    ),
     "archiving it again": ("DELETE", CHANNEL, "ada", None, 204),
     "archiving it again otherwise": ("PUT", f"{CHANNEL}/archived", "ada", {"archived": True}, 200),
     "leaving it": ("DELETE", f"{CHANNEL}/members/me", "grace", None, 204),

@@ -11,6 +11,7 @@ import pytest
 
 from local.template import load as template
 from shared.domain.model import Membership, PastMembership, Role
+from shared.domain.moderation import Report
 from shared.storage.memory import MemoryStore
 from tests.cases import case
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 CHANNEL: Final = "/v1/channels/{channel_id}"
 MESSAGE: Final = f"{CHANNEL}/messages/{{channel_id}}-00000001"
 TEMPLATE: Final = Path(__file__).resolve().parents[2] / "template.yaml"
+REPORT: Final = "0" * 16
+CLOSED: Final = {"status": "closed", "resolution": "done"}
 REQUESTS: Final[dict[str, tuple[str, str, str, Any, int, int]]] = {
     "join": ("PUT", f"{CHANNEL}/members/me", "linus", None, 201, 200),
     "add": ("PUT", f"{CHANNEL}/members/linus", "ada", None, 201, 200),
@@ -41,6 +44,11 @@ REQUESTS: Final[dict[str, tuple[str, str, str, Any, int, int]]] = {
     "unpin": ("DELETE", f"{MESSAGE}/pin", "mona", None, 204, 204),
     "delete a message": ("DELETE", MESSAGE, "mona", None, 204, 204),
     "mute": ("PUT", f"{CHANNEL}/muted", "grace", {"muted": True}, 200, 200),
+    "ban": ("PUT", f"{CHANNEL}/bans/eve", "mona", None, 201, 200),
+    "lift a ban": ("DELETE", f"{CHANNEL}/bans/eve", "mona", None, 204, 204),
+    "block": ("PUT", "/v1/blocks/eve", "grace", None, 204, 204),
+    "unblock": ("DELETE", "/v1/blocks/eve", "grace", None, 204, 204),
+    "close a report": ("PUT", f"{CHANNEL}/reports/{REPORT}", "mona", CLOSED, 200, 200),
     "archive": ("DELETE", CHANNEL, "ada", None, 204, 204),
     "archive otherwise": ("PUT", f"{CHANNEL}/archived", "ada", {"archived": True}, 200, 200),
 }
@@ -48,7 +56,10 @@ REQUESTS: Final[dict[str, tuple[str, str, str, Any, int, int]]] = {
 IN_BOTH: Final = [
     (kind, what) for kind in ("public", "private") for what in REQUESTS if (kind, what) != ("private", "join")
 ]
-OF_MESSAGES: Final = {"react", "take a reaction back", "pin", "unpin", "delete a message"}
+OF_MESSAGES: Final = {
+    *("react", "take a reaction back", "pin", "unpin", "delete a message"),
+    *("ban", "lift a ban"),
+}
 """An archived channel refuses these even if they are done already."""
 
 
@@ -57,7 +68,9 @@ def channel_of(chat: Chat, kind: str) -> str:
     channel = chat.channel("grace", "bob", "mona", kind=kind)
     for user, role in (("bob", "owner"), ("mona", "moderator")):
         assert chat.put_member(channel, user, role=role).status == 200
-    chat.post(channel)
+    message = chat.post(channel)
+    report = Report(channel, REPORT, message["id"], "grace", "spam", "", 1)
+    chat.api.services.store.add_report(report, 1)
     return channel
 
 
@@ -109,7 +122,12 @@ def test_every_put_and_delete_is_repeated() -> None:
     routes = {
         (
             each.method,
-            each.path.replace("{user_id}", "me").replace("{message_id}", message).replace("{emoji}", ":x:"),
+            each.path.replace("bans/{user_id}", "bans/eve")
+            .replace("blocks/{user_id}", "blocks/eve")
+            .replace("{report_id}", REPORT)
+            .replace("{user_id}", "me")
+            .replace("{message_id}", message)
+            .replace("{emoji}", ":x:"),
         )
         for each in template.load(TEMPLATE).routes
         if each.method in {"PUT", "DELETE"}

@@ -132,6 +132,9 @@ def test_no_parameter_is_null(path: str, method: str) -> None:
 TAKING = [(path, method) for path, method in OPERATIONS if "requestBody" in PATHS[path][method]]
 
 
+REPORTS_PATH = "/v1/channels/{channel_id}/messages/{message_id}/reports"
+
+
 @pytest.mark.parametrize(("path", "method"), TAKING)
 def test_every_example_of_a_body_is_taken(api: Api, path: str, method: str) -> None:
     """Requests as documented are not refused, in a channel with a message and a reply."""
@@ -143,6 +146,8 @@ def test_every_example_of_a_body_is_taken(api: Api, path: str, method: str) -> N
     named = {"channel_id": made["id"], "user_id": "grace", "message_id": f"{made['id']}-00000001"}
     replies = "/v1/channels/{channel_id}/messages/{message_id}/replies".format(**named)
     assert api("POST", replies, body={"text": "Hello"}).status == 201
+    reports = REPORTS_PATH.format(**named)
+    named["report_id"] = api("POST", reports, user="grace", body={"reason": "spam"}).json["id"]
     for example in shown:
         answer = api(method.upper(), path.format(**named), body=example)
         assert answer.status in {200, 201}, answer.body
