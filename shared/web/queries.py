@@ -167,7 +167,7 @@ class ListBansQuery(Parameters):
 class ListReportsQuery(Parameters):
     """Query parameters of the reports of messages."""
 
-    status: Literal["open", "closed"] = "open"
+    status: Literal["open", "closed"] = Field(default="open", description="Which reports to list.")
     limit: Limit = 50
     cursor: Cursor | None = Field(default=None, description=FOLLOWING)
 

@@ -59,15 +59,15 @@ BAN: Final = {
 }
 REPORT: Final = {
     "id": "1k7tl4o0r2f9ab3c",
-    "status": "open",
+    "status": "closed",
     "message_id": MESSAGE["id"],
     "reporter": "grace",
     "reason": "abuse",
     "text": "Insults me",
     "reported_at": "2026-11-23T18:49:00.000Z",
-    "closed_by": None,
-    "closed_at": None,
-    "resolution": None,
+    "closed_by": "ada",
+    "closed_at": "2026-11-23T18:55:00.000Z",
+    "resolution": "Warned the sender",
     "message": MESSAGE,
 }
 MORE: Final = {"has_more": True, "next_cursor": "WzE3OTU0NTk0NjQxMjMsIjRuYzBmMms5cTFkN2gzc2EiXQ"}

@@ -74,6 +74,7 @@ def test_a_channel_says_all_that_a_list_shows(chat: Chat) -> None:
         "mention_count": 0,
         "muted": False,
         "role": "member",
+        "blocked": False,
         "capabilities": ["read", "post", "react", "leave"],
     }
 

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from local.gateway.routing import Routes
 from local.template import load as template
 from shared.domain.model import Membership, PastMembership, Role
 from shared.storage.memory import MemoryStore
 from tests.cases import case
 
 if TYPE_CHECKING:
+    from shared.domain.moderation import Ban, Report
     from tests.api import Response
     from tests.functions.chat import Chat
 
 CHANNEL: Final = "/v1/channels/{channel_id}"
 MESSAGE: Final = f"{CHANNEL}/messages/{{channel_id}}-00000001"
 TEMPLATE: Final = Path(__file__).resolve().parents[2] / "template.yaml"
+CLOSED: Final = {"status": "closed", "resolution": "Deleted"}
 REQUESTS: Final[dict[str, tuple[str, str, str, Any, int, int]]] = {
     "join": ("PUT", f"{CHANNEL}/members/me", "linus", None, 201, 200),
     "add": ("PUT", f"{CHANNEL}/members/linus", "ada", None, 201, 200),
@@ -40,35 +43,62 @@ REQUESTS: Final[dict[str, tuple[str, str, str, Any, int, int]]] = {
     "mute": ("PUT", f"{CHANNEL}/muted", "grace", {"muted": True}, 200, 200),
     "archive": ("DELETE", CHANNEL, "ada", None, 204, 204),
     "archive otherwise": ("PUT", f"{CHANNEL}/archived", "ada", {"archived": True}, 200, 200),
+    "block": ("PUT", "/v1/blocks/linus", "grace", None, 204, 204),
+    "unblock": ("DELETE", "/v1/blocks/eve", "grace", None, 204, 204),
+    "ban": ("PUT", f"{CHANNEL}/bans/grace", "mona", {"reason": "spam"}, 201, 200),
+    "lift a ban": ("DELETE", f"{CHANNEL}/bans/eve", "mona", None, 204, 204),
+    "close a report": ("PUT", f"{CHANNEL}/reports/{{report_id}}", "mona", CLOSED, 200, 200),
 }
 """Method, path, caller, body, the first status and every later one."""
 IN_BOTH: Final = [
     (kind, what) for kind in ("public", "private") for what in REQUESTS if (kind, what) != ("private", "join")
 ]
-OF_MESSAGES: Final = {"react", "take a reaction back", "pin", "unpin", "delete a message"}
+REFUSED_IF_ARCHIVED: Final = {
+    *("react", "take a reaction back", "pin", "unpin", "delete a message"),
+    *("ban", "lift a ban"),
+}
 """An archived channel refuses these even if they are done already."""
 
 
 def channel_of(chat: Chat, kind: str) -> str:
-    """A channel of the owners ada and bob, with mona as a moderator, grace as a member, and a message."""
+    """A channel of the owners ada and bob, with mona as a moderator, grace as a member, and a reported message.
+
+    Eve is banned from it, and blocked by grace.
+    """
     channel = chat.channel("grace", "bob", "mona", kind=kind)
     for user, role in (("bob", "owner"), ("mona", "moderator")):
         assert chat.put_member(channel, user, role=role).status == 200
     chat.post(channel)
+    reported(chat, channel)
+    assert chat.api("PUT", f"/v1/channels/{channel}/bans/eve").status == 201
+    assert chat.api("PUT", "/v1/blocks/eve", user="grace").status == 204
     return channel
+
+
+def reported(chat: Chat, channel: str) -> str:
+    """The id of grace's report of the message, made if there is none."""
+    path = f"{MESSAGE}/reports".format(channel_id=channel)
+    return str(chat.api("POST", path, user="grace", body={"reason": "spam"}).json["id"])
 
 
 def send(chat: Chat, channel: str, what: str) -> Response:
     """The response to a request of the table."""
     method, path, user, body, *_ = REQUESTS[what]
-    return chat.api(method, path.format(channel_id=channel), user=user, body=body)
+    report_id = reported(chat, channel) if "{report_id}" in path else ""
+    return chat.api(method, path.format(channel_id=channel, report_id=report_id), user=user, body=body)
 
 
 def seen_by(chat: Chat, channel: str) -> Any:
     """What there is after it."""
     listed = chat.api("GET", f"/v1/channels/{channel}/members").json
     about = chat.page(channel), chat.api("GET", f"/v1/channels/{channel}/changes").json
-    return chat.seen(channel), listed, about, chat.api.services.store.membership(channel, "grace")
+    store = chat.api.services.store
+    order = (
+        store.bans(channel, 9, None),
+        store.reports(channel, 9, None, is_open=False),
+        store.blocks("grace"),
+    )
+    return chat.seen(channel), listed, about, order, store.membership(channel, "grace")
 
 
 def test_a_repeated_request_succeeds_and_changes_nothing(chat: Chat) -> None:
@@ -90,7 +120,7 @@ def test_a_repeated_request_succeeds_and_changes_nothing(chat: Chat) -> None:
 def test_a_repeat_succeeds_though_the_channel_was_archived_in_between(chat: Chat) -> None:
     """A change that is already made needs no write, so the archived channel does not refuse it."""
     for kind, what in IN_BOTH:
-        if what in OF_MESSAGES:
+        if what in REFUSED_IF_ARCHIVED:
             continue
         with case(kind, what):
             channel = channel_of(chat, kind)
@@ -102,16 +132,13 @@ def test_a_repeat_succeeds_though_the_channel_was_archived_in_between(chat: Chat
 
 def test_every_put_and_delete_is_repeated() -> None:
     """A route that is new to the template fails here until it is said what it repeats to."""
-    message = "{channel_id}-00000001"
-    routes = {
-        (
-            each.method,
-            each.path.replace("{user_id}", "me").replace("{message_id}", message).replace("{emoji}", ":x:"),
-        )
-        for each in template.load(TEMPLATE).routes
-        if each.method in {"PUT", "DELETE"}
-    }
-    assert routes <= {(method, path) for method, path, *_ in REQUESTS.values()}
+    routes = template.load(TEMPLATE).routes
+    requests = [
+        (method, path.format(channel_id="c", report_id="r")) for method, path, *_ in REQUESTS.values()
+    ]
+    matched = [Routes(routes).match(*request) for request in requests]
+    tried = {(each[0].method, each[0].path) for each in matched if each}
+    assert tried == {(each.method, each.path) for each in routes if each.method in {"PUT", "DELETE"}}
 
 
 def test_removing_a_user_who_never_was_a_member_is_refused(chat: Chat) -> None:
@@ -137,7 +164,7 @@ def test_a_plain_member_does_not_learn_who_was_there(chat: Chat) -> None:
 
 @dataclass
 class Overtaken(MemoryStore):
-    """Before the first write of a membership, something else is done."""
+    """Before the first write of a membership, or before a report is closed, something else is done."""
 
     first: list[Callable[[], object]] = field(default_factory=list)
 
@@ -164,6 +191,11 @@ class Overtaken(MemoryStore):
         self._overtake()
         return super().remove_member(membership, by, even_last_owner=even_last_owner)
 
+    def close_report(self, closed: Report, by: Membership) -> bool:
+        """Later than something else."""
+        self._overtake()
+        return super().close_report(closed, by)
+
     def move_read_position(
         self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
     ) -> Membership | None:
@@ -186,7 +218,7 @@ def test_of_two_at_the_same_moment_both_succeed(chat: Chat, kind: str, what: str
     earlier: list[Response] = []
     overtaken(chat, lambda: earlier.append(send(chat, channel, what)))
     second = send(chat, channel, what)
-    if earlier:  # Archiving writes no membership.
+    if earlier:  # Not all of them write a membership or close a report.
         assert (earlier[0].status, second.status) == (first, later)
         assert earlier[0].body == second.body
 
@@ -213,6 +245,16 @@ class SentTwice(MemoryStore):
         """Twice."""
         super().remove_member(membership, by, even_last_owner=even_last_owner)
         return super().remove_member(membership, by, even_last_owner=even_last_owner)
+
+    def ban(self, ban: Ban, target: Membership | None, by: Membership) -> bool:
+        """Twice."""
+        super().ban(ban, target, by)
+        return super().ban(ban, target, by)
+
+    def close_report(self, closed: Report, by: Membership) -> bool:
+        """Twice."""
+        super().close_report(closed, by)
+        return super().close_report(closed, by)
 
 
 def test_a_write_that_meets_itself_is_a_success(chat: Chat) -> None:
