@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TEMPLATE: Final = Path(__file__).resolve().parents[2] / "template.yaml"
 CHANNEL: Final = "/v1/channels/{channel_id}"
 MESSAGE: Final = f"{CHANNEL}/messages/{{channel_id}}-00000001"
+CLOSED: Final = {"status": "closed", "resolution": "Deleted"}
 REFUSED: Final[dict[str, tuple[str, str, str, Any]]] = {
     "a message": ("POST", f"{CHANNEL}/messages", "grace", {"text": "x"}),
     "a batch": ("POST", f"{CHANNEL}/messages", "ada", {"messages": [{"text": "x"}]}),
@@ -37,6 +38,8 @@ REFUSED: Final[dict[str, tuple[str, str, str, Any]]] = {
     "a ban": ("PUT", f"{CHANNEL}/bans/grace", "ada", None),
     "lifting a ban": ("DELETE", f"{CHANNEL}/bans/linus", "ada", None),
     "unpinning": ("DELETE", f"{MESSAGE}/pin", "ada", None),
+    "banning": ("PUT", f"{CHANNEL}/bans/linus", "ada", None),
+    "lifting a ban": ("DELETE", f"{CHANNEL}/bans/eve", "ada", None),
 }
 ALLOWED: Final[dict[str, tuple[str, str, str, Any, int]]] = {
     "the channel": ("GET", CHANNEL, "grace", None, 200),
@@ -57,6 +60,10 @@ ALLOWED: Final[dict[str, tuple[str, str, str, Any, int]]] = {
     "following them no more": ("DELETE", f"{MESSAGE}/thread/follow", "grace", None, 204),
     "its members": ("GET", f"{CHANNEL}/members", "grace", None, 200),
     "what the caller has read": ("PUT", f"{CHANNEL}/read", "grace", {"last_read_seq": 1}, 200),
+    "its bans": ("GET", f"{CHANNEL}/bans", "ada", None, 200),
+    "a report": ("POST", f"{MESSAGE}/reports", "ada", {"reason": "spam"}, 201),
+    "its reports": ("GET", f"{CHANNEL}/reports", "ada", None, 200),
+    "closing a report": ("PUT", f"{CHANNEL}/reports/{{report_id}}", "ada", CLOSED, 200),
     "muting it": ("PUT", f"{CHANNEL}/muted", "grace", {"muted": True}, 200),
     "its bans": ("GET", f"{CHANNEL}/bans", "ada", None, 200),
     "a report": ("POST", f"{MESSAGE}/reports", "grace", {"reason": "spam"}, 201),
@@ -75,6 +82,7 @@ def channel(chat: Chat) -> str:
     """An archived public channel of ada's and grace's with a message."""
     channel = chat.channel("grace")
     chat.post(channel, "last words")
+    assert chat.api("PUT", f"/v1/channels/{channel}/bans/eve").status == 201
     assert chat.archive(channel).status == 204
     return channel
 
@@ -96,9 +104,12 @@ def test_what_would_change_it_is_refused(chat: Chat, channel: str) -> None:
 
 @pytest.mark.parametrize("what", ALLOWED)
 def test_what_is_the_callers_own_stays_possible(chat: Chat, channel: str, what: str) -> None:
-    """Reading, marking as read, leaving; archiving again is done already."""
-    *request, status = ALLOWED[what]
-    assert call(chat, channel, *request).status == status
+    """Reading, marking as read, reporting, leaving; archiving again is done already."""
+    method, path, user, body, status = ALLOWED[what]
+    if "{report_id}" in path:
+        made = call(chat, channel, "POST", f"{MESSAGE}/reports", "grace", {"reason": "spam"})
+        path = path.replace("{report_id}", made.json["id"])
+    assert call(chat, channel, method, path, user, body).status == status
     assert chat.page(channel)["messages"][0]["text"] == "last words"
     assert chat.seen(channel)["version"] == 2
 
@@ -149,7 +160,9 @@ def test_every_route_about_a_channel_is_tried() -> None:
     routes = template.load(TEMPLATE).routes
     reactions = f"{CHANNEL}/messages/{{message_id}}/reactions"  # Its query is tried in test_change_messages.
     requests = [each[:2] for each in REFUSED.values()] + [each[:2] for each in ALLOWED.values()]
-    matched = [Routes(routes).match(method, path.format(channel_id="c")) for method, path in requests]
+    matched = [
+        Routes(routes).match(method, path.format(channel_id="c", report_id="r")) for method, path in requests
+    ]
     tried = {(each[0].method, each[0].path) for each in matched if each}
     about = {(each.method, each.path) for each in routes if CHANNEL in each.path}
     assert about - tried == {("GET", reactions)}
