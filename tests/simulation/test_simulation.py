@@ -26,7 +26,7 @@ FREQUENT = {
     *(f"post: {each}" for each in ("posted", "replayed", "commit_unknown")),
     *(f"edit: {each}" for each in ("edited", "replayed", "store_unavailable")),
     *(f"change: {each}" for each in ("deleted", "reaction_added", "reaction_removed", "pinned", "unpinned")),
-    *("change: commit_unknown", "changes: caught up", "pins: pins", "mentions: mentions"),
+    *("changes: caught up", "pins: pins", "mentions: mentions"),
     *("versions: versions", "erase: erased"),
 }
 """Outcomes that each part has; the long form requires the seldom ones too."""
