@@ -27,7 +27,7 @@ FREQUENT = {
     *(f"post: {each}" for each in ("posted", "replayed", "commit_unknown")),
     *(f"edit: {each}" for each in ("edited", "replayed")),
     *(f"change: {each}" for each in ("deleted", "reaction_added", "reaction_removed", "pinned", "unpinned")),
-    *("change: commit_unknown", "changes: caught up", "pins: pins", "mentions: mentions"),
+    *("changes: caught up", "pins: pins", "mentions: mentions"),
     *("versions: versions", "erase: erased"),
     *("archive: archived", "archive: unarchived", "post: channel_archived"),
 }
