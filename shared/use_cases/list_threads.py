@@ -82,7 +82,7 @@ def _end_oldest(services: Services, follows: Sequence[Follow], threads: Sequence
 
 
 def _is_shown(head: Head, membership: Membership, listing: Listing) -> bool:
-    if head.last is None:
+    if head.last is None and head.seq <= head.voids:
         return False
     return not listing.unread_only or membership.unread(head) > 0
 
