@@ -12,7 +12,7 @@ from shared.domain.changes import ChangeKind
 from shared.domain.errors import ForbiddenError, MessageDeletedError, UnavailableError
 from shared.storage.log_reader import trim
 from shared.storage.protocol import ChangeCommit
-from shared.use_cases.change_messages import Target, change_message, twin_of
+from shared.use_cases.change_messages import Target, change_message, completing, twin_of
 from shared.use_cases.summarize_threads import summary_without
 
 
@@ -34,7 +34,8 @@ def delete_message(services: Services, user_id: str, channel_id: str, message_id
     message = _delete(services, user_id, channel_id, message_id)
     other = twin_of(message)
     if other is not None:
-        _delete(services, user_id, channel_id, other)
+        with completing():
+            _delete(services, user_id, channel_id, other)
 
 
 def _delete(services: Services, user_id: str, channel_id: str, message_id: str) -> dict[str, Any]:
