@@ -24,10 +24,12 @@ FREQUENT = {
     *(f"page: {each}" for each in ("memory", "caught_up", "miss", "stale", "304", "empty", "synced")),
     *(f"page: {each}" for each in ("store_unavailable", "not_a_member")),
     *(f"post: {each}" for each in ("posted", "replayed", "commit_unknown")),
-    *(f"edit: {each}" for each in ("edited", "replayed", "store_unavailable")),
+    *(f"edit: {each}" for each in ("edited", "replayed")),
     *(f"change: {each}" for each in ("deleted", "reaction_added", "reaction_removed", "pinned", "unpinned")),
-    *("change: commit_unknown", "changes: caught up", "pins: pins", "mentions: mentions"),
-    *("versions: versions", "erase: erased"),
+    *("changes: caught up", "pins: pins", "mentions: mentions"),
+    *("versions: versions", "erase: erased", "threads: listed"),
+    *(f"thread page: {each}" for each in ("memory", "miss", "304", "synced", "read once", "not_a_member")),
+    *(f"thread {each}" for each in ("post: posted", "post: posted to both", "edit: edited")),
 }
 """Outcomes that each part has; the long form requires the seldom ones too."""
 FIRST_SEED = {
