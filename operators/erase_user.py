@@ -13,7 +13,7 @@ from typing import Final
 
 from operators.reading import all_members, changes_of, channels_of, messages_of, standing_of, threads_of
 from operators.redaction import without_user, without_user_in_change
-from shared.domain.changes import Change
+from shared.domain.changes import Change, summary_of
 from shared.domain.errors import ContentionError
 from shared.domain.messages import preview_of, redacted, sender_of
 from shared.domain.model import FIXED_MEMBERS, Entry, Head, Member, Membership, PastMembership, Role
@@ -67,14 +67,19 @@ class Eraser:
         messages = sum(
             self.redact(user_id, past_membership.channel_id) for past_membership in past_memberships
         )
-        self.say(f"waiting {self.stand_in_seconds:g} s, as long as stale pages and lists may be returned")
-        self.sleep(self.stand_in_seconds)
+        self._wait()
+        while sum(self._forget_replier(user_id, each.channel_id) for each in past_memberships):
+            self._wait()
         for message_id, _ in self.store.reports_made(user_id):
             self.store.forget_report_made(user_id, message_id)
         for past_membership in past_memberships:
             self.store.unban(past_membership.channel_id, user_id)
             self.store.forget_past_membership(user_id, past_membership)
         return Erased(len(past_memberships), messages, returned=bool(self.store.memberships(user_id)))
+
+    def _wait(self) -> None:
+        self.say(f"waiting {self.stand_in_seconds:g} s, as long as stale pages and lists may be returned")
+        self.sleep(self.stand_in_seconds)
 
     def _settled_past_memberships(self, user_id: str) -> list[PastMembership]:
         """The channels in which no post of the user is in progress any more.
@@ -124,12 +129,23 @@ class Eraser:
             else:
                 others += self._rewrite_message(channel_id, entry, user_id)
         # A change that is made from now on starts from messages without the user.
-        for change in changes_of(self.store, self.store.head(channel_id)):
-            self._rewrite_change(channel_id, change, user_id)
+        self._rewrite_changes(channel_id, user_id)
         head = self.store.count_erasure(channel_id, user_id)
         self._mend_preview(head, user_id)
         self.say(f"{channel_id}: {messages} messages, {others} of others")
         return messages
+
+    def _forget_replier(self, user_id: str, channel_id: str) -> int:
+        """Removes the user from the summaries of a channel's threads; returns from how many.
+
+        A request that read a thread before it was redacted may have written them since.
+        """
+        roots = [each for each in messages_of(self.store, channel_id) if summary_of(each.body or b"")]
+        found = sum(self._rewrite_message(channel_id, each, user_id) for each in roots)
+        found += self._rewrite_changes(channel_id, user_id) if roots else 0
+        if found:
+            self.store.count_erasure(channel_id, user_id)
+        return found
 
     def _rewrite_message(self, channel_id: str, entry: Entry, user_id: str) -> bool:
         """Removes the user from a message of somebody else; returns whether it named the user."""
@@ -146,14 +162,21 @@ class Eraser:
             entry = found[0]
         raise ContentionError
 
-    def _rewrite_change(self, channel_id: str, change: Change, user_id: str) -> None:
+    def _rewrite_changes(self, channel_id: str, user_id: str) -> int:
+        """Removes the user from a change log; returns from how many changes."""
+        found = list(changes_of(self.store, self.store.head(channel_id)))
+        return sum(self._rewrite_change(channel_id, change, user_id) for change in found)
+
+    def _rewrite_change(self, channel_id: str, change: Change, user_id: str) -> bool:
         for _ in range(TRIES):
             rewritten = without_user_in_change(change, user_id)
-            if rewritten == change or self.store.rewrite_change(channel_id, change, rewritten):
-                return
+            if rewritten == change:
+                return False
+            if self.store.rewrite_change(channel_id, change, rewritten):
+                return True
             found = self.store.changes_at(channel_id, [change.rev])
             if not found:
-                return
+                return False  # It has expired meanwhile.
             change = found[0]
         raise ContentionError
 

@@ -7,8 +7,8 @@ read, everything is read again and the change is made anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -181,6 +181,19 @@ def twin_of(message: dict[str, Any]) -> str | None:
     """The id of the same message in the channel or in the thread, if a reply was posted to both."""
     found = message.get("reply_id", message.get("channel_message_id"))
     return None if found is None else str(found)
+
+
+@contextmanager
+def completing() -> Iterator[None]:
+    """Around the change of a message's twin, once the message itself was changed: a failure must not deny that.
+
+    Raises:
+        CommitUnknownError: the twin could not be changed.
+    """
+    try:
+        yield
+    except UnavailableError as error:
+        raise CommitUnknownError(retry_after=1) from error
 
 
 def _decide(services: Services, target: Target) -> Verdict:

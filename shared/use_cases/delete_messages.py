@@ -11,7 +11,7 @@ from shared.domain.changes import ChangeKind
 from shared.domain.errors import ForbiddenError, UnavailableError
 from shared.storage.log_reader import trim
 from shared.storage.protocol import ChangeCommit
-from shared.use_cases.change_messages import Changed, Target, change_message, twin_of
+from shared.use_cases.change_messages import Changed, Target, change_message, completing, twin_of
 from shared.use_cases.summarize_threads import summary_without
 
 
@@ -32,7 +32,8 @@ def delete_message(services: Services, user_id: str, channel_id: str, message_id
     done = _delete(services, user_id, channel_id, message_id)
     other = twin_of(done.target.message)
     if other is not None:
-        _delete(services, user_id, channel_id, other, is_follow_up=True)
+        with completing():
+            _delete(services, user_id, channel_id, other, is_follow_up=True)
     return done
 
 

@@ -23,7 +23,7 @@ from shared.domain.messages import dumps, request_hash
 from shared.domain.model import IDEMPOTENCY_SECONDS, IdempotencyRecord
 from shared.domain.rate_limit import Verdict
 from shared.storage.protocol import ChangeCommit
-from shared.use_cases.change_messages import SeenInPartError, Target, change_message, twin_of
+from shared.use_cases.change_messages import SeenInPartError, Target, change_message, completing, twin_of
 from shared.use_cases.mention_members import Named, find_named, forget_oldest
 
 
@@ -76,7 +76,7 @@ def edit_message(
     other = twin_of(done.target.message)
     if other is not None and not done.target.is_gone:
         twin = _Edit(services, fields, None, None, said, is_twin=True)
-        with suppress(MessageDeletedError):
+        with suppress(MessageDeletedError), completing():
             change_message(services, user_id, channel_id, other, twin.make, is_follow_up=True)
         forget_oldest(services, twin.named, twin.marks)
     if edit.replayed is not None:

@@ -80,7 +80,7 @@ def _end_oldest(services: Services, follows: Sequence[Follow], threads: Sequence
 
 
 def _is_shown(head: Head, membership: Membership, listing: Listing) -> bool:
-    if head.shown is None:
+    if head.shown is None and (head.seq <= head.voids or head.seq <= head.boundary.seq):
         return False
     return not listing.unread_only or membership.unread(head) > 0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.bootstrap import Services
-from shared.domain import permissions
+from shared.domain import keys, permissions
 from shared.domain.clock import CLOCKS_APART_MS, not_before
 from shared.domain.errors import (
     BatchTooLargeError,
@@ -50,7 +50,7 @@ from shared.storage.protocol import (
 from shared.storage.retry import backoff
 from shared.use_cases.expiry import with_boundary
 from shared.use_cases.mention_members import find_named, forget_oldest
-from shared.use_cases.reply import Reply
+from shared.use_cases.reply import Reply, is_copy_seen
 
 MAX_RESERVATIONS: Final = 4
 """Reservations of one post before it gives up: each after the first because a reader voided the one before."""
@@ -183,11 +183,15 @@ class _Post:
         first = record.seq - record.count + 1
         for wait in (*HOLE_WAITS_SECONDS, None):
             entries = self._store.entries(self._channel_id, first, record.seq)
-            if len(entries) == record.count:
+            if len(entries) == record.count and self._is_copy_seen(entries[0]):
                 return Posted([_body(entry) for entry in entries], record.seq, None)
             if wait is not None:
                 self._services.sleep(wait)
         raise CommitUnknownError(retry_after=1)
+
+    def _is_copy_seen(self, entry: Entry) -> bool:
+        channel_id = keys.channel_of_log(self._channel_id)
+        return not self._is_copied or is_copy_seen(self._store, channel_id, _body(entry))
 
     def _require_burst(self) -> None:
         """Refuses a batch larger than the burst: waiting would not help."""
@@ -289,10 +293,10 @@ class _Post:
         try:
             voids = [replace(entry, body=None) for entry in entries]
             settled = settle(self._store, self._head, voids)
+            if self._reply:
+                self._reply.settle_copy()
             if settled[0].body is not None:
                 return False
-            if self._reply:
-                self._reply.void_copy()
             repair_preview(self._store, self._channel_id, entries[-1].seq)
         except UnavailableError as error:
             raise CommitUnknownError(retry_after=1) from error

@@ -20,7 +20,7 @@ from shared.domain.messages import Draft, encode
 from shared.domain.model import ERASED, Entry, Head, Membership, Preview, ThreadState
 from shared.domain.retention import expires
 from shared.storage.log_reader import repair_preview, settle
-from shared.storage.protocol import Commit, Copy, Reservation
+from shared.storage.protocol import Commit, Copy, Reservation, Store
 from shared.use_cases.expiry import with_boundary
 from shared.use_cases.summarize_threads import summarize_after_post
 
@@ -101,11 +101,22 @@ class Reply:
         self._copy = Entry(at.seq, at.messages, now, body, expires=expires(self._thread.channel, now))
         return [replace(draft, links={"channel_message_id": keys.message_id(channel_id, at.seq)})]
 
-    def void_copy(self) -> None:
-        """Voids the copy's position, after the reply's was voided, so that the copy cannot be committed any more."""
+    def settle_copy(self) -> None:
+        """Voids the copy's position, after the reply's was tried, so that the copy cannot be committed any more.
+
+        If the reply stands, this waits until every reader sees the copy: DynamoDB applies the writes of a transaction
+        one by one.
+        """
         if self._copy is None:
             return
         channel = self._thread.channel
-        settle(self._services.store, channel, [replace(self._copy, body=None)])
-        repair_preview(self._services.store, channel.channel_id, self._copy.seq)
+        [found] = settle(self._services.store, channel, [replace(self._copy, body=None)])
+        if found.body is None:
+            repair_preview(self._services.store, channel.channel_id, self._copy.seq)
         self._copy = None
+
+
+def is_copy_seen(store: Store, channel_id: str, reply: bytes) -> bool:
+    """Whether readers see the copy of a reply that was posted to its channel too. Costs a read unit."""
+    found = json.loads(reply).get("channel_message_id")
+    return found is None or bool(store.entries_at(channel_id, [keys.place_of_message(channel_id, found)[1]]))

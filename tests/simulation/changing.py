@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from shared.bootstrap import Services
 from shared.domain import keys
 from shared.domain.changes import ChangeKind
-from shared.domain.errors import CommitUnknownError, MessageNotFoundError, UnavailableError
+from shared.domain.errors import (
+    ChannelNotFoundError,
+    CommitUnknownError,
+    MessageNotFoundError,
+    NotAMemberError,
+    UnavailableError,
+)
 from shared.use_cases import delete_messages, edit_messages, fetch_changes, pin_messages, react_to_messages
 from shared.use_cases.edit_messages import Edited
 from shared.use_cases.fetch_changes import ChangePage
@@ -103,7 +109,8 @@ class Changing:
             self._attempt(editing, user_id, 1)
 
     def _attempt(self, editing: Editing, user_id: str, attempt: int) -> None:
-        channel_id, message_id = editing.channel_id, keys.message_id(editing.channel_id, editing.seq)
+        log_id, message_id = editing.channel_id, keys.message_id(editing.channel_id, editing.seq)
+        channel_id = keys.channel_of_log(log_id)
         fields: dict[str, Any] = {"text": editing.text}
         if attempt == 1 and editing.key is None and self._world.chance(0.2):
             fields["metadata"] = self._rng.choice(({"n": self._edits}, None))
@@ -121,13 +128,19 @@ class Changing:
             )
 
         def failed(error: BaseException) -> None:
-            if isinstance(error, DiedError | CommitUnknownError):
+            left = isinstance(error, ChannelNotFoundError | NotAMemberError) and self._is_twin(editing)
+            if left or isinstance(error, DiedError | CommitUnknownError):
                 editing.may_stand = True
             if editing.key and attempt < MAX_ATTEMPTS and isinstance(error, DiedError | UnavailableError):
                 delay = self._rng.choice((0.0, 20.0, 500.0, 5_000.0))
                 self._world.loop.spawn(lambda: self._attempt(editing, user_id, attempt + 1), delay)
 
-        self._clients.send(Request("edit", user_id, channel_id, call, check, failed))
+        self._clients.send(Request("edit", user_id, log_id, call, check, failed))
+
+    def _is_twin(self, editing: Editing) -> bool:
+        """Whether a message is in two places: its author may be removed after it was edited in the first."""
+        [entry] = self._world.truth.entries(editing.channel_id, editing.seq, editing.seq)
+        return not {"reply_id", "channel_message_id"}.isdisjoint(json.loads(entry.body or b"{}"))
 
     def delete(self, user_id: str, channel_id: str, seq: int) -> None:
         """A deletion, by its author or the owner as a rule."""
@@ -171,7 +184,7 @@ class Changing:
             return kind.value
 
         def call(services: Services) -> object:
-            return make(services, user_id, channel_id, message_id, *more)
+            return make(services, user_id, keys.channel_of_log(channel_id), message_id, *more)
 
         self._clients.send(Request("change", user_id, channel_id, call, check))
 
@@ -227,7 +240,8 @@ class Changing:
         self._clients.send(Request("changes", user_id, channel_id, call, check))
 
     def pins(self, user_id: str, channel_id: str, *, is_quiet: bool = False) -> None:
-        """The pinned messages."""
+        """The pinned messages; none in a thread."""
+        channel_id = keys.channel_of_log(channel_id)
 
         def check(asked: Asked, found: dict[str, Any]) -> str:
             self._world.judge.pins(asked, found["pins"], is_quiet=is_quiet)
@@ -270,7 +284,8 @@ class Changing:
 
         def call(services: Services) -> object:
             try:
-                return fetch_changes.fetch_versions(services, user_id, channel_id, message_id)
+                found = keys.channel_of_log(channel_id)
+                return fetch_changes.fetch_versions(services, user_id, found, message_id)
             except MessageNotFoundError:
                 return None
 
@@ -280,7 +295,7 @@ class Changing:
 
     def read_everything(self, user_id: str, channel_id: str) -> None:
         """When all is quiet: every copy catches up, and the pins are read."""
-        if channel_id in self._world.ledger.members[user_id]:
+        if keys.channel_of_log(channel_id) in self._world.ledger.members[user_id]:
             self.sync(user_id, channel_id, to_the_end=True)
             self.pins(user_id, channel_id, is_quiet=True)
 
@@ -292,15 +307,12 @@ class Changing:
         """
         for (user_id, channel_id), copy in self._copies.items():
             head = self._world.truth.head(channel_id)
-            if channel_id not in self._world.ledger.members[user_id] or head is None or copy.seq < head.seq:
+            is_member = keys.channel_of_log(channel_id) in self._world.ledger.members[user_id]
+            if not is_member or head is None or copy.seq < head.seq:
                 continue
             log = self._world.ledger.logs[channel_id]
             for entry in self._world.truth.entries(channel_id, 1, head.seq):
-                if (
-                    entry.body is None
-                    or entry.body != log.history[entry.seq][-1][1]
-                    or entry.seq in log.rewritten
-                ):
-                    continue  # a redaction or the like, which the change log does not have
+                if entry.body is None or entry.seq in log.redacted or entry.seq in log.rewritten:
+                    continue  # The change log does not have what an erasure did.
                 if copy.messages.get(entry.seq) != json.loads(entry.body):
                     raise WrongError(f"the copy of {channel_id} by {user_id} has another message {entry.seq}")

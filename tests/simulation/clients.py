@@ -23,6 +23,7 @@ from tests.simulation.order import OFTEN, Order
 from tests.simulation.pages import CODINGS, WrongError, plain
 from tests.simulation.requests import Request, serve
 from tests.simulation.scheduler import DiedError
+from tests.simulation.threads import Threads
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -33,6 +34,10 @@ MAX_ATTEMPTS: Final = 5
 OWNER: Final = "owner"
 AGAIN: Final = 40
 """Pages that are asked for again."""
+IN_THREADS: Final = 0.3
+"""How often a request is about a thread."""
+COPIED: Final = 0.4
+"""How often a single reply is posted to the channel too."""
 READERS: Final = 3
 POSTS: Final = 0.3
 """Who comes together where something is erased, and how often one of them posts."""
@@ -57,6 +62,7 @@ class Clients:
         self.launched = 0
         self.changing = Changing(world, self)
         self.order = Order(world, self, OWNER)
+        self.threads = Threads(world, self)
 
     def launch(self) -> None:
         """One request of a random user."""
@@ -66,13 +72,19 @@ class Clients:
         channel_id = self._rng.choice(self._world.channels)
         user_id = self.somebody(channel_id)
         requests = (self.fetch, self.post, self.list, self.mark, self.one, self.member, self.erase)
-        ways = (*requests, self.changing.change, self.changing.read, self.archive)
-        request = self._rng.choices(ways, (40, 24, 8, 4, 3, 5, 0.4, 22, 12, 1))[0]
+        changing, threads = (self.changing.change, self.changing.read), self.threads
+        if self._world.chance(IN_THREADS):
+            channel_id = threads.somewhere(channel_id)
+            of_threads = (self.fetch, self.post, threads.list, threads.mark, self.one, threads.follow)
+            request = self._rng.choices((*of_threads, *changing), (30, 36, 8, 4, 3, 6, 22, 12))[0]
+        else:
+            ways = (*requests, *changing, self.archive)
+            request = self._rng.choices(ways, (40, 24, 8, 4, 3, 5, 0.4, 22, 12, 1))[0]
         request(user_id, channel_id)
 
     def somebody(self, channel_id: str) -> str:
         """A member as a rule."""
-        users = self._world.users
+        users, channel_id = self._world.users, keys.channel_of_log(channel_id)
         members = [user for user in users if channel_id in self._world.ledger.members[user]]
         return self._rng.choice(members if members and self._world.chance(0.85) else users)
 
@@ -139,7 +151,10 @@ class Clients:
             texts[-1] += naming(self._rng, self._world.users)
         self._texts += count
         key = f"key-{texts[0]}" if self._world.chance(0.7) else None
-        writing = Writing(channel_id, texts, key)
+        is_copied = keys.is_thread(channel_id) and count == 1 and self._world.chance(COPIED)
+        if is_copied:
+            texts = [text.replace(" <!channel>", "") for text in texts]
+        writing = Writing(channel_id, texts, key, also_in_channel=is_copied)
         self._world.ledger.writings.append(writing)
         times = 2 if key and self._world.chance(0.2) else 1
         for _ in range(times):
@@ -152,10 +167,12 @@ class Clients:
             self._world.judge.posted(asked, writing, posted)
             if not posted.replayed:
                 self._world.judge.archived(asked, archived=False)
-            return "replayed" if posted.replayed else "posted"
+            outcome = "replayed" if posted.replayed else "posted"
+            return f"{outcome} to both" if writing.also_in_channel else outcome
 
         def call(services: Services) -> object:
-            return self._world.code.post(services, user_id, writing.channel_id, drafts, writing.key)
+            more = {"also_in_channel": True} if writing.also_in_channel else {}
+            return self._world.code.post(services, user_id, writing.channel_id, drafts, writing.key, **more)
 
         def failed(error: BaseException) -> None:
             if isinstance(error, DiedError | CommitUnknownError):
@@ -206,7 +223,8 @@ class Clients:
 
         def call(services: Services) -> bytes | None:
             try:
-                return fetch_message(services, user_id, channel_id, keys.message_id(channel_id, seq))
+                message_id = keys.message_id(channel_id, seq)
+                return fetch_message(services, user_id, keys.channel_of_log(channel_id), message_id)
             except MessageNotFoundError:
                 return None
 
@@ -294,7 +312,8 @@ class Clients:
         """Every user lists their channels and reads every log from its start."""
         for user_id in self._world.users:
             self.list(user_id, self._world.channels[0])
-            for channel_id in self._world.channels:
+            self.threads.list(user_id, self._world.channels[0])
+            for channel_id in (*self._world.channels, *self.threads.all):
                 self._read_on(user_id, channel_id, 0)
                 self.changing.read_everything(user_id, channel_id)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from shared.domain import keys
+from shared.domain.changes import summary_of
 from shared.domain.errors import UnavailableError
 from shared.domain.messages import sender_of
 from tests.simulation.pages import WrongError
@@ -68,9 +69,11 @@ class Erasures:
         stand_in = max(services.settings.cache_ttl_messages, services.settings.cache_ttl_channels)
         world.code.eraser(services.store, services.sleep, services.now, stand_in).erase(wanted.user_id)
         self._under_way.discard(wanted.user_id)
-        for channel_id, seq in self._standing(wanted.user_id):
+        for log_id, seq in self._standing(wanted.user_id):
+            channel_id = keys.channel_of_log(log_id)
             if world.ledger.joins[channel_id, wanted.user_id] == wanted.joins[channel_id]:
-                raise WrongError(f"erased, and message {seq} of {channel_id} stands")
+                raise WrongError(f"erased, and message {seq} of {log_id} stands")
+        self._require_forgotten(wanted)
         world.ledger.erased(wanted.messages)
         world.outcomes["erase: erased"] += 1
         world.note(f"erasing {wanted.user_id} ENDS")
@@ -84,11 +87,25 @@ class Erasures:
         delay = self._world.rng.choice((100.0, 5_000.0, 60_000.0))
         self._world.loop.spawn(lambda: self._attempt(wanted, attempt + 1), delay)
 
+    def _require_forgotten(self, wanted: Wanted) -> None:
+        """No root says that the user replied, and the user follows no thread, of channels not joined again."""
+        truth, joins = self._world.truth, self._world.ledger.joins
+        for log_id in self._world.clients.threads.all:
+            channel_id, seq = keys.root_of(log_id) or (log_id, 0)
+            root = truth.log(channel_id).get(seq)
+            summary = summary_of(root.body) if root and root.body else None
+            if joins[channel_id, wanted.user_id] != wanted.joins[channel_id]:
+                continue
+            if summary and wanted.user_id in summary.repliers:
+                raise WrongError(f"erased, and {log_id} says that {wanted.user_id} replied")
+            if (wanted.user_id, log_id) in truth._follows:
+                raise WrongError(f"erased, and {wanted.user_id} follows {log_id}")
+
     def _standing(self, user_id: str) -> list[tuple[str, int]]:
-        """Messages of theirs that are not redacted, in all channels."""
+        """Messages of theirs that are not redacted, in all channels and threads."""
         return [
             (channel_id, entry.seq)
-            for channel_id in self._world.channels
+            for channel_id in (*self._world.channels, *self._world.clients.threads.all)
             for entry in self._world.truth.entries(channel_id, 1, keys.MAX_SEQ)
             if entry.body is not None and sender_of(entry.body) == user_id
         ]

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from shared.cache.codec import unpack
-from shared.domain.changes import ChangeKind, rev_of
+from shared.domain import keys
+from shared.domain.changes import NO_SUMMARY, ChangeKind, is_redacted, rev_of, summary_of
 from shared.domain.messages import dumps
-from shared.domain.model import ERASED, MARK, MAX_KEPT_MENTIONS
+from shared.domain.model import ERASED, MARK, MAX_KEPT_MENTIONS, Head, Membership
 from shared.storage.protocol import Store
 from shared.use_cases.confirm_channels import with_all_gaps
 from shared.use_cases.fetch_messages import Page, Window
@@ -26,6 +27,11 @@ ROUNDING_MS: Final = 1.0
 UNSEEN_MS: Final = QUIET_MS + 2 * SKEW_MS
 """How long after a redaction was counted what was read before may seem to be used: by a request that had begun, by a
 container whose clock is ahead, to one whose clock is behind."""
+
+
+def asked_channel(asked: Asked) -> str:
+    """The channel of the log that a request asks for."""
+    return keys.channel_of_log(asked.channel_id)
 
 
 class Judge:
@@ -61,6 +67,24 @@ class Judge:
             if log.acknowledged.setdefault(seq, (self._ledger.acknowledgements, body))[1] != body:
                 raise WrongError(f"acknowledged two messages at {seq}")
         log.last_acknowledged = max(log.last_acknowledged, posted.last_seq)
+        if keys.is_thread(writing.channel_id):
+            self._replied(asked, writing, bodies)
+
+    def _replied(self, asked: Asked, writing: Writing, bodies: Sequence[bytes]) -> None:
+        """An acknowledged reply: its sender follows the thread, and its copy is in the channel, as acknowledged."""
+        ledger, follow = self._ledger, (asked.user_id, writing.channel_id)
+        if follow not in ledger.follows | ledger.unfollowed:
+            raise WrongError("acknowledged a reply, and its sender does not follow the thread")
+        if not writing.also_in_channel:
+            return
+        reply = json.loads(bodies[0])
+        channel_id, seq = keys.place_of_message(asked_channel(asked), reply["channel_message_id"])
+        copies = ledger.truth.entries(channel_id, seq, seq)
+        log, copy = ledger.logs[channel_id], copies[0].body if copies else None
+        if copy is None or json.loads(log.original(seq, copy)).get("reply_id") != reply["id"]:
+            raise WrongError(f"acknowledged a reply whose copy {seq} is not in the channel")
+        log.acknowledged.setdefault(seq, (ledger.acknowledgements, log.original(seq, copy)))
+        log.last_acknowledged = max(log.last_acknowledged, seq)
 
     def archived(self, asked: Asked, *, archived: bool) -> None:
         """A request depended on, or brought about, that the channel is archived, or is not."""
@@ -84,7 +108,7 @@ class Judge:
     def _confirmed(self, asked: Asked, shown: Shown) -> None:
         if not asked.is_member and self._ledger.unchanged(asked):
             raise WrongError("shown to somebody who is not in the channel")
-        head = self._ledger.truth.head(asked.channel_id)
+        head = self._head(asked.channel_id)
         if head is None or not asked.head_seq <= shown.channel_last_seq <= head.seq:
             raise WrongError(f"says the log ends at {shown.channel_last_seq}, it was {asked.head_seq} before")
         if not shown.has_more_after and asked.last_acknowledged > shown.last_seq:
@@ -92,7 +116,7 @@ class Judge:
 
     def _rev(self, asked: Asked, shown: int, *, is_stale: bool = False) -> None:
         """The number of the channel's last change, as it is shown."""
-        log, head = self._ledger.logs[asked.channel_id], self._ledger.truth.head(asked.channel_id)
+        log, head = self._ledger.logs[asked.channel_id], self._head(asked.channel_id)
         least = asked.last_rev_acknowledged
         if is_stale:
             oldest = asked.at - asked.container.services.settings.cache_ttl_messages * 1000 - ROUNDING_MS
@@ -100,12 +124,18 @@ class Judge:
         if head is None or not least <= shown <= head.rev:
             raise WrongError(f"says the last change is {shown}, {least} was acknowledged before")
 
+    def _head(self, log_id: str) -> Head | None:
+        """A log's head; an empty one for a thread without replies."""
+        head = self._ledger.truth.head(log_id)
+        return head or (Head.of_thread(log_id) if keys.is_thread(log_id) else None)
+
     def _stale(self, asked: Asked, shown: Shown) -> None:
         container = asked.container
         if container.failures == asked.failures:
             raise WrongError("stale, though the storage answered")
         oldest = asked.at - container.services.settings.cache_ttl_messages * 1000 - ROUNDING_MS
-        if self._ledger.stale_fallback.get((container.name, asked.channel_id, asked.user_id), 0.0) < oldest:
+        confirmed = (container.name, asked_channel(asked), asked.user_id)
+        if self._ledger.stale_fallback.get(confirmed, 0.0) < oldest:
             raise WrongError("stale, and the caller's membership was not confirmed within the time")
         given = self._ledger.logs[asked.channel_id].given_at.get(shown.channel_last_seq + 1)
         if given is not None and given < oldest:
@@ -224,8 +254,21 @@ class Judge:
             raise WrongError(f"answered an edit of {editing.seq} with another text")
         if not log.edits[editing.text]:
             raise WrongError(f"acknowledged an edit of {editing.seq} that was not made")
+        twin = self._twin(asked, editing.seq)
+        if twin and not twin[0].edits[editing.text] and not {twin[1]} & {*twin[0].deleted, *twin[0].redacted}:
+            raise WrongError(f"acknowledged an edit of {editing.seq}, not made where the message is too")
         editing.acknowledged = True
         self._acknowledge(asked, editing.seq, rev_of(body))
+
+    def _twin(self, asked: Asked, seq: int) -> tuple[Log, int] | None:
+        """The log and position of the same message in the channel or the thread, if a reply was posted to both."""
+        [entry] = self._ledger.truth.entries(asked.channel_id, seq, seq)
+        message = json.loads(entry.body or b"{}")
+        other = message.get("reply_id", message.get("channel_message_id"))
+        if other is None:
+            return None
+        log_id, place = keys.place_of_message(asked_channel(asked), other)
+        return self._ledger.logs[log_id], place
 
     def changed(self, asked: Asked, kind: ChangeKind, seq: int, emoji: str = "") -> None:
         """A change that is said to be made, by this request or an earlier one."""
@@ -233,6 +276,11 @@ class Judge:
         made = log.rev_of.get((kind, seq, asked.user_id, emoji), 0)
         if kind is ChangeKind.DELETED:
             made = log.deleted.get(seq, 0)
+            twin = self._twin(asked, seq)
+            if twin and twin[1] not in {*twin[0].deleted, *twin[0].redacted}:
+                raise WrongError(
+                    f"acknowledged that {seq} was deleted, and the same message stands elsewhere"
+                )
         if kind is ChangeKind.PINNED:
             made = log.pins.get(seq, 0)
         undone = {
@@ -299,7 +347,7 @@ class Judge:
     def mentions(self, asked: Asked, mentions: list[dict[str, Any]]) -> None:
         """The caller's mentions."""
         for mention in mentions:
-            message, channel_id = mention["message"], mention["channel_id"]
+            message, channel_id = mention["message"], mention.get("thread_id", mention["channel_id"])
             self._alone(
                 replace(asked, channel_id=channel_id, last_rev_acknowledged=0), message["seq"], dumps(message)
             )
@@ -341,6 +389,28 @@ class Judge:
                 self._readable(channel_id, last["seq"])
             if last and last["text"] and self._ledger.logs[channel_id].is_erased(last["seq"], asked):
                 raise WrongError(f"the list shows message {last['seq']}, whose sender was erased before")
+
+    def threads(self, asked: Asked, listed: dict[str, Any]) -> None:
+        """A list of threads: those that the caller follows, of channels that they are in, with their unread replies."""
+        ledger, user_id = self._ledger, asked.user_id
+        shown = {thread["thread_id"]: thread for thread in listed["threads"]}
+        for log_id in {log_id for user, log_id in ledger.followed_at if user == user_id} | set(shown):
+            at = ledger.followed_at.get((user_id, log_id), 0.0)
+            moved_at = ledger.changed_at.get((keys.channel_of_log(log_id), user_id), 0.0)
+            if max(at, moved_at) >= asked.at:
+                continue
+            follows = (user_id, log_id) in ledger.follows
+            is_due = follows and keys.channel_of_log(log_id) in ledger.members[user_id]
+            acknowledged = ledger.logs[log_id].acknowledged.values()
+            has_replies = any(number <= asked.acknowledgements for number, _ in acknowledged)
+            if (log_id in shown) > is_due or (log_id in shown) < (is_due and has_replies):
+                raise WrongError(f"the list of threads {'shows' if log_id in shown else 'lacks'} {log_id}")
+        for log_id, thread in shown.items():
+            self._listed(log_id, thread, asked.at)
+            self._listed_changes(log_id, thread, asked.at)
+            last = thread["last_message"]
+            if last and asked.container.failures == asked.failures:
+                self._readable(log_id, last["seq"])
 
     def _listed(self, channel_id: str, channel: dict[str, Any], oldest: float) -> None:
         last, read = channel["last_seq"], channel["last_read_seq"]
@@ -389,6 +459,13 @@ class Judge:
             for entry in self._ledger.truth.entries(channel_id, first, last)
         )
 
+    def no_root(self, asked: Asked) -> None:
+        """A response that a thread has no root."""
+        root = keys.root_of(asked.channel_id)
+        known = self._ledger.logs[root[0]].acknowledged.get(root[1]) if root else None
+        if known and known[0] <= asked.acknowledgements:
+            raise WrongError(f"the acknowledged root of {asked.channel_id} was not found")
+
     def refused(self, asked: Asked) -> None:
         """A response that the caller is not a member."""
         if asked.is_member and self._ledger.unchanged(asked):
@@ -401,7 +478,7 @@ class Judge:
 
     def refused_page(self, asked: Asked) -> None:
         """A container that has refused a page must not serve its stale fallback any more."""
-        self._ledger.stale_fallback.pop((asked.container.name, asked.channel_id, asked.user_id), None)
+        self._ledger.stale_fallback.pop((asked.container.name, asked_channel(asked), asked.user_id), None)
 
     def unavailable(self, asked: Asked) -> None:
         """503 to a reader."""
@@ -438,12 +515,52 @@ class Judge:
                     raise WrongError(f"the acknowledged message {seq} is gone")
             for seq, body in [(seq, body) for seq, body in bodies.items() if body]:
                 places[channel_id, json.loads(log.original(seq, body))["text"]].append(seq)
+            if keys.is_thread(channel_id) and self._ledger.truth.head(channel_id) is None:
+                continue
+            self._linked(channel_id, bodies)
             self._preview(channel_id, max((seq for seq, body in bodies.items() if body), default=0))
             self._gaps(channel_id, {seq for seq, body in bodies.items() if body is None}.union(log.deleted))
             self._changes(channel_id, bodies)
             self._mentions(channel_id)
         for writing in self._ledger.writings:
-            self._stored(writing, [places[writing.channel_id, text] for text in writing.texts])
+            found = [places[writing.channel_id, text] for text in writing.texts]
+            self._stored(writing, found)
+            if writing.also_in_channel:
+                copies = [places[keys.channel_of_log(writing.channel_id), text] for text in writing.texts]
+                self._stored(writing, copies)
+                if [len(each) for each in copies] != [len(each) for each in found]:
+                    raise WrongError(f"a reply stands at {found}, its copy in the channel at {copies}")
+
+    def _linked(self, log_id: str, bodies: dict[int, bytes | None]) -> None:
+        """What a message says of the same message elsewhere is so, and that one names this one."""
+        for seq, message in ((seq, json.loads(body)) for seq, body in bodies.items() if body):
+            other = message.get("reply_id", message.get("channel_message_id"))
+            if other is None or "redacted" in message:
+                continue
+            place = keys.place_of_message(keys.channel_of_log(log_id), other)
+            found = self._ledger.truth.log(place[0]).get(place[1])
+            if found is None or found.body is None:
+                raise WrongError(f"message {seq} of {log_id} is said to be {other} too, which is not there")
+            link = json.loads(found.body)
+            if "redacted" not in link and keys.message_id(log_id, seq) not in {
+                link.get("reply_id"),
+                link.get("channel_message_id"),
+            }:
+                raise WrongError(f"message {seq} of {log_id} and {other} do not name each other")
+
+    def summaries(self) -> None:
+        """When all is quiet, and each thread was read once: each root counts its replies exactly."""
+        for log_id in self._ledger.logs:
+            root = keys.root_of(log_id)
+            entry = self._ledger.truth.log(root[0]).get(root[1]) if root else None
+            if root is None or entry is None or not entry.body or is_redacted(entry.body):
+                continue
+            shown, replies = summary_of(entry.body) or NO_SUMMARY, self._ledger.replies(log_id)
+            if shown.count != len(replies):
+                raise WrongError(f"{log_id} is said to have {shown.count} replies, it has {len(replies)}")
+            senders = dict.fromkeys(each["sender"] for each in replies if each["sender"] != ERASED)
+            if root[1] not in self._ledger.logs[root[0]].rewritten and shown.repliers != (*senders,)[:5]:
+                raise WrongError(f"{log_id} shows {shown.repliers} of {[*senders]}, who replied first")
 
     def _gaps(self, channel_id: str, voids: set[int]) -> None:
         """Each void is counted once; and what is unread is exact, holes as messages."""
@@ -458,7 +575,7 @@ class Judge:
         if kept != {void for void in voids if void > after}:
             raise WrongError(f"{channel_id} keeps {sorted(kept)} of its gaps after {after}")
         for user_id in self._ledger.world.users:
-            membership = truth.membership(channel_id, user_id)
+            membership = self._reading(channel_id, user_id)
             if membership is None:
                 continue
             read = membership.read_seq
@@ -466,6 +583,14 @@ class Judge:
             unread = membership.unread(with_all_gaps(cast("Store", truth), head, membership))
             if unread != exact:
                 raise WrongError(f"{unread} unread of {channel_id} for {user_id}: {exact} are")
+
+    def _reading(self, log_id: str, user_id: str) -> Membership | None:
+        """The membership with the read position in a log; None for strangers, and for who does not follow a thread."""
+        member = self._ledger.truth.membership(keys.channel_of_log(log_id), user_id)
+        if member is None or not keys.is_thread(log_id):
+            return member
+        follow = self._ledger.truth._follows.get((user_id, log_id))
+        return member.in_thread(follow) if follow else None
 
     def _preview(self, channel_id: str, latest: int) -> None:
         head = self._ledger.truth.head(channel_id)
@@ -512,7 +637,7 @@ class Judge:
         ledger = self._ledger
         head = ledger.truth.head(channel_id)
         for user_id in ledger.world.users:
-            membership = ledger.truth.membership(channel_id, user_id)
+            membership = self._reading(channel_id, user_id)
             if membership is None or head is None:
                 continue
             marked = {mark % MARK for mark in membership.mentions}

@@ -6,9 +6,10 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from shared.domain.changes import ChangeKind, reactions_of
+from shared.domain import keys
+from shared.domain.changes import ChangeKind, reactions_of, summary_of
 from shared.domain.model import ChannelState, Entry, Head
 from shared.storage.protocol import ChangeCommit, Reservation
 from tests.simulation.pages import WrongError
@@ -23,7 +24,7 @@ LONGEST_REQUEST_MS: Final = 60_000
 
 @dataclass
 class Log:
-    """What the judge knows of a channel."""
+    """What the judge knows of a channel's or thread's log."""
 
     given_at: dict[int, float] = field(default_factory=dict)
     """When each position was given out."""
@@ -98,11 +99,12 @@ class Writing:
     may_stand: bool = False
     """Whether an attempt was acknowledged, or ended without saying what came of it."""
     response: list[bytes] | None = None
+    also_in_channel: bool = False
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The state when a request began."""
+    """The state when a request began; ``channel_id`` is the log's id."""
 
     container: Container
     user_id: str
@@ -161,6 +163,12 @@ class Ledger:
         """Users and whom they block; all of the pair."""
         self.order = 0
         """Counts bans and blocks that came or went."""
+        self.follows: set[tuple[str, str]] = set()
+        """By user and thread, as ``MemoryStore`` has them."""
+        self.followed_at: dict[tuple[str, str], float] = {}
+        """When a user began or ceased to follow a thread last."""
+        self.unfollowed: set[tuple[str, str]] = set()
+        """Who ever ceased to."""
 
     def reservation(self, channel_id: str, reservation: Reservation) -> None:
         """Positions were given out."""
@@ -168,9 +176,11 @@ class Ledger:
         for seq in range(reservation.seq - reservation.count + 1, reservation.seq + 1):
             given[seq] = self.world.loop.now
 
-    def committed(self, channel_id: str, entries: Iterable[Entry]) -> None:
-        """Messages came to stand."""
+    def committed(self, channel_id: str, entries: Iterable[Entry], sender: str | None = None) -> None:
+        """Messages came to stand; a sender must be a member at this moment."""
         self._not_blocked(channel_id)
+        if sender is not None and keys.channel_of_log(channel_id) not in self.members[sender]:
+            self.world.violate(f"{sender} posted to {channel_id} without being in the channel")
         log = self.logs[channel_id]
         for entry in entries:
             if entry.body is not None:
@@ -198,6 +208,8 @@ class Ledger:
             case ChangeKind.DELETED:
                 log.deleted[seq] = change.rev
                 self._unmark(channel_id, seq, set(self.world.users))
+                if keys.is_thread(channel_id):
+                    self._summarized(channel_id)
             case ChangeKind.REACTION_ADDED if change.by not in reacting:
                 reacting.append(change.by)
             case ChangeKind.REACTION_REMOVED if change.by in reacting:
@@ -206,8 +218,40 @@ class Ledger:
                 log.pins[seq] = change.rev
             case ChangeKind.UNPINNED:
                 log.pins.pop(seq, None)
+            case ChangeKind.THREAD:
+                self._summarized(keys.message_id(channel_id, seq))
             case _:
                 self.world.violate(f"{change.kind} of {seq} by {change.by} was made twice")
+
+    def followed(self) -> None:
+        """Whoever may have begun or ceased to follow a thread: the storage shows who did."""
+        now = set(self.truth._follows)
+        for user_id, log_id in now ^ self.follows:
+            self.followed_at[user_id, log_id] = self.world.loop.now
+        for user_id, log_id in self.follows - now:
+            self.unfollowed.add((user_id, log_id))
+            self.marks.pop((log_id, user_id), None)
+        self.follows = now
+
+    def replies(self, log_id: str) -> list[dict[str, Any]]:
+        """The replies of a thread that stand and are not deleted."""
+        deleted, log = self.logs[log_id].deleted, self.truth.log(log_id)
+        return [json.loads(each.body) for seq, each in log.items() if each.body and seq not in deleted]
+
+    def _summarized(self, log_id: str) -> None:
+        """A root's summary, or what it counts, has changed: it may lag behind the truth, but never passes it."""
+        root = keys.root_of(log_id)
+        body = self.truth.log(root[0])[root[1]].body if root else None
+        summary, replies = summary_of(body) if body else None, self.replies(log_id)
+        if summary is None:
+            return
+        if summary.count > len(replies):
+            self.world.violate(f"{log_id} is said to have {summary.count} replies, {len(replies)} stand")
+        # An erasure that is under way has redacted some of its replies already.
+        redacted = [json.loads(before) for before, _ in self.logs[log_id].redacted.values()]
+        strangers = set(summary.repliers) - {each["sender"] for each in [*replies, *redacted]}
+        if strangers:
+            self.world.violate(f"{strangers} are said to have replied in {log_id}")
 
     def change_acknowledged(self, channel_id: str, rev: int) -> None:
         """A client was told that a change is made: from now on every reader must see it."""
@@ -217,7 +261,8 @@ class Ledger:
 
     def _mark(self, channel_id: str, seq: int, users: Sequence[str], sender: str) -> None:
         for user_id in users:
-            if user_id != sender and channel_id in self.members[user_id]:
+            is_told = keys.is_thread(channel_id) or channel_id in self.members[user_id]
+            if user_id != sender and is_told:
                 self.marks[channel_id, user_id].add(seq)
             changed_at = self.changed_at.get((channel_id, user_id), 0.0)
             if self.world.loop.now - changed_at < LONGEST_REQUEST_MS:
@@ -312,7 +357,7 @@ class Ledger:
     ) -> None:
         """Notes that a container read the channel state."""
         if state.head and state.membership:
-            self.stale_fallback[container.name, channel_id, user_id] = at
+            self.stale_fallback[container.name, keys.channel_of_log(channel_id), user_id] = at
 
     def asked(self, container: Container, user_id: str, channel_id: str) -> Asked:
         """A request begins."""
@@ -328,9 +373,9 @@ class Ledger:
             last_acknowledged=log.last_acknowledged,
             last_rev_acknowledged=log.last_rev_acknowledged,
             head_seq=head.seq if head else 0,
-            is_member=channel_id in self.members[user_id],
+            is_member=keys.channel_of_log(channel_id) in self.members[user_id],
             is_archived=head is not None and head.archived_at is not None,
-            changes=self._changes[channel_id, user_id],
+            changes=self._changes[keys.channel_of_log(channel_id), user_id],
             failures=container.failures,
             is_kept_out=self.is_kept_out(channel_id, user_id),
             order=self.order,
@@ -348,10 +393,10 @@ class Ledger:
 
     def unchanged(self, asked: Asked) -> bool:
         """Whether the caller's membership is what it was when the request began, and was all the time."""
-        return self._changes[asked.channel_id, asked.user_id] == asked.changes
+        return self._changes[keys.channel_of_log(asked.channel_id), asked.user_id] == asked.changes
 
 
 def _named(body: bytes) -> tuple[list[str], str]:
-    """The users whom a message names, and its sender."""
+    """The users who are told that a message names them, and its sender; a reply's copy tells nobody."""
     message = json.loads(body)
-    return message.get("mentions", []), message["sender"]
+    return [] if "reply_id" in message else message.get("mentions", []), message["sender"]

@@ -20,8 +20,8 @@ from shared.cache.pages import CachedLogReader, EncodedPage, Parts, page_json
 from shared.cache.redis import RedisTier
 from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import MemoryTier, Tier
-from shared.domain import permissions
-from shared.domain.changes import Change, ChangeKind
+from shared.domain import keys, permissions
+from shared.domain.changes import NO_SUMMARY, Change, ChangeKind, summary_of, with_summary
 from shared.domain.errors import UnavailableError
 from shared.domain.keys import MAX_SEQ
 from shared.domain.messages import Draft, redacted
@@ -97,9 +97,7 @@ class LetsAnybodyIn(SimStore):
         """With a membership, whether there is one or not."""
         state = super().read_channel_state(channel_id, user_id, key)
         if state.membership is None and state.head is not None:
-            return ChannelState(
-                state.head, Membership(user_id, channel_id, Role.MEMBER, 0), state.idempotency_record
-            )
+            return replace(state, membership=_anybody(channel_id, user_id))
         return state
 
 
@@ -173,6 +171,10 @@ class ArchivesLate(SimStore):
 
         self._world.loop.spawn(late, 200.0)
         return True
+
+
+def _anybody(log_id: str, user_id: str) -> Membership:
+    return Membership(user_id, keys.channel_of_log(log_id), Role.MEMBER, 0)
 
 
 class VoidsAnyway(SimStore):
@@ -331,15 +333,25 @@ class _TakesAnother(_Post):
         return True
 
 
+def _kind(also_in_channel: bool) -> str:  # noqa: FBT001 - of a post, as ``post_message`` names it
+    return "also in channel" if also_in_channel else ""
+
+
 def post_again(
-    services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    drafts: Sequence[Draft],
+    key: str | None,
+    *,
+    also_in_channel: bool = False,
 ) -> Posted:
     """Reserves another position after a refused commit, without reading the entry at the old one."""
     state = services.store.read_channel_state(channel_id, user_id, key)
-    post = _TakesAnother(services, user_id, channel_id, drafts, key)
+    post = _TakesAnother(services, user_id, channel_id, drafts, key, _kind(also_in_channel))
     if state.idempotency_record and permissions.require_member(state):
         return post.replay(state.idempotency_record)
-    return post.run(*permissions.require_capability(state, "post"))
+    return post.run(*permissions.require_capability(state, "post"), state)
 
 
 def list_from_memory(services: Services, user_id: str, listing: Listing) -> Listed:
@@ -388,24 +400,38 @@ class _AsksForTheFirst(_Post):
 
 
 def replay_in_part(
-    services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    drafts: Sequence[Draft],
+    key: str | None,
+    *,
+    also_in_channel: bool = False,
 ) -> Posted:
     """Replays a post with only those of its messages that it sees."""
-    return _posted(_ReplaysWhatItSees(services, user_id, channel_id, drafts, key))
+    kind = _kind(also_in_channel)
+    return _posted(_ReplaysWhatItSees(services, user_id, channel_id, drafts, key, kind))
 
 
 def acknowledge_in_part(
-    services: Services, user_id: str, channel_id: str, drafts: Sequence[Draft], key: str | None
+    services: Services,
+    user_id: str,
+    channel_id: str,
+    drafts: Sequence[Draft],
+    key: str | None,
+    *,
+    also_in_channel: bool = False,
 ) -> Posted:
     """Acknowledges a batch whose first message is stored though it does not see the others yet."""
-    return _posted(_AsksForTheFirst(services, user_id, channel_id, drafts, key))
+    kind = _kind(also_in_channel)
+    return _posted(_AsksForTheFirst(services, user_id, channel_id, drafts, key, kind))
 
 
 def _posted(post: _Post) -> Posted:
     state = post._store.read_channel_state(post._channel_id, post._user_id, post._key)
     if state.idempotency_record and permissions.require_member(state):
         return post.replay(state.idempotency_record)
-    return post.run(*permissions.require_capability(state, "post"))
+    return post.run(*permissions.require_capability(state, "post"), state)
 
 
 # --- what did not come to stand ---
@@ -570,8 +596,7 @@ class RedisUnnumbered(CachedLogReader):
 class CountsFirst(Eraser):
     """Raises the number before the messages are redacted."""
 
-    def redact(self, user_id: str, channel_id: str) -> int:
-        """In the wrong order."""
+    def _redact_log(self, user_id: str, channel_id: str) -> int:
         head = self.store.count_erasure(channel_id, user_id)
         standing = list(standing_of(self.store, channel_id, user_id))
         for entry in standing:
@@ -583,8 +608,7 @@ class CountsFirst(Eraser):
 class CountsNothing(Eraser):
     """Redacts without counting it in the head."""
 
-    def redact(self, user_id: str, channel_id: str) -> int:
-        """Without raising the number."""
+    def _redact_log(self, user_id: str, channel_id: str) -> int:
         standing = list(standing_of(self.store, channel_id, user_id))
         for entry in standing:
             self.store.redact(channel_id, entry.seq, redacted(entry.body or b""))
@@ -781,6 +805,60 @@ class IgnoresRetention(SimStore):
         return replace(head, retention_days=None, boundary=NOTHING_EXPIRED) if head else None
 
 
+# --- threads ---
+
+
+class CountsAllReplies(SimStore):
+    """Counts the positions of a thread in its summary, voids and deleted replies too."""
+
+    def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        change, entry = commit.change, commit.entry
+        if change.kind is ChangeKind.THREAD and change.body is not None and entry is not None:
+            summary = summary_of(change.body) or NO_SUMMARY
+            body = with_summary(change.body, change.rev, replace(summary, count=summary.seq))
+            commit = replace(commit, change=replace(change, body=body), entry=replace(entry, body=body))
+        return super()._make_change(commit)
+
+
+class LowersLater(SimStore):
+    """Deletes a reply and leaves the lower summary to the next reading."""
+
+    def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        return super()._make_change(replace(commit, summary=None))
+
+
+class LetsAnybodyIntoThreads(SimStore):
+    """Requires no membership to read a thread, as long as its root is known."""
+
+    def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
+        """With a membership, whether there is one or not."""
+        state = super().read_channel_state(channel_id, user_id, key)
+        if state.membership is None and state.thread is not None:
+            return replace(state, membership=_anybody(channel_id, user_id))
+        return state
+
+
+class RepliesUnchecked(SimStore):
+    """Commits a reply without the condition on the membership."""
+
+    def _commit(self, commit: Commit) -> Outcome:
+        members, key = self._truth._memberships, (keys.channel_of_log(commit.channel_id), commit.user_id)
+        if not keys.is_thread(commit.channel_id) or key in members:
+            return super()._commit(commit)
+        members[key] = replace(_anybody(*key), tat=commit.tat_seen)
+        try:
+            return super()._commit(commit)
+        finally:
+            del members[key]
+
+
+class LosesCopies(SimStore):
+    """Commits a reply that is for the channel too to its thread only."""
+
+    def _commit(self, commit: Commit) -> Outcome:
+        return super()._commit(replace(commit, copy=None))
+
+
 # --- Redis' bundles ---
 
 
@@ -945,6 +1023,17 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "keep-marks": Mutant("leaves a deleted message among the mentions", Code(store=KeepsMarks)),
     "etag-without-changes": Mutant("answers 304 though a message changed", Code(fetch=etag_without_changes)),
     "ignore-retention": Mutant("shows an entry after its retention", Code(store=IgnoresRetention)),
+    "count-all-replies": Mutant(
+        "counts voids and deleted replies in a thread's summary", Code(store=CountsAllReplies)
+    ),
+    "lower-later": Mutant("deletes a reply without lowering the summary", Code(store=LowersLater)),
+    "threads-for-anybody": Mutant(
+        "shows a thread to users who are no members", Code(store=LetsAnybodyIntoThreads)
+    ),
+    "reply-unchecked": Mutant("commits a reply of a user who has left", Code(store=RepliesUnchecked)),
+    "one-of-both": Mutant(
+        "posts a reply that is for the channel too to its thread only", Code(store=LosesCopies)
+    ),
     "carry-for-ever": Mutant("writes to Redis whatever it ever learned", Code(tier=CarriesForEver)),
     "carrying-is-use": Mutant(
         "takes what it carries from bundle to bundle for used",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from shared.domain import keys
 from shared.runtime.codings import GZIP, PLAIN, ZSTD, Accepted, zstd
 from shared.use_cases.fetch_messages import Page, Window
 
@@ -60,7 +61,7 @@ class Shown:
         Raises:
             WrongError: it is no page of this channel.
         """
-        start = b'{"channel_id":"%b","messages":[' % channel_id.encode()
+        start = b'{%b,"messages":[' % keys.log_json(channel_id)
         end = body.rfind(b'],"first_seq":')
         if not body.startswith(start) or end < 0:
             raise WrongError("not a page of this channel")

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.bootstrap import Services
+from shared.domain import keys
 from shared.domain.errors import (
     BannedError,
     BudgieError,
     CannotSendError,
     ChannelArchivedError,
     ChannelNotFoundError,
+    MessageNotFoundError,
     NotAMemberError,
     PositionOutOfRangeError,
     UnavailableError,
@@ -26,7 +28,7 @@ from tests.simulation.scheduler import DiedError
 if TYPE_CHECKING:
     from tests.simulation.containers import Container
 
-READS: Final = ("page", "list", "one", "changes", "pins", "mentions", "versions")
+READS: Final = ("page", "list", "one", "changes", "pins", "mentions", "versions", "threads")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Request:
     position: int = 0
     """That is asked for, where one is."""
 
+    @property
+    def what(self) -> str:
+        """What outcomes are counted under."""
+        return f"thread {self.kind}" if keys.is_thread(self.channel_id) else self.kind
+
     def __str__(self) -> str:
         return f"{self.kind} by {self.user_id} in {self.channel_id}"
 
@@ -55,7 +62,7 @@ def serve(container: Container, request: Request) -> None:
     try:
         outcome = _answer(container, request)
     except DiedError as error:
-        world.outcomes[f"{request.kind}: container died"] += 1
+        world.outcomes[f"{request.what}: container died"] += 1
         request.failed(error)
         raise
     except BudgieError as error:
@@ -66,7 +73,7 @@ def serve(container: Container, request: Request) -> None:
         outcome = "WRONG"
     finally:
         container.serving -= 1
-    world.outcomes[f"{request.kind}: {outcome}"] += 1
+    world.outcomes[f"{request.what}: {outcome}"] += 1
     world.note(f"{request} ENDS: {outcome}")
 
 
@@ -85,6 +92,9 @@ def _answer(container: Container, request: Request) -> str:
         judge.kept_out(asked)
     except ChannelArchivedError:
         judge.archived(asked, archived=True)
+    except MessageNotFoundError:
+        if request.kind not in {"edit", "change"}:  # They name another message besides the root.
+            judge.no_root(asked)
         raise
     except PositionOutOfRangeError:
         judge.out_of_range(asked, request.position)

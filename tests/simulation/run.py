@@ -31,7 +31,7 @@ TRACE_LINES: Final = 60
 """Of the first violation's world, the last steps."""
 PROGRESS: Final = 100
 """Worlds between two signs of life."""
-READS: Final = ("page", "list", "one", "changes", "pins", "mentions", "versions")
+READS: Final = ("page", "list", "one", "changes", "pins", "mentions", "versions", "threads")
 ENOUGH: Final = 100
 """Worlds in which everything happens."""
 SELDOM: Final = frozenset(
@@ -41,10 +41,13 @@ SELDOM: Final = frozenset(
         "page: redis",
         "list: stale",
         "edit: commit_unknown",
+        "change: commit_unknown",
         "edit: message_deleted",
         "change: container died",
     }
     | {"erase: tool died", "versions: not found", "changes: container died"}
+    | {"thread page: stale", "thread post: replayed to both", "thread change: deleted"}
+    | {"thread change: nested_thread", "thread follow: unfollowed", "thread mark: marked"}
 )
 
 
@@ -160,12 +163,13 @@ def _results(given: argparse.Namespace, total: Result, seconds: float) -> dict[s
     for name, count in total.outcomes.most_common():
         kind, _, outcome = name.partition(": ")
         outcomes.setdefault(kind, {})[outcome] = count
+    reads = [each for kind in READS for each in (kind, f"thread {kind}")]
     first = total.violations[0] if total.violations else None
     return {
         "mutant": given.mutant,
         "seeds": total.worlds,
         "operations": total.operations,
-        "reads": sum(sum(outcomes.get(kind, {}).values()) for kind in READS),
+        "reads": sum(sum(outcomes.get(kind, {}).values()) for kind in reads),
         "seconds": round(seconds, 1),
         "operations_per_second": round(total.operations / seconds),
         "virtual_hours": round(total.virtual_seconds / 3600, 1),

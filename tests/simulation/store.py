@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from shared.domain import keys
 from shared.domain.changes import Change
 from shared.domain.errors import StoreThrottledError, StoreUnavailableError
-from shared.domain.model import ChannelState, Entry, Head, Membership, PastMembership, Preview
+from shared.domain.model import ChannelState, Entry, Follow, Head, Membership, PastMembership, Preview
 from shared.domain.moderation import Ban, Block
 from shared.storage.protocol import (
     ChangeCommit,
@@ -46,6 +46,9 @@ REPEATABLE: Final = frozenset(
         "forget_past_membership",
         "list_gaps",
         "forget_mentions",
+        "follow",
+        "unfollow",
+        "move_thread_position",
     }
 )
 """Writes that the SDK may send twice; a transaction's token protects the others, and the commit too as a rule."""
@@ -54,7 +57,7 @@ WRITES: Final = (
     REPEATABLE
     | ARCHIVING
     | {
-        *("add_member", "remove_member", "commit_change"),
+        *("add_member", "remove_member", "commit_change", "commit_summary"),
         *("ban", "unban", "block", "unblock"),
     }
 )
@@ -96,13 +99,15 @@ class SimStore:
         return self._call("read_channel_state", self._read_state, channel_id, user_id, key)
 
     def _read_state(self, channel_id: str, user_id: str, key: str | None) -> ChannelState:
-        return self._read_state_and(channel_id, user_id, key, lambda: None)
+        return self._read_state_and(channel_id, user_id, key, lambda: None, follows=True)
 
     def _read_state_and(
-        self, channel_id: str, user_id: str, key: str | None, more: Callable[[], None]
+        self, log_id: str, user_id: str, key: str | None, more: Callable[[], None], *, follows: bool
     ) -> ChannelState:
         """The channel state, and with it what ``more`` reads, in any order."""
         at = self._world.loop.now
+        channel_id, root = keys.channel_of_log(log_id), keys.root_of(log_id)
+        of_thread: dict[str, Any] = {}
 
         def read_more(old: ChannelState) -> ChannelState:
             more()
@@ -116,10 +121,22 @@ class SimStore:
             lambda old: ChannelState(
                 old.head,
                 old.membership,
-                self._truth.read_channel_state(channel_id, user_id, key).idempotency_record,
+                self._truth.read_channel_state(log_id, user_id, key).idempotency_record,
             ),
             read_more,
         ]
+
+        def read_thread(name: str, read: Callable[[], Any]) -> Callable[[ChannelState], ChannelState]:
+            def part(old: ChannelState) -> ChannelState:
+                of_thread[name] = read()
+                return old
+
+            return part
+
+        if root is not None:
+            parts.append(read_thread("head", lambda: self._head(log_id)))
+            parts.append(read_thread("root", lambda: self._seen(root[0], root[1], root[1])))
+            parts.append(read_thread("follow", lambda: self._truth._follows.get((user_id, log_id))))
         torn = self._is_torn()
         if torn:
             self._world.rng.shuffle(parts)
@@ -129,7 +146,11 @@ class SimStore:
             if torn:
                 self._world.loop.wait(self._world.rng.uniform(0, 8))
         self._world.ledger.channel_state_read(self._container, channel_id, user_id, state, at)
-        return state
+        if root is None:
+            return state
+        entry = of_thread["root"][0] if of_thread["root"] else None
+        follow = of_thread["follow"] if follows else None
+        return state.in_thread(of_thread["head"] or Head.of_thread(log_id), entry, follow)
 
     def read_message_state(
         self, channel_id: str, user_id: str, seq: int, key: str | None = None
@@ -142,7 +163,11 @@ class SimStore:
     ) -> tuple[ChannelState, Entry | None]:
         found: list[Entry] = []
         state = self._read_state_and(
-            channel_id, user_id, key, lambda: found.extend(self._seen(channel_id, seq, seq))
+            channel_id,
+            user_id,
+            key,
+            lambda: found.extend(self._seen(channel_id, seq, seq)),
+            follows=False,
         )
         return state, found[0] if found else None
 
@@ -249,7 +274,11 @@ class SimStore:
     def _commit(self, commit: Commit) -> Outcome:
         outcome = self._truth.commit(commit)
         if isinstance(outcome, Committed):
-            self._world.ledger.committed(commit.channel_id, commit.entries)
+            ledger = self._world.ledger
+            ledger.committed(commit.channel_id, commit.entries, commit.user_id)
+            if commit.copy is not None:
+                ledger.committed(keys.channel_of_log(commit.channel_id), [commit.copy.entry])
+            ledger.followed()
             if self._is_torn():
                 self._apply_in_parts(commit)
         return outcome
@@ -257,11 +286,19 @@ class SimStore:
     def _apply_in_parts(self, commit: Commit) -> None:
         """DynamoDB responds once all is visible, unless its response is lost."""
         self._world.count("transaction seen in part")
+        copies = [commit.copy.entry] if commit.copy else []
         self._world.unseen.hide(commit.channel_id, commit.entries)
+        self._world.unseen.hide(keys.channel_of_log(commit.channel_id), copies)
         if self._world.chance(LOST_MEANWHILE):
             raise self._failure("after", "commit")
         for entry in commit.entries:
             self._world.unseen.wait_for(commit.channel_id, entry.seq)
+        for entry in copies:
+            self._world.unseen.wait_for(keys.channel_of_log(commit.channel_id), entry.seq)
+
+    def commit_summary(self, commit: ChangeCommit) -> ChangeOutcome:
+        """See ``Changes``."""
+        return self.commit_change(commit)
 
     def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
         """See ``Changes``."""
@@ -271,22 +308,47 @@ class SimStore:
         return self._call("commit_change", self._commit_change, commit)
 
     def _commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
-        channel_id, seq = commit.head.channel_id, commit.change.seq
-        self._world.unseen.wait_for_change(channel_id, seq)
-        head, before = self._truth.head(channel_id), self._truth.entries(channel_id, seq, seq)
+        parts = [commit, *([commit.summary] if commit.summary else [])]
+        for each in parts:
+            self._world.unseen.wait_for_change(each.head.channel_id, each.change.seq)
+        seen = [self._before(each) for each in parts]
         outcome = self._make_change(commit)
-        if isinstance(outcome, Committed) and head is not None:
-            self._world.ledger.changed(commit)
+        if isinstance(outcome, Committed):
+            for each in parts[::-1]:
+                self._world.ledger.changed(each)
+            self._world.ledger.followed()
             if self._is_torn():
                 self._world.count("change seen in part")
-                self._world.unseen.hide_change(commit, head, before)
+                for each, (head, before) in zip(parts, seen, strict=True):
+                    self._world.unseen.hide_change(each, head, before)
                 if self._world.chance(LOST_MEANWHILE):
                     raise self._failure("after", "commit_change")
-                self._world.unseen.wait_for_all(channel_id)
+                for each in parts:
+                    self._world.unseen.wait_for_all(each.head.channel_id)
         return outcome
+
+    def _before(self, commit: ChangeCommit) -> tuple[Head, list[Entry]]:
+        channel_id, seq = commit.head.channel_id, commit.change.seq
+        return self._truth.head(channel_id) or commit.head, self._truth.entries(channel_id, seq, seq)
 
     def _make_change(self, commit: ChangeCommit) -> ChangeOutcome:
         return self._truth.commit_change(commit)
+
+    def follow(self, follow: Follow) -> Follow:
+        """See ``Threads``."""
+        return self._call("follow", self._and_followed(self._truth.follow), follow)
+
+    def unfollow(self, log_id: str, user_id: str) -> None:
+        """See ``Threads``."""
+        self._call("unfollow", self._and_followed(self._truth.unfollow), log_id, user_id)
+
+    def _and_followed(self, effect: Callable[..., T]) -> Callable[..., T]:
+        def both(*arguments: Any) -> T:
+            result = effect(*arguments)
+            self._world.ledger.followed()
+            return result
+
+        return both
 
     def void(self, channel_id: str, voids: Sequence[Entry]) -> list[Entry]:
         """See ``Log``."""

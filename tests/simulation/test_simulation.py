@@ -28,8 +28,10 @@ FREQUENT = {
     *(f"edit: {each}" for each in ("edited", "replayed")),
     *(f"change: {each}" for each in ("deleted", "reaction_added", "reaction_removed", "pinned", "unpinned")),
     *("changes: caught up", "pins: pins", "mentions: mentions"),
-    *("versions: versions", "erase: erased"),
+    *("versions: versions", "erase: erased", "threads: listed"),
     *("archive: archived", "archive: unarchived", "post: channel_archived"),
+    *(f"thread page: {each}" for each in ("memory", "miss", "304", "synced", "read once", "not_a_member")),
+    *(f"thread {each}" for each in ("post: posted", "post: posted to both", "edit: edited")),
 }
 """Outcomes that each part has; the long form requires the seldom ones too."""
 FIRST_SEED = {

@@ -198,7 +198,9 @@ class World:
             (NO_FAULTS, lambda: self.erasures.begin(erased)),
             (OUTAGE, self.clients.read_again),
             (NO_FAULTS, self.clients.read_again),
+            (NO_FAULTS, self.clients.threads.read_once),
             (NO_FAULTS, self.clients.read_everything),
+            (NO_FAULTS, self._compare),
             *([(NO_FAULTS, self.redis.forge)] if self.chance(FORGED) else []),
             *[(NO_FAULTS, self._half_of_keep)] * 6,
         ):
@@ -207,11 +209,17 @@ class World:
             self.loop.run()
         try:
             self.judge.audit()
-            self.clients.changing.compare()
+            self.judge.summaries()
             if self.violation is None:
                 Expiring(self).run()
         except WrongError as error:
             self.violate(f"at the end: {error}")
+
+    def _compare(self) -> None:
+        try:
+            self.clients.changing.compare()
+        except WrongError as error:
+            self.violate(f"after all was read: {error}")
 
     def _half_of_keep(self) -> None:
         """Half of the time that anything is kept passes; new containers load, learn, and write what they hold."""
