@@ -1,52 +1,43 @@
-"""A day of a chat through the real handlers, with several caches on the same trace: ``python -m bench.cache``.
+"""A day of a chat with several caches: ``python -m bench.cache [--json] [--check]``.
 
-The day of 100 users: 70 active, 3 sessions each, 5 to 10 channels each of 30, about 420 lists, 850 pages and 1,000
-posts of real text. Each function runs in containers of its own, which end 10 minutes after their last request.
-Strategies: ``none`` (no cache), ``ttl_del`` (the common one, ``bench/baseline/ttl_del.py``), ``budgie``. The day before
-is played first, as caches last a day; ``budgie_first_day`` is that day, which begins with nothing cached. DynamoDB's
-4 ms and Redis' 2 ms per call are added up, not slept; CPU time is real. ``tests/simulation`` has outages of Redis.
+The same requests run through the real handlers with each cache. The day of 100 users: 70 active, 3 sessions each, 5 to
+10 channels each of 30, about 1,000 posts of real text. Each function runs in containers of its own, which end 10
+minutes after their last request. Caches: ``none``, ``ttl_del`` (the common one: a time to live, and ``DEL`` after a
+post), ``budgie``. The day before is played first, as caches last a day; ``budgie_first_day`` is that day, which begins
+with nothing cached. DynamoDB's 4 ms and Redis' 2 ms per call are added up, not slept; CPU time is real.
 """
 
 from __future__ import annotations
 
-import io
 import random
 import sys
-import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from itertools import chain
 from typing import Any, Final
 
-from fastapi import FastAPI
-
 from bench.baseline.ttl_del import TtlDel
 from bench.lib.command import finish, parser, progress
-from bench.lib.conversations import conversations
-from bench.lib.functions import Ask, Reply, event, handler_of
+from bench.lib.conversations import bodies, conversations, turns
+from bench.lib.functions import Ask, Handlers, Reply
+from bench.lib.operations import fill
 from bench.lib.simulated import Database, MeteredStore, SimUpstash
 from bench.lib.timing import Stopwatch, summary
-from functions.fetch_messages.handler import app as fetch_app
-from functions.list_channels.handler import app as list_app
-from functions.post_message.handler import app as post_app
 from operators import prices
-from operators.capacity_plan import MEMORY_GB
+from operators.capacity_plan import MEMORY_GB, Workload
 from shared.bootstrap import Services
 from shared.cache.build import Cache, bundle_policies, memory_tiers
 from shared.cache.memory import MemoryTier
-from shared.cache.metrics import CacheMetrics
+from shared.cache.metrics import KINDS, CacheMetrics
 from shared.cache.pages import CachedLogReader
 from shared.cache.redis import RedisTier
 from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import NoTier, Tier
 from shared.domain import keys
-from shared.domain.messages import Draft, encode, preview
-from shared.domain.model import Entry, Head, Kind, Membership, Role
 from shared.domain.plans import DAYS
-from shared.observability.meter import HITS, start_meter
+from shared.observability.meter import start_meter
 from shared.settings import Settings
 from shared.storage.log_reader import DirectLogReader
 
@@ -70,22 +61,6 @@ LIFE_MS: Final = 10 * 60 * 1000
 
 
 @dataclass(frozen=True)
-class Workload:
-    """How many users, and how active; about 1,000 posts a day for 100 users."""
-
-    users: int = 100
-    active: float = 0.7
-    sessions: int = 3
-    posts_each: float = 1_000 / 210
-    """Per session."""
-
-    @property
-    def channels(self) -> int:
-        """30 for 100 users."""
-        return max(10, self.users * 3 // 10)
-
-
-@dataclass(frozen=True)
 class Request:
     """One request: ``kind`` is ``list``, ``page`` or ``post``; ``what`` the page's query or the text."""
 
@@ -102,29 +77,31 @@ class Trace:
     def __init__(self, workload: Workload, seed: int = 1, days: int = 2) -> None:
         self._random = random.Random(seed)
         self._texts = [turn.text for each in conversations() for turn in each]
-        self.workload = workload
+        self.workload, self.channels = workload, max(10, workload.users * 3 // 10)
         self.users = [f"00000000-0000-4000-8000-{number:012d}" for number in range(workload.users)]
         self.channels_of = {
-            user: self._random.sample(range(workload.channels), self._random.randint(5, 10))
+            user: self._random.sample(range(self.channels), self._random.randint(5, 10))
             for user in self.users
         }
         self.days = [self._requests(number) for number in range(days)]
 
-    def text(self) -> str:
-        """A random message."""
-        return self._random.choice(self._texts)
+    def members(self, channel: int) -> list[str]:
+        """The users who are in a channel."""
+        return [user for user, channels in self.channels_of.items() if channel in channels]
 
     def _requests(self, day: int) -> list[Request]:
         active = self._random.sample(self.users, round(self.workload.users * self.workload.active))
         begin = START_MS + day * DAY_MS
-        sessions = (self._session(user, begin) for user in active for _ in range(self.workload.sessions))
+        sessions = (
+            self._session(user, begin) for user in active for _ in range(round(self.workload.sessions))
+        )
         return sorted(chain.from_iterable(sessions), key=lambda request: request.at)
 
     def _session(self, user: str, begin: int) -> Iterator[Request]:
         rng = self._random
         hour = rng.choices(range(24), HOURS)[0]
         at = begin + round((hour + rng.random()) * 3600 * 1000)
-        whole, part = divmod(self.workload.posts_each, 1)
+        whole, part = divmod(self.workload.posts, 1)
         kinds = ["page"] * rng.randint(3, 5) + ["post"] * (int(whole) + (rng.random() < part)) + ["list"]
         rng.shuffle(kinds)
         channel = rng.choice(self.channels_of[user])
@@ -136,7 +113,7 @@ class Trace:
 
     def _what(self, kind: str) -> str:
         if kind == "post":
-            return self.text()
+            return self._random.choice(self._texts)
         if kind == "list":
             return ""
         return self._random.choices(["", "anchor=first_unread", "older"], [85, 8, 7])[0]
@@ -149,23 +126,16 @@ class Trace:
 class Container:
     """One execution environment of one function."""
 
-    services: Any
+    services: Services | TtlDel
     busy_until: float = 0.0
 
 
 class Function:
-    """A function's containers; each serves one request at a time.
+    """A function's containers; each serves one request at a time. ``build`` returns the services of a new one."""
 
-    Args:
-        build: returns the services of a new container.
-        app: the function's real app; None if the services serve requests themselves.
-    """
-
-    def __init__(self, build: Callable[[], Any], app: FastAPI | None) -> None:
-        self._handler = handler_of(app, lambda: self._current.services) if app else None
+    def __init__(self, build: Callable[[], Services | TtlDel]) -> None:
         self._build = build
         self._containers: list[Container] = []
-        self._current = Container(None)
         self._random = random.Random(1)
         self.cold_starts = 0
 
@@ -182,27 +152,6 @@ class Function:
     def end_containers(self) -> None:
         """Ends all containers, as a deployment does."""
         self._containers, self.cold_starts = [], 0
-
-    def invoke(self, container: Container, ask: Ask) -> tuple[Reply, float]:
-        """The response to a request, and the CPU milliseconds that it took."""
-        self._current, called = container, event(ask)
-        started = time.perf_counter()
-        if self._handler is None:
-            reply: Reply = container.services.serve(ask)
-        else:
-            reply = Reply.of(self._handler(called, None))
-        return reply, (time.perf_counter() - started) * 1000
-
-
-class LineCounter(io.TextIOBase):
-    """Replaces standard output, and counts the bytes of log lines."""
-
-    bytes = 0
-
-    def write(self, text: str) -> int:
-        """Counts the text's bytes."""
-        self.bytes += len(text.encode())
-        return len(text)
 
 
 # --- The day ---
@@ -243,19 +192,31 @@ class Cost:
 
 @dataclass
 class Tally:
-    """What a strategy did in a day."""
+    """What a strategy did in a day; ``seconds`` has the units used in each second since the first day began."""
 
     stale_pages: int = 0
     stale_lists: int = 0
     refused: int = 0
     reads_ms: list[float] = field(default_factory=list)
-    kinds: dict[str, Cost] = field(
-        default_factory=lambda: {kind: Cost() for kind in ("list", "page", "post")}
-    )
+    kinds: defaultdict[str, Cost] = field(default_factory=lambda: defaultdict(Cost))
+    seconds: dict[str, Counter[int]] = field(default_factory=lambda: {"read": Counter(), "write": Counter()})
 
     def total(self, name: str) -> float:
-        """The sum over all kinds but polls, which no day has."""
-        return float(sum(getattr(cost, name) for kind, cost in self.kinds.items() if kind != "poll"))
+        """The sum over all kinds."""
+        return float(sum(getattr(cost, name) for cost in self.kinds.values()))
+
+    def add(self, kind: str, at: int, reply: Reply, took: float, read: float = 0, write: float = 0) -> None:
+        """Adds a request's cost; ``read`` and ``write`` are units in addition to those in its ``Server-Timing``."""
+        read, write = read + reply.units["read"], write + reply.units["write"]
+        cost, second = self.kinds[kind], (at - START_MS) // 1000
+        cost.requests += 1
+        cost.read_units += read
+        cost.write_units += write
+        cost.ms += took
+        cost.bytes_out += len(reply.body)
+        cost.log_bytes += len(reply.log.encode())
+        self.seconds["read"][second] += round(read)
+        self.seconds["write"][second] += round(write)
 
 
 class Day:
@@ -264,25 +225,24 @@ class Day:
     Args:
         trace: the requests.
         strategy: one of ``STRATEGIES``.
-        lines: where standard output goes.
     """
 
-    def __init__(self, trace: Trace, strategy: str, lines: LineCounter | None = None) -> None:
+    def __init__(self, trace: Trace, strategy: str) -> None:
         self.trace, self.strategy = trace, strategy
         self.clock, self.stopwatch, self.tally = Clock(), Stopwatch(), Tally()
-        self.store, self._lines = MeteredStore(self.stopwatch), lines or LineCounter()
-        self.database = Database()
-        self.channels = [keys.derived_channel_id("bench", str(i)) for i in range(trace.workload.channels)]
-        self._metrics: list[CacheMetrics] = []
-        self._peers: list[TtlDel] = []
+        self.store, self.database = MeteredStore(self.stopwatch), Database()
+        self.channels = [keys.derived_channel_id("bench", str(i)) for i in range(trace.channels)]
+        self._metrics = CacheMetrics()
         self._tiers: list[RedisTier] = []
-        self._members: dict[int, list[str]] = {}
-        self._fill()
-        peer = strategy == TTL_DEL
+        texts = turns()
+        for number, channel in enumerate(self.channels):
+            members = trace.members(number) or trace.users[:1]
+            fill(self.store, channel, members, bodies(HISTORY, taken=texts, channel_id=channel))
+        self._handlers = Handlers(self._uncached())
         self._functions = {
-            "list": Function(lambda: self._build("channels"), None if peer else list_app),
-            "page": Function(lambda: self._build("pages"), None if peer else fetch_app),
-            "post": Function(self._uncached, post_app),
+            "list": Function(lambda: self._build("channels")),
+            "page": Function(lambda: self._build("pages")),
+            "post": Function(self._uncached),
         }
 
     def run(self) -> list[dict[str, Any]]:
@@ -291,8 +251,9 @@ class Day:
 
     def _day(self, requests: Sequence[Request]) -> dict[str, Any]:
         """One day; every day begins with new containers."""
-        self.tally, self._metrics[:], self._peers[:], self._tiers[:] = Tally(), [], [], []
+        self.tally, self._metrics, self._tiers = Tally(), CacheMetrics(), []
         self.database.reset_counts()
+        self.stopwatch.lap()
         for function in self._functions.values():
             function.end_containers()
         poster = self._peer()
@@ -307,9 +268,9 @@ class Day:
         self.tally.refused += reply.status >= HTTPStatus.BAD_REQUEST
         if request.kind == "post" and self.strategy == TTL_DEL and reply.status == HTTPStatus.CREATED:
             self.store.members_queried()
-            poster.posted(self.channels[request.channel], self._members[request.channel])
+            poster.posted(self.channels[request.channel], self.trace.members(request.channel))
             took += self.stopwatch.lap()
-        self.account(request.kind, request.at, took, reply, meter.read_units, meter.write_units)
+        self.tally.add(request.kind, request.at, reply, took, meter.read_units, meter.write_units)
         if request.kind != "post":
             self.tally.reads_ms.append(took)
             self._check(request, reply)
@@ -317,31 +278,16 @@ class Day:
 
     def served(self, kind: str, ask: Ask, at: int) -> tuple[Reply, Container, float]:
         """The response, the container that served it, and the milliseconds that it took."""
-        function = self._functions[kind]
-        container = function.container(at)
-        self._lines.bytes = 0
-        reply, cpu_ms = function.invoke(container, ask)
-        took = self.stopwatch.lap() + cpu_ms
+        container = self._functions[kind].container(at)
+        if isinstance(container.services, TtlDel):
+            reply = container.services.serve(ask)
+        else:
+            self._handlers.services = container.services
+            reply = self._handlers.reply(ask)
+        took = self.stopwatch.lap() + reply.ms
         for tier in self._tiers:
             tier.settle()
         return reply, container, took
-
-    def account(
-        self, kind: str, at: int, took: float, reply: Reply, read: float = 0, write: float = 0
-    ) -> None:
-        """Adds a request's cost; ``read`` and ``write`` are units in addition to those in its ``Server-Timing``."""
-        read, write = read + reply.units["read"], write + reply.units["write"]
-        cost = self.tally.kinds.setdefault(kind, Cost())
-        cost.requests += 1
-        cost.read_units += read
-        cost.write_units += write
-        cost.ms += took
-        cost.bytes_out += len(reply.body)
-        cost.log_bytes += self._lines.bytes
-        self.note(at, read, write)
-
-    def note(self, at: int, read: float, write: float) -> None:
-        """Called with each request's time and units; for subclasses that need more than sums."""
 
     def _ask(self, request: Request) -> Ask:
         if request.kind == "list":
@@ -365,22 +311,6 @@ class Day:
         elif request.what == "":
             self.tally.stale_pages += body["last_seq"] < heads[body["channel_id"]].seq
 
-    def _fill(self) -> None:
-        """Creates the channels with members and a history."""
-        for number, channel in enumerate(self.channels):
-            self._members[number] = [u for u, its in self.trace.channels_of.items() if number in its]
-            at, entries = START_MS - HISTORY * 1000, {}
-            members = self._members[number] or self.trace.users[:1]
-            for seq in range(1, HISTORY + 1):
-                sender = members[seq % len(members)]
-                body = encode(channel, seq, sender, at + seq, Draft(self.trace.text()))
-                entries[seq] = Entry(seq, seq, at + seq, body)
-            head = Head(channel, Kind.PRIVATE, f"channel-{number}", "", members[0], at, members=len(members))
-            joined = [Membership(each, channel, Role.MEMBER, at) for each in members]
-            self.store.create_channel(head, joined)
-            last = preview(HISTORY, members[0], "the last of the history", at + HISTORY)
-            self.store.fill(channel, entries, replace(head, seq=HISTORY, messages=HISTORY, last=last))
-
     # --- The services of new containers ---
 
     def _build(self, kind: str) -> Services | TtlDel:
@@ -389,13 +319,13 @@ class Day:
             return self._uncached()
         if self.strategy == TTL_DEL:
             return self._peer()
-        upstash = SimUpstash(self.database, self.clock.now, self.stopwatch)
+        upstash = self._upstash()
         policy = bundle_policies(SETTINGS)[kind == "channels"]
-        bundle = {"channels": "l", "pages": "p"}[kind]
-        tier = RedisTier(upstash, bundle, kind, policy, upstash.metrics, self.clock.now)
+        tier = RedisTier(
+            upstash, {"channels": "l", "pages": "p"}[kind], kind, policy, upstash.metrics, self.clock.now
+        )
         self._tiers.append(tier)
-        self._metrics.append(upstash.metrics)
-        return self._services(tier, memory_tiers(SETTINGS, self.clock.now), upstash.metrics)
+        return self._services(tier, memory_tiers(SETTINGS, self.clock.now), self._metrics)
 
     def _uncached(self) -> Services:
         nothing = MemoryTier(1, 1, self.clock.now)
@@ -415,33 +345,24 @@ class Day:
         return Services.of(settings, self.store, reader, cache, now, sleep)
 
     def _peer(self) -> TtlDel:
-        redis = SimUpstash(self.database, self.clock.now, self.stopwatch)
-        self._peers.append(TtlDel(self.store, redis, self.clock.now))
-        return self._peers[-1]
+        return TtlDel(self.store, self._upstash(), self.clock.now)
+
+    def _upstash(self) -> SimUpstash:
+        return SimUpstash(self.database, self._metrics, self.clock.now, self.stopwatch)
 
     # --- Results ---
-
-    def _hit_rates(self) -> dict[str, float]:
-        hits, reads = Counter[str](), Counter[str]()
-        for kind in ("pages", "channels"):
-            for metrics in self._metrics:
-                outcomes = metrics.snapshot()[kind]
-                hits[kind] += sum(outcomes.get(each, 0) for each in HITS)
-                reads[kind] += sum(outcomes.values())
-            for peer in self._peers:
-                hits[kind] += peer.hits[f"{kind}.hit"]
-                reads[kind] += peer.hits[f"{kind}.hit"] + peer.hits[f"{kind}.miss"]
-        rates = {kind: hits[kind] / max(reads[kind], 1) for kind in ("pages", "channels")}
-        return {"all": hits.total() / max(reads.total(), 1)} | rates
 
     def _result(self, requests: int) -> dict[str, Any]:
         tally = self.tally
         return {
             "requests": requests,
             "cold_starts": sum(each.cold_starts for each in self._functions.values()),
-            "redis_commands": self.database.commands,
+            "redis_commands": self.database.reasons.total(),
             "redis_by_reason": dict(sorted(self.database.reasons.items())),
-            "hit_rate": {kind: round(rate, 4) for kind, rate in self._hit_rates().items()},
+            "hit_rate": {
+                "all": self._metrics.hit_rate() or 0.0,
+                **{kind: self._metrics.hit_rate(kind) or 0.0 for kind in KINDS},
+            },
             "stale_pages": tally.stale_pages,
             "stale_lists": tally.stale_lists,
             "refused": tally.refused,
@@ -450,7 +371,7 @@ class Day:
             "read_ms": summary(tally.reads_ms),
             "stored_bytes": self.database.most_bytes,
             "redis_bytes_moved": self.database.moved,
-            "dollars_a_month": _dollars(tally, self.database.commands),
+            "dollars_a_month": _dollars(tally, self.database.reasons.total()),
         }
 
 
@@ -468,9 +389,9 @@ def _dollars(tally: Tally, commands: int) -> dict[str, float]:
     return month | {"all": round(sum(month.values()), 4)}
 
 
-def compare(workload: Workload, seed: int) -> dict[str, Any]:
+def compare(workload: Workload) -> dict[str, Any]:
     """All strategies on one trace."""
-    trace, results = Trace(workload, seed), dict[str, Any]()
+    trace, results = Trace(workload), dict[str, Any]()
     for strategy in progress(STRATEGIES, f"strategies for {workload.users} users"):
         first, results[strategy] = Day(trace, strategy).run()
         if strategy == BUDGIE:
@@ -494,12 +415,10 @@ def main() -> int:
     """Plays the day of 100 users, or of other numbers; with ``--check`` exits with 1 if a target is missed."""
     arguments = parser(main.__doc__ or "")
     arguments.add_argument("--users", type=int, nargs="+", default=[100], help="for example 100 1000 10000")
-    arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
     numbers = [8] if options.tiny else sorted(options.users)
-    posts = 1 if options.tiny else Workload.posts_each
-    with redirect_stdout(LineCounter()):
-        days = [compare(Workload(users, posts_each=posts), options.seed) for users in numbers]
+    posts = 1 if options.tiny else Workload().posts
+    days = [compare(Workload(users, posts=posts)) for users in numbers]
     is_guide = numbers[0] == GUIDE_USERS
     return finish(options, {"days": days}, targets(days[0]["strategies"]) if is_guide else {})
 

@@ -25,9 +25,11 @@ from typing import Any, Final
 from bench.lib.chat import BASELINE_TABLE, PAGE, Chat
 from bench.lib.command import finish, parser, progress
 from bench.lib.functions import ROOT, Ask, event
+from bench.lib.operations import thumb
 from local.dynamodb import engine as dynamodb
 from local.settings import LocalSettings
 from local.stack import Stack
+from shared.domain.keys import message_id
 from tools import artifacts
 from tools.artifacts import LOCAL, PythonMissingError, Target, python_version
 
@@ -86,7 +88,7 @@ def start(python: str, contender: Contender) -> Start:
     """Starts a process, and waits for its response.
 
     Raises:
-        RuntimeError: the response was not 200 or 201.
+        RuntimeError: the response was no success.
     """
     environ = {
         "PATH": os.environ["PATH"],
@@ -103,19 +105,17 @@ def start(python: str, contender: Contender) -> Start:
     command = [python, "-S", "-c", CONTAINER, contender.handler, json.dumps(contender.event)]
     with tempfile.TemporaryFile() as output:
         began, before = time.perf_counter(), getrusage(RUSAGE_CHILDREN)
-        subprocess.run(  # noqa: S603 - our own
-            command,
-            env=environ,
-            cwd=contender.artifact,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        where: Any = {
+            "env": environ,
+            "cwd": contender.artifact,
+            "stdout": output,
+            "stderr": subprocess.STDOUT,
+        }
+        subprocess.run(command, **where, timeout=TIMEOUT_SECONDS, check=False)  # noqa: S603 - our own
         wall, after = time.perf_counter() - began, getrusage(RUSAGE_CHILDREN)
         output.seek(0)
         lines = output.read().decode(errors="replace").splitlines()
-    if not lines or lines[-1].strip() not in {"200", "201"}:
+    if not lines or not lines[-1].strip().startswith("2"):
         raise RuntimeError("\n".join([f"{contender.name} failed:", *lines[-40:]]))
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     return Start(wall * 1000, cpu * 1000)
@@ -136,11 +136,11 @@ def contenders(python: str, variables: Mapping[str, str]) -> Iterator[Contender]
         python: what compiles and runs them.
         variables: of the engines, as our functions read them.
     """
-    target, events = Target(LOCAL, python), _events()
+    target, called = Target(LOCAL, python), events()
     artifacts.assemble("rie", {}, RUNTIME, target)
     floor, usual, shipped = (WORK / name for name in ("floor", "usual", "shipped"))
     artifacts.assemble("artifact", {"hello.py": ROOT / "bench/baseline/hello.py"}, floor, target)
-    yield Contender(HELLO, floor, "hello.handler", events["list_channels"])
+    yield Contender(HELLO, floor, "hello.handler", called["list_channels"])
     artifacts.assemble("usual", {"usual.py": ROOT / "bench/baseline/usual.py"}, usual, target)
     theirs = dict(variables) | {
         "TABLE_NAME": BASELINE_TABLE,
@@ -150,18 +150,19 @@ def contenders(python: str, variables: Mapping[str, str]) -> Iterator[Contender]
     shutil.rmtree(shipped, ignore_errors=True)
     shutil.copytree(usual, shipped, ignore=shutil.ignore_patterns("__pycache__"))
     for function in PEERS:
-        yield Contender(f"{BASELINE} {function}", usual, "usual.handler", events[function], theirs)
-    yield Contender(SHIPPED, shipped, "usual.handler", events["fetch_messages"], theirs)
+        yield Contender(f"{BASELINE} {function}", usual, "usual.handler", called[function], theirs)
+    yield Contender(SHIPPED, shipped, "usual.handler", called["fetch_messages"], theirs)
     for function in FUNCTIONS:
         artifacts.build(function, WORK / function, target)
         handler = f"functions.{function}.handler.handler"
-        yield Contender(function, WORK / function, handler, events[function], variables)
+        yield Contender(function, WORK / function, handler, called[function], variables)
 
 
-def _events() -> dict[str, dict[str, Any]]:
+def events() -> dict[str, dict[str, Any]]:
     """For each function, an event that makes it call DynamoDB."""
     user, channel = CHAT.user_ids()[0], f"/v1/channels/{CHAT.channel_ids()[0]}"
     asked = {
+        "change_messages": thumb(f"{channel}/messages/{message_id(CHAT.channel_ids()[0], 1)}", user=user),
         "check_health": Ask("GET", "/v1/healthz?deep=1", user),
         "fetch_messages": Ask("GET", f"{channel}/messages?limit={PAGE}", user),
         "list_channels": Ask("GET", "/v1/channels", user),

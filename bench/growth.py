@@ -10,8 +10,7 @@ turns, so that disturbances of the machine affect all sizes alike. ``none`` mean
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count, islice
 from typing import Any, Final
 
@@ -19,9 +18,9 @@ from bench.lib.client import MeasuredClient
 from bench.lib.command import finish, parser, progress
 from bench.lib.conversations import STARTED_AT, channel_items, turns
 from bench.lib.dynamodb import TABLE, put_all, running, store_on
-from bench.lib.functions import Ask, Event, Handlers
-from bench.lib.operations import SETTINGS, Operation, Scene, again
-from bench.lib.timing import Prepared, interleaved, medians
+from bench.lib.functions import Ask, Handlers
+from bench.lib.operations import SETTINGS, Operation, Scene, again, always, keyed
+from bench.lib.timing import interleaved, medians
 from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK
 from shared.bootstrap import compose
 from shared.domain import keys
@@ -113,29 +112,27 @@ def operations(axis: str, size: int) -> Iterator[Operation]:
     """The requests at a size."""
     channel_id, caller = channel(axis, size), lister(size) if axis == "channels" else USER
     length = size if axis == "messages" else PAGE
-    path, numbers, (text,) = f"/v1/channels/{channel_id}", count(), texts(1)
+    path, (text,) = f"/v1/channels/{channel_id}", texts(1)
     latest = Ask("GET", f"{path}/messages", caller)
     middle = Ask("GET", f"{path}/messages?before={(length + PAGE) // 2 + 1}", caller)
     message = Ask("GET", f"{path}/messages/{keys.message_id(channel_id, length // 2)}", caller)
     post = Ask("POST", f"{path}/messages", caller, {"text": text})
-    mark = Ask("PUT", f"{path}/read", caller, {"last_read_seq": 1, "force": True})
-    yield Operation("page, none", lambda _: latest)
-    yield Operation("page from the middle, none", lambda _: middle)
+    yield Operation("page, none", always(latest))
+    yield Operation("page from the middle, none", always(middle))
     yield Operation("page, memory", again(latest))
-    yield Operation("one message, none", lambda _: message)
-    yield Operation("post", lambda _: post)
+    yield Operation("one message, none", always(message))
+    yield Operation("post", always(post))
+    yield Operation("post with key", lambda _: keyed(post))
     yield Operation(
-        "post with key", lambda _: replace(post, headers={"idempotency-key": f"growth-{next(numbers)}"})
+        "mark read", always(Ask("PUT", f"{path}/read", caller, {"last_read_seq": 1, "force": True}))
     )
-    yield Operation("mark read", lambda _: mark)
     if axis == "channels":
         everything = Ask("GET", "/v1/channels?limit=100", caller)
-        yield Operation(f"{LIST}, none", lambda _: everything)
+        yield Operation(f"{LIST}, none", always(everything))
         yield Operation(f"{LIST}, memory", again(everything))
     if axis == "members":
-        members = Ask("GET", f"{path}/members?limit=50", caller)
-        yield Operation(MEMBERS, lambda _: members)
         newcomers = count(1_000_000)
+        yield Operation(MEMBERS, always(Ask("GET", f"{path}/members?limit=50", caller)))
         yield Operation("join", lambda _: Ask("PUT", f"{path}/members/me", user(next(newcomers))))
 
 
@@ -144,30 +141,9 @@ def operations(axis: str, size: int) -> Iterator[Operation]:
 
 def units_of(scene: Scene, exact: MeasuredClient, operation: Operation) -> dict[str, Any]:
     """Units and calls of one request, and whether the engine counted the same reads."""
-    scene.new_container()
-    asked = operation.ready(scene)
-    exact.take()
-    scene.handlers(asked)
-    tally = exact.take()
-    return {
-        "read": tally.read,
-        "write": tally.write,
-        "calls": tally.calls.total(),
-        "engine_agrees": tally.engine_read == tally.read - tally.missing,
-    }
-
-
-def timed(scene: Scene, operation: Operation) -> Prepared:
-    """A request to a container that has nothing in memory but what the operation needs."""
-
-    def ready() -> tuple[str, Event]:
-        scene.new_container()
-        return scene.handlers.event(operation.ready(scene))
-
-    def call(made: tuple[str, Event]) -> None:
-        scene.handlers.invoke(*made)
-
-    return Prepared(ready, call)
+    tally, _ = scene.tally(exact, operation)
+    agrees = tally.engine_read == tally.read - tally.missing
+    return {"read": tally.read, "write": tally.write, "calls": tally.calls.total(), "engine_agrees": agrees}
 
 
 def measure(engine: str, sizes: Mapping[str, Sequence[int]], rounds: int) -> dict[str, Any]:
@@ -176,12 +152,12 @@ def measure(engine: str, sizes: Mapping[str, Sequence[int]], rounds: int) -> dic
         loaded = put_all(dynamodb, chat(sizes))
         exact = MeasuredClient(dynamodb, exact=TABLE)
         handlers = Handlers(compose(SETTINGS, store_on(dynamodb)))
-        counted, plain = Scene(handlers, store_on(exact)), Scene(handlers, store_on(dynamodb))
+        counted, plain = Scene(store_on(exact), handlers), Scene(store_on(dynamodb), handlers)
         found: dict[str, Any] = {"engine": engine, "items": loaded, "rounds": rounds}
         for axis, of_axis in progress(sizes.items(), "axes"):
             asked = {(each.name, size): each for size in of_axis for each in operations(axis, size)}
             units = {key: units_of(counted, exact, each) for key, each in asked.items()}
-            names = {f"{name} {size}": timed(plain, each) for (name, size), each in asked.items()}
+            names = {f"{name} {size}": plain.timed(each, anew=True) for (name, size), each in asked.items()}
             times = medians(interleaved(names, rounds))
             found[axis] = {name: [] for name, _ in asked}
             for name, size in asked:
@@ -193,46 +169,36 @@ def measure(engine: str, sizes: Mapping[str, Sequence[int]], rounds: int) -> dic
 # --- Targets ---
 
 
-Rows = Sequence[Mapping[str, Any]]
-
-
 def targets(results: Mapping[str, Any], *, is_timed: bool) -> dict[str, bool]:
-    """What must not grow, and how far lists may.
-
-    Args:
-        results: as ``measure`` returns them.
-        is_timed: whether sizes and engine are such that times are meaningful.
-    """
+    """What must not grow, and how far lists may; ``is_timed``: whether times are meaningful at these sizes."""
     shown: dict[str, bool] = {}
     for axis, of in AXES.items():
-        flat = [_full(name, rows) for name, rows in results[axis].items() if not name.startswith(LIST)]
+        # A page of members has its full size from 50 of them on.
+        flat = [
+            [row for row in rows if name != MEMBERS or row["size"] >= PAGE]
+            for name, rows in results[axis].items()
+            if not name.startswith(LIST)
+        ]
         sizes = sorted({row["size"] for rows in flat for row in rows})
         between = f"{sizes[0]:,} and {sizes[-1]:,} {of}"
-        shown[f"the same units and calls at {between}"] = all(
-            len({(row["read"], row["write"], row["calls"]) for row in rows}) <= 1 for rows in flat
-        )
+        costs = [{(row["read"], row["write"], row["calls"]) for row in rows} for rows in flat]
+        shown[f"the same units and calls at {between}"] = all(len(each) <= 1 for each in costs)
         if is_timed:
-            shown[f"at most {FLAT:g} times the time at {between}"] = all(
-                rows[-1]["ms"] <= FLAT * rows[0]["ms"] for rows in flat
-            )
-    return shown | _list_targets(results, is_timed=is_timed)
-
-
-def _list_targets(results: Mapping[str, Any], *, is_timed: bool) -> dict[str, bool]:
-    base, each = LIST_UNITS
+            quick = [rows[-1]["ms"] <= FLAT * rows[0]["ms"] for rows in flat]
+            shown[f"at most {FLAT:g} times the time at {between}"] = all(quick)
+    base, each_unit = LIST_UNITS
     lists = {name: rows for name, rows in results["channels"].items() if name.startswith(LIST)}
-    costs = f"a list costs at most {base:g} + {each:g} read units a channel"
-    shown = {
-        f"{costs}, {UNSEEN_UNITS:g} more a channel in a new container": all(
-            row["read"] <= base + (each + UNSEEN_UNITS * name.endswith(", none")) * row["size"]
-            for name, rows in lists.items()
-            for row in rows
-        )
-    }
+    shown[
+        f"a list costs at most {base:g} + {each_unit:g} read units a channel, "
+        f"{UNSEEN_UNITS:g} more a channel in a new container"
+    ] = all(
+        row["read"] <= base + (each_unit + UNSEEN_UNITS * name.endswith(", none")) * row["size"]
+        for name, rows in lists.items()
+        for row in rows
+    )
     if is_timed:
-        ms_a_channel: Callable[[Mapping[str, Any]], float] = lambda row: row["ms"] / row["size"]  # noqa: E731
         shown["a list takes no longer a channel at the most channels than at 50"] = all(
-            ms_a_channel(rows[-1]) <= ms_a_channel(row)
+            rows[-1]["ms"] / rows[-1]["size"] <= row["ms"] / row["size"]
             for rows in lists.values()
             for row in rows
             if row["size"] == PAGE
@@ -242,11 +208,6 @@ def _list_targets(results: Mapping[str, Any], *, is_timed: bool) -> dict[str, bo
             row["engine_agrees"] for axis in SIZES for rows in results[axis].values() for row in rows
         )
     return shown
-
-
-def _full(name: str, rows: Rows) -> Rows:
-    """Rows at which the operation returns its full size: a page of members needs 50 of them."""
-    return [row for row in rows if row["size"] >= PAGE] if name == MEMBERS else rows
 
 
 def main() -> int:

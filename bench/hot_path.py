@@ -4,7 +4,7 @@ Three parts, each in turns within one run, medians:
 
 - a page from memory, compared with the floor, a FastAPI route under Mangum that returns the same bytes and does
   nothing, and with the same endpoint over other caches (``bench.baseline.caches``);
-- that page on the wire: bytes, dollars, and microseconds including the function's result as JSON, which Lambda's
+- that page on the wire: bytes, and microseconds including the function's result as JSON, which Lambda's
   runtime writes; uncompressed and in each coding. ``anew`` joins and compresses it for its first reader;
 - every route with its store in memory. ``bench.cost`` has the CPU time of every route over an engine.
 """
@@ -12,19 +12,18 @@ Three parts, each in turns within one run, medians:
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import sys
 from collections.abc import Callable
-from http import HTTPStatus
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from bench.baseline import caches
 from bench.lib.command import finish, parser
 from bench.lib.conversations import bodies
-from bench.lib.functions import Ask, Event, Handler, Handlers, Reply, event, handler_of, routed
+from bench.lib.functions import Ask, Handler, Handlers, Reply, routed
 from bench.lib.operations import (
     MANY,
     OPERATIONS,
@@ -32,15 +31,12 @@ from bench.lib.operations import (
     PAGE_IN_MEMORY,
     SETTINGS,
     USER,
-    Operation,
     Scene,
     channel,
     fill,
     fill_chat,
 )
-from bench.lib.timing import Prepared, Timed, interleaved, medians, summary
-from operators import prices
-from operators.costs import SHARE_OF_PROCESSOR, lambda_seconds
+from bench.lib.timing import Timed, interleaved, medians, summary
 from shared.bootstrap import compose
 from shared.cache.pages import encoded_key
 from shared.runtime.codings import GZIP, ZSTD
@@ -90,23 +86,15 @@ class Page:
 
 def contenders(page: Page) -> dict[str, Timed]:
     """Budgie, the floor and the peers; all of them return the same page."""
-    app = page.handlers.apps[routed(PAGE_ASK)[0]]
+    function, called = routed(PAGE_ASK)
     found: dict[str, Handler] = {
-        OURS: handler_of(app, lambda: page.handlers.services),
+        OURS: page.handlers.handlers[function],
         FLOOR: caches.floor(page.body),
         **dict(caches.handlers(page.store)),
     }
     for name, handler in found.items():
-        given = json.loads(checked(handler, event(PAGE_ASK))()["body"])
-        assert given == json.loads(page.body), name
-    return {name: checked(handler, event(PAGE_ASK)) for name, handler in found.items()}
-
-
-def checked(handler: Handler, called: Event) -> Callable[[], Result]:
-    """The call, after one that had to succeed: a refusal takes another time."""
-    given = handler(called, None)
-    assert given["statusCode"] < HTTPStatus.BAD_REQUEST, given
-    return lambda: handler(called, None)
+        assert json.loads(handler(called, None)["body"]) == json.loads(page.body), name
+    return {name: partial(handler, called, None) for name, handler in found.items()}
 
 
 def from_memory(page: Page, rounds: int, batch: int) -> Result:
@@ -127,30 +115,17 @@ def from_memory(page: Page, rounds: int, batch: int) -> Result:
 
 
 def wire(page: Page, rounds: int, batch: int) -> Result:
-    """Bytes, microseconds and dollars of a page in every way."""
+    """Bytes, their share of the uncompressed ones, and microseconds of a page in every way."""
     calls = {way: page.call(way) for way in WAYS}
     sent = {way: len(Reply.of(call()).body) for way, call in calls.items()}
-    as_json = {way: functools.partial(_as_lambda_does, call) for way, call in calls.items()}
+    as_json = {way: partial(_as_lambda_does, call) for way, call in calls.items()}
     times = medians(interleaved(as_json, rounds, batch))
-    return {way: _priced(sent[way], sent[IDENTITY], times[way]) for way in WAYS}
+    shares = {way: round(length / sent[IDENTITY], 4) for way, length in sent.items()}
+    return {way: {"bytes": sent[way], "share": shares[way], "us": times[way]} for way in WAYS}
 
 
 def _as_lambda_does(call: Callable[[], Result]) -> bytes:
     return json.dumps(call(), ensure_ascii=False).encode()
-
-
-def _priced(length: int, whole: int, us: float) -> dict[str, float]:
-    """Dollars a million: egress, and Lambda's time with the share of a CPU that the template's memory gives."""
-    egress = length * prices.MILLION / 1e9 * prices.EGRESS_GB
-    compute = lambda_seconds(us / 1000 * SHARE_OF_PROCESSOR)
-    return {
-        "bytes": length,
-        "share": round(length / whole, 4),
-        "us": us,
-        "egress": round(egress, 4),
-        "lambda": round(compute, 4),
-        "dollars": round(egress + compute, 4),
-    }
 
 
 # --- Every route ---
@@ -160,17 +135,9 @@ def every_route(rounds: int, batch: int) -> dict[str, float]:
     """Microseconds of each kind of request to a warm container, with a store in memory, which takes hardly any time."""
     store = MemoryStore()
     fill_chat(store, members=MANY, length=PAGE)
-    scene = Scene(Handlers(compose(SETTINGS, store)), store)
-    warm = [each for each in OPERATIONS if not each.is_missed]
-    return medians(interleaved({each.name: _prepared(each, scene) for each in warm}, rounds, batch))
-
-
-def _prepared(each: Operation, scene: Scene) -> Prepared:
-    def call(made: tuple[str, Event]) -> None:
-        result = scene.handlers.invoke(*made)
-        assert result["statusCode"] < HTTPStatus.BAD_REQUEST, result
-
-    return Prepared(lambda: scene.handlers.event(each.ready(scene)), call)
+    scene = Scene(store)
+    calls = {each.name: scene.timed(each) for each in OPERATIONS if not each.is_missed}
+    return medians(interleaved(calls, rounds, batch))
 
 
 # --- Targets ---

@@ -14,7 +14,6 @@ Lambda each reads for itself what was posted.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import json
 import os
@@ -25,11 +24,12 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
 from importlib.util import find_spec
-from itertools import cycle, islice
+from itertools import cycle, islice, product
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -74,10 +74,8 @@ class Plan:
     chat: Chat
 
 
-FULL: Final = Plan(clients=(1, 16, 64), rounds=9, seconds=1.0, warm_up=0.2, chat=Chat())
-TINY: Final = Plan(
-    clients=(2,), rounds=1, seconds=0.1, warm_up=0.05, chat=Chat(channels=2, messages=75, users=2)
-)
+FULL: Final = Plan((1, 16, 64), rounds=9, seconds=1.0, warm_up=0.2, chat=Chat())
+TINY: Final = Plan((2,), rounds=1, seconds=0.1, warm_up=0.05, chat=Chat(channels=2, messages=75, users=2))
 
 
 # --- Requests ---
@@ -128,22 +126,34 @@ def _content(method: str, target: str, token: str, body: bytes = b"") -> bytes:
 
 @dataclass(slots=True)
 class Measured:
-    """What clients measured.
+    """One contender's round under a number of clients.
 
     Attributes:
-        seconds: How long they measured.
+        seconds: How long the clients measured.
         latencies: Seconds of each measured request.
         errors: Unexpected statuses and broken connections; of all requests.
         answered: All responses, including those of the warm-up.
+        cpu_seconds: Of the gateway's process, the handler's included.
     """
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     answered: int = 0
+    cpu_seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Requests per second."""
+        return len(self.latencies) / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU milliseconds per request."""
+        return self.cpu_seconds * 1000 / max(1, self.answered)
 
 
-def drive(
+async def drive(
     address: tuple[str, int], requests: Sequence[Sequence[Request]], seconds: float, warm_up: float
 ) -> Measured:
     """Loads a server with a client for each sequence of requests, which it sends in a cycle.
@@ -151,17 +161,6 @@ def drive(
     Requests sent in the first ``warm_up`` seconds, or answered after the end, are not measured. The end is not before
     each client has had a response on average. All responses are awaited, so that the next server is not disturbed.
     """
-    gc.collect()
-    gc.disable()
-    try:
-        return asyncio.run(_drive(address, requests, seconds, warm_up))
-    finally:
-        gc.enable()
-
-
-async def _drive(
-    address: tuple[str, int], requests: Sequence[Sequence[Request]], seconds: float, warm_up: float
-) -> Measured:
     found, begin = Measured(), time.perf_counter() + warm_up
 
     async def client(sent: Iterator[Request]) -> None:
@@ -179,14 +178,17 @@ async def _drive(
                     found.latencies.append(now - sent_at)
                 if now >= begin + seconds and len(found.latencies) >= len(requests) and not found.seconds:
                     found.seconds = now - begin
-        except (OSError, asyncio.IncompleteReadError) as error:
-            if isinstance(error, TimeoutError):
-                raise
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
             found.errors[type(error).__name__] += 1
         finally:
             writer.close()
 
-    await asyncio.gather(*(client(cycle(each)) for each in requests))
+    gc.collect()
+    gc.disable()
+    try:
+        await asyncio.gather(*(client(cycle(each)) for each in requests))
+    finally:
+        gc.enable()
     found.seconds = found.seconds or seconds  # Every connection broke.
     return found
 
@@ -201,26 +203,8 @@ async def _response(reader: asyncio.StreamReader) -> int:
 
 # --- Contenders ---
 
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One contender's round under a number of clients."""
-
-    form: str
-    clients: int
-    contender: str
-    measured: Measured
-    cpu_seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Requests per second."""
-        return len(self.measured.latencies) / self.measured.seconds
-
-    @property
-    def cpu_ms(self) -> float:
-        """CPU milliseconds per request in the gateway's process, the handler's included."""
-        return self.cpu_seconds * 1000 / max(1, self.measured.answered)
+Rounds = dict[tuple[str, int, str], list[Measured]]
+"""Rounds by form, number of clients and contender."""
 
 
 def installed() -> list[str]:
@@ -248,55 +232,49 @@ class Contest:
         """Reads every channel and every user's list, to warm up, and compares them with the chat."""
         chat = self._plan.chat
         with Client(f"http://{ports.LOOPBACK}:{self._ports[name]}", self._token_for) as client:
+
+            def read(path: str, user: str) -> Any:  # noqa: ANN401 - JSON
+                response = client.call("GET", path, user)
+                assert response.status == HTTPStatus.OK, f"{name}: {path}: {response.status}"
+                return response.json
+
             for user in chat.user_ids():
-                channels = _read(client, "/v1/channels", user)["channels"]
+                channels = read("/v1/channels", user)["channels"]
                 assert name == FLOOR or len(channels) == chat.channels, f"{name}: {len(channels)} channels"
             for number, channel_id in enumerate(chat.channel_ids()):
-                page = _read(client, f"/v1/channels/{channel_id}/messages?limit={PAGE}", chat.user_ids()[0])
+                page = read(f"/v1/channels/{channel_id}/messages?limit={PAGE}", chat.user_ids()[0])
                 texts = [message["text"] for message in page["messages"]]
                 expected = [turn.text for turn in chat.turns(number)[-PAGE:]]
                 assert name == FLOOR or texts == expected, f"{name}: another page"
 
-    def run(self) -> Iterator[Turn]:
-        """All turns, after one of each contender that is not counted; the order rotates."""
-        names = list(self._gateways)
+    def run(self) -> Rounds:
+        """All rounds, after one of each contender that is not counted; the order rotates."""
+        names, found = list(self._gateways), Rounds()
         for name in names:
-            self._turn("mix", max(self._plan.clients), name)
-        for form in FORMS:
-            for clients in self._plan.clients:
-                for number in range(self._plan.rounds):
-                    for i in range(len(names)):
-                        yield self._turn(form, clients, names[(number + i) % len(names)])
+            self._round("mix", max(self._plan.clients), name)
+        rounds = list(product(FORMS, self._plan.clients, range(self._plan.rounds), range(len(names))))
+        for form, clients, number, i in progress(rounds, "rounds"):
+            name = names[(number + i) % len(names)]
+            found.setdefault((form, clients, name), []).append(self._round(form, clients, name))
+        return found
 
-    def _turn(self, form: str, clients: int, name: str) -> Turn:
-        users = self._plan.chat.user_ids()[:clients]
-        requests = [
-            requests_of(self._plan.chat, form, client, self._token_for(user))
-            for client, user in enumerate(users)
-        ]
-        before = self._cpu_seconds(name)
-        measured = drive(
-            (ports.LOOPBACK, self._ports[name]), requests, self._plan.seconds, self._plan.warm_up
-        )
-        return Turn(form, clients, name, measured, self._cpu_seconds(name) - before)
+    def _round(self, form: str, clients: int, name: str) -> Measured:
+        plan, users = self._plan, self._plan.chat.user_ids()[:clients]
+        requests = [requests_of(plan.chat, form, i, self._token_for(user)) for i, user in enumerate(users)]
+        before, address = self._cpu_seconds(name), (ports.LOOPBACK, self._ports[name])
+        measured = asyncio.run(drive(address, requests, plan.seconds, plan.warm_up))
+        measured.cpu_seconds = self._cpu_seconds(name) - before
+        return measured
 
     def _cpu_seconds(self, name: str) -> float:
         self._gateways[name].send(None)
         return float(self._gateways[name].recv())
 
 
-def _read(client: Client, path: str, user: str) -> dict[str, Any]:
-    response = client.call("GET", path, user)
-    if response.status != HTTPStatus.OK:
-        raise RuntimeError(f"{path}: {response.status}")
-    found: dict[str, Any] = json.loads(response.body)
-    return found
-
-
-@contextlib.contextmanager
+@contextmanager
 def opened(names: Sequence[str], plan: Plan, engine: str) -> Iterator[Contest]:
     """Runs the engines, fills them, and runs a gateway for each contender."""
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         state = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         engines = running(serve_engines, as_on_lambda(os.environ), state, engine)
         environ: dict[str, str] = stack.enter_context(engines).recv()
@@ -320,46 +298,44 @@ def as_on_lambda(environ: Mapping[str, str]) -> dict[str, str]:
 # --- Results ---
 
 
-def summed_up(plan: Plan, names: Sequence[str], found: Sequence[Turn]) -> dict[str, Any]:
-    """The result of all turns."""
-    runs, compared = [], []
-    for form in FORMS:
-        for clients in plan.clients:
-            cell = {"form": form, "clients": clients}
-            of = {
-                name: [t for t in found if (t.form, t.clients, t.contender) == (form, clients, name)]
-                for name in names
-            }
-            runs += [{**cell, "contender": name, **_run(each)} for name, each in of.items()]
-            compared += [{**cell, **_compared(of)}] if BASELINE in of else []
+def summed_up(plan: Plan, found: Rounds) -> dict[str, Any]:
+    """The result of all rounds."""
+    names = (BUDGIE, BASELINE, FLOOR)
+    compared = [
+        {"form": form, "clients": clients, **_compared(*(found[form, clients, name] for name in names))}
+        for form, clients in product(FORMS, plan.clients)
+        if (form, clients, BASELINE) in found
+    ]
     return {
-        "contenders": list(names),
         "rounds": plan.rounds,
         "seconds_a_round": plan.seconds,
         "channels": plan.chat.channels,
         "mix_percent": MIX,
-        "runs": runs,
+        "runs": [
+            {"form": form, "clients": clients, "contender": name, **_run(rounds)}
+            for (form, clients, name), rounds in found.items()
+        ],
         "compared": compared,
-        "errors": dict(sum((turn.measured.errors for turn in found), Counter[str]())),
+        "errors": dict(sum((each.errors for rounds in found.values() for each in rounds), Counter[str]())),
     }
 
 
-def _run(rounds: Sequence[Turn]) -> dict[str, Any]:
+def _run(rounds: Sequence[Measured]) -> dict[str, Any]:
     """One contender's rounds; latencies are over all of them, the other figures are medians."""
-    times = [seconds * 1000 for turn in rounds for seconds in turn.measured.latencies]
+    times = [seconds * 1000 for each in rounds for seconds in each.latencies]
     return {
         "requests": len(times),
-        "requests_a_second": round(statistics.median(turn.rate for turn in rounds), 1),
+        "requests_a_second": round(statistics.median(each.rate for each in rounds), 1),
         "p50_ms": round(statistics.median(times), 2) if times else None,
         "p99_ms": round(percentile(times, 99), 2) if times else None,
-        "cpu_ms_a_request": round(statistics.median(turn.cpu_ms for turn in rounds), 3),
-        "errors": sum(turn.measured.errors.total() for turn in rounds),
+        "cpu_ms_a_request": round(statistics.median(each.cpu_ms for each in rounds), 3),
+        "errors": sum(each.errors.total() for each in rounds),
     }
 
 
-def _compared(of: Mapping[str, Sequence[Turn]]) -> dict[str, float]:
+def _compared(*contenders: Sequence[Measured]) -> dict[str, float]:
     """Ratios of requests per second, and of CPU time without what the floor takes; medians over the rounds."""
-    rounds = list(zip(of[BUDGIE], of[BASELINE], of[FLOOR], strict=True))
+    rounds = list(zip(*contenders, strict=True))
     times = [ours.rate / usual.rate for ours, usual, _ in rounds]
     less = [(usual.cpu_ms - floor.cpu_ms) / (ours.cpu_ms - floor.cpu_ms) for ours, usual, floor in rounds]
     return {
@@ -381,12 +357,9 @@ def targets(results: Mapping[str, Any]) -> dict[str, bool]:
 def main() -> int:
     """Runs the load test; with ``--check`` exits with 1 if a target is missed."""
     options = parser(main.__doc__ or "").parse_args()
-    plan, names = TINY if options.tiny else FULL, installed()
-    engine = MINISTACK if options.tiny else default_engine()
-    with opened(names, plan, engine) as contest:
-        total = len(FORMS) * len(plan.clients) * plan.rounds * len(names)
-        found = list(progress(contest.run(), "turns", total))
-    results = {"engine": engine} | summed_up(plan, names, found)
+    plan, engine = (TINY, MINISTACK) if options.tiny else (FULL, default_engine())
+    with opened(installed(), plan, engine) as contest:
+        results = {"engine": engine} | summed_up(plan, contest.run())
     return finish(options, results, targets(results))
 
 

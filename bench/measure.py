@@ -13,18 +13,17 @@ import os
 import statistics
 import subprocess
 import sys
-from collections import Counter
-from contextlib import redirect_stdout
+from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from bench.cache import BUDGIE, DAY_MS, NONE, SETTINGS, START_MS, Day, LineCounter, Trace, Workload
+from bench.cache import BUDGIE, DAY_MS, NONE, SETTINGS, Day, Trace
 from bench.lib.command import parser, progress
 from bench.lib.functions import ROOT, Ask
-from operators.capacity_plan import BURST_SECONDS, MEASURED
+from operators.capacity_plan import BURST_SECONDS, MEASURED, Workload
 
 POLLS: Final = 200
 """Most users that poll."""
@@ -45,54 +44,35 @@ LAMBDA: Final = {
 """The environment of a container, without the developer's AWS settings, which would load other clients."""
 
 
-class MeasuredDay(Day):
-    """A day that records when units were used."""
-
-    def __init__(self, trace: Trace, strategy: str, lines: LineCounter) -> None:
-        super().__init__(trace, strategy, lines)
-        self.seconds: dict[str, Counter[int]] = {"read": Counter(), "write": Counter()}
-        """Units by second since the start of the first day."""
-
-    def note(self, at: int, read: float, write: float) -> None:
-        """Records a request's units."""
-        second = (at - START_MS) // 1000
-        self.seconds["read"][second] += round(read)
-        self.seconds["write"][second] += round(write)
-
-    def poll(self, count: int) -> None:
-        """Polls for messages after the last one when there are none: 304."""
-        at = self.clock.ms
-        for user in islice(self.trace.users, count):
-            channel = self.channels[self.trace.channels_of[user][0]]
-            ask = Ask(
-                "GET", f"/v1/channels/{channel}/messages?after={self.store.heads_now()[channel].seq}", user
-            )
-            etag = self.served("page", ask, at)[0].headers["etag"]
-            reply, _, took = self.served("page", replace(ask, headers={"if-none-match": etag}), at)
-            assert reply.status == HTTPStatus.NOT_MODIFIED
-            self.account("poll", at, took, reply)
-
-    def busiest(self, kind: str) -> int:
-        """Units of the busiest 300 s of the second day, which a provisioned table must be able to burst."""
-        counts = sorted(each for each in self.seconds[kind].items() if each[0] >= DAY_MS // 1000)
-        return max(
-            sum(units for second, units in counts if last - BURST_SECONDS < second <= last)
-            for last, _ in counts
-        )
+def poll(day: Day, count: int) -> None:
+    """Polls for messages after the last one when there are none: 304."""
+    at = day.clock.ms
+    for user in islice(day.trace.users, count):
+        channel = day.channels[day.trace.channels_of[user][0]]
+        ask = Ask("GET", f"/v1/channels/{channel}/messages?after={day.store.heads_now()[channel].seq}", user)
+        etag = day.served("page", ask, at)[0].headers["etag"]
+        reply, _, took = day.served("page", replace(ask, headers={"if-none-match": etag}), at)
+        assert reply.status == HTTPStatus.NOT_MODIFIED
+        day.tally.add("poll", at, reply, took)
 
 
-def measure(users: int, strategy: str, lines: LineCounter) -> dict[str, Any]:
+def busiest(units: Mapping[int, int]) -> int:
+    """Of units by second, those of the busiest 300 s, which a provisioned table must be able to burst."""
+    return max(sum(units.get(last - i, 0) for i in range(BURST_SECONDS)) for last in units)
+
+
+def measure(users: int, strategy: str) -> dict[str, Any]:
     """The second of two days, when the caches hold what a day leaves in them, by kinds of requests."""
-    day = MeasuredDay(Trace(Workload(users)), strategy, lines)
+    day = Day(Trace(Workload(users)), strategy)
     _, result = day.run()
-    busiest = {kind: day.busiest(kind) for kind in day.seconds}
-    day.poll(min(POLLS, users))
+    most = {kind: busiest(units) for kind, units in day.tally.seconds.items()}
+    poll(day, min(POLLS, users))
     kept = ("requests", "cold_starts", "redis_commands", "redis_by_reason", "hit_rate", "stored_bytes")
     entries = day.store.entries(day.channels[0], 1, day.store.heads_now()[day.channels[0]].seq)
     return {
         "users": users,
         **{name: result[name] for name in (*kept, "redis_bytes_moved")},
-        "busiest_300_s": busiest,
+        "busiest_300_s": most,
         "kinds": {kind: cost.each() for kind, cost in day.tally.kinds.items()},
         "message_bytes": round(statistics.mean(len(each.body) for each in entries if each.body), 1),
     }
@@ -114,10 +94,9 @@ def main() -> int:
     arguments.add_argument("--users", type=int, nargs="+", default=[100, 1000, 4000])
     arguments.add_argument("--out", type=Path, default=MEASURED)
     options = arguments.parse_args()
-    lines, numbers = LineCounter(), [20] if options.tiny else sorted(options.users)
-    with redirect_stdout(lines):
-        scales = [measure(users, BUDGIE, lines) for users in progress(numbers, "numbers of users")]
-        uncached = measure(numbers[0], NONE, lines)
+    numbers = [20] if options.tiny else sorted(options.users)
+    scales = [measure(users, BUDGIE) for users in progress(numbers, "numbers of users")]
+    uncached = measure(numbers[0], NONE)
     found = {
         "by": "python -m bench.measure",
         "day_ms": DAY_MS,

@@ -1,20 +1,22 @@
 """The report of all benchmarks: ``python -m bench.report`` runs them and writes ``docs/performance.md``.
 
 With names it runs only those and takes the others from their stored results (``.local/bench``); with ``--stored`` it
-runs none. Every figure in the report comes from a result; the sentences around the tables are fixed and contain none.
+runs none. Every result in the report comes from a run; the sentences before the tables are the benchmark's docstring.
 A missed target is marked. Exits with 1 if a benchmark failed; the report is then written from its last result.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,64 +30,27 @@ STORED: Final = ROOT / ".local" / "bench"
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
 INTRODUCTION: Final = """# Performance
 
-Made by `make bench-report`; no figure here is typed by hand. `make bench-report ONLY="growth cost"` runs only these
+Made by `make bench-report`; no result here is typed by hand. `make bench-report ONLY="growth cost"` runs only these
 benchmarks and takes the others from their last results. Times are those of the machine below: compare them only with
 one another. Units, bytes and dollars are the same anywhere."""
-WITHOUT: Final = frozenset({"targets", "posts_per_second_by_round"})
-"""Fields that are too long for the report; the stored JSON has them."""
 
 
-class Benchmark(NamedTuple):
-    """A section of the report: its heading, and what it shows, without figures."""
+BENCHMARKS: Final = ("cold_start", "hot_path", "load", "contention", "growth", "cost", "cache", "codec")
+_COMMAND: Final = re.compile(r": ``python -m [^`]+``\.$")
+
+
+class Explanation(NamedTuple):
+    """A benchmark's heading, and how it measures: its own docstring."""
 
     title: str
-    shows: str
+    text: str
 
-
-BENCHMARKS: Final[Mapping[str, Benchmark]] = {
-    "cold_start": Benchmark(
-        "Cold starts",
-        "From the start of a process to its first response, including the first call to DynamoDB: each function as it "
-        "is deployed, compared with a FastAPI route that does nothing and with the baseline implementation.",
-    ),
-    "hot_path": Benchmark(
-        "The hot path",
-        "What a request takes in a warm container, from API Gateway's event to the response: Budgie, the floor (the "
-        "same framework doing nothing), and the same endpoint over other caches. Microseconds.",
-    ),
-    "load": Benchmark(
-        "Under load",
-        "Requests per second and latencies through the local gateway with the real handlers, compared with the "
-        "baseline implementation and with constant responses, which show what gateway, network and client cost.",
-    ),
-    "contention": Benchmark(
-        "Many writers, one channel",
-        "Posts to one channel by a growing number of writers, with and without polling readers and injected faults. "
-        "Each round is paired with the same DynamoDB calls without Budgie: the engine's own limit.",
-    ),
-    "growth": Benchmark(
-        "As a chat grows",
-        "Whether pages and posts cost the same however many messages and members a channel has and however many "
-        "channels the caller is in; and how a list of channels grows with its length.",
-    ),
-    "cost": Benchmark(
-        "What it costs",
-        "Dollars per million of each operation, by service, with no free tier deducted. Calls are the milliseconds "
-        "of DynamoDB and Redis that the capacity planner assumes; own work is CPU time on this machine; cautious is "
-        "the sum with the smallest share of a CPU that Lambda gives a function of this memory size. Egress, logs and "
-        "traces are only in the last sum.",
-    ),
-    "cache": Benchmark(
-        "A day of a chat",
-        "The same requests of one day through the real handlers with different caches over the same storage: none, "
-        "the common one with a time to live and `DEL`, and Budgie's. Stale responses are counted.",
-    ),
-    "codec": Benchmark(
-        "Codecs and encryption",
-        "What compressing a page and a bundle saves and how long it takes; what encrypting cached values adds to a "
-        "fresh process, to packing and unpacking a bundle, and to its size.",
-    ),
-}
+    @classmethod
+    def of(cls, name: str) -> Explanation:
+        """From the benchmark's source, which need not be imported for that."""
+        source = (ROOT / "bench" / f"{name}.py").read_text(encoding="utf-8")
+        first, _, rest = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")
+        return cls(_COMMAND.sub("", first), rest.replace("``", "`"))
 
 
 # --- Results ---
@@ -179,8 +144,8 @@ def commit() -> str:
 def write(runs: Mapping[str, Run], to: Path = DOCUMENT) -> None:
     """Writes the report."""
     blocks = [INTRODUCTION, *_summary(runs)]
-    for name, benchmark in BENCHMARKS.items():
-        blocks.append(f"## {benchmark.title}\n\n{benchmark.shows}")
+    for name in BENCHMARKS:
+        blocks.append("## {}\n\n{}".format(*Explanation.of(name)))
         if name in runs:
             blocks += _section(runs[name])
         else:
@@ -196,45 +161,43 @@ def _summary(runs: Mapping[str, Run]) -> Iterator[str]:
     for name, found in runs.items():
         held = list(found.results["targets"].values())
         missed = "" if all(held) else f"**MISSED** {held.count(False)}"
-        lines.append((BENCHMARKS[name].title, held.count(True), missed, found.date))
+        lines.append((Explanation.of(name).title, held.count(True), missed, found.date))
     yield table(["benchmark", "targets held", "missed", "run"], lines)
 
 
 def _section(found: Run) -> Iterator[str]:
-    yield from nested(found.results, without=WITHOUT)
+    yield from nested({name: value for name, value in found.results.items() if name != "targets"})
     targets = found.results["targets"].items()
     lines = [f"- {'held' if held else '**MISSED**'}: {name}" for name, held in targets]
     yield "\n".join(lines) or "No targets are set for this run."
     yield f"*`make bench NAME={found.name}`, {found.date}, commit {found.commit}, {number(found.seconds)} s.*"
 
 
-def main(arguments: Sequence[str] | None = None, run_one: Callable[[str], Run] = run) -> int:
+def main(arguments: Sequence[str] | None = None, directory: Path = STORED, document: Path = DOCUMENT) -> int:
     """Runs the benchmarks and writes the report."""
     made = argparse.ArgumentParser(prog="python -m bench.report", description=main.__doc__)
-    made.add_argument(
-        "names", nargs="*", metavar="NAME", type=_known, help=f"of {', '.join(BENCHMARKS)}; default: all"
-    )
+    made.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all")
     made.add_argument("--stored", action="store_true", help="run none; write the report from stored results")
-    made.add_argument("--results", type=Path, default=STORED, help="where results are stored")
-    made.add_argument("--out", type=Path, default=DOCUMENT, help="the report")
+    made.add_argument(
+        "--tiny", action="store_true", help="runs of seconds; the report is .local/bench/tiny/tiny.md"
+    )
     options = made.parse_args(arguments)
+    if unknown := set(options.names) - set(BENCHMARKS):
+        made.error(f"no benchmark of the report: {', '.join(sorted(unknown))}")
+    if options.tiny:
+        directory /= "tiny"
+        document = directory / "tiny.md"
     failed = []
     for name in progress([] if options.stored else options.names or list(BENCHMARKS), "benchmarks"):
         try:
-            run_one(name).store(options.results)
+            run(name, *["--tiny"] * options.tiny).store(directory)
         except FailedError as error:
             print(error, file=sys.stderr)
             failed.append(name)
-    found = {name: stored(name, options.results) for name in BENCHMARKS}
-    write({name: each for name, each in found.items() if each}, options.out)
-    print(f"wrote {options.out.name}; failed: {', '.join(failed) or 'none'}")
+    found = {name: stored(name, directory) for name in BENCHMARKS}
+    write({name: each for name, each in found.items() if each}, document)
+    print(f"wrote {document.name}; failed: {', '.join(failed) or 'none'}")
     return int(bool(failed))
-
-
-def _known(name: str) -> str:
-    if name not in BENCHMARKS:
-        raise argparse.ArgumentTypeError(f"{name} is not one of {', '.join(BENCHMARKS)}")
-    return name
 
 
 if __name__ == "__main__":

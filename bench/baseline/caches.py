@@ -61,10 +61,7 @@ def over_dogpile(load: Load) -> Cached:
     return cached
 
 
-PEERS: Final[dict[str, Callable[[Load], Cached]]] = {
-    "cashews": over_cashews,
-    "dogpile": over_dogpile,
-}
+PEERS: Final[dict[str, Callable[[Load], Cached]]] = {"cashews": over_cashews, "dogpile": over_dogpile}
 
 
 def missing() -> list[str]:

@@ -9,7 +9,7 @@ is lower than that of a real function.
 from __future__ import annotations
 
 import base64
-from collections import Counter
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -39,14 +39,15 @@ class TtlDel:
     def __init__(self, store: MeteredStore, redis: SimUpstash, now: Callable[[], int]) -> None:
         self._store, self._redis = store, redis
         self._reader = DirectLogReader(store, lambda _: None, now)
-        self.hits: Counter[str] = Counter()
 
     def serve(self, ask: Ask) -> Reply:
         """Lists the caller's channels, as they were up to 300 s ago, or reads a page, as it was up to 120 s ago."""
-        url = urlsplit(ask.target)
+        url, started = urlsplit(ask.target), time.perf_counter()
         if url.path == "/v1/channels":
-            return Reply(200, FREE, self._list(ask.user))
-        return Reply(200, FREE, self._page(ask.user, url.path.split("/")[3], dict(parse_qsl(url.query))))
+            body = self._list(ask.user)
+        else:
+            body = self._page(ask.user, url.path.split("/")[3], dict(parse_qsl(url.query)))
+        return Reply(200, FREE, body, ms=(time.perf_counter() - started) * 1000)
 
     def posted(self, channel_id: str, members: Iterable[str]) -> None:
         """Deletes what a post has made stale."""
@@ -82,7 +83,7 @@ class TtlDel:
     def _get(self, key: str, kind: str) -> bytes | None:
         text = self._redis.execute(f"get_{kind}", "GET", key)
         found = None if text is None else zstd.decompress(base64.b64decode(text))
-        self.hits[f"{kind}.{'miss' if found is None else 'hit'}"] += 1
+        self._redis.metrics.read(kind, "miss" if found is None else "redis")
         return found
 
     def _put(self, key: str, kind: str, value: bytes, seconds: int) -> None:

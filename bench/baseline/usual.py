@@ -135,10 +135,7 @@ def read_channels(user: str) -> ChannelList:
 
 @app.get("/v1/channels/{channel_id}/messages")
 def fetch_messages(
-    channel_id: str,
-    user: User,
-    limit: Annotated[int, Query(ge=1, le=100)] = PAGE,
-    before: str | None = None,
+    channel_id: str, user: User, limit: Annotated[int, Query(ge=1, le=100)] = PAGE, before: str | None = None
 ) -> MessagePage:
     """A page of messages, by default the latest."""
     require_member(channel_id, user)

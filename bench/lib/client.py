@@ -26,7 +26,6 @@ BATCH_GET: Final = "BatchGetItem"
 GET: Final = "GetItem"
 QUERY: Final = "Query"
 UPDATE: Final = "UpdateItem"
-SINGLE_WRITES: Final = frozenset({UPDATE, "PutItem"})
 READS: Final = frozenset({GET, BATCH_GET, QUERY})
 RESERVATIONS: Final = "reservations"
 """The name under which updates that reserve positions are counted."""
@@ -123,8 +122,9 @@ class Pricer:
     def __init__(self, client: AwsClient, table: str) -> None:
         self._client, self._table = client, table
         described = client.call("DescribeTable", {"TableName": table})["Table"]
-        keys = [key["AttributeName"] for key in described["KeySchema"]]
-        self._indexes = [Index.of(keys, each) for each in described.get("GlobalSecondaryIndexes", ())]
+        self._indexes = [
+            Index.of(described["KeySchema"], each) for each in described.get("GlobalSecondaryIndexes", ())
+        ]
 
     def reading(self, operation: str, call: Call, response: Call) -> tuple[float, float]:
         """Units of a read, and those of them for missing items. Eventually consistent reads cost half."""
@@ -147,16 +147,12 @@ class Pricer:
 
         A write whose condition fails is billed for the existing item.
         """
-        if operation == TRANSACT:
-            parts = [part for write in call["TransactItems"] for part in write.values()]
-        elif operation in SINGLE_WRITES:
-            parts = [call]
-        else:
+        writes, times = _writes(operation, call)
+        if not writes:
             return None
-        items = [part.get("Key") or part["Item"] for part in parts]
+        items = [each.get("Key") or each["Item"] for each in writes]
         item_keys = [{"pk": item["pk"], "sk": item["sk"]} for item in items]
         before = [self._stored(key) for key in item_keys]
-        times = 2 if operation == TRANSACT else 1
 
         def units_of() -> float:
             pairs = list(zip(before, map(self._stored, item_keys), strict=True))
@@ -184,12 +180,12 @@ class Index:
     names: frozenset[str]
 
     @classmethod
-    def of(cls, table_keys: Sequence[str], described: Mapping[str, Any]) -> Index:
+    def of(cls, table_keys: Sequence[Mapping[str, str]], described: Mapping[str, Any]) -> Index:
         """From ``DescribeTable``."""
-        keys = [key["AttributeName"] for key in described["KeySchema"]]
-        return cls(
-            keys, frozenset({*table_keys, *keys, *described["Projection"].get("NonKeyAttributes", ())})
+        keys, others = (
+            [each["AttributeName"] for each in some] for some in (described["KeySchema"], table_keys)
         )
+        return cls(keys, frozenset({*keys, *others, *described["Projection"].get("NonKeyAttributes", ())}))
 
     def units(self, old: Item, new: Item) -> int:
         """Write units of an item's change: one if its projection is added, removed or changed, two if it moves."""
@@ -212,13 +208,14 @@ def _counted_as(operation: str, call: Call) -> str:
     return RESERVATIONS if reserves else operation
 
 
+def _writes(operation: str, call: Call) -> tuple[list[Call], int]:
+    """The writes of a call, and how many times their units each is billed."""
+    if operation == TRANSACT:
+        return [part for write in call["TransactItems"] for part in write.values()], 2
+    return ([call] if operation in {UPDATE, "PutItem"} else []), 1
+
+
 def write_units(operation: str, call: Call) -> int:
     """Units of a call's writes; updated items (heads and memberships) count as 1 KB."""
-    if operation == TRANSACT:
-        sizes = [_size(next(iter(each.values()))) for each in call["TransactItems"]]
-        return units.write_units(sizes, transaction=True)
-    return units.write_units([_size(call)]) if operation in SINGLE_WRITES else 0
-
-
-def _size(write: Item) -> int:
-    return units.size(write["Item"]) if "Item" in write else 0
+    writes, times = _writes(operation, call)
+    return units.write_units(units.size(each.get("Item", {})) for each in writes) * times

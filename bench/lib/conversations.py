@@ -6,6 +6,7 @@ A line of either file is ``{"conversation": id, "turns": [[speaker, text], …]}
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import cycle
 from pathlib import Path
@@ -61,6 +62,15 @@ def _body(channel_id: str, seq: int, smallest: int, taken: Iterator[Turn]) -> by
     return body
 
 
+def head_and_members(channel_id: str, members: Sequence[str]) -> tuple[Head, list[Membership]]:
+    """A public channel without messages, and its memberships; the first member is its owner."""
+    head = Head(channel_id, Kind.PUBLIC, "lobby", "Say hello", members[0], STARTED_AT, members=len(members))
+    roles = [Role.OWNER, *[Role.MEMBER] * (len(members) - 1)]
+    return head, [
+        Membership(user, channel_id, role, STARTED_AT) for user, role in zip(members, roles, strict=True)
+    ]
+
+
 def channel_items(
     channel_id: str, members: Sequence[str], bodies: Iterable[bytes]
 ) -> Iterator[dict[str, Any]]:
@@ -68,18 +78,14 @@ def channel_items(
     seq, body = 0, b""
     for seq, body in enumerate(bodies, start=1):
         yield items.entry_item(channel_id, Entry(seq, seq, STARTED_AT, body))
-    for number, member in enumerate(members):
-        yield items.membership_item(
-            Membership(member, channel_id, Role.MEMBER if number else Role.OWNER, STARTED_AT)
-        )
-    shown = preview_of(Entry(seq, seq, STARTED_AT, body))
-    head = Head(channel_id, Kind.PUBLIC, "lobby", "Say hello", members[0], STARTED_AT, members=len(members))
+    head, joined = head_and_members(channel_id, members)
+    yield from map(items.membership_item, joined)
     yield items.listing_item(head)
-    yield items.head_item(head) | {
-        "seq": items.n(seq),
-        "messages": items.n(seq),
-        "lq": items.n(shown.seq),
-        "lu": items.s(shown.sender),
-        "lt": items.s(shown.text),
-        "lc": items.n(shown.created_at),
+    last = preview_of(Entry(seq, seq, STARTED_AT, body))
+    shown = {
+        "lq": items.n(seq),
+        "lu": items.s(last.sender),
+        "lt": items.s(last.text),
+        "lc": items.n(last.created_at),
     }
+    yield items.head_item(replace(head, seq=seq, messages=seq)) | shown

@@ -6,14 +6,13 @@ import base64
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
-
-from fastapi import FastAPI
 
 from local.gateway import events, wire
 from local.gateway.routing import Routes
@@ -43,19 +42,20 @@ class Ask:
 
 @dataclass(frozen=True)
 class Reply:
-    """A function's response, its body decoded from base64, and the log lines that it wrote."""
+    """A function's response, its body decoded from base64, the log lines that it wrote, and how long it took."""
 
     status: int
     headers: dict[str, str]
     body: bytes
     log: str = ""
+    ms: float = 0.0
 
     @classmethod
-    def of(cls, result: Mapping[str, Any], log: str = "") -> Reply:
+    def of(cls, result: Mapping[str, Any], log: str = "", ms: float = 0.0) -> Reply:
         """Parses a handler's result."""
         body = result.get("body") or ""
         raw = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
-        return cls(result["statusCode"], dict(result.get("headers") or {}), raw, log)
+        return cls(result["statusCode"], dict(result.get("headers") or {}), raw, log, ms)
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - any JSON
@@ -103,18 +103,6 @@ def event(ask: Ask) -> Event:
     return routed(ask)[1]
 
 
-def handler_of(
-    app: FastAPI, current: Callable[[], Any], needs: Callable[..., Any] = current_services
-) -> Handler:
-    """An app's handler as it is deployed; ``current`` returns the services for each request."""
-
-    async def given() -> object:
-        return current()
-
-    app.dependency_overrides[needs] = given
-    return create_handler(app)
-
-
 class Handlers:
     """All functions of the template over the same ``services``, which may be replaced between calls."""
 
@@ -125,24 +113,28 @@ class Handlers:
         log = logger().registered_handler
         assert isinstance(log, logging.StreamHandler)
         log.setStream(self._lines)
-        self.apps = {
-            route.function: import_module(route.handler.rpartition(".")[0]).app for route in _routes()[1]
-        }
-        self._handlers = {name: handler_of(app, lambda: self.services) for name, app in self.apps.items()}
+        self.handlers: dict[str, Handler] = {}
+        """As they are deployed, by function."""
+        for function, path in {route.function: route.handler for route in _routes()[1]}.items():
+            app = import_module(path.rpartition(".")[0]).app
+            app.dependency_overrides[current_services] = self._current
+            self.handlers[function] = create_handler(app)
 
-    def event(self, ask: Ask) -> tuple[str, Event]:
-        """The function that serves a request, and the event for it."""
-        return routed(ask)
+    async def _current(self) -> Services:
+        return self.services
 
     def invoke(self, function: str, called: Event) -> dict[str, Any]:
         """Invokes a function as Lambda does; for timing."""
-        return self._handlers[function](called, None)
+        return self.handlers[function](called, None)
 
     def reply(self, ask: Ask) -> Reply:
         """Sends a request; returns its response, whatever the status."""
         self._lines.seek(0)
         self._lines.truncate()
-        return Reply.of(self.invoke(*routed(ask)), self._lines.getvalue())
+        function, called = routed(ask)
+        started = time.perf_counter()
+        result = self.invoke(function, called)
+        return Reply.of(result, self._lines.getvalue(), (time.perf_counter() - started) * 1000)
 
     def __call__(self, ask: Ask) -> Reply:
         """Sends a request; returns its response.

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from itertools import count, islice
 from typing import Final
 from urllib.parse import quote
 
-from bench.lib.conversations import STARTED_AT, bodies, turns
-from bench.lib.functions import Ask, Handlers
+from bench.lib.client import MeasuredClient, Tally
+from bench.lib.conversations import STARTED_AT, bodies, head_and_members, turns
+from bench.lib.functions import Ask, Event, Handlers, Reply, routed
+from bench.lib.timing import Prepared
 from shared.bootstrap import compose
 from shared.domain import keys
 from shared.domain.messages import preview_of
-from shared.domain.model import MAX_BATCH, Entry, Head, Kind, Membership, Role
+from shared.domain.model import MAX_BATCH, Entry
 from shared.settings import Settings
 from shared.storage.protocol import Commit, Store
 
@@ -40,34 +43,21 @@ WRITTEN, CAUGHT_UP, POSTED, LARGE, CHANGED = map(
     channel, ("as written", "caught up", "posted", "large", "changed")
 )
 CHANGES: Final = 20
-"""Messages of a page that change in ``change_of_page``."""
+"""Messages of a page that change after the container cached it."""
 _CHANNEL: Final = f"/v1/channels/{POSTED}"
+_MESSAGES: Final = f"{_CHANNEL}/messages"
 
 
 def fill(store: Store, channel_id: str, members: Sequence[str], messages: Iterable[bytes]) -> None:
     """Creates and fills a public channel through the store's interface; the first member is owner and sender."""
-    head = Head(channel_id, Kind.PUBLIC, "lobby", "Say hello", members[0], STARTED_AT, members=len(members))
-    roles = [Role.OWNER, *[Role.MEMBER] * (len(members) - 1)]
-    joined = [
-        Membership(each, channel_id, role, STARTED_AT) for each, role in zip(members, roles, strict=True)
-    ]
+    head, joined = head_and_members(channel_id, members)
     store.create_channel(head, joined[:MAX_BATCH])
     for each in joined[MAX_BATCH:]:
         store.add_member(each)
     entries = (Entry(seq, seq, STARTED_AT, body) for seq, body in enumerate(messages, 1))
     while part := list(islice(entries, MAX_BATCH)):
         store.reserve(channel_id, len(part), preview_of(part[-1]))
-        commit = Commit(
-            channel_id,
-            members[0],
-            part,
-            tat_seen=0,
-            tat=0,
-            move_read=True,
-            idempotency_record=None,
-            now=STARTED_AT,
-        )
-        store.commit(commit)
+        store.commit(Commit(channel_id, members[0], part, 0, 0, True, None, STARTED_AT))  # noqa: FBT003 - moves the read position
 
 
 def fill_chat(store: Store, members: int = 2, length: int = LENGTH, listed: int = MANY) -> None:
@@ -84,13 +74,35 @@ def fill_chat(store: Store, members: int = 2, length: int = LENGTH, listed: int 
 class Scene:
     """The functions' containers over one store."""
 
-    def __init__(self, handlers: Handlers, store: Store) -> None:
-        self.handlers, self.store = handlers, store
+    def __init__(self, store: Store, handlers: Handlers | None = None) -> None:
+        self.store, self.handlers = store, handlers or Handlers(compose(SETTINGS, store))
         self.new_container()
 
     def new_container(self) -> None:
         """Serves the next request from a container that has nothing in memory."""
         self.handlers.services = compose(SETTINGS, self.store)
+
+    def tally(self, client: MeasuredClient, each: Operation) -> tuple[Tally, Reply]:
+        """What a request costs in a new container, by the ``client`` of this scene's store."""
+        self.new_container()
+        asked = each.ready(self)
+        client.take()
+        reply = self.handlers(asked)
+        return client.take(), reply
+
+    def timed(self, each: Operation, *, anew: bool = False) -> Prepared:
+        """A request of which only the invocation is timed; ``anew``: in a new container each time."""
+
+        def ready() -> tuple[str, Event]:
+            if anew:
+                self.new_container()
+            return routed(each.ready(self))
+
+        def call(made: tuple[str, Event]) -> None:
+            result = self.handlers.invoke(*made)
+            assert result["statusCode"] < HTTPStatus.BAD_REQUEST, result
+
+        return Prepared(ready, call)
 
 
 @dataclass(frozen=True)
@@ -100,21 +112,9 @@ class Operation:
     name: str
     ready: Callable[[Scene], Ask]
     goal: str = ""
-    """``read``, ``poll`` or ``post``; a ``list`` has no goal and is reported if it costs more than a read may."""
+    """``read``, ``poll`` or ``post``: whose goal in ``bench.cost`` it has."""
     is_missed: bool = False
     """Whether the container must not have it in memory."""
-
-
-def page(channel_id: str, coding: str = "") -> Ask:
-    """The latest 50 messages."""
-    headers = {"accept-encoding": coding} if coding else {}
-    return Ask("GET", f"/v1/channels/{channel_id}/messages", USER, headers=headers)
-
-
-def post(channel_id: str, key: str = "") -> Ask:
-    """A post of a real message, another one each time."""
-    headers = {"idempotency-key": key} if key else {}
-    return Ask("POST", f"/v1/channels/{channel_id}/messages", USER, {"text": next(_TEXTS).text}, headers)
 
 
 def again(asked: Ask) -> Callable[[Scene], Ask]:
@@ -132,9 +132,45 @@ def always(asked: Ask) -> Callable[[Scene], Ask]:
     return lambda _: asked
 
 
+def page(channel_id: str) -> Ask:
+    """The latest 50 messages."""
+    return Ask("GET", f"/v1/channels/{channel_id}/messages", USER)
+
+
+def keyed(asked: Ask) -> Ask:
+    """The request with an idempotency key of its own."""
+    return replace(asked, headers={"idempotency-key": f"key-{next(_NUMBERS)}"})
+
+
+def thumb(path: str, method: str = "PUT", user: str = USER) -> Ask:
+    """Adds a reaction to the message at a path, or with DELETE removes it."""
+    return Ask(method, f"{path}/reactions/{quote('👍')}/me", user)
+
+
+def _text() -> dict[str, str]:
+    """A real message, another one each time."""
+    return {"text": next(_TEXTS).text}
+
+
+def _post(channel_id: str = POSTED) -> Ask:
+    return Ask("POST", f"/v1/channels/{channel_id}/messages", USER, _text())
+
+
+def _repeated(scene: Scene) -> Ask:
+    return again(keyed(_post()))(scene)
+
+
+def _edit(scene: Scene) -> Ask:
+    return Ask("PATCH", _message(scene), USER, _text())
+
+
+def _create(user: str) -> Ask:
+    return Ask("POST", "/v1/channels", user, {"kind": "private", "name": "lobby", "topic": "Say hello"})
+
+
 def _caught_up(scene: Scene) -> Ask:
     asked = again(page(CAUGHT_UP))(scene)
-    scene.handlers(post(CAUGHT_UP))
+    scene.handlers(_post(CAUGHT_UP))
     return asked
 
 
@@ -143,45 +179,32 @@ def _unchanged(scene: Scene) -> Ask:
     return replace(asked, headers={"if-none-match": scene.handlers(asked).headers["etag"]})
 
 
-def _post_with_key(_: Scene) -> Ask:
-    return post(POSTED, f"key-{next(_NUMBERS)}")
-
-
-def _batch(_: Scene) -> Ask:
-    texts = [{"text": next(_TEXTS).text} for _ in range(MAX_BATCH)]
-    return Ask("POST", f"{_CHANNEL}/messages", USER, {"messages": texts})
-
-
-def _create(user: str) -> Ask:
-    return Ask("POST", "/v1/channels", user, {"kind": "private", "name": "lobby", "topic": "Say hello"})
-
-
 def _created(scene: Scene) -> str:
+    """The path of a new channel."""
     return f"/v1/channels/{scene.handlers(_create(FRIEND)).json['id']}"
 
 
 def _with_guest(scene: Scene) -> str:
+    """The path of a new channel with another member."""
     path = _created(scene)
     scene.handlers(Ask("PUT", f"{path}/members/{GUEST}", FRIEND, {"role": "member"}))
     return path
 
 
-def _message(scene: Scene, channel_id: str = POSTED) -> str:
+def _message(scene: Scene) -> str:
     """The path of a message that was just posted."""
-    return f"/v1/channels/{channel_id}/messages/{scene.handlers(post(channel_id)).json['id']}"
-
-
-def _thumb(path: str, method: str = "PUT") -> Ask:
-    return Ask(method, f"{path}/reactions/{quote('👍')}/me", USER)
+    return f"{_MESSAGES}/{scene.handlers(_post()).json['id']}"
 
 
 def _reacted(scene: Scene) -> str:
+    """The path of a message with a reaction."""
     path = _message(scene)
-    scene.handlers(_thumb(path))
+    scene.handlers(thumb(path))
     return path
 
 
 def _pinned(scene: Scene) -> str:
+    """The path of a pinned message."""
     path = _message(scene)
     scene.handlers(Ask("PUT", f"{path}/pin", USER))
     return path
@@ -194,13 +217,12 @@ def _unpinned(scene: Scene) -> str:
     return path
 
 
-def change_of_page(scene: Scene) -> Ask:
-    """A page of 50 messages of which 20 have changed since the container cached it."""
+def _changed(scene: Scene) -> Ask:
     asked = again(page(CHANGED))(scene)
     latest = scene.handlers(asked).json["messages"]
     for each in latest[: 2 * CHANGES : 2]:
         path = f"/v1/channels/{CHANGED}/messages/{each['id']}"
-        scene.handlers(_thumb(path, "DELETE" if each.get("reactions") else "PUT"))
+        scene.handlers(thumb(path, "DELETE" if each.get("reactions") else "PUT"))
     return asked
 
 
@@ -212,39 +234,32 @@ def _mark(_: Scene) -> Ask:
 _ONE: Final = Ask("GET", f"/v1/channels/{WRITTEN}/messages/{keys.message_id(WRITTEN, 50)}", USER)
 _FEW, _MANY = (Ask("GET", "/v1/channels", user) for user in (USER, BUSY))
 PAGE_CHANGED: Final = f"page, {CHANGES} of 50 changed"
-PAGE_IN_MEMORY, POST, POST_WITH_KEY = "page, memory", "post", "post with key"
-LIST: Final = f"list of {MANY} channels, memory"
+PAGE_IN_MEMORY: Final = "page, memory"
 OPERATIONS: Final = (
     Operation(PAGE_IN_MEMORY, again(page(WRITTEN)), "read"),
     Operation("page, caught up by one message", _caught_up, "read"),
-    Operation(PAGE_CHANGED, change_of_page),
+    Operation(PAGE_CHANGED, _changed),
     Operation("page, after a miss", always(page(WRITTEN)), "read", is_missed=True),
     Operation("page of 1 KB messages, memory", again(page(LARGE)), "read"),
     Operation("page of 1 KB messages, after a miss", always(page(LARGE)), "read", is_missed=True),
     Operation("poll, 304", _unchanged, "poll"),
     Operation("one message, after a miss", always(_ONE), "read", is_missed=True),
-    Operation(f"list of {FEW} channels, memory", again(_FEW), "list"),
-    Operation(f"list of {FEW} channels, after a miss", always(_FEW), "list", is_missed=True),
-    Operation(LIST, again(_MANY), "list"),
-    Operation("list of 50 public channels", always(Ask("GET", "/v1/channels?scope=public", USER)), "list"),
-    Operation(POST, lambda _: post(POSTED), "post"),
-    Operation(POST_WITH_KEY, _post_with_key, "post"),
-    Operation("post with key, repeated", lambda scene: again(_post_with_key(scene))(scene)),
-    Operation(f"batch of {MAX_BATCH} posts", _batch),
-    Operation("edit", lambda scene: Ask("PATCH", _message(scene), USER, {"text": next(_TEXTS).text})),
+    Operation(f"list of {FEW} channels, memory", again(_FEW)),
+    Operation(f"list of {FEW} channels, after a miss", always(_FEW), is_missed=True),
+    Operation(f"list of {MANY} channels, memory", again(_MANY)),
+    Operation("list of 50 public channels", always(Ask("GET", "/v1/channels?scope=public", USER))),
+    Operation("post", lambda _: _post(), "post"),
+    Operation("post with key", lambda _: keyed(_post()), "post"),
+    Operation("post with key, repeated", _repeated),
     Operation(
-        "edit with key",
-        lambda scene: Ask(
-            "PATCH",
-            _message(scene),
-            USER,
-            {"text": next(_TEXTS).text},
-            {"idempotency-key": f"edit-{next(_NUMBERS)}"},
-        ),
+        f"batch of {MAX_BATCH} posts",
+        lambda _: Ask("POST", _MESSAGES, USER, {"messages": [_text() for _ in range(MAX_BATCH)]}),
     ),
+    Operation("edit", _edit),
+    Operation("edit with key", lambda scene: keyed(_edit(scene))),
     Operation("delete", lambda scene: Ask("DELETE", _message(scene), USER)),
-    Operation("react", lambda scene: _thumb(_message(scene))),
-    Operation("take a reaction back", lambda scene: _thumb(_reacted(scene), "DELETE")),
+    Operation("react", lambda scene: thumb(_message(scene))),
+    Operation("take a reaction back", lambda scene: thumb(_reacted(scene), "DELETE")),
     Operation("pin", lambda scene: Ask("PUT", f"{_unpinned(scene)}/pin", USER)),
     Operation("unpin", lambda scene: Ask("DELETE", f"{_pinned(scene)}/pin", USER)),
     Operation("20 changes", always(Ask("GET", f"/v1/channels/{CHANGED}/changes?after=0&limit=20", USER))),

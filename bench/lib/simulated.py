@@ -5,7 +5,8 @@ They charge the units and commands of the real ones; their time is only added up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bench.lib.timing import DYNAMODB_MS, REDIS_MS, Stopwatch
@@ -24,15 +25,14 @@ class Database:
 
     def __init__(self) -> None:
         self.values: dict[str, tuple[str, float]] = {}
-        self.commands = 0
-        self.reasons: dict[str, int] = {}
+        self.reasons: Counter[str] = Counter()
         self.most_bytes = 0
         self.moved = 0
         """Bytes of values sent and received."""
 
     def reset_counts(self) -> None:
         """Resets the counts, but not what is stored."""
-        self.commands, self.reasons, self.moved = 0, {}, 0
+        self.reasons, self.moved = Counter(), 0
 
     def run(self, now: int, command: str, arguments: tuple[Any, ...]) -> object:
         """Runs GET, SET … EX or DEL."""
@@ -57,15 +57,15 @@ class SimUpstash:
 
     budget_seconds: float = 5.0
 
-    def __init__(self, database: Database, now: Callable[[], int], stopwatch: Stopwatch) -> None:
-        self._database, self._now, self._stopwatch = database, now, stopwatch
-        self.metrics = CacheMetrics()
+    def __init__(
+        self, database: Database, metrics: CacheMetrics, now: Callable[[], int], stopwatch: Stopwatch
+    ) -> None:
+        self._database, self.metrics, self._now, self._stopwatch = database, metrics, now, stopwatch
         self.breaker = Breaker(now)
 
     def execute(self, reason: str, command: str, *arguments: str | int) -> Any:  # noqa: ANN401 - as the real one
         """A command's result."""
-        self._database.commands += 1
-        self._database.reasons[reason] = self._database.reasons.get(reason, 0) + 1
+        self._database.reasons[reason] += 1
         meter().charge(redis=1)
         self._stopwatch.add(REDIS_MS)
         return self._database.run(self._now(), command, arguments)
@@ -122,11 +122,6 @@ class MeteredStore(MemoryStore):
         """See ``Members``."""
         self._charge(read=1)
         return super().membership(channel_id, user_id)
-
-    def fill(self, channel_id: str, entries: Mapping[int, Entry], head: Head) -> None:
-        """Stores a history without charge."""
-        self._entries[channel_id] = dict(entries)
-        self._heads[channel_id] = head
 
     def members_queried(self) -> None:
         """Charges a Query of a channel's members."""

@@ -6,13 +6,13 @@ gets a heading and is shown below it by the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 WHOLE: Final = 1_000
 """From this value on, numbers are written without a fraction."""
-WIDEST: Final = 14
-"""Columns of the widest table; wider rows are shown one by one."""
+WIDEST: Final = 32
+"""Columns of the widest table, that of an operation's costs; wider rows are shown one by one."""
 Row = Mapping[str, Any]
 
 
@@ -38,34 +38,29 @@ def _line(cells: Sequence[object]) -> str:
     return "| " + " | ".join(number(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
-def nested(results: Row, level: int = 3, without: Collection[str] = ()) -> Iterator[str]:
-    """Markdown blocks that show every figure of a result.
-
-    Args:
-        results: the result.
-        level: of the headings.
-        without: names of fields to leave out, at any depth.
-    """
-    shown = {name: value for name, value in results.items() if name not in without}
-    if plain := {name: value for name, value in shown.items() if _is_plain(value)}:
+def nested(results: Row, level: int = 3) -> Iterator[str]:
+    """Markdown blocks that show every figure of a result; ``level`` is that of the headings."""
+    if plain := {name: value for name, value in results.items() if _is_plain(value)}:
         yield table(["", ""], [(name.replace("_", " "), value) for name, value in plain.items()])
-    for name, value in shown.items():
+    for name, value in results.items():
         if name in plain or not value:
             continue
         yield f"{'#' * level} {name.replace('_', ' ')}"
-        found = [(label, flat(row, without)) for label, row in rows(value)]
+        found = [(label, flat(row)) for label, row in rows(value)]
         columns = list(dict.fromkeys(column for _, row in found for column in row))
         if (
             found
             and len(columns) <= WIDEST
-            and all(_is_plain(each) for _, row in found for each in row.values())
+            and all(map(_is_plain, (each for _, row in found for each in row.values())))
         ):
             label = [""] if any(label for label, _ in found) else []
-            cells = ([name, *row][1 - len(label) :] for name, row in _cells(found, columns))
+            cells = (
+                [name, *(row.get(each, "") for each in columns)][1 - len(label) :] for name, row in found
+            )
             yield table([*label, *(column.replace("_", " ") for column in columns)], cells)
         else:
             parts = value if isinstance(value, Mapping) else {str(i): each for i, each in enumerate(value, 1)}
-            yield from nested(parts, level + 1, without)
+            yield from nested(parts, level + 1)
 
 
 def rows(value: Any) -> list[tuple[str, Row]]:  # noqa: ANN401 - any JSON
@@ -75,18 +70,12 @@ def rows(value: Any) -> list[tuple[str, Row]]:  # noqa: ANN401 - any JSON
     return found if all(isinstance(row, Mapping) for _, row in found) else []
 
 
-def flat(row: Row, without: Collection[str] = (), prefix: str = "") -> dict[str, Any]:
+def flat(row: Row, prefix: str = "") -> dict[str, Any]:
     """A row whose nested fields are named by their path, such as ``dollars dynamodb``."""
     found: dict[str, Any] = {}
     for name, value in row.items():
-        if name not in without:
-            deeper = isinstance(value, Mapping)
-            found |= flat(value, without, f"{prefix}{name} ") if deeper else {f"{prefix}{name}": value}
+        found |= flat(value, f"{prefix}{name} ") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return found
-
-
-def _cells(found: Sequence[tuple[str, Row]], columns: Sequence[str]) -> Iterator[tuple[str, list[Any]]]:
-    return ((label, [row.get(column, "") for column in columns]) for label, row in found)
 
 
 def _is_plain(value: object) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bench.cache import STRATEGIES, Cost, Tally, Trace, Workload, targets
+from bench.cache import STRATEGIES, Trace, targets
+from operators.capacity_plan import Workload
 from tests.running import tiny
 
 
@@ -29,12 +30,6 @@ def test_a_day_is_the_same_every_time() -> None:
     first, again, other = (Trace(Workload(20), seed) for seed in (1, 1, 2))
     assert first.days == again.days != other.days
     assert Counter(request.kind for request in first.days[0])["list"] >= 14 * 3
-
-
-def test_polls_are_not_part_of_a_day() -> None:
-    """The sums of a day leave polls out."""
-    tally = Tally(kinds={"page": Cost(2, ms=3.0), "poll": Cost(9, ms=9.0)})
-    assert (tally.total("requests"), tally.total("ms")) == (2, 3)
 
 
 @pytest.mark.parametrize(

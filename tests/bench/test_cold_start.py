@@ -31,3 +31,8 @@ def test_a_slow_function_misses_all_targets() -> None:
     """In CPU time alone: of the floor, and of the baseline with and without bytecode."""
     slow = starts(130.0) | {"mark_read": [Start(130.0, 150.0)]}
     assert list(targets(summed_up(slow, "3.13")).values()) == [False] * len(cold_start.TARGETS)
+
+
+def test_every_function_is_started() -> None:
+    """Each has an event; a new function needs one."""
+    assert set(cold_start.events()) == set(FUNCTIONS)

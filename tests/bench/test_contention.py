@@ -1,4 +1,4 @@
-"""The contention benchmark: its writers, its judge, its figures and targets, and a tiny run."""
+"""The contention benchmark: its members, its judge, its figures and targets, and a tiny run."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from bench.contention import (
     BUDGIE,
     ENGINE,
     OWNER,
-    WRITE,
+    POST,
+    REACT,
     Assignment,
     Caller,
+    Cell,
     Report,
-    Rounds,
     Setup,
     StoreCalls,
-    Verdict,
     judge,
-    reaction_targets,
+    repeat,
+    summed_up,
     targets,
-    write,
+    text_of,
 )
 from bench.lib.client import RESERVATIONS, TRANSACT, Tally
+from bench.lib.conversations import bodies
 from bench.lib.operations import SETTINGS, fill
 from shared.bootstrap import Services, compose
 from shared.domain import keys
 from shared.storage.memory import MemoryStore
 from tests.running import tiny
 
-WRITER = "writer-0"
+MEMBER = "member-0"
 
 
 @pytest.fixture
@@ -41,16 +43,12 @@ def services() -> Services:
     return compose(SETTINGS, MemoryStore())
 
 
-def opened(services: Services) -> str:
-    """A channel of the owner and the writer."""
-    channel = keys.new_channel_id()
-    fill(services.store, channel, [OWNER, WRITER], [])
-    return channel
-
-
-def assignment(channel: str) -> Assignment:
-    """The writer's, which is measured from the 3rd second to the 10th."""
-    return Assignment(BUDGIE, WRITE, channel, WRITER, 0, 3, 10, "seed")
+@pytest.fixture
+def channel(services: Services) -> str:
+    """A channel of the owner and the member, with one message."""
+    made = keys.new_channel_id()
+    fill(services.store, made, [OWNER, MEMBER], bodies(1, channel_id=made))
+    return made
 
 
 class Clock:
@@ -65,125 +63,133 @@ class Clock:
         return self._now
 
 
-def written(services: Services, channel: str) -> Report:
-    """The report of a writer that posts through the handler."""
-    report, given = Report(), assignment(channel)
-    write(Caller(services, given, report).post, given, report, Clock())
+def done(services: Services, channel: str, does: str = POST) -> Report:
+    """The report of a member that acts through the handlers; measured from the 3rd second to the 10th."""
+    report, given = Report(does), Assignment(BUDGIE, does, channel, MEMBER, 0, 3, 10, "seed")
+    repeat(Caller(services, given, report).actions[does], given, report, Clock())
     return report
 
 
-# --- writers and the judge ---
+# --- members and the judge ---
 
 
-def test_a_writer_reports_what_was_acknowledged(services: Services) -> None:
+def test_a_writer_reports_what_was_acknowledged(services: Services, channel: str) -> None:
     """All posts for the judge, those of the window for the figures."""
-    channel = opened(services)
-    report = written(services, channel)
-    assert list(report.acknowledged) == [1, 2, 3, 4, 5]
+    report = done(services, channel)
+    assert list(report.acknowledged) == [2, 3, 4, 5, 6]
     assert report.milliseconds == [1_000.0] * 3, "ended at 4, 6 and 8, not at 2 and 10"
-    assert judge(services, channel, [report]) == Verdict(5, 0, [])
+    assert judge(services, channel, [report]) == (0, [])
 
 
-def test_the_store_alone_posts_and_polls_the_same(services: Services) -> None:
-    """Its posts take the next positions, and its polls return the last one."""
-    channel = opened(services)
-    given, report = assignment(channel), Report()
-    calls, caller = StoreCalls(services.store, given), Caller(services, given, report)
-    assert [calls.post("hello", "a"), calls.post("hello", "b")] == [1, 2]
-    assert calls.poll(0) == caller.poll(0) == 2
-    assert judge(services, channel, [Report(acknowledged={1: "hello"})]).messages == 2
+def test_the_store_alone_posts_and_polls_the_same(services: Services, channel: str) -> None:
+    """It posts the same texts at the next positions, and polls them."""
+    given, report = Assignment(ENGINE, POST, channel, MEMBER, 0, 0, 0, "seed"), Report()
+    calls = StoreCalls(services.store, given, report)
+    assert calls.post(0)
+    assert calls.post(1)
+    assert report.acknowledged == {2: text_of(MEMBER, 0), 3: text_of(MEMBER, 1)}
+    assert calls.poll(0)
+    assert judge(services, channel, [report]) == (0, [])
 
 
-def test_the_judge_finds_what_is_wrong(services: Services) -> None:
+def test_the_judge_finds_what_is_wrong_with_the_log(services: Services, channel: str) -> None:
     """A message that was lost, moved or never posted."""
-    channel = opened(services)
-    report = written(services, channel)
+    report = done(services, channel)
     lost = replace(report, acknowledged=report.acknowledged | {99: "lost"})
-    assert "position 99 does not have" in judge(services, channel, [lost]).faults[0]
+    assert "position 99 does not have" in judge(services, channel, [lost])[1][0]
     moved = replace(report, acknowledged=report.acknowledged | {5: report.acknowledged[4]})
-    assert len(judge(services, channel, [moved]).faults) >= 2
+    assert len(judge(services, channel, [moved])[1]) >= 2
     unknown = replace(report, acknowledged={}, unknown=list(report.acknowledged.values()))
-    assert judge(services, channel, [Report()]).faults
-    assert all("found" in fault for fault in judge(services, channel, [unknown]).faults)
+    assert judge(services, channel, [Report()])[1]
+    assert all("found" in fault for fault in judge(services, channel, [unknown])[1])
+
+
+def test_the_judge_counts_reactions_and_changes(services: Services, channel: str) -> None:
+    """Five changes leave one reaction; a report of fewer or more finds both wrong."""
+    report = done(services, channel, REACT)
+    assert report.done == 5
+    assert judge(services, channel, [report]) == (0, [])
+    faults = judge(services, channel, [replace(report, done=4)])[1]
+    assert faults[-2:] == ["1 reactions of 0", "5 changes for 4 reactions"]
 
 
 # --- figures and targets ---
 
 
 def report_of(
-    milliseconds: list[float], acknowledged: dict[int, str], reserved: int, commits: int, units: int
+    milliseconds: list[float], acknowledged: int, reserved: int, commits: int, units: int, does: str = POST
 ) -> Report:
-    """A writer's."""
+    """A member's."""
     tally = Tally(write=units, calls=Counter({RESERVATIONS: reserved, TRANSACT: commits}))
-    return Report(milliseconds, acknowledged, tally=tally)
+    return Report(does, milliseconds, acknowledged, tally=tally)
 
 
-def result_of(**fields: Any) -> dict[str, Any]:
-    """Figures that meet all targets, but for some fields."""
-    rounds = Rounds(Setup(16, 0), BUDGIE, 2.0)
-    rounds.add([report_of([10.0] * 10, {1: "a"}, 1, 1, 7)] * 16, Verdict(16, 0, []))
-    return rounds.result() | {"write_units_per_post": 7.0} | fields
+def good() -> dict[str, Any]:
+    """Results that meet all targets."""
+    cells = []
+    for setup in (Setup(1), Setup(16), Setup(reacting=16), Setup(4, reacting=16)):
+        for side in (BUDGIE, ENGINE)[: 1 if setup.reacting else 2]:
+            cells.append(Cell(setup, side, 2.0))
+            reports = [report_of([10.0] * 10, 10, 10, 10, 70, does) for does in setup.actions()]
+            cells[-1].add(reports, (0, []))
+    return summed_up(cells)
 
 
 def test_rounds_are_added_up() -> None:
     """Posts of the window by second and by writer, calls by acknowledged post, voids as the judge found them."""
-    rounds = Rounds(Setup(2, 1), BUDGIE, 2.0)
-    quick = report_of([10.0] * 3, {1: "a", 2: "b", 3: "c"}, 4, 5, 28)
-    slow = replace(report_of([20.0], {4: "d"}, 1, 1, 7), refused=1)
+    cell = Cell(Setup(2, 1, 1), BUDGIE, 2.0)
+    quick, slow = report_of([10.0] * 3, 3, 4, 5, 28), replace(report_of([20.0], 1, 1, 1, 7), refused=1)
     for _ in range(2):
-        rounds.add([quick, slow, Report()], Verdict(4, 1, ["wrong"]))
-    found = rounds.result()
-    assert (found["posts"], found["posts_per_second"], found["slowest_writer_of_mean"]) == (8, 2.0, 0.5)
-    assert (found["reservations_per_post"], found["commits_per_post"]) == (1.25, 1.5)
-    assert (found["write_units_per_post"], found["responses_503"]) == (8.75, 2)
-    assert found["voids_of_posts"] == 0.25
-    assert (found["p50_ms"], found["p99_ms"], found["log_faults"]) == (10.0, 20.0, ["wrong", "wrong"])
+        cell.add([quick, slow, report_of([5.0], 1, 0, 2, 16, REACT), Report("poll")], (1, ["wrong"]))
+    found = cell.figures(POST)
+    assert (found["count"], found["per_second"], found["slowest_of_mean"]) == (8, 2.0, 0.5)
+    assert (found["reservations"], found["transactions"]) == (1.25, 1.5)
+    assert (found["write_units"], found["responses_503"], found["voids"]) == (8.75, 2, 0.25)
+    assert (found["p50_ms"], found["p99_ms"], found["faults"]) == (10.0, 20.0, ["wrong", "wrong"])
+    reactions = cell.figures(REACT)
+    assert (reactions["count"], reactions["transactions"], reactions["p99_ms"]) == (2, 2.0, 5.0)
 
 
 @pytest.mark.parametrize(
-    "miss",
+    ("part", "row", "miss"),
     [
-        {"posts_per_second": 79.0},
-        {"p99_of_p50": 5.1},
-        {"write_units_per_post": 7.3},
-        {"slowest_writer_of_mean": 0.4},
-        {"voids_of_posts": 0.002},
-        {"log_faults": ["lost"]},
-        {"given_up": 1},
+        ("posts", 1, {"per_second": 4.9}),
+        ("posts", 1, {"p99_ms": 51.0}),
+        ("posts", 1, {"write_units": 7.3}),
+        ("posts", 1, {"slowest_of_mean": 0.4}),
+        ("posts", 1, {"voids": 0.002}),
+        ("posts", 1, {"faults": ["lost"]}),
+        ("posts", 1, {"given_up": 1}),
+        ("posts", 2, {"given_up": 1}),
+        ("posts_of_the_engine_alone", 0, {"faults": ["lost"]}),
+        ("of_the_engine", 0, {"share": 0.8}),
+        ("reactions", 0, {"faults": ["lost"]}),
+        ("reactions", 0, {"given_up": 1}),
+        ("reactions", 0, {"responses_503": 1}),
+        ("reactions", 0, {"p99_ms": 3_001.0}),
+        ("reactions", 1, {"given_up": 1}),
     ],
 )
-def test_each_target_can_be_missed(miss: dict[str, Any]) -> None:
-    """A figure that is too bad misses one target; the engine's limit is a target of its own."""
-    limits = [{"writers": 16, "readers": 0, "of_limit": 0.9}]
-    alone = result_of(writers=1)
-    assert all(targets([alone, result_of()], limits).values())
-    missed = targets([alone, result_of(**miss)], limits)
-    assert list(missed.values()).count(False) == 1
-    assert list(targets([alone, result_of()], [limits[0] | {"of_limit": 0.8}]).values()).count(False) == 1
+def test_each_target_can_be_missed(part: str, row: int, miss: dict[str, Any]) -> None:
+    """A figure that is too bad misses one target."""
+    found = good()
+    assert all(targets(found).values())
+    found[part][row] |= miss
+    assert list(targets(found).values()).count(False) == 1
 
 
 @pytest.mark.stack
 def test_a_tiny_run_reports_every_setup() -> None:
-    """Each side with 1 and 2 writers, without and with readers; no log is wrong."""
+    """Posts, the engine's limit and reactions; no log is wrong, and every reaction is stored once."""
     found = tiny("bench.contention")
-    cells = {(each["side"], each["writers"], each["readers"]) for each in found["cells"]}
-    assert len(cells) == len(found["cells"]) == 2 * 4
-    assert {each["side"] for each in found["cells"]} == {BUDGIE, ENGINE}
-    assert not [each["log_faults"] for each in found["cells"] if each["log_faults"]]
-    assert len(found["of_limit"]) == 4
-    [reactions] = found["reactions"]
-    assert (reactions["members"], reactions["reactions"], reactions["faults"]) == (3, 3, [])
-    assert reactions["write_units_per_reaction"] >= 8
-    assert {"posts_alone", "posts_beside_reactions", "reactions_beside_posts"} == set(found["beside"])
-
-
-def test_each_target_of_reactions_can_be_missed() -> None:
-    """A reaction that is lost, too slow or given up; a post that is given up beside reactions."""
-    good = {"faults": [], "given_up": 0, "responses_503": 0, "p99_ms": 3_000.0, "log_faults": []}
-    beside = {"posts_beside_reactions": good, "reactions_beside_posts": good}
-    assert all(reaction_targets([good], beside).values())
-    for miss in ({"faults": ["lost"]}, {"given_up": 1}, {"responses_503": 1}, {"p99_ms": 3_001.0}):
-        assert list(reaction_targets([good | miss], beside).values()).count(False) == 1
-    for name in beside:
-        missed = reaction_targets([good], beside | {name: good | {"given_up": 1}})
-        assert list(missed.values()).count(False) == 1
+    assert [(each["writers"], each["readers"], each["reacting"]) for each in found["posts"]] == [
+        (1, 0, 0),
+        (2, 1, 0),
+        (2, 0, 2),
+    ]
+    assert len(found["posts_of_the_engine_alone"]) == len(found["of_the_engine"]) == 2
+    together, beside = found["reactions"]
+    assert (together["reacting"], together["count"], beside["writers"]) == (3, 3, 2)
+    assert together["write_units"] >= 8
+    rows = found["posts"] + found["posts_of_the_engine_alone"] + found["reactions"]
+    assert not [each["faults"] for each in rows if each["faults"]]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.cost import GOALS, above_goal, targets
+from bench.cost import GOALS, targets
 from operators import prices
 from operators.capacity_plan import MEMORY_GB, measured, of_trace, plan
 from operators.costs import SHARE_OF_PROCESSOR, Figures, by_plan, days, priced, user_month
@@ -115,12 +115,6 @@ def test_an_engine_that_disagrees_misses_a_target() -> None:
     """The engines must confirm the units."""
     found = targets({"operations": {"it": row("", 1.0, agrees=False)}, "days": []})
     assert found == {"the engines count the units that AWS's rules give": False}
-
-
-def test_expensive_lists_are_reported() -> None:
-    """They have no goal, but must not be overlooked."""
-    operations = {"dear": row("list", 3.0), "cheap": row("list", 1.0), "post": row("post", 5.0)}
-    assert above_goal(operations) == {"dear": 3.0}
 
 
 @pytest.mark.stack

@@ -10,11 +10,9 @@ import pytest
 
 from bench.lib import command, conversations, timing
 from bench.lib.client import BATCH_GET, RESERVATIONS, TRANSACT, UPDATE, MeasuredClient
-from bench.lib.functions import ROOT, Handlers, routed
+from bench.lib.functions import ROOT, routed
 from bench.lib.operations import OPERATIONS, Scene, fill_chat
 from local.template import load as template
-from shared.bootstrap import compose
-from shared.settings import Settings
 from shared.storage import items
 from shared.storage.dynamodb import DynamoDBStore
 from shared.storage.memory import MemoryStore
@@ -41,7 +39,7 @@ def test_every_route_is_among_the_operations() -> None:
     """Every route of the template is priced and timed, and its request succeeds."""
     store = MemoryStore()
     fill_chat(store, length=50, listed=4)
-    scene = Scene(Handlers(compose(Settings(), store)), store)
+    scene = Scene(store)
     keys = set()
     for each in OPERATIONS:
         ask = each.ready(scene)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,37 +15,33 @@ from bench import load
 from bench.lib import gateway
 from bench.lib.chat import Chat
 from bench.lib.gateway import BASELINE, BUDGIE, FLOOR
-from bench.load import MIX, POOL, Measured, Plan, Request, Turn, drive, requests_of
+from bench.load import MIX, POOL, Measured, Plan, Request, drive, requests_of
 from local.gateway.server import Server
 from local.gateway.wire import RefusedError, Response
 from local.gateway.wire import Request as Received
+from tests.running import tiny
 
 CHAT = Chat(channels=3, messages=60, users=2)
 
 
-def turn(form: str, contender: str, requests: int, cpu_seconds: float, errors: int = 0) -> Turn:
-    """A second in which two clients had this many responses."""
-    measured = Measured(1.0, [0.001] * requests, Counter({"read: 500": errors} if errors else {}), requests)
-    return Turn(form, 2, contender, measured, cpu_seconds)
-
-
-def turns(ours: int, errors: int = 0) -> list[Turn]:
-    """Ten requests a second of the baseline, and ``ours`` of Budgie, whose handler takes a quarter of the CPU time."""
-    return [
-        each
-        for form in load.FORMS
-        for each in (
-            turn(form, BUDGIE, ours, ours * 0.003, errors),
-            turn(form, BASELINE, 10, 10 * 0.009),
-            turn(form, FLOOR, 100, 100 * 0.001),
-        )
-    ]
+def measured(requests: int, cpu_seconds: float, errors: int = 0) -> list[Measured]:
+    """A round of a second in which two clients had this many responses."""
+    wrong = Counter({"read: 500": errors} if errors else {})
+    return [Measured(1.0, [0.001] * requests, wrong, requests, cpu_seconds)]
 
 
 def summed_up(ours: int, errors: int = 0) -> dict[str, Any]:
-    """The result of these turns."""
-    plan = Plan(clients=(2,), rounds=1, seconds=1.0, warm_up=0.0, chat=CHAT)
-    return load.summed_up(plan, [BUDGIE, BASELINE, FLOOR], turns(ours, errors))
+    """Ten requests a second of the baseline, and ``ours`` of Budgie, whose handler takes a quarter of the CPU time."""
+    found = {
+        (form, 2, name): rounds
+        for form in load.FORMS
+        for name, rounds in {
+            BUDGIE: measured(ours, ours * 0.003, errors),
+            BASELINE: measured(10, 10 * 0.009),
+            FLOOR: measured(100, 100 * 0.001),
+        }.items()
+    }
+    return load.summed_up(Plan(clients=(2,), rounds=1, seconds=1.0, warm_up=0.0, chat=CHAT), found)
 
 
 class Responses:
@@ -137,11 +132,12 @@ def test_whole_responses_are_awaited_and_wrong_ones_are_errors(
 ) -> None:
     """Long responses come in parts; an unexpected status is an error."""
     made, address = responses
-    measured = drive(address, [[Request("read", 200, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")]] * 2, 0.05, 0.0)
-    assert measured.answered == len(made.asked) >= 2
-    assert measured.errors == {"read: 500": measured.answered // 2}
-    assert 0 < len(measured.latencies) <= measured.answered
-    assert measured.seconds >= 0.05
+    request = Request("read", 200, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    found = asyncio.run(drive(address, [[request]] * 2, 0.05, 0.0))
+    assert found.answered == len(made.asked) >= 2
+    assert found.errors == {"read: 500": found.answered // 2}
+    assert 0 < len(found.latencies) <= found.answered
+    assert found.seconds >= 0.05
 
 
 @pytest.mark.stack
@@ -151,10 +147,10 @@ def test_a_broken_connection_is_an_error(responses: tuple[Responses, tuple[str, 
     good, bad = (
         Request("read", 200, b"GET /%b HTTP/1.1\r\nhost: x\r\n\r\n" % name) for name in (b"", b"broken")
     )
-    measured = drive(address, [[good], [bad]], 0.05, 0.0)
-    assert measured.errors["IncompleteReadError"] == 1
-    assert measured.answered > 1
-    assert drive(address, [[bad]], 0.05, 0.0).latencies == []
+    found = asyncio.run(drive(address, [[good], [bad]], 0.05, 0.0))
+    assert found.errors["IncompleteReadError"] == 1
+    assert found.answered > 1
+    assert asyncio.run(drive(address, [[bad]], 0.05, 0.0)).latencies == []
 
 
 # --- figures ---
@@ -182,14 +178,8 @@ def test_an_error_misses_a_target() -> None:
 @pytest.mark.stack
 def test_the_load_test_runs() -> None:
     """Every contender serves every request over ministack."""
-    command = [sys.executable, "-m", "bench.load", "--json", "--tiny"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)  # noqa: S603 - our own
-    found = json.loads(ended.stdout)
-    names = load.installed()
-    assert found["contenders"] == names
-    assert [(each["form"], each["contender"]) for each in found["runs"]] == [
-        (form, name) for form in load.FORMS for name in names
-    ]
+    found, names = tiny("bench.load"), load.installed()
+    assert [(each["form"], each["contender"]) for each in found["runs"]] == list(product(load.FORMS, names))
     assert all(each["requests"] and each["p99_ms"] >= each["p50_ms"] > 0 for each in found["runs"])
     assert found["errors"] == {}
     assert len(found["compared"]) == (2 if BASELINE in names else 0)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bench.lib.command import finish, parser
 from bench.lib.dynamodb import running, store_on
-from bench.lib.functions import Ask, Handlers
+from bench.lib.functions import Ask, Handlers, routed
 from bench.lib.timing import interleaved, summary
 from local.dynamodb.engine import ENGINES, MINISTACK, default_engine
 from operators.capacity import table
@@ -61,7 +61,7 @@ class Scene:
         method, below, body = REQUESTS[request]
         channel = self._channels[where]
         path = f"/v1/channels/{channel}" + below.format(message=keys.message_id(channel, 7))
-        function, event = self._handlers.event(Ask(method, path, OUTSIDER, body))
+        function, event = routed(Ask(method, path, OUTSIDER, body))
         return lambda: int(self._handlers.invoke(function, event)["statusCode"])
 
 
