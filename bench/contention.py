@@ -445,7 +445,7 @@ def run(plan: Plan, url: str, pool: ProcessPoolExecutor) -> list[Cell]:
     turns = [(turn, i) for turn in range(-plan.warm_up, plan.rounds) for i in range(len(groups))]
     with closing(client_of(url, READ_TIMEOUT_MS)) as dynamodb:
         for turn, i in progress(turns, "rounds of setups"):
-            for cell in groups[i][:: (-1) ** (turn + i)]:
+            for cell in groups[i][:: 1 - (turn + i) % 2 * 2]:
                 counted = cell if turn >= 0 else Cell(cell.setup, cell.side, plan.seconds)
                 play(counted, turn, url, pool, dynamodb)
     return [cell for group in groups for cell in group]
