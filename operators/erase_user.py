@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from operators.reading import all_members, changes_of, channels_of, messages_of, standing_of
+from operators.reading import all_members, changes_of, channels_of, messages_of, standing_of, threads_of
 from operators.redaction import without_user, without_user_in_change
 from shared.domain.changes import Change
 from shared.domain.errors import ContentionError
@@ -54,11 +54,13 @@ class Eraser:
     def erase(self, user_id: str) -> Erased:
         """Erases a user. After it returns, no response has anything of theirs.
 
-        Costs a read unit for each 4 KB of the messages and changes of all channels that they were ever in, and a write
-        unit for each KB of each message and change that names them.
+        Costs a read unit for each 4 KB of the messages and changes of all channels that they were ever in and of their
+        threads, one for each message there, and a write unit for each KB of each message and change that names them.
         """
         self.leave(user_id)
         past_memberships = self._settled_past_memberships(user_id)
+        for follow in self.store.follows(user_id):
+            self.store.unfollow(follow.log_id, user_id)
         if not past_memberships:
             return Erased(0, 0, returned=bool(self.store.memberships(user_id)))
         messages = sum(
@@ -89,10 +91,16 @@ class Eraser:
             self._leave(membership)
 
     def redact(self, user_id: str, channel_id: str) -> int:
-        """Redacts the user's messages in a channel, removes the user from those of others and from the change log.
+        """Redacts the user's messages in a channel and its threads, removes the user from those of others.
 
-        Then it invalidates what was read before. Returns the number of the user's messages.
+        The change logs too. Then it invalidates what was read before. Returns the number of the user's messages.
         """
+        messages = self._redact_log(user_id, channel_id)
+        return messages + sum(
+            self._redact_log(user_id, thread.channel_id) for thread in threads_of(self.store, channel_id)
+        )
+
+    def _redact_log(self, user_id: str, channel_id: str) -> int:
         # Reactions that messages do not show come first: one that moves into its message meanwhile is found there.
         self.store.forget_reactions(channel_id, user_id)
         messages = others = 0
@@ -192,5 +200,6 @@ class Survey:
 def survey(store: Store, user_id: str) -> Survey:
     """Counts what the table has of a user, and changes nothing."""
     channels = channels_of(store, user_id)
-    messages = sum(1 for each in channels for _ in standing_of(store, each, user_id))
+    logs = [*channels, *(thread.channel_id for each in channels for thread in threads_of(store, each))]
+    messages = sum(1 for each in logs for _ in standing_of(store, each, user_id))
     return Survey(len(channels), messages)

@@ -2,8 +2,8 @@
 
 A message's line begins with its id, any other with its type: ``{"channel": …}``. Lines are in the order of channels
 and positions, so that an interrupted export continues after the last message's id: records after that message are then
-written again, none is lost. A channel's messages are followed by what its change log has. Nothing is written to the
-table.
+written again, none is lost. A channel's messages are followed by what its change log has, then by its threads in order
+of their roots, each as the channel. Nothing is written to the table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from operators.reading import all_members, changes_of, channels_of, settled
+from operators.reading import all_members, changes_of, channels_of, settled, threads_of
 from shared.domain import keys
 from shared.domain.changes import Change, ChangeKind, change_json, reactions_of, unpacked
 from shared.domain.channels import channel_json, member_json
@@ -47,10 +47,10 @@ class Exporter:
     now: Callable[[], int]
 
     def channel(self, channel_id: str, after: str | None = None) -> Iterator[bytes]:
-        """The channel, its members, its messages, its change log; with ``after`` only what follows that message.
+        """The channel, its members, its messages, its change log, its threads; with ``after`` only what follows it.
 
-        A change is shown as clients receive it; an edit or a deletion also has the message ``before`` it. Costs a read
-        unit for each 4 KB.
+        ``after`` is a message's id. A change is shown as clients receive it; an edit or a deletion also has the message
+        ``before`` it. Costs a read unit for each 4 KB, and one for each message of the channel.
 
         Raises:
             UnknownError: there is no such channel, or ``after`` is not a message of it.
@@ -58,23 +58,30 @@ class Exporter:
         head = self.store.head(channel_id)
         if head is None:
             raise UnknownError(f"there is no channel {channel_id}")
-        position = 0 if after is None else _position(channel_id, after)
+        begin, position = (channel_id, 0) if after is None else _position(channel_id, after)
         if after is None:
             yield _record("channel", _channel(head))
             for member in all_members(self.store, channel_id):
                 yield _record("member", member_json(member))
-        for entry in settled(self.store, head, position, self.sleep, self.now):
-            if entry.body is not None:
-                yield entry.body
-        for change in changes_of(self.store, head):
-            yield _change(channel_id, change)
+        for log, seq in self._logs(head, begin, position):
+            for entry in settled(self.store, log, seq, self.sleep, self.now):
+                if entry.body is not None:
+                    yield entry.body
+            for change in changes_of(self.store, log):
+                yield _change(log.channel_id, change)
+
+    def _logs(self, head: Head, begin: str, position: int) -> Iterator[tuple[Head, int]]:
+        """The channel and its threads from one of these on, each with the position after which it begins."""
+        for log in (head, *threads_of(self.store, head.channel_id)):
+            if log.channel_id >= begin:
+                yield log, position if log.channel_id == begin else 0
 
     def user(self, user_id: str, after: str | None = None) -> Iterator[bytes]:
-        """A user's memberships, read positions, mentions, created channels, messages and changes; ``after`` as above.
+        """A user's memberships, read positions, mentions, threads, channels, messages, changes; ``after`` as above.
 
-        For each channel: the user's messages and, between them, their reactions; then the earlier versions of their
-        messages, and their pins. Costs a read unit for each 4 KB of the messages and changes of all channels that they
-        were ever in, and for each emoji of a message with more than ``SHOWN_USERS`` users.
+        For each channel and thread: the user's messages and, between them, their reactions; then earlier versions of
+        their messages, and their pins. Costs a read unit for each 4 KB of the messages and changes of all channels that
+        they were ever in, for each message there, and for each emoji of a message with more than ``SHOWN_USERS`` users.
 
         Raises:
             UnknownError: the table has nothing of this user, or ``after`` is not a message's id.
@@ -82,16 +89,19 @@ class Exporter:
         channels = channels_of(self.store, user_id)
         if not channels:
             raise UnknownError(f"the table has nothing of {user_id}")
-        begin = "" if after is None else after.rpartition("-")[0]
-        if after is not None and begin not in channels:
-            raise UnknownError(f"{after} is not a message of {user_id}")
+        channel, begin, position = "", "", 0
+        if after is not None:
+            channel = keys.channel_of_log(after)
+            if channel not in channels:
+                raise UnknownError(f"{after} is not a message of {user_id}")
+            begin, position = _position(channel, after)
         heads = self.store.heads(channels)
         if after is None:
             yield from self._about(user_id, list(heads.values()))
-        for channel_id in (each for each in channels if each >= begin and each in heads):
-            position = 0 if after is None or channel_id != begin else _position(channel_id, after)
-            yield from self._messages(heads[channel_id], position, user_id)
-            yield from self._changes(heads[channel_id], user_id)
+        for channel_id in (each for each in channels if each >= channel and each in heads):
+            for log, seq in self._logs(heads[channel_id], begin, position):
+                yield from self._messages(log, seq, user_id)
+                yield from self._changes(log, user_id)
 
     def _about(self, user_id: str, heads: list[Head]) -> Iterator[bytes]:
         for membership in self.store.memberships(user_id):
@@ -99,6 +109,11 @@ class Exporter:
             yield _record("membership", known | member_json(membership))
             for mark in sorted(membership.mentions):
                 yield _record("mention", _place(membership.channel_id, mark % MARK))
+        for follow in self.store.follows(user_id):
+            known = {"channel_id": keys.channel_of_log(follow.log_id), "thread_id": follow.log_id}
+            yield _record("followed_thread", known | {"last_read_seq": follow.read_seq})
+            for mark in sorted(follow.mentions):
+                yield _record("mention", _place(follow.log_id, mark % MARK))
         for past_membership in self.store.past_memberships(user_id):
             known = {
                 "channel_id": past_membership.channel_id,
@@ -119,7 +134,7 @@ class Exporter:
                 yield entry.body
 
     def _changes(self, head: Head, user_id: str) -> Iterator[bytes]:
-        pins = self.store.pins(head.channel_id)
+        pins = {} if keys.is_thread(head.channel_id) else self.store.pins(head.channel_id)
         for change in changes_of(self.store, head):
             if change.before and sender_of(change.body or b"") == user_id:
                 yield _record("version", _before(change))
@@ -154,16 +169,17 @@ def _before(change: Change) -> dict[str, Any]:
     return found
 
 
-def _place(channel_id: str, seq: int) -> dict[str, Any]:
-    return {"channel_id": channel_id, "message_id": keys.message_id(channel_id, seq), "seq": seq}
+def _place(log_id: str, seq: int) -> dict[str, Any]:
+    channel_id = keys.channel_of_log(log_id)
+    return {"channel_id": channel_id, "message_id": keys.message_id(log_id, seq), "seq": seq}
 
 
 def _record(kind: str, value: dict[str, Any]) -> bytes:
     return dumps({kind: value})
 
 
-def _position(channel_id: str, message_id: str) -> int:
-    seq = keys.seq_of_message(channel_id, message_id)
-    if seq is None:
+def _position(channel_id: str, message_id: str) -> tuple[str, int]:
+    log_id, seq = keys.place_of_message(channel_id, message_id)
+    if not seq:
         raise UnknownError(f"{message_id} is not a message of {channel_id}")
-    return seq
+    return log_id, seq

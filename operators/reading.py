@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from shared.domain import keys
 from shared.domain.changes import Change
 from shared.domain.messages import sender_of
 from shared.domain.model import Entry, Head, Member
@@ -39,6 +40,19 @@ def messages_of(log: Log, channel_id: str) -> Iterator[Entry]:
     head = log.head(channel_id)
     for first, last in pieces(1, head.seq if head else 0):
         yield from (entry for entry in log.entries(channel_id, first, last) if entry.body is not None)
+
+
+def threads_of(store: Store, channel_id: str) -> list[Head]:
+    """The heads of a channel's threads, in order of their roots: a read unit for each message of the channel.
+
+    No index has them, and a root need not show its thread: it may be redacted, or the summary may be missing yet.
+    """
+    head = store.head(channel_id)
+    found: list[Head] = []
+    for first, last in pieces(1, head.seq if head else 0):
+        heads = store.heads(keys.message_id(channel_id, seq) for seq in range(first, last + 1))
+        found += [heads[log_id] for log_id in sorted(heads)]
+    return found
 
 
 def standing_of(log: Log, channel_id: str, user_id: str) -> Iterator[Entry]:

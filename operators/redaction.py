@@ -1,6 +1,6 @@
 """Removes a user from messages of others and from the change log. Pure: no I/O.
 
-Counts stay: where a message lists the user among others, ``#erased`` takes their place.
+Counts stay: where a message lists the user among others who reacted, ``#erased`` takes their place.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ _NAMES: Final = ("edited_by", "deleted_by")
 def without_user(body: bytes, user_id: str) -> bytes:
     """A message of somebody else without the user: in reactions, mentions, ``edited_by``, ``deleted_by`` and its text.
 
+    Of those who replied first the user is left out.
+
     Returns the same object if the message does not name the user. ``metadata`` stays as it is.
     """
     if dumps(user_id)[1:-1] not in body:
@@ -31,6 +33,9 @@ def without_user(body: bytes, user_id: str) -> bytes:
             changed[name] = ERASED
     if user_id in message.get("mentions", ()):
         changed["mentions"] = [ERASED if each == user_id else each for each in message["mentions"]]
+    if user_id in message.get("thread", {}).get("repliers", ()):
+        repliers = [each for each in message["thread"]["repliers"] if each != user_id]
+        changed["thread"] = message["thread"] | {"repliers": repliers}
     if "reactions" in message:
         changed["reactions"] = [
             each | {"users": [ERASED if user == user_id else user for user in each["users"]]}

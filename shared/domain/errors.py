@@ -255,8 +255,8 @@ class PositionOutOfRangeError(ValidationFailedError):
 
     @classmethod
     def beyond(cls, end: int, field: str) -> Self:
-        """The error for a field, in a channel whose last position is ``end``."""
-        detail = f"The channel's last position is {end}."
+        """The error for a field, where the last position is ``end``."""
+        detail = f"The last position is {end}."
         return cls(detail, errors=[{"field": field, "detail": detail}])
 
 

@@ -290,7 +290,7 @@ class MemoryStore:
             refused = self._change_refusal(commit)
             if refused is not None:
                 return refused
-            if commit.summary is not None and self.commit_change(commit.summary) != Committed():
+            if commit.summary is not None and MemoryStore.commit_change(self, commit.summary) != Committed():
                 return StateChanged()
             channel_id, change = commit.head.channel_id, commit.change
             head = replace(self._heads[channel_id], rev=change.rev)

@@ -19,9 +19,20 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 IMAGE: Final = "public.ecr.aws/lambda/python:3.13-x86_64"
-STATUSES: Final = {"create_channel": 201, "put_member": 201, "post_message": 201} | dict.fromkeys(
-    ("remove_member", "archive_channel", "delete_message", "remove_reaction", "pin_message", "unpin_message"),
-    204,
+STATUSES: Final = (
+    dict.fromkeys(("create_channel", "put_member", "post_message", "post_reply"), 201)
+    | dict.fromkeys(
+        (
+            "remove_member",
+            "archive_channel",
+            "delete_message",
+            "remove_reaction",
+            "pin_message",
+            "unpin_message",
+        ),
+        204,
+    )
+    | {"follow_thread": 204, "unfollow_thread": 204}
 )
 """Where it is not 200."""
 

@@ -22,6 +22,7 @@ MESSAGE: Final = f"{CHANNEL}/messages/{{channel_id}}-00000001"
 REFUSED: Final[dict[str, tuple[str, str, str, Any]]] = {
     "a message": ("POST", f"{CHANNEL}/messages", "grace", {"text": "x"}),
     "a batch": ("POST", f"{CHANNEL}/messages", "ada", {"messages": [{"text": "x"}]}),
+    "a reply": ("POST", f"{MESSAGE}/replies", "grace", {"text": "x"}),
     "a change": ("PATCH", CHANNEL, "ada", {"topic": "x"}),
     "a change of nothing": ("PATCH", CHANNEL, "ada", {}),
     "joining": ("PUT", f"{CHANNEL}/members/me", "linus", None),
@@ -42,6 +43,15 @@ ALLOWED: Final[dict[str, tuple[str, str, str, Any, int]]] = {
     "its pins": ("GET", f"{CHANNEL}/pins", "grace", None, 200),
     "a message": ("GET", MESSAGE, "grace", None, 200),
     "its versions": ("GET", f"{MESSAGE}/versions", "ada", None, 200),
+    "the replies to it": ("GET", f"{MESSAGE}/replies", "grace", None, 200),
+    "changes of these": ("GET", f"{MESSAGE}/replies/changes", "grace", None, 200),
+    "what the caller has read of these": (
+        *("PUT", f"{MESSAGE}/thread/read", "grace"),
+        {"last_read_seq": 0},
+        200,
+    ),
+    "following them": ("PUT", f"{MESSAGE}/thread/follow", "grace", None, 204),
+    "following them no more": ("DELETE", f"{MESSAGE}/thread/follow", "grace", None, 204),
     "its members": ("GET", f"{CHANNEL}/members", "grace", None, 200),
     "what the caller has read": ("PUT", f"{CHANNEL}/read", "grace", {"last_read_seq": 1}, 200),
     "archiving it again": ("DELETE", CHANNEL, "ada", None, 204),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 READS = {
     *("head", "heads", "entries", "members", "memberships", "past_memberships"),
-    *("changes", "pins", "has_reacted"),
+    *("changes", "pins", "has_reacted", "follows"),
 }
 
 

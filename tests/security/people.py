@@ -35,7 +35,7 @@ FIRST: Final = "/v1/channels/{c}/messages/{c}-00000001"
 
 
 def channel_of(chat: Chat, kind: str, *, archived: bool = False) -> str:
-    """A channel with a user in each role, a message of the past member's, or of the owner in a direct one, and a reply."""
+    """A channel with a user in each role; message and reply are the past member's, in a direct one the owner's."""
     if kind == "direct":
         channel = chat.direct(OWNER, MEMBER)
         chat.post(channel, TEXT)

@@ -105,7 +105,7 @@ def seen(response: Response) -> tuple[int, dict[str, str], str]:
 
 def named(call: tuple[Any, ...], channel: str) -> tuple[Any, ...]:
     """A call without the channel's name."""
-    return tuple("the channel" if each == channel else each for each in call)
+    return tuple(each.replace(channel, "the channel") if isinstance(each, str) else each for each in call)
 
 
 def hidden_ones(chat: Chat) -> dict[str, Hidden]:

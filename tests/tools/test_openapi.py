@@ -134,13 +134,15 @@ TAKING = [(path, method) for path, method in OPERATIONS if "requestBody" in PATH
 
 @pytest.mark.parametrize(("path", "method"), TAKING)
 def test_every_example_of_a_body_is_taken(api: Api, path: str, method: str) -> None:
-    """Requests as documented are not refused, in a channel with a message."""
+    """Requests as documented are not refused, in a channel with a message and a reply."""
     schema = PATHS[path][method]["requestBody"]["content"]["application/json"]["schema"]
     shown = list(_examples(schema))
     assert shown
     made = api("POST", "/v1/channels", body={"kind": "public", "name": "lobby", "members": ["grace"]}).json
     assert api("POST", f"/v1/channels/{made['id']}/messages", body={"text": "Hello"}).status == 201
     named = {"channel_id": made["id"], "user_id": "grace", "message_id": f"{made['id']}-00000001"}
+    replies = "/v1/channels/{channel_id}/messages/{message_id}/replies".format(**named)
+    assert api("POST", replies, body={"text": "Hello"}).status == 201
     for example in shown:
         answer = api(method.upper(), path.format(**named), body=example)
         assert answer.status in {200, 201}, answer.body
