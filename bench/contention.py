@@ -97,8 +97,10 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long, and with which setups; those of ``compared`` are paired with the engine, those of ``threads`` with as
-    many writers to a channel, which ``compared`` has."""
+    """How long, and with which setups; those of ``compared`` are paired with the engine.
+
+    Those of ``threads`` are paired with as many writers to a channel, which ``compared`` has.
+    """
 
     rounds: int
     seconds: float

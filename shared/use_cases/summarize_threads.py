@@ -48,9 +48,9 @@ def summarize_after_post(
 ) -> None:
     """Writes the summary after a reply at these positions, if it is the first one or ``EVERY`` replies are not in it.
 
-    In a busy thread it is written about once a second. One try: if anything changed meanwhile, a later reply or the next
-    reading of the thread writes it, so that a busy thread does not contend on its root. Costs 6 write units and a Query
-    where it writes.
+    In a busy thread it is written about once a second. One try: if anything changed meanwhile, a later reply or the
+    next reading of the thread writes it, so that a busy thread does not contend on its root. Costs 6 write units and a
+    Query where it writes.
     """
     summary = _current(thread)
     if summary is None:
