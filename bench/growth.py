@@ -1,23 +1,23 @@
 """What reads and posts cost as a chat grows: ``python -m bench.growth [--json] [--check]``.
 
 Three sizes grow: messages of a channel (100 to 100,000), channels of a user (1 to 1,000), each with a thread that the
-user follows (up to 500: no more are kept), members of a channel (1 to 10,000). At each size the real handlers run over DynamoDB Local, which reads large partitions as DynamoDB does
-(ministack scans them). Units follow AWS's rules, computed from the items that were read and written
-(``bench.lib.client``), and are compared with the engine's where those are right. Times are medians of calls made in
-turns, so that disturbances of the machine affect all sizes alike. ``none`` means that nothing was cached.
+user follows (up to 500: no more are kept), members of a channel (1 to 10,000). At each size the real handlers run over
+DynamoDB Local, which reads large partitions as DynamoDB does (ministack scans them). Units follow AWS's rules, computed
+from the items that were read and written (``bench.lib.client``), and are compared with the engine's where those are
+right. Times are medians of calls made in turns, so that disturbances of the machine affect all sizes alike. ``none``
+means that nothing was cached.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain, count, islice
 from typing import Any, Final
 
 from bench.lib.client import MeasuredClient
 from bench.lib.command import finish, parser, progress
-from bench.lib.conversations import STARTED_AT, channel_items, turns
+from bench.lib.conversations import STARTED_AT, channel_items, thread_items, turns
 from bench.lib.dynamodb import TABLE, put_all, running, store_on
 from bench.lib.functions import Ask, Handlers
 from bench.lib.operations import SETTINGS, Operation, Scene, again, always, keyed
@@ -25,9 +25,7 @@ from bench.lib.timing import interleaved, medians
 from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK
 from shared.bootstrap import compose
 from shared.domain import keys
-from shared.domain.messages import Draft, encode, preview_of
-from shared.domain.model import Entry, Follow, Head
-from shared.storage import items
+from shared.domain.messages import Draft, encode
 from shared.use_cases.list_threads import MAX_FOLLOWED
 
 SIZES: Final = {
@@ -108,15 +106,9 @@ def chat(sizes: Mapping[str, Sequence[int]]) -> Iterator[dict[str, Any]]:
             channel_id, length = channel("channels", size, number), 1 if number else PAGE
             yield from one(channel_id, length, [lister(size)])
             if size <= MAX_FOLLOWED:
-                yield from thread(keys.message_id(channel_id, 1), lister(size), words[0])
-
-
-def thread(log_id: str, follower: str, text: str) -> Iterator[dict[str, Any]]:
-    """The items of a thread with one reply, and of its follower."""
-    reply = Entry(1, 1, STARTED_AT, encode(log_id, 1, USER, STARTED_AT, Draft(text)))
-    yield items.entry_item(log_id, reply)
-    yield items.head_item(replace(Head.of_thread(log_id), seq=1, messages=1, last=preview_of(reply)))
-    yield items.follow_item(Follow(follower, log_id))
+                log_id = keys.message_id(channel_id, 1)
+                reply = encode(log_id, 1, USER, STARTED_AT, Draft(words[0]))
+                yield from thread_items(log_id, lister(size), reply)
 
 
 # --- Operations ---
