@@ -5,9 +5,10 @@ channel in a closed loop, every post with an idempotency key, through the functi
 to its response. Each round is paired with one in which the same processes, on the same connections, make the same
 DynamoDB calls through the store alone: the engine's own limit. With and without readers that poll. 16 and 64 members
 also react to one message at the same moment, and 4 writers post while 16 members react to one message all the time,
-compared with the same writers alone.
+compared with the same writers alone. 16 and 64 writers also reply to one message, compared with as many posts to a
+channel in the same round; the page of replies that is read afterwards must make the message's summary right.
 
-After each round the channel's two logs are compared with what was acknowledged. Rate limits are out of the way, and a
+After each round the logs are compared with what was acknowledged. Rate limits are out of the way, and a
 call may take 10 s before it is given up: everything shares this machine's CPUs.
 """
 
@@ -25,6 +26,7 @@ from contextlib import closing, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from http import HTTPStatus
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +41,7 @@ from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK
 from shared.aws.protocol import AwsClient
 from shared.bootstrap import Services, compose
 from shared.domain import keys
-from shared.domain.changes import reactions_of
+from shared.domain.changes import reactions_of, summary_of
 from shared.domain.clock import now_ms
 from shared.domain.messages import Draft, encode, preview, request_hash
 from shared.domain.model import IDEMPOTENCY_SECONDS, Entry, IdempotencyRecord
@@ -48,7 +50,7 @@ from shared.storage.protocol import Commit, Committed, Reservation, Store
 from shared.use_cases.post_message import post_message
 
 BUDGIE, ENGINE = SIDES = ("budgie", "engine")
-POST, REACT, POLL = "post", "react", "poll"
+POST, REPLY, REACT, POLL = "post", "reply", "react", "poll"
 OWNER: Final = "owner"
 LIMIT: Final = 100
 """Messages of a poll."""
@@ -70,29 +72,41 @@ FILLER: Final = "so that the message is as long as a common one, which is about 
 CLOSING: Final = "the last one"
 MAX_REACTION_MS: Final = 3_000
 MAX_SPREAD, MAX_UNITS, MIN_FAIRNESS, MAX_VOIDS, MIN_OF_LIMIT = 5.0, 7.2, 0.5, 0.001, 0.85
+MIN_OF_POSTS: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Numbers of members by what they do. Without writers, every member reacts once, all at the same moment."""
+    """Numbers of members by what they do. If they only react, every member does so once, all at the same moment."""
 
     writers: int = 0
     readers: int = 0
     reacting: int = 0
+    replying: int = 0
+
+    @property
+    def is_once(self) -> bool:
+        """Whether nobody acts until the end of a window."""
+        return not (self.writers or self.replying)
 
     def actions(self) -> list[str]:
         """What each member does."""
-        return [POST] * self.writers + [REACT] * self.reacting + [POLL] * self.readers
+        ways = (POST, self.writers), (REPLY, self.replying), (REACT, self.reacting), (POLL, self.readers)
+        return [way for way, members in ways for _ in range(members)]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long, and with which setups; those of ``compared`` are paired with the engine."""
+    """How long, and with which setups; those of ``compared`` are paired with the engine.
+
+    Those of ``threads`` are paired with as many writers to a channel, which ``compared`` has.
+    """
 
     rounds: int
     seconds: float
     compared: Sequence[Setup]
     others: Sequence[Setup]
+    threads: Sequence[Setup]
     warm_up: bool = True
     """Java compiles what runs often, and a process loads much at its first request: neither is to be measured."""
 
@@ -102,8 +116,16 @@ FULL: Final = Plan(
     seconds=5.0,
     compared=[Setup(writers, readers) for readers in (0, 4) for writers in (1, 4, 16, 64)],
     others=[Setup(reacting=16), Setup(reacting=64), Setup(4, reacting=16)],
+    threads=[Setup(replying=16), Setup(replying=64)],
 )
-TINY: Final = Plan(1, 0.3, [Setup(1), Setup(2, 1)], [Setup(reacting=3), Setup(2, reacting=2)], warm_up=False)
+TINY: Final = Plan(
+    rounds=1,
+    seconds=0.3,
+    compared=[Setup(1), Setup(2, 1), Setup(2)],
+    others=[Setup(reacting=3), Setup(2, reacting=2)],
+    threads=[Setup(replying=2)],
+    warm_up=False,
+)
 
 
 # --- Members, each a process ---
@@ -115,7 +137,7 @@ class Assignment:
 
     Attributes:
         side: ``budgie``: the functions' handlers; ``engine``: the same DynamoDB calls and nothing else.
-        does: ``post``, ``react`` (a reaction to the first message comes and goes) or ``poll``.
+        does: ``post``, ``reply`` (to the first message), ``react`` (a reaction to it comes and goes) or ``poll``.
         counts_from: What is done before is part of the logs, but not of the figures.
         seed: Makes idempotency keys unique.
         once: Whether the member does it once instead of until the end.
@@ -161,14 +183,26 @@ def text_of(user: str, number: int) -> str:
     return f"{user} {number}: {FILLER}"
 
 
+def log_of(channel: str, does: str) -> str:
+    """The log that members who do this write: the channel, or the thread of its first message."""
+    return keys.message_id(channel, 1) if does == REPLY else channel
+
+
+def log_path(log_id: str) -> str:
+    """Where a log's messages are read and posted."""
+    path = f"/v1/channels/{keys.channel_of_log(log_id)}/messages"
+    return f"{path}/{log_id}/replies" if keys.is_thread(log_id) else path
+
+
 class Caller:
     """Does what an assignment says through the functions. Each action takes its number and returns its success."""
 
     def __init__(self, services: Services, given: Assignment, report: Report) -> None:
         self._handlers, self._given, self._report = Handlers(services), given, report
-        self._path = f"/v1/channels/{given.channel}/messages"
+        self._path = log_path(given.channel)
+        self._posts_to = log_path(log_of(given.channel, given.does))
         self._after = 0
-        self.actions = {POST: self.post, REACT: self.react, POLL: self.poll}
+        self.actions = {POST: self.post, REPLY: self.post, REACT: self.react, POLL: self.poll}
 
     def _served(self, ask: Ask) -> Any:  # noqa: ANN401 - JSON
         """The response's JSON, ``{}`` without a body; None if there were only 503, after each of which it waits."""
@@ -182,10 +216,10 @@ class Caller:
         return None
 
     def post(self, number: int) -> bool:
-        """Posts a message with a key."""
+        """Posts a message or a reply with a key."""
         text = text_of(self._given.user, number)
         headers = {"idempotency-key": f"{self._given.seed}-{number}"}
-        found = self._served(Ask("POST", self._path, self._given.user, {"text": text}, headers))
+        found = self._served(Ask("POST", self._posts_to, self._given.user, {"text": text}, headers))
         if found is None:
             self._report.unknown.append(text)
             return False
@@ -287,15 +321,17 @@ def repeat(
 def judge(services: Services, channel: str, reports: Sequence[Report]) -> tuple[int, list[str]]:
     """Compares a channel's logs with what was acknowledged; returns the number of voids, and everything wrong.
 
-    Posts once more before, so that no hole is left at the end.
+    If members replied, compares the thread's log. Posts once more before, so that no hole is left at the end.
     """
-    last = post_message(services, OWNER, channel, [Draft(CLOSING)], None).last_seq
-    handlers, log, after = Handlers(services), dict[int, str](), 1
+    log_id = log_of(channel, next((each.does for each in reports if each.does == REPLY), POST))
+    last = post_message(services, OWNER, log_id, [Draft(CLOSING)], None).last_seq
+    before = after = 0 if keys.is_thread(log_id) else 1  # messages that ``fill`` wrote
+    handlers, log, roots = Handlers(services), dict[int, str](), list[bytes]()
     while after < last:
-        target = f"/v1/channels/{channel}/messages?after={after}&limit={LIMIT}"
-        page = handlers(Ask("GET", target, OWNER)).json
+        page = handlers(Ask("GET", f"{log_path(log_id)}?after={after}&limit={LIMIT}", OWNER)).json
         log |= {message["seq"]: message["text"] for message in page["messages"]}
         after = page["last_seq"]
+        roots += [each.body or b"" for each in services.store.entries_at(channel, [1])]
     acknowledged = [each for report in reports for each in report.acknowledged.items()]
     expected = {
         CLOSING,
@@ -309,7 +345,11 @@ def judge(services: Services, channel: str, reports: Sequence[Report]) -> tuple[
     ]
     counts = Counter(log.values()).items()
     faults += [f"found {count} times: {text}" for text, count in counts if count > 1 or text not in expected]
-    return last - 1 - len(log), [*faults, *_wrong_reactions(services.store, channel, reports)]
+    if before:
+        faults += _wrong_reactions(services.store, channel, reports)
+    elif (summary := summary_of(roots[0])) is None or (summary.count, summary.seq) != (len(log), last):
+        faults.append(f"{summary} for {len(log)} replies after one read")
+    return last - before - len(log), faults
 
 
 def _wrong_reactions(store: Store, channel: str, reports: Sequence[Report]) -> Iterator[str]:
@@ -361,8 +401,8 @@ class Cell:
         count, done = sum(by_member), max(1, sum(each.done for each in reports))
         latency = summary([ms for each in reports for ms in each.milliseconds] or [0.0])
         calls = sum((each.tally.calls for each in reports), Counter[str]())
-        shown = {"voids": round(self.voids / done, 5)} if does == POST else {}
-        if self.setup.writers:  # Otherwise nobody acts until the end of a window.
+        shown = {"voids": round(self.voids / done, 5)} if does in {POST, REPLY} else {}
+        if not self.setup.is_once:
             shown["per_second"] = round(statistics.mean(self.rates(does)), 1)
         return {
             **asdict(self.setup),
@@ -384,7 +424,7 @@ class Cell:
 def play(cell: Cell, turn: int, url: str, pool: ProcessPoolExecutor, dynamodb: AwsClient) -> None:
     """Plays one round in a new channel with one message, and judges it."""
     actions, channel = cell.setup.actions(), keys.new_channel_id()
-    users, once = [f"member-{i}" for i in range(len(actions))], not cell.setup.writers
+    users, once = [f"member-{i}" for i in range(len(actions))], cell.setup.is_once
     fill(store_on(dynamodb), channel, [OWNER, *users], bodies(1, channel_id=channel))
     begins = time.monotonic() + 0.1
     counts_from = begins if once else begins + cell.seconds / WARM_UPS
@@ -398,13 +438,16 @@ def play(cell: Cell, turn: int, url: str, pool: ProcessPoolExecutor, dynamodb: A
 
 
 def run(plan: Plan, url: str, pool: ProcessPoolExecutor) -> list[Cell]:
-    """Each round plays every setup, Budgie and the store alone one after the other, in changing order."""
+    """Each round plays every setup, and what it is compared with one after the other, in changing order."""
     groups = [[Cell(setup, side, plan.seconds) for side in SIDES] for setup in plan.compared]
+    for group, setup in product(groups, plan.threads):
+        if group[0].setup == Setup(setup.replying):
+            group.append(Cell(setup, BUDGIE, plan.seconds))
     groups += [[Cell(setup, BUDGIE, plan.seconds)] for setup in plan.others]
     turns = [(turn, i) for turn in range(-plan.warm_up, plan.rounds) for i in range(len(groups))]
     with closing(client_of(url, READ_TIMEOUT_MS)) as dynamodb:
         for turn, i in progress(turns, "rounds of setups"):
-            for cell in groups[i][:: (-1) ** (turn + i)]:
+            for cell in groups[i][:: 1 - (turn + i) % 2 * 2]:
                 counted = cell if turn >= 0 else Cell(cell.setup, cell.side, plan.seconds)
                 play(counted, turn, url, pool, dynamodb)
     return [cell for group in groups for cell in group]
@@ -414,24 +457,36 @@ def run(plan: Plan, url: str, pool: ProcessPoolExecutor) -> list[Cell]:
 
 
 def summed_up(cells: Sequence[Cell]) -> dict[str, Any]:
-    """All figures. Budgie's share of the engine's limit is the median of the rounds, each against its pair."""
+    """All figures. A share of what Budgie is compared with is the median of the rounds, each against its pair."""
     ours, engines = ([each for each in cells if each.side == side] for side in SIDES)
-    limits = []
-    for limit in engines:
-        cell = next(each for each in ours if each.setup == limit.setup)
-        pairs = zip(cell.rates(), limit.rates(), strict=True)
-        share = statistics.median(rate / most if most else 0.0 for rate, most in pairs)
-        limits.append({**asdict(limit.setup), "share": round(share, 3)})
+    replies = [each for each in ours if each.setup.replying]
+
+    def of_posts(setup: Setup) -> Cell:
+        return next(each for each in ours if each.setup == setup)
+
     return {
         "posts": [each.figures(POST) for each in ours if each.setup.writers],
+        "replies": [each.figures(REPLY) for each in replies],
         "reactions": [each.figures(REACT) for each in ours if each.setup.reacting],
         "posts_of_the_engine_alone": [each.figures(POST) for each in engines],
-        "of_the_engine": limits,
+        "of_the_engine": [
+            asdict(each.setup) | share(of_posts(each.setup).rates(), each.rates()) for each in engines
+        ],
+        "replies_of_posts": [
+            asdict(each.setup) | share(each.rates(REPLY), of_posts(Setup(each.setup.replying)).rates())
+            for each in replies
+        ],
     }
 
 
+def share(rates: Sequence[float], of: Sequence[float]) -> dict[str, float]:
+    """The median of the rounds' shares."""
+    shares = [rate / most if most else 0.0 for rate, most in zip(rates, of, strict=True)]
+    return {"share": round(statistics.median(shares), 3)}
+
+
 def targets(results: Mapping[str, Any]) -> dict[str, bool]:
-    """The targets of posts by writers, of reactions, and of both at once."""
+    """The targets of posts by writers, of replies, of reactions, and of posts and reactions at once."""
     posts = [each for each in results["posts"] if not each["reacting"]]
     reactions = [each for each in results["reactions"] if not each["writers"]]
     both = [each for each in results["posts"] + results["reactions"] if each["reacting"] and each["writers"]]
@@ -456,6 +511,12 @@ def targets(results: Mapping[str, Any]) -> dict[str, bool]:
         "16 and 64 writers commit at least as many posts a second as 1": [
             each["per_second"] >= alone[each["readers"]] for each in posts if each["writers"] >= MANY_WRITERS
         ],
+        f"replies to one message: at least {MIN_OF_POSTS:.0%} of the posts of as many writers": [
+            each["share"] >= MIN_OF_POSTS for each in results["replies_of_posts"]
+        ],
+        "all replies succeed, each once, and one read makes the summary right": [
+            not (each["faults"] or each["given_up"] or each["responses_503"]) for each in results["replies"]
+        ],
         "all reactions to one message succeed, each once": [
             not (each["faults"] or each["given_up"] or each["responses_503"]) for each in reactions
         ],
@@ -473,7 +534,7 @@ def main() -> int:
     """Measures contention; with ``--check`` exits with 1 if a target is missed."""
     options = parser("Many members in one channel, compared with the engine's own limit.").parse_args()
     plan, kind = (TINY, MINISTACK) if options.tiny else (FULL, DYNAMODB_LOCAL)
-    size = max(len(setup.actions()) for setup in (*plan.compared, *plan.others))
+    size = max(len(setup.actions()) for setup in (*plan.compared, *plan.others, *plan.threads))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bench.lib.functions", "bench.lib.operations"])
     with engine(kind) as started, ProcessPoolExecutor(size, context, prepare) as pool:

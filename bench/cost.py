@@ -2,24 +2,41 @@
 
 Every route runs through its real handler over DynamoDB Local. Units are computed from the items themselves
 (``bench.lib.client``) and compared with the engines where they count as AWS does: DynamoDB Local for reads and, in a
-second run, ministack for writes. The result also has the requests of a day of ``bench.cache``, with its hits and
-misses, from ``operators/measured.json``, and the published prices of hosted chats. No free tier is deducted; egress,
-logs and traces are listed apart. Storage is not included: see ``operators.capacity``.
+second run, ministack for writes. Replies are also counted in threads of real conversations, whose first message is the
+root, a minute between messages and without keys. The result also has the requests of a day of ``bench.cache``, with
+its hits and misses, from ``operators/measured.json``, and the published prices of hosted chats. No free tier is
+deducted; egress, logs and traces are listed apart. Storage is not included: see ``operators.capacity``.
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import chain, count
 from typing import Any, Final
 
 from bench.lib.client import MeasuredClient, Tally
 from bench.lib.command import finish, parser, progress
+from bench.lib.conversations import STARTED_AT, bodies, conversations
 from bench.lib.dynamodb import TABLE, running, store_on
-from bench.lib.functions import Handlers
-from bench.lib.operations import OPERATIONS, PAGE_CHANGED, SETTINGS, Operation, Scene, fill_chat
+from bench.lib.functions import Ask, Handlers
+from bench.lib.operations import (
+    MISSED,
+    OPERATIONS,
+    PAGE_CHANGED,
+    PAGE_IN_MEMORY,
+    PAGE_THREADS,
+    SETTINGS,
+    Operation,
+    Scene,
+    channel,
+    fill,
+    fill_chat,
+)
 from bench.lib.timing import Stopwatch, medians
 from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK
 from operators import prices
@@ -31,7 +48,11 @@ from shared.storage.memory import MemoryStore
 GOALS: Final = {"read": 2.00, "poll": 1.50, "post": 7.00}
 """Dollars per million, including API Gateway and Lambda but not what is listed apart."""
 MAX_READ_UNITS: Final = {PAGE_CHANGED: 4}
-ROUNDS: Final = 30
+MAX_REPLY_UNITS: Final = 9
+"""Write units of a reply on average, those of the summary in its root included."""
+LENGTHS: Final = (1, 2, 3, 5, 10, 19)
+"""Replies of threads whose averages are shown: 19 is the shortest conversation's."""
+ROUNDS, THREADS = 30, 10
 
 
 def times(
@@ -60,9 +81,31 @@ def compared(engine: str, tally: Tally) -> dict[str, Any]:
     return {"read": tally.engine_read, "write": tally.engine_write, "agrees": agrees}
 
 
-def measure(rounds: int, engines: Sequence[str]) -> dict[str, Any]:
-    """Prices all operations on the first engine; compares their units with every engine."""
+def replies(scene: Scene, client: MeasuredClient, threads: int) -> dict[str, Any]:
+    """Average write units of a reply in threads of real conversations, also in their first few replies."""
+    chosen, channel_id = conversations()[:threads], channel("conversations")
+    people = sorted({turn.speaker for turn in chain(*chosen)})
+    fill(scene.store, channel_id, people, bodies(1, channel_id=channel_id))
+    clock = partial(next, count(STARTED_AT, 60_000))
+    scene.handlers.services = replace(compose(SETTINGS, scene.store), now=clock)
+
+    def post(path: str, sender: str, text: str) -> tuple[str, float]:
+        client.take()
+        reply = scene.handlers(Ask("POST", path, sender, {"text": text}))
+        return reply.json["id"], client.take().write
+
+    messages, costs = f"/v1/channels/{channel_id}/messages", list[list[float]]()
+    for root, *others in progress(chosen, "threads"):
+        path = f"{messages}/{post(messages, root.speaker, root.text)[0]}/replies"
+        costs.append([post(path, turn.speaker, turn.text)[1] for turn in others])
+    first = {f"of {n} replies": statistics.mean(chain(*(each[:n] for each in costs))) for n in LENGTHS}
+    return {"threads": len(costs), "write units": statistics.mean(chain(*costs)), **first}
+
+
+def measure(rounds: int, threads: int, engines: Sequence[str]) -> dict[str, Any]:
+    """Prices all operations and replies on the first engine; compares the operations' units with every engine."""
     handlers, operations = Handlers(compose(SETTINGS, MemoryStore())), dict[str, Any]()
+    averages: dict[str, Any] = {}
     for engine in engines:
         with running(engine) as dynamodb:
             fill_chat(store_on(dynamodb))
@@ -86,11 +129,12 @@ def measure(rounds: int, engines: Sequence[str]) -> dict[str, Any]:
                         "engines": {},
                     }
                 operations[each.name]["engines"][engine] = compared(engine, tally)
-    return {"rounds": rounds, "operations": operations}
+            averages = averages or replies(Scene(store_on(exact), handlers), exact, threads)
+    return {"rounds": rounds, "operations": operations, "replies": averages}
 
 
 def targets(results: Mapping[str, Any]) -> dict[str, bool]:
-    """The goals of reads, polls and posts; lists have none."""
+    """The goals of reads, polls, posts and replies; lists have none."""
     shown = {
         f"{name}: at most ${GOALS[row['goal']]:.2f}": row["sum"] <= GOALS[row["goal"]]
         for name, row in results["operations"].items()
@@ -99,6 +143,12 @@ def targets(results: Mapping[str, Any]) -> dict[str, bool]:
     for name in MAX_READ_UNITS.keys() & results["operations"].keys():
         units = results["operations"][name]["figures"]["read_units"]
         shown[f"{name}: at most {MAX_READ_UNITS[name]} read units"] = units <= MAX_READ_UNITS[name]
+    for ours, other in ((PAGE_THREADS, PAGE_IN_MEMORY), (PAGE_THREADS + MISSED, PAGE_CHANGED + MISSED)):
+        units, most = (results["operations"][name]["figures"]["read_units"] for name in (ours, other))
+        shown[f"{ours}: no more read units than {other}"] = units <= most
+    shown[f"a reply: at most {MAX_REPLY_UNITS} write units on average"] = (
+        results["replies"]["write units"] <= MAX_REPLY_UNITS
+    )
     for day in results["days"]:
         users, kinds = f"{day['users']:,} users", day["kinds"]
         for what, dollars, goal in (
@@ -116,7 +166,7 @@ def main() -> int:
     """Measures costs; with ``--check`` exits with 1 if a goal is missed."""
     options = parser(main.__doc__ or "").parse_args()
     engines = [MINISTACK] if options.tiny else [DYNAMODB_LOCAL, MINISTACK]
-    found = measure(1 if options.tiny else ROUNDS, engines)
+    found = measure(1, 2, engines) if options.tiny else measure(ROUNDS, THREADS, engines)
     results = {
         **found,
         "days": days(measured()),

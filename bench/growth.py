@@ -1,10 +1,11 @@
 """What reads and posts cost as a chat grows: ``python -m bench.growth [--json] [--check]``.
 
-Three sizes grow: messages of a channel (100 to 100,000), channels of a user (1 to 1,000), members of a channel (1 to
-10,000). At each size the real handlers run over DynamoDB Local, which reads large partitions as DynamoDB does
-(ministack scans them). Units follow AWS's rules, computed from the items that were read and written
-(``bench.lib.client``), and are compared with the engine's where those are right. Times are medians of calls made in
-turns, so that disturbances of the machine affect all sizes alike. ``none`` means that nothing was cached.
+Three sizes grow: messages of a channel (100 to 100,000), channels of a user (1 to 1,000), each with a thread that the
+user follows (up to 500: no more are kept), members of a channel (1 to 10,000). At each size the real handlers run over
+DynamoDB Local, which reads large partitions as DynamoDB does (ministack scans them). Units follow AWS's rules, computed
+from the items that were read and written (``bench.lib.client``), and are compared with the engine's where those are
+right. Times are medians of calls made in turns, so that disturbances of the machine affect all sizes alike. ``none``
+means that nothing was cached.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from bench.lib.client import MeasuredClient
 from bench.lib.command import finish, parser, progress
-from bench.lib.conversations import STARTED_AT, channel_items, turns
+from bench.lib.conversations import STARTED_AT, channel_items, thread_items, turns
 from bench.lib.dynamodb import TABLE, put_all, running, store_on
 from bench.lib.functions import Ask, Handlers
 from bench.lib.operations import SETTINGS, Operation, Scene, again, always, keyed
@@ -25,26 +26,27 @@ from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK
 from shared.bootstrap import compose
 from shared.domain import keys
 from shared.domain.messages import Draft, encode
+from shared.use_cases.list_threads import MAX_FOLLOWED
 
 SIZES: Final = {
     "messages": (100, 1_000, 10_000, 100_000),
-    "channels": (1, 10, 50, 100, 500, 1_000),
+    "channels": (1, 10, 50, 100, 200, 500, 1_000),
     "members": (1, 10, 100, 1_000, 10_000),
 }
 TINY: Final = {"messages": (60, 120), "channels": (1, 5), "members": (1, 20)}
 FLAT: Final = 1.5
 """How many times the smallest size's median the largest size's may be; these times are a few milliseconds."""
-LIST_UNITS: Final = (1, 1.1)
-"""Read units of a list of channels: at most this constant, and so many per channel."""
+CHANNELS, FOLLOWED = LISTS = ("list of channels", "list of threads")
+"""Start of the names of operations that cannot be flat."""
+LIST_UNITS: Final = {CHANNELS: (1, 1.1), FOLLOWED: (1, 2.1)}
+"""Read units of a list: at most this constant, and so many per channel or thread; a thread's channel costs one too."""
 UNSEEN_UNITS: Final = 0.5
-"""More read units per channel in a new container, which checks whether the previewed messages still exist."""
+"""More read units of each in a new container, which checks whether the previewed messages still exist."""
 AXES: Final = {
     "messages": "messages in a channel",
     "channels": "channels of the caller",
     "members": "members of a channel",
 }
-LIST: Final = "list of channels"
-"""Start of the names of operations that cannot be flat."""
 MEMBERS: Final = "list of 50 members"
 ROUNDS: Final = 40
 USER: Final = "00000000-0000-4000-8000-000000000000"
@@ -101,8 +103,12 @@ def chat(sizes: Mapping[str, Sequence[int]]) -> Iterator[dict[str, Any]]:
         yield from one(channel("members", size), PAGE, [USER, *map(user, range(size - 1))])
     for size in sizes["channels"]:
         for number in range(size):
-            length = 1 if number else PAGE
-            yield from one(channel("channels", size, number), length, [lister(size)])
+            channel_id, length = channel("channels", size, number), 1 if number else PAGE
+            yield from one(channel_id, length, [lister(size)])
+            if size <= MAX_FOLLOWED:
+                log_id = keys.message_id(channel_id, 1)
+                reply = encode(log_id, 1, USER, STARTED_AT, Draft(words[0]))
+                yield from thread_items(log_id, lister(size), reply)
 
 
 # --- Operations ---
@@ -128,8 +134,12 @@ def operations(axis: str, size: int) -> Iterator[Operation]:
     )
     if axis == "channels":
         everything = Ask("GET", "/v1/channels?limit=100", caller)
-        yield Operation(f"{LIST}, none", always(everything))
-        yield Operation(f"{LIST}, memory", again(everything))
+        yield Operation(f"{CHANNELS}, none", always(everything))
+        yield Operation(f"{CHANNELS}, memory", again(everything))
+        if size <= MAX_FOLLOWED:
+            threads = Ask("GET", "/v1/threads?limit=100", caller)
+            yield Operation(f"{FOLLOWED}, none", always(threads))
+            yield Operation(f"{FOLLOWED}, memory", again(threads))
     if axis == "members":
         newcomers = count(1_000_000)
         yield Operation(MEMBERS, always(Ask("GET", f"{path}/members?limit=50", caller)))
@@ -177,7 +187,7 @@ def targets(results: Mapping[str, Any], *, is_timed: bool) -> dict[str, bool]:
         flat = [
             [row for row in rows if name != MEMBERS or row["size"] >= PAGE]
             for name, rows in results[axis].items()
-            if not name.startswith(LIST)
+            if not name.startswith(LISTS)
         ]
         sizes = sorted({row["size"] for rows in flat for row in rows})
         between = f"{sizes[0]:,} and {sizes[-1]:,} {of}"
@@ -186,23 +196,23 @@ def targets(results: Mapping[str, Any], *, is_timed: bool) -> dict[str, bool]:
         if is_timed:
             quick = [rows[-1]["ms"] <= FLAT * rows[0]["ms"] for rows in flat]
             shown[f"at most {FLAT:g} times the time at {between}"] = all(quick)
-    base, each_unit = LIST_UNITS
-    lists = {name: rows for name, rows in results["channels"].items() if name.startswith(LIST)}
-    shown[
-        f"a list costs at most {base:g} + {each_unit:g} read units a channel, "
-        f"{UNSEEN_UNITS:g} more a channel in a new container"
-    ] = all(
-        row["read"] <= base + (each_unit + UNSEEN_UNITS * name.endswith(", none")) * row["size"]
-        for name, rows in lists.items()
-        for row in rows
-    )
-    if is_timed:
-        shown["a list takes no longer a channel at the most channels than at 50"] = all(
-            rows[-1]["ms"] / rows[-1]["size"] <= row["ms"] / row["size"]
-            for rows in lists.values()
+    for start, (base, each_unit) in LIST_UNITS.items():
+        lists = {name: rows for name, rows in results["channels"].items() if name.startswith(start)}
+        shown[
+            f"a {start} costs at most {base:g} + {each_unit:g} read units each, "
+            f"{UNSEEN_UNITS:g} more each in a new container"
+        ] = all(
+            row["read"] <= base + (each_unit + UNSEEN_UNITS * name.endswith(", none")) * row["size"]
+            for name, rows in lists.items()
             for row in rows
-            if row["size"] == PAGE
         )
+        if is_timed:
+            shown[f"a {start} takes no longer each at the most than at {PAGE}"] = all(
+                rows[-1]["ms"] / rows[-1]["size"] <= row["ms"] / row["size"]
+                for rows in lists.values()
+                for row in rows
+                if row["size"] == PAGE
+            )
     if results["engine"] == DYNAMODB_LOCAL:
         shown["the engine counts the read units that AWS's rules give"] = all(
             row["engine_agrees"] for axis in SIZES for rows in results[axis].values() for row in rows

@@ -212,7 +212,7 @@ def _writes(operation: str, call: Call) -> tuple[list[Call], int]:
     """The writes of a call, and how many times their units each is billed."""
     if operation == TRANSACT:
         return [part for write in call["TransactItems"] for part in write.values()], 2
-    return ([call] if operation in {UPDATE, "PutItem"} else []), 1
+    return ([call] if operation in {UPDATE, "PutItem", "DeleteItem"} else []), 1
 
 
 def write_units(operation: str, call: Call) -> int:

@@ -81,11 +81,22 @@ def channel_items(
     head, joined = head_and_members(channel_id, members)
     yield from map(items.membership_item, joined)
     yield items.listing_item(head)
+    yield items.head_item(replace(head, seq=seq, messages=seq)) | _previewed(seq, body)
+
+
+def thread_items(log_id: str, follower: str, body: bytes) -> Iterator[dict[str, Any]]:
+    """The items of a thread with one reply, which its one follower has not read; the root does not show it."""
+    yield items.entry_item(log_id, Entry(1, 1, STARTED_AT, body))
+    yield items.head_key(log_id) | {"seq": items.n(1), "messages": items.n(1)} | _previewed(1, body)
+    yield items.follow_key(log_id, follower) | dict.fromkeys(items.READ_POSITION, items.n(0))
+
+
+def _previewed(seq: int, body: bytes) -> dict[str, Any]:
+    """What a head shows of its last message."""
     last = preview_of(Entry(seq, seq, STARTED_AT, body))
-    shown = {
+    return {
         "lq": items.n(seq),
         "lu": items.s(last.sender),
         "lt": items.s(last.text),
         "lc": items.n(last.created_at),
     }
-    yield items.head_item(replace(head, seq=seq, messages=seq)) | shown

@@ -15,10 +15,11 @@ from bench.lib.functions import Ask, Event, Handlers, Reply, routed
 from bench.lib.timing import Prepared
 from shared.bootstrap import compose
 from shared.domain import keys
-from shared.domain.messages import preview_of
+from shared.domain.messages import Draft, preview_of
 from shared.domain.model import MAX_BATCH, Entry
 from shared.settings import Settings
 from shared.storage.protocol import Commit, Store
+from shared.use_cases.post_message import post_message
 
 SETTINGS: Final = Settings(rate_per_second=1e6, rate_burst=10**6, max_channels_per_user=10**6)
 """Limits that no benchmark reaches."""
@@ -39,13 +40,18 @@ def channel(name: str) -> str:
     return keys.derived_channel_id("bench", name)
 
 
-WRITTEN, CAUGHT_UP, POSTED, LARGE, CHANGED = map(
-    channel, ("as written", "caught up", "posted", "large", "changed")
+WRITTEN, CAUGHT_UP, POSTED, LARGE, CHANGED, ROOTS = map(
+    channel, ("as written", "caught up", "posted", "large", "changed", "roots")
 )
 CHANGES: Final = 20
 """Messages of a page that change after the container cached it."""
 _CHANNEL: Final = f"/v1/channels/{POSTED}"
 _MESSAGES: Final = f"{_CHANNEL}/messages"
+THREADS: Final = 10
+"""Messages of a page that have a reply."""
+_LOG: Final = keys.message_id(POSTED, 1)
+"""A thread of 50 replies."""
+_REPLIES: Final = f"{_MESSAGES}/{_LOG}/replies"
 
 
 def fill(store: Store, channel_id: str, members: Sequence[str], messages: Iterable[bytes]) -> None:
@@ -61,14 +67,21 @@ def fill(store: Store, channel_id: str, members: Sequence[str], messages: Iterab
 
 
 def fill_chat(store: Store, members: int = 2, length: int = LENGTH, listed: int = MANY) -> None:
-    """Creates channels of real messages, one of large messages, and ``listed`` channels for the lists."""
+    """Creates channels of real messages, one of large messages, threads, and ``listed`` channels for the lists."""
+    services = compose(SETTINGS, store)
     people = [USER, FRIEND, *(f"member-{number:029d}" for number in range(members - 2))]
-    for channel_id in (WRITTEN, CAUGHT_UP, POSTED, CHANGED):
+    for channel_id in (WRITTEN, CAUGHT_UP, POSTED, CHANGED, ROOTS):
         fill(store, channel_id, people, bodies(length, channel_id=channel_id))
     fill(store, LARGE, people, bodies(length, (KILOBYTE,), channel_id=LARGE))
     for number in range(listed):
         each = channel(f"listed {number}")
-        fill(store, each, [BUSY, USER] if number < FEW - 5 else [BUSY], bodies(1, channel_id=each))
+        fill(store, each, [BUSY, USER] if number < FEW - 6 else [BUSY], bodies(1, channel_id=each))
+        if number < FEW:
+            post_message(services, BUSY, keys.message_id(each, 1), [Draft("Yes")], None)
+    for seq in range(length, length - 2 * THREADS, -2):
+        post_message(services, FRIEND, keys.message_id(ROOTS, seq), [Draft("Yes")], None)
+    for _ in range(2):
+        post_message(services, USER, _LOG, [Draft(next(_TEXTS).text) for _ in range(MAX_BATCH)], None)
 
 
 class Scene:
@@ -174,6 +187,22 @@ def _caught_up(scene: Scene) -> Ask:
     return asked
 
 
+def _reply(path: str, user: str = USER) -> Ask:
+    return Ask("POST", f"{path}/replies", user, _text())
+
+
+def _replied(scene: Scene) -> str:
+    """The path of a message with a reply."""
+    path = _message(scene)
+    scene.handlers(_reply(path))
+    return path
+
+
+def _read_replies(_: Scene) -> Ask:
+    position = 1 + next(_NUMBERS) % 50
+    return Ask("PUT", f"{_MESSAGES}/{_LOG}/thread/read", USER, {"last_read_seq": position, "force": True})
+
+
 def _unchanged(scene: Scene) -> Ask:
     asked = again(page(WRITTEN))(scene)
     return replace(asked, headers={"if-none-match": scene.handlers(asked).headers["etag"]})
@@ -236,11 +265,17 @@ _ONE: Final = Ask("GET", f"/v1/channels/{WRITTEN}/messages/{keys.message_id(WRIT
 _FEW, _MANY = (Ask("GET", "/v1/channels", user) for user in (USER, BUSY))
 PAGE_CHANGED: Final = f"page, {CHANGES} of 50 changed"
 PAGE_IN_MEMORY: Final = "page, memory"
+MISSED: Final = ", after a miss"
+PAGE_THREADS: Final = f"page, {THREADS} of 50 with threads"
+_PAGE_OF_REPLIES: Final = Ask("GET", _REPLIES, USER)
 OPERATIONS: Final = (
     Operation(PAGE_IN_MEMORY, again(page(WRITTEN)), "read"),
     Operation("page, caught up by one message", _caught_up, "read"),
     Operation(PAGE_CHANGED, _changed),
-    Operation("page, after a miss", always(page(WRITTEN)), "read", is_missed=True),
+    Operation(f"page{MISSED}", always(page(WRITTEN)), "read", is_missed=True),
+    Operation(PAGE_CHANGED + MISSED, always(page(CHANGED)), is_missed=True),
+    Operation(PAGE_THREADS, again(page(ROOTS)), "read"),
+    Operation(PAGE_THREADS + MISSED, always(page(ROOTS)), is_missed=True),
     Operation("page of 1 KB messages, memory", again(page(LARGE)), "read"),
     Operation("page of 1 KB messages, after a miss", always(page(LARGE)), "read", is_missed=True),
     Operation("poll, 304", _unchanged, "poll"),
@@ -256,6 +291,16 @@ OPERATIONS: Final = (
         f"batch of {MAX_BATCH} posts",
         lambda _: Ask("POST", _MESSAGES, USER, {"messages": [_text() for _ in range(MAX_BATCH)]}),
     ),
+    Operation("page of replies, memory", again(_PAGE_OF_REPLIES)),
+    Operation("page of replies, after a miss", always(_PAGE_OF_REPLIES), is_missed=True),
+    Operation("20 changes of replies", always(Ask("GET", f"{_REPLIES}/changes?after=0&limit=20", USER))),
+    Operation(f"list of {FEW} threads", always(Ask("GET", "/v1/threads", BUSY))),
+    Operation("first reply", lambda scene: _reply(_message(scene), FRIEND)),
+    Operation("reply", lambda scene: _reply(_replied(scene))),
+    Operation("reply with key", lambda scene: keyed(_reply(_replied(scene)))),
+    Operation("mark replies read", _read_replies),
+    Operation("follow", lambda scene: Ask("PUT", f"{_message(scene)}/thread/follow", USER)),
+    Operation("unfollow", lambda scene: Ask("DELETE", f"{_replied(scene)}/thread/follow", USER)),
     Operation("edit", _edit),
     Operation("edit with key", lambda scene: keyed(_edit(scene))),
     Operation("delete", lambda scene: Ask("DELETE", _message(scene), USER)),

@@ -26,6 +26,7 @@ from shared.domain.changes import (
     summary_of,
     with_summary,
 )
+from shared.domain.clock import from_rfc3339
 from shared.domain.errors import UnavailableError
 from shared.domain.model import ERASED, ChannelState, Entry, Head, ThreadState
 from shared.storage.log_reader import DirectLogReader, Span
@@ -33,6 +34,8 @@ from shared.storage.protocol import ChangeCommit, Committed
 
 EVERY: Final = 3
 """Replies that a summary may lack before a reply writes it: 2 write units a reply."""
+MIN_INTERVAL_MS: Final = 1_000
+"""A reply writes no summary if the last reply that it counts is younger: most attempts in a busy thread would fail."""
 TRIES: Final = 3
 """How often a reading of the thread tries to write its summary."""
 CHUNK: Final = 100
@@ -45,15 +48,16 @@ def summarize_after_post(
 ) -> None:
     """Writes the summary after a reply at these positions, if it is the first one or ``EVERY`` replies are not in it.
 
-    One try: if anything changed meanwhile, a later reply or the next reading of the thread writes it, so that a busy
-    thread does not contend on its root. Costs 6 write units and a Query where it writes.
+    In a busy thread it is written about once a second. One try: if anything changed meanwhile, a later reply or the
+    next reading of the thread writes it, so that a busy thread does not contend on its root. Costs 6 write units and a
+    Query where it writes.
     """
     summary = _current(thread)
     if summary is None:
         return
     lacked = last - summary.seq
     is_due = lacked // EVERY > (first - 1 - summary.seq) // EVERY or (not summary.seq and first == 1)
-    if not is_due:
+    if not is_due or (summary.at and services.now() - from_rfc3339(summary.at) < MIN_INTERVAL_MS):
         return
     with suppress(UnavailableError):
         end = min(last, summary.seq + CHUNK)

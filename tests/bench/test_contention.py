@@ -14,6 +14,7 @@ from bench.contention import (
     OWNER,
     POST,
     REACT,
+    REPLY,
     Assignment,
     Caller,
     Cell,
@@ -32,6 +33,7 @@ from bench.lib.operations import SETTINGS, fill
 from shared.bootstrap import Services, compose
 from shared.domain import keys
 from shared.storage.memory import MemoryStore
+from shared.use_cases import fetch_messages
 from tests.running import tiny
 
 MEMBER = "member-0"
@@ -113,6 +115,24 @@ def test_the_judge_counts_reactions_and_changes(services: Services, channel: str
     assert faults[-2:] == ["1 reactions of 0", "5 changes for 4 reactions"]
 
 
+def test_replies_are_judged_by_their_thread(services: Services, channel: str) -> None:
+    """They are in the thread alone; a read of it makes the summary right, and one that stays wrong is found."""
+    report = done(services, channel, REPLY)
+    assert list(report.acknowledged) == [1, 2, 3, 4, 5]
+    assert judge(services, channel, [report]) == (0, [])
+    assert judge(services, channel, [replace(report, acknowledged={9: "lost"})])[1]
+
+
+def test_a_summary_that_stays_wrong_is_found(
+    services: Services, channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the read of a thread did not make it right."""
+    report = done(services, channel, REPLY)
+    monkeypatch.setattr(fetch_messages, "summarize_after_read", lambda *_: None)
+    [fault] = judge(services, channel, [report])[1]
+    assert fault.endswith("for 6 replies after one read")
+
+
 # --- figures and targets ---
 
 
@@ -127,8 +147,8 @@ def report_of(
 def good() -> dict[str, Any]:
     """Results that meet all targets."""
     cells = []
-    for setup in (Setup(1), Setup(16), Setup(reacting=16), Setup(4, reacting=16)):
-        for side in (BUDGIE, ENGINE)[: 1 if setup.reacting else 2]:
+    for setup in (Setup(1), Setup(16), Setup(replying=16), Setup(reacting=16), Setup(4, reacting=16)):
+        for side in (BUDGIE, ENGINE)[: 1 if setup.reacting or setup.replying else 2]:
             cells.append(Cell(setup, side, 2.0))
             reports = [report_of([10.0] * 10, 10, 10, 10, 70, does) for does in setup.actions()]
             cells[-1].add(reports, (0, []))
@@ -163,6 +183,9 @@ def test_rounds_are_added_up() -> None:
         ("posts", 2, {"given_up": 1}),
         ("posts_of_the_engine_alone", 0, {"faults": ["lost"]}),
         ("of_the_engine", 0, {"share": 0.8}),
+        ("replies", 0, {"faults": ["lost"]}),
+        ("replies", 0, {"given_up": 1}),
+        ("replies_of_posts", 0, {"share": 0.84}),
         ("reactions", 0, {"faults": ["lost"]}),
         ("reactions", 0, {"given_up": 1}),
         ("reactions", 0, {"responses_503": 1}),
@@ -185,11 +208,16 @@ def test_a_tiny_run_reports_every_setup() -> None:
     assert [(each["writers"], each["readers"], each["reacting"]) for each in found["posts"]] == [
         (1, 0, 0),
         (2, 1, 0),
+        (2, 0, 0),
         (2, 0, 2),
     ]
-    assert len(found["posts_of_the_engine_alone"]) == len(found["of_the_engine"]) == 2
+    assert len(found["posts_of_the_engine_alone"]) == len(found["of_the_engine"]) == 3
+    assert [each["replying"] for each in found["replies"]] == [2]
+    assert found["replies_of_posts"][0]["share"] > 0
     together, beside = found["reactions"]
     assert (together["reacting"], together["count"], beside["writers"]) == (3, 3, 2)
     assert together["write_units"] >= 8
-    rows = found["posts"] + found["posts_of_the_engine_alone"] + found["reactions"]
+    rows = [
+        row for kind in ("posts", "replies", "posts_of_the_engine_alone", "reactions") for row in found[kind]
+    ]
     assert not [each["faults"] for each in rows if each["faults"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ def test_units_are_flat_and_a_list_grows_by_its_channels() -> None:
         assert all(row["ms"] > 0 for rows in found[axis].values() for row in rows)
     assert [row["read"] for row in found["channels"]["list of channels, memory"]] == [2, 6]
     assert [row["read"] for row in found["channels"]["list of channels, none"]] == [2.5, 8.5]
+    # One for the follows; of each thread its head, and its channel's membership.
+    assert [row["read"] for row in found["channels"]["list of threads, memory"]] == [3, 11]
 
 
 def test_the_chat_has_the_given_sizes() -> None:
@@ -49,7 +52,7 @@ def sample(**changes: Any) -> dict[str, Any]:
     return {
         "engine": DYNAMODB_LOCAL,
         **{axis: {"page": flat} for axis in growth.AXES},
-        "channels": {"page": flat, "list of channels": listed},
+        "channels": {"page": flat, "list of channels": listed, "list of threads": deepcopy(listed)},
     }
 
 
@@ -68,9 +71,10 @@ def test_growth_misses_a_target(changes: dict[str, Any], missed: int) -> None:
     assert sum(not held for held in found.values()) == missed
 
 
-def test_a_list_above_its_constant_misses_a_target() -> None:
-    """Two units a channel are too many, and time must not grow faster than the channels."""
+@pytest.mark.parametrize(("name", "units"), [("list of channels", 600.0), ("list of threads", 1100.0)])
+def test_a_list_above_its_constant_misses_a_target(name: str, units: float) -> None:
+    """More units than its constant allows are too many, and time must not grow faster than the list."""
     results = sample()
-    results["channels"]["list of channels"][-1] |= {"read": 1000.0, "ms": 500.0}
+    results["channels"][name][-1] |= {"read": units, "ms": 500.0}
     found = growth.targets(results, is_timed=True)
-    assert [name.split()[2] for name, held in found.items() if not held] == ["costs", "takes"]
+    assert [name.split()[4] for name, held in found.items() if not held] == ["costs", "takes"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,7 @@ from local.demo.conversations import read
 from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK
 from shared.bootstrap import Services, compose
 from shared.domain import keys
+from shared.domain.clock import now_ms
 from shared.domain.messages import Draft
 from shared.domain.model import Kind
 from shared.observability.meter import Meter, start_meter
@@ -23,6 +26,7 @@ from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.list_channels import Listing
 from shared.use_cases.list_threads import list_threads
 from shared.use_cases.post_message import post_message
+from shared.use_cases.summarize_threads import MIN_INTERVAL_MS
 from tests.contract.samples import open_channel, user
 from tests.engines import Engines
 
@@ -43,7 +47,9 @@ class Room:
     def __init__(self, engines: Engines, kind: str, *more: str) -> None:
         store = engines.store(kind)
         composed = compose(Settings(rate_burst=1000), store)
-        self.services: Services = replace(composed, reader=DirectLogReader(store))
+        self.services: Services = replace(
+            composed, reader=DirectLogReader(store), now=partial(next, count(now_ms(), MIN_INTERVAL_MS))
+        )
         self.user = user()
         self.channel = open_channel(store, self.user, *more, kind=Kind.PUBLIC)
         self.thread = keys.message_id(self.channel, 1)

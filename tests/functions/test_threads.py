@@ -214,6 +214,17 @@ def test_every_third_reply_writes_the_summary(thread: Thread) -> None:
     assert len(thread.room.changes()) == changes + 1
 
 
+def test_a_busy_thread_writes_its_summary_once_a_second(thread: Thread) -> None:
+    """Replies within a second after the last one that it counts leave it as it is; a later one counts them all."""
+    thread.reply()
+    body = {"messages": [{"text": text} for text in "234"]}
+    assert thread.api("POST", "/replies", body=body).status == 201
+    assert thread.count() == 1
+    for text in "567":
+        thread.reply(text)
+    assert thread.count() == 7
+
+
 def test_deleted_replies_are_not_counted(thread: Thread) -> None:
     """stream-chat-flutter#1149 and #1409, stream-chat-js#1328: reply_count counts deleted ones."""
     for text in "123":
