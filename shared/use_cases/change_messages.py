@@ -16,6 +16,7 @@ from shared.bootstrap import Services
 from shared.domain import keys, permissions
 from shared.domain.changes import MAX_VERSIONS, Change, ChangeKind
 from shared.domain.errors import (
+    BudgieError,
     CommitUnknownError,
     ContentionError,
     MessageNotFoundError,
@@ -188,11 +189,11 @@ def completing() -> Iterator[None]:
     """Around the change of a message's twin, once the message itself was changed: a failure must not deny that.
 
     Raises:
-        CommitUnknownError: the twin could not be changed.
+        CommitUnknownError: the twin could not be changed; as the channel was archived meanwhile, for example.
     """
     try:
         yield
-    except UnavailableError as error:
+    except BudgieError as error:
         raise CommitUnknownError(retry_after=1) from error
 
 

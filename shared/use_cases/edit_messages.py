@@ -76,7 +76,7 @@ def edit_message(
     other = twin_of(done.target.message)
     if other is not None and not done.target.is_gone:
         twin = _Edit(services, fields, None, None, said, is_twin=True)
-        with suppress(MessageDeletedError), completing():
+        with completing(), suppress(MessageDeletedError):
             change_message(services, user_id, channel_id, other, twin.make, is_follow_up=True)
         forget_oldest(services, twin.named, twin.marks)
     if edit.replayed is not None:

@@ -276,6 +276,8 @@ class Judge:
         made = log.rev_of.get((kind, seq, asked.user_id, emoji), 0)
         if kind is ChangeKind.DELETED:
             made = log.deleted.get(seq, 0)
+            if seq in log.redacted:
+                return  # It counts as deleted.
             twin = self._twin(asked, seq)
             if twin and twin[1] not in {*twin[0].deleted, *twin[0].redacted}:
                 raise WrongError(

@@ -273,7 +273,7 @@ class Ledger:
             self.marks[channel_id, user_id].discard(seq)
 
     def _not_blocked(self, channel_id: str) -> None:
-        if self.blocks and channel_id == self.world.direct:
+        if self.blocks and keys.channel_of_log(channel_id) == self.world.direct:
             self.world.violate(f"written in the direct channel while {sorted(self.blocks)} block")
 
     def banned(self, channel_id: str, user_id: str, *, is_banned: bool) -> None:
@@ -361,7 +361,7 @@ class Ledger:
 
     def asked(self, container: Container, user_id: str, channel_id: str) -> Asked:
         """A request begins."""
-        head = self.truth.head(channel_id)
+        head, channel = self.truth.head(channel_id), self.truth.head(keys.channel_of_log(channel_id))
         log = self.logs[channel_id]
         return Asked(
             container=container,
@@ -374,7 +374,7 @@ class Ledger:
             last_rev_acknowledged=log.last_rev_acknowledged,
             head_seq=head.seq if head else 0,
             is_member=keys.channel_of_log(channel_id) in self.members[user_id],
-            is_archived=head is not None and head.archived_at is not None,
+            is_archived=channel is not None and channel.archived_at is not None,
             changes=self._changes[keys.channel_of_log(channel_id), user_id],
             failures=container.failures,
             is_kept_out=self.is_kept_out(channel_id, user_id),
@@ -383,12 +383,14 @@ class Ledger:
 
     def is_kept_out(self, channel_id: str, user_id: str) -> bool:
         """Whether a user may not join a channel, or not write in it."""
-        is_blocked = bool(self.blocks) and channel_id == self.world.direct
+        is_blocked = bool(self.blocks) and keys.channel_of_log(channel_id) == self.world.direct
         return is_blocked or (channel_id, user_id) in self.bans
 
     def was_archived(self, asked: Asked, *, archived: bool) -> bool:
         """Whether the channel was archived, or was not, at any time since a request began."""
-        since = [state for at, state in self.archivings[asked.channel_id] if at >= asked.at]
+        since = [
+            state for at, state in self.archivings[keys.channel_of_log(asked.channel_id)] if at >= asked.at
+        ]
         return archived in {asked.is_archived, *since}
 
     def unchanged(self, asked: Asked) -> bool:

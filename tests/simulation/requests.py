@@ -90,8 +90,10 @@ def _answer(container: Container, request: Request) -> str:
         raise
     except (BannedError, CannotSendError, UserBlockedError):
         judge.kept_out(asked)
+        raise
     except ChannelArchivedError:
         judge.archived(asked, archived=True)
+        raise
     except MessageNotFoundError:
         if request.kind not in {"edit", "change"}:  # They name another message besides the root.
             judge.no_root(asked)
