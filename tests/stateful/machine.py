@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.stateful.changes import Changes
 from tests.stateful.channels import Channels
 from tests.stateful.messages import Messages
+from tests.stateful.threads import Threads
 
 
-class Machine(Channels, Messages, Changes):
+class Machine(Channels, Messages, Threads):
     """Every route, in any order."""
