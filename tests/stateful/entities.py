@@ -34,6 +34,8 @@ class Message:
     """Its earlier versions."""
     deleted: tuple[int, str] | None = None
     reactions: dict[str, list[str]] = field(default_factory=dict)
+    thread: dict[str, Any] | None = None
+    """What it says of its thread."""
 
     def json(self) -> dict[str, Any]:
         """As the API shows it to readers."""
@@ -45,6 +47,8 @@ class Message:
         }
         if self.rev:
             shown["rev"] = self.rev
+        if self.thread:
+            shown["thread"] = self.thread
         if self.deleted:
             at, by = self.deleted
             return shown | {"text": "", "deleted": True, "deleted_at": written(at), "deleted_by": by}
@@ -104,6 +108,46 @@ class IdempotencyRecord:
     messages: list[Message]
     edited: dict[str, Any] | None = None
     """The message after the edit that the key was used for."""
+
+
+@dataclass
+class Follow:
+    """What a user who follows a thread has of it."""
+
+    read: int = 0
+    marks: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Thread:
+    """A thread; ``log`` and ``changes`` as of ``Channel``."""
+
+    channel: str
+    root: Message
+    log: list[Message | None] = field(default_factory=list)
+    changes: list[tuple[dict[str, Any], Message]] = field(default_factory=list)
+    follows: dict[str, Follow] = field(default_factory=dict)
+    idempotency_records: dict[tuple[str, str], IdempotencyRecord] = field(default_factory=dict)
+
+    @property
+    def replies(self) -> list[Message]:
+        """Those that are not deleted."""
+        return [each for each in self.log if each and not each.deleted]
+
+    def json(self, user: str) -> dict[str, Any]:
+        """As the API lists it to a user who follows it."""
+        follow, latest = self.follows[user], next(each for each in reversed(self.log) if each)
+        unread = [each.seq for each in self.replies if each.seq > follow.read]
+        return {
+            "channel_id": self.channel,
+            "thread_id": self.root.id,
+            "last_seq": len(self.log),
+            "last_rev": len(self.changes),
+            "last_message": _preview(latest),
+            "last_read_seq": follow.read,
+            "unread_count": len(unread),
+            "mention_count": len(follow.marks & set(unread)),
+        }
 
 
 @dataclass

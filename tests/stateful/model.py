@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.stateful.entities import Channel, IdempotencyRecord, Member, Message, written
+from tests.stateful.entities import Channel, Follow, IdempotencyRecord, Member, Message, Thread, written
 from tests.stateful.rules import FIXED, Expected, Pace, RefusedError, may, named_in, names_everybody, window
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class Chat:
         self.used_for: dict[tuple[str, str], str] = {}
         self.blocks: dict[tuple[str, str], int] = {}
         """Who blocks whom, and since when."""
+        self.threads: dict[str, Thread] = {}
+        """By the root's id."""
 
     # --- rights ---
 
@@ -596,9 +598,170 @@ class Chat:
                     shown.append(
                         (order, {"channel_id": found.id, "is_read": is_read, "message": message.json()})
                     )
+        shown += self._mentions_in_threads(user)
         shown.sort(key=lambda each: each[0], reverse=True)
         body = {"mentions": [each for _, each in shown], "has_more": False, "next_cursor": None}
         return Expected(200, body)
+
+    # --- threads ---
+
+    def thread(self, user: str, channel: str, root: str) -> Thread:
+        """The thread of a message, which begins when it is first asked for."""
+        _, _, hit = self._message(user, channel, root)
+        return self.threads.setdefault(root, Thread(channel, hit))
+
+    def reply(
+        self,
+        user: str,
+        channel: str,
+        root: str,
+        said: dict[str, Any],
+        key: str | None,
+        now: int,
+        ids: Sequence[str],
+    ) -> tuple[list[Message], dict[str, str]]:
+        """As ``post``, to a thread."""
+        thread = self.thread(user, channel, root)
+        wanted, messages = json.dumps(said, sort_keys=True), said.get("messages", [said])
+        old = thread.idempotency_records.get((user, key)) if key is not None else None
+        if old is not None and now // 1000 <= old.until:
+            if old.wanted != wanted:
+                raise RefusedError("idempotency_key_reused")
+            return old.messages, {"idempotency-replayed": "true"}
+        owed, headers = self.may_reply(user, thread, len(messages), now)
+        found, me = self.joined(user, channel)
+        author = thread.root.sender
+        if thread.root.thread is None and not thread.replies and author in found.members:
+            thread.follows.setdefault(author, Follow())
+        made = []
+        for each, name in zip(messages, (*ids, *["?"] * len(messages)), strict=False):
+            reply = Message(name, len(thread.log) + 1, user, now, each)
+            reply.mentions = [other for other in named_in(each["text"]) if other in found.members]
+            for other in set(reply.mentions) - {user}:
+                thread.follows.setdefault(other, Follow()).marks.add(reply.seq)
+            thread.log.append(reply)
+            made.append(reply)
+        me.paid_until = now + owed
+        thread.follows.setdefault(user, Follow()).read = len(thread.log)
+        if key is not None:
+            thread.idempotency_records[user, key] = IdempotencyRecord(wanted, now // 1000 + KEY_SECONDS, made)
+        return made, headers
+
+    def may_reply(self, user: str, thread: Thread, count: int, now: int) -> tuple[int, dict[str, str]]:
+        """As ``pace``; a root that was deleted takes no first reply."""
+        self.able(user, thread.channel, "post")
+        if thread.root.deleted and not thread.log:
+            raise RefusedError("message_deleted")
+        return self.pace(user, thread.channel, count, now)
+
+    def delete_reply(self, user: str, channel: str, root: str, seq: int, now: int) -> Expected:
+        """A reply's end."""
+        thread = self.thread(user, channel, root)
+        found, _ = self.joined(user, channel)
+        hit = thread.log[seq - 1] if 0 < seq <= len(thread.log) else None
+        if hit is None:
+            raise RefusedError("message_not_found")
+        if "post" not in found.may(user):
+            raise RefusedError("channel_archived" if found.archived else "forbidden")
+        if hit.sender != user and "delete" not in found.may(user):
+            raise RefusedError("forbidden")
+        if not hit.deleted:
+            hit.deleted, hit.rev = (now, user), len(thread.changes) + 1
+            shown = {"rev": hit.rev, "kind": "deleted", "message_id": hit.id, "seq": seq, "by": user}
+            thread.changes.append((shown | {"at": written(now)}, hit))
+            for follow in thread.follows.values():
+                follow.marks.discard(seq)
+        return Expected(204)
+
+    def summarized(self, root: str, shown: dict[str, Any], by: str, now: int, *, exact: bool) -> None:
+        """Takes over what the API's root says of its thread, if that is new: it never says too much.
+
+        Args:
+            root: its id.
+            shown: the root as the API shows it.
+            by: who caused it.
+            now: when.
+            exact: whether it must be the truth.
+        """
+        thread = self.threads[root]
+        if shown.get("rev", 0) > thread.root.rev:
+            thread.root.thread = shown["thread"]
+            self.channels[thread.channel].change("thread", thread.root, by, now)
+        assert shown == thread.root.json()
+        said = thread.root.thread or {"reply_count": 0, "last_reply_seq": 0, "repliers": []}
+        count, senders = said["reply_count"], list(dict.fromkeys(each.sender for each in thread.replies))
+        assert count <= len(thread.replies)
+        assert set(said["repliers"]) <= set(senders)
+        assert not exact or (count, said["repliers"]) == (len(thread.replies), senders[:5])
+
+    def replies(self, user: str, channel: str, root: str, query: Query) -> Expected:
+        """A page of replies."""
+        thread = self.thread(user, channel, root)
+        follow, log = thread.follows.get(user, Follow()), thread.log
+        wanted = window(query, len(log), follow.read)
+        last = wanted.stop - 1
+        body = {
+            "channel_id": channel,
+            "thread_id": root,
+            "messages": [each.json() for each in log[wanted.start - 1 : last] if each],
+            "first_seq": wanted.start,
+            "last_seq": last,
+            "channel_last_seq": len(log),
+            "channel_last_rev": len(thread.changes),
+            "has_more_before": wanted.start > 1,
+            "has_more_after": last < len(log),
+        }
+        return Expected(200, body)
+
+    def mark_thread_read(self, user: str, channel: str, root: str, position: int, *, force: bool) -> Expected:
+        """Moves a user's read position in a thread; nothing for who does not follow it."""
+        thread = self.thread(user, channel, root)
+        if position > len(thread.log):
+            raise RefusedError("position_out_of_range")
+        follow = thread.follows.get(user)
+        body: dict[str, Any] = {"channel_id": channel, "thread_id": root, "following": follow is not None}
+        if follow is None:
+            nothing = dict.fromkeys(("last_read_seq", "unread_count", "mention_count"))
+            return Expected(200, body | nothing)
+        follow.read = position if force else max(follow.read, position)
+        unread = {each.seq for each in thread.replies if each.seq > follow.read}
+        counts = {"unread_count": len(unread), "mention_count": len(follow.marks & unread)}
+        return Expected(200, body | {"last_read_seq": follow.read} | counts)
+
+    def follow(self, user: str, channel: str, root: str, *, begins: bool) -> Expected:
+        """A user follows a thread from its end on, or no more."""
+        thread = self.thread(user, channel, root)
+        if begins:
+            thread.follows.setdefault(user, Follow(len(thread.log)))
+        else:
+            thread.follows.pop(user, None)
+        return Expected(204)
+
+    def my_threads(self, user: str, *, unread: bool) -> Expected:
+        """The threads with a reply that a user follows, the latest first."""
+        found = []
+        for thread in self.threads.values():
+            is_in = user in self.channels[thread.channel].members
+            if is_in and user in thread.follows and any(thread.log):
+                latest = next(each for each in reversed(thread.log) if each)
+                shown = thread.json(user)
+                if shown["unread_count"] or not unread:
+                    found.append((-latest.at, thread.root.id, shown))
+        shown_threads = [each for *_, each in sorted(found, key=lambda each: each[:2])]
+        return Expected(200, {"threads": shown_threads, "has_more": False, "next_cursor": None})
+
+    def _mentions_in_threads(self, user: str) -> list[tuple[tuple[int, int, str], dict[str, Any]]]:
+        shown = []
+        for root, thread in self.threads.items():
+            follow = thread.follows.get(user)
+            if follow is None or user not in self.channels[thread.channel].members:
+                continue
+            for message in thread.replies:
+                if message.seq in follow.marks:
+                    place = {"channel_id": thread.channel, "thread_id": root}
+                    place["is_read"] = message.seq <= follow.read
+                    shown.append(((message.at, message.seq, root), place | {"message": message.json()}))
+        return shown
 
 
 def _judge_form(if_match: str | None) -> None:

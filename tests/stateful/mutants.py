@@ -178,6 +178,24 @@ class PreviewsOldText(FaultyStore):
 
 
 @dataclass
+class KeepsTheCount(FaultyStore):
+    """Counts deleted replies in the root of their thread."""
+
+    def make_change(self, commit: ChangeCommit) -> ChangeOutcome:
+        """Without the lower summary."""
+        return super().make_change(replace(commit, summary=None))
+
+
+@dataclass
+class FollowsNothing(FaultyStore):
+    """Posts a reply, and nobody follows the thread."""
+
+    def commit(self, commit: Commit) -> Outcome:
+        """Without the sender and the root's author."""
+        return super().commit(replace(commit, follow=False, follower=None))
+
+
+@dataclass
 class EditsAgain(FaultyStore):
     """Makes an edit again that was repeated under its key."""
 
@@ -314,6 +332,8 @@ STORES: Final[Sequence[type[FaultyStore]]] = (
     LosesTheMark,
     CountsDeleted,
     PreviewsOldText,
+    KeepsTheCount,
+    FollowsNothing,
     EditsAgain,
     ForgetsVersions,
     NotifiesNobody,

@@ -30,6 +30,7 @@ STATUS: Final = {
     "direct_channel": 409,
     "last_owner": 409,
     "message_deleted": 409,
+    "nested_thread": 409,
     "version_mismatch": 412,
     "validation_failed": 422,
     "idempotency_key_reused": 422,
