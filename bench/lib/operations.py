@@ -21,7 +21,9 @@ from shared.settings import Settings
 from shared.storage.protocol import Commit, Store
 from shared.use_cases.post_message import post_message
 
-SETTINGS: Final = Settings(rate_per_second=1e6, rate_burst=10**6, max_channels_per_user=10**6)
+SETTINGS: Final = Settings(
+    rate_per_second=1e6, rate_burst=10**6, max_channels_per_user=10**6, read_units_per_minute=10**9
+)
 """Limits that no benchmark reaches."""
 USER, FRIEND, GUEST, BUSY = (
     f"00000000-0000-4000-8000-0000000000{number}" for number in ("00", "01", "02", "50")

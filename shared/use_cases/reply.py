@@ -44,7 +44,7 @@ class Reply:
     def __init__(self, services: Services, thread: ThreadState, head: Head, user_id: str) -> None:
         self._services = services
         self._thread = thread
-        self._log_id = head.channel_id
+        self._head = head
         self._user_id = user_id
         self._follower: str | None = None
         self._reserved: Reservation | None = None
@@ -76,11 +76,9 @@ class Reply:
         if self.follows:
             with suppress(UnavailableError):
                 self._services.store.move_thread_position(
-                    self._log_id, self._user_id, last.seq, last.messages, force=False, voids=gaps
+                    self._head.channel_id, self._user_id, last.seq, last.messages, force=False, voids=gaps
                 )
-        summarize_after_post(
-            self._services, self._thread, self._log_id, entries[0].seq, last.seq, self._user_id
-        )
+        summarize_after_post(self._services, self._thread, self._head, entries, self._user_id)
 
     # --- the copy in the channel ---
 
@@ -96,7 +94,7 @@ class Reply:
         """The reply at ``seq`` with the address of its copy; makes the copy, which has the reply's."""
         assert self._reserved is not None  # noqa: S101 - the caller reserved
         channel_id, at = self._thread.channel.channel_id, self._reserved
-        links = {"thread_id": self._log_id, "reply_id": keys.message_id(self._log_id, seq)}
+        links = {"thread_id": self._head.channel_id, "reply_id": keys.message_id(self._head.channel_id, seq)}
         body = encode(channel_id, at.seq, self._user_id, now, replace(draft, links=links), mentions)
         self._copy = Entry(at.seq, at.messages, now, body, expires=expires(self._thread.channel, now))
         return [replace(draft, links={"channel_message_id": keys.message_id(channel_id, at.seq)})]

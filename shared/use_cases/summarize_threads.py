@@ -26,7 +26,6 @@ from shared.domain.changes import (
     summary_of,
     with_summary,
 )
-from shared.domain.clock import from_rfc3339
 from shared.domain.errors import UnavailableError
 from shared.domain.model import ERASED, ChannelState, Entry, Head, ThreadState
 from shared.storage.log_reader import DirectLogReader, Span
@@ -34,8 +33,10 @@ from shared.storage.protocol import ChangeCommit, Committed
 
 EVERY: Final = 3
 """Replies that a summary may lack before a reply writes it: 2 write units a reply."""
-MIN_INTERVAL_MS: Final = 1_000
-"""A reply writes no summary if the last reply that it counts is younger: most attempts in a busy thread would fail."""
+BUSY_MS: Final = 1_000
+"""A thread is busy if the reply before came less than so long ago. Most of its summaries would conflict."""
+EVERY_IF_BUSY: Final = 25
+"""At which positions the replies of a busy thread write the summary."""
 TRIES: Final = 3
 """How often a reading of the thread tries to write its summary."""
 CHUNK: Final = 100
@@ -44,24 +45,26 @@ MAX_CHUNKS: Final = 10
 
 
 def summarize_after_post(
-    services: Services, thread: ThreadState, log_id: str, first: int, last: int, by: str
+    services: Services, thread: ThreadState, head: Head, entries: Sequence[Entry], by: str
 ) -> None:
-    """Writes the summary after a reply at these positions, if it is the first one or ``EVERY`` replies are not in it.
+    """Writes the summary after these replies, if one is the first, or each third after it; in a busy thread each 25th.
 
-    In a busy thread it is written about once a second. One try: if anything changed meanwhile, a later reply or the
-    next reading of the thread writes it, so that a busy thread does not contend on its root. Costs 6 write units and a
-    Query where it writes.
+    ``head`` is the thread's before them. One try: if anything changed meanwhile, a later reply or the next reading of
+    the thread writes it, so that a busy thread does not contend on its root. Costs 6 write units and a Query where it
+    writes.
     """
     summary = _current(thread)
     if summary is None:
         return
-    lacked = last - summary.seq
-    is_due = lacked // EVERY > (first - 1 - summary.seq) // EVERY or (not summary.seq and first == 1)
-    if not is_due or (summary.at and services.now() - from_rfc3339(summary.at) < MIN_INTERVAL_MS):
+    first, last = entries[0].seq, entries[-1].seq
+    is_busy = entries[0].at - head.active_at < BUSY_MS
+    every, start = (EVERY_IF_BUSY, 0) if is_busy else (EVERY, summary.seq)
+    is_due = (last - start) // every > (first - 1 - start) // every or (not summary.seq and first == 1)
+    if not is_due:
         return
     with suppress(UnavailableError):
         end = min(last, summary.seq + CHUNK)
-        found = {entry.seq: entry for entry in services.store.entries(log_id, summary.seq + 1, end)}
+        found = {entry.seq: entry for entry in services.store.entries(head.channel_id, summary.seq + 1, end)}
         settled = [found[seq].body for seq in takewhile(found.__contains__, range(summary.seq + 1, end + 1))]
         counted = _counted(summary, settled)
         if counted.count != summary.count:

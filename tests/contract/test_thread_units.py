@@ -26,7 +26,7 @@ from shared.use_cases.fetch_messages import Window, fetch_messages
 from shared.use_cases.list_channels import Listing
 from shared.use_cases.list_threads import list_threads
 from shared.use_cases.post_message import post_message
-from shared.use_cases.summarize_threads import MIN_INTERVAL_MS
+from shared.use_cases.summarize_threads import BUSY_MS
 from tests.contract.samples import open_channel, user
 from tests.engines import Engines
 
@@ -48,7 +48,7 @@ class Room:
         store = engines.store(kind)
         composed = compose(Settings(rate_burst=1000), store)
         self.services: Services = replace(
-            composed, reader=DirectLogReader(store), now=partial(next, count(now_ms(), MIN_INTERVAL_MS))
+            composed, reader=DirectLogReader(store), now=partial(next, count(now_ms(), BUSY_MS))
         )
         self.user = user()
         self.channel = open_channel(store, self.user, *more, kind=Kind.PUBLIC)

@@ -214,15 +214,16 @@ def test_every_third_reply_writes_the_summary(thread: Thread) -> None:
     assert len(thread.room.changes()) == changes + 1
 
 
-def test_a_busy_thread_writes_its_summary_once_a_second(thread: Thread) -> None:
-    """Replies within a second after the last one that it counts leave it as it is; a later one counts them all."""
+def test_a_busy_thread_writes_its_summary_with_every_25th_reply(thread: Thread) -> None:
+    """Replies within a second after the one before leave it to these; once it is quiet, every third writes it again."""
     thread.reply()
-    body = {"messages": [{"text": text} for text in "234"]}
-    assert thread.api("POST", "/replies", body=body).status == 201
-    assert thread.count() == 1
-    for text in "567":
-        thread.reply(text)
-    assert thread.count() == 7
+    for user, size, count in (("grace", 20, 1), ("eve", 4, 25), ("mo", 3, 25)):
+        body = {"messages": [{"text": "Yes"}] * size}
+        assert thread.api("POST", "/replies", user, body=body).status == 201
+        assert thread.count() == count
+    for _ in range(3):
+        thread.reply()
+    assert thread.count() == 31
 
 
 def test_deleted_replies_are_not_counted(thread: Thread) -> None:
