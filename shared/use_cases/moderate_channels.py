@@ -21,10 +21,11 @@ from shared.domain.errors import (
     ReportNotFoundError,
     TooManyReportsError,
 )
-from shared.domain.model import ChannelState, Head, Kind, Membership, Role
+from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role
 from shared.domain.moderation import MAX_OPEN_REPORTS, Ban, Report, ban_json, own_report_json, report_json
 from shared.use_cases.lost_rights import refuse_if_lost
 
+NO_MODERATORS: Final = "A direct or group channel has no moderators. You can block a user's direct messages."
 TRIES: Final = 4
 """Tries of a ban or of closing a report, each after the first because the target changed meanwhile."""
 
@@ -60,7 +61,7 @@ def ban_user(services: Services, user_id: str, channel_id: str, target_id: str, 
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not do this.
-        DirectChannelError: nobody can be banned from a direct channel.
+        DirectChannelError: nobody can be banned from a direct or group channel.
         ConflictError: users cannot ban themselves.
         ContentionError: the target's membership kept changing, or the caller's own role has just changed.
     """
@@ -122,15 +123,15 @@ def report_message(
 
     Raises:
         ChannelNotFoundError, NotAMemberError: the caller is not in the channel.
-        DirectChannelError: a direct channel has no moderators.
+        DirectChannelError: a direct or group channel has no moderators.
         MessageNotFoundError: there is no such message.
         TooManyReportsError: the channel has ``MAX_OPEN_REPORTS`` open reports.
     """
     seq = keys.seq_of_message(channel_id, message_id)
     state, entry = services.store.read_message_state(channel_id, user_id, seq or 0)
     head, _ = permissions.require_member(state)
-    if head.kind is Kind.DIRECT:
-        raise DirectChannelError("A direct channel has no moderators. Block the user instead.")
+    if head.kind in FIXED_MEMBERS:
+        raise DirectChannelError(NO_MODERATORS)
     if entry is None or entry.body is None:
         raise MessageNotFoundError
     now = services.now()
@@ -229,7 +230,7 @@ def _moderator(
     """Head and membership, if the caller has the capability; with ``also_archived`` in an archived channel too."""
     state = services.store.read_channel_state(channel_id, user_id)
     head, _ = permissions.require_member(state)
-    if head.kind is Kind.DIRECT:
-        raise DirectChannelError("A direct channel has no moderators. Block the user instead.")
+    if head.kind in FIXED_MEMBERS:
+        raise DirectChannelError(NO_MODERATORS)
     require = permissions.entitled if also_archived else permissions.require_capability
     return require(state, capability)
