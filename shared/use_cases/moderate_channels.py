@@ -27,6 +27,7 @@ from shared.use_cases.expiry import with_boundary
 from shared.use_cases.find_thread import head_of_log
 from shared.use_cases.lost_rights import refuse_if_lost
 
+NO_MODERATORS: Final = "A direct or group channel has no moderators. You can block a user's direct messages."
 TRIES: Final = 4
 """Tries of a ban or of closing a report, each after the first because the target changed meanwhile."""
 
@@ -62,7 +63,7 @@ def ban_user(services: Services, user_id: str, channel_id: str, target_id: str, 
 
     Raises:
         ChannelNotFoundError, NotAMemberError, ForbiddenError, ChannelArchivedError: the caller may not do this.
-        DirectChannelError: nobody can be banned from a direct channel.
+        DirectChannelError: nobody can be banned from a direct or group channel.
         ConflictError: users cannot ban themselves.
         ContentionError: the target's membership kept changing, or the caller's own role has just changed.
     """
@@ -132,7 +133,7 @@ def report_message(
     state, entry = services.store.read_message_state(log_id, user_id, seq)
     head, _ = permissions.require_member(state)
     if head.kind in FIXED_MEMBERS:
-        raise DirectChannelError("A direct or group channel has no moderators. Block the user instead.")
+        raise DirectChannelError(NO_MODERATORS)
     expired = with_boundary(services, head).boundary.seq
     if seq and seq <= expired:
         raise MessageNotFoundError.expired(expired)
@@ -244,6 +245,6 @@ def _moderator(
     state = services.store.read_channel_state(channel_id, user_id)
     head, _ = permissions.require_member(state)
     if head.kind in FIXED_MEMBERS:
-        raise DirectChannelError("A direct or group channel has no moderators. Block the user instead.")
+        raise DirectChannelError(NO_MODERATORS)
     require = permissions.entitled if also_archived else permissions.require_capability
     return require(state, capability)

@@ -199,7 +199,7 @@ def test_a_block_that_lacks_a_few_changes_is_caught_up(deployment: Deployment) -
     assert counted(deployment, "changes") == 1
 
 
-def test_a_block_that_lacks_too_many_changes_is_read_again(deployment: Deployment) -> None:
+def test_a_block_that_lacks_too_many_changes_is_read_again(deployment: Deployment, clock: FakeClock) -> None:
     """More than 300: one read of the messages instead of many changes; what it shows is the same."""
     writer, reader = deployment.start(), deployment.start()
     room = open_room(writer.chat)
@@ -208,6 +208,7 @@ def test_a_block_that_lacks_too_many_changes_is_read_again(deployment: Deploymen
     mine = of(reader, room)
     page(mine)
     for number in range(MAX_LAID_OVER // 2 + 1):
+        clock.ms += 5_000  # Within the rate of changes.
         room.react(number % 4 + 1, ":x:")
         room.unreact(number % 4 + 1, ":x:")
     room.edit(2, "edited")
@@ -219,7 +220,7 @@ def test_a_block_that_lacks_too_many_changes_is_read_again(deployment: Deploymen
 
 
 @pytest.mark.parametrize("behind", [1, MAX_LAID_OVER, MAX_LAID_OVER + 1, 2 * MAX_LAID_OVER])
-def test_however_far_behind_the_page_is_right(deployment: Deployment, behind: int) -> None:
+def test_however_far_behind_the_page_is_right(deployment: Deployment, clock: FakeClock, behind: int) -> None:
     """A block that is any number of changes behind, up to the limit, gives the right page."""
     writer, reader = deployment.start(), deployment.start()
     room = open_room(writer.chat)
@@ -228,6 +229,7 @@ def test_however_far_behind_the_page_is_right(deployment: Deployment, behind: in
     mine = of(reader, room)
     page(mine)
     for number in range(behind):
+        clock.ms += 5_000  # Within the rate of changes.
         (room.react if number % 2 == 0 else room.unreact)(1, ":x:")
     assert page(mine) == page(of(deployment.start(), room))
     found = mine.get("/changes", after=behind - 1)
