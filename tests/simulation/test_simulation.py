@@ -39,7 +39,7 @@ FIRST_SEED = {
     "acknowledge-changes-in-part": 1,
     "acknowledge-early": 2,
     "acknowledge-in-part": 23,
-    "believe-times": 1,
+    "believe-times": 6,
     "changes-with-holes": 3,
     "count-apart": 2,
     "count-first": 2,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.domain.changes import MAX_EMOJI, MAX_PINS, ChangeKind
 from tests.chaos.crash.engine import MortalEngine
-from tests.chaos.crash.writers import Change, Post, Response, Writer, fork_server
+from tests.chaos.crash.writers import Change, Post, Response, Writer, fork_server, thread_of
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
@@ -24,11 +24,15 @@ CLIENTS: Final = 4
 USERS: Final = ("ada", "eve", "joe")
 BATCH: Final = 3
 BATCHES: Final = 0.25
+REPLIES: Final = 0.4
+COPIES: Final = 0.5
+"""The share of posts that are replies, and of single replies that are posted to the channel too."""
 CHANGES: Final = 0.5
 """The share of requests that change messages."""
-KINDS: Final = (ChangeKind.EDITED, ChangeKind.DELETED, ChangeKind.REACTION_ADDED, ChangeKind.PINNED)
+KINDS: Final = (ChangeKind.EDITED, ChangeKind.DELETED, ChangeKind.REACTION_ADDED, ChangeKind.PINNED, None)
+"""None for the deletion of a reply."""
 TARGETS: Final = 150
-"""Messages at the beginning of each channel, which are changed; the n-th is by the n-th user, modulo their number."""
+"""Messages at the beginning of each channel and thread, which are changed; the n-th is by the n-th user (modulo)."""
 EDITABLE: Final = 6
 """The first of them are edited and get reactions, the others are deleted; some of those before are pinned."""
 MAX_REFUSALS: Final = 100
@@ -64,7 +68,7 @@ class Attack:
         self._context: ForkServerContext = fork_server()
         self._latencies: deque[float] = deque([0.05], maxlen=50)
         self._lock = threading.Lock()
-        self._made: Counter[ChangeKind] = Counter()
+        self._made: Counter[ChangeKind | None] = Counter()
         self.changed: dict[Change, float] = {}
         """When each change was acknowledged."""
         self.first: dict[Post, Response] = {}
@@ -124,7 +128,9 @@ class Attack:
         count = BATCH if rng.random() < BATCHES else 1
         texts = tuple(f"{name}/{i} 🐦" for i in range(count))
         # Two clients are the same user: their transactions meet at one membership.
-        return Post(channel, USERS[number % len(USERS)], name, texts)
+        is_reply = rng.random() < REPLIES
+        is_copied = is_reply and count == 1 and rng.random() < COPIES
+        return Post(channel, USERS[number % len(USERS)], name, texts, is_reply, is_copied)
 
     def _draft_change(self, rng: random.Random) -> Change | None:
         """A change that nobody else makes; None if no message is left for its kind."""
@@ -134,6 +140,10 @@ class Attack:
         channel, at = self._channels[number % len(self._channels)], number // len(self._channels)
         name = f"{kind}-{number}"
         match kind:
+            case None:
+                author, seq = USERS[at % len(USERS)], 1 + at
+                deletion = Change(thread_of(channel), author, name, ChangeKind.DELETED, seq)
+                return deletion if seq <= TARGETS else None
             case ChangeKind.EDITED:
                 seq = 1 + at % EDITABLE
             case ChangeKind.DELETED:

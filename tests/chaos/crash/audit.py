@@ -10,14 +10,16 @@ from typing import Any
 
 from shared.bootstrap import compose
 from shared.domain import changes as domain
+from shared.domain import keys
 from shared.domain.changes import ChangeKind
 from shared.domain.clock import now_ms
+from shared.domain.model import Entry, Follow, Membership
 from shared.settings import Settings
 from shared.storage.log_reader import OLD_MS, DirectLogReader
 from shared.storage.protocol import Store
 from shared.use_cases.confirm_channels import with_all_gaps
 from shared.use_cases.fetch_messages import Window, fetch_messages
-from tests.chaos.crash.writers import Change, Post, Response
+from tests.chaos.crash.writers import ROOT, Change, Post, Response, thread_of
 
 PAGE = 100
 
@@ -34,6 +36,8 @@ class Audit:
     wrong_pages: int = 0
     wrong_previews: int = 0
     wrong_unread: int = 0
+    wrong_summaries: int = 0
+    """Roots that do not count their replies exactly, though the thread was read."""
     changes: int = 0
     lost_changes: list[Change] = field(default_factory=list)
     """Changes that were acknowledged and are not in the log, or not in the message."""
@@ -47,7 +51,8 @@ class Audit:
         """All of them."""
         found = (self.lost, self.doubled, self.gaps, self.wrong_pages, len(self.missing))
         changes = len(self.lost_changes) + self.doubled_changes + self.change_gaps
-        return sum(found) + self.wrong_previews + self.wrong_unread + changes
+        wrong = self.wrong_previews + self.wrong_unread + self.wrong_summaries
+        return sum(found) + wrong + changes
 
 
 def audit(
@@ -66,14 +71,21 @@ def audit(
         reader: a member who never posted.
         first: the first answer that each acknowledged post got.
         changed: the changes that were acknowledged.
-        targets: how many messages at the beginning of each channel nobody posted: they are there to be changed.
+        targets: how many messages at the beginning of each log nobody posted: they are there to be changed.
     """
     found = Audit()
     for channel in channels:
         posts = [each for each in first if each.channel == channel]
-        _audit_channel(found, store, channel, reader, posts, targets)
-        _audit_changes(found, store, channel, [each for each in changed if each.channel == channel])
-        for post in (each for each in first if each.channel == channel):
+        thread = thread_of(channel)
+        logs = {channel: [each for each in posts if not each.is_reply or each.also_in_channel]}
+        if store.head(thread) is not None:
+            logs[thread] = [each for each in posts if each.is_reply]
+        for log, sent in logs.items():
+            _audit_log(found, store, log, reader, sent, targets)
+            _audit_changes(found, store, log, [each for each in changed if each.channel == log])
+        if thread in logs:
+            _audit_summary(found, store, channel, thread)
+        for post in posts:
             _audit_answer(found, store, post, first[post])
     return found
 
@@ -84,7 +96,7 @@ def messages_of(post: Post, response: Response) -> list[dict[str, Any]]:
     return list(said["messages"]) if len(post.texts) > 1 else [said]
 
 
-def _audit_channel(
+def _audit_log(
     found: Audit, store: Store, channel: str, reader: str, posts: Sequence[Post], targets: int
 ) -> None:
     pages = _pages(store, channel, reader)
@@ -104,8 +116,26 @@ def _audit_channel(
     found.wrong_previews += (head.last.seq if head.last else 0) != json.loads(bodies[-1])["seq"]
     deleted = sum("deleted" in json.loads(body) for body in bodies)
     found.wrong_unread += head.voids != len(entries) - len(bodies) + deleted
-    moved = store.move_read_position(channel, reader, entries[-1].seq, entries[-1].messages, force=False)
+    moved = _read_to(store, channel, reader, entries[-1])
     found.wrong_unread += moved is None or moved.unread(with_all_gaps(store, head, moved)) != 0
+
+
+def _read_to(store: Store, log: str, reader: str, last: Entry) -> Membership | None:
+    """The reader's membership, with the read position in the log at its last entry."""
+    if not keys.is_thread(log):
+        return store.move_read_position(log, reader, last.seq, last.messages, force=False)
+    member = store.membership(keys.channel_of_log(log), reader)
+    follow = store.follow(Follow(reader, log, last.seq, last.messages))
+    return member and member.in_thread(follow)
+
+
+def _audit_summary(found: Audit, store: Store, channel: str, thread: str) -> None:
+    """The root counts the replies that are not deleted."""
+    [root] = store.entries(channel, ROOT, ROOT)
+    head = store.head(thread)
+    replies = store.entries(thread, 1, head.seq if head else 0)
+    count = sum(each.body is not None and "deleted" not in json.loads(each.body) for each in replies)
+    found.wrong_summaries += (domain.summary_of(root.body or b"") or domain.NO_SUMMARY).count != count
 
 
 def _audit_changes(found: Audit, store: Store, channel: str, changed: Sequence[Change]) -> None:
@@ -115,7 +145,7 @@ def _audit_changes(found: Audit, store: Store, channel: str, changed: Sequence[C
     log = store.changes(channel, 1, head.rev + 1)
     found.changes += len(log)
     found.change_gaps += [each.rev for each in log] != list(range(1, head.rev + 1))
-    made = Counter(_name(each) for each in log)
+    made = Counter(_name(each) for each in log if each.kind is not ChangeKind.THREAD)
     found.doubled_changes += sum(times - 1 for times in made.values())
     last = {each.seq: each for each in log if each.body is not None}
     bodies = {each.seq: each.body for each in store.entries_at(channel, list(last))}
@@ -139,9 +169,14 @@ def _audit_answer(found: Audit, store: Store, post: Post, response: Response) ->
     """Each acknowledged message is at its position, unchanged."""
     messages = messages_of(post, response)
     seqs = [message["seq"] for message in messages]
-    standing = [each.body for each in store.entries(post.channel, seqs[0], seqs[-1])]
+    standing = [each.body for each in store.entries(post.log, seqs[0], seqs[-1])]
     if [json.loads(body or b"null") for body in standing] != messages:
         found.missing.append(post)
+    elif post.also_in_channel:
+        _, seq = keys.place_of_message(post.channel, messages[0]["channel_message_id"])
+        copies = [json.loads(each.body or b"{}") for each in store.entries(post.channel, seq, seq)]
+        if [each.get("reply_id") for each in copies] != [messages[0]["id"]]:
+            found.missing.append(post)
 
 
 def _pages(store: Store, channel: str, reader: str) -> list[bytes]:

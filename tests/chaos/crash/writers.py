@@ -34,6 +34,8 @@ ANSWER_SECONDS: Final = 60.0
 TEMPLATE: Final = Path(__file__).resolve().parents[3] / "template.yaml"
 ROUTE: Final = "POST /v1/channels/{channel_id}/messages"
 MESSAGE: Final = "/v1/channels/{channel_id}/messages/{message_id}"
+ROOT: Final = 1
+"""The position of the message in each channel that is replied to."""
 _STARTING: Final = threading.Lock()
 
 
@@ -56,6 +58,11 @@ def _event(
     return events.build(request, _route(key), parts, request_id=events.new_request_id(), claims={"sub": user})
 
 
+def thread_of(channel: str) -> str:
+    """The log id of the thread in a channel."""
+    return keys.message_id(channel, ROOT)
+
+
 @dataclass(frozen=True)
 class Post:
     """A request, the same each time that it is sent."""
@@ -64,17 +71,29 @@ class Post:
     user: str
     key: str
     texts: tuple[str, ...]
+    is_reply: bool = False
+    also_in_channel: bool = False
+
+    @property
+    def log(self) -> str:
+        """The id of the log that it is posted to."""
+        return thread_of(self.channel) if self.is_reply else self.channel
 
     def event(self) -> dict[str, Any]:
         """As API Gateway hands it over."""
-        messages: list[dict[str, str]] = [{"text": text} for text in self.texts]
+        messages: list[dict[str, Any]] = [{"text": text} for text in self.texts]
+        if self.also_in_channel:
+            messages[0]["also_in_channel"] = True
         body = json.dumps({"messages": messages} if len(messages) > 1 else messages[0]).encode()
-        return _event(ROUTE, {"channel_id": self.channel}, self.user, body, self.key)
+        parts = {"channel_id": self.channel}
+        if not self.is_reply:
+            return _event(ROUTE, parts, self.user, body, self.key)
+        return _event(f"POST {MESSAGE}/replies", parts | {"message_id": self.log}, self.user, body, self.key)
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a message, the same each time that it is sent, and made once at most."""
+    """A change of a message, the same each time that it is sent, and made once at most; ``channel`` is the log."""
 
     channel: str
     user: str
@@ -85,7 +104,8 @@ class Change:
 
     def event(self) -> dict[str, Any]:
         """As API Gateway hands it over."""
-        parts = {"channel_id": self.channel, "message_id": keys.message_id(self.channel, self.seq)}
+        message_id = keys.message_id(self.channel, self.seq)
+        parts = {"channel_id": keys.channel_of_log(self.channel), "message_id": message_id}
         match self.kind:
             case ChangeKind.EDITED:
                 body = json.dumps({"text": self.key}).encode()
@@ -166,5 +186,5 @@ def _serve(pipe: Connection) -> None:
             event = pipe.recv()
         except EOFError:
             return
-        handle = handler if event["routeKey"] == ROUTE else change_handler
+        handle = handler if event["routeKey"].startswith("POST ") else change_handler
         pipe.send(handle(event, None))  # type: ignore[arg-type]  # none of ours looks at its context
