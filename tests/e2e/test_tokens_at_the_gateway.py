@@ -38,30 +38,37 @@ BODIES: Final[dict[str, Any]] = {
     "PATCH /v1/channels/{channel_id}": {"topic": "mine"},
     "PUT /v1/channels/{channel_id}/archived": {"archived": False},
     "PATCH /v1/channels/{channel_id}/messages/{message_id}": {"text": "mine"},
+    "POST /v1/channels/{channel_id}/messages/{message_id}/reports": {"reason": "spam"},
+    "PUT /v1/channels/{channel_id}/reports/{report_id}": {"status": "closed", "resolution": "Done"},
 }
 PATH: Final = "/v1/channels/{channel_id}"
 REACTIONS: Final = "/v1/channels/{channel_id}/messages/{message_id}/reactions"
 
 
-def path_of(route: Route, channel_id: str, message_id: str, user_id: str) -> str:
+def path_of(route: Route, channel_id: str, message_id: str, user_id: str, report_id: str = "0") -> str:
     """A route's path with these parts, and with the query that it needs."""
-    path = route.path.format(channel_id=channel_id, message_id=message_id, user_id=user_id, emoji=":ship:")
+    path = route.path.format(
+        channel_id=channel_id, message_id=message_id, user_id=user_id, report_id=report_id, emoji=":ship:"
+    )
     return f"{path}?emoji=:ship:" if route.key == "GET " + REACTIONS else path
 
 
 @dataclass(frozen=True)
 class Place:
-    """A public channel of ada's with a message, and the whole contents of the table."""
+    """A channel of ada's with a message that is reported, and the whole contents of the table."""
 
     stack: RunningStack
     channel_id: str
     message_id: str
+    report_id: str
 
     def call(self, route: Route, **headers: str) -> Response:
         """Call a route as it would do something, if it let the caller in."""
         # `me` joins, which any user may; grace is a member to remove.
         user = "grace" if route.method == "DELETE" else "me"
-        path = path_of(route, self.channel_id, self.message_id, user)
+        if "/bans/" in route.path or "/blocks/" in route.path:
+            user = "mallory"  # Nobody bans or blocks themselves.
+        path = path_of(route, self.channel_id, self.message_id, user, self.report_id)
         with self.stack.client() as client:
             return client.call(route.method, path, body=BODIES.get(route.key), headers=headers)
 
@@ -80,12 +87,14 @@ def place(stack: RunningStack) -> Place:
 
 
 def place_of(stack: RunningStack, kind: str) -> Place:
-    """A new channel of ada's and grace's, with a message."""
+    """A new channel of ada's and grace's, with a message that grace has reported."""
     body = {"kind": kind, "name": "square", "members": ["grace"]}
     with stack.client() as client:
         channel = client.call("POST", "/v1/channels", "ada", body=body).json["id"]
-        said = client.call("POST", f"/v1/channels/{channel}/messages", "ada", body={"text": "mine"})
-    return Place(stack, channel, said.json["id"])
+        messages = f"/v1/channels/{channel}/messages"
+        said = client.call("POST", messages, "ada", body={"text": "mine"}).json["id"]
+        report = client.call("POST", f"{messages}/{said}/reports", "grace", body={"reason": "spam"})
+    return Place(stack, channel, said, report.json["id"])
 
 
 def _part(document: object) -> str:
