@@ -592,7 +592,7 @@ class Chat:
                 continue
             for message in thread.replies:
                 if message.seq in follow.marks:
-                    place = {"channel_id": thread.channel, "thread_id": root}
+                    place: dict[str, Any] = {"channel_id": thread.channel, "thread_id": root}
                     place["is_read"] = message.seq <= follow.read
                     shown.append(((message.at, message.seq, root), place | {"message": message.json()}))
         return shown
