@@ -139,8 +139,9 @@ class Changing:
 
     def _is_twin(self, editing: Editing) -> bool:
         """Whether a message is in two places: its author may be removed after it was edited in the first."""
-        [entry] = self._world.truth.entries(editing.channel_id, editing.seq, editing.seq)
-        return not {"reply_id", "channel_message_id"}.isdisjoint(json.loads(entry.body or b"{}"))
+        found = self._world.truth.entries(editing.channel_id, editing.seq, editing.seq)
+        links = {"reply_id", "channel_message_id"}
+        return any(not links.isdisjoint(json.loads(each.body or b"{}")) for each in found)
 
     def delete(self, user_id: str, channel_id: str, seq: int) -> None:
         """A deletion, by its author or the owner as a rule."""
