@@ -50,4 +50,4 @@ def test_a_past_membership_without_a_rate_state_is_no_debt() -> None:
     assert store.add_member(MEMBERSHIP) == MEMBERSHIP
     [(_, asked)] = client.calls
     check = asked["TransactItems"][2]["ConditionCheck"]
-    assert check["ConditionExpression"].startswith("attribute_not_exists(tat) OR ")
+    assert "(attribute_not_exists(tat) OR tat <= :tat)" in check["ConditionExpression"]

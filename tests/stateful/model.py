@@ -282,14 +282,14 @@ class Chat:
 
     def _moderated(self, user: str, channel: str, what: str) -> Channel:
         found, _ = self.joined(user, channel)
-        if found.kind == "direct" or not (found.archived and self._entitled(user, channel, what)):
+        if found.kind in FIXED or not (found.archived and self._entitled(user, channel, what)):
             self.able(user, channel, what)
         return found
 
     def report(self, user: str, channel: str, message: str, now: int, new_id: str) -> Expected:
         """A report of a message, or the one that was made before; `new_id` is what the API named it."""
         found, _ = self.joined(user, channel)
-        if found.kind == "direct":
+        if found.kind in FIXED:
             raise RefusedError("direct_channel")
         _, _, hit = self._message(user, channel, message)
         names = ("id", "message_id", "reason", "text", "reported_at")
