@@ -89,17 +89,16 @@ class MemoryStore:
     def read_channel_state(self, channel_id: str, user_id: str, key: str | None = None) -> ChannelState:
         """See ``Log``."""
         with self._lock:
-            return self._state(channel_id, user_id, key, self._follows.get((user_id, channel_id)))
-
-    def _state(self, log_id: str, user_id: str, key: str | None, follow: Follow | None) -> ChannelState:
-        record = self._idempotency_records.get((log_id, user_id, key)) if key is not None else None
-        channel_id, root = keys.channel_of_log(log_id), keys.root_of(log_id)
-        head, member = self._heads.get(channel_id), self._memberships.get((channel_id, user_id))
-        state = ChannelState(head, member, record)
-        if root is None:
-            return state
-        thread = self._heads.get(log_id) or Head.of_thread(log_id)
-        return state.in_thread(thread, self.log(channel_id).get(root[1]), follow)
+            record = self._idempotency_records.get((channel_id, user_id, key)) if key is not None else None
+            parent, root = keys.channel_of_log(channel_id), keys.root_of(channel_id)
+            head, member = self._heads.get(parent), self._memberships.get((parent, user_id))
+            state = ChannelState(head, member, record)
+            if root is None:
+                return state
+            thread = self._heads.get(channel_id) or Head.of_thread(channel_id)
+            return state.in_thread(
+                thread, self.log(parent).get(root[1]), self._follows.get((user_id, channel_id))
+            )
 
     def head(self, channel_id: str) -> Head | None:
         """See ``Log``."""
@@ -282,7 +281,11 @@ class MemoryStore:
     ) -> tuple[ChannelState, Entry | None]:
         """See ``Changes``."""
         with self._lock:
-            return self._state(channel_id, user_id, key, None), self.log(channel_id).get(seq)
+            state = self.read_channel_state(channel_id, user_id, key)
+            if state.thread is not None and state.thread.member is not None:
+                unread = state.thread.member.in_thread(Follow(user_id, channel_id))
+                state = replace(state, membership=unread, thread=replace(state.thread, follow=None))
+            return state, self.log(channel_id).get(seq)
 
     def commit_change(self, commit: ChangeCommit) -> ChangeOutcome:
         """See ``Changes``."""

@@ -69,9 +69,8 @@ class TornStore(MemoryStore):
         entries: list[Entry | None] = []
 
         def read() -> ChannelState:
-            state, entry = MemoryStore.read_message_state(self, channel_id, user_id, seq, key)
-            entries.append(entry)
-            return state
+            entries.append(self.log(channel_id).get(seq))
+            return MemoryStore.read_channel_state(self, channel_id, user_id, key)
 
         return self._torn(read), self.random.choice(entries)
 
