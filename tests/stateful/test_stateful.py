@@ -19,9 +19,7 @@ STEPS: Final = int(os.environ.get("STATEFUL_STEPS") or 500)
 SEED: Final = int(os.environ.get("STATEFUL_SEED") or 1)
 LONG: Final = STEPS > 2_000
 QUICK: Final = (
-    "FollowsNothing",
     "KeepsBatchesToItself",
-    "KeepsTheCount",
     "LargerBurst",
     "MixesChannels",
     "OwnIsUnread",
