@@ -258,6 +258,46 @@ def _changed(scene: Scene) -> Ask:
     return asked
 
 
+def _block() -> Ask:
+    """By a new user each time, as blocks have a limit."""
+    return Ask("PUT", f"/v1/blocks/{USER}", f"blocker-{next(_NUMBERS):028d}")
+
+
+def _blocked(scene: Scene) -> Ask:
+    asked = _block()
+    scene.handlers(asked)
+    return replace(asked, method="DELETE")
+
+
+def _ban() -> Ask:
+    return Ask("PUT", f"{_CHANNEL}/bans/stranger-{next(_NUMBERS):027d}", USER)
+
+
+def _banned(scene: Scene) -> Ask:
+    asked = _ban()
+    scene.handlers(asked)
+    return replace(asked, method="DELETE")
+
+
+def _report(scene: Scene) -> Ask:
+    return Ask("POST", f"{_message(scene)}/reports", FRIEND, {"reason": "spam"})
+
+
+def _reported(scene: Scene) -> Ask:
+    report_id = scene.handlers(_report(scene)).json["id"]
+    return Ask("PUT", f"{_CHANNEL}/reports/{report_id}", USER, {"status": "closed", "resolution": "Deleted"})
+
+
+def _archived(scene: Scene) -> Ask:
+    channel = _created(scene)
+    scene.handlers(Ask("DELETE", channel, FRIEND))
+    return Ask("PUT", f"{channel}/archived", FRIEND, {"archived": False})
+
+
+def _mute(_: Scene) -> Ask:
+    return Ask("PUT", f"{_CHANNEL}/muted", USER, {"muted": next(_NUMBERS) % 2 == 0})
+
+
 def _mark(_: Scene) -> Ask:
     position = 1 + next(_NUMBERS) % 50
     return Ask("PUT", f"/v1/channels/{WRITTEN}/read", FRIEND, {"last_read_seq": position, "force": True})
@@ -316,11 +356,23 @@ OPERATIONS: Final = (
     Operation("users of a reaction", always(Ask("GET", f"{_ONE.target}/reactions?emoji=:ship:", USER))),
     Operation("mentions", always(Ask("GET", "/v1/mentions", USER))),
     Operation("mark read", _mark),
+    Operation("mute", _mute),
+    Operation("read positions", always(Ask("GET", f"/v1/channels/{WRITTEN}/reads", USER))),
+    Operation("block", lambda _: _block()),
+    Operation("unblock", _blocked),
+    Operation("list of blocks", always(Ask("GET", "/v1/blocks", USER))),
+    Operation("ban", lambda _: _ban()),
+    Operation("lift a ban", _banned),
+    Operation("list of bans", always(Ask("GET", f"{_CHANNEL}/bans", USER))),
+    Operation("report", _report),
+    Operation("close a report", _reported),
+    Operation("list of reports", always(Ask("GET", f"{_CHANNEL}/reports?limit=20", USER))),
     # By a new user each time, so that the count of the user's channels does not grow with the rounds.
     Operation("create channel", lambda _: _create(f"maker-{next(_NUMBERS):030d}")),
     Operation("get channel", always(Ask("GET", _CHANNEL, USER))),
     Operation("update channel", lambda _: Ask("PATCH", _CHANNEL, USER, {"topic": f"{next(_NUMBERS)}"})),
     Operation("archive channel", lambda scene: Ask("DELETE", _created(scene), FRIEND)),
+    Operation("unarchive channel", _archived),
     Operation("list of members", always(Ask("GET", f"/v1/channels/{WRITTEN}/members", USER))),
     Operation("join", lambda _: Ask("PUT", f"{_CHANNEL}/members/me", f"newcomer-{next(_NUMBERS):027d}")),
     Operation(
