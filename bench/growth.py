@@ -38,7 +38,7 @@ FLAT: Final = 1.5
 """How many times the smallest size's median the largest size's may be; these times are a few milliseconds."""
 CHANNELS, FOLLOWED = LISTS = ("list of channels", "list of threads")
 """Start of the names of operations that cannot be flat."""
-LIST_UNITS: Final = {CHANNELS: (1, 1.1), FOLLOWED: (1, 2.1)}
+LIST_UNITS: Final = {CHANNELS: (1, 1.1), FOLLOWED: (1, 3.1)}
 """Read units of a list: at most this constant, and so many per channel or thread; a thread's channel costs one too."""
 UNSEEN_UNITS: Final = 0.5
 """More read units of each in a new container, which checks whether the previewed messages still exist."""

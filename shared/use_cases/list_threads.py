@@ -27,8 +27,8 @@ def list_threads(services: Services, user_id: str, listing: Listing) -> dict[str
     """Followed threads with a reply, of channels that the caller is in.
 
     As for channels, a thread that becomes active between two pages is on the first page again; no other is left out.
-    Costs a read unit for each 30 followed threads, 2 for each of their channels, and 1 for each thread in those that
-    the caller is in; previews and counts of a page are confirmed as those of channels.
+    Costs a read unit for each 30 followed threads, 1 for each of their channels, 1 for each thread in those that the
+    caller is in, and 1 for each channel on the page; previews and counts of a page are confirmed as those of channels.
 
     Raises:
         InvalidCursorError: the cursor was not made by this listing.
@@ -41,7 +41,8 @@ def list_threads(services: Services, user_id: str, listing: Listing) -> dict[str
     shown = sorted((each for each in threads if _is_shown(*each, listing)), key=_order)
     if after is not None:
         shown = [each for each in shown if _order(each) > after]
-    page = [each for each in confirm(services, shown[: listing.limit]) if _is_shown(*each, listing)]
+    confirmed = confirm(services, _with_settings(services, shown[: listing.limit]))
+    page = [each for each in confirmed if _is_shown(*each, listing)]
     cursor = None
     if len(shown) > listing.limit:
         last = shown[listing.limit - 1][0]
@@ -59,13 +60,25 @@ def _threads(services: Services, user_id: str, follows: Sequence[Follow]) -> lis
     roles = map_concurrently(lambda part: services.store.roles(user_id, part), parts, services.background)
     members = {channel_id: member for part in roles for channel_id, member in part.items()}
     mine = [each for each in follows if keys.channel_of_log(each.log_id) in members]
-    wanted = [*members, *(each.log_id for each in mine)]
-    budget.spend(len(wanted))
-    parts = [wanted[at : at + PART] for at in range(0, len(wanted), PART)]
+    budget.spend(len(mine))
+    log_ids = [each.log_id for each in mine]
+    parts = [log_ids[at : at + PART] for at in range(0, len(log_ids), PART)]
     read = map_concurrently(services.store.heads, parts, services.background)
     heads = {log_id: head for part in read for log_id, head in part.items()}
-    found = ((head_of_log(heads, each.log_id), each) for each in mine)
-    return [(head, members[keys.channel_of_log(each.log_id)].in_thread(each)) for head, each in found if head]
+    return [
+        (heads[each.log_id], members[keys.channel_of_log(each.log_id)].in_thread(each))
+        for each in mine
+        if each.log_id in heads
+    ]
+
+
+def _with_settings(services: Services, threads: Sequence[Channel]) -> list[Channel]:
+    """The threads with their channels' settings, which say what has expired."""
+    if not threads:
+        return []
+    heads = services.store.heads({keys.channel_of_log(head.channel_id) for head, _ in threads})
+    found = ((head_of_log(heads | {head.channel_id: head}, head.channel_id), each) for head, each in threads)
+    return [(head, each) for head, each in found if head]
 
 
 def _end_oldest(services: Services, follows: Sequence[Follow], threads: Sequence[Channel]) -> None:

@@ -74,6 +74,7 @@ class Tour:
         self.read(channel)
         self.catch_up(channel)
         self.change(channel)
+        self.thread(channel)
         self.keep_order(channel)
         self.compress(self.make_channel())
         self.be_refused(channel)
@@ -226,6 +227,28 @@ class Tour:
         assert messages["channel_last_rev"] == page.json["channel_last_rev"] == 7
         assert messages["messages"][1] == page.json["changes"][-1]["message"]
         assert messages["messages"][1]["text"] == ""
+
+    def thread(self, channel: str) -> None:
+        """Grace replies to Ada's message; Ada finds the thread, reads it, and ceases to follow it."""
+        root = f"/v1/channels/{channel}/messages/{channel}-00000001"
+        key = {"Idempotency-Key": "reply"}
+        reply = self.call(201, "POST", f"{root}/replies", body={"text": SECRET}, headers=key, user="grace")
+        again = self.call(201, "POST", f"{root}/replies", body={"text": SECRET}, headers=key, user="grace")
+        assert again.json == reply.json
+        page = self.call(200, "GET", f"{root}/replies")
+        assert page.json["messages"] == [reply.json]
+        known = {"If-None-Match": page.headers["etag"]}
+        assert self.call(304, "GET", f"{root}/replies", headers=known).body == ""
+        assert self.call(200, "GET", f"{root}/replies/changes").json["changes"] == []
+        assert self.call(200, "GET", root).json["thread"]["reply_count"] == 1
+        assert self.call(409, "GET", f"{root}-00000001/replies").code == "nested_thread"
+        found = self.call(200, "GET", "/v1/threads").json["threads"]
+        [thread] = [each for each in found if each["thread_id"] == f"{channel}-00000001"]
+        assert thread["unread_count"] == 1
+        read = self.call(200, "PUT", f"{root}/thread/read", body={"last_read_seq": 1}).json
+        assert (read["following"], read["unread_count"]) == (True, 0)
+        self.call(204, "DELETE", f"{root}/thread/follow")
+        self.call(204, "PUT", f"{root}/thread/follow")
 
     def keep_order(self, channel: str) -> None:
         """Eve is blocked, banned and forgiven; Grace reports a message, and Ada closes the report."""

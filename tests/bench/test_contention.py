@@ -33,7 +33,7 @@ from bench.lib.operations import SETTINGS, fill
 from shared.bootstrap import Services, compose
 from shared.domain import keys
 from shared.storage.memory import MemoryStore
-from shared.use_cases import fetch_messages
+from shared.storage.protocol import ChangeCommit, ChangeOutcome, StateChanged
 from tests.running import tiny
 
 MEMBER = "member-0"
@@ -123,12 +123,19 @@ def test_replies_are_judged_by_their_thread(services: Services, channel: str) ->
     assert judge(services, channel, [replace(report, acknowledged={9: "lost"})])[1]
 
 
-def test_a_summary_that_stays_wrong_is_found(
-    services: Services, channel: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class SummaryLess(MemoryStore):
+    """Refuses every summary, as if the root kept changing."""
+
+    def commit_summary(self, commit: ChangeCommit) -> ChangeOutcome:  # noqa: ARG002 - nothing is written
+        """See ``Changes``."""
+        return StateChanged()
+
+
+def test_a_summary_that_stays_wrong_is_found() -> None:
     """If the read of a thread did not make it right."""
+    services, channel = compose(SETTINGS, SummaryLess()), keys.new_channel_id()
+    fill(services.store, channel, [OWNER, MEMBER], bodies(1, channel_id=channel))
     report = done(services, channel, REPLY)
-    monkeypatch.setattr(fetch_messages, "summarize_after_read", lambda *_: None)
     [fault] = judge(services, channel, [report])[1]
     assert fault.endswith("for 6 replies after one read")
 

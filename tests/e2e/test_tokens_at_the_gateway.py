@@ -35,6 +35,8 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/channels/{channel_id}/messages": {"text": "hello"},
     "PUT /v1/channels/{channel_id}/read": {"last_read_seq": 1},
     "PUT /v1/channels/{channel_id}/muted": {"muted": True},
+    "POST /v1/channels/{channel_id}/messages/{message_id}/replies": {"text": "hello"},
+    "PUT /v1/channels/{channel_id}/messages/{message_id}/thread/read": {"last_read_seq": 0},
     "PATCH /v1/channels/{channel_id}": {"topic": "mine"},
     "PUT /v1/channels/{channel_id}/archived": {"archived": False},
     "PATCH /v1/channels/{channel_id}/messages/{message_id}": {"text": "mine"},

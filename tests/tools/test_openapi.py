@@ -73,7 +73,7 @@ def _said(kind: str) -> list[dict[str, Any]]:
         return [parameter for each in operations for parameter in each.get("parameters", [])]
     responses = [response for each in operations for response in each["responses"].items()]
     if kind == "responses":
-        return [response for status, response in responses if status not in {"200", "201"}]
+        return [response for status, response in responses if status not in {"200", "201", "204"}]
     written = [*DOCUMENT["components"]["responses"].values(), *(response for _, response in responses)]
     if kind == "headers":
         return [header for each in written for header in each.get("headers", {}).values()]
