@@ -204,7 +204,7 @@ class Index:
 
 
 def _counted_as(operation: str, call: Call) -> str:
-    reserves = operation == UPDATE and ":count" in call["ExpressionAttributeValues"]
+    reserves = operation == UPDATE and ":count" in call.get("ExpressionAttributeValues", {})
     return RESERVATIONS if reserves else operation
 
 

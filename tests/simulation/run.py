@@ -39,6 +39,7 @@ SELDOM: Final = frozenset(
         "edit: version_mismatch",
         "edit: store_unavailable",
         "page: redis",
+        "page: stale",
         "list: stale",
         "edit: commit_unknown",
         "change: commit_unknown",
