@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 WRITERS: Final = 16
-POSTS: Final = {dynamodb.MINISTACK: 640 if LONG else 160, dynamodb.DYNAMODB_LOCAL: 2_000}
+POSTS: Final = {dynamodb.MINISTACK: 640 if LONG else 160, dynamodb.DYNAMODB_LOCAL: 2_000 if LONG else 800}
 """Half of them are sent twice at the same time. ministack reads the whole partition for each Query, so that each post
 takes the longer the more there are."""
 READERS: Final = 4
