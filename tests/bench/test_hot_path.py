@@ -39,7 +39,7 @@ def test_the_page_on_the_wire_is_of_50_messages_of_1_kb() -> None:
     [
         ({}, 0),
         ({"of_floor": 2.1}, 1),
-        ({"times_faster_than": {"peer": 2.9}}, 1),
+        ({"times_faster_than": {"peer": 1.9}}, 1),
         ({"missing_peers": ["peer"]}, 1),
         ({"share": 0.4}, 2),
         ({"us": 3.0}, 2),
