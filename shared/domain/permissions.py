@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from shared.domain.errors import (
+    BudgieError,
     CannotSendError,
     ChannelArchivedError,
     ChannelNotFoundError,
@@ -59,6 +60,11 @@ def require_visible(state: ChannelState) -> Head:
     if head is None or (state.membership is None and head.kind is not Kind.PUBLIC):
         raise ChannelNotFoundError
     return head
+
+
+def membership_lost(head: Head) -> BudgieError:
+    """What a caller gets whose membership ended after the channel state was read: the same as for a new request."""
+    return NotAMemberError() if head.kind is Kind.PUBLIC else ChannelNotFoundError()
 
 
 def require_member(state: ChannelState) -> tuple[Head, Membership]:

@@ -19,7 +19,6 @@ from shared.domain.errors import (
     BudgieError,
     CommitUnknownError,
     ContentionError,
-    MessageNotFoundError,
     RateLimitedError,
     TooManyPinsError,
     UnavailableError,
@@ -47,7 +46,7 @@ from shared.storage.protocol import (
     StateChanged,
 )
 from shared.storage.retry import contention_backoff
-from shared.use_cases.expiry import with_boundary
+from shared.use_cases.expiry import require_message, with_boundary
 
 MAX_TRIES: Final = 60
 """Of one change, each but the first because another change of the channel came first."""
@@ -226,16 +225,14 @@ def _target(
     state, entry = services.store.read_message_state(log_id, user_id, seq, key)
     head, member = permissions.require_member(state)
     head = with_boundary(services, head)
-    if seq and seq <= head.boundary.seq:
-        if not even_expired:
-            raise MessageNotFoundError.expired(head.boundary.seq)
+    if even_expired and 0 < seq <= head.boundary.seq:
         entry = Entry(seq, 0, 0, b"{}")
-    if entry is None or entry.body is None:
-        raise MessageNotFoundError
+    else:
+        entry = require_message(head, seq, entry)
     thread = state.thread
     if entry.rev > head.rev or (thread and thread.root and thread.root.rev > thread.channel.rev):
         raise SeenInPartError
-    return Target(state, head, member, entry, json.loads(entry.body), services.now())
+    return Target(state, head, member, entry, json.loads(entry.body or b""), services.now())
 
 
 class SeenInPartError(Exception):

@@ -13,11 +13,10 @@ from shared.domain.changes import Change, change_json, unpacked
 from shared.domain.errors import (
     ForbiddenError,
     InvalidCursorError,
-    MessageNotFoundError,
     PositionOutOfRangeError,
 )
 from shared.domain.model import Entry, Head, Membership
-from shared.use_cases.expiry import with_boundary
+from shared.use_cases.expiry import require_message, with_boundary
 
 FORMAT: Final = 1
 """Part of the version of a page of changes: raised when the format of a page changes."""
@@ -203,9 +202,4 @@ def _message(
     log_id, seq = keys.place_of_message(channel_id, message_id)
     state, entry = services.store.read_message_state(log_id, user_id, seq)
     head, member = permissions.require_member(state)
-    expired = with_boundary(services, head).boundary.seq
-    if seq and seq <= expired:
-        raise MessageNotFoundError.expired(expired)
-    if entry is None or entry.body is None:
-        raise MessageNotFoundError
-    return head, member, entry
+    return head, member, require_message(with_boundary(services, head), seq, entry)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from shared.bootstrap import Services
 from shared.cache.blocks import ChannelList, channels_key
@@ -18,12 +18,13 @@ from shared.use_cases.confirm_channels import Channel, confirm
 from shared.use_cases.expiry import without_expired_preview
 from shared.use_cases.read_budget import ReadBudget, list_units
 
+T = TypeVar("T")
 MAX_TIME: Final = 10**14
 """Milliseconds since 1970; in the year 5138."""
 MAX_HINTED: Final = 200
 """Heads that are read from a cached list, in two calls. A longer list is charged before its heads are read."""
 PART: Final = 100
-"""Heads in one call to the storage."""
+"""Items in one call to the storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _channels(services: Services, user_id: str) -> Channels:
     if hinted:
         found, heads = run_both(
             lambda: _memberships(services, user_id),
-            lambda: _heads(services, hinted),
+            lambda: read_in_parts(services, services.store.heads, hinted),
             services.background,
         )
     else:
@@ -105,7 +106,7 @@ def _channels(services: Services, user_id: str) -> Channels:
     lacking = [each for each in memberships if each not in heads]
     ReadBudget(services, user_id).spend(list_units(len(memberships)) + len(hinted) + len(lacking))
     if lacking:
-        heads |= _heads(services, lacking)
+        heads |= read_in_parts(services, services.store.heads, lacking)
     _put_cached_list(services, user_id, cached, tuple(memberships))
     services.metrics.read("channels", _outcome(tier, hinted, lacking))
     return tuple((heads[each], memberships[each]) for each in memberships if each in heads)
@@ -127,11 +128,16 @@ def _memberships(services: Services, user_id: str) -> list[Membership]:
     return found
 
 
-def _heads(services: Services, channel_ids: Sequence[str]) -> dict[str, Head]:
-    """Reads the heads, ``PART`` in a call, up to four calls concurrently."""
-    parts = [channel_ids[at : at + PART] for at in range(0, len(channel_ids), PART)]
-    found = map_concurrently(services.store.heads, parts, services.background)
-    return {channel_id: head for heads in found for channel_id, head in heads.items()}
+def read_in_parts(
+    services: Services, read: Callable[[Sequence[str]], dict[str, T]], ids: Sequence[str]
+) -> dict[str, T]:
+    """What ``read`` finds for all ids, ``PART`` in a call, up to four calls concurrently."""
+    parts = [ids[at : at + PART] for at in range(0, len(ids), PART)]
+    return {
+        key: value
+        for found in map_concurrently(read, parts, services.background)
+        for key, value in found.items()
+    }
 
 
 def _cached_list(services: Services, user_id: str) -> tuple[tuple[str, ...], str]:

@@ -9,10 +9,8 @@ from typing import Any, Final
 from shared.bootstrap import Services
 from shared.domain import keys
 from shared.domain.errors import InvalidCursorError
-from shared.domain.model import MARK, Follow, Head, Membership
-from shared.runtime.parallel import map_concurrently
-from shared.use_cases.expiry import with_boundary
-from shared.use_cases.find_thread import head_of_log
+from shared.domain.model import MARK, Follow, Membership
+from shared.use_cases.messages_at import messages_at
 from shared.use_cases.read_budget import ReadBudget, list_units
 
 MAX_MARK: Final = 10**26
@@ -40,20 +38,13 @@ def list_mentions(services: Services, user_id: str, limit: int, cursor: str | No
     logs: dict[str, Membership | Follow] = {**channels, **follows}
     marks = sorted(_marks(logs, before), reverse=True)
     page = marks[:limit]
-    by_log: dict[str, list[int]] = {}
-    for mark, log_id in page:
-        by_log.setdefault(log_id, []).append(mark % MARK)
-    wanted = by_log.keys() | {keys.channel_of_log(log_id) for log_id in by_log}
+    log_ids = {log_id for _, log_id in page}
+    wanted = log_ids | {keys.channel_of_log(log_id) for log_id in log_ids}
     ReadBudget(services, user_id).spend(
         list_units(len(memberships)) + list_units(len(follows)) + len(page) + len(wanted)
     )
     heads = services.store.heads(wanted)
-    found = map_concurrently(
-        lambda log_id: _standing(services, head_of_log(heads, log_id), by_log[log_id]),
-        list(by_log),
-        services.background,
-    )
-    bodies = {key: body for each in found for key, body in each.items()}
+    bodies = messages_at(services, heads, [(log_id, mark % MARK) for mark, log_id in page])
     shown = []
     for mark, log_id in page:
         seq = mark % MARK
@@ -66,16 +57,6 @@ def list_mentions(services: Services, user_id: str, limit: int, cursor: str | No
             shown.append({**log, "is_read": seq <= logs[log_id].read_seq, "message": message})
     following = keys.encode_cursor(*page[-1]) if len(marks) > limit else None
     return {"mentions": shown, "has_more": following is not None, "next_cursor": following}
-
-
-def _standing(services: Services, head: Head | None, seqs: list[int]) -> dict[tuple[str, int], bytes | None]:
-    """The messages at these positions that have not expired."""
-    if head is None:
-        return {}
-    expired = with_boundary(services, head).boundary.seq
-    kept = [seq for seq in seqs if seq > expired]
-    found = services.store.entries_at(head.channel_id, kept) if kept else []
-    return {(head.channel_id, entry.seq): entry.body for entry in found}
 
 
 def _marks(logs: Mapping[str, Membership | Follow], before: tuple[int, str] | None) -> list[tuple[int, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from shared.bootstrap import Services
@@ -11,10 +12,9 @@ from shared.domain import keys
 from shared.domain.channels import preview_json
 from shared.domain.errors import InvalidCursorError, UnavailableError
 from shared.domain.model import Follow, Head, Membership
-from shared.runtime.parallel import map_concurrently
 from shared.use_cases.confirm_channels import Channel, confirm
 from shared.use_cases.find_thread import head_of_log
-from shared.use_cases.list_channels import MAX_TIME, PART, Listing
+from shared.use_cases.list_channels import MAX_TIME, Listing, read_in_parts
 from shared.use_cases.read_budget import ReadBudget, list_units
 
 MAX_FOLLOWED: Final = 500
@@ -56,15 +56,10 @@ def _threads(services: Services, user_id: str, follows: Sequence[Follow]) -> lis
     budget = ReadBudget(services, user_id)
     channel_ids = list(dict.fromkeys(keys.channel_of_log(each.log_id) for each in follows))
     budget.spend(list_units(len(follows)) + len(channel_ids))
-    parts = [channel_ids[at : at + PART] for at in range(0, len(channel_ids), PART)]
-    roles = map_concurrently(lambda part: services.store.roles(user_id, part), parts, services.background)
-    members = {channel_id: member for part in roles for channel_id, member in part.items()}
+    members = read_in_parts(services, partial(services.store.roles, user_id), channel_ids)
     mine = [each for each in follows if keys.channel_of_log(each.log_id) in members]
     budget.spend(len(mine))
-    log_ids = [each.log_id for each in mine]
-    parts = [log_ids[at : at + PART] for at in range(0, len(log_ids), PART)]
-    read = map_concurrently(services.store.heads, parts, services.background)
-    heads = {log_id: head for part in read for log_id, head in part.items()}
+    heads = read_in_parts(services, services.store.heads, [each.log_id for each in mine])
     return [
         (heads[each.log_id], members[keys.channel_of_log(each.log_id)].in_thread(each))
         for each in mine
@@ -77,7 +72,8 @@ def _with_settings(services: Services, threads: Sequence[Channel]) -> list[Chann
     if not threads:
         return []
     heads = services.store.heads({keys.channel_of_log(head.channel_id) for head, _ in threads})
-    found = ((head_of_log(heads | {head.channel_id: head}, head.channel_id), each) for head, each in threads)
+    heads |= {head.channel_id: head for head, _ in threads}
+    found = ((head_of_log(heads, head.channel_id), each) for head, each in threads)
     return [(head, each) for head, each in found if head]
 
 

@@ -23,7 +23,7 @@ from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Membership, P
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import read_position
 from shared.use_cases.lost_rights import refuse_if_lost
-from shared.use_cases.moderate_channels import require_not_banned, user_of_cursor
+from shared.use_cases.moderate_channels import id_of_cursor, require_not_banned
 from shared.use_cases.read_budget import ReadBudget
 
 JOIN_TRIES: Final = 4
@@ -51,7 +51,7 @@ def list_members(
     state = services.store.read_channel_state(channel_id, user_id)
     permissions.require_visible(state)
     require_not_banned(services, state, user_id)
-    found = services.store.members(channel_id, limit, user_of_cursor(cursor))
+    found = services.store.members(channel_id, limit, id_of_cursor(cursor, keys.is_stored_user_id))
     following = keys.encode_cursor(found[-1].user_id) if len(found) == limit else None
     return {
         "members": [member_json(each) for each in found],

@@ -6,8 +6,7 @@ from typing import Any
 
 from shared.bootstrap import Services
 from shared.domain import permissions
-from shared.domain.errors import ChannelNotFoundError, NotAMemberError, PositionOutOfRangeError
-from shared.domain.model import Kind
+from shared.domain.errors import PositionOutOfRangeError
 from shared.use_cases.confirm_channels import confirm_one, read_position
 from shared.use_cases.expiry import with_boundary
 
@@ -27,8 +26,8 @@ def mark_read(
         raise PositionOutOfRangeError.beyond(head.seq, "body.last_read_seq")
     seq, messages, voids = read_position(services.store, head, last_read_seq)
     moved = services.store.move_read_position(channel_id, user_id, seq, messages, force=force, voids=voids)
-    if moved is None:  # Removed meanwhile: the same error as for a new request.
-        raise NotAMemberError if head.kind is Kind.PUBLIC else ChannelNotFoundError
+    if moved is None:
+        raise permissions.membership_lost(head)
     head = confirm_one(services, head, moved)
     return {
         "channel_id": channel_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,16 +16,15 @@ from shared.domain.errors import (
     DirectChannelError,
     ForbiddenError,
     InvalidCursorError,
-    MessageNotFoundError,
     ReportClosedError,
     ReportNotFoundError,
     TooManyReportsError,
 )
 from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role
 from shared.domain.moderation import MAX_OPEN_REPORTS, Ban, Report, ban_json, own_report_json, report_json
-from shared.use_cases.expiry import with_boundary
-from shared.use_cases.find_thread import head_of_log
+from shared.use_cases.expiry import require_message, with_boundary
 from shared.use_cases.lost_rights import refuse_if_lost
+from shared.use_cases.messages_at import messages_at
 
 NO_MODERATORS: Final = "A direct or group channel has no moderators. You can block a user's direct messages."
 TRIES: Final = 4
@@ -109,7 +108,7 @@ def list_bans(
         InvalidCursorError: the cursor was not made by this listing.
     """
     _moderator(services, user_id, channel_id, "remove", also_archived=True)
-    found = services.store.bans(channel_id, limit, user_of_cursor(cursor))
+    found = services.store.bans(channel_id, limit, id_of_cursor(cursor, keys.is_stored_user_id))
     return _page("bans", [ban_json(each) for each in found], limit, found and found[-1].user_id)
 
 
@@ -134,11 +133,7 @@ def report_message(
     head, _ = permissions.require_member(state)
     if head.kind in FIXED_MEMBERS:
         raise DirectChannelError(NO_MODERATORS)
-    expired = with_boundary(services, head).boundary.seq
-    if seq and seq <= expired:
-        raise MessageNotFoundError.expired(expired)
-    if entry is None or entry.body is None:
-        raise MessageNotFoundError
+    require_message(with_boundary(services, head), seq, entry)
     now = services.now()
     report = Report(channel_id, keys.new_report_id(now), message_id, user_id, reason, text, now)
     report_id = services.store.add_report(report, MAX_OPEN_REPORTS)
@@ -161,12 +156,7 @@ def list_reports(
         InvalidCursorError: the cursor was not made by this listing.
     """
     head, _ = _moderator(services, user_id, channel_id, "delete", also_archived=True)
-    after = None
-    if cursor is not None:
-        parts = keys.decode_cursor(cursor, str)
-        if parts is None or not keys.is_report_id(str(parts[0])):
-            raise InvalidCursorError.of_query()
-        after = str(parts[0])
+    after = id_of_cursor(cursor, keys.is_report_id)
     found = services.store.reports(channel_id, limit, after, is_open=status == "open")
     shown = _with_messages(services, head, found)
     return _page("reports", shown, limit, found and found[-1].report_id)
@@ -202,25 +192,18 @@ def close_report(
 def _with_messages(services: Services, head: Head, reports: Sequence[Report]) -> list[dict[str, Any]]:
     """Reports, each with its message as it is now; without the message if it has expired."""
     places = {each.message_id: keys.place_of_message(head.channel_id, each.message_id) for each in reports}
-    by_log: dict[str, list[int]] = {}
-    for log_id, seq in places.values():
-        by_log.setdefault(log_id, []).append(seq)
-    threads = [log_id for log_id in by_log if keys.is_thread(log_id)]
+    threads = {log_id for log_id, _ in places.values() if keys.is_thread(log_id)}
     heads = {head.channel_id: head} | (services.store.heads(threads) if threads else {})
-    bodies: dict[tuple[str, int], Any] = {}
-    for log_id, seqs in by_log.items():
-        log = head_of_log(heads, log_id)
-        expired = with_boundary(services, log).boundary.seq if log else 0
-        for entry in services.store.entries_at(log_id, [seq for seq in seqs if seq > expired]):
-            bodies[log_id, entry.seq] = json.loads(entry.body) if entry.body is not None else None
-    return [report_json(each) | {"message": bodies.get(places[each.message_id])} for each in reports]
+    bodies = messages_at(services, heads, places.values())
+    found = {place: json.loads(body) for place, body in bodies.items() if body is not None}
+    return [report_json(each) | {"message": found.get(places[each.message_id])} for each in reports]
 
 
 # --- both ---
 
 
-def user_of_cursor(cursor: str | None) -> str | None:
-    """The user id after which a listing by user id continues.
+def id_of_cursor(cursor: str | None, is_id: Callable[[str], bool]) -> str | None:
+    """The id after which a listing by id continues.
 
     Raises:
         InvalidCursorError: the cursor was not made by such a listing.
@@ -228,7 +211,7 @@ def user_of_cursor(cursor: str | None) -> str | None:
     if cursor is None:
         return None
     parts = keys.decode_cursor(cursor, str)
-    if parts is None or not keys.is_stored_user_id(str(parts[0])):
+    if parts is None or not is_id(str(parts[0])):
         raise InvalidCursorError.of_query()
     return str(parts[0])
 

@@ -17,7 +17,6 @@ from shared.domain.errors import (
     CommitUnknownError,
     ContentionError,
     IdempotencyKeyReusedError,
-    NotAMemberError,
     RateLimitedError,
     UnavailableError,
 )
@@ -28,7 +27,6 @@ from shared.domain.model import (
     Entry,
     Head,
     IdempotencyRecord,
-    Kind,
     Membership,
     Role,
 )
@@ -245,7 +243,7 @@ class _Post:
             outcome = self._store.commit(self._commitment(entries))
             match outcome:
                 case MembershipChanged(None):
-                    raise self._no_longer_a_member()
+                    raise permissions.membership_lost(self._head)
                 case MembershipChanged(Membership() as membership):
                     permissions.require_capability(ChannelState(self._head, membership), "post")
                     self._membership = membership
@@ -280,9 +278,6 @@ class _Post:
             mentions=self._marks,
         )
         return self._reply.in_commit(commit, self._membership) if self._reply else commit
-
-    def _no_longer_a_member(self) -> BudgieError:
-        return NotAMemberError() if self._head.kind is Kind.PUBLIC else ChannelNotFoundError()
 
     def _void(self, entries: list[Entry]) -> bool:
         """Voids the positions; False if the messages are there after all, because only the response was lost.

@@ -6,8 +6,6 @@ from typing import Any
 
 from shared.bootstrap import Services
 from shared.domain import permissions
-from shared.domain.errors import ChannelNotFoundError, NotAMemberError
-from shared.domain.model import Kind
 
 
 def set_muted(services: Services, user_id: str, channel_id: str, *, muted: bool) -> dict[str, Any]:
@@ -20,6 +18,5 @@ def set_muted(services: Services, user_id: str, channel_id: str, *, muted: bool)
     """
     head, membership = permissions.require_member(services.store.read_channel_state(channel_id, user_id))
     if membership.muted is not muted and services.store.mute(channel_id, user_id, muted=muted) is None:
-        # Removed meanwhile: the same error as for a new request.
-        raise NotAMemberError if head.kind is Kind.PUBLIC else ChannelNotFoundError
+        raise permissions.membership_lost(head)
     return {"channel_id": channel_id, "muted": muted}

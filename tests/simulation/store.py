@@ -62,17 +62,8 @@ WRITES: Final = (
     }
 )
 HEAD_WRITES: Final = ARCHIVING | {
-    *(
-        "reserve",
-        "void",
-        "trim_gaps",
-        "correct_preview",
-        "move_boundary",
-        "count_erasure",
-        "add_member",
-        "remove_member",
-        "ban",
-    )
+    *("reserve", "void", "trim_gaps", "correct_preview", "move_boundary", "count_erasure"),
+    *("add_member", "remove_member", "ban"),
 }
 """Writes of a channel's head; they wait for a transaction that still holds it."""
 

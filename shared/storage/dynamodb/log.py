@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -27,6 +27,7 @@ from shared.storage.dynamodb.conflicts import retry_conflicts, transact
 from shared.storage.dynamodb.table import (
     ConditionFailedError,
     OnTable,
+    Table,
     TransactionCanceledError,
     TransactionConflictError,
 )
@@ -372,6 +373,33 @@ def follow_write(follow: Follow) -> dict[str, Any]:
             ),
         }
     }
+
+
+def move_position(
+    table: Table,
+    sleep: Callable[[float], None],
+    key: dict[str, Any],
+    read: tuple[int, int, int],
+    *,
+    force: bool,
+) -> items.Item | None:
+    """Moves the read position in a membership or a follow: its item afterwards, None if there is none.
+
+    ``read`` has the position, and how many messages and gaps there are up to it. Without ``force`` it never moves back.
+    """
+    values = dict(zip((":seq", ":messages", ":voids"), read, strict=True))
+    try:
+        return retry_conflicts(
+            lambda: table.update(
+                Key=key,
+                UpdateExpression=f"SET {_SET_READ}",
+                ConditionExpression="attribute_exists(pk)" + ("" if force else " AND read_seq <= :seq"),
+                ExpressionAttributeValues=items.values(values),
+            ),
+            sleep,
+        )
+    except ConditionFailedError as error:
+        return error.item
 
 
 def _follow_at(commit: Commit) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from shared.domain.model import Member, Membership, PastMembership, Role
 from shared.storage import items
 from shared.storage.dynamodb.channels import ABSENT, OPEN, SAME_CHANGES, SAME_ROLE, role_unchanged
 from shared.storage.dynamodb.conflicts import retry_conflicts, transact
+from shared.storage.dynamodb.log import move_position
 from shared.storage.dynamodb.table import ConditionFailedError, OnTable
 
 REMOVE_TRIES: Final = 10
@@ -114,23 +115,9 @@ class DynamoDBMembers(OnTable):
         self, channel_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
     ) -> Membership | None:
         """One UpdateItem: 1 write unit."""
-        try:
-            item = retry_conflicts(
-                lambda: self._table.update(
-                    Key=items.membership_key(channel_id, user_id),
-                    UpdateExpression="SET read_seq = :seq, read_messages = :messages, read_voids = :voids",
-                    ConditionExpression="attribute_exists(pk)" + ("" if force else " AND read_seq <= :seq"),
-                    ExpressionAttributeValues={
-                        ":seq": items.n(seq),
-                        ":messages": items.n(messages),
-                        ":voids": items.n(voids),
-                    },
-                ),
-                self._sleep,
-            )
-        except ConditionFailedError as error:
-            return items.membership_of(error.item) if error.item else None
-        return items.membership_of(item)
+        key = items.membership_key(channel_id, user_id)
+        item = move_position(self._table, self._sleep, key, (seq, messages, voids), force=force)
+        return items.membership_of(item) if item else None
 
     def mute(self, channel_id: str, user_id: str, *, muted: bool) -> Membership | None:
         """One UpdateItem: 1 write unit."""

@@ -6,8 +6,8 @@ from shared.domain import keys
 from shared.domain.model import Follow
 from shared.storage import items
 from shared.storage.dynamodb.conflicts import retry_conflicts
-from shared.storage.dynamodb.log import follow_write
-from shared.storage.dynamodb.table import ConditionFailedError, OnTable
+from shared.storage.dynamodb.log import follow_write, move_position
+from shared.storage.dynamodb.table import OnTable
 
 
 class DynamoDBThreads(OnTable):
@@ -36,19 +36,6 @@ class DynamoDBThreads(OnTable):
         self, log_id: str, user_id: str, seq: int, messages: int, *, force: bool, voids: int = 0
     ) -> Follow | None:
         """One UpdateItem: 1 write unit."""
-        condition = "attribute_exists(pk)" + ("" if force else " AND read_seq <= :seq")
-        try:
-            item = retry_conflicts(
-                lambda: self._table.update(
-                    Key=items.follow_key(log_id, user_id),
-                    UpdateExpression="SET read_seq = :seq, read_messages = :messages, read_voids = :voids",
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=items.values(
-                        {":seq": seq, ":messages": messages, ":voids": voids}
-                    ),
-                ),
-                self._sleep,
-            )
-        except ConditionFailedError as error:
-            return items.follow_of(error.item) if error.item else None
-        return items.follow_of(item)
+        key = items.follow_key(log_id, user_id)
+        item = move_position(self._table, self._sleep, key, (seq, messages, voids), force=force)
+        return items.follow_of(item) if item else None
