@@ -121,6 +121,7 @@ class Settings:
     max_channels_per_user: int = _setting("MAX_CHANNELS_PER_USER", 1_000)
     max_members_for_everybody: int = _setting("MAX_MEMBERS_FOR_EVERYBODY", 50)
     read_units_per_minute: int = _setting("READ_UNITS_PER_MINUTE", 12_000)
+    realtime_url: str = _setting("REALTIME_URL", "")
     log_level: str = _setting("LOG_LEVEL", "INFO")
     metrics_detail: str = _setting("METRICS_DETAIL", "basic")
 

@@ -25,6 +25,7 @@ from shared.domain.model import (
     Role,
 )
 from shared.domain.moderation import Ban, Block, Report
+from shared.domain.realtime import Connection, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -559,5 +560,74 @@ class Erasures(Protocol):
         """
 
 
-class Store(Log, Changes, Threads, Channels, Members, Moderation, Erasures, Protocol):
+class Realtime(Protocol):
+    """Tickets, connections and watches. ``now`` is in milliseconds since 1970, ``expires`` in seconds."""
+
+    def add_ticket(self, ticket_hash: str, user_id: str, expires: int) -> None:
+        """Stores a ticket by its hash, for one use."""
+
+    def take_ticket(self, ticket_hash: str, now: int) -> str | None:
+        """Uses a ticket up; returns its user. None if it is unknown, expired or used."""
+
+    def open_connection(self, connection: Connection) -> None:
+        """Stores a connection without watches. May be repeated."""
+
+    def connection(self, connection_id: str, now: int) -> Connection | None:
+        """One connection; None also once it has expired, whether DynamoDB has deleted it or not."""
+
+    def connections_of(self, user_id: str, now: int) -> list[Connection]:
+        """A user's connections that have not expired, the oldest first, without their watches."""
+
+    def close_connection(self, connection: Connection) -> None:
+        """Ends the watches of a connection, then the connection. May be repeated."""
+
+    def watch(self, connection: Connection, watches: Sequence[Watch], limit: int) -> WatchOutcome:
+        """Begins watches of a connection, all or none, on condition that the user is a member of each channel.
+
+        A watch that is there already is replaced. With more than ``limit`` watches nothing is written.
+        """
+
+    def unwatch(self, connection: Connection, log_ids: Sequence[str]) -> None:
+        """Ends watches of a connection. May be repeated."""
+
+    def watches(self, channel_id: str, now: int, user_id: str | None = None) -> list[Watch]:
+        """The watches of a channel and of its threads that have not expired; of one user if one is given."""
+
+    def end_watches(self, channel_id: str, user_id: str | None = None) -> None:
+        """Ends all watches of a channel and its threads, or one user's. What was not committed before it is ended too.
+
+        Call it after the membership has ended: no watch begins from then on.
+        """
+
+    def watched_numbers(self, connection: Connection, now: int) -> dict[str, tuple[int, int] | None]:
+        """``seq`` and ``rev`` of each log that a connection watches; None where the watch has ended.
+
+        Eventually consistent.
+        """
+
+    def may_type(self, watch: Watch, now: int, interval_ms: int) -> bool:
+        """Records that a connection's user types; False if the watch has ended, or did so within ``interval_ms``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooManyWatches:
+    """The connection would have more watches than it may; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEnded:
+    """The connection is not there any more; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotMembers:
+    """The user is no member of these channels any more; nothing was written."""
+
+    channel_ids: frozenset[str]
+
+
+WatchOutcome = Committed | TooManyWatches | ConnectionEnded | NotMembers | Contended
+
+
+class Store(Log, Changes, Threads, Channels, Members, Moderation, Erasures, Realtime, Protocol):
     """The whole storage."""
