@@ -103,7 +103,8 @@ class LogNews:
     def json(self) -> bytes:
         """As a part of a ``news`` frame."""
         messages = b",".join(
-            b'{"first_seq":%d,"last_seq":%d,"messages":[%b]}' % (each.first, each.last, b",".join(each.bodies))
+            b'{"first_seq":%d,"last_seq":%d,"messages":[%b]}'
+            % (each.first, each.last, b",".join(each.bodies))
             for each in self.messages
         )
         changes = b",".join(
@@ -162,7 +163,9 @@ def _pieces(news: LogNews, room: int) -> Iterable[LogNews]:
         piece
         for half in halves
         for piece in _pieces(
-            LogNews(news.log_id, messages=(half,)) if news.messages else LogNews(news.log_id, changes=(half,)),
+            LogNews(news.log_id, messages=(half,))
+            if news.messages
+            else LogNews(news.log_id, changes=(half,)),
             room,
         )
     ]
