@@ -68,6 +68,11 @@ class Watch:
     """Whether somebody looks at the channel: only then ``typing``, ``presence`` and ``read`` are sent."""
 
 
+def is_over(expires: int, now: int) -> bool:
+    """Whether what ends at ``expires`` (seconds) has ended at ``now`` (milliseconds)."""
+    return expires * 1000 <= now
+
+
 # --- frames to clients ---
 
 
