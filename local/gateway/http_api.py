@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 from urllib.parse import parse_qsl
 
-from local.gateway import cors, events
+from local.gateway import cors, events, websocket
 from local.gateway.connections import Durations
 from local.gateway.docs import Docs
 from local.gateway.invoke import INTEGRATION_TIMEOUT, FunctionFailedError, Invoker
@@ -22,7 +22,6 @@ from local.gateway.loading import Functions
 from local.gateway.routing import Routes
 from local.gateway.server import HOST, Server, Takeover
 from local.gateway.throttling import NO_CONTAINER, TOO_MANY, Buckets, Concurrency
-from local.gateway.websocket import WebSockets
 from local.gateway.wire import RefusedError, Request, Response
 from local.guard import refusal
 from local.template.load import Function, Template
@@ -86,7 +85,7 @@ class Gateway:
         handlers = [function.handler for function in template.functions.values()]
         functions = Functions(root, handlers, reload=reload, log=log)
         self._invoker = Invoker(functions, integration_timeout=integration_timeout, log=log)
-        self.websockets: Final = template.websocket and WebSockets(
+        self.websockets: Final = template.websocket and websocket.WebSockets(
             template.websocket,
             self._invoker,
             self._concurrency,
@@ -105,6 +104,11 @@ class Gateway:
     def url(self) -> str:
         """The address for clients, without a slash at the end."""
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def realtime_url(self) -> str:
+        """The address of the WebSocket API; empty without one."""
+        return f"ws://{HOST}:{self.port}{websocket.PATH}" if self.websockets else ""
 
     def start(self) -> None:
         """Serve requests in threads."""
