@@ -28,6 +28,8 @@ OF_OPERATORS: Final = frozenset(name for name in vars(Erasures) if not name.star
 """Methods of the storage that no function may call."""
 STORES: Final = frozenset({"store", "_store", "log", "_log"})
 """What our code calls the storage."""
+SENDERS: Final = frozenset({"sender", "_sender"})
+"""What it calls the sender of frames."""
 REDIS: Final = frozenset({"reader", "lists", "upstash"})
 """Attributes of `Services` and of its cache that send commands to Redis."""
 BEHIND: Final = (
@@ -46,9 +48,10 @@ Node = tuple[str, str]
 
 @dataclass
 class Calls:
-    """What is reached: methods of the storage, and whether Redis."""
+    """What is reached: methods of the storage and of the sender of frames, and whether Redis."""
 
     store: set[str] = field(default_factory=set)
+    sender: set[str] = field(default_factory=set)
     redis: bool = False
 
 
@@ -107,6 +110,8 @@ def _reached(name: str, definition: str, calls: Calls) -> Iterator[Node]:
             receiver = _last_name(node.value)
             if receiver in STORES and node.attr in STORE_METHODS:
                 calls.store.add(node.attr)
+            if receiver in SENDERS:
+                calls.sender.add(node.attr)
             if node.attr in REDIS and receiver in {"services", "_services", "cache"}:
                 calls.redis = True
             if node.attr == "reader" or receiver == "reader":
