@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from local.streams.event_source import event_sources
 from local.template import load as template
 from local.template.intrinsics import Resolver, parse
-from shared.domain.model import IDEMPOTENCY_SECONDS, Entry, Head, IdempotencyRecord, Kind, Membership, Role
-from shared.domain.realtime import PING_SECONDS
+from shared.domain.changes import Change, ChangeKind
+from shared.domain.model import (
+    IDEMPOTENCY_SECONDS,
+    Entry,
+    Head,
+    IdempotencyRecord,
+    Kind,
+    Membership,
+    Role,
+)
+from shared.domain.realtime import PING_SECONDS, Connection, Watch
 from shared.settings import Settings
-from shared.storage import items
+from shared.storage import items, realtime_items
 from shared.storage.log_reader import DEAD_MS
+from shared.storage.stream import news_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PATH: Final = ROOT / "template.yaml"
 DOCUMENT: Final = parse(PATH.read_text(encoding="utf-8"))
 RESOURCES: Final[dict[str, Any]] = DOCUMENT["Resources"]
 FUNCTIONS: Final = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::Function"]
+Item = dict[str, Any]
 LARGEST_FREE: Final = 25
 """Provisioned units of each kind that AWS bills nobody for."""
 
@@ -204,6 +217,69 @@ def test_news_is_not_retried_for_ever() -> None:
         "Fn::GetAtt": ["DispatchFailures", "Arn"]
     }
     assert len(stream["FilterCriteria"]["Filters"]) <= 5, "AWS's quota"
+
+
+def images() -> list[tuple[Item | None, Item | None]]:
+    """What a write of each kind of item has before it and after it."""
+    channel_id, thread_id = "c" * 16, f"{'c' * 16}-00000001"
+    head, member = (
+        Head(channel_id, Kind.PUBLIC, "", "", "ada", 0),
+        Membership("ada", channel_id, Role.MEMBER, 0),
+    )
+    followed = items.membership_item(member) | items.follow_key(thread_id, "ada")
+    connection = Connection("n", "ada", 0, 1)
+    record = IdempotencyRecord("key", b"", 1, 1, 1)
+    change = Change(1, ChangeKind.PINNED, 1, "ada", 0)
+    changed = [
+        *(
+            (items.head_item(head), items.head_item(replace(head, **each)))
+            for each in ({"version": 2}, {"archived_at": 1})
+        ),
+        *(
+            (items.membership_item(member), items.membership_item(replace(member, **each)))
+            for each in ({"read_seq": 1}, {"mentions": frozenset({1})})
+        ),
+        (followed, followed | {"mentions": {"NS": ["1"]}}),
+    ]
+    made = [
+        *(before for before, _ in changed),
+        items.listing_item(head),
+        items.entry_item(channel_id, Entry(1, 1, 0, b"{}")),
+        items.entry_item(thread_id, Entry(1, 1, 0, None)),
+        items.change_item(channel_id, change),
+        items.past_membership_item(member),
+        items.idempotency_record_item(channel_id, "ada", record),
+        realtime_items.ticket_item("0" * 32, "ada", 1),
+        realtime_items.connection_item(connection),
+        realtime_items.user_connection_item(connection),
+        realtime_items.watch_item(Watch(thread_id, "ada", "n", 1)),
+    ]
+    return [
+        *changed,
+        *((None, each) for each in made),
+        *((each, None) for each in made),
+        *((each, each) for each in made),
+    ]
+
+
+def test_the_streams_filters_let_all_news_through_and_little_else() -> None:
+    """What the dispatcher would read, and of other items none."""
+    function = deployed(Realtime="on")["DispatchChangesFunction"]["Properties"]
+    (source,) = event_sources({"DispatchChangesFunction": function})
+    passed = set()
+    for before, after in images():
+        there = after or before or {}
+        kind = "INSERT" if before is None else "REMOVE" if after is None else "MODIFY"
+        found = {name: there[name] for name in ("pk", "sk")}
+        change = {"Keys": found} | {
+            name: image for name, image in (("OldImage", before), ("NewImage", after)) if image
+        }
+        record = {"eventName": kind, "dynamodb": change}
+        if news_of(record):
+            assert source.matches(record), record
+        if source.matches(record):
+            passed.add(there["sk"]["S"][:2])
+    assert passed == {"E#", "X#", "W#", "HE", "C#", "T#"}
 
 
 def test_a_function_ends_before_readers_give_it_up() -> None:
