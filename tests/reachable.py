@@ -68,12 +68,16 @@ def module(name: str) -> Module:
     """A parsed module; one that is a package has no names."""
     path = ROOT / (name.replace(".", "/") + ".py")
     tree = tree_of(path) if path.is_file() else ast.Module([], [])
-    definitions = {
-        node.name: node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    }
-    return Module(definitions, dict(_names(tree)))
+    return Module(dict(_definitions(tree)), dict(_names(tree)))
+
+
+def _definitions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name, node
+            case ast.Assign(targets=[ast.Name(name)]):  # a handler that is made of a use case
+                yield name, node
 
 
 def _names(tree: ast.AST) -> Iterator[tuple[str, Node]]:

@@ -61,9 +61,21 @@ FIELDS: Final = frozenset(
         ),
         *("write_units", "calls", "conflicts", "voids", "redis_commands", "redis", "request_id", "trace"),
         *("api_request_id", "aws_error", "redis_failures", "redis_breaker", "redis_pending"),
+        *(
+            "connection",
+            "records",
+            "connections",
+            "frames",
+            "frame_bytes",
+            "lag_ms",
+            "max_lag_ms",
+            "fan_out_ms",
+        ),
+        *("gone", "retried", "dropped", "refused", "poisoned", "failed"),
     }
 )
-"""Of a request's line, besides the metrics; seen in `tests/shared/observability/test_telemetry.py`."""
+"""Of the lines of requests, of clients' frames and of the dispatcher's batches, besides the metrics; seen in
+`tests/shared/observability/test_telemetry.py`, `tests/functions/test_receive_frame.py` and `test_dispatch_changes.py`."""
 COMMON: Final = frozenset({"@timestamp", "message", "level", "error", "frames"})
 """Of every line, and of a crash's."""
 WORDS: Final = frozenset(
