@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from local.gateway.http_api import Gateway
     from local.settings import LocalSettings
+    from local.streams.mapping import StreamMapping
 
 TEMPLATE: Final = "template.yaml"
 _TOKEN_FILE: Final = "upstash-token"  # noqa: S105  # a file's name
@@ -62,6 +64,8 @@ class Stack:
         self._directory = directory or root / ".local"
         self._environ = environ
         self._log = log
+        self.mappings: list[StreamMapping] = []
+        """The functions that the table's stream invokes; `discarded` of each has what it gave up."""
         self._keys: tokens.KeyPair | None = None
         self._keeper = Keeper(log)
         self._open = contextlib.ExitStack()
@@ -136,6 +140,7 @@ class Stack:
         opened.enter_context(_variables(self._environ, {"REALTIME_URL": self.realtime_url}))
         gateway.start()
         opened.callback(gateway.close)
+        self._start_streams(opened, gateway, loaded, engine)
         opened.enter_context(self._keeper)
         known = {
             "dynamodb": self.dynamodb_url,
@@ -184,6 +189,37 @@ class Stack:
         opened.callback(endpoint.close)
         self.upstash_url = endpoint.url
         return token
+
+    def _start_streams(
+        self,
+        opened: contextlib.ExitStack,
+        gateway: Gateway,
+        loaded: template.Template,
+        engine: dynamodb.Engine | None,
+    ) -> None:
+        """Give the records of the table's stream to the functions that the template maps to it."""
+        if not loaded.event_sources:
+            return
+        from local.streams.mapping import StreamMapping, invocation
+        from local.streams.reader import EngineStreams, Reader, StreamError
+
+        streams = EngineStreams(self.dynamodb_url, self._environ)
+        opened.callback(streams.close)
+        for source in loaded.event_sources:
+            reader = Reader(
+                streams,
+                self._settings.table_name,
+                source.position,
+                incarnation=lambda: engine and engine.pid,
+            )
+            call = invocation(gateway, loaded.functions[source.function])
+            mapping = StreamMapping(source, reader, call, log=self._log)
+            try:
+                opened.enter_context(mapping)
+            except StreamError as error:
+                message = f"the stream of {self._settings.table_name} at {self.dynamodb_url}: {error}"
+                raise dynamodb.EndpointUnusableError(message) from error
+            self.mappings.append(mapping)
 
     def _load_template(self) -> template.Template:
         overrides = {

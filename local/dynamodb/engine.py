@@ -46,7 +46,7 @@ class EndpointUnusableError(RuntimeError):
 
 
 class TableDiffersError(RuntimeError):
-    """The table exists with other keys or indexes than in `template.yaml`."""
+    """The table exists with other keys, indexes or images in its stream than in `template.yaml`."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def set_up(endpoint_url: str, environ: Mapping[str, str], name: str, template: T
 
     Raises:
         EndpointUnusableError: the engine refuses us or is unreachable.
-        TableDiffersError: the table exists with other keys or indexes.
+        TableDiffersError: the table exists with other keys, indexes or images in its stream.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -159,20 +159,25 @@ def set_up(endpoint_url: str, environ: Mapping[str, str], name: str, template: T
 
 
 def ensure_table(client: DynamoDBClient, name: str, template: Template) -> bool:
-    """Create the table of `template.yaml` unless it exists; wait until it is active; enable its TTL.
+    """Create the table of `template.yaml` unless it exists; wait until it is active; enable its TTL and stream.
 
     Returns:
         True if it was created.
 
     Raises:
-        TableDiffersError: it exists with other keys or indexes.
+        TableDiffersError: it exists with other keys, indexes or images in its stream.
     """
     wanted = template.table()
     created = name not in _tables(client)
     if created:
         client.create_table(TableName=name, **wanted)
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    _compare(name, client.describe_table(TableName=name)["Table"], wanted)
+    found = client.describe_table(TableName=name)["Table"]
+    _compare(name, found, wanted)
+    if "StreamSpecification" in wanted and not _has_stream(found):
+        # A table of an earlier run, in which nothing read the stream.
+        client.update_table(TableName=name, StreamSpecification=wanted["StreamSpecification"])
+        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     if attribute := template.ttl_attribute():
         _enable_ttl(client, name, attribute)
     return created
@@ -219,6 +224,8 @@ def _tables(client: DynamoDBClient) -> set[str]:
 def _compare(name: str, found: TableDescriptionTypeDef, wanted: Mapping[str, Any]) -> None:
     is_now, should_be = _shape(found), _shape(wanted)
     differing = [part for part, value in should_be.items() if is_now[part] != value]
+    if _has_stream(found) and _has_stream(wanted) and _images(found) != _images(wanted):
+        differing.append("images in its stream")
     if differing:
         raise TableDiffersError(
             f"table {name} exists with other {' and '.join(differing)} than template.yaml gives it: "
@@ -241,6 +248,14 @@ def _shape(table: Mapping[str, Any]) -> dict[str, object]:
         },
         "key types": {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]},
     }
+
+
+def _has_stream(table: Mapping[str, Any]) -> bool:
+    return bool(table.get("StreamSpecification", {}).get("StreamEnabled"))
+
+
+def _images(table: Mapping[str, Any]) -> object:
+    return table["StreamSpecification"]["StreamViewType"]
 
 
 def _keys(owner: Mapping[str, Any]) -> dict[str, str]:

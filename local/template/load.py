@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from local.streams.event_source import EventSource, event_sources
 from local.template.intrinsics import Resolver, Unresolved, parse
 
 DEFAULT_ROUTE: Final = "$default"
@@ -101,6 +102,7 @@ class Template:
     authorizer: Authorizer | None
     throttle: Throttle | None
     websocket: WebSocketApi | None
+    event_sources: tuple[EventSource, ...]
     _environments: Mapping[str, Mapping[str, str]] = field(repr=False)
     _table: Mapping[str, Any] = field(repr=False)
 
@@ -140,7 +142,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
             (`Table`) or attribute (`Table.Arn`). Lists may be lists or text with commas.
 
     Raises:
-        ValueError: the file is not a template.
+        ValueError: the file is not a template, or has a setting of a stream that is not supported here.
         OSError: it cannot be read.
     """
     document = parse(path.read_text(encoding="utf-8"))
@@ -169,6 +171,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
         authorizer=_authorizer(auth),
         throttle=_throttle(api.get("DefaultRouteSettings") or shared_api.get("DefaultRouteSettings")),
         websocket=_websocket(resources, resolver, functions),
+        event_sources=tuple(event_sources(declared)),
         _environments={name: _variables(properties) for name, properties in declared.items()},
         _table=resolver.resolve(_first(resources, "AWS::DynamoDB::Table")),
     )
