@@ -318,11 +318,12 @@ def document() -> dict[str, Any]:
     frames |= {("server", kind): each for kind, each in TO_CLIENTS.items()}
     messages = {_name(*key): _message(key, schema) for key, schema in frames.items()}
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {
             "title": "Budgie realtime",
             "version": str(VERSION),
             "description": DESCRIPTION,
+            "tags": [{"name": "realtime"}],
             "license": {"name": LICENSE["name"], "url": "https://spdx.org/licenses/MIT.html"},
         },
         "defaultContentType": "application/json",
@@ -396,7 +397,7 @@ def _operations() -> dict[str, Any]:
         made[f"receive{kind.capitalize()}"] = {
             "action": "receive",
             "channel": channel,
-            "summary": SUMMARIES["client", kind],
+            "description": SUMMARIES["client", kind],
             "messages": of("client", kind),
             "reply": {"channel": channel, "messages": of("server", *answers, "error")},
         }
@@ -406,7 +407,7 @@ def _operations() -> dict[str, Any]:
             made[f"send{kind.capitalize()}"] = {
                 "action": "send",
                 "channel": channel,
-                "summary": SUMMARIES["server", kind],
+                "description": SUMMARIES["server", kind],
                 "messages": of("server", kind),
             }
     return made

@@ -75,6 +75,7 @@ SAMPLES: Final = (
     Sample("fetch_replies", "GET", f"{PATH}/messages/{MESSAGE}/replies?limit=50"),
     Sample("fetch_reply_changes", "GET", f"{PATH}/messages/{MESSAGE}/replies/changes?after=0"),
     Sample("mark_thread_read", "PUT", f"{PATH}/messages/{MESSAGE}/thread/read", {"last_read_seq": 1}),
+    Sample("issue_ticket", "POST", "/v1/realtime/tickets"),
     Sample("list_threads", "GET", "/v1/threads?limit=50"),
     Sample("unfollow_thread", "DELETE", f"{PATH}/messages/{MESSAGE}/thread/follow"),
     Sample("follow_thread", "PUT", f"{PATH}/messages/{MESSAGE}/thread/follow"),
@@ -128,7 +129,7 @@ def event(sample: Sample, routes: Routes) -> dict[str, Any]:
 
 def rendered() -> dict[str, str]:
     """The text of each file of `events/`, by name."""
-    routes = Routes(template.load(ROOT / "template.yaml").routes)
+    routes = Routes(template.load(ROOT / "template.yaml", template.WHOLE).routes)
     return {f"{sample.name}.json": json.dumps(event(sample, routes), indent=2) + "\n" for sample in SAMPLES}
 
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 from local.template.intrinsics import Resolver, Unresolved, parse
 
 DEFAULT_ROUTE: Final = "$default"
+WHOLE: Final = {"Realtime": "on"}
+"""The parameters with which our template has every route and function that it can have."""
 
 # Properties that CloudFormation and the CreateTable call share. Encryption, backups and deletion protection
 # mean nothing on a local engine; time to live has a call of its own.
@@ -246,7 +248,7 @@ def _websocket(
         return None
     uris = {name: _named(api["IntegrationUri"]) for name, api in resolved("Integration").items()}
     answering = {_named(response["RouteId"]) for response in resolved("RouteResponse").values()}
-    stage = next(iter(resolved("Stage").values()), {})
+    stage: dict[str, Any] = next(iter(resolved("Stage").values()), {})
     routes = {
         route["RouteKey"]: FrameRoute(
             answers=name in answering and "RouteResponseSelectionExpression" in route,

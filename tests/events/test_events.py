@@ -53,7 +53,7 @@ def test_every_route_has_one() -> None:
     names = {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in in_template}
     assert {sample.name for sample in SAMPLES} == names
     keys = {json.loads(text)["routeKey"] for text in rendered().values()}
-    assert keys == {route.key for route in template.load(ROOT / "template.yaml").routes}
+    assert keys == {route.key for route in template.load(ROOT / "template.yaml", template.WHOLE).routes}
 
 
 def test_in_their_order_all_succeed(api: Api) -> None:
@@ -66,7 +66,9 @@ def test_in_their_order_all_succeed(api: Api) -> None:
 def test_the_documentation_has_them_in_this_order() -> None:
     """Each with its function, as `sam local start-lambda` knows it, on a port that `make run` does not take."""
     section = (ROOT / "docs/deploying.md").read_text().partition("## `sam local`")[2]
-    functions = {route.key: route.function for route in template.load(ROOT / "template.yaml").routes}
+    functions = {
+        route.key: route.function for route in template.load(ROOT / "template.yaml", template.WHOLE).routes
+    }
     said = [tuple(line.split()) for line in section.splitlines() if re.fullmatch(r"\w+ \w+Function", line)]
     events = {sample.name: json.loads(rendered()[f"{sample.name}.json"]) for sample in SAMPLES}
     assert said == [(name, functions[each["routeKey"]]) for name, each in events.items()]
