@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from bench.lib.client import MeasuredClient
 from bench.lib.conversations import bodies
 from bench.lib.dynamodb import TABLE, store_on
+from bench.lib.functions import Ask, Handlers, routed
 from bench.lib.operations import FRIEND, SETTINGS, USER, channel, fill
 from bench.lib.timing import Stopwatch, medians
 from functions.dispatch_changes import handler as dispatching
@@ -57,6 +58,10 @@ class Accepted:
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Counts from 0."""
         self.frames = self.bytes = self.pieces = 0
 
     def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[Any, bytes]:  # noqa: ARG002 - as the real ones
@@ -85,6 +90,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.accepted, self.lines = Accepted(), io.StringIO()
+        self.opened: list[Connection] = []
         settings = replace(SETTINGS, realtime_url="wss://bench.example.com/v1")
         self.services = compose(settings, store_on(cast("AwsClient", self.client)), self.now)
         signer = Signer(Credentials("key", "secret"), "execute-api", "us-east-1", "bench.example.com")
@@ -93,9 +99,25 @@ class Scene:
         self.open = websocket.Handler("open_connection", opening.ACTIONS, *parts)
         self.receive = websocket.Handler("receive_frame", receiving.ACTIONS, *parts)
         self.dispatch = stream_events.Handler("dispatch_changes", dispatch, *parts)
+        self._handlers = Handlers(self.services)
+
+    def ask(self, ask: Ask) -> Mapping[str, Any]:
+        """A request of the HTTP API."""
+        return self._handlers.invoke(*routed(ask))
+
+    def begin(self) -> None:
+        """Counts what follows from 0: units, frames, and lines of the log."""
+        self.client.take()
+        self.accepted.reset()
+        self.lines = io.StringIO()
         log = logger().registered_handler
         assert isinstance(log, logging.StreamHandler)
         log.setStream(self.lines)
+
+    def end(self) -> None:
+        """Closes the connections that were opened for an operation."""
+        while self.opened:
+            self.services.store.close_connection(self.opened.pop())
 
     def connected(self, user: str, channels: Sequence[str] = (), *, live: bool = False) -> Connection:
         """A new connection of a user that watches these channels."""
@@ -105,7 +127,8 @@ class Scene:
         watches = [Watch(each, user, made.connection_id, made.expires, live) for each in channels]
         if watches:
             self.services.store.watch(made, watches, len(watches))
-        return replace(made, watches=frozenset(channels))
+        self.opened.append(replace(made, watches=frozenset(channels)))
+        return self.opened[-1]
 
     def frame(self, connection: Connection, kind: str, **fields: object) -> Call:
         """A frame from a client."""
@@ -144,14 +167,11 @@ def fill_scene(scene: Scene) -> None:
     for user in people[1 : CROWD + 1]:
         scene.connected(user, [LOOKED_AT], live=True)
     scene.connected(FRIEND, [QUIET])
+    scene.opened.clear()
 
 
 def _ticket(scene: Scene) -> Call:
-    def call() -> Mapping[str, Any]:
-        issue_ticket(scene.services, USER)
-        return {"statusCode": 201}
-
-    return call
+    return partial(scene.ask, Ask("POST", "/v1/realtime/tickets", USER))
 
 
 def _connect(scene: Scene) -> Call:
@@ -231,38 +251,36 @@ OPERATIONS: Final[Mapping[str, Ready]] = {
 
 def measure(dynamodb: AwsClient, rounds: int) -> dict[str, Any]:
     """For each operation: units, the function's milliseconds (assumed for calls and sending, else CPU time), frames."""
+    fill_scene(Scene(MeasuredClient(dynamodb)))
     exact, stopwatch = Scene(MeasuredClient(dynamodb, exact=TABLE)), Stopwatch()
-    fill_scene(exact)
     timed = Scene(MeasuredClient(dynamodb, stopwatch=stopwatch))
     return {name: _measured(exact, timed, stopwatch, ready, rounds) for name, ready in OPERATIONS.items()}
 
 
 def _measured(exact: Scene, timed: Scene, stopwatch: Stopwatch, ready: Ready, rounds: int) -> dict[str, Any]:
     call = ready(exact)
-    exact.client.take()
-    exact.accepted.__init__()  # type: ignore[misc]  # counts from 0
-    logger().registered_handler.setStream(exact.lines)
-    exact.lines.seek(0)
-    exact.lines.truncate()
+    exact.begin()
     result = call()
     answer, tally, sent = (result.get("body") or "").encode(), exact.client.take(), exact.accepted
     assert result.get("statusCode", 200) < 400 and b'"error"' not in answer, result  # noqa: PLR2004 - HTTP's first error
     assert not result.get("batchItemFailures"), result
-    found: dict[str, list[float]] = {"ms": []}
+    found = {
+        "read_units": tally.read,
+        "write_units": tally.write,
+        "log_bytes": len(exact.lines.getvalue()),
+        "frames": sent.frames,
+        "messages": sent.pieces + (pieces(answer) if answer and ready is not _ticket else 0),
+        "bytes_out": sent.bytes + len(answer),
+    }
+    exact.end()
+    sending, times = SEND_MS * ceil(sent.frames / AT_ONCE), list[float]()
     for _ in range(rounds):
         call = ready(timed)
-        timed.client.take()
+        timed.begin()
         stopwatch.lap()
         worked = time.process_time()
         call()
         own = (time.process_time() - worked) * 1000 - timed.client.take().work_ms
-        found["ms"].append(own + stopwatch.lap() + SEND_MS * ceil(sent.frames / AT_ONCE))
-    return {
-        "read_units": tally.read,
-        "write_units": tally.write,
-        **medians(found, digits=3),
-        "log_bytes": len(exact.lines.getvalue()),
-        "frames": sent.frames,
-        "messages": sent.pieces + (pieces(answer) if answer else 0),
-        "frame_bytes": sent.bytes + len(answer),
-    }
+        times.append(own + stopwatch.lap() + sending)
+        timed.end()
+    return found | medians({"ms": times}, digits=3)
