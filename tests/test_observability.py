@@ -379,6 +379,9 @@ def test_it_is_free() -> None:
     assert TEMPLATE["Parameters"]["MetricsDetail"]["Default"] == "basic"
     assert len(set(telemetry.BASIC) - telemetry.TROUBLE) <= FREE
     assert len(dashboard_metrics(TEMPLATE)) <= FREE_DASHBOARD_METRICS
+    basic, full = len(telemetry.BASIC), len(telemetry.FULL)
+    assert f"there are {basic} or {full}." in RUNBOOK
+    assert f"up to {full - basic} more metrics" in TEMPLATE["Parameters"]["MetricsDetail"]["Description"]
 
 
 def test_alarms_that_give_way_only_ring_earlier_than_others() -> None:
