@@ -13,14 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from shared.storage.protocol import Changes, Channels, Erasures, Log, Members, Moderation, Threads
+from shared.storage.protocol import Changes, Channels, Erasures, Log, Members, Moderation, Realtime, Threads
 from tests.sources import tree_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FUNCTIONS: Final = sorted(path.parent.name for path in ROOT.glob("functions/*/handler.py"))
 STORE_METHODS: Final = frozenset(
     name
-    for part in (Log, Changes, Threads, Channels, Members, Moderation, Erasures)
+    for part in (Log, Changes, Threads, Channels, Members, Moderation, Erasures, Realtime)
     for name in vars(part)
     if not name.startswith("_")
 )

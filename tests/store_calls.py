@@ -23,7 +23,8 @@ from shared.domain.model import (
     Role,
 )
 from shared.domain.moderation import Ban, Block, Report
-from shared.storage import items
+from shared.domain.realtime import Connection, Watch
+from shared.storage import items, realtime_items
 from shared.storage.dynamodb import DynamoDBStore
 from shared.storage.protocol import ChangeCommit, Commit, Store
 from tests.contract.fake_client import refusal
@@ -48,6 +49,8 @@ REPORT: Final = Report(CHANNEL, "0" * 16, f"{CHANNEL}-00000001", "ada", "spam", 
 DIRECT: Final = Head("0123456789abcdef", Kind.DIRECT, "", "", "ada", 0)
 COMMIT: Final = Commit(CHANNEL, "ada", [ENTRY], 0, 1, True, IdempotencyRecord("key", b"hash", 1, 1, 2), 0)  # noqa: FBT003 - a sample
 
+CONNECTION: Final = Connection("conn=", "ada", 0, 1, frozenset({CHANNEL, THREAD}))
+WATCH: Final = Watch(THREAD, "ada", "conn=", 1)
 REPLY: Final = replace(
     COMMIT, channel_id=THREAD, mentions={"eve": frozenset({1})}, follow=True, follower="bo"
 )
@@ -180,6 +183,18 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.count_erasure(CHANNEL, "ada"),
         lambda store: store.count_erasure(CHANNEL, "eve"),
     ],
+    "add_ticket": [lambda store: store.add_ticket("0" * 32, "ada", 1)],
+    "take_ticket": [lambda store: store.take_ticket("0" * 32, 0)],
+    "open_connection": [lambda store: store.open_connection(CONNECTION)],
+    "connection": [lambda store: store.connection("conn=", 0)],
+    "connections_of": [lambda store: store.connections_of("ada", 0)],
+    "close_connection": [lambda store: store.close_connection(CONNECTION)],
+    "watch": [lambda store: store.watch(CONNECTION, [WATCH], 1)],
+    "unwatch": [lambda store: store.unwatch(CONNECTION, [THREAD])],
+    "watches": [lambda store: store.watches(CHANNEL, 0)],
+    "end_watches": [lambda store: store.end_watches(CHANNEL, "ada")],
+    "watched_numbers": [lambda store: store.watched_numbers(CONNECTION, 0)],
+    "may_type": [lambda store: store.may_type(WATCH, 0, 0)],
     "ping": [lambda store: store.ping()],
 }
 """How each method is called, in each way that makes it ask for something else."""
@@ -234,14 +249,17 @@ class NotingClient:
         return {"Responses": {}}
 
     def _query(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """A reaction if all of them are read, else nothing; the partition key's value is first in our expressions."""
+        """A reaction or a watch if all are read, else nothing; the partition key's value is the first in an expression."""
         placeholder = arguments["KeyConditionExpression"].split(" ")[2]
         values = arguments["ExpressionAttributeValues"]
         key = values[placeholder]["S"]
         index = arguments.get("IndexName")
         self.calls.add(Call("dynamodb:Query", f"{TABLE}/index/{index}" if index else TABLE, key))
-        is_reactions = values.get(":sk") == items.s(keys.REACTIONS)
-        found = [items.reaction_key(CHANNEL, 1, "👍", "ada")] if is_reactions else []
+        there = {
+            keys.REACTIONS: [items.reaction_key(CHANNEL, 1, "👍", "ada")],
+            keys.watches_of("ada"): [realtime_items.watch_item(WATCH)],
+        }
+        found = there.get(values.get(":sk", {}).get("S", ""), [])
         return {"Items": found, "Count": len(found)}
 
     def _put_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

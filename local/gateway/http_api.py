@@ -15,14 +15,14 @@ from urllib.parse import parse_qsl
 
 from local.gateway import cors, events
 from local.gateway.docs import Docs
-from local.gateway.invoke import INTEGRATION_TIMEOUT, Invoker
+from local.gateway.invoke import INTEGRATION_TIMEOUT, FunctionFailedError, Invoker
 from local.gateway.loading import Functions
 from local.gateway.routing import Routes
 from local.gateway.server import HOST, Server
 from local.gateway.throttling import NO_CONTAINER, TOO_MANY, Buckets, Concurrency
 from local.gateway.wire import RefusedError, Request, Response
 from local.guard import refusal
-from local.template.load import Template
+from local.template.load import Function, Template
 from local.tokens import TokenRefusedError
 
 NO_ROUTE: Final = "- -"
@@ -78,7 +78,7 @@ class Gateway:
         self._buckets = Buckets(template.throttle)
         self._concurrency = Concurrency(concurrency)
         self._server = Server(port, self)
-        handlers = [route.handler for route in template.routes]
+        handlers = [function.handler for function in template.functions.values()]
         functions = Functions(root, handlers, reload=reload, log=log)
         self._invoker = Invoker(functions, integration_timeout=integration_timeout, log=log)
 
@@ -133,6 +133,17 @@ class Gateway:
     def fault(self, error: BaseException) -> None:
         """Log an error that ended a connection, but not the server."""
         self._log(f"gateway: {type(error).__name__}")
+
+    def call(self, function: Function, event: dict[str, Any], *, time_limit: float) -> Any:  # noqa: ANN401  # any JSON
+        """Call a function as another service of AWS does, such as a stream; returns its result.
+
+        Raises:
+            FunctionFailedError: it has no result, or (429) as many functions run as may.
+        """
+        with self._concurrency.one() as has_room:
+            if not has_room:
+                raise FunctionFailedError(HTTPStatus.TOO_MANY_REQUESTS)
+            return self._invoker.call(function, event, time_limit=time_limit)
 
     def _answer(self, request: Request, request_id: str) -> Response:
         if reason := refusal(request.header("host"), request.header("origin"), self._named_origins):

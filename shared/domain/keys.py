@@ -26,6 +26,10 @@ ban                 ``C#<channel>``   ``B#<user>``            banning a user fro
 report              ``C#<channel>``   ``P#<status>#<id>``     reporting a message; closing a report
 open reports        ``C#<channel>``   ``REPORTS``             reporting a message; closing a report
 report made         ``U#<user>``      ``P#<message id>``      reporting a message
+watch               ``C#<channel>``   ``W#<user>#<conn…>#…``  watching a channel, or (with its log id) a thread
+connection          ``N#<conn…>``     ``CONNECTION``          connecting, watching; deleted by TTL
+user's connection   ``O#<user>``      ``N#<conn…>``           connecting; deleted by TTL
+ticket              ``N#<hash>``      ``TICKET``              asking for a ticket, connecting; deleted by TTL
 spent units         ``B#<user>``      ``M#<minute>``          reading a long list; deleted by TTL
 ==================  ================  ======================  ================================================
 """
@@ -52,6 +56,11 @@ PINS_SK: Final = "PINS"
 REACTIONS: Final = "R#"
 """The prefix of the sort keys of reactions that messages do not show."""
 ENTRIES: Final = "E#"
+CHANGES: Final = "X#"
+LOGS: Final = "C#"
+USERS: Final = "U#"
+FOLLOWERS: Final = "F#"
+"""The prefixes of the partition keys of logs, of users, and of users as followers of threads."""
 MEMBERSHIPS: Final = "C#"
 PAST_MEMBERSHIPS: Final = "L#"
 """The prefixes of the sort keys in a user's partition."""
@@ -65,6 +74,12 @@ FOLLOWS: Final = "T#"
 """The prefix of the sort keys of followed threads."""
 IDEMPOTENCY_RECORDS: Final = "I#"
 """The prefix of the sort keys of idempotency records, in a channel's partition."""
+WATCHES: Final = "W#"
+"""The prefix of the sort keys of watches, in a channel's partition, also of those of its threads."""
+CONNECTIONS: Final = "N#"
+"""The prefix of the sort keys of a user's connections."""
+CONNECTION_SK: Final = "CONNECTION"
+TICKET_SK: Final = "TICKET"
 ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 """Base 32 in ASCII order, so that ids sort like the numbers that they encode."""
 
@@ -89,12 +104,12 @@ ME: Final = "me"
 
 def channel_pk(channel_id: str) -> str:
     """The partition of a channel's log."""
-    return f"C#{channel_id}"
+    return f"{LOGS}{channel_id}"
 
 
 def user_pk(user_id: str) -> str:
     """The partition of a user's memberships."""
-    return f"U#{user_id}"
+    return f"{USERS}{user_id}"
 
 
 def membership_sk(channel_id: str) -> str:
@@ -124,7 +139,7 @@ def follow_key(log_id: str, user_id: str) -> tuple[str, str]:
 
 def follows_pk(user_id: str) -> str:
     """The partition of the threads that a user follows: its own, as functions that write it may write no membership."""
-    return f"F#{user_id}"
+    return f"{FOLLOWERS}{user_id}"
 
 
 def past_membership_sk(channel_id: str) -> str:
@@ -162,6 +177,41 @@ def budget_pk(user_id: str) -> str:
     return f"B#{user_id}"
 
 
+def connection_pk(connection_id: str) -> str:
+    """The partition of a connection, or of a ticket by its hash."""
+    return f"N#{connection_id}"
+
+
+def connections_pk(user_id: str) -> str:
+    """The partition of a user's connections: its own, as functions that write it may write no membership."""
+    return f"O#{user_id}"
+
+
+def user_connection_sk(connection_id: str) -> str:
+    """The sort key of a connection in its user's partition."""
+    return f"{CONNECTIONS}{connection_id}"
+
+
+def watch_sk(user_id: str, connection_id: str, log_id: str) -> str:
+    """The sort key of a watch in its channel's partition; no part contains a ``#``."""
+    return f"{WATCHES}{user_id}#{connection_id}#{log_id}"
+
+
+def watches_of(user_id: str | None) -> str:
+    """How the sort keys of a user's watches begin; None for those of all users."""
+    return WATCHES if user_id is None else f"{WATCHES}{user_id}#"
+
+
+def watch_of(sk: str) -> tuple[str, str, str]:
+    """User, connection and log id in a watch's sort key.
+
+    Raises:
+        ValueError: it is no such key.
+    """
+    _, user_id, connection_id, log_id = sk.split("#")
+    return user_id, connection_id, log_id
+
+
 def minute_sk(minute: int) -> str:
     """The sort key of the units spent in a minute (minutes since 1970)."""
     return f"M#{minute}"
@@ -169,7 +219,7 @@ def minute_sk(minute: int) -> str:
 
 def entry_sk(seq: int) -> str:
     """The sort key of an entry; sorts like its position, for ``0 <= seq <= MAX_SEQ``."""
-    return f"E#{seq:0{SEQ_DIGITS}d}"
+    return f"{ENTRIES}{seq:0{SEQ_DIGITS}d}"
 
 
 def gap_sk(seq: int) -> str:
@@ -179,7 +229,7 @@ def gap_sk(seq: int) -> str:
 
 def change_sk(rev: int) -> str:
     """The sort key of a change: sorts as its number does."""
-    return f"X#{rev:0{SEQ_DIGITS}d}"
+    return f"{CHANGES}{rev:0{SEQ_DIGITS}d}"
 
 
 def reactions_sk(seq: int, emoji: str) -> str:

@@ -68,6 +68,11 @@ class Watch:
     """Whether somebody looks at the channel: only then ``typing``, ``presence`` and ``read`` are sent."""
 
 
+def is_over(expires: int, now: int) -> bool:
+    """Whether what ends at ``expires`` (seconds) has ended at ``now`` (milliseconds)."""
+    return expires * 1000 <= now
+
+
 # --- frames to clients ---
 
 
@@ -103,7 +108,8 @@ class LogNews:
     def json(self) -> bytes:
         """As a part of a ``news`` frame."""
         messages = b",".join(
-            b'{"first_seq":%d,"last_seq":%d,"messages":[%b]}' % (each.first, each.last, b",".join(each.bodies))
+            b'{"first_seq":%d,"last_seq":%d,"messages":[%b]}'
+            % (each.first, each.last, b",".join(each.bodies))
             for each in self.messages
         )
         changes = b",".join(
@@ -162,7 +168,9 @@ def _pieces(news: LogNews, room: int) -> Iterable[LogNews]:
         piece
         for half in halves
         for piece in _pieces(
-            LogNews(news.log_id, messages=(half,)) if news.messages else LogNews(news.log_id, changes=(half,)),
+            LogNews(news.log_id, messages=(half,))
+            if news.messages
+            else LogNews(news.log_id, changes=(half,)),
             room,
         )
     ]

@@ -47,7 +47,9 @@ class Connections:
         if self._scheme == "https":
             tls()  # Loading the certificates is slow, so it is done before the first request.
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[HTTPResponse, bytes]:
         """Sends a request; returns the response and its whole body.
 
         Raises:
@@ -58,7 +60,7 @@ class Connections:
         kept = self._kept()
         connection = kept or self._connected()
         try:
-            connection.request("POST", path, body, headers)
+            connection.request(method, path, body, headers)
             with connection.getresponse() as response:
                 whole = response.read()
         except ConnectionError as error:

@@ -1,4 +1,4 @@
-"""Converts values to DynamoDB items and back. Only this module and ``template.yaml`` know the attribute names."""
+"""Converts values to DynamoDB items and back. With ``realtime_items`` and ``stream`` it alone knows attribute names."""
 
 from __future__ import annotations
 

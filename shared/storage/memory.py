@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from shared.domain import keys
 from shared.domain.changes import MAX_PINS, Change, ChangeKind
@@ -19,7 +16,6 @@ from shared.domain.model import (
     Entry,
     Follow,
     Head,
-    IdempotencyRecord,
     Kind,
     Member,
     Membership,
@@ -28,6 +24,8 @@ from shared.domain.model import (
     Role,
 )
 from shared.domain.moderation import Ban, Block, Report
+from shared.domain.news import Changed
+from shared.storage.memory_realtime import MemoryRealtime
 from shared.storage.protocol import (
     AlreadyFollowing,
     ChangeCommit,
@@ -46,54 +44,12 @@ from shared.storage.protocol import (
     Reservation,
     StateChanged,
 )
+from shared.storage.stream import of_membership
 
 
 @dataclass
-class MemoryStore:
+class MemoryStore(MemoryRealtime):
     """Implements ``shared.storage.protocol.Store``; a lock makes each method atomic, like a call to DynamoDB."""
-
-    _heads: dict[str, Head] = field(default_factory=dict)
-    _entries: dict[str, dict[int, Entry]] = field(default_factory=dict)
-    _memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
-    _channels_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """By user, so that benchmarks with many users stay fast."""
-    _past_memberships: dict[tuple[str, str], PastMembership] = field(default_factory=dict)
-    _idempotency_records: dict[tuple[str, str, str], IdempotencyRecord] = field(default_factory=dict)
-    _spent: Counter[tuple[str, int]] = field(default_factory=Counter)
-    _gaps: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    _key_uses: dict[str, bytes] = field(default_factory=dict)
-    _changes: defaultdict[str, dict[int, Change]] = field(default_factory=lambda: defaultdict(dict))
-    _pins: defaultdict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
-    _reacted: defaultdict[tuple[str, int, str], dict[str, int]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )
-    _follows: dict[tuple[str, str], Follow] = field(default_factory=dict)
-    """By user and thread."""
-    _redacted: set[tuple[str, int]] = field(default_factory=set)
-    _blocks: dict[tuple[str, str], Block] = field(default_factory=dict)
-    _bans: dict[tuple[str, str], Ban] = field(default_factory=dict)
-    _reports: dict[tuple[str, str], Report] = field(default_factory=dict)
-    _reports_made: dict[tuple[str, str], str] = field(default_factory=dict)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-
-    def contents(self) -> dict[str, Any]:
-        """A copy of everything that is stored, by kind; it does not change any more."""
-        with self._lock:
-            return {
-                "heads": dict(self._heads),
-                "entries": {channel: dict(log) for channel, log in self._entries.items() if log},
-                "memberships": dict(self._memberships),
-                "past_memberships": dict(self._past_memberships),
-                "idempotency_records": dict(self._idempotency_records),
-                "changes": {channel: dict(log) for channel, log in self._changes.items() if log},
-                "pins": {channel: dict(pins) for channel, pins in self._pins.items() if pins},
-                "follows": dict(self._follows),
-                "reacted": {key: dict(users) for key, users in self._reacted.items() if users},
-                "blocks": dict(self._blocks),
-                "bans": dict(self._bans),
-                "reports": dict(self._reports),
-                "reports_made": dict(self._reports_made),
-            }
 
     # --- the log ---
 
@@ -144,10 +100,10 @@ class MemoryStore:
                 membership = replace(
                     membership, read_seq=last.seq, read_messages=last.messages, read_voids=commit.voids
                 )
-            self.log(commit.channel_id).update({entry.seq: entry for entry in commit.entries})
+            self._write_entries(commit.channel_id, commit.entries)
             if commit.copy:
                 copy = commit.copy.entry
-                self.log(key[0])[copy.seq] = copy
+                self._write_entries(key[0], [copy])
                 if commit.copy.move_read:
                     membership = replace(
                         membership,
@@ -155,14 +111,14 @@ class MemoryStore:
                         read_messages=copy.messages,
                         read_voids=commit.copy.voids,
                     )
-            self._memberships[key] = membership
+            self._write_member(membership)
             if record := commit.idempotency_record:
                 self._idempotency_records[commit.channel_id, commit.user_id, record.key] = record
             self._mark(commit.channel_id, commit.mentions, {})
             if commit.follow:
                 follow = self._followed(commit.channel_id, commit.user_id)
-                self._follows[commit.user_id, commit.channel_id] = replace(
-                    follow, read_seq=last.seq, read_messages=last.messages, read_voids=commit.voids
+                self._write_follow(
+                    replace(follow, read_seq=last.seq, read_messages=last.messages, read_voids=commit.voids)
                 )
             if commit.follower is not None:
                 self.follow(Follow(commit.follower, commit.channel_id))
@@ -178,13 +134,11 @@ class MemoryStore:
             if keys.is_thread(channel_id):
                 follow = self._followed(channel_id, user)
                 now = (follow.mentions | added.get(user, frozenset())) - removed.get(user, frozenset())
-                self._follows[user, channel_id] = replace(follow, mentions=now)
+                self._write_follow(replace(follow, mentions=now))
                 continue
-            key = (channel_id, user)
-            marks = self._memberships[key].mentions | added.get(user, frozenset())
-            self._memberships[key] = replace(
-                self._memberships[key], mentions=marks - removed.get(user, frozenset())
-            )
+            membership = self._memberships[channel_id, user]
+            marks = membership.mentions | added.get(user, frozenset())
+            self._write_member(replace(membership, mentions=marks - removed.get(user, frozenset())))
 
     def _left(self, channel_id: str, users: Iterable[str]) -> frozenset[str]:
         return frozenset(user for user in users if (channel_id, user) not in self._memberships)
@@ -222,8 +176,10 @@ class MemoryStore:
         """See ``Log``."""
         with self._lock:
             log, head = self.log(channel_id), self._heads.get(channel_id)
-            new = {each.seq for each in voids if each.body is None and each.seq not in log}
-            standing = [log.setdefault(each.seq, each) for each in voids]
+            missing = {each.seq: each for each in voids if each.seq not in log}
+            new = {each.seq for each in missing.values() if each.body is None}
+            self._write_entries(channel_id, missing.values())
+            standing = [log[each.seq] for each in voids]
             self._gaps[channel_id] |= new
             if head is not None and new:
                 self._heads[channel_id] = replace(head, voids=head.voids + len(new), gaps=head.gaps | new)
@@ -301,10 +257,6 @@ class MemoryStore:
             later = [position for position in self.log(channel_id) if position > seq]
             return self.log(channel_id)[min(later)] if later else None
 
-    def log(self, channel_id: str) -> dict[int, Entry]:
-        """A channel's entries by position, as they are stored: a test may change them."""
-        return self._entries.setdefault(channel_id, {})
-
     # --- changes ---
 
     def read_message_state(
@@ -334,6 +286,7 @@ class MemoryStore:
                 head = replace(head, voids=head.voids + 1, gaps=head.gaps | {change.seq})
             self._heads[channel_id] = head
             self._changes[channel_id][change.rev] = change
+            self._tell([Changed(channel_id, change.rev, change.at)])
             if commit.entry is not None:
                 self.log(channel_id)[change.seq] = commit.entry
             elif commit.pin:
@@ -353,7 +306,7 @@ class MemoryStore:
     def _acted(self, commit: ChangeCommit, by: Membership) -> None:
         if commit.tat is not None:
             key = (by.channel_id, by.user_id)
-            self._memberships[key] = replace(self._memberships[key], changes_tat=commit.tat)
+            self._write_member(replace(self._memberships[key], changes_tat=commit.tat))
         if record := commit.idempotency_record:
             self._idempotency_records[commit.head.channel_id, by.user_id, record.key] = record
 
@@ -472,7 +425,9 @@ class MemoryStore:
     def follow(self, follow: Follow) -> Follow:
         """See ``Threads``."""
         with self._lock:
-            return self._follows.setdefault((follow.user_id, follow.log_id), follow)
+            if (follow.user_id, follow.log_id) not in self._follows:
+                self._write_follow(follow)
+            return self._follows[follow.user_id, follow.log_id]
 
     def unfollow(self, log_id: str, user_id: str) -> None:
         """See ``Threads``."""
@@ -493,7 +448,7 @@ class MemoryStore:
             if current is None or (current.read_seq > seq and not force):
                 return current
             moved = replace(current, read_seq=seq, read_messages=messages, read_voids=voids)
-            self._follows[user_id, log_id] = moved
+            self._write_follow(moved)
             return moved
 
     # --- channels ---
@@ -553,7 +508,7 @@ class MemoryStore:
                     return PairBlocked(user)
             self._heads[head.channel_id] = head
             for each in memberships:
-                self._memberships[head.channel_id, each.user_id] = each
+                self._write_member(each)
                 self._channels_of[each.user_id].add(head.channel_id)
             return None
 
@@ -574,7 +529,7 @@ class MemoryStore:
             if head.archived_at is not None or if_version not in {None, head.version}:
                 return None
             changed = replace(head, version=head.version + 1, **changes)  # type: ignore[arg-type]  # the interface says them
-            self._heads[channel_id] = changed
+            self._write_settings(changed)
             return changed
 
     def archive_channel(
@@ -587,7 +542,7 @@ class MemoryStore:
                 return False
             if head.archived_at is None and if_version in {None, head.version}:
                 head = replace(head, archived_at=now, version=head.version + 1)
-                self._heads[channel_id] = head
+                self._write_settings(head)
             return head.archived_at is not None
 
     def unarchive_channel(self, head: Head, by: Membership | None = None) -> Head | None:
@@ -600,7 +555,7 @@ class MemoryStore:
                 return None
             if current.archived_at is not None:
                 current = replace(current, archived_at=None, version=current.version + 1)
-                self._heads[head.channel_id] = current
+                self._write_settings(current)
             return current
 
     # --- members ---
@@ -637,7 +592,7 @@ class MemoryStore:
             if past_membership and (past_membership.is_banned or past_membership.tat > membership.tat):
                 return past_membership
             self._count(head, 1, membership.role is Role.OWNER)
-            self._memberships[key] = membership
+            self._write_member(membership)
             self._channels_of[membership.user_id].add(membership.channel_id)
             return membership
 
@@ -649,7 +604,7 @@ class MemoryStore:
                 return False
             key = (membership.channel_id, membership.user_id)
             self._count(self._heads[membership.channel_id], 0, owners)
-            self._memberships[key] = replace(self._memberships[key], role=role)
+            self._write_member(replace(self._memberships[key], role=role))
             return True
 
     def remove_member(
@@ -663,16 +618,17 @@ class MemoryStore:
             keeps_owner = 0 if even_last_owner and head and head.archived_at is not None else owners
             if not self._role_unchanged(by) or not self._may_change(membership, keeps_owner):
                 return False
-            self._end(key, owners)
+            self._end_membership(key, owners)
             return True
 
-    def _end(self, key: tuple[str, str], owners: int) -> None:
+    def _end_membership(self, key: tuple[str, str], owners: int) -> None:
         channel_id, user_id = key
         self._count(self._heads[channel_id], -1, owners)
         ended = self._memberships.pop(key)
         tat = max(ended.tat, ended.changes_tat)
         self._past_memberships[key] = PastMembership(channel_id, ended.joined_at, tat)
         self._channels_of[user_id].discard(channel_id)
+        self._tell(of_membership(ended, None))
 
     def _role_unchanged(self, by: Membership | None) -> bool:
         current = self._memberships.get((by.channel_id, by.user_id)) if by else None
@@ -698,7 +654,7 @@ class MemoryStore:
             if current is None or (current.read_seq > seq and not force):
                 return current
             moved = replace(current, read_seq=seq, read_messages=messages, read_voids=voids)
-            self._memberships[channel_id, user_id] = moved
+            self._write_member(moved)
             return moved
 
     def mute(self, channel_id: str, user_id: str, *, muted: bool) -> Membership | None:
@@ -706,7 +662,8 @@ class MemoryStore:
         with self._lock:
             current = self._memberships.get((channel_id, user_id))
             if current is not None:
-                current = self._memberships[channel_id, user_id] = replace(current, muted=muted)
+                current = replace(current, muted=muted)
+                self._write_member(current)
             return current
 
     def ping(self) -> None:
@@ -734,9 +691,9 @@ class MemoryStore:
         channel_id = direct_channel_id(user_id, other_id)
         mine, other = (channel_id, user_id), (channel_id, other_id)
         if mine in self._memberships:
-            self._memberships[mine] = replace(self._memberships[mine], blocks=is_blocked)
+            self._write_member(replace(self._memberships[mine], blocks=is_blocked))
         if other in self._memberships:
-            self._memberships[other] = replace(self._memberships[other], is_blocked=is_blocked)
+            self._write_member(replace(self._memberships[other], is_blocked=is_blocked))
 
     def blocks(self, user_id: str) -> list[Block]:
         """See ``Moderation``."""
@@ -755,7 +712,7 @@ class MemoryStore:
                 owners = -1 if target.role is Role.OWNER else 0
                 if not self._may_change(target, owners):
                     return False
-                self._end(key, owners)
+                self._end_membership(key, owners)
             past = self._past_memberships.get(key, PastMembership(ban.channel_id, 0))
             self._past_memberships[key] = replace(past, is_banned=True)
             self._bans[key] = ban

@@ -560,55 +560,6 @@ class Erasures(Protocol):
         """
 
 
-class Realtime(Protocol):
-    """Tickets, connections and watches. ``now`` is in milliseconds since 1970, ``expires`` in seconds."""
-
-    def add_ticket(self, ticket_hash: str, user_id: str, expires: int) -> None:
-        """Stores a ticket by its hash, for one use."""
-
-    def take_ticket(self, ticket_hash: str, now: int) -> str | None:
-        """Uses a ticket up; returns its user. None if it is unknown, expired or used."""
-
-    def open_connection(self, connection: Connection) -> None:
-        """Stores a connection without watches. May be repeated."""
-
-    def connection(self, connection_id: str, now: int) -> Connection | None:
-        """One connection; None also once it has expired, whether DynamoDB has deleted it or not."""
-
-    def connections_of(self, user_id: str, now: int) -> list[Connection]:
-        """A user's connections that have not expired, the oldest first, without their watches."""
-
-    def close_connection(self, connection: Connection) -> None:
-        """Ends the watches of a connection, then the connection. May be repeated."""
-
-    def watch(self, connection: Connection, watches: Sequence[Watch], limit: int) -> WatchOutcome:
-        """Begins watches of a connection, all or none, on condition that the user is a member of each channel.
-
-        A watch that is there already is replaced. With more than ``limit`` watches nothing is written.
-        """
-
-    def unwatch(self, connection: Connection, log_ids: Sequence[str]) -> None:
-        """Ends watches of a connection. May be repeated."""
-
-    def watches(self, channel_id: str, now: int, user_id: str | None = None) -> list[Watch]:
-        """The watches of a channel and of its threads that have not expired; of one user if one is given."""
-
-    def end_watches(self, channel_id: str, user_id: str | None = None) -> None:
-        """Ends all watches of a channel and its threads, or one user's. What was not committed before it is ended too.
-
-        Call it after the membership has ended: no watch begins from then on.
-        """
-
-    def watched_numbers(self, connection: Connection, now: int) -> dict[str, tuple[int, int] | None]:
-        """``seq`` and ``rev`` of each log that a connection watches; None where the watch has ended.
-
-        Eventually consistent.
-        """
-
-    def may_type(self, watch: Watch, now: int, interval_ms: int) -> bool:
-        """Records that a connection's user types; False if the watch has ended, or did so within ``interval_ms``."""
-
-
 @dataclass(frozen=True, slots=True)
 class TooManyWatches:
     """The connection would have more watches than it may; nothing was written."""
@@ -626,7 +577,73 @@ class NotMembers:
     channel_ids: frozenset[str]
 
 
-WatchOutcome = Committed | TooManyWatches | ConnectionEnded | NotMembers | Contended
+WatchOutcome = Committed | TooManyWatches | ConnectionEnded | NotMembers
+
+
+class Realtime(Protocol):
+    """Tickets, connections and watches. ``now`` is in milliseconds since 1970, ``expires`` in seconds.
+
+    What has expired is not found, whether DynamoDB has deleted it or not.
+    """
+
+    def add_ticket(self, ticket_hash: str, user_id: str, expires: int) -> None:
+        """Stores a ticket by its hash, for one use."""
+
+    def take_ticket(self, ticket_hash: str, now: int) -> str | None:
+        """Uses a ticket up; returns its user. None if it is unknown, expired or used."""
+
+    def open_connection(self, connection: Connection) -> None:
+        """Stores a connection without watches. May be repeated before its first watch."""
+
+    def connection(self, connection_id: str, now: int) -> Connection | None:
+        """One connection."""
+
+    def connections_of(self, user_id: str, now: int) -> list[Connection]:
+        """A user's connections, the oldest first, without their watches. One that has just ended may be among them."""
+
+    def close_connection(self, connection: Connection) -> None:
+        """Ends the watches of a connection, those that are stored and those that are given, then the connection.
+
+        May be repeated, and only ``connection_id`` and ``user_id`` need to be right.
+        """
+
+    def watch(self, connection: Connection, watches: Sequence[Watch], limit: int) -> WatchOutcome:
+        """Begins watches of a connection, all or none, on condition that the user is a member of each channel.
+
+        A watch that is there already is replaced. With more than ``limit`` watches nothing is written: those count,
+        too, that have ended without ``unwatch``.
+
+        Raises:
+            ContentionError: the memberships or the connection kept changing during every try.
+        """
+
+    def unwatch(self, connection: Connection, log_ids: Sequence[str]) -> None:
+        """Ends watches of a connection. May be repeated.
+
+        Raises:
+            ContentionError: as ``watch``.
+        """
+
+    def watches(self, channel_id: str, now: int, user_id: str | None = None) -> list[Watch]:
+        """The watches of a channel and of its threads, by user, connection and log; of one user if one is given."""
+
+    def end_watches(self, channel_id: str, user_id: str | None = None) -> None:
+        """Ends all watches of a channel and its threads, or one user's.
+
+        Call it after the membership has ended: no watch begins from then on, so none is left.
+        """
+
+    def watched_numbers(self, connection: Connection, now: int) -> dict[str, tuple[int, int] | None]:
+        """``seq`` and ``rev`` of each of ``connection.watches``; None where the watch has ended.
+
+        Eventually consistent.
+        """
+
+    def may_type(self, watch: Watch, now: int, interval_ms: int) -> bool:
+        """Records that a connection's user types in a log.
+
+        False if the connection does not watch it live any more, or its user has typed there within ``interval_ms``.
+        """
 
 
 class Store(Log, Changes, Threads, Channels, Members, Moderation, Erasures, Realtime, Protocol):

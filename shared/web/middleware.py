@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.domain import keys
@@ -15,7 +14,7 @@ from shared.domain.errors import (
     PayloadTooLargeError,
 )
 from shared.observability.meter import Ledger, Meter, start_meter
-from shared.observability.telemetry import log_crash, log_request, logger, sample
+from shared.observability.telemetry import log_crash, log_request, logger, sample, user_hash
 from shared.web.adapter import NO_EVENT
 from shared.web.identity import user_of
 from shared.web.problems import as_budgie_error, problem
@@ -152,11 +151,6 @@ def _channel_of(scope: Scope) -> str | None:
     """The channel's id; None if the client sent anything else in its place, which is not logged."""
     given = (scope.get("path_params") or {}).get("channel_id")
     return given if given and keys.is_channel_id(given) else None
-
-
-def user_hash(user_id: str | None) -> str | None:
-    """The user's name in logs: it connects the lines of one user without revealing the user id."""
-    return sha256(user_id.encode()).hexdigest()[:12] if user_id else None
 
 
 def _costs(meter: Meter) -> dict[str, Any]:

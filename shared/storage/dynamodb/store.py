@@ -12,6 +12,7 @@ from shared.storage.dynamodb.erasures import DynamoDBErasures
 from shared.storage.dynamodb.log import DynamoDBLog
 from shared.storage.dynamodb.members import DynamoDBMembers
 from shared.storage.dynamodb.moderation import DynamoDBModeration
+from shared.storage.dynamodb.realtime import DynamoDBRealtime
 from shared.storage.dynamodb.table import OnServerDate, Table, ignore_server_date
 from shared.storage.dynamodb.threads import DynamoDBThreads
 
@@ -27,6 +28,7 @@ class DynamoDBStore(
     DynamoDBMembers,
     DynamoDBModeration,
     DynamoDBErasures,
+    DynamoDBRealtime,
 ):
     """Implements ``shared.storage.protocol.Store`` on one table.
 

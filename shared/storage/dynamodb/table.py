@@ -178,14 +178,16 @@ class Table:
         item: dict[str, Any] = response["Attributes"]
         return item
 
-    def delete(self, **arguments: Any) -> None:  # noqa: ANN401 - passed on to DeleteItem as it is
-        """DeleteItem.
+    def delete(self, **arguments: Any) -> dict[str, Any] | None:  # noqa: ANN401 - passed on to DeleteItem as it is
+        """DeleteItem; returns the item that was there if ``ReturnValues`` asks for it and there was one.
 
         Raises:
             ConditionFailedError: without the existing item.
             TransactionConflictError: try again.
         """
-        self._call("DeleteItem", TableName=self._name, **arguments)
+        response = self._call("DeleteItem", TableName=self._name, **arguments)
+        item: dict[str, Any] | None = response.get("Attributes")
+        return item
 
     def transact(self, *writes: dict[str, Any]) -> None:
         """Makes all of the writes (``Put``, ``Update``, ``Delete``, ``ConditionCheck``) or none.
