@@ -60,13 +60,20 @@ class Followed:
     def _keep(self, bodies: Iterable[bytes]) -> None:
         """A message, wherever it comes from, is replaced only by one with a higher ``rev``."""
         for body in bodies:
-            seq = json.loads(body)["seq"]
+            seq = self._seq_of(body)
             if seq not in self.known or rev_of(self.known[seq]) < rev_of(body):
                 self.known[seq] = body
+
+    @staticmethod
+    def _seq_of(body: bytes) -> int:
+        seq: int = json.loads(body)["seq"]
+        return seq
 
 
 class Follower:
     """A client's logs. Each method takes what came, and returns what to fetch now."""
+
+    log: type[Followed] = Followed
 
     def __init__(self) -> None:
         self.logs: dict[str, Followed] = {}
@@ -74,7 +81,7 @@ class Follower:
     def begin(self, log_id: str, page: bytes) -> None:
         """Shows a log from its first page on: from a position that it states, not from the log's beginning."""
         told = json.loads(page)
-        followed = Followed(told["first_seq"] - 1, told["channel_last_rev"], told["first_seq"])
+        followed = self.log(told["first_seq"] - 1, told["channel_last_rev"], told["first_seq"])
         followed.take_messages(told["first_seq"], told["last_seq"], map(dumps, told["messages"]))
         followed.reached_rev = followed.rev
         self.logs[log_id] = followed

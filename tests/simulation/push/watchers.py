@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.bootstrap import Services
 from shared.domain import keys
-from shared.domain.realtime import VERSION
+from shared.domain.errors import ConnectionEndedError
+from shared.domain.frames import parse
+from shared.domain.realtime import SUBPROTOCOL, VERSION
 from shared.use_cases.fetch_changes import ChangePage, fetch_changes
 from shared.use_cases.fetch_messages import Page, Window
 from shared.use_cases.issue_ticket import issue_ticket
 from shared.use_cases.open_connection import close_connection, open_connection
-from shared.use_cases.receive_frame import receive_frame
+from shared.use_cases.receive_frame import Answer, find_connection, receive_frame
 from tests.realtime.follower import MESSAGES, Fetch
 from tests.simulation.ledger import Asked
 from tests.simulation.pages import plain
@@ -86,8 +88,8 @@ class Watcher:
         self._world.network.users[connection_id] = self.user_id
 
         def call(services: Services) -> object:
-            ticket = issue_ticket(services, self.user_id)["ticket"]
-            return open_connection(services, SimSender(self._world), connection_id, ticket)
+            ticket = issue_ticket(services, self.user_id).ticket
+            return open_connection(services, SimSender(self._world), connection_id, (SUBPROTOCOL, ticket))
 
         def check(_: Asked, __: object) -> str:
             self._is_opening = False
@@ -139,8 +141,6 @@ class Watcher:
             case "watching":
                 for each in told["refused"]:
                     self._drop(each.get("thread_id", each["channel_id"]))
-            case "error" if told["code"] == "connection_ended":
-                self.lose()
         for fetch in self.follower.frame(frame):
             self._fetch(fetch)
 
@@ -167,18 +167,22 @@ class Watcher:
         text = json.dumps({"v": VERSION, "type": kind, **fields})
 
         def call(services: Services) -> object:
-            return receive_frame(services, SimSender(self._world), connection_id, text)
+            connection = find_connection(services, connection_id)
+            return receive_frame(services, SimSender(self._world), connection, parse(text))
 
-        def check(_: Asked, answer: bytes | None) -> str:
-            if answer is not None and self.connection_id == connection_id:
-                self.take(answer)
-                return str(json.loads(answer)["type"])
+        def check(_: Asked, answer: Answer) -> str:
+            if answer.frame is not None and self.connection_id == connection_id:
+                self.take(answer.frame)
+                return str(json.loads(answer.frame)["type"])
             return "no answer"
 
-        self._send(kind, call, check, lambda _: self._again(kind, fields))
+        def failed(error: BaseException) -> None:
+            if isinstance(error, ConnectionEndedError):
+                self.lose()
+            else:
+                self._world.loop.spawn(partial(self._say, kind, **fields), AGAIN_MS)
 
-    def _again(self, kind: str, fields: dict[str, Any]) -> None:
-        self._world.loop.spawn(partial(self._say, kind, **fields), AGAIN_MS)
+        self._send(kind, call, check, failed)
 
     # --- requests ---
 
