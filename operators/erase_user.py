@@ -95,9 +95,16 @@ class Eraser:
         return found
 
     def leave(self, user_id: str) -> None:
-        """Ends all memberships: a post that is not committed by now never will be."""
+        """Ends all memberships: a post that is not committed by now never will be. Then what the user watches, too.
+
+        All past memberships are looked at, as an earlier run may have died in between.
+        """
         for membership in self.store.memberships(user_id):
             self._leave(membership)
+        for past_membership in self.store.past_memberships(user_id):
+            self.store.end_watches(past_membership.channel_id, user_id)
+        for connection in self.store.connections_of(user_id, 0):  # At time 0 nothing has expired.
+            self.store.close_connection(connection)
 
     def _forget_blocks(self, user_id: str) -> None:
         """Removes the blocks of the user and by the user. Their direct channels are archived already."""
@@ -207,7 +214,7 @@ class Eraser:
         head = self.store.head(membership.channel_id)
         if head is not None and head.kind in FIXED_MEMBERS:
             # The members are what it is found by, and one of them is gone.
-            self.store.archive_channel(head.channel_id, self.now())
+            self._archive(head.channel_id)
         current: Membership | None = membership
         while current is not None and not self.store.remove_member(current):
             seen, current = current, self.store.membership(membership.channel_id, membership.user_id)
@@ -223,8 +230,12 @@ class Eraser:
                 self.say(f"{owner.channel_id}: a {heir.role} became its owner")
                 return
         self.say(f"{owner.channel_id}: no other member, archived")
-        self.store.archive_channel(owner.channel_id, self.now())
+        self._archive(owner.channel_id)
         self.store.remove_member(owner, even_last_owner=True)
+
+    def _archive(self, channel_id: str) -> None:
+        self.store.archive_channel(channel_id, self.now())
+        self.store.end_watches(channel_id)
 
     def _heirs(self, owner: Membership) -> list[Member]:
         """Moderators, then members, each in the order in which they joined."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -197,10 +197,12 @@ def parse_text(variable: str, text: str) -> str:
         return _rest_address(variable, text)
     if variable == "DYNAMODB_ENDPOINT_URL":
         return _address(variable, text)
+    if variable == "REALTIME_URL":
+        return _address(variable, text, ("ws", "wss"))
     return text
 
 
-def _address(variable: str, text: str) -> str:
+def _address(variable: str, text: str, schemes: Sequence[str] = ("http", "https")) -> str:
     """Validates a URL, and removes a slash at its end. Errors do not quote it, as it may contain a password.
 
     Raises:
@@ -208,12 +210,12 @@ def _address(variable: str, text: str) -> str:
     """
     try:
         parts = urlsplit(text)
-        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_address = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
         is_bare = not (parts.username or parts.password or parts.query or parts.fragment)
     except ValueError:
         is_address = is_bare = False
     if not is_address or not text.isascii() or len(text.split()) > 1:
-        raise SettingsError(f"{variable}: not a URL that begins with http:// or https://")
+        raise SettingsError(f"{variable}: not a URL that begins with {schemes[0]}:// or {schemes[1]}://")
     if not is_bare:
         raise SettingsError(f"{variable}: must be host and port only, without user, password, ? or #")
     return text.rstrip("/")

@@ -249,7 +249,7 @@ class NotingClient:
         return {"Responses": {}}
 
     def _query(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """A reaction or a watch if all are read, else nothing; the partition key's value is the first in an expression."""
+        """A reaction or a watch if all are read, else nothing; the partition key's value comes first in expressions."""
         placeholder = arguments["KeyConditionExpression"].split(" ")[2]
         values = arguments["ExpressionAttributeValues"]
         key = values[placeholder]["S"]

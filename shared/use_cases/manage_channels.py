@@ -26,6 +26,7 @@ from shared.runtime.parallel import run_both
 from shared.storage.protocol import PairBlocked
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import confirm_one
+from shared.use_cases.end_watches import end_watches
 from shared.use_cases.lost_rights import refuse_if_lost
 from shared.use_cases.moderate_channels import require_not_banned
 from shared.use_cases.read_budget import ReadBudget
@@ -236,6 +237,11 @@ def archive_channel(
         VersionMismatchError: the channel has none of ``if_versions``.
         ContentionError: the caller's role has just changed.
     """
+    _archive(services, user_id, channel_id, if_versions)
+    end_watches(services, channel_id)
+
+
+def _archive(services: Services, user_id: str, channel_id: str, if_versions: frozenset[int] | None) -> None:
     try:
         head, membership = _require_capability(services, user_id, channel_id, "archive")
         if head.archived_at is not None:

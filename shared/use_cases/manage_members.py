@@ -22,6 +22,7 @@ from shared.domain.errors import (
 from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Membership, PastMembership, Role
 from shared.use_cases.channel_limit import full_lists, refusal
 from shared.use_cases.confirm_channels import read_position
+from shared.use_cases.end_watches import end_watches
 from shared.use_cases.lost_rights import refuse_if_lost
 from shared.use_cases.moderate_channels import id_of_cursor, require_not_banned
 from shared.use_cases.read_budget import ReadBudget
@@ -167,6 +168,12 @@ def remove_member(services: Services, user_id: str, channel_id: str, target_id: 
         LastOwnerError: the channel would have no owner.
         ContentionError: the target posts continuously, or the caller's own role has just changed.
     """
+    _end_membership(services, user_id, channel_id, target_id)
+    end_watches(services, channel_id, target_id)
+
+
+def _end_membership(services: Services, user_id: str, channel_id: str, target_id: str) -> None:
+    """Returns once there is no membership, whoever ended it."""
     state = services.store.read_channel_state(channel_id, user_id)
     # Read even if the channel does not exist, so that the calls do not reveal whether it does.
     if target_id == user_id and state.membership is None and _has_left(services, channel_id, user_id):

@@ -22,6 +22,7 @@ from shared.domain.errors import (
 )
 from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role
 from shared.domain.moderation import MAX_OPEN_REPORTS, Ban, Report, ban_json, own_report_json, report_json
+from shared.use_cases.end_watches import end_watches
 from shared.use_cases.expiry import require_message, with_boundary
 from shared.use_cases.lost_rights import refuse_if_lost
 from shared.use_cases.messages_at import messages_at
@@ -66,6 +67,12 @@ def ban_user(services: Services, user_id: str, channel_id: str, target_id: str, 
         ConflictError: users cannot ban themselves.
         ContentionError: the target's membership kept changing, or the caller's own role has just changed.
     """
+    made = _ban(services, user_id, channel_id, target_id, reason)
+    end_watches(services, channel_id, target_id)
+    return made
+
+
+def _ban(services: Services, user_id: str, channel_id: str, target_id: str, reason: str) -> Made:
     for _ in range(TRIES):
         _, by = _moderator(services, user_id, channel_id, "remove")
         if target_id == user_id:
