@@ -65,9 +65,9 @@ class EngineStreams:
         body = json.dumps(arguments).encode()
         try:
             try:
-                response, raw = self._connections.post("/", headers, body)
+                response, raw = self._connections.request("POST", "/", headers, body)
             except DroppedError:
-                response, raw = self._connections.post("/", headers, body)
+                response, raw = self._connections.request("POST", "/", headers, body)
             found: dict[str, Any] = json.loads(raw)
         except (OSError, HTTPException, ValueError) as error:
             raise StreamError(type(error.__cause__ or error).__name__) from error
