@@ -54,6 +54,7 @@ class EngineStreams:
         key = environ.get("AWS_ACCESS_KEY_ID") or CREDENTIALS["AWS_ACCESS_KEY_ID"]
         scope = f"20260101/{environ.get('AWS_REGION') or REGION}/dynamodb/aws4_request"
         self._headers = {
+            "host": self._connections.host,
             "content-type": "application/x-amz-json-1.0",
             "x-amz-date": "20260101T000000Z",
             "authorization": f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders=host, Signature=none",
