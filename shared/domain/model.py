@@ -345,12 +345,12 @@ class ThreadState:
     member: Membership | None
     """The membership with the channel's own read position."""
     root: Entry | None
-    """The root's entry; the thread exists if it is a message, deleted or not."""
+    """The root's entry; None if it is not there, or is known to have expired."""
     follow: Follow | None = None
     """None if the user does not follow the thread, or it was not read."""
 
     @property
-    def exists(self) -> bool:
+    def has_root(self) -> bool:
         """Whether there is a message to reply to, or once was."""
         return self.root is not None and self.root.body is not None
 
@@ -374,6 +374,8 @@ class ChannelState:
         head, member = self.head, self.membership
         if head is None:
             return self
+        if root is not None and root.seq <= head.boundary.seq:
+            root = None
         return replace(
             self,
             head=head.over(thread, root.at if root else head.created_at),

@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.domain.clock import MAX_SKEW_MS
 from shared.domain.errors import RetentionRaisedError
-from shared.domain.model import Head
+from shared.domain.model import Entry, Head
 
 MAX_DAYS: Final = 3_650
 MINUTE_MS: Final = 60_000
@@ -43,6 +43,11 @@ def expires(head: Head, at: int) -> int:
     if head.retention_days is not None:
         days.append(head.retention_days)
     return (at + min(days) * DAY_MS + DELETED_MS) // 1000 if days else 0
+
+
+def change_expires(head: Head, entry: Entry) -> int:
+    """When DynamoDB may delete a change of a message, as of ``expires``; never if it does not delete the message."""
+    return expires(head, entry.at) if entry.expires else 0
 
 
 def changed(head: Head, days: int | None, now: int) -> dict[str, int | None]:

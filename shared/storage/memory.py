@@ -387,11 +387,11 @@ class MemoryStore:
         head, change = self._heads.get(commit.head.channel_id), commit.change
         if head is None or head.rev != commit.head.rev:
             return False
+        if head.boundary != commit.head.boundary:
+            return False
         if change.kind is ChangeKind.THREAD:
             return True
         if head.archived_at is not None:
-            return False
-        if head.boundary != commit.head.boundary:
             return False
         if change.kind not in {ChangeKind.EDITED, ChangeKind.DELETED}:
             return True

@@ -84,7 +84,23 @@ def test_a_message_that_expired_since_it_was_read_is_not_changed(store: Store) -
         store.move_boundary(channel, head.boundary, boundary)
         by = membership_of(store, channel, ada)
         assert store.commit_change(ChangeCommit(head, by, posted, change, edited)) == StateChanged()
+        summary = ChangeCommit(head, None, posted, replace(change, kind=ChangeKind.THREAD), edited)
+        assert store.commit_summary(summary) == StateChanged()
     assert store.entries(channel, 1, 1) == [posted]
+
+
+def test_a_root_that_has_expired_is_not_in_the_state_of_its_thread(store: Store) -> None:
+    """Whether DynamoDB has deleted it or not."""
+    ada = user()
+    channel = open_channel(store, ada)
+    posted = entry(reserve(store, channel).seq)
+    store.commit(commitment(channel, ada, posted))
+    log_id = keys.message_id(channel, 1)
+    for root in (posted, None):
+        for state in (store.read_channel_state(log_id, ada), store.read_message_state(log_id, ada, 1)[0]):
+            assert state.thread is not None
+            assert state.thread.root == root
+        store.move_boundary(channel, NOTHING_EXPIRED, Boundary(1, 1))
 
 
 def test_the_first_changes_of_a_range(store: Store) -> None:
