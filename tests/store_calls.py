@@ -25,13 +25,14 @@ from shared.domain.model import (
 from shared.domain.moderation import Ban, Block, Report
 from shared.storage import items
 from shared.storage.dynamodb import DynamoDBStore
-from shared.storage.protocol import ChangeCommit, Commit, Store
+from shared.storage.protocol import ChangeCommit, Commit, Expiring, Store
 from tests.contract.fake_client import refusal
 
 TABLE: Final = "table"
 CHANNEL: Final = "0123456789abcdef"
 THREAD: Final = keys.message_id(CHANNEL, 1)
 HEAD: Final = Head(CHANNEL, Kind.PUBLIC, "lobby", "", "ada", 0)
+EXPIRED: Final = replace(HEAD, boundary=Boundary(1))
 MEMBER: Final = Membership("ada", CHANNEL, Role.MEMBER, 0)
 BY: Final = Membership("eve", CHANNEL, Role.OWNER, 0)
 ENTRY: Final = Entry(1, 1, 0, None)
@@ -180,6 +181,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
         lambda store: store.count_erasure(CHANNEL, "ada"),
         lambda store: store.count_erasure(CHANNEL, "eve"),
     ],
+    "sweep": [lambda store: store.sweep(Expiring.REACTIONS, EXPIRED, 1, 1, 0)],
     "ping": [lambda store: store.ping()],
 }
 """How each method is called, in each way that makes it ask for something else."""
@@ -213,6 +215,7 @@ class NotingClient:
             "PutItem": self._put_item,
             "DeleteItem": self._delete_item,
             "UpdateItem": self._update_item,
+            "BatchWriteItem": self._batch_write_item,
             "TransactWriteItems": self._transact_write_items,
         }
         return responses[operation](arguments)
@@ -234,13 +237,13 @@ class NotingClient:
         return {"Responses": {}}
 
     def _query(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """A reaction if all of them are read, else nothing; the partition key's value is first in our expressions."""
+        """A reaction if all of them or expired ones are read; the partition key's value is first in our expressions."""
         placeholder = arguments["KeyConditionExpression"].split(" ")[2]
         values = arguments["ExpressionAttributeValues"]
         key = values[placeholder]["S"]
         index = arguments.get("IndexName")
         self.calls.add(Call("dynamodb:Query", f"{TABLE}/index/{index}" if index else TABLE, key))
-        is_reactions = values.get(":sk") == items.s(keys.REACTIONS)
+        is_reactions = values.get(":sk") == items.s(keys.REACTIONS) or ":now" in values
         found = [items.reaction_key(CHANNEL, 1, "👍", "ada")] if is_reactions else []
         return {"Items": found, "Count": len(found)}
 
@@ -262,6 +265,13 @@ class NotingClient:
         self._note("UpdateItem", key)
         is_head = key["pk"]["S"].startswith("C#")
         return {"Attributes": (items.head_item(HEAD) if is_head else items.membership_item(MEMBER)) | key}
+
+    def _batch_write_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Done."""
+        unwanted = [write["DeleteRequest"]["Key"] for write in arguments["RequestItems"][TABLE]]
+        for key in unwanted:
+            self._note("BatchWriteItem", key, unwanted)
+        return {}
 
     def _transact_write_items(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """IAM asks for the right to each part: there is no action for the whole."""

@@ -138,6 +138,8 @@ class Head:
     """Shorter retentions of earlier messages, see ``retention.steps_of``; None if there are none."""
     boundary: Boundary = NOTHING_EXPIRED
     """What has expired, as found last; ``retention.advance`` brings it up to date."""
+    channel_cutoff: int = 0
+    """Of a thread, not stored: the cutoff of its channel's boundary, whose retention the channel may have forgotten."""
 
     @classmethod
     def of_thread(cls, log_id: str) -> Head:
@@ -159,6 +161,7 @@ class Head:
             gaps_from=thread.gaps_from,
             rev=thread.rev,
             boundary=thread.boundary,
+            channel_cutoff=self.boundary.cutoff,
             mentions=(),
         )
 
@@ -170,7 +173,7 @@ class Head:
     @property
     def retains(self) -> bool:
         """Whether messages here may expire: by the retention, or by a shorter one that earlier messages have."""
-        return self.retention_days is not None or self.retention_steps is not None
+        return bool(self.retention_days or self.retention_steps or self.channel_cutoff)
 
     @property
     def shown(self) -> Preview | None:

@@ -76,7 +76,7 @@ def require_member(state: ChannelState) -> tuple[Head, Membership]:
     Raises:
         ChannelNotFoundError: as ``require_visible``.
         NotAMemberError: the channel is public, and the caller is not a member.
-        MessageNotFoundError: the state is a thread's that never had a reply, and its root does not exist, or not any more.
+        MessageNotFoundError: the state is a thread's that never had a reply, and its root does not exist (any more).
     """
     head = require_visible(state)
     if state.membership is None:

@@ -29,12 +29,12 @@ _DAYS: Final = 10**4
 def cutoff(head: Head, now: int) -> int:
     """Messages from before this time (milliseconds since 1970) have expired; 0 if none can have. Never decreases."""
     hour = (now - MAX_SKEW_MS) // HOUR_MS * HOUR_MS
-    found = 0
+    found = head.channel_cutoff
     if head.retention_days is not None:
-        found = hour - head.retention_days * DAY_MS
+        found = max(found, hour - head.retention_days * DAY_MS)
     for until, days in steps_of(head.retention_steps):
         found = max(found, min(until, hour - days * DAY_MS))
-    return max(found, 0)
+    return found
 
 
 def expires(head: Head, at: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from shared.storage.protocol import (
     ChangeOutcome,
     Commit,
     Committed,
+    Expiring,
     KeyUsed,
     MembershipChanged,
     MentionedLeft,
@@ -64,9 +65,10 @@ class MemoryStore:
     _key_uses: dict[str, bytes] = field(default_factory=dict)
     _changes: defaultdict[str, dict[int, Change]] = field(default_factory=lambda: defaultdict(dict))
     _pins: defaultdict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
-    _reacted: defaultdict[tuple[str, int, str], dict[str, int]] = field(
+    _reacted: defaultdict[tuple[str, int, str], dict[str, tuple[int, int]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+    """By user: the number of the change, and when it expires."""
     _follows: dict[tuple[str, str], Follow] = field(default_factory=dict)
     """By user and thread."""
     _redacted: set[tuple[str, int]] = field(default_factory=set)
@@ -274,7 +276,7 @@ class MemoryStore:
             return head.boundary
 
     def delete_expired(self, now: int) -> None:
-        """Deletes the entries and changes whose ``expires`` is over, as DynamoDB does at some time after it."""
+        """Deletes what is over by its ``expires``, as DynamoDB does at some time after it."""
         with self._lock:
             for entries in self._entries.values():
                 for seq in [seq for seq, entry in entries.items() if 0 < entry.expires <= now // 1000]:
@@ -282,6 +284,9 @@ class MemoryStore:
             for changes in self._changes.values():
                 for rev in [rev for rev, change in changes.items() if 0 < change.expires <= now // 1000]:
                     del changes[rev]
+            for users in self._reacted.values():
+                for user in [user for user, (_, expires) in users.items() if 0 < expires <= now // 1000]:
+                    del users[user]
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """See ``Log``."""
@@ -342,7 +347,7 @@ class MemoryStore:
                 del self._pins[channel_id][change.seq]
             reacted = self._reacted[channel_id, change.seq, change.emoji]
             if commit.reacted is not None:
-                reacted[commit.reacted] = change.rev
+                reacted[commit.reacted] = (change.rev, change.expires)
             if commit.unreacted is not None:
                 del reacted[commit.unreacted]
             self._mark(channel_id, commit.mentions, commit.unmentions)
@@ -457,7 +462,7 @@ class MemoryStore:
         """See ``Changes``."""
         with self._lock:
             found = sorted(self._reacted[channel_id, seq, emoji].items())
-        return [Reacted(user, rev) for user, rev in found if after is None or user > after][:limit]
+        return [Reacted(user, rev) for user, (rev, _) in found if after is None or user > after][:limit]
 
     def forget_mentions(self, channel_id: str, user_id: str, marks: Iterable[int]) -> None:
         """See ``Changes``."""
@@ -915,6 +920,40 @@ class MemoryStore:
             creator = ERASED if head.creator == user_id else head.creator
             self._heads[channel_id] = replace(head, erasures=head.erasures + 1, creator=creator)
             return self._heads[channel_id]
+
+    def sweep(
+        self, kind: Expiring, head: Head, first: int, last: int, now: int, *, dry_run: bool = False
+    ) -> int:
+        """See ``Erasures``."""
+        with self._lock:
+            found = [
+                (items, key)
+                for items, key, at, expires in self._expiring(kind, head)
+                if first <= at <= last and not 0 < expires <= now // 1000
+            ]
+            for items, key in [] if dry_run else found:
+                items.remove(key) if isinstance(items, set) else items.pop(key)
+            return len(found)
+
+    def _expiring(self, kind: Expiring, head: Head) -> Iterator[tuple[Any, Any, int, int]]:
+        """What has expired: where it is, under which key, its position or number, and when it is deleted."""
+        channel_id, end = head.channel_id, head.boundary
+        match kind:
+            case Expiring.ENTRIES:
+                log = self.log(channel_id)
+                yield from ((log, seq, seq, log[seq].expires) for seq in log if seq <= end.seq)
+            case Expiring.CHANGES:
+                for change in self._changes[channel_id].values():
+                    if change.rev <= end.rev and change.seq <= end.seq:
+                        yield self._changes[channel_id], change.rev, change.rev, change.expires
+            case Expiring.GAPS:
+                yield from (
+                    (self._gaps[channel_id], seq, seq, 0) for seq in self._gaps[channel_id] if seq <= end.seq
+                )
+            case Expiring.REACTIONS:
+                for (channel, seq, _), users in self._reacted.items():
+                    if channel == channel_id and seq <= end.seq:
+                        yield from ((users, user, seq, expires) for user, (_, expires) in users.items())
 
 
 def _may_write(membership: Membership) -> bool:

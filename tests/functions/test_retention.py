@@ -256,7 +256,7 @@ def expire(request: pytest.FixtureRequest, room: Room, store: MemoryStore) -> Ca
 
 
 def test_a_thread_outlives_its_root(room: Room, expire: Callable[[float], None]) -> None:
-    """Replies that have not expired are read, changed, reported, listed and followed by others, though the root is gone."""
+    """Younger replies are read, changed, reported, listed and followed by others, though the root is gone."""
     thread = Thread(room, room.post("root"))
     pass_days(room, 10)
     for text in ("one <@grace>", "two <@grace>"):
@@ -314,6 +314,22 @@ def test_an_expired_message_takes_no_first_reply(room: Room, expire: Callable[[f
         never = Thread(room, 2).api(method, rest, body=body)
         assert code(never) == (404, "message_not_found")
         assert "expired_before" not in never.json
+
+
+def test_a_thread_that_nobody_read_keeps_to_a_retention_that_is_over(
+    room: Room, expire: Callable[[float], None], store: MemoryStore
+) -> None:
+    """Its replies expire as the channel's messages of their time, though the head has forgotten that retention."""
+    thread = Thread(room, room.post("root"))
+    thread.reply("old")
+    room.set(retention_days=None)
+    expire(DAYS + 1)
+    room.post()
+    room.set(retention_days=DAYS * 2)
+    assert not store._heads[room.id].retention_steps
+    assert thread.texts() == []
+    assert set(store.log(thread.id)) <= {1}
+    assert all(entry.body for entry in store.log(thread.id).values())
 
 
 def test_what_a_root_says_of_its_thread_expires_with_it(room: Room, store: MemoryStore) -> None:
