@@ -40,7 +40,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user measure bench-report test test-simulation test-chaos test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check openapi-lint asyncapi asyncapi-check request-path \
+.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user sweep-channel measure bench-report test test-simulation test-chaos test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check openapi-lint asyncapi asyncapi-check request-path \
 	security-table licences emoji tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -77,6 +77,9 @@ export-user: .venv/.ready ## Export what a user wrote, as JSON lines: make -s ex
 
 erase-user: .venv/.ready ## Redact what a user wrote: make erase-user USER=id ARGS="--table NAME --yes"
 	@$(BIN)/python -m operators erase-user "$$TOOL_USER" $(ARGS)
+
+sweep-channel: .venv/.ready ## Delete a channel's expired messages that DynamoDB keeps: make sweep-channel CHANNEL=id ARGS="--table NAME --yes"
+	@$(BIN)/python -m operators sweep-channel "$$CHANNEL" $(ARGS)
 
 bench: setup .venv/.bench ## Run one benchmark: make bench NAME=cache ARGS="--users 1000"
 	@$(if $(filter $(NAME),$(subst |, ,$(BENCHMARKS))),$(BIN)/python -m bench.$(NAME) $(ARGS),echo "name one: make bench NAME=$(BENCHMARKS)" >&2; exit 2)

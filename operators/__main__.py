@@ -1,4 +1,4 @@
-"""``python -m operators export-channel|export-user|erase-user``: see docs/operations.md.
+"""``python -m operators export-channel|export-user|erase-user|sweep-channel``: see docs/operations.md.
 
 Exports go to standard output, messages for a person to standard error. Exits with 0 when done, 1 if not (run it again
 to finish or continue), 2 for invalid arguments.
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 from operators import table
 from operators.erase_user import Eraser, survey
 from operators.exports import Exporter, UnknownError
+from operators.sweep_channel import Sweeper
 from shared.domain import keys
 from shared.domain.clock import now_ms
 from shared.domain.errors import BudgieError
+from shared.observability.meter import start_meter
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -85,6 +87,14 @@ def _erase_user(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
     return 0
 
 
+def _sweep_channel(store: Store, given: argparse.Namespace, sleep: Sleep) -> int:
+    meter = start_meter()
+    found = Sweeper(store, sleep, now_ms, _say).sweep(given.id, dry_run=not given.yes)
+    _say(f"{'deleted' if given.yes else 'would delete'} {found}")
+    _say(f"{meter.read_units:g} read units, {meter.write_units:g} write units")
+    return 0 if given.yes else _fail("nothing was changed; to delete, add --yes")
+
+
 def _write(lines: Iterable[bytes]) -> int:
     count = 0
     for line in lines:
@@ -112,13 +122,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         ("export-channel", _export_channel, _channel_id, "write a channel as JSON lines"),
         ("export-user", _export_user, _user_id, "write a user's messages and memberships as JSON lines"),
         ("erase-user", _erase_user, _user_id, "redact a user's messages and end their memberships"),
+        ("sweep-channel", _sweep_channel, _channel_id, "delete expired messages that DynamoDB keeps"),
     ):
         command = commands.add_parser(name, help=help_, description=help_)
         command.add_argument("id", type=what, help="the channel's or user's id")
         command.add_argument("--table", help="a deployment's table; by default the running local stack's")
         command.add_argument("--region", help="of that table, if the environment or profile does not set it")
-        if run is _erase_user:
-            command.add_argument("--yes", action="store_true", help="erase; without this it only counts")
+        if run in {_erase_user, _sweep_channel}:
+            command.add_argument("--yes", action="store_true", help="do it; without this it only counts")
         else:
             command.add_argument("--after", metavar="MESSAGE_ID", help=after)
         command.set_defaults(run=run)

@@ -9,7 +9,7 @@ of their roots, each as the channel. Nothing is written to the table.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,10 +19,11 @@ from shared.domain.changes import Change, ChangeKind, change_json, reactions_of,
 from shared.domain.channels import channel_json, member_json
 from shared.domain.clock import rfc3339
 from shared.domain.messages import dumps, sender_of
-from shared.domain.model import MARK, Head
+from shared.domain.model import MARK, Follow, Head, Membership
 from shared.domain.moderation import Ban, ban_json, block_json, own_report_json, report_json
 from shared.storage.protocol import Store
 from shared.storage.retention import with_boundary_found
+from shared.use_cases.find_thread import head_of_log
 
 OF_A_CALLER: Final = frozenset(
     {
@@ -111,10 +112,9 @@ class Exporter:
             if channel not in channels:
                 raise UnknownError(f"{after} is not a message of {user_id}")
             begin, position = _position(channel, after)
-        found = self.store.heads(channels)
-        heads = {channel_id: self._with_boundary(head) for channel_id, head in found.items()}
+        heads = self._heads(channels)
         if after is None:
-            yield from self._about(user_id, list(heads.values()))
+            yield from self._about(user_id, heads)
             yield from (_record("block", block_json(each)) for each in blocks)
             yield from self._reports_made(user_id)
         for channel_id in (each for each in channels if each >= channel and each in heads):
@@ -122,11 +122,15 @@ class Exporter:
                 yield from self._messages(log, seq, user_id)
                 yield from self._changes(log, user_id)
 
+    def _heads(self, channel_ids: Iterable[str]) -> dict[str, Head]:
+        found = self.store.heads(channel_ids)
+        return {channel_id: self._with_boundary(head) for channel_id, head in found.items()}
+
     def _with_boundary(self, head: Head) -> Head:
         """What has expired is not exported, whether it is deleted already or not."""
         return with_boundary_found(self.store, head, self.now(), self.sleep)
 
-    def _about(self, user_id: str, heads: list[Head]) -> Iterator[bytes]:
+    def _about(self, user_id: str, heads: Mapping[str, Head]) -> Iterator[bytes]:
         for membership in self.store.memberships(user_id):
             known = {
                 "channel_id": membership.channel_id,
@@ -134,16 +138,14 @@ class Exporter:
                 "muted": membership.muted,
             }
             yield _record("membership", known | member_json(membership))
-            expired = next(
-                (head.boundary.seq for head in heads if head.channel_id == membership.channel_id), 0
-            )
-            for mark in sorted(mark for mark in membership.mentions if mark % MARK > expired):
-                yield _record("mention", _place(membership.channel_id, mark % MARK))
-        for follow in self.store.follows(user_id):
+            yield from _mentions(heads.get(membership.channel_id), membership)
+        follows = self.store.follows(user_id)
+        threads = self.store.heads(each.log_id for each in follows)
+        for follow in follows:
             known = {"channel_id": keys.channel_of_log(follow.log_id), "thread_id": follow.log_id}
             yield _record("followed_thread", known | {"last_read_seq": follow.read_seq})
-            for mark in sorted(follow.mentions):
-                yield _record("mention", _place(follow.log_id, mark % MARK))
+            thread = head_of_log({**heads, **threads}, follow.log_id)
+            yield from _mentions(thread and self._with_boundary(thread), follow)
         for past_membership in self.store.past_memberships(user_id):
             place = {"channel_id": past_membership.channel_id}
             if past_membership.was_member:
@@ -151,7 +153,7 @@ class Exporter:
             ban = self.store.ban_of(past_membership.channel_id, user_id)
             if ban is not None:
                 yield _record("ban", place | _seen_by_the_banned(ban))
-        for head in heads:
+        for head in heads.values():
             if head.creator == user_id:
                 yield _record("channel", _channel(head))
 
@@ -205,6 +207,13 @@ class Exporter:
             if user_id in each.users
             or (not each.shows_all and self.store.has_reacted(channel_id, seq, each.emoji, user_id))
         ]
+
+
+def _mentions(head: Head | None, of: Membership | Follow) -> Iterator[bytes]:
+    """Messages of a log that name a user; none that has expired."""
+    for mark in sorted(of.mentions):
+        if head is not None and mark % MARK > head.boundary.seq:
+            yield _record("mention", _place(head.channel_id, mark % MARK))
 
 
 def _seen_by_the_banned(ban: Ban) -> dict[str, Any]:

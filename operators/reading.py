@@ -48,10 +48,15 @@ def threads_of(store: Store, channel_id: str) -> list[Head]:
     No index has them, and a root need not show its thread: it may be redacted, or the summary may be missing yet.
     """
     head = store.head(channel_id)
+    return threads_up_to(store, head, head.seq) if head else []
+
+
+def threads_up_to(store: Store, head: Head, seq: int) -> list[Head]:
+    """As ``threads_of``, the threads of the messages up to a position, whether these have expired or not."""
     found: list[Head] = []
-    for first, last in pieces(1, head.seq if head else 0):
-        heads = store.heads(keys.message_id(channel_id, seq) for seq in range(first, last + 1))
-        found += [head.over(heads[log_id], head.created_at) for log_id in sorted(heads) if head]
+    for first, last in pieces(1, seq):
+        heads = store.heads(keys.message_id(head.channel_id, seq) for seq in range(first, last + 1))
+        found += [head.over(heads[log_id], head.created_at) for log_id in sorted(heads)]
     return found
 
 

@@ -26,13 +26,14 @@ from shared.domain.moderation import Ban, Block, Report
 from shared.domain.realtime import Connection, Watch
 from shared.storage import items, realtime_items
 from shared.storage.dynamodb import DynamoDBStore
-from shared.storage.protocol import ChangeCommit, Commit, Store
+from shared.storage.protocol import ChangeCommit, Commit, Expiring, Store
 from tests.contract.fake_client import refusal
 
 TABLE: Final = "table"
 CHANNEL: Final = "0123456789abcdef"
 THREAD: Final = keys.message_id(CHANNEL, 1)
 HEAD: Final = Head(CHANNEL, Kind.PUBLIC, "lobby", "", "ada", 0)
+EXPIRED: Final = replace(HEAD, boundary=Boundary(1))
 MEMBER: Final = Membership("ada", CHANNEL, Role.MEMBER, 0)
 BY: Final = Membership("eve", CHANNEL, Role.OWNER, 0)
 ENTRY: Final = Entry(1, 1, 0, None)
@@ -195,6 +196,7 @@ SAMPLES: Final[dict[str, list[Callable[[Store], Any]]]] = {
     "end_watches": [lambda store: store.end_watches(CHANNEL, "ada")],
     "watched_numbers": [lambda store: store.watched_numbers(CONNECTION, 0)],
     "may_type": [lambda store: store.may_type(WATCH, 0, 0)],
+    "sweep": [lambda store: store.sweep(Expiring.REACTIONS, EXPIRED, 1, 1, 0)],
     "ping": [lambda store: store.ping()],
 }
 """How each method is called, in each way that makes it ask for something else."""
@@ -228,6 +230,7 @@ class NotingClient:
             "PutItem": self._put_item,
             "DeleteItem": self._delete_item,
             "UpdateItem": self._update_item,
+            "BatchWriteItem": self._batch_write_item,
             "TransactWriteItems": self._transact_write_items,
         }
         return responses[operation](arguments)
@@ -249,7 +252,7 @@ class NotingClient:
         return {"Responses": {}}
 
     def _query(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """A reaction or a watch if all are read, else nothing; the partition key's value comes first in expressions."""
+        """Reactions, a watch, or nothing; the partition key's value comes first in our expressions."""
         placeholder = arguments["KeyConditionExpression"].split(" ")[2]
         values = arguments["ExpressionAttributeValues"]
         key = values[placeholder]["S"]
@@ -259,7 +262,8 @@ class NotingClient:
             keys.REACTIONS: [items.reaction_key(CHANNEL, 1, "👍", "ada")],
             keys.watches_of("ada"): [realtime_items.watch_item(WATCH)],
         }
-        found = there.get(values.get(":sk", {}).get("S", ""), [])
+        wanted = keys.REACTIONS if ":now" in values else values.get(":sk", {}).get("S", "")
+        found = there.get(wanted, [])
         return {"Items": found, "Count": len(found)}
 
     def _put_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,6 +288,13 @@ class NotingClient:
         self._note("UpdateItem", key)
         is_head = key["pk"]["S"].startswith("C#")
         return {"Attributes": (items.head_item(HEAD) if is_head else items.membership_item(MEMBER)) | key}
+
+    def _batch_write_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Done."""
+        unwanted = [write["DeleteRequest"]["Key"] for write in arguments["RequestItems"][TABLE]]
+        for key in unwanted:
+            self._note("BatchWriteItem", key, unwanted)
+        return {}
 
     def _transact_write_items(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """IAM asks for the right to each part: there is no action for the whole."""

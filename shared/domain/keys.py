@@ -237,6 +237,11 @@ def reactions_sk(seq: int, emoji: str) -> str:
     return f"{REACTIONS}{seq:0{SEQ_DIGITS}d}#{emoji}#"
 
 
+def reactions_range(first: int, last: int) -> tuple[str, str]:
+    """Two sort keys; between them are the reactions to the messages at these positions, both included."""
+    return f"{REACTIONS}{first:0{SEQ_DIGITS}d}#", f"{REACTIONS}{last:0{SEQ_DIGITS}d}#\U0010ffff"
+
+
 def idempotency_record_sk(user_id: str, key: str) -> str:
     """The sort key of an idempotency record; unambiguous whatever the user id and key contain."""
     return f"{IDEMPOTENCY_RECORDS}{quote(user_id, safe='')}#{key}"

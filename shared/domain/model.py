@@ -138,6 +138,8 @@ class Head:
     """Shorter retentions of earlier messages, see ``retention.steps_of``; None if there are none."""
     boundary: Boundary = NOTHING_EXPIRED
     """What has expired, as found last; ``retention.advance`` brings it up to date."""
+    channel_cutoff: int = 0
+    """Of a thread, not stored: the cutoff of its channel's boundary, whose retention the channel may have forgotten."""
 
     @classmethod
     def of_thread(cls, log_id: str) -> Head:
@@ -159,6 +161,7 @@ class Head:
             gaps_from=thread.gaps_from,
             rev=thread.rev,
             boundary=thread.boundary,
+            channel_cutoff=self.boundary.cutoff,
             mentions=(),
         )
 
@@ -170,7 +173,7 @@ class Head:
     @property
     def retains(self) -> bool:
         """Whether messages here may expire: by the retention, or by a shorter one that earlier messages have."""
-        return self.retention_days is not None or self.retention_steps is not None
+        return bool(self.retention_days or self.retention_steps or self.channel_cutoff)
 
     @property
     def shown(self) -> Preview | None:
@@ -345,12 +348,12 @@ class ThreadState:
     member: Membership | None
     """The membership with the channel's own read position."""
     root: Entry | None
-    """The root's entry; the thread exists if it is a message, deleted or not."""
+    """The root's entry; None if it is not there, or is known to have expired."""
     follow: Follow | None = None
     """None if the user does not follow the thread, or it was not read."""
 
     @property
-    def exists(self) -> bool:
+    def has_root(self) -> bool:
         """Whether there is a message to reply to, or once was."""
         return self.root is not None and self.root.body is not None
 
@@ -374,6 +377,8 @@ class ChannelState:
         head, member = self.head, self.membership
         if head is None:
             return self
+        if root is not None and root.seq <= head.boundary.seq:
+            root = None
         return replace(
             self,
             head=head.over(thread, root.at if root else head.created_at),

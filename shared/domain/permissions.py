@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from shared.domain import keys
 from shared.domain.errors import (
     BudgieError,
     CannotSendError,
@@ -14,7 +15,7 @@ from shared.domain.errors import (
     NotAMemberError,
     UserBlockedError,
 )
-from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role
+from shared.domain.model import FIXED_MEMBERS, ChannelState, Head, Kind, Membership, Role, ThreadState
 
 CAPABILITIES: Final[dict[Role, tuple[str, ...]]] = {
     Role.MEMBER: ("read", "post", "react", "leave"),
@@ -70,17 +71,24 @@ def membership_lost(head: Head) -> BudgieError:
 def require_member(state: ChannelState) -> tuple[Head, Membership]:
     """Head and membership, if the caller is a member.
 
+    A thread is there if its root is. Once it has had a reply, it outlives its root, which expires before the replies.
+
     Raises:
         ChannelNotFoundError: as ``require_visible``.
         NotAMemberError: the channel is public, and the caller is not a member.
-        MessageNotFoundError: the state is a thread's, and its root does not exist.
+        MessageNotFoundError: the state is a thread's that never had a reply, and its root does not exist (any more).
     """
     head = require_visible(state)
     if state.membership is None:
         raise NotAMemberError
-    if state.thread is not None and not state.thread.exists:
-        raise MessageNotFoundError
+    if state.thread is not None and not (head.seq or state.thread.has_root):
+        raise _no_root(state.thread, head.channel_id)
     return head, state.membership
+
+
+def _no_root(thread: ThreadState, log_id: str) -> MessageNotFoundError:
+    root, expired = keys.root_of(log_id), thread.channel.boundary.seq
+    return MessageNotFoundError.expired(expired) if root and root[1] <= expired else MessageNotFoundError()
 
 
 def entitled(state: ChannelState, capability: str) -> tuple[Head, Membership]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.domain.clock import MAX_SKEW_MS
 from shared.domain.errors import RetentionRaisedError
-from shared.domain.model import Head
+from shared.domain.model import Entry, Head
 
 MAX_DAYS: Final = 3_650
 MINUTE_MS: Final = 60_000
@@ -29,12 +29,12 @@ _DAYS: Final = 10**4
 def cutoff(head: Head, now: int) -> int:
     """Messages from before this time (milliseconds since 1970) have expired; 0 if none can have. Never decreases."""
     hour = (now - MAX_SKEW_MS) // HOUR_MS * HOUR_MS
-    found = 0
+    found = head.channel_cutoff
     if head.retention_days is not None:
-        found = hour - head.retention_days * DAY_MS
+        found = max(found, hour - head.retention_days * DAY_MS)
     for until, days in steps_of(head.retention_steps):
         found = max(found, min(until, hour - days * DAY_MS))
-    return max(found, 0)
+    return found
 
 
 def expires(head: Head, at: int) -> int:
@@ -43,6 +43,11 @@ def expires(head: Head, at: int) -> int:
     if head.retention_days is not None:
         days.append(head.retention_days)
     return (at + min(days) * DAY_MS + DELETED_MS) // 1000 if days else 0
+
+
+def change_expires(head: Head, entry: Entry) -> int:
+    """When DynamoDB may delete a change of a message, as of ``expires``; never if it does not delete the message."""
+    return expires(head, entry.at) if entry.expires else 0
 
 
 def changed(head: Head, days: int | None, now: int) -> dict[str, int | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain import keys
@@ -32,6 +32,7 @@ from shared.storage.protocol import (
     ChangeOutcome,
     Commit,
     Committed,
+    Expiring,
     KeyUsed,
     MembershipChanged,
     MentionedLeft,
@@ -230,7 +231,7 @@ class MemoryStore(MemoryRealtime):
             return head.boundary
 
     def delete_expired(self, now: int) -> None:
-        """Deletes the entries and changes whose ``expires`` is over, as DynamoDB does at some time after it."""
+        """Deletes what is over by its ``expires``, as DynamoDB does at some time after it."""
         with self._lock:
             for entries in self._entries.values():
                 for seq in [seq for seq, entry in entries.items() if 0 < entry.expires <= now // 1000]:
@@ -238,6 +239,9 @@ class MemoryStore(MemoryRealtime):
             for changes in self._changes.values():
                 for rev in [rev for rev, change in changes.items() if 0 < change.expires <= now // 1000]:
                     del changes[rev]
+            for users in self._reacted.values():
+                for user in [user for user, (_, expires) in users.items() if 0 < expires <= now // 1000]:
+                    del users[user]
 
     def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
         """See ``Log``."""
@@ -295,7 +299,7 @@ class MemoryStore(MemoryRealtime):
                 del self._pins[channel_id][change.seq]
             reacted = self._reacted[channel_id, change.seq, change.emoji]
             if commit.reacted is not None:
-                reacted[commit.reacted] = change.rev
+                reacted[commit.reacted] = (change.rev, change.expires)
             if commit.unreacted is not None:
                 del reacted[commit.unreacted]
             self._mark(channel_id, commit.mentions, commit.unmentions)
@@ -340,11 +344,11 @@ class MemoryStore(MemoryRealtime):
         head, change = self._heads.get(commit.head.channel_id), commit.change
         if head is None or head.rev != commit.head.rev:
             return False
+        if head.boundary != commit.head.boundary:
+            return False
         if change.kind is ChangeKind.THREAD:
             return True
         if head.archived_at is not None:
-            return False
-        if head.boundary != commit.head.boundary:
             return False
         if change.kind not in {ChangeKind.EDITED, ChangeKind.DELETED}:
             return True
@@ -410,7 +414,7 @@ class MemoryStore(MemoryRealtime):
         """See ``Changes``."""
         with self._lock:
             found = sorted(self._reacted[channel_id, seq, emoji].items())
-        return [Reacted(user, rev) for user, rev in found if after is None or user > after][:limit]
+        return [Reacted(user, rev) for user, (rev, _) in found if after is None or user > after][:limit]
 
     def forget_mentions(self, channel_id: str, user_id: str, marks: Iterable[int]) -> None:
         """See ``Changes``."""
@@ -872,6 +876,40 @@ class MemoryStore(MemoryRealtime):
             creator = ERASED if head.creator == user_id else head.creator
             self._heads[channel_id] = replace(head, erasures=head.erasures + 1, creator=creator)
             return self._heads[channel_id]
+
+    def sweep(
+        self, kind: Expiring, head: Head, first: int, last: int, now: int, *, dry_run: bool = False
+    ) -> int:
+        """See ``Erasures``."""
+        with self._lock:
+            found = [
+                (items, key)
+                for items, key, at, expires in self._expiring(kind, head)
+                if first <= at <= last and not 0 < expires <= now // 1000
+            ]
+            for items, key in [] if dry_run else found:
+                items.remove(key) if isinstance(items, set) else items.pop(key)
+            return len(found)
+
+    def _expiring(self, kind: Expiring, head: Head) -> Iterator[tuple[Any, Any, int, int]]:
+        """What has expired: where it is, under which key, its position or number, and when it is deleted."""
+        channel_id, end = head.channel_id, head.boundary
+        match kind:
+            case Expiring.ENTRIES:
+                log = self.log(channel_id)
+                yield from ((log, seq, seq, log[seq].expires) for seq in log if seq <= end.seq)
+            case Expiring.CHANGES:
+                for change in self._changes[channel_id].values():
+                    if change.rev <= end.rev and change.seq <= end.seq:
+                        yield self._changes[channel_id], change.rev, change.rev, change.expires
+            case Expiring.GAPS:
+                yield from (
+                    (self._gaps[channel_id], seq, seq, 0) for seq in self._gaps[channel_id] if seq <= end.seq
+                )
+            case Expiring.REACTIONS:
+                for (channel, seq, _), users in self._reacted.items():
+                    if channel == channel_id and seq <= end.seq:
+                        yield from ((users, user, seq, expires) for user, (_, expires) in users.items())
 
 
 def _may_write(membership: Membership) -> bool:

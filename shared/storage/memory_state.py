@@ -32,9 +32,10 @@ class MemoryState:
     _key_uses: dict[str, bytes] = field(default_factory=dict)
     _changes: defaultdict[str, dict[int, Change]] = field(default_factory=lambda: defaultdict(dict))
     _pins: defaultdict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
-    _reacted: defaultdict[tuple[str, int, str], dict[str, int]] = field(
+    _reacted: defaultdict[tuple[str, int, str], dict[str, tuple[int, int]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+    """By user: the number of the change, and when it expires."""
     _follows: dict[tuple[str, str], Follow] = field(default_factory=dict)
     """By user and thread."""
     _redacted: set[tuple[str, int]] = field(default_factory=set)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from shared.domain.changes import Change
@@ -193,6 +194,16 @@ class PinsFull:
 
 
 ChangeOutcome = Committed | StateChanged | PinUnchanged | PinsFull | KeyUsed | MentionedLeft | Contended
+
+
+class Expiring(StrEnum):
+    """The kinds of items of a log that expire with its messages."""
+
+    ENTRIES = "entries"
+    CHANGES = "changes"
+    GAPS = "gaps"
+    REACTIONS = "reactions"
+    """Those that messages do not show."""
 
 
 class Log(Protocol):
@@ -512,7 +523,7 @@ class Moderation(Protocol):
 
 
 class Erasures(Protocol):
-    """The operations that erase a user; only operators' tools call them, no function does."""
+    """The operations that erase users and expired messages; only operators' tools call them, no function does."""
 
     def past_memberships(self, user_id: str) -> list[PastMembership]:
         """A user's past memberships, also of channels that they have joined again."""
@@ -557,6 +568,22 @@ class Erasures(Protocol):
         """Increments ``erasures``, and replaces the channel's creator if it is the user; returns the head afterwards.
 
         Call it after the messages are redacted, never before: what is read under the new number is cached.
+        """
+
+    def sweep(
+        self, kind: Expiring, head: Head, first: int, last: int, now: int, *, dry_run: bool = False
+    ) -> int:
+        """Deletes items of a log that have expired and that DynamoDB does not delete by now; returns how many.
+
+        May be repeated. Never deletes what is after the head's boundary, whatever the range.
+
+        Args:
+            kind: which items.
+            head: with the boundary that the storage has.
+            first: their first position; of changes their first number.
+            last: the last one, included.
+            now: milliseconds since 1970. An item that may be deleted by then is left to DynamoDB.
+            dry_run: whether they are only counted.
         """
 
 

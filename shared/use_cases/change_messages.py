@@ -32,7 +32,7 @@ from shared.domain.model import (
     mention_mark,
 )
 from shared.domain.rate_limit import Rate, Verdict, decide
-from shared.domain.retention import expires
+from shared.domain.retention import change_expires
 from shared.storage.log_reader import HOLE_WAITS_SECONDS
 from shared.storage.protocol import (
     ChangeCommit,
@@ -81,7 +81,7 @@ class Target:
 
     def change(self, kind: ChangeKind, body: bytes | None, emoji: str = "", before: bytes = b"") -> Change:
         """A change of it by the acting member."""
-        until = expires(self.head, self.entry.at) if self.entry.expires else 0
+        until = change_expires(self.head, self.entry)
         return Change(
             self.rev, kind, self.entry.seq, self.member.user_id, self.at, body, emoji, before, until
         )

@@ -7,8 +7,9 @@ from typing import Any
 from shared.bootstrap import Services
 from shared.domain import permissions
 from shared.domain.errors import PositionOutOfRangeError
-from shared.domain.model import ChannelState, Follow
+from shared.domain.model import Follow, Head, Membership
 from shared.use_cases.confirm_channels import confirm_one, read_position
+from shared.use_cases.expiry import with_boundary
 from shared.use_cases.find_thread import find_thread
 
 
@@ -20,10 +21,10 @@ def follow_thread(services: Services, user_id: str, channel_id: str, message_id:
     Raises:
         ChannelNotFoundError, NotAMemberError, MessageNotFoundError, NestedThreadError: see ``find_thread``.
     """
-    log_id, state = _state(services, user_id, channel_id, message_id)
-    head, _ = permissions.require_member(state)
+    head, _ = _thread(services, user_id, channel_id, message_id)
+    head = with_boundary(services, head)
     read = read_position(services.store, head, head.seq)
-    services.store.follow(Follow(user_id, log_id, *read))
+    services.store.follow(Follow(user_id, head.channel_id, *read))
 
 
 def unfollow_thread(services: Services, user_id: str, channel_id: str, message_id: str) -> None:
@@ -31,9 +32,8 @@ def unfollow_thread(services: Services, user_id: str, channel_id: str, message_i
 
     Costs 5 read units and 1 write unit. Raises as ``follow_thread``.
     """
-    log_id, state = _state(services, user_id, channel_id, message_id)
-    permissions.require_member(state)
-    services.store.unfollow(log_id, user_id)
+    head, _ = _thread(services, user_id, channel_id, message_id)
+    services.store.unfollow(head.channel_id, user_id)
 
 
 def mark_thread_read(
@@ -47,8 +47,8 @@ def mark_thread_read(
         ChannelNotFoundError, NotAMemberError, MessageNotFoundError, NestedThreadError: see ``find_thread``.
         PositionOutOfRangeError: the position is beyond the thread's end.
     """
-    log_id, state = _state(services, user_id, channel_id, message_id)
-    head, member = permissions.require_member(state)
+    head, member = _thread(services, user_id, channel_id, message_id)
+    head, log_id = with_boundary(services, head), head.channel_id
     if last_read_seq > head.seq:
         raise PositionOutOfRangeError.beyond(head.seq, "body.last_read_seq")
     seq, messages, voids = read_position(services.store, head, last_read_seq)
@@ -65,6 +65,6 @@ def mark_thread_read(
     }
 
 
-def _state(services: Services, user_id: str, channel_id: str, message_id: str) -> tuple[str, ChannelState]:
+def _thread(services: Services, user_id: str, channel_id: str, message_id: str) -> tuple[Head, Membership]:
     log_id = find_thread(services, user_id, channel_id, message_id)
-    return log_id, services.store.read_channel_state(log_id, user_id)
+    return permissions.require_member(services.store.read_channel_state(log_id, user_id))

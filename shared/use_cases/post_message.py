@@ -98,7 +98,7 @@ def post_message(
     Raises:
         ChannelNotFoundError, NotAMemberError, ChannelArchivedError: the caller may not post in this channel.
         UserBlockedError, CannotSendError: one member of the direct channel has blocked the other.
-        MessageNotFoundError: the thread has no root.
+        MessageNotFoundError: the thread has no root, or none any more and never had a reply.
         MessageDeletedError: the root was deleted before there was a reply.
         IdempotencyKeyReusedError: the key was used for a different request.
         BatchTooLargeError: more messages than the rate limit's burst; nothing was posted.

@@ -21,7 +21,7 @@ from shared.domain.model import ERASED, Entry, Head, Membership, Preview, Thread
 from shared.domain.retention import expires
 from shared.storage.log_reader import repair_preview, settle
 from shared.storage.protocol import Commit, Copy, Reservation, Store
-from shared.use_cases.expiry import with_boundary
+from shared.use_cases.expiry import require_message, with_boundary
 from shared.use_cases.summarize_threads import summarize_after_post
 
 
@@ -38,10 +38,15 @@ class Reply:
         follows: whether the sender follows the thread already.
 
     Raises:
+        MessageNotFoundError: the root expired before there was a reply.
         MessageDeletedError: the root was deleted before there was a reply.
     """
 
     def __init__(self, services: Services, thread: ThreadState, head: Head, user_id: str) -> None:
+        if not head.seq:
+            thread = replace(thread, channel=with_boundary(services, thread.channel))
+            root = keys.root_of(head.channel_id) or ("", 0)
+            require_message(thread.channel, root[1], thread.root)
         self._services = services
         self._thread = thread
         self._head = head
@@ -57,7 +62,7 @@ class Reply:
 
     def reserved(self, reservation: Reservation) -> None:
         """Decides whether the root's author begins to follow: with the first reply by somebody else, as a member."""
-        author, earlier = self._root["sender"], reservation.messages - reservation.count
+        author, earlier = self._root.get("sender", ERASED), reservation.messages - reservation.count
         is_first = "thread" not in self._root and earlier <= reservation.voids
         if is_first and author not in {self._user_id, ERASED} and self._follower is None:
             members = self._services.store.members_of(self._thread.channel.channel_id, [author])
@@ -84,7 +89,8 @@ class Reply:
 
     def reserve_copy(self, shown: Preview) -> None:
         """Reserves a position in the channel. It comes first, as an archived channel refuses it."""
-        with_boundary(self._services, self._thread.channel)  # see ``shared.storage.retention``
+        channel = with_boundary(self._services, self._thread.channel)  # see ``shared.storage.retention``
+        self._thread = replace(self._thread, channel=channel)
         reservation = self._services.store.reserve(self._thread.channel.channel_id, 1, shown)
         if not isinstance(reservation, Reservation):
             raise ChannelArchivedError if reservation else ChannelNotFoundError

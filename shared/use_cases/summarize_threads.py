@@ -28,6 +28,7 @@ from shared.domain.changes import (
 )
 from shared.domain.errors import UnavailableError
 from shared.domain.model import ERASED, ChannelState, Entry, Head, ThreadState
+from shared.domain.retention import change_expires
 from shared.storage.log_reader import DirectLogReader, Span
 from shared.storage.protocol import ChangeCommit, Committed
 
@@ -165,5 +166,6 @@ def _commit(services: Services, thread: ThreadState, summary: Summary, by: str) 
     root, rev = thread.root, thread.channel.rev + 1
     assert root is not None  # noqa: S101 - it has a summary
     body = with_summary(root.body or b"", rev, summary)
-    change = Change(rev, ChangeKind.THREAD, root.seq, by, services.now(), body)
+    until = change_expires(thread.channel, root)
+    change = Change(rev, ChangeKind.THREAD, root.seq, by, services.now(), body, expires=until)
     return ChangeCommit(thread.channel, None, root, change, replace(root, body=body, rev=rev))

@@ -105,7 +105,7 @@ def test_a_thread_without_a_root_or_a_channel(store: Store) -> None:
     channel, _, ada = opened(store)
     state = store.read_channel_state(keys.message_id(channel, 2), ada)
     assert state.thread is not None
-    assert (state.head is not None, state.thread.root, state.thread.exists) == (True, None, False)
+    assert (state.head is not None, state.thread.root, state.thread.has_root) == (True, None, False)
     nowhere = store.read_channel_state(keys.message_id(keys.new_channel_id(), 1), ada)
     assert (nowhere.head, nowhere.membership, nowhere.thread) == (None, None, None)
 

@@ -66,6 +66,21 @@ def test_unprocessed_keys_are_asked_for_again() -> None:
     assert played.slept == list(BACKOFF_SECONDS[:2])
 
 
+def test_deletions_that_were_not_processed_are_repeated() -> None:
+    """25 at once; each response has deleted something, so it ends with the last one, or gives up."""
+
+    def left(*keys: dict[str, Any]) -> dict[str, Any]:
+        return {"UnprocessedItems": {"table": [{"DeleteRequest": {"Key": key}} for key in keys]}}
+
+    played = Played(left(*KEYS[:2]), left(KEYS[1]), {}, {})
+    played.table.batch_delete(KEYS[:26])
+    asked = [arguments["RequestItems"]["table"] for _, arguments in played.client.calls]
+    assert [len(each) for each in asked] == [25, 2, 1, 1]
+    assert played.slept == [BACKOFF_SECONDS[-1]] * 2
+    with pytest.raises(StoreThrottledError):
+        Played(left(KEYS[0])).table.batch_delete(KEYS[:2])
+
+
 def test_keys_that_stay_unprocessed_are_throttling() -> None:
     """After the last wait it gives up, with a time to come back."""
     played = Played(_batch(left=KEYS[:1]))

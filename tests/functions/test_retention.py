@@ -25,8 +25,9 @@ from shared.use_cases.manage_channels import update_channel
 from shared.use_cases.post_message import post_message
 from tests.api import Api
 from tests.conftest import FakeClock
-from tests.functions.changing import THUMB, Room, open_room
+from tests.functions.changing import THUMB, Room, code, open_room
 from tests.functions.chat import Chat, messages, texts
+from tests.functions.threading import Thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -237,6 +238,125 @@ def test_marking_an_expired_position_as_read_counts_the_rest(room: Room) -> None
         "PUT", f"/v1/channels/{room.id}/read", user="grace", body={"last_read_seq": 1}
     ).json
     assert (marked["last_read_seq"], marked["unread_count"]) == (1, 1)
+
+
+# --- threads ---
+
+
+@pytest.fixture(params=[False, True], ids=["hidden", "deleted"])
+def expire(request: pytest.FixtureRequest, room: Room, store: MemoryStore) -> Callable[[float], None]:
+    """Lets days pass, and a few hours; in one of two runs DynamoDB then deletes what has expired."""
+
+    def passed(days: float) -> None:
+        room.chat.clock.ms += round(days * DAY_MS) + DELETED_MS
+        if request.param:
+            store.delete_expired(room.chat.clock.ms)
+
+    return passed
+
+
+def test_a_thread_outlives_its_root(room: Room, expire: Callable[[float], None]) -> None:
+    """Younger replies are read, changed, reported, listed and followed by others, though the root is gone."""
+    thread = Thread(room, room.post("root"))
+    pass_days(room, 10)
+    for text in ("one <@grace>", "two <@grace>"):
+        thread.reply(text)
+    expire(DAYS - 10)
+    assert thread.texts("grace") == ["one <@grace>", "two <@grace>"]
+    assert thread.change("GET", 1).json["text"] == "one <@grace>"
+    assert thread.change("PUT", 1, f"/reactions/{THUMB}/me", "grace").status == 200
+    assert thread.change("PATCH", 1, body={"text": "first <@grace>"}).status == 200
+    assert thread.change("POST", 1, "/reports", "grace", body={"reason": "spam"}).status == 201
+    assert room.get("/reports")["reports"][0]["message"]["text"] == "first <@grace>"
+    thread.delete(2)
+    changes = thread.api("GET", "/replies/changes").json["changes"]
+    assert [each["kind"] for each in changes] == ["reaction_added", "edited", "deleted"]
+    assert thread.counts("grace") == (1, 1)
+    mentions = room.chat.api("GET", "/v1/mentions", user="grace").json["mentions"]
+    assert [each["message"]["text"] for each in mentions] == ["first <@grace>"]
+    assert thread.read(2, "grace")["unread_count"] == 0
+    thread.unfollow("grace")
+    thread.follow("grace")
+    assert thread.reply("three", "grace", also_in_channel=True)["seq"] == 3
+    assert texts(room.chat.page(room.id)) == ["three"]
+    gone = room.chat.api("GET", room.path(1))
+    assert (*code(gone), gone.json["expired_before"]) == (404, "message_not_found", 2)
+
+
+def test_a_thread_whose_replies_have_all_expired(room: Room, expire: Callable[[float], None]) -> None:
+    """Its pages are empty, as a channel's, and it is listed for nobody, until there is another reply."""
+    thread = Thread(room, room.post("root"))
+    thread.reply("one <@grace>")
+    expire(DAYS)
+    page = thread.page()
+    assert (page["messages"], page["first_seq"], page["last_seq"], page["expired_before"]) == ([], 2, 1, 2)
+    assert thread.read(1, "grace")["unread_count"] == 0
+    assert thread.listed("grace") == []
+    thread.reply("two")
+    assert thread.texts() == ["two"]
+    assert thread.counts("grace") == (1, 0)
+
+
+def test_an_expired_message_takes_no_first_reply(room: Room, expire: Callable[[float], None]) -> None:
+    """Also if nobody has looked at the channel since; it is no message any more, as one that never was."""
+    thread = Thread(room, room.post("root"))
+    expire(DAYS)
+    refused = thread.api("POST", "/replies", body={"text": "late"})
+    assert code(refused) == (404, "message_not_found")
+    room.chat.page(room.id)
+    for method, rest, body in (
+        ("POST", "/replies", {"text": "late"}),
+        ("GET", "/replies", None),
+        ("PUT", "/thread/follow", None),
+    ):
+        response = thread.api(method, rest, body=body)
+        assert (*code(response), response.json["expired_before"]) == (404, "message_not_found", 2)
+        never = Thread(room, 2).api(method, rest, body=body)
+        assert code(never) == (404, "message_not_found")
+        assert "expired_before" not in never.json
+
+
+def test_a_thread_that_nobody_read_keeps_to_a_retention_that_is_over(
+    room: Room, expire: Callable[[float], None], store: MemoryStore
+) -> None:
+    """Its replies expire as the channel's messages of their time, though the head has forgotten that retention."""
+    thread = Thread(room, room.post("root"))
+    thread.reply("old")
+    room.set(retention_days=None)
+    expire(DAYS + 1)
+    room.post()
+    room.set(retention_days=DAYS * 2)
+    assert not store._heads[room.id].retention_steps
+    assert thread.texts() == []
+    assert set(store.log(thread.id)) <= {1}
+    assert all(entry.body for entry in store.log(thread.id).values())
+
+
+def test_what_a_root_says_of_its_thread_expires_with_it(room: Room, store: MemoryStore) -> None:
+    """Changes of kind `thread` have the root's text; nothing of it stays."""
+    thread = Thread(room, room.post("secret"))
+    thread.reply()
+    thread.page()
+    assert [change["kind"] for change in room.changes()] == ["thread"]
+    gone(room, store)
+    room.chat.page(room.id)
+    assert "secret" not in repr(store.contents())
+
+
+def test_marking_a_thread_finds_what_has_expired(room: Room, store: MemoryStore) -> None:
+    """As marking a channel: the replies that are left are counted, though nobody has read the thread since."""
+    thread = Thread(room, room.post("root"))
+    thread.follow("grace")
+    for days in (20, 11):
+        thread.reply()
+        thread.reply()
+        pass_days(room, days)
+    store.delete_expired(room.chat.clock.ms)
+    marked = thread.read(1, "grace")
+    assert (marked["last_read_seq"], marked["unread_count"]) == (1, 2)
+    thread.unfollow("grace")
+    thread.follow("grace")
+    assert thread.counts("grace") == (0, 0)
 
 
 # --- a long log of which half has expired ---

@@ -14,7 +14,9 @@ from local.orphans import start_time
 from operators import table
 from operators.__main__ import main
 from shared.bootstrap import compose
+from shared.domain.clock import now_ms
 from shared.domain.messages import Draft
+from shared.domain.retention import DAY_MS
 from shared.settings import Settings
 from shared.storage.protocol import Store
 from shared.use_cases.post_message import post_message
@@ -76,15 +78,44 @@ def test_export_and_erase(
     assert main(["export-user", eve], state) == 1
 
 
+@pytest.mark.stack
+def test_sweep(store: Store, state: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without `--yes` it only counts; it prints what was deleted and what that cost."""
+    slept: list[float] = []
+    ada = user()
+    channel = open_channel(store, ada)
+    services = compose(Settings(), store, lambda: now_ms() - 3 * DAY_MS)
+    post_message(services, ada, channel, [Draft("old"), Draft("older")], None)
+    post_message(compose(Settings(), store), ada, channel, [Draft("new")], None)
+    store.update_channel(channel, {"retention_days": 1}, None)
+    assert main(["sweep-channel", channel], state, slept.append) == 1
+    assert "would delete 2 entries, 0 changes, 0 gaps, 0 reactions in 1 log\n" in capfd.readouterr().err
+    assert (len(store.entries(channel, 1, 9)), slept) == (3, [])
+    assert main(["sweep-channel", channel, "--yes"], state, slept.append) == 0
+    said = capfd.readouterr().err
+    assert "deleted 2 entries" in said
+    assert "3 write units" in said
+    assert ([each.seq for each in store.entries(channel, 1, 9)], slept) == ([3], [15])
+    assert main(["sweep-channel", "0" * 16, "--yes"], state) == 1
+
+
 def test_what_cannot_be_done_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a stack the error says what is needed, with status 1."""
-    for command in ("export-user", "erase-user"):
-        assert main([command, "eve"], tmp_path) == 1
+    for command, id_ in (("export-user", "eve"), ("erase-user", "eve"), ("sweep-channel", "0" * 16)):
+        assert main([command, id_], tmp_path) == 1
         assert "no local stack runs here" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["export-channel", "x"], ["erase-user", ""], ["erase-user", "a/b"], ["drop-table", "x"]]
+    "arguments",
+    [
+        [],
+        ["export-channel", "x"],
+        ["erase-user", ""],
+        ["erase-user", "a/b"],
+        ["sweep-channel", "eve"],
+        ["drop-table", "x"],
+    ],
 )
 def test_arguments_that_cannot_be_are_refused(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -57,10 +57,12 @@ def records(lines: list[bytes], kind: str) -> list[dict[str, Any]]:
 
 
 def test_an_export_leaves_out_what_has_expired(chat: Chat, channel: str) -> None:
-    """Messages, changes and mentions of a channel and of a user, deleted or not; nothing is written."""
+    """Messages, changes and mentions of a channel, its threads and a user, deleted or not; nothing is written."""
     chat.api("PATCH", f"/v1/channels/{channel}", body={"retention_days": 1})
     old = chat.post(channel, f"{SECRET} <@joe>", "eve")
     chat.api("PATCH", f"{messages(channel)}/{old['id']}", user="eve", body={"text": f"{SECRET} 3 <@joe>"})
+    replied = f"{messages(channel)}/{old['id']}/replies"
+    assert chat.api("POST", replied, user="eve", body={"text": f"{SECRET} <@joe>"}).status == 201
     chat.clock.ms += DAY_MS + LATEST_MS
     before = chat.api.services.store.head(channel)
     for lines in (exporter(chat).channel(channel), exporter(chat).user("eve"), exporter(chat).user("joe")):

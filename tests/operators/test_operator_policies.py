@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 NAMED: Final = "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME"
+RETENTION: Final = "shared.storage.retention"
 OF_EXPORTS: Final = frozenset({"settled", "channels_of", "changes_of", "all_members"})
 """The functions of `operators/reading.py` that exports use."""
 
@@ -69,20 +70,37 @@ def of_erasure() -> set[Call]:
     return needs(of_erasure_methods())
 
 
+def of_sweeping() -> set[Call]:
+    """The operations of sweeping, including those that find and keep what has expired."""
+    calls, todo = Calls(), ["advance"]
+    while todo:
+        todo += [each for where, each in _reached(RETENTION, todo.pop(), calls) if where == RETENTION]
+    assert "move_boundary" in calls.store
+    found = methods_of("sweep_channel.py") | methods_of("reading.py", frozenset({"threads_up_to"}))
+    return needs(found | calls.store)
+
+
 def test_the_policy_of_exports_is_what_they_need() -> None:
     """Nothing is missing, nothing is superfluous, and nothing writes."""
-    exports, _ = policies()
+    exports, _, _ = policies()
     assert findings(exports, of_exports()) == []
     assert not [each for each in of_exports() if re.search("Put|Update|Delete|Write", each.action)]
 
 
 def test_the_policy_of_erasure_is_what_it_needs() -> None:
     """Nothing is missing or superfluous; in a channel's partition only reactions, bans, watches are put or deleted."""
-    _, erasure = policies()
+    _, erasure, _ = policies()
     assert findings(erasure, of_erasure()) == []
     others = needs(of_erasure_methods() - {"forget_reactions", "unban", "end_watches", "close_connection"})
     changes = {each for each in others if re.search("Put|Delete", each.action)}
     assert not [each for each in changes if each.key.startswith("C#")]
+
+
+def test_the_policy_of_sweeping_is_what_it_needs() -> None:
+    """Nothing is missing or superfluous; it reads and writes logs only."""
+    *_, sweeping = policies()
+    assert findings(sweeping, of_sweeping()) == []
+    assert {each.key[:2] for each in of_sweeping()} == {"C#"}
 
 
 def test_operators_act_by_no_members_right() -> None:
@@ -99,10 +117,10 @@ def test_operators_act_by_no_members_right() -> None:
         assert not [keyword for keyword in each.keywords if keyword.arg == "by"]
 
 
-@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("at", [0, 1, 2])
 def test_a_policy_that_lacks_something_is_found(at: int) -> None:
     """Each action that is removed makes the tests above fail."""
-    wanted: Any = (of_exports, of_erasure)[at]()
+    wanted: Any = (of_exports, of_erasure, of_sweeping)[at]()
     for number in range(len(policies()[at])):
         short = policies()[at]
         del short[number]

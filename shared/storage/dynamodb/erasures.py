@@ -1,8 +1,9 @@
-"""Erasing users' data on DynamoDB: called by operators' tools only; no function has the permissions."""
+"""Erasing users' data and expired messages on DynamoDB: for operators' tools only; no function has the permissions."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from shared.domain import keys
@@ -12,7 +13,8 @@ from shared.storage import items
 from shared.storage.dynamodb.channels import HeadChanges, below_user
 from shared.storage.dynamodb.conflicts import retry_conflicts
 from shared.storage.dynamodb.log import key_range
-from shared.storage.dynamodb.table import ConditionFailedError
+from shared.storage.dynamodb.table import MAX_BATCH_WRITES, ConditionFailedError
+from shared.storage.protocol import Expiring
 
 
 class DynamoDBErasures(HeadChanges):
@@ -150,6 +152,33 @@ class DynamoDBErasures(HeadChanges):
             key = {"pk": item["pk"], "sk": item["sk"]}
             retry_conflicts(lambda key=key: self._table.delete(Key=key), self._sleep)  # type: ignore[misc]
 
+    def sweep(
+        self, kind: Expiring, head: Head, first: int, last: int, now: int, *, dry_run: bool = False
+    ) -> int:
+        """One Query: a read unit for each 4 KB in the range. A write unit for each KB of each item that is deleted.
+
+        A BatchWriteItem for each 25.
+        """
+        boundary = head.boundary
+        last = min(last, boundary.rev if kind is Expiring.CHANGES else boundary.seq)
+        if first > last:
+            return 0
+        asked = key_range(head.channel_id, *_sort_keys(kind, first, last))
+        asked["ExpressionAttributeValues"] |= items.values({":now": now // 1000})
+        asked["FilterExpression"] = "(attribute_not_exists(expires) OR expires > :now)"
+        if kind is Expiring.CHANGES:
+            asked["ExpressionAttributeNames"] = {"#seq": "seq"}
+            asked["ExpressionAttributeValues"] |= items.values({":seq": boundary.seq})
+            asked["FilterExpression"] += " AND #seq <= :seq"
+        found = self._table.query(ProjectionExpression="pk, sk", **asked)
+        if dry_run:
+            return sum(1 for _ in found)
+        count = 0
+        while part := list(islice(found, MAX_BATCH_WRITES)):
+            retry_conflicts(lambda part=part: self._table.batch_delete(part), self._sleep)  # type: ignore[misc]
+            count += len(part)
+        return count
+
     def _rewrite(self, **update: Any) -> bool:  # noqa: ANN401 - passed on to UpdateItem as it is
         try:
             retry_conflicts(lambda: self._table.update(**update), self._sleep)
@@ -165,6 +194,18 @@ class DynamoDBErasures(HeadChanges):
             return head
         values = {":erased": items.s(ERASED), ":user": items.s(user_id)}
         return self._change_head(channel_id, "SET creator = :erased", "creator = :user", values)
+
+
+def _sort_keys(kind: Expiring, first: int, last: int) -> tuple[str, str]:
+    """The first and the last sort key of a range."""
+    if kind is Expiring.REACTIONS:
+        return keys.reactions_range(first, last)
+    made = {
+        Expiring.ENTRIES: keys.entry_sk,
+        Expiring.CHANGES: keys.change_sk,
+        Expiring.GAPS: keys.gap_sk,
+    }[kind]
+    return made(first), made(last)
 
 
 def _stored_body(channel_id: str, change: Change) -> bytes | None:

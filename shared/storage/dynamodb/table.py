@@ -19,6 +19,8 @@ MAX_PAGES: Final = 20
 """How many pages of up to 1 MB one Query follows: far more than any listing here may hold."""
 MAX_BATCH_KEYS: Final = 100
 """DynamoDB's limit of keys in one BatchGetItem."""
+MAX_BATCH_WRITES: Final = 25
+"""DynamoDB's limit of writes in one BatchWriteItem."""
 BACKOFF_SECONDS: Final = (0.01, 0.03, 0.1, 0.3)
 """Waits before unprocessed keys are requested again."""
 THROTTLED_SECONDS: Final = BACKOFF_SECONDS[:3]
@@ -188,6 +190,27 @@ class Table:
         response = self._call("DeleteItem", TableName=self._name, **arguments)
         item: dict[str, Any] | None = response.get("Attributes")
         return item
+
+    def batch_delete(self, unwanted: Sequence[dict[str, Any]]) -> None:
+        """Deletes the items under these keys, each for itself; missing ones count as deleted.
+
+        Raises:
+            TransactionConflictError: try again.
+        """
+        for start in range(0, len(unwanted), MAX_BATCH_WRITES):
+            self._batch_delete_all(unwanted[start : start + MAX_BATCH_WRITES])
+
+    def _batch_delete_all(self, unwanted: Sequence[dict[str, Any]]) -> None:
+        request = {self._name: [{"DeleteRequest": {"Key": key}} for key in unwanted]}
+        # A call of which nothing can be processed is throttled as a whole, so each one deletes something.
+        for _ in unwanted:
+            response = self._call("BatchWriteItem", RequestItems=request)
+            request = response.get("UnprocessedItems") or {}
+            if not request:
+                return
+            meter().charge(throttles=1)
+            self._sleep(BACKOFF_SECONDS[-1])
+        raise StoreThrottledError(retry_after=1)
 
     def transact(self, *writes: dict[str, Any]) -> None:
         """Makes all of the writes (``Put``, ``Update``, ``Delete``, ``ConditionCheck``) or none.
