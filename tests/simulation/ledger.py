@@ -234,9 +234,9 @@ class Ledger:
         self.follows = now
 
     def replies(self, log_id: str) -> list[dict[str, Any]]:
-        """The replies of a thread that stand and are not deleted."""
-        deleted, log = self.logs[log_id].deleted, self.truth.log(log_id)
-        return [json.loads(each.body) for seq, each in log.items() if each.body and seq not in deleted]
+        """The replies of a thread that stand and are not deleted, in order: they may be committed in another one."""
+        deleted, log = self.logs[log_id].deleted, sorted(self.truth.log(log_id).items())
+        return [json.loads(each.body) for seq, each in log if each.body and seq not in deleted]
 
     def _summarized(self, log_id: str) -> None:
         """A root's summary, or what it counts, has changed: it may lag behind the truth, but never passes it."""
