@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,7 +75,7 @@ class Arrivals:
 
     times: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     frames: int = 0
-    bytes: int = 0
+    frame_bytes: int = 0
     watching: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -86,12 +87,16 @@ class Arrivals:
                 self.watching += len(told["channels"])
             elif told["type"] == "news":
                 self.frames += 1
-                self.bytes += len(frame)
+                self.frame_bytes += len(frame)
                 for channel in told["channels"]:
                     for run in channel.get("messages", ()):
                         for message in run["messages"]:
                             self.times[message["id"]].append(came)
             self.changed.notify_all()
+
+    def has_come(self, message_id: str, connections: int) -> bool:
+        """Whether a message has come to so many connections."""
+        return len(self.times[message_id]) >= connections
 
     def wait_for(self, condition: Callable[[], bool]) -> bool:
         """Waits until it holds; False if it does not within ``WAIT_SECONDS``."""
@@ -118,20 +123,15 @@ class Room:
         return channel_id
 
     @contextmanager
-    def watched(
-        self, users: Sequence[str], channels_of: Callable[[int], Sequence[str]]
-    ) -> Iterator[tuple[Sockets, Arrivals]]:
-        """Connections of these users; the i-th watches the channels that ``channels_of(i)`` names."""
-        arrivals = Arrivals()
+    def watched(self, users: Sequence[str], channels: Sequence[str]) -> Iterator[Arrivals]:
+        """Connections of these users, each of which watches all of the channels."""
+        arrivals, due = Arrivals(), len(users) * len(channels)
         with Sockets(self._client, arrivals.take) as sockets:
-            due = 0
-            for i, socket in enumerate(sockets.connect(users)):
-                channels = channels_of(i)
-                due += len(channels)
+            for socket in sockets.connect(users):
                 sockets.watch(socket, channels)
             if not arrivals.wait_for(lambda: arrivals.watching >= due):
                 raise RuntimeError(f"{arrivals.watching} of {due} watches began")
-            yield sockets, arrivals
+            yield arrivals
 
     def post(self, client: Client, channel_id: str, number: int) -> tuple[str, int]:
         """Posts a message; its id, and when it was acknowledged."""
@@ -147,13 +147,15 @@ class Room:
         fields = Path(f"/proc/{self._stack.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) * 1000 / CLOCK_TICKS
 
-    def one_by_one(self, channels: Sequence[str], each_has: int, posts: int, arrivals: Arrivals) -> dict[str, Any]:
+    def one_by_one(
+        self, channels: Sequence[str], each_has: int, posts: int, arrivals: Arrivals
+    ) -> dict[str, Any]:
         """Posts that each wait until the one before has come to everybody."""
         lags, slowest, began = [], [], self.cpu_ms()
         with self._stack.client() as client:
             for i in progress(range(posts), f"posts to {each_has}"):
                 posted, acknowledged = self.post(client, channels[i % len(channels)], i)
-                if not arrivals.wait_for(lambda posted=posted: len(arrivals.times[posted]) >= each_has):
+                if not arrivals.wait_for(partial(arrivals.has_come, posted, each_has)):
                     raise RuntimeError(f"came to {len(arrivals.times[posted])} of {each_has}")
                 # A frame may be faster than the response to the post.
                 found = [max(0, came - acknowledged) / 1e6 for came in arrivals.times[posted]]
@@ -167,7 +169,7 @@ class Room:
             "lag_p99_ms": round(percentile(lags, 99), 1),
             "slowest_p50_ms": round(statistics.median(slowest), 1),
             "frames_a_post": round(arrivals.frames / posts, 2),
-            "bytes_a_frame": round(arrivals.bytes / max(1, arrivals.frames)),
+            "bytes_a_frame": round(arrivals.frame_bytes / max(1, arrivals.frames)),
             "cpu_ms_a_delivery": round((self.cpu_ms() - began) / deliveries, 2),
         }
 
@@ -183,7 +185,9 @@ class Room:
             posted = [each for part in writers.map(some, range(BURST_WRITERS)) for each in part]
         seconds = time.monotonic() - began
         came = arrivals.wait_for(lambda: all(len(arrivals.times[each]) >= watchers for each, _ in posted))
-        lags = [max(0, at - acknowledged) / 1e6 for each, acknowledged in posted for at in arrivals.times[each]]
+        lags = [
+            max(0, at - acknowledged) / 1e6 for each, acknowledged in posted for at in arrivals.times[each]
+        ]
         return {
             "watchers": watchers,
             "posts": posts,
@@ -202,22 +206,23 @@ def users(connections: int) -> list[str]:
 
 def measured(plan: Plan, engine: str) -> dict[str, Any]:
     """All of it."""
-    with tempfile.TemporaryDirectory() as state, running_stack(
-        Path(state), DYNAMODB_ENGINE=engine, **FOR_ALL
-    ) as stack:
+    with (
+        tempfile.TemporaryDirectory() as state,
+        running_stack(Path(state), DYNAMODB_ENGINE=engine, **FOR_ALL) as stack,
+    ):
         room = Room(stack)
         one = []
         for count in plan.watchers:
             channel_id = room.channel(users(count))
-            with room.watched(users(count), lambda _, channel_id=channel_id: [channel_id]) as (_, arrivals):
+            with room.watched(users(count), [channel_id]) as arrivals:
                 one.append(room.one_by_one([channel_id], count, plan.posts, arrivals))
         burst_watchers = plan.watchers[min(1, len(plan.watchers) - 1)]
         channel_id = room.channel(users(burst_watchers))
-        with room.watched(users(burst_watchers), lambda _: [channel_id]) as (_, arrivals):
+        with room.watched(users(burst_watchers), [channel_id]) as arrivals:
             burst = room.at_once(channel_id, burst_watchers, plan.burst, arrivals)
         people = users(plan.watchers_a_channel)
         channels = [room.channel(people) for _ in progress(range(plan.channels), "channels")]
-        with room.watched(people, lambda _: channels) as (_, arrivals):
+        with room.watched(people, channels) as arrivals:
             many = room.one_by_one(channels, plan.watchers_a_channel, plan.posts, arrivals)
     return {
         "engine": engine,
@@ -229,7 +234,7 @@ def measured(plan: Plan, engine: str) -> dict[str, Any]:
 
 
 def slope(runs: Sequence[Mapping[str, Any]]) -> float:
-    """By how much the median of the slowest delivery grows for each watcher, between the smallest and the largest run."""
+    """By how much the median of the slowest delivery grows for each watcher, from the smallest to the largest run."""
     first, last = runs[0], runs[-1]
     return float((last["slowest_p50_ms"] - first["slowest_p50_ms"]) / (last["watchers"] - first["watchers"]))
 

@@ -24,7 +24,6 @@ from bench.lib.dynamodb import TABLE, store_on
 from bench.lib.functions import Ask, Handlers, routed
 from bench.lib.operations import FRIEND, SETTINGS, USER, channel, fill
 from bench.lib.timing import Stopwatch, medians
-from functions.dispatch_changes import handler as dispatching
 from functions.open_connection import handler as opening
 from functions.receive_frame import handler as receiving
 from shared.aws.client import Credentials, Signer

@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from local.demo.client import Client
 from shared.domain.realtime import MAX_WATCHES_A_FRAME, SUBPROTOCOL, VERSION
@@ -106,7 +107,7 @@ class Sockets:
         given = await asyncio.to_thread(self._ticket, user)
         connection = await connect(
             given["url"],
-            subprotocols=[SUBPROTOCOL, given["ticket"]],
+            subprotocols=[Subprotocol(SUBPROTOCOL), Subprotocol(given["ticket"])],
             max_size=None,
             ping_interval=None,
             open_timeout=60,

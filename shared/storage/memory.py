@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from shared.domain import keys
 from shared.domain.changes import MAX_PINS, Change, ChangeKind

@@ -171,6 +171,8 @@ def _told(services: Services, channel_id: str, news: Sequence[News]) -> _Told:
         told.tell(watches, _channel_frame(channel_id, event, version))
     if head is not None and head.archived_at is not None:
         _tell_archived(services, channel_id, found.ended, told)
+    else:
+        _tell_ended(services, watches, found.ended, told)
     _tell_presence(watches, found.watches, told)
     if head is not None and head.show_reads and head.members <= SMALL_CHANNEL:
         live = [each for each in watches if each.is_live and each.log_id == channel_id]
@@ -308,6 +310,31 @@ def _tell_archived(services: Services, channel_id: str, ended: Sequence[WatchCha
     connections = {each.connection_id: each.user_id for each in ended if each.user_id in members}
     made = _channel_frame(channel_id, ChannelEvent.ARCHIVED)
     told.frames += [(user_id, connection_id, made) for connection_id, user_id in connections.items()]
+
+
+def _tell_ended(
+    services: Services, watches: Sequence[Watch], ended: Sequence[WatchChanged], told: _Told
+) -> None:
+    """Tells connections of watches that ended without their doing: archived and unarchived, or removed and added again.
+
+    A connection that ended a watch itself, or has ended, does not list it any more. Costs 1 read unit a connection.
+    """
+    still = {(each.connection_id, each.log_id) for each in watches}
+    lost: dict[str, list[WatchChanged]] = defaultdict(list)
+    for each in ended:
+        if (each.connection_id, each.log_id) not in still:
+            lost[each.connection_id].append(each)
+    now = services.now()
+    found = map_concurrently(
+        lambda connection_id: services.store.connection(connection_id, now), list(lost), services.background
+    )
+    for connection in found:
+        if connection is None:
+            continue
+        logs = {each.log_id for each in lost[connection.connection_id]} & connection.watches
+        if logs:
+            made = frame("unwatched", channels=[log_fields(each) for each in sorted(logs)])
+            told.frames.append((connection.user_id, connection.connection_id, made))
 
 
 def _tell_presence(watches: Sequence[Watch], changed: Sequence[WatchChanged], told: _Told) -> None:

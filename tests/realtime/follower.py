@@ -89,7 +89,7 @@ class Follower:
     def frame(self, frame: bytes) -> list[Fetch]:
         """A frame: what is next is applied, what is between is to be fetched."""
         told = json.loads(frame)
-        touched = []
+        touched: list[str] = []
         if told["type"] in {"news", "watching", "pong"}:
             for each in told["channels"]:
                 touched += self._news(each)

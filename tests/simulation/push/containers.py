@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from shared.bootstrap import Services
 from shared.domain.realtime import Watch
 from tests.realtime.follower import Follower
-from tests.simulation.containers import Code, Container
+from tests.simulation.containers import Code, Container, Sizes
 from tests.simulation.store import SimStore
 
 if TYPE_CHECKING:
     from shared.aws.sender import Sender
     from tests.simulation.push.stream import Record
+    from tests.simulation.push.world import PushWorld
 
 Dispatch = Callable[[Services, "Sender", Sequence["Record"]], str | None]
 """Dispatches a batch; the sequence number of its first failure."""
@@ -22,6 +23,10 @@ Dispatch = Callable[[Services, "Sender", Sequence["Record"]], str | None]
 
 class Dispatcher(Container):
     """The dispatcher's container: remembers who might hear of a channel when it read the channel's watchers."""
+
+    def __init__(self, world: PushWorld, name: str, skew_ms: int, sizes: Sizes) -> None:
+        super().__init__(world, name, skew_ms, sizes)
+        self.push_world = world
 
     def begin(self) -> None:
         """An invocation begins."""
@@ -45,7 +50,7 @@ class PushStore(SimStore):
     def _watches(self, channel_id: str, now: int, user_id: str | None) -> list[Watch]:
         found = self._truth.watches(channel_id, now, user_id)
         if isinstance(self._container, Dispatcher):
-            self._container.may_hear[channel_id] = self._world.may_hear(channel_id)
+            self._container.may_hear[channel_id] = self._container.push_world.may_hear(channel_id)
         return found
 
 

@@ -10,7 +10,8 @@ from shared.bootstrap import Services
 from shared.domain import keys
 from shared.domain.model import Membership, Role
 from shared.domain.realtime import Connection, Watch
-from shared.storage.protocol import Store, WatchOutcome
+from shared.storage.memory import MemoryStore
+from shared.storage.protocol import WatchOutcome
 from shared.use_cases.dispatch_changes import channel_of, dispatch
 from tests.realtime.follower import Followed, Follower
 from tests.simulation.containers import Code
@@ -43,7 +44,7 @@ class WatchesUnchecked(PushStore):
 
     def watch(self, connection: Connection, watches: Sequence[Watch], limit: int) -> WatchOutcome:
         """See ``Realtime``."""
-        truth: Store = self._truth
+        truth: MemoryStore = self._truth
         channels = {keys.channel_of_log(each.log_id) for each in watches}
         missing = [each for each in channels if truth.membership(each, connection.user_id) is None]
         for each in missing:  # for the moment of the write only
@@ -99,14 +100,16 @@ MUTANTS: Final[dict[str, Mutant]] = {
         PushCode(dispatch_batch, Code(store=WatchesUnchecked)),
     ),
     "acknowledge-before-unwatching": Mutant(
-        "a removal is acknowledged before the watches have ended", PushCode(dispatch_batch, ends_watches=False)
+        "a removal is acknowledged before the watches have ended",
+        PushCode(dispatch_batch, ends_watches=False),
     ),
     "contiguity-unchecked": Mutant(
         "a client takes every run, whatever is missing before it",
         PushCode(dispatch_batch, follower=_followers(_AnyRun)),
     ),
     "latest-frame-wins": Mutant(
-        "a client lays an older message over a newer one", PushCode(dispatch_batch, follower=_followers(_LatestWins))
+        "a client lays an older message over a newer one",
+        PushCode(dispatch_batch, follower=_followers(_LatestWins)),
     ),
     "early-changes-forgotten": Mutant(
         "a client skips changes of messages that come later",

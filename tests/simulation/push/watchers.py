@@ -67,7 +67,7 @@ class Watcher:
         elif way == "unwatch" and self.wanted:
             log_id = world.rng.choice(sorted(self.wanted))
             self._drop(log_id)
-            self._say("unwatch", channels=[_named(log_id)])
+            self._say("unwatch", channels=[_named(log_id)], ref="mine")
         else:
             self.lose()
 
@@ -135,9 +135,10 @@ class Watcher:
                 self.lose()
             case "channel":
                 self._channel(told)
+            case "unwatched" if "ref" not in told:
+                self._ended(told["channels"])
             case "pong":
-                for each in told["ended"]:
-                    self._drop(each.get("thread_id", each["channel_id"]))
+                self._ended(told["ended"])
             case "watching":
                 for each in told["refused"]:
                     self._drop(each.get("thread_id", each["channel_id"]))
@@ -150,6 +151,14 @@ class Watcher:
                 self._drop(log_id)
         elif told["event"] == "added":
             self.look(told["channel_id"])
+
+    def _ended(self, logs: list[dict[str, str]]) -> None:
+        """These are not watched any more: the client asks for them by REST, and watches them again if it may."""
+        for each in logs:
+            log_id = each.get("thread_id", each["channel_id"])
+            if log_id in self.wanted:
+                self._drop(log_id)
+                self.look(log_id)
 
     def _drop(self, log_id: str) -> None:
         self.wanted.discard(log_id)
@@ -223,7 +232,7 @@ class Watcher:
                 return self._world.code.fetch(services, self.user_id, fetch.log_id, window, frozenset())
             return fetch_changes(services, self.user_id, fetch.log_id, fetch.after, LIMIT, ())
 
-        def failed(error: BaseException) -> None:
+        def failed(_: BaseException) -> None:
             self._fetching.discard(fetch)
             self._world.loop.spawn(lambda: self._retry(fetch.log_id), AGAIN_MS)
 

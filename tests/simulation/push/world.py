@@ -49,7 +49,9 @@ class PushWorld(World):
         self.frame_rates = RELIABLE if self.is_reliable else LOSSY
         self.network = Network()
         self.stream = Stream(self, is_reliable=self.is_reliable)
-        self.watchers = [Watcher(self, user) for user in self.users for _ in range(self.rng.choice((1, 1, 2)))]
+        self.watchers = [
+            Watcher(self, user) for user in self.users for _ in range(self.rng.choice((1, 1, 2)))
+        ]
         self.frames = self.news = self.taken = self.said = self.dispatches = 0
         self._removed: dict[tuple[str, str], bool] = {}
         """Channel and user of memberships that have ended: whether that was acknowledged."""
