@@ -249,7 +249,7 @@ def _websocket(
         return None
     uris = {name: _named(api["IntegrationUri"]) for name, api in resolved("Integration").items()}
     answering = {_named(response["RouteId"]) for response in resolved("RouteResponse").values()}
-    stage = next(iter(resolved("Stage").values()), {})
+    stage: dict[str, Any] = next(iter(resolved("Stage").values()), {})
     routes = {
         route["RouteKey"]: FrameRoute(
             answers=name in answering and "RouteResponseSelectionExpression" in route,

@@ -131,6 +131,7 @@ def test_handlers_find_their_engines_in_the_environment(tmp_path: Path) -> None:
             }.items()
         )
         assert environ["UPSTASH_REDIS_REST_TOKEN"]
+        assert environ["REALTIME_URL"] == stack.realtime_url
         table = dynamodb.client(stack.dynamodb_url)
         assert table.describe_table(TableName="budgie")["Table"]["TableStatus"] == "ACTIVE"
         table.close()
