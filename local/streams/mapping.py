@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 SHORTEST_PAUSE: Final = 0.02
 """Seconds between two reads while records come. It is also what gathers a burst of writes into one invocation."""
 LONGEST_PAUSE: Final = 0.1
-"""Seconds between two reads of an idle stream; Lambda reads four times a second."""
+"""Seconds between two reads of an idle stream; Lambda reads four times a second.
+
+Measured on 2 busy cores, from a post's response to the invocation: 13 ms at the median and 89 at most on ministack, 46
+and 127 on DynamoDB Local. Idle, it takes 1.5 % of a core; the engine 2.3 % (ministack) or 14 % (DynamoDB Local, just
+started).
+"""
 _SLOWER: Final = 1.2  # Each read without records makes the pause so much longer.
 _KEPT: Final = 10_000  # discarded records' entries, the latest ones
 

@@ -48,6 +48,8 @@ from shared.observability.telemetry import log_crash
 from shared.runtime.parallel import map_concurrently
 from shared.use_cases.fan_out import Delivery, Stalled, fan_out
 
+OPENING_MS: Final = 10_000
+"""Longer than a connection takes to be opened; its function stores it before API Gateway knows it."""
 CHANNELS_AT_ONCE: Final = 8
 """Channels whose news are read concurrently."""
 DENSE: Final = 2
@@ -405,15 +407,19 @@ class _Outbox:
         self.deliveries = [Delivery(connection_id, made) for connection_id, made in frames.items()]
 
     def close_gone(self, services: Services) -> None:
-        """Removes connections that have ended, with their watches; what fails is found again by a later frame."""
+        """Removes connections that have ended, with their watches; what fails is found again by a later frame.
+
+        Costs 1 read unit besides. One that is just being opened stays: API Gateway says of it, too, that it is gone.
+        """
+        now = services.now()
 
         def close(each: Delivery) -> None:
             watched = frozenset(log.log_id for log in self._news.get(each.connection_id, ()))
-            user_id = self._users[each.connection_id]
+            known = Connection(each.connection_id, self._users[each.connection_id], 0, 0, watched)
             with suppress(BudgieError):
-                services.store.close_connection(
-                    Connection(each.connection_id, user_id, opened_at=0, expires=0, watches=watched)
-                )
+                connection = services.store.connection(each.connection_id, now) or known
+                if now - connection.opened_at > OPENING_MS:
+                    services.store.close_connection(replace(known, watches=watched | connection.watches))
 
         map_concurrently(close, [each for each in self.deliveries if each.is_gone], services.background)
 

@@ -27,6 +27,10 @@ from shared.use_cases.fan_out import Stalled
 Dispatch = Callable[[Services, Sender, Sequence[News], Stalled], Dispatched]
 
 
+class BatchFailedError(Exception):
+    """A batch failed at its first record."""
+
+
 class Handler:
     """The function's entry point.
 
@@ -56,7 +60,12 @@ class Handler:
         self._ledger = Ledger()
 
     def __call__(self, event: Any, context: Any = None) -> dict[str, Any]:  # noqa: ANN401 - any payload
-        """The first record that is to be repeated, if there is one, as ``ReportBatchItemFailures`` wants it."""
+        """The first record that is to be repeated, if there is one, as ``ReportBatchItemFailures`` wants it.
+
+        Raises:
+            BatchFailedError: it is the very first. Lambda divides a batch where the function says that it failed, and in
+                the middle if the invocation fails; so no record is given up together with those after it.
+        """
         started, meter = self._now(), start_meter(self._ledger)
         records, code = _records(event), None
         read = _read(records)
@@ -76,6 +85,8 @@ class Handler:
         poisoned = done.poisoned + (len(read) < len(records))
         ms = round((self._now() - started) * 1000, 1)
         self._log(len(records), done, poisoned, meter, code, ms)
+        if records and failed_at == 0:
+            raise BatchFailedError
         return {"batchItemFailures": [{"itemIdentifier": _number(each)} for each in records[failed_at:][:1]]}
 
     def _log(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.streams.batches import (
@@ -215,6 +215,11 @@ class Unreliable:
         return None
 
 
+PLAIN = {"batch_size": 3, "bisect": False, "reports_failures": False, "max_retries": 0}
+
+
+@example(events=["write 5", "split", "write"], poison=set(), troubles=[], settings=PLAIN)
+@example(events=["write 5", "split", "write", "expire", "read"], poison=set(), troubles=[], settings=PLAIN)
 @given(
     events=st.lists(
         st.sampled_from(["write", "write 5", "read", "split", "expire", "crash", "replay"]), max_size=25

@@ -80,7 +80,7 @@ class Watcher:
 
     def connect(self) -> None:
         """Opens a connection with a ticket, and watches everything that the client shows."""
-        if self._is_opening:
+        if self._is_opening or self.connection_id is not None:
             return
         self._is_opening = True
         self._connections += 1
@@ -102,6 +102,7 @@ class Watcher:
 
     def _not_opened(self, _: BaseException) -> None:
         self._is_opening = False
+        self._world.loop.spawn(self.connect, 2_000)
 
     def lose(self) -> None:
         """The connection ends; API Gateway tells the function of it as a rule."""
@@ -111,6 +112,7 @@ class Watcher:
     def lost(self) -> None:
         """The connection has ended."""
         connection_id, self.connection_id = self.connection_id, None
+        self._world.loop.spawn(self.connect, self._world.rng.uniform(100, 5_000))
         if connection_id is None or self._world.chance(0.3):
             return
 
