@@ -261,7 +261,8 @@ def _measured(exact: Scene, timed: Scene, stopwatch: Stopwatch, ready: Ready, ro
     exact.begin()
     result = call()
     answer, tally, sent = (result.get("body") or "").encode(), exact.client.take(), exact.accepted
-    assert result.get("statusCode", 200) < 400 and b'"error"' not in answer, result  # noqa: PLR2004 - HTTP's first error
+    assert result.get("statusCode", 200) < 400, result  # noqa: PLR2004 - HTTP's first error
+    assert b'"error"' not in answer, result
     assert not result.get("batchItemFailures"), result
     found = {
         "read_units": tally.read,

@@ -63,8 +63,8 @@ class Handler:
         """The first record that is to be repeated, if there is one, as ``ReportBatchItemFailures`` wants it.
 
         Raises:
-            BatchFailedError: it is the very first. Lambda divides a batch where the function says that it failed, and in
-                the middle if the invocation fails; so no record is given up together with those after it.
+            BatchFailedError: it is the very first. Lambda divides a batch where the function says that it failed, and
+                in the middle if the invocation fails; so no record is given up together with those after it.
         """
         started, meter = self._now(), start_meter(self._ledger)
         records, code = _records(event), None

@@ -21,9 +21,9 @@ from shared.domain.realtime import MAX_PRESENT, MAX_WATCHES, SMALL_CHANNEL, Conn
 from shared.settings import Settings
 from shared.storage.memory import MemoryStore
 from shared.storage.protocol import Committed
-from shared.use_cases.dispatch_changes import Dispatched, dispatch
+from shared.use_cases.dispatch_changes import OPENING_MS, Dispatched, dispatch
 from shared.use_cases.fan_out import AT_ONCE, RETRY_WAITS, STALLED_MS
-from shared.web.stream_events import Handler
+from shared.web.stream_events import BatchFailedError, Handler
 from tests.api import Api
 from tests.functions.chat import Chat, messages
 from tests.realtime.senders import FakeSender
@@ -256,6 +256,19 @@ def test_an_archived_channel_is_told_to_those_who_watched_it(push: Push) -> None
     assert archived not in push.told("joan")
 
 
+def test_a_watch_that_ended_by_itself_is_told(push: Push) -> None:
+    """Archived and unarchived at once: the connection lists the log, and watches it no more. Its own doing is not."""
+    channel = push.chat.channel("grace")
+    push.watch("grace", channel)
+    push.store.end_watches(channel)
+    push.run()
+    assert push.told("grace") == [{"v": 1, "type": "unwatched", "channels": [{"channel_id": channel}]}]
+    push.watch("grace", channel)
+    push.store.unwatch(push.connect("grace"), [channel])
+    push.run()
+    assert push.told("grace") == []
+
+
 def test_other_settings_are_told_with_their_version(push: Push) -> None:
     """Once for several changes in a batch."""
     channel = push.chat.channel("grace")
@@ -341,12 +354,16 @@ def test_mentions_are_told_on_all_connections(push: Push) -> None:
 # --- sending ---
 
 
-def test_a_connection_that_is_gone_is_removed(push: Push) -> None:
-    """With its watches; nobody else waits for it."""
+def test_a_connection_that_is_gone_is_removed(push: Push, clock: FakeClock) -> None:
+    """With its watches; nobody else waits for it. One that was opened just now stays."""
     channel = push.chat.channel("grace")
     push.watch("grace", channel)
     push.watch("grace", channel, connection="phone")
     push.sender.ended.add("grace")
+    push.chat.post(channel)
+    assert push.run().gone == 1
+    assert push.store.connection("grace", push.services.now()) is not None
+    clock.ms += OPENING_MS + 1_000
     push.chat.post(channel)
     done = push.run()
     assert (done.gone, done.frames, done.connections) == (1, 1, 2)
@@ -467,6 +484,8 @@ def test_a_record_that_cannot_be_understood_is_repeated(
     assert handle(record(11, first, 1), poison, record(13, second, 1)) == ["12"]
     assert told_of(push) == {first}
     assert handle(record(11, first, 1), "poison") == [""]
+    with pytest.raises(BatchFailedError):  # so that Lambda divides the batch
+        handle(poison, record(13, second, 1))
 
 
 def test_a_channel_that_fails_holds_up_no_other(
@@ -485,15 +504,14 @@ def test_a_channel_that_fails_holds_up_no_other(
 
 
 def test_an_unexpected_error_repeats_the_batch(push: Push, channels: list[str]) -> None:
-    """From its first record on; so do settings that cannot be used, as here, where there are none."""
+    """The invocation fails; so it does with settings that cannot be used, as here, where there are none."""
 
     def broken() -> Any:
         raise KeyError
 
     for each in (Handler("dispatch_changes", dispatch, lambda: push.services, broken), deployed):
-        assert each({"Records": [record(11, channels[0], 1)]}) == {
-            "batchItemFailures": [{"itemIdentifier": "11"}]
-        }
+        with pytest.raises(BatchFailedError):
+            each({"Records": [record(11, channels[0], 1)]})
 
 
 def test_the_line_of_a_batch_has_its_counts(
