@@ -16,6 +16,7 @@ from shared.domain.errors import (
     PositionOutOfRangeError,
 )
 from shared.domain.model import Entry, Head, Membership
+from shared.storage.log_reader import HOLE_WAITS_SECONDS
 from shared.use_cases.expiry import require_message, with_boundary
 
 FORMAT: Final = 1
@@ -104,12 +105,27 @@ def fetch_versions(services: Services, user_id: str, channel_id: str, message_id
     is_own = message["sender"] == user_id
     if not is_own and "delete" not in permissions.of_role(head, member):
         raise ForbiddenError("Only its author, moderators and owners may see earlier versions of a message.")
-    made = sorted(services.store.changes_at(head.channel_id, entry.versions), key=lambda each: each.rev)
+    made = sorted(_changes_at(services, head, entry.versions), key=lambda each: each.rev)
     earlier = [json.loads(unpacked(each.before, each.body or b"")) for each in made]
     return {
         "message_id": message_id,
         "versions": [_version_json(each) for each in [*earlier, message] if "deleted" not in each],
     }
+
+
+def _changes_at(services: Services, head: Head, revs: Sequence[int]) -> list[Change]:
+    """The changes of these numbers, except those that expired.
+
+    A message may be seen a moment before its change, so one that must still be there is waited for.
+    """
+    expected = {rev for rev in revs if rev > head.boundary.rev}
+    found = services.store.changes_at(head.channel_id, revs)
+    for wait in HOLE_WAITS_SECONDS:
+        if expected <= {each.rev for each in found}:
+            return found
+        services.sleep(wait)
+        found = services.store.changes_at(head.channel_id, revs)
+    return found
 
 
 def _version_json(message: dict[str, Any]) -> dict[str, Any]:

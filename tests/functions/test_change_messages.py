@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.domain.changes import Change
 from shared.domain.errors import StoreUnavailableError
 from shared.domain.model import ERASED
 from shared.storage.memory import MemoryStore
@@ -16,7 +17,7 @@ from tests.functions.changing import THUMB, Room, code, open_room
 from tests.functions.refusals import assert_refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.functions.chat import Chat
 
@@ -40,6 +41,14 @@ class Interrupted(MemoryStore):
             if isinstance(outcome, ChangeOutcome):
                 return outcome
         return super().commit_change(commit)
+
+    unseen: list[int]
+    """A change for each of the next reads, which does not see it."""
+
+    def changes_at(self, channel_id: str, revs: Sequence[int]) -> list[Change]:
+        """See ``Changes``."""
+        unseen = self.unseen.pop(0) if getattr(self, "unseen", []) else 0
+        return [each for each in super().changes_at(channel_id, revs) if each.rev != unseen]
 
 
 @pytest.fixture
@@ -441,6 +450,16 @@ def test_versions_outlive_a_deletion(room: Room) -> None:
     assert [each["text"] for each in room.versions(seq, "grace")] == ["a", "b"]
     room.chat.put_member(room.id, "eve")
     assert room.chat.api("GET", room.path(seq, "/versions"), user="eve").status == 403
+
+
+def test_versions_wait_for_a_change_that_is_not_seen_yet(room: Room, store: Interrupted) -> None:
+    """A message may be seen a moment before its last change: no version is missing."""
+    seq = room.post("a")
+    room.edit(seq, "b")
+    room.edit(seq, "c")
+    store.unseen = [2, 2]
+    assert [each["text"] for each in room.versions(seq)] == ["a", "b", "c"]
+    assert store.unseen == []
 
 
 def test_a_message_that_never_changed_has_one_version(room: Room) -> None:

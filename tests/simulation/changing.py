@@ -194,7 +194,7 @@ class Changing:
     def sync(self, user_id: str, channel_id: str, *, to_the_end: bool = False) -> None:
         """A client asks for the messages after those that it has, then for the changes after those that it has."""
         copy = self._copies.setdefault((user_id, channel_id), Copy())
-        after = copy.seq
+        after, rev = copy.seq, copy.rev
         window = Window(PAGE, after=after)
 
         def check(asked: Asked, page: Page) -> str:
@@ -203,9 +203,10 @@ class Changing:
             if page.stale:
                 return "stale"
             said = json.loads(page.body or b"")
-            if copy.seq == after:
-                if said["channel_last_rev"] < copy.rev:
-                    raise WrongError(f"the last change was {copy.rev} before, is {said['channel_last_rev']}")
+            if said["channel_last_rev"] < rev:
+                raise WrongError(f"the last change was {rev} before, is {said['channel_last_rev']}")
+            # A page that was overtaken by changes lacks them, so the client discards it.
+            if copy.seq == after and said["channel_last_rev"] >= copy.rev:
                 copy.messages |= {message["seq"]: message for message in said["messages"]}
                 copy.seq = said["last_seq"]
             if copy.rev < said["channel_last_rev"]:

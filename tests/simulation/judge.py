@@ -551,9 +551,12 @@ class Judge:
                 raise WrongError(f"message {seq} of {log_id} and {other} do not name each other")
 
     def summaries(self) -> None:
-        """When all is quiet, and each thread was read once: each root counts its replies exactly."""
+        """When all is quiet, and each thread was read once: each root counts its replies exactly.
+
+        Nobody has read the threads of a direct channel that both users have left.
+        """
         for log_id in self._ledger.logs:
-            root = keys.root_of(log_id)
+            root = keys.root_of(log_id) if self._ledger.some_member(log_id) else None
             entry = self._ledger.truth.log(root[0]).get(root[1]) if root else None
             if root is None or entry is None or not entry.body or is_redacted(entry.body):
                 continue

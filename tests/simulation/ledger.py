@@ -383,6 +383,11 @@ class Ledger:
             order=self.order,
         )
 
+    def some_member(self, log_id: str) -> str | None:
+        """The first of the users who is in a log's channel."""
+        channel_id = keys.channel_of_log(log_id)
+        return next((user for user in self.world.users if channel_id in self.members[user]), None)
+
     def is_kept_out(self, channel_id: str, user_id: str) -> bool:
         """Whether a user may not join a channel, or not write in it."""
         is_blocked = bool(self.blocks) and keys.channel_of_log(channel_id) == self.world.direct

@@ -113,18 +113,22 @@ class Threads:
         self._clients.send(Request("follow", user_id, log_id, call, lambda *_: what))
 
     def read_once(self) -> None:
-        """When all is quiet: one member after the other reads a thread, each one a single time."""
+        """When all is quiet: a member reads each thread, a single time; those of a channel without members stay."""
         for log_id in self.all:
-            window = Window(20)
+            window, reader = Window(20), self._world.ledger.some_member(log_id)
+            if reader is None:
+                continue
 
             def check(asked: Asked, page: Page, window: Window = window) -> str:
                 self._world.judge.page(asked, window, plain(page), None)
                 return "read once"
 
-            def call(services: Services, log_id: str = log_id, window: Window = window) -> object:
-                return self._world.code.fetch(services, self._world.users[0], log_id, window, frozenset())
+            def call(
+                services: Services, reader: str = reader, log_id: str = log_id, window: Window = window
+            ) -> object:
+                return self._world.code.fetch(services, reader, log_id, window, frozenset())
 
-            self._clients.send(Request("page", self._world.users[0], log_id, call, check))
+            self._clients.send(Request("page", reader, log_id, call, check))
             self._world.loop.wait(READ_MS)
         try:
             self._world.judge.summaries()
