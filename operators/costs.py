@@ -79,7 +79,7 @@ def priced(each: Figures) -> dict[str, Any]:
     apart = {
         "egress": each.out_bytes * prices.EGRESS_GB / 1000,
         "logs": logged * prices.LOGS_PRICE / 1000,
-        "traces": prices.TRACED_SHARE * prices.TRACE_PRICE * MILLION,
+        "traces": each.requests * prices.TRACED_SHARE * prices.TRACE_PRICE * MILLION,
     }
     return {
         "figures": {name: round(value, 3) for name, value in asdict(each).items()},

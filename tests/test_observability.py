@@ -75,7 +75,7 @@ FIELDS: Final = frozenset(
     }
 )
 """Of the lines of requests, of clients' frames and of the dispatcher's batches, besides the metrics; seen in
-`tests/shared/observability/test_telemetry.py`, `tests/functions/test_receive_frame.py` and `test_dispatch_changes.py`."""
+`tests/shared/observability/test_telemetry.py` and `tests/functions/test_dispatch_changes.py`."""
 COMMON: Final = frozenset({"@timestamp", "message", "level", "error", "frames"})
 """Of every line, and of a crash's."""
 WORDS: Final = frozenset(
