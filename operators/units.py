@@ -24,7 +24,7 @@ def sizes(*items: Item) -> list[int]:
     return [size(item) for item in items]
 
 
-def _value_size(value: object) -> int:
+def _value_size(value: object) -> int:  # noqa: PLR0911 - one for each kind of attribute
     match value:
         case {"S": str(text)}:
             return len(text.encode())
@@ -34,6 +34,8 @@ def _value_size(value: object) -> int:
             return len(raw)
         case {"NS": list(numbers)}:
             return sum(map(_number_size, numbers))
+        case {"SS": list(texts)}:
+            return sum(len(text.encode()) for text in texts)
         case {"L": list(values)}:
             return 3 + sum(1 + _value_size(each) for each in values)
         case {"BOOL": bool()} | {"NULL": bool()}:

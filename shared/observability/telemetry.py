@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 
 
 NAMESPACE: Final = "Budgie"
+DISPATCHER: Final[Mapping[str, str]] = {
+    "Frames": "Count",
+    "DispatchLag": "Milliseconds",
+    "Dropped": "Count",
+    "Poisoned": "Count",
+}
+"""Those of ``BASIC`` that the dispatcher's lines have, and no request's."""
 BASIC: Final[Mapping[str, str]] = {
     "Latency": "Milliseconds",
     "ColdStarts": "Count",
@@ -48,10 +55,7 @@ BASIC: Final[Mapping[str, str]] = {
     "RateLimited": "Count",
     "Misconfigured": "Count",
     "Throttles": "Count",
-    "Frames": "Count",
-    "DispatchLag": "Milliseconds",
-    "Dropped": "Count",
-    "Poisoned": "Count",
+    **DISPATCHER,
 }
 """Names and units. API Gateway, Lambda and DynamoDB provide the other metrics."""
 TROUBLE: Final = frozenset(
@@ -155,7 +159,8 @@ def log_batch(
     metrics = values(meter, ms=0, is_cold=is_cold, code=code, detailed=is_detailed)
     del metrics["Latency"]
     metrics |= {name: each for name, each in counts.items() if each and (is_detailed or name in BASIC)}
-    logger().info("batch", fields={**fields, **metrics}, directive=directive(metrics))
+    made = directive(metrics) if metrics else None
+    logger().info("batch", fields={**fields, **metrics}, directive=made)
 
 
 def log_crash(error: Exception, request_id: str) -> None:

@@ -77,7 +77,7 @@ def test_the_policy_of_exports_is_what_they_need() -> None:
 
 
 def test_the_policy_of_erasure_is_what_it_needs() -> None:
-    """Nothing is missing or superfluous; in a channel's partition only reactions, bans and watches are put or deleted."""
+    """Nothing is missing or superfluous; in a channel's partition only reactions, bans, watches are put or deleted."""
     _, erasure = policies()
     assert findings(erasure, of_erasure()) == []
     others = needs(of_erasure_methods() - {"forget_reactions", "unban", "end_watches", "close_connection"})

@@ -28,19 +28,19 @@ def held(numbers: list[int], sizes: list[int | None]) -> dict[int, bytes | None]
 @st.composite
 def logs(draw: st.DrawFn) -> list[tuple[str, dict[int, bytes | None], dict[int, bytes | None]]]:
     """Up to two logs, with positions and changes."""
-    found = []
+    found: list[tuple[str, dict[int, bytes | None], dict[int, bytes | None]]] = []
     for log_id in draw(st.sampled_from([[CHANNEL], [CHANNEL, THREAD], [THREAD]])):
         drawn = []
         for _ in range(2):
             numbers = draw(NUMBERS)
             drawn.append(held(numbers, draw(st.lists(SIZES, min_size=len(numbers), max_size=len(numbers)))))
-        found.append((log_id, *drawn))
+        found.append((log_id, drawn[0], drawn[1]))
     return found
 
 
 def said(frames: list[bytes], log_id: str, number: str, holds: str) -> tuple[list[int], int, dict[int, Any]]:
     """Of a log: the numbers in runs in the order of the frames, the highest hint, and what the runs hold."""
-    covered, hint, found = [], 0, dict[int, Any]()
+    covered, hint, found = list[int](), 0, dict[int, Any]()
     for each in frames:
         for part in json.loads(each)["channels"]:
             if part.get("thread_id", part["channel_id"]) != log_id:
