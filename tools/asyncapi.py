@@ -231,7 +231,7 @@ TO_CLIENTS: Final[dict[str, Schema]] = {
     "mention": _server("mention", CHANNEL | {"seq": SEQ}, IN_THREAD),
     "typing": _server("typing", CHANNEL | {"user_id": USER}, IN_THREAD),
     "presence": _server(
-        "presence", CHANNEL | {"count": _number("How many users watch it."), "users": _list(USER)}
+        "presence", CHANNEL | {"count": _number("How many users watch it."), "users": _list(USER)}, IN_THREAD
     ),
     "read": _server("read", CHANNEL | {"user_id": USER, "last_read_seq": SEQ}),
 }
@@ -253,7 +253,7 @@ SUMMARIES: Final = {
     ("server", "channel"): "A channel's settings, or the user's membership, changed.",
     ("server", "mention"): "A message names the user.",
     ("server", "typing"): "A user types.",
-    ("server", "presence"): "Who watches a channel.",
+    ("server", "presence"): "Who watches a log.",
     ("server", "read"): "A member has read up to a position.",
 }
 

@@ -19,7 +19,7 @@ def open_connection(services: Services, sender: Sender, event: Event) -> Reply:
 def close_connection(services: Services, _sender: Sender, event: Event) -> Reply:
     """Forgets a connection that has ended."""
     closed = use_case.close_connection(services, event.connection_id)
-    event.user_id = closed and closed.user_id
+    event.user_id = closed.user_id if closed else None
     return Reply()
 
 

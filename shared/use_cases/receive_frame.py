@@ -38,6 +38,7 @@ from shared.domain.realtime import (
     Watch,
     frame,
     log_fields,
+    watchers,
 )
 from shared.runtime.parallel import map_concurrently
 from shared.storage.protocol import ConnectionEnded, NotMembers, TooManyWatches
@@ -61,7 +62,7 @@ class Answer:
     """The frame for the connection that sent one, if there is any, and what became of frames for others."""
 
     frame: bytes | None = None
-    sent: Mapping[Sent, int] = field(default_factory=dict)
+    sent: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_connection(services: Services, connection_id: str) -> Connection:
@@ -184,11 +185,6 @@ def _users_of(services: Services, log_ids: Sequence[str]) -> dict[str, list[str]
     return {log_id: watchers(watches, log_id) for log_id in log_ids}
 
 
-def watchers(watches: Iterable[Watch], log_id: str) -> list[str]:
-    """The users with a watch of a log, by id."""
-    return sorted({each.user_id for each in watches if each.log_id == log_id})
-
-
 def _watching(
     heads: Mapping[str, Head],
     users: Mapping[str, list[str]],
@@ -243,7 +239,7 @@ def _typing(services: Services, sender: Sender, connection: Connection, log_id: 
     results = map_concurrently(
         lambda watch: _send(services, sender, watch, made), told, services.background, AT_ONCE
     )
-    return Answer(sent=Counter(results))
+    return Answer(sent=Counter(each.value for each in results))
 
 
 def _send(services: Services, sender: Sender, watch: Watch, made: bytes) -> Sent:

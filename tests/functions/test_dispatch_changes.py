@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from shared.aws.sender import Sent
 from shared.bootstrap import compose
 from shared.domain import keys
 from shared.domain.errors import StoreUnavailableError
+from shared.domain.model import Entry
 from shared.domain.news import News
 from shared.domain.realtime import MAX_PRESENT, MAX_WATCHES, SMALL_CHANNEL, Connection, Watch
 from shared.settings import Settings
@@ -28,8 +30,6 @@ from tests.realtime.senders import FakeSender
 from tests.shared.web.conftest import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from shared.bootstrap import Services
     from tests.conftest import FakeClock
 
@@ -38,9 +38,16 @@ __all__ = ["log"]  # a fixture
 
 @dataclass
 class FailingStore(MemoryStore):
-    """Fails to read the watches of some channels."""
+    """Fails to read the watches of some channels, and lets something happen after it has read entries."""
 
     failing: dict[str, Exception] = field(default_factory=dict)
+    after_entries: Callable[[], None] = lambda: None
+
+    def entries(self, channel_id: str, first: int, last: int) -> list[Entry]:
+        """See ``Log``."""
+        found = super().entries(channel_id, first, last)
+        self.after_entries()
+        return found
 
     def watches(self, channel_id: str, now: int, user_id: str | None = None) -> list[Watch]:
         """See ``Realtime``."""
@@ -215,6 +222,24 @@ def test_past_members_hear_nothing_more(push: Push) -> None:
     push.chat.put_member(channel, "grace")
     push.run()
     assert push.told("phone") == [removed | {"event": "added"}]
+
+
+def test_who_is_removed_while_a_message_is_read_does_not_get_it(push: Push) -> None:
+    """Watchers are read after it: a removal that was acknowledged before that counts."""
+    channel = push.chat.channel("grace", "joan")
+    push.watch("grace", channel)
+    push.watch("joan", channel)
+    push.chat.post(channel)
+
+    def removed() -> None:
+        push.store.after_entries = lambda: None
+        assert push.chat.remove(channel, "grace").status == 204
+        push.store.end_watches(channel, "grace")
+
+    push.store.after_entries = removed
+    push.run()
+    assert push.told("grace") == []
+    assert [each["type"] for each in push.told("joan")] == ["news"]
 
 
 def test_an_archived_channel_is_told_to_those_who_watched_it(push: Push) -> None:
