@@ -13,6 +13,7 @@ import pytest
 from local.streams.event_source import event_sources
 from local.template import load as template
 from local.template.intrinsics import Resolver, parse
+from operators.realtime_plan import DISPATCHER_GB, MEMORY_GB
 from shared.domain.changes import Change, ChangeKind
 from shared.domain.model import (
     IDEMPOTENCY_SECONDS,
@@ -206,6 +207,15 @@ def test_an_idle_deployment_with_realtime_costs_nothing() -> None:
     assert events.count("DynamoDB") == 1
 
 
+def test_the_planner_prices_the_functions_memory() -> None:
+    """As the template deploys it."""
+    memory = {name: RESOURCES[name]["Properties"].get("MemorySize") for name in FUNCTIONS}
+    assert {name: each for name, each in memory.items() if each} == {
+        "DispatchChangesFunction": DISPATCHER_GB * 1024
+    }
+    assert DOCUMENT["Parameters"]["MemorySize"]["Default"] == MEMORY_GB * 1024
+
+
 def test_news_is_not_retried_for_ever() -> None:
     """AWS's defaults would hold a shard up by a record that always fails, and hide it."""
     stream = RESOURCES["DispatchChangesFunction"]["Properties"]["Events"]["TableStream"]["Properties"]
@@ -231,14 +241,10 @@ def images() -> list[tuple[Item | None, Item | None]]:
     record = IdempotencyRecord("key", b"", 1, 1, 1)
     change = Change(1, ChangeKind.PINNED, 1, "ada", 0)
     changed = [
-        *(
-            (items.head_item(head), items.head_item(replace(head, **each)))
-            for each in ({"version": 2}, {"archived_at": 1})
-        ),
-        *(
-            (items.membership_item(member), items.membership_item(replace(member, **each)))
-            for each in ({"read_seq": 1}, {"mentions": frozenset({1})})
-        ),
+        (items.head_item(head), items.head_item(replace(head, version=2))),
+        (items.head_item(head), items.head_item(replace(head, archived_at=1))),
+        (items.membership_item(member), items.membership_item(replace(member, read_seq=1))),
+        (items.membership_item(member), items.membership_item(replace(member, mentions=frozenset({1})))),
         (followed, followed | {"mentions": {"NS": ["1"]}}),
     ]
     made = [

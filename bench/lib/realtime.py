@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from math import ceil
@@ -26,13 +26,16 @@ from bench.lib.operations import FRIEND, SETTINGS, USER, channel, fill
 from bench.lib.timing import Stopwatch, medians
 from functions.open_connection import handler as opening
 from functions.receive_frame import handler as receiving
+from operators.realtime_plan import CROWD, WATCHED
 from shared.aws.client import Credentials, Signer
 from shared.aws.http_sender import HttpSender
 from shared.bootstrap import compose
+from shared.domain.clock import now_ms
 from shared.domain.messages import Draft
 from shared.domain.realtime import CONNECTION_SECONDS, MAX_FRAME_BYTES, SUBPROTOCOL, Connection, Watch
 from shared.observability.telemetry import logger
 from shared.storage import items, realtime_items
+from shared.storage.memory import MemoryStore
 from shared.use_cases.dispatch_changes import dispatch
 from shared.use_cases.fan_out import AT_ONCE
 from shared.use_cases.issue_ticket import issue_ticket
@@ -45,10 +48,6 @@ if TYPE_CHECKING:
 
 SEND_MS: Final = 10.0
 """Assumed time of a frame's request to API Gateway; ``AT_ONCE`` are under way at a time."""
-WATCHED: Final = 8
-"""Channels of a user, as in ``bench.cost``."""
-CROWD: Final = 20
-"""Users who watch a channel and look at it."""
 _NUMBERS: Final = count()
 
 
@@ -82,14 +81,16 @@ def pieces(frame: bytes) -> int:
 
 @dataclass
 class Scene:
-    """Channels with ``CROWD`` watchers each, and the functions over a client of an engine."""
+    """The functions over a client of an engine; ``handlers`` are those of the HTTP API."""
 
     client: MeasuredClient
-    now: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
+    handlers: Handlers
+    now: Callable[[], int] = now_ms
 
     def __post_init__(self) -> None:
         self.accepted, self.lines = Accepted(), io.StringIO()
         self.opened: list[Connection] = []
+        self.received = 0
         settings = replace(SETTINGS, realtime_url="wss://bench.example.com/v1")
         self.services = compose(settings, store_on(cast("AwsClient", self.client)), self.now)
         signer = Signer(Credentials("key", "secret"), "execute-api", "us-east-1", "bench.example.com")
@@ -98,11 +99,11 @@ class Scene:
         self.open = websocket.Handler("open_connection", opening.ACTIONS, *parts)
         self.receive = websocket.Handler("receive_frame", receiving.ACTIONS, *parts)
         self.dispatch = stream_events.Handler("dispatch_changes", dispatch, *parts)
-        self._handlers = Handlers(self.services)
 
     def ask(self, ask: Ask) -> Mapping[str, Any]:
         """A request of the HTTP API."""
-        return self._handlers.invoke(*routed(ask))
+        self.handlers.services = self.services
+        return self.handlers.invoke(*routed(ask))
 
     def begin(self) -> None:
         """Counts what follows from 0: units, frames, and lines of the log."""
@@ -115,6 +116,7 @@ class Scene:
 
     def end(self) -> None:
         """Closes the connections that were opened for an operation."""
+        self.received = 0
         while self.opened:
             self.services.store.close_connection(self.opened.pop())
 
@@ -132,6 +134,7 @@ class Scene:
     def frame(self, connection: Connection, kind: str, **fields: object) -> Call:
         """A frame from a client."""
         body = json.dumps({"v": 1, "type": kind, **fields})
+        self.received = pieces(body.encode())
         return partial(self.receive, event(websocket.DEFAULT, connection.connection_id, body))
 
 
@@ -250,9 +253,10 @@ OPERATIONS: Final[Mapping[str, Ready]] = {
 
 def measure(dynamodb: AwsClient, rounds: int) -> dict[str, Any]:
     """For each operation: units, the function's milliseconds (assumed for calls and sending, else CPU time), frames."""
-    fill_scene(Scene(MeasuredClient(dynamodb)))
-    exact, stopwatch = Scene(MeasuredClient(dynamodb, exact=TABLE)), Stopwatch()
-    timed = Scene(MeasuredClient(dynamodb, stopwatch=stopwatch))
+    handlers, stopwatch = Handlers(compose(SETTINGS, MemoryStore())), Stopwatch()
+    fill_scene(Scene(MeasuredClient(dynamodb), handlers))
+    exact = Scene(MeasuredClient(dynamodb, exact=TABLE), handlers)
+    timed = Scene(MeasuredClient(dynamodb, stopwatch=stopwatch), handlers)
     return {name: _measured(exact, timed, stopwatch, ready, rounds) for name, ready in OPERATIONS.items()}
 
 
@@ -269,7 +273,7 @@ def _measured(exact: Scene, timed: Scene, stopwatch: Stopwatch, ready: Ready, ro
         "write_units": tally.write,
         "log_bytes": len(exact.lines.getvalue()),
         "frames": sent.frames,
-        "messages": sent.pieces + (pieces(answer) if answer and ready is not _ticket else 0),
+        "messages": exact.received + sent.pieces + (pieces(answer) if exact.received and answer else 0),
         "bytes_out": sent.bytes + len(answer),
     }
     exact.end()

@@ -123,19 +123,27 @@ def sample() -> bool:
 
 
 def log_request(
-    fields: Mapping[str, object], meter: Meter, *, ms: float, is_cold: bool, code: str | None
+    fields: Mapping[str, object],
+    meter: Meter,
+    *,
+    user_id: str | None,
+    ms: float,
+    is_cold: bool,
+    code: str | None,
 ) -> None:
     """Writes a request's line: its fields, and its metrics in CloudWatch's format.
 
     Args:
         fields: the line's fields; those that are None are left out.
         meter: the request's meter, closed.
+        user_id: the caller, of whom the line has a hash; None if unknown.
         ms: the request's duration.
         is_cold: whether it is its container's first request.
         code: the code of its error, None if it succeeded.
     """
     metrics = values(meter, ms=ms, is_cold=is_cold, code=code, detailed=log_settings().is_detailed)
-    logger().info("request", fields={**fields, **metrics}, directive=directive(metrics))
+    fields = {**fields, "user": user_hash(user_id), **metrics}
+    logger().info("request", fields=fields, directive=directive(metrics))
 
 
 def log_batch(

@@ -14,7 +14,7 @@ from shared.domain.errors import (
     PayloadTooLargeError,
 )
 from shared.observability.meter import Ledger, Meter, start_meter
-from shared.observability.telemetry import log_crash, log_request, logger, sample, user_hash
+from shared.observability.telemetry import log_crash, log_request, logger, sample
 from shared.web.adapter import NO_EVENT
 from shared.web.identity import user_of
 from shared.web.problems import as_budgie_error, problem
@@ -118,7 +118,6 @@ class RequestMiddleware:
             "function": self.function,
             "route": event.get("routeKey"),
             "channel": _channel_of(scope),
-            "user": user_hash(scope["state"]["user_id"]),
             "status": status,
             "code": code,
             "aws_error": meter.aws_error,
@@ -133,7 +132,7 @@ class RequestMiddleware:
             "api_request_id": _id_in_access_log(scope),
             "trace": trace_root(event),
         }
-        log_request(fields, meter, ms=ms, is_cold=self._cold, code=code)
+        log_request(fields, meter, user_id=scope["state"]["user_id"], ms=ms, is_cold=self._cold, code=code)
         self._cold = False
 
 

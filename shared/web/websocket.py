@@ -137,12 +137,12 @@ class Handler:
         if event is not None:
             fields |= {
                 "route": event.kind or event.route,
-                "user": telemetry.user_hash(event.user_id),
                 "connection": event.connection_id,
                 "request_id": event.request_id,
                 **event.counts,
             }
-        telemetry.log_request(fields, meter, ms=ms, is_cold=self._cold, code=code)
+        user_id = event.user_id if event else None
+        telemetry.log_request(fields, meter, user_id=user_id, ms=ms, is_cold=self._cold, code=code)
         self._cold = False
 
 
