@@ -249,7 +249,7 @@ def test_nothing_is_called_that_the_analysis_does_not_see(clock: FakeClock) -> N
     """On a tour through every route each function calls only what its code was found to reach."""
     store = NotingStore()
     api = Api(compose(Settings(), cast("Store", store), clock.now, clock.sleep))
-    routes = Routes(template.load(ROOT / "template.yaml").routes)
+    routes = Routes(template.load(ROOT / "template.yaml", template.WHOLE).routes)
     unseen = set()
 
     def call(method: str, path: str, **rest: Any) -> Response:
