@@ -12,9 +12,8 @@ from local.gateway.routing import Routes
 from local.template import load as template
 from local.template.intrinsics import Resolver, parse
 from shared.bootstrap import compose
-from shared.settings import Settings
 from shared.storage.memory import MemoryStore
-from tests.api import Api, Response
+from tests.api import SETTINGS, Api, Response
 from tests.artifacts.tour import Tour
 from tests.cases import case
 from tests.reachable import FUNCTIONS, OF_OPERATORS, STORE_METHODS, calls_of
@@ -248,8 +247,7 @@ class NotingStore:
 def test_nothing_is_called_that_the_analysis_does_not_see(clock: FakeClock) -> None:
     """On a tour through every route each function calls only what its code was found to reach."""
     store = NotingStore()
-    settings = Settings(realtime_url="wss://api.example.com/v1")
-    api = Api(compose(settings, cast("Store", store), clock.now, clock.sleep))
+    api = Api(compose(SETTINGS, cast("Store", store), clock.now, clock.sleep))
     routes = Routes(template.load(ROOT / "template.yaml", template.WHOLE).routes)
     unseen = set()
 

@@ -55,11 +55,13 @@ LIMITS: Final = {
     "present": MAX_PRESENT,
 }
 """What ``hello`` says."""
+COUNTED: Final = {Sent.SENT: "frames", Sent.GONE: "gone", Sent.BUSY: "dropped", Sent.REFUSED: "refused"}
+"""How log lines call what became of frames, as those of the dispatcher do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The frame for the connection that sent one, if there is any, and what became of frames for others."""
+    """The frame for the connection that sent one, if there is any, and how many for others were ``COUNTED``."""
 
     frame: bytes | None = None
     sent: Mapping[str, int] = field(default_factory=dict)
@@ -239,7 +241,7 @@ def _typing(services: Services, sender: Sender, connection: Connection, log_id: 
     results = map_concurrently(
         lambda watch: _send(services, sender, watch, made), told, services.background, AT_ONCE
     )
-    return Answer(sent=Counter(each.value for each in results))
+    return Answer(sent=Counter(COUNTED[each] for each in results))
 
 
 def _send(services: Services, sender: Sender, watch: Watch, made: bytes) -> Sent:

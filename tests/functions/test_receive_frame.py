@@ -360,7 +360,7 @@ def test_a_connection_that_is_gone_is_forgotten(
     with captured() as stream:
         connections.send(ADA, "typing", **log_of(channel))
     line = json.loads(stream.getvalue().splitlines()[-1])
-    assert (line["route"], line["sent"], line["gone"], line["busy"]) == ("typing", 1, 1, 1)
+    assert (line["route"], line["frames"], line["gone"], line["dropped"]) == ("typing", 1, 1, 1)
     assert store.connection(GRACE, clock.ms) is None
     assert {each.connection_id for each in store.watches(channel, clock.ms)} == {ADA, *others}
     assert set(connections.sender.sent) == {"g3="}
