@@ -34,9 +34,7 @@ TASK_ROOT: Final = "/var/task"
 """Where Lambda puts an artifact: the path in tracebacks."""
 USES_REDIS: Final = frozenset({"list_channels", "fetch_messages", "check_health"})
 """Functions that also need the Redis client; `tests/artifacts` checks this against the code."""
-LEFT_OUT: Final = frozenset(
-    {"shared/storage/memory", "shared/web/response_models.py", "shared/web/docs.py"}
-)
+LEFT_OUT: Final = frozenset({"shared/storage/memory", "shared/web/response_models.py", "shared/web/docs.py"})
 """Files and folders of `shared/` that only tests, benchmarks and the OpenAPI document use."""
 FIXED_TIME: Final = 1_577_836_800
 """2020-01-01: zip files store times, but none before 1980."""
