@@ -26,7 +26,8 @@ from bench.lib.operations import fill
 from bench.lib.simulated import Database, MeteredStore, SimUpstash
 from bench.lib.timing import Stopwatch, summary
 from operators import prices
-from operators.capacity_plan import MEMORY_GB, Workload
+from operators.capacity_plan import Workload
+from operators.realtime_plan import MEMORY_GB
 from shared.bootstrap import Services
 from shared.cache.build import Cache, bundle_policies, memory_tiers
 from shared.cache.pages import CachedLogReader

@@ -3,7 +3,8 @@
 Every route runs through its real handler over DynamoDB Local. Units are computed from the items themselves
 (``bench.lib.client``) and compared with the engines where they count as AWS does: DynamoDB Local for reads and, in a
 second run, ministack for writes. Replies are also counted in threads of real conversations, whose first message is the
-root, a minute between messages and without keys. The result also has the requests of a day of ``bench.cache``, with
+root, a minute between messages and without keys. ``push`` is what a million operations of realtime and a million
+deliveries of posts cost. The result also has the requests of a day of ``bench.cache``, with
 its hits and misses, from ``operators/measured.json``, and the published prices of hosted chats. No free tier is
 deducted; egress, logs and traces are listed apart. Storage is not included: see ``operators.capacity``.
 """
@@ -19,6 +20,7 @@ from functools import partial
 from itertools import chain, count
 from typing import Any, Final
 
+from bench.lib import realtime
 from bench.lib.client import MeasuredClient, Tally
 from bench.lib.command import finish, parser, progress
 from bench.lib.conversations import STARTED_AT, bodies, conversations
@@ -41,7 +43,7 @@ from bench.lib.timing import Stopwatch, medians
 from local.dynamodb.engine import DYNAMODB_LOCAL, MINISTACK
 from operators import prices
 from operators.capacity_plan import measured
-from operators.costs import Figures, days, priced, user_month
+from operators.costs import Figures, days, priced, priced_realtime, user_month
 from shared.bootstrap import compose
 from shared.storage.memory import MemoryStore
 
@@ -105,7 +107,7 @@ def replies(scene: Scene, client: MeasuredClient, threads: int) -> dict[str, Any
 def measure(rounds: int, threads: int, engines: Sequence[str]) -> dict[str, Any]:
     """Prices all operations and replies on the first engine; compares the operations' units with every engine."""
     handlers, operations = Handlers(compose(SETTINGS, MemoryStore())), dict[str, Any]()
-    averages: dict[str, Any] = {}
+    averages, pushed = dict[str, Any](), dict[str, Any]()
     for engine in engines:
         with running(engine) as dynamodb:
             fill_chat(store_on(dynamodb))
@@ -130,7 +132,8 @@ def measure(rounds: int, threads: int, engines: Sequence[str]) -> dict[str, Any]
                     }
                 operations[each.name]["engines"][engine] = compared(engine, tally)
             averages = averages or replies(Scene(store_on(exact), handlers), exact, threads)
-    return {"rounds": rounds, "operations": operations, "replies": averages}
+            pushed = pushed or realtime.measure(dynamodb, rounds)
+    return {"rounds": rounds, "operations": operations, "replies": averages, "realtime": pushed}
 
 
 def targets(results: Mapping[str, Any]) -> dict[str, bool]:
@@ -169,6 +172,7 @@ def main() -> int:
     found = measure(1, 2, engines) if options.tiny else measure(ROUNDS, THREADS, engines)
     results = {
         **found,
+        "push": priced_realtime(found["realtime"]),
         "days": days(measured()),
         "user_month": user_month(measured()),
         "hosted": [asdict(each) for each in prices.PUBLISHED],

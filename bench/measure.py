@@ -3,7 +3,8 @@
 Plays the day of each number of users with Budgie's cache and, for the smallest number, without a cache. Averages for
 each kind of request: DynamoDB units, billed milliseconds, bytes of responses and of log lines. What does not grow with
 requests (Redis commands, bytes moved to and from Redis, cold starts) is kept for each number of users. Polls without
-news are measured apart, as the day has none. Writes ``operators/measured.json``.
+news are measured apart, as the day has none; so are the operations of realtime, over ministack. Writes
+``operators/measured.json``.
 """
 
 from __future__ import annotations
@@ -21,10 +22,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.cache import BUDGIE, DAY_MS, NONE, SETTINGS, Day, Trace
+from bench.lib import realtime
 from bench.lib.command import parser, progress
+from bench.lib.dynamodb import running
 from bench.lib.functions import ROOT, Ask
-from operators.capacity_plan import BURST_SECONDS, MEASURED, Workload
+from local.dynamodb.engine import MINISTACK
+from operators.capacity_plan import BURST_SECONDS, MEASURED, Workload, measured
 
+ROUNDS: Final = 30
+"""Of realtime's operations."""
 POLLS: Final = 200
 """Most users that poll."""
 COLD_START: Final = """
@@ -78,6 +84,12 @@ def measure(users: int, strategy: str) -> dict[str, Any]:
     }
 
 
+def realtime_operations() -> dict[str, Any]:
+    """What realtime's operations take."""
+    with running(MINISTACK) as dynamodb:
+        return realtime.measure(dynamodb, ROUNDS)
+
+
 def cold_start_ms(rounds: int) -> float:
     """CPU milliseconds until a new container can serve its first request; the least of some rounds."""
     command, env = [sys.executable, "-c", COLD_START], {"PATH": os.environ["PATH"], **LAMBDA}
@@ -97,12 +109,15 @@ def main() -> int:
     numbers = [20] if options.tiny else sorted(options.users)
     scales = [measure(users, BUDGIE) for users in progress(numbers, "numbers of users")]
     uncached = measure(numbers[0], NONE)
+    # Without an engine in the tiny form; `bench.cost --tiny` has one and measures them.
+    pushed = measured().found["realtime"] if options.tiny else realtime_operations()
     found = {
         "by": "python -m bench.measure",
         "day_ms": DAY_MS,
         "memory_bytes": SETTINGS.cache_memory_bytes,
         "cold_start_ms": cold_start_ms(1 if options.tiny else 5),
         "uncached": uncached,
+        "realtime": pushed,
         "scales": scales,
     }
     options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -33,6 +34,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 STATE: Final = ROOT / ".local"
 # Created by installation, not by running: `clean` keeps these.
 _INSTALLED: Final = ("ministack-venv", "sam-venv", "dynamodb-local", "lock")
+_OPEN_FILES: Final = 10_240
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -77,6 +79,7 @@ def run(root: Path, state: Path, *, end_with_parent: bool = False) -> None:
     """
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
+    _allow_open_files()
     began = time.monotonic()
     parent = os.getppid()
     try:
@@ -142,6 +145,14 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _allow_open_files() -> None:
+    """Raise the process's own limit of open files: each WebSocket is one, and some systems begin with 256."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if most == resource.RLIM_INFINITY else min(_OPEN_FILES, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def _wait(stack: Stack, parent: int | None) -> None:
     while (parent is None or os.getppid() == parent) and not stack.failed.wait(1.0):
         pass
@@ -171,6 +182,7 @@ Budgie runs at {stack.url} after {seconds:.1f} s. Its API is described at {stack
 
 DynamoDB: {engine} at {stack.dynamodb_url}, table {settings.table_name}
 Redis: {redis} at {stack.upstash_url}
+Realtime: {stack.realtime_url or "off"}
 Ctrl-C stops everything.
 """
 

@@ -18,6 +18,7 @@ _ASSIGNMENT: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.A
 _UNQUOTED_COMMENT: Final = re.compile(r"(^|\s)#.*")
 _QUOTED: Final = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
 LOGS: Final = ("line", "json")
+_SWITCH: Final = ("on", "off")
 _FILES: Final = (".env.local", ".env")
 
 
@@ -46,6 +47,9 @@ class LocalSettings:
     table_name: str = "budgie"
     throttle_rate: int = 0
     concurrency: int = 1000
+    realtime: str = "on"
+    realtime_idle_seconds: int = 600
+    realtime_connection_seconds: int = 7200
     log: str = "line"
 
     VARIABLES: ClassVar[Mapping[str, str]] = {
@@ -60,6 +64,9 @@ class LocalSettings:
         "TABLE_NAME": "the DynamoDB table",
         "THROTTLE_RATE": "requests a second, and at once, to each route; 0: as template.yaml says",
         "CONCURRENCY": "functions that run at once; 1000 is what AWS gives an account, 0 is no limit",
+        "REALTIME": "on, or off for a stack without a WebSocket API",
+        "REALTIME_IDLE_SECONDS": "seconds after which a silent WebSocket connection ends; 600 on AWS",
+        "REALTIME_CONNECTION_SECONDS": "seconds that a WebSocket connection lasts at most; 7200 on AWS",
         "LOG": "what is shown of a request: line, or json for all that a function logs",
     }
     """All variables that are read, with their meaning."""
@@ -84,6 +91,11 @@ class LocalSettings:
             table_name=_as_functions_do(given, "TABLE_NAME", cls.table_name),
             throttle_rate=_count(given, "THROTTLE_RATE", cls.throttle_rate),
             concurrency=_count(given, "CONCURRENCY", cls.concurrency),
+            realtime=_one_of(given, "REALTIME", cls.realtime, _SWITCH),
+            realtime_idle_seconds=_count(given, "REALTIME_IDLE_SECONDS", cls.realtime_idle_seconds, least=1),
+            realtime_connection_seconds=_count(
+                given, "REALTIME_CONNECTION_SECONDS", cls.realtime_connection_seconds, least=1
+            ),
             log=_one_of(given, "LOG", cls.log, LOGS),
         )
         if settings.upstash_redis_rest_url and not settings.upstash_redis_rest_token:
@@ -149,10 +161,10 @@ def _port(given: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _count(given: Mapping[str, str], name: str, default: int) -> int:
+def _count(given: Mapping[str, str], name: str, default: int, *, least: int = 0) -> int:
     text = given.get(name, str(default))
-    if not (text.isascii() and text.isdigit()):
-        raise SettingError(f"{name} must be a number, 0 or more, not {text!r}")
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise SettingError(f"{name} must be a number, {least} or more, not {text!r}")
     return int(text)
 
 

@@ -43,6 +43,8 @@ class Stack:
 
     url: str
     """The address of the API."""
+    realtime_url: str
+    """The address of the WebSocket API; empty without one."""
     dynamodb_url: str
     upstash_url: str
 
@@ -108,6 +110,7 @@ class Stack:
         engine = self._launch_dynamodb(processes)
         redis, redis_port = self._launch_redis(processes)
         self._keys = tokens.KeyPair.load_or_create(self._directory)
+        from local.gateway.connections import Durations
         from local.gateway.http_api import Gateway
 
         upstash_token = self._start_upstash(opened, redis, redis_port)
@@ -125,10 +128,14 @@ class Stack:
             port=self._port("PORT", self._settings.port, "the API"),
             log=self._log,
             concurrency=self._settings.concurrency,
+            durations=Durations(
+                idle=self._settings.realtime_idle_seconds, total=self._settings.realtime_connection_seconds
+            ),
         )
+        self.url, self.realtime_url = gateway.url, gateway.realtime_url
+        opened.enter_context(_variables(self._environ, {"REALTIME_URL": self.realtime_url}))
         gateway.start()
         opened.callback(gateway.close)
-        self.url = gateway.url
         opened.enter_context(self._keeper)
         known = {
             "dynamodb": self.dynamodb_url,
@@ -182,6 +189,7 @@ class Stack:
         overrides = {
             "JwtIssuer": tokens.ISSUER,
             "JwtAudience": tokens.AUDIENCE,
+            "Realtime": self._settings.realtime,
             "Table": self._settings.table_name,
             "UpstashRedisRestUrl": self.upstash_url,
         }
@@ -191,7 +199,12 @@ class Stack:
 
     def _handler_variables(self, upstash_token: str) -> dict[str, str | None]:
         """The handlers' variables; None removes a variable."""
+        # A developer's proxy is not used for our own addresses.
+        given = self._environ.get("NO_PROXY") or self._environ.get("no_proxy")
+        direct = ",".join(filter(None, (given, _NO_PROXY)))
         always: dict[str, str | None] = {
+            "NO_PROXY": direct,
+            "no_proxy": direct,
             "TABLE_NAME": self._settings.table_name,
             "DYNAMODB_ENDPOINT_URL": self.dynamodb_url,
             "UPSTASH_REDIS_REST_URL": self.upstash_url,
@@ -218,9 +231,7 @@ def _region(name: str) -> dict[str, str | None]:
 
 @contextlib.contextmanager
 def _variables(environ: MutableMapping[str, str], changes: dict[str, str | None]) -> Iterator[None]:
-    """Set variables within the context; a developer's proxy is not used for our own addresses."""
-    direct = ",".join(filter(None, (environ.get("NO_PROXY") or environ.get("no_proxy"), _NO_PROXY)))
-    changes = changes | {"NO_PROXY": direct, "no_proxy": direct}
+    """Set variables within the context."""
     before = {name: environ.get(name) for name in changes}
     _apply(environ, changes)
     try:

@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
+from operators import prices
 from operators.capacity_plan import (
     BILLINGS,
     Measured,
@@ -26,6 +27,7 @@ from operators.capacity_plan import (
     of_trace,
     plan,
 )
+from operators.realtime_plan import Push
 from shared.domain.plans import DAYS, GB, GUIDE, MIB, PLANS
 
 USERS: Final = tuple(round(10 ** (1 + step / 8)) for step in range(41))
@@ -33,8 +35,8 @@ USERS: Final = tuple(round(10 ** (1 + step / 8)) for step in range(41))
 Series = Mapping[str, Sequence[tuple[int, float]]]
 
 
-def text(report: Report) -> str:
-    """The report as text for a terminal."""
+def text(report: Report, known: Measured) -> str:
+    """The report as text for a terminal, with push and polling beside one another."""
     daily = sum(report.requests.values()) / DAYS
     use, theirs = report.redis, guide(report.workload.users)
     about = "measured" if report.is_measured else "beyond what was measured: at best to at worst"
@@ -65,6 +67,8 @@ def text(report: Report) -> str:
             f"{units[2]}, {units[3]} cold starts",
         ),
     ]
+    if report.workload.pushes:
+        rows += _push_rows(report.push)
     bill = [(name, _span(report, _of("dollars", name), "{:.2f}")) for name in report.dollars]
     whole = _span(report, lambda each: sum(each.dollars.values()), "{:.2f}")
     offers = [(name, _offer(report, name)) for name in PLANS]
@@ -85,9 +89,41 @@ def text(report: Report) -> str:
             "All of it, with the cheapest plan of today: $"
             + _span(report, lambda each: each.least, "{:,.2f}").replace(" to ", " to $")
             + " a month",
+            table(["how open sessions get news", "requests a month", "frames", "$"], _beside(report, known)),
             _reading(report.workload),
         ]
     )
+
+
+POLLS: Final = (3, 10, 30)
+"""Seconds between polls that are shown beside push."""
+
+
+def _push_rows(push: Push) -> list[tuple[str, str]]:
+    live = push.live_messages * prices.WEBSOCKET_MESSAGE
+    return [
+        ("frames a month", f"{push.messages:,.0f}"),
+        ("  of them live (typing, presence)", f"{push.live_messages:,.0f}, ${live:.2f}"),
+        ("connection minutes a month", f"{push.minutes:,.0f}"),
+        ("runs of realtime's functions a month", f"{push.invocations:,.0f}"),
+    ]
+
+
+def _beside(report: Report, known: Measured) -> list[tuple[str, ...]]:
+    """The same workload with push, and with polling."""
+    quiet = replace(report.workload, pushes=False, poll_seconds=None)
+    ways = {
+        "they read when something is opened": quiet,
+        "push: Realtime=on": replace(quiet, pushes=True),
+        **{f"they poll every {seconds} s": replace(quiet, poll_seconds=seconds) for seconds in POLLS},
+    }
+    rows = list[tuple[str, ...]]()
+    for name, workload in ways.items():
+        each = plan(workload, known)
+        frames = f"{each.push.messages:,.0f}"
+        dollars = _span(each, lambda one: one.least, "{:,.2f}")
+        rows.append((name, f"{each.amounts['requests']:,.0f}", frames, dollars))
+    return rows
 
 
 _UNITS: Final = ("read_units", "write_units", "gb_seconds", "cold_starts")
@@ -131,14 +167,19 @@ def _billing(report: Report) -> str:
 
 def _reading(workload: Workload) -> str:
     """How clients get news, which determines the cost more than anything else."""
+    if workload.pushes:
+        return (
+            f"Each session is connected for {workload.session_minutes:g} minutes; a post is told to "
+            f"{workload.watching:.3g} connections (--watchers)."
+        )
     if workload.poll_seconds is None:
         return (
             f"Each session reads {workload.lists:g} lists and {workload.pages:g} pages, when something is opened, and "
-            "does not poll.\nWhat polling costs: --poll-seconds 3"
+            "does not poll.\nIn detail: --push, or --poll-seconds 3"
         )
     return (
         f"Each session polls every {workload.poll_seconds:g} s for {workload.session_minutes:g} minutes; "
-        "without that: --push"
+        "told over WebSockets instead: --push"
     )
 
 
@@ -249,14 +290,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         print(f"wrote {options.plot}", file=sys.stderr)
     report = plan(workload, known)
-    print(json.dumps(asdict(report) | {"least": report.least}) if options.json else text(report))
+    print(json.dumps(asdict(report) | {"least": report.least}) if options.json else text(report, known))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m operators.capacity", description=main.__doc__)
     for name, default in asdict(Workload()).items():
-        if isinstance(default, str):
+        if isinstance(default, (str, bool)):
             continue
         kind = int if isinstance(default, int) and name in {"users", "months_kept"} else float
         made.add_argument(f"--{name.replace('_', '-')}", type=_positive(kind), help=f"default: {default}")
@@ -264,7 +305,10 @@ def _parser() -> argparse.ArgumentParser:
         "--table-billing", choices=BILLINGS, help=f"as the template's TableBilling; default: {BILLINGS[0]}"
     )
     made.add_argument(
-        "--push", dest="poll_seconds", action="store_const", const=None, help="no polling (the default)"
+        "--push",
+        dest="pushes",
+        action="store_true",
+        help="open sessions are told over WebSockets: the template's Realtime",
     )
     made.add_argument(
         "--plot", type=_svg, metavar="FILE.svg", help="draw cost and quotas from 10 to 1,000,000 users"

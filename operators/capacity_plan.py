@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from operators import prices, units
+from operators.realtime_plan import MEMORY_GB, Push, push
 from shared.cache.redis import BundlePolicy
 from shared.domain.model import Entry
 from shared.domain.plans import DAYS, GB, GUIDE, PLANS, Usage
@@ -24,8 +25,6 @@ from shared.storage import items
 
 BURST_SECONDS: Final = 300
 """How long DynamoDB keeps the unused capacity of a provisioned table."""
-MEMORY_GB: Final = 0.5
-"""Of each function, as in the template."""
 GUIDE_COMMANDS: Final = 5
 GUIDE_BYTES: Final = 10 * 2_000 + 50 * 1_000
 """Of a user: 10 channels of 2 KB and 50 messages of 1 KB."""
@@ -37,6 +36,9 @@ TRACE_MEMBERSHIPS: Final = 7.5
 """Channels of a user in ``bench.cache``: 5 to 10."""
 TRACE_SESSIONS: Final = 0.7 * 3
 """Sessions per day of a user in ``bench.cache``."""
+BUSY_MINUTES: Final = 8 * 60
+"""Of a day, in which all sessions are."""
+MOST_WATCHERS: Final = 20.0
 BILLINGS: Final = ("on-demand", "always-free")
 """Values of the template's ``TableBilling``, its default first."""
 MEASURED: Final = Path(__file__).with_name("measured.json")
@@ -58,7 +60,10 @@ class Workload:
         memberships: Channels of a user.
         message_bytes: Of a message's JSON; None for what was measured on real text.
         poll_seconds: Interval of polls in an open session; None if news is pushed, or not awaited.
-        session_minutes: How long a session that polls is open.
+        pushes: Whether news is pushed to open sessions: the template's ``Realtime``.
+        session_minutes: How long a session that polls or is connected is open.
+        watchers: Connections that watch a post's channel, if news is pushed; None for all that are open at a time, at
+            most ``MOST_WATCHERS``.
         months_kept: For how many months messages are stored.
         table_billing: The template's parameter ``TableBilling``, by default on demand.
     """
@@ -72,7 +77,9 @@ class Workload:
     memberships: float = TRACE_MEMBERSHIPS
     message_bytes: float | None = None
     poll_seconds: float | None = None
+    pushes: bool = False
     session_minutes: float = 10
+    watchers: float | None = None
     months_kept: int = 12
     table_billing: str = BILLINGS[0]
 
@@ -80,6 +87,12 @@ class Workload:
     def sessions_a_day(self) -> float:
         """Of all users."""
         return self.users * self.active * self.sessions
+
+    @property
+    def watching(self) -> float:
+        """Connections that watch a post's channel."""
+        at_a_time = self.sessions_a_day * self.session_minutes / BUSY_MINUTES
+        return self.watchers or min(max(at_a_time, 1.0), MOST_WATCHERS)
 
     def requests_a_day(self) -> dict[str, float]:
         """By kind."""
@@ -153,6 +166,7 @@ class Report:
     Attributes:
         requests: By kind.
         redis: The use of Redis.
+        push: What push takes, which is in the amounts too; all 0 if nothing is pushed.
         amounts: Billed amounts by name.
         dollars: By service, without Redis; DynamoDB on demand, or 0 if the workload has the always-free 25 units and
             these are enough.
@@ -168,6 +182,7 @@ class Report:
     workload: Workload
     requests: dict[str, float]
     redis: Usage
+    push: Push
     amounts: dict[str, float]
     dollars: dict[str, float]
     on_demand: float
@@ -204,6 +219,7 @@ class _Plan:
         self.heavier = (workload.message_bytes or known.message_bytes) / known.message_bytes
         self.daily = workload.requests_a_day()
         self.is_measured = self.users <= known.last
+        self.push = self._push()
 
     def report(self) -> Report:
         amounts, redis = self._amounts(), self._redis()
@@ -213,6 +229,7 @@ class _Plan:
             workload=self.workload,
             requests={kind: count * DAYS for kind, count in self.daily.items()},
             redis=redis,
+            push=self.push,
             amounts=amounts,
             dollars=_dollars(amounts, 0.0 if self._is_table_free(quotas) else on_demand),
             on_demand=on_demand,
@@ -270,15 +287,32 @@ class _Plan:
         )
         kept = self.daily["post"] * DAYS * self.workload.months_kept
         return {
-            "requests": self._month(lambda _: 1.0),
+            "requests": self._month(lambda _: 1.0) + self.push.requests,
+            "invocations": self._month(lambda _: 1.0) + self.push.requests + self.push.invocations,
+            "messages": self.push.messages,
+            "connection_minutes": self.push.minutes,
             "cold_starts": cold,
-            "gb_seconds": seconds * MEMORY_GB,
-            "read_units": self._month(self._read_units),
-            "write_units": self._month(self._write_units),
+            "gb_seconds": seconds * MEMORY_GB + self.push.gb_seconds,
+            "read_units": self._month(self._read_units) + self.push.read_units,
+            "write_units": self._month(self._write_units) + self.push.write_units,
             "stored_gb": kept * (self._item(self._size()) + ITEM_OVERHEAD) / GB,
-            "egress_gb": self._month(self._bytes_out) / GB,
-            "log_gb": self._month(self._log_bytes) / GB,
+            "egress_gb": self._month(self._bytes_out) / GB + self.push.egress_gb,
+            "log_gb": self._month(self._log_bytes) / GB + self.push.log_gb,
         }
+
+    def _push(self) -> Push:
+        given = self.workload
+        if not given.pushes:
+            return Push()
+        return push(
+            self.known.found["realtime"],
+            sessions=given.sessions_a_day,
+            minutes=given.session_minutes,
+            looks=given.pages,
+            posts=given.posts,
+            channels=given.memberships,
+            watchers=given.watching,
+        )
 
     def _redis(self) -> Usage:
         commands = self._day("redis_commands")
@@ -318,7 +352,7 @@ class _Plan:
                 self._busiest(kind, amounts[f"{kind}_units"]) for kind in ("read", "write")
             ),
             "DynamoDB 25 GB": amounts["stored_gb"] / prices.FREE_STORAGE_GB,
-            "Lambda 1M requests": amounts["requests"] / prices.FREE_LAMBDA_REQUESTS,
+            "Lambda 1M requests": amounts["invocations"] / prices.FREE_LAMBDA_REQUESTS,
             "Lambda 400,000 GB-s": amounts["gb_seconds"] / prices.FREE_LAMBDA_GB_SECONDS,
             "CloudWatch 5 GB logs": amounts["log_gb"] / prices.FREE_LOGS_GB,
             "egress 100 GB": amounts["egress_gb"] / prices.FREE_EGRESS_GB,
@@ -335,7 +369,7 @@ def _units_a_day(scale: Scale, name: str) -> float:
 def _dollars(amounts: Mapping[str, float], table_units: float) -> dict[str, float]:
     """By service, with free allowances deducted."""
     over = {
-        "requests": amounts["requests"] - prices.FREE_LAMBDA_REQUESTS,
+        "requests": amounts["invocations"] - prices.FREE_LAMBDA_REQUESTS,
         "gb_seconds": amounts["gb_seconds"] - prices.FREE_LAMBDA_GB_SECONDS,
         "stored_gb": amounts["stored_gb"] - prices.FREE_STORAGE_GB,
         "log_gb": amounts["log_gb"] - prices.FREE_LOGS_GB,
@@ -345,6 +379,8 @@ def _dollars(amounts: Mapping[str, float], table_units: float) -> dict[str, floa
     paid = {name: max(0.0, amount) for name, amount in over.items()}
     return {
         "API Gateway": amounts["requests"] * prices.API_REQUEST,
+        "API Gateway, WebSockets": amounts["messages"] * prices.WEBSOCKET_MESSAGE
+        + amounts["connection_minutes"] * prices.CONNECTION_MINUTE,
         "Lambda": paid["requests"] * prices.LAMBDA_REQUEST + paid["gb_seconds"] * prices.LAMBDA_GB_SECOND,
         "DynamoDB": table_units + paid["stored_gb"] * prices.STORAGE_PRICE,
         "DynamoDB backups": amounts["stored_gb"] * prices.BACKUP_PRICE,

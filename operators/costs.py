@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any, Final
 
 from operators import prices
-from operators.capacity_plan import MEMORY_GB, Measured, Scale, Workload
+from operators.capacity_plan import Measured, Scale, Workload
+from operators.realtime_plan import DISPATCHED, DISPATCHER_GB, MEMORY_GB, Operations
 from shared.domain.plans import DAYS, PLANS, Usage
 
 MILLION: Final = prices.MILLION
@@ -33,6 +35,9 @@ class Figures:
         redis_bytes: Moved to and from Redis.
         start_ms: Of a cold start, if it is the container's first operation.
         wall_ms: On this machine, including the engine's time; 0 if not measured.
+        requests: Of the HTTP API.
+        messages: Of the WebSocket API, in both directions.
+        memory_gb: Of the function.
     """
 
     calls_ms: float
@@ -45,11 +50,14 @@ class Figures:
     redis_bytes: float = 0.0
     start_ms: float = 0.0
     wall_ms: float = 0.0
+    requests: float = 1.0
+    messages: float = 0.0
+    memory_gb: float = MEMORY_GB
 
 
-def lambda_seconds(ms: float) -> float:
-    """Dollars of a million requests of this duration at the template's memory."""
-    return ms / 1000 * MEMORY_GB * prices.LAMBDA_GB_SECOND * MILLION
+def lambda_seconds(ms: float, memory_gb: float = MEMORY_GB) -> float:
+    """Dollars of a million runs of this duration."""
+    return ms / 1000 * memory_gb * prices.LAMBDA_GB_SECOND * MILLION
 
 
 def priced(each: Figures) -> dict[str, Any]:
@@ -59,18 +67,19 @@ def priced(each: Figures) -> dict[str, Any]:
     down to the smallest share of a CPU that a function may have.
     """
     services = {
-        "api_gateway": prices.API_REQUEST * MILLION,
+        "api_gateway": (each.requests * prices.API_REQUEST + each.messages * prices.WEBSOCKET_MESSAGE)
+        * MILLION,
         "lambda_requests": prices.LAMBDA_REQUEST * MILLION,
-        "lambda_seconds": lambda_seconds(each.calls_ms + each.own_ms + each.start_ms),
+        "lambda_seconds": lambda_seconds(each.calls_ms + each.own_ms + each.start_ms, each.memory_gb),
         "dynamodb": (each.read_units * prices.READ_UNIT + each.write_units * prices.WRITE_UNIT) * MILLION,
     }
     whole = sum(services.values())
     slower = lambda_seconds(each.own_ms * (SHARE_OF_PROCESSOR - 1))
-    logged = each.log_bytes + prices.LOG_EVENT + prices.PLATFORM_LOG + prices.ACCESS_LOG
+    logged = each.log_bytes + prices.LOG_EVENT + prices.PLATFORM_LOG + each.requests * prices.ACCESS_LOG
     apart = {
         "egress": each.out_bytes * prices.EGRESS_GB / 1000,
         "logs": logged * prices.LOGS_PRICE / 1000,
-        "traces": prices.TRACED_SHARE * prices.TRACE_PRICE * MILLION,
+        "traces": each.requests * prices.TRACED_SHARE * prices.TRACE_PRICE * MILLION,
     }
     return {
         "figures": {name: round(value, 3) for name, value in asdict(each).items()},
@@ -127,6 +136,40 @@ def _of_a_day(scale: Scale, kind: str) -> dict[str, Any]:
     found = priced(Figures(cost["ms"], 0.0, *own, redis_commands=commands, redis_bytes=moved))
     # Own work and calls were not measured separately, so the cautious sum is unknown.
     return found | {"cautious": None, "redis": by_plan(commands, moved)}
+
+
+# --- realtime ---
+
+
+def priced_realtime(found: Operations) -> dict[str, Any]:
+    """Each operation of realtime, and what a million deliveries of a post cost by the number of those who watch."""
+    operations = {name: _of_realtime(name, each) for name, each in found.items()}
+    nothing = operations["nothing"]["all"]  # a post's items are in two partitions
+    deliveries = {
+        f"to {round(found[name]['frames'])}": round(
+            (operations[name]["all"] + nothing) / found[name]["frames"], 4
+        )
+        for name in ("post to one", "post")
+    }
+    return {"operations": operations, "a million deliveries": deliveries}
+
+
+def _of_realtime(name: str, each: Mapping[str, float]) -> dict[str, Any]:
+    found = priced(
+        Figures(
+            each["ms"],
+            0.0,
+            each["read_units"],
+            each["write_units"],
+            each["bytes_out"],
+            each["log_bytes"],
+            requests=float(name == "ticket"),
+            messages=each["messages"],
+            memory_gb=DISPATCHER_GB if name in DISPATCHED else MEMORY_GB,
+        )
+    )
+    # Own work and calls were not measured separately, so the cautious sum is unknown.
+    return found | {"cautious": None, "frames": each["frames"]}
 
 
 def user_month(known: Measured) -> dict[str, Any]:

@@ -16,6 +16,10 @@ WRITE_UNIT: Final = 0.625 / MILLION
 """DynamoDB on demand: a write of up to 1 KB."""
 API_REQUEST: Final = 1.00 / MILLION
 """API Gateway HTTP API, the first 300 million a month."""
+WEBSOCKET_MESSAGE: Final = 1.00 / MILLION
+"""API Gateway WebSocket API: a message of up to 32 KB to or from a client, the first billion a month."""
+CONNECTION_MINUTE: Final = 0.25 / MILLION
+"""A minute of a WebSocket connection."""
 LAMBDA_REQUEST: Final = 0.20 / MILLION
 LAMBDA_GB_SECOND: Final = 0.0000133334
 """arm64."""

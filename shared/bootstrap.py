@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from shared.cache.build import Cache, build_cache
 from shared.cache.pages import CachedLogReader
@@ -21,6 +21,9 @@ from shared.runtime.parallel import THREADS, Background
 from shared.settings import Settings, SettingsError
 from shared.storage.log_reader import DirectLogReader, LogReader
 from shared.storage.protocol import Store
+
+if TYPE_CHECKING:
+    from shared.aws.sender import Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,18 @@ def services() -> Services:
     if not settings.upstash_url:
         logger().info("cache", redis="off", tiers=["memory"])
     return compose(settings, store, clock.now, own=now_ms)
+
+
+@cache
+def sender() -> Sender:
+    """Sends frames to this deployment's connections; built at the first call, only where realtime is on.
+
+    Raises:
+        SettingsError: ``REALTIME_URL`` is empty or invalid.
+    """
+    from shared.aws.connect import frame_sender  # noqa: PLC0415 - loaded only if frames are sent
+
+    return frame_sender(services().settings.realtime_url)
 
 
 def compose(

@@ -14,25 +14,30 @@ from fastapi import FastAPI
 from functions.change_messages.handler import app as change_messages
 from functions.check_health.handler import app as check_health
 from functions.fetch_messages.handler import app as fetch_messages
+from functions.issue_ticket.handler import app as issue_ticket
 from functions.list_channels.handler import app as list_channels
 from functions.manage_channels.handler import app as manage_channels
 from functions.mark_read.handler import app as mark_read
 from functions.post_message.handler import app as post_message
 from local.gateway.routing import Routes
-from local.template.load import load
+from local.template.load import WHOLE, load
 from shared.bootstrap import Services
+from shared.settings import Settings
 from shared.web.app import create_handler, current_services
 from shared.web.middleware import RequestMiddleware
 from tests.decoding import decoded
 
 ROUTES = Routes(
     replace(route, method="ANY")
-    for route in load(Path(__file__).resolve().parents[1] / "template.yaml").routes
+    for route in load(Path(__file__).resolve().parents[1] / "template.yaml", WHOLE).routes
 )
+SETTINGS = Settings(realtime_url="wss://realtime.example.com/v1")
+"""The defaults, with realtime on."""
 APPS = (
     change_messages,
     check_health,
     fetch_messages,
+    issue_ticket,
     list_channels,
     manage_channels,
     mark_read,
@@ -167,8 +172,8 @@ def response_of(result: dict[str, Any]) -> Response:
 def app_of(method: str, path: str) -> FastAPI:
     """The function that serves a route, as the template says it."""
     parts = path.strip("/").split("/")[1:]
-    if parts == ["healthz"]:
-        return check_health
+    if parts in (["healthz"], ["realtime", "tickets"]):
+        return check_health if parts == ["healthz"] else issue_ticket
     if parts in (["mentions"], ["threads"]) or (parts == ["channels"] and method == "GET"):
         return list_channels
     if parts[2:] in (["read"], ["muted"]) or parts[4:5] == ["thread"]:

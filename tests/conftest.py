@@ -10,9 +10,8 @@ import hypothesis
 import pytest
 
 from shared.bootstrap import Services, compose
-from shared.settings import Settings
 from shared.storage.memory import MemoryStore
-from tests.api import Api
+from tests.api import SETTINGS, Api
 from tests.lengths import examples
 
 # No deadlines: a busy machine is no failure.
@@ -75,7 +74,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def services(store: MemoryStore, clock: FakeClock) -> Services:
     """Services over the storage in memory."""
-    return compose(Settings(), store, clock.now, clock.sleep)
+    return compose(SETTINGS, store, clock.now, clock.sleep)
 
 
 @pytest.fixture

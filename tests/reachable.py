@@ -28,6 +28,8 @@ OF_OPERATORS: Final = frozenset(name for name in vars(Erasures) if not name.star
 """Methods of the storage that no function may call."""
 STORES: Final = frozenset({"store", "_store", "log", "_log"})
 """What our code calls the storage."""
+SENDERS: Final = frozenset({"sender", "_sender"})
+"""What it calls the sender of frames."""
 REDIS: Final = frozenset({"reader", "lists", "upstash"})
 """Attributes of `Services` and of its cache that send commands to Redis."""
 BEHIND: Final = (
@@ -46,9 +48,10 @@ Node = tuple[str, str]
 
 @dataclass
 class Calls:
-    """What is reached: methods of the storage, and whether Redis."""
+    """What is reached: methods of the storage and of the sender of frames, and whether Redis."""
 
     store: set[str] = field(default_factory=set)
+    sender: set[str] = field(default_factory=set)
     redis: bool = False
 
 
@@ -65,12 +68,16 @@ def module(name: str) -> Module:
     """A parsed module; one that is a package has no names."""
     path = ROOT / (name.replace(".", "/") + ".py")
     tree = tree_of(path) if path.is_file() else ast.Module([], [])
-    definitions = {
-        node.name: node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    }
-    return Module(definitions, dict(_names(tree)))
+    return Module(dict(_definitions(tree)), dict(_names(tree)))
+
+
+def _definitions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name, node
+            case ast.Assign(targets=[ast.Name(name)]):  # a handler that is made of a use case
+                yield name, node
 
 
 def _names(tree: ast.AST) -> Iterator[tuple[str, Node]]:
@@ -107,6 +114,8 @@ def _reached(name: str, definition: str, calls: Calls) -> Iterator[Node]:
             receiver = _last_name(node.value)
             if receiver in STORES and node.attr in STORE_METHODS:
                 calls.store.add(node.attr)
+            if receiver in SENDERS:
+                calls.sender.add(node.attr)
             if node.attr in REDIS and receiver in {"services", "_services", "cache"}:
                 calls.redis = True
             if node.attr == "reader" or receiver == "reader":

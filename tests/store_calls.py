@@ -270,9 +270,13 @@ class NotingClient:
         return {}
 
     def _delete_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Done."""
-        self._note("DeleteItem", arguments["Key"])
-        return {}
+        """Done; of what was there, if it is asked for, a ticket or a connection."""
+        key = arguments["Key"]
+        self._note("DeleteItem", key)
+        if "ReturnValues" not in arguments:
+            return {}
+        there = realtime_items.connection_item(CONNECTION) | realtime_items.ticket_item("0" * 32, "ada", 1)
+        return {"Attributes": there | key}
 
     def _update_item(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Done."""

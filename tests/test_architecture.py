@@ -134,20 +134,22 @@ def test_use_cases_know_neither_http_nor_dynamodb() -> None:
 # --- one name everywhere ---
 
 
+def resource_of(function: str) -> str:
+    """A function's name in the template."""
+    return "".join(word.capitalize() for word in function.split("_")) + "Function"
+
+
 def test_a_function_has_one_name() -> None:
     """Folder, route function, use case, resource, handler string and test file are called the same."""
     for function in FUNCTIONS:
         with case(function):
-            resource = "".join(word.capitalize() for word in function.split("_")) + "Function"
-            routes = [
-                route for route in template.load(ROOT / "template.yaml").routes if route.function == resource
-            ]
-            assert routes, f"template.yaml has no {resource} with a route"
-            assert {route.handler for route in routes} == {f"functions.{function}.handler.handler"}
+            declared = template.load(ROOT / "template.yaml", template.WHOLE).functions[resource_of(function)]
+            assert declared.handler == f"functions.{function}.handler.handler"
             assert (ROOT / f"shared/use_cases/{function}.py").is_file()
             assert (ROOT / f"tests/functions/test_{function}.py").is_file()
             paths = list(ROOT.glob(f"functions/{function}/*.py"))
-            assert f'create_app("{function}")' in "".join(path.read_text() for path in paths)
+            texts = "".join(path.read_text() for path in paths)
+            assert re.search(rf'create_(app|handler)\("{function}"', texts)
             used = {module for path in paths for module in imported(path)}
             # A function with several kinds of use cases has what they share in the file that has its name.
             cases = [
@@ -159,13 +161,15 @@ def test_a_function_has_one_name() -> None:
 
 def test_the_template_has_no_other_functions() -> None:
     """Every function of the template has a folder."""
-    resources = {route.function for route in template.load(ROOT / "template.yaml").routes}
-    assert len(resources) == len(FUNCTIONS) == 7
+    declared = template.load(ROOT / "template.yaml", template.WHOLE).functions
+    assert set(declared) == {resource_of(function) for function in FUNCTIONS}
 
 
 def served(function: str) -> set[tuple[str, str]]:
-    """The routes that a function's app has."""
-    app = import_module(f"functions.{function}.handler").app
+    """The routes that a function's app has; none if it serves no HTTP."""
+    app = getattr(import_module(f"functions.{function}.handler"), "app", None)
+    if app is None:
+        return set()
     return {
         (method, str(route.path))
         for route in iter_route_contexts(app.routes)
@@ -178,10 +182,21 @@ def test_a_function_serves_what_the_template_sends_it() -> None:
     for function in FUNCTIONS:
         with case(function):
             handler = f"functions.{function}.handler.handler"
-            routes = template.load(ROOT / "template.yaml").routes
+            routes = template.load(ROOT / "template.yaml", template.WHOLE).routes
             assert served(function) == {
                 (route.method, route.path) for route in routes if route.handler == handler
             }
+
+
+def test_frames_go_to_functions_that_take_them() -> None:
+    """What a function does by route of the WebSocket API is what the template sends it."""
+    api = template.load(ROOT / "template.yaml", template.WHOLE).websocket
+    assert api
+    for function in FUNCTIONS:
+        with case(function):
+            actions = getattr(import_module(f"functions.{function}.handler"), "ACTIONS", {})
+            sent = {key for key, route in api.routes.items() if route.function == resource_of(function)}
+            assert set(actions) == sent
 
 
 def test_a_handler_is_short_and_decides_nothing() -> None:
@@ -240,7 +255,7 @@ def test_no_test_patches_code() -> None:
 
 def test_the_templates_variables_are_ones_that_are_read() -> None:
     """What the deployment sets is read by our settings, or by Powertools."""
-    resolved = template.load(ROOT / "template.yaml")
+    resolved = template.load(ROOT / "template.yaml", template.WHOLE)
     declared = re.findall(r"^ {8}([A-Z][A-Z0-9_]+):", (ROOT / "template.yaml").read_text(), re.MULTILINE)
     assert "TABLE_NAME" in declared
     for route in resolved.routes:

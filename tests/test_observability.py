@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,8 +30,12 @@ FREE: Final = 10
 """Alarms' metrics, and metrics of ours, that CloudWatch bills nobody for."""
 FREE_DASHBOARD_METRICS: Final = 50
 AWS_METRICS: Final = {
-    "AWS/ApiGateway": {"Count", "4xx", "5xx", "Latency"},
-    "AWS/Lambda": {"Throttles"},
+    "AWS/ApiGateway": {
+        *("Count", "4xx", "5xx", "Latency"),
+        *("ConnectCount", "MessageCount", "ClientError", "IntegrationError"),
+    },
+    "AWS/Lambda": {"Throttles", "IteratorAge"},
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible"},
     "AWS/DynamoDB": {
         "ConsumedReadCapacityUnits",
         "ConsumedWriteCapacityUnits",
@@ -56,9 +61,21 @@ FIELDS: Final = frozenset(
         ),
         *("write_units", "calls", "conflicts", "voids", "redis_commands", "redis", "request_id", "trace"),
         *("api_request_id", "aws_error", "redis_failures", "redis_breaker", "redis_pending"),
+        *(
+            "connection",
+            "records",
+            "connections",
+            "frames",
+            "frame_bytes",
+            "lag_ms",
+            "max_lag_ms",
+            "fan_out_ms",
+        ),
+        *("gone", "retried", "dropped", "refused", "poisoned", "failed"),
     }
 )
-"""Of a request's line, besides the metrics; seen in `tests/shared/observability/test_telemetry.py`."""
+"""Of the lines of requests, of clients' frames and of the dispatcher's batches, besides the metrics; seen in
+`tests/shared/observability/test_telemetry.py` and `tests/functions/test_dispatch_changes.py`."""
 COMMON: Final = frozenset({"@timestamp", "message", "level", "error", "frames"})
 """Of every line, and of a crash's."""
 WORDS: Final = frozenset(
@@ -87,6 +104,12 @@ Document = dict[str, Any]
 Metric = tuple[str, str]
 
 
+def resolver(**parameters: str) -> Resolver:
+    """With these parameters, the others at their defaults."""
+    defaults = {name: each["Default"] for name, each in TEMPLATE["Parameters"].items()}
+    return Resolver(defaults | parameters, TEMPLATE["Conditions"])
+
+
 def resources(document: Document, kind: str) -> dict[str, Document]:
     """The properties of all resources of a kind."""
     found = document["Resources"].items()
@@ -108,13 +131,14 @@ def alarm_metrics(alarm: Document) -> Iterator[tuple[Metric, list[Document]]]:
             yield (metric["Namespace"], metric["MetricName"]), metric.get("Dimensions", [])
 
 
-def dashboard(document: Document, stack: str = "budgie") -> Document:
+def dashboard(document: Document, stack: str = "budgie", realtime: str = "on") -> Document:
     """The dashboard's body, with names for what only a deployment knows."""
     (properties,) = resources(document, "AWS::CloudWatch::Dashboard").values()
+    names = {name: name.lower() for name in ("HttpApi", "Table", "RealtimeApi", "DispatchChangesFunction")}
+    names |= {"AWS::StackName": stack, "DispatchFailures.QueueName": "queue", "Realtime": realtime}
     text, values = properties["DashboardBody"]["Fn::Sub"]
-    names = dict.fromkeys(values, "1") | {"HttpApi": "api", "Table": "table", "UpstashPlan": "free"}
-    names["AWS::StackName"] = stack
-    body: Document = json.loads(str(Resolver(names).resolve({"Fn::Sub": text})))
+    known = {name: "1" if "Fn::FindInMap" in each else each for name, each in values.items()}
+    body: Document = json.loads(resolver(**names).resolve({"Fn::Sub": [text, known]}))
     return body
 
 
@@ -334,16 +358,48 @@ def test_alarms_and_dashboard_need_no_detail() -> None:
     assert TEMPLATE["Parameters"]["MetricsDetail"]["AllowedValues"] == list(DETAILS)
 
 
+def deployed_alarms(**parameters: str) -> list[str]:
+    """The alarms of a deployment with these parameters."""
+    found = {name: TEMPLATE["Resources"][name].get("Condition") for name in alarms(TEMPLATE)}
+    return [
+        name
+        for name, condition in found.items()
+        if condition is None or resolver(**parameters).holds(condition)
+    ]
+
+
 def test_it_is_free() -> None:
     """Ten alarm metrics, ten metrics while nothing is wrong, a dashboard of at most 50, unless more is asked for."""
-    always = [
-        name for name in alarms(TEMPLATE) if TEMPLATE["Resources"][name].get("Condition") != "WatchesIndexes"
-    ]
-    assert len([metric for name in always for metric in watched_metrics(name)]) <= FREE
-    assert TEMPLATE["Conditions"]["WatchesIndexes"] == {"Fn::Equals": [{"Ref": "MetricsDetail"}, "full"]}
+    for redis, realtime in product(("", "https://some.upstash.io"), ("off", "on")):
+        with case(redis, realtime):
+            parameters = {"UpstashRedisRestUrl": redis, "Realtime": realtime}
+            always = deployed_alarms(**parameters)
+            assert len([metric for name in always for metric in watched_metrics(name)]) <= FREE
+            assert set(always) < set(deployed_alarms(**parameters, MetricsDetail="full"))
     assert TEMPLATE["Parameters"]["MetricsDetail"]["Default"] == "basic"
     assert len(set(telemetry.BASIC) - telemetry.TROUBLE) <= FREE
     assert len(dashboard_metrics(TEMPLATE)) <= FREE_DASHBOARD_METRICS
+    basic, full = len(telemetry.BASIC), len(telemetry.FULL)
+    assert f"there are {basic} or {full}." in RUNBOOK
+    assert f"up to {full - basic} more metrics" in TEMPLATE["Parameters"]["MetricsDetail"]["Description"]
+
+
+def test_alarms_that_give_way_only_ring_earlier_than_others() -> None:
+    """With Redis and Realtime; nothing that users notice goes unseen. Without either each has all of its own."""
+    redis, both = (
+        {"UpstashRedisRestUrl": "https://some.upstash.io"},
+        set(alarms(TEMPLATE)) - {"IndexThrottlesAlarm"},
+    )
+    assert both - set(deployed_alarms(**redis, Realtime="on")) == {
+        "ContentionAlarm",
+        "RedisCommandsAlarm",
+        "RedisStoredBytesAlarm",
+    }
+    of_redis = {name for name in both if name.startswith("Redis")}
+    of_realtime = {"DispatchLagAlarm", "IteratorAgeAlarm", "DispatchFailuresAlarm"}
+    assert both - set(deployed_alarms(**redis)) == of_realtime
+    assert both - set(deployed_alarms(Realtime="on")) == of_redis
+    assert {widget["properties"]["title"] for widget in dashboard(TEMPLATE, realtime="off")["widgets"]}
 
 
 def test_every_alarm_tells_somebody_and_ends() -> None:
@@ -375,8 +431,9 @@ def test_queries_look_into_every_functions_log() -> None:
         each["LoggingConfig"]["LogGroup"]["Ref"]
         for each in resources(TEMPLATE, "AWS::Serverless::Function").values()
     }
+    names = {name: name for name in logs}
     for query in resources(TEMPLATE, "AWS::Logs::QueryDefinition").values():
-        assert {each["Ref"] for each in query["LogGroupNames"]} == logs
+        assert set(resolver(**names, Realtime="on").resolve(query["LogGroupNames"])) == logs
 
 
 def test_every_link_within_the_runbook_leads_somewhere() -> None:

@@ -28,7 +28,10 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 TEMPLATE: Final = parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
 TOKEN: Final = "arn:aws:ssm:us-east-1:123456789012:parameter/token"
 CACHE_KEY: Final = "arn:aws:ssm:us-east-1:123456789012:parameter/cache-key"
-NAMES: Final = {"Table.Arn": TABLE, "UpstashTokenParameter": "/token"}
+CONNECTIONS: Final = "arn:aws:execute-api:us-east-1:123456789012:api/v1/{}/@connections/*"
+SENDS: Final = {"send": "POST", "disconnect": "DELETE"}
+"""What the sender's methods ask of the WebSocket API's stage."""
+NAMES: Final = {"Table.Arn": TABLE, "UpstashTokenParameter": "/token", "RealtimeApi": "api"}
 RESOLVER: Final = Resolver(NAMES | {"CacheEncryptionKeyParameter": "/cache-key"}, TEMPLATE["Conditions"])
 PLAIN: Final = Resolver(NAMES | {"CacheEncryptionKeyParameter": ""}, TEMPLATE["Conditions"])
 SEALS: Final = frozenset({"list_channels", "fetch_messages"})
@@ -49,6 +52,10 @@ def needs_of(function: str) -> set[Call]:
     """What a function's code can come to ask AWS for."""
     calls = calls_of(function)
     needs = {call for method in calls.store for call in calls_of_method(method)}
+    needs |= {
+        Call("execute-api:ManageConnections", CONNECTIONS.format(SENDS[method]), "")
+        for method in calls.sender
+    }
     parameters = {TOKEN} if calls.redis else set()
     parameters |= {CACHE_KEY} if function in SEALS else set()
     return needs | {Call("ssm:GetParameter", each, "") for each in parameters}
@@ -71,7 +78,9 @@ def _list(value: Any) -> list[Any]:
 def _wildcards(statements: list[Statement]) -> Iterator[str]:
     for each in statements:
         for text in (*_list(each["Action"]), *_list(each["Resource"])):
-            if not isinstance(text, str) or "*" in text or "?" in text:
+            # Connections are named by API Gateway; each of its own stage is a function's to write to.
+            own = text.removesuffix("/@connections/*") if isinstance(text, str) else "*"
+            if "*" in own or "?" in own:
                 yield f"wildcard {text}"
         if each["Effect"] != "Allow" or not set(each) <= {"Effect", "Action", "Resource", "Condition"}:
             yield f"a kind of statement that is not understood here: {each}"

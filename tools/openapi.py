@@ -56,6 +56,7 @@ TAGS: Final = [
     {"name": "members", "description": "The members of a channel, and their roles."},
     {"name": "messages", "description": "The messages of a channel, and read positions."},
     {"name": "order", "description": "Blocks of users, bans from channels, and reports of messages."},
+    {"name": "realtime", "description": "Being told over a WebSocket (docs/realtime.md, asyncapi.json)."},
     {"name": "operations", "description": "For operators."},
 ]
 
@@ -100,7 +101,7 @@ def written_out() -> dict[str, Any]:
 
 def apps() -> list[FastAPI]:
     """The app of each function of the template."""
-    handlers = {route.handler for route in template.load(ROOT / "template.yaml").routes}
+    handlers = {route.handler for route in template.load(ROOT / "template.yaml", template.WHOLE).routes}
     return [import_module(handler.rpartition(".")[0]).app for handler in sorted(handlers)]
 
 

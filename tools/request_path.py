@@ -66,7 +66,13 @@ class CannedConnections:
     def __init__(self, responses: Mapping[str, Any]) -> None:
         self._responses = {name: _to_json(each) for name, each in responses.items()}
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[CannedResponse, bytes]:  # noqa: ARG002 - as ``Connections``
+    def request(
+        self,
+        method: str,  # noqa: ARG002 - as ``Connections``
+        path: str,  # noqa: ARG002
+        headers: Mapping[str, str],
+        body: bytes,  # noqa: ARG002
+    ) -> tuple[CannedResponse, bytes]:
         """The operation's response."""
         return CannedResponse(), self._responses[headers["x-amz-target"].rpartition(".")[2]]
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from local.gateway import events
+from local.gateway import events, websocket_events
 from local.gateway.routing import Routes
 from local.gateway.wire import Request
 from local.template import load as template
 from local.tokens import AUDIENCE, ISSUER
 from shared.domain import keys
+from shared.domain.realtime import SUBPROTOCOL
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 USER: Final = "ada"
@@ -75,6 +76,7 @@ SAMPLES: Final = (
     Sample("fetch_replies", "GET", f"{PATH}/messages/{MESSAGE}/replies?limit=50"),
     Sample("fetch_reply_changes", "GET", f"{PATH}/messages/{MESSAGE}/replies/changes?after=0"),
     Sample("mark_thread_read", "PUT", f"{PATH}/messages/{MESSAGE}/thread/read", {"last_read_seq": 1}),
+    Sample("issue_ticket", "POST", "/v1/realtime/tickets"),
     Sample("list_threads", "GET", "/v1/threads?limit=50"),
     Sample("unfollow_thread", "DELETE", f"{PATH}/messages/{MESSAGE}/thread/follow"),
     Sample("follow_thread", "PUT", f"{PATH}/messages/{MESSAGE}/thread/follow"),
@@ -126,10 +128,30 @@ def event(sample: Sample, routes: Routes) -> dict[str, Any]:
     return made
 
 
+def frame_events() -> dict[str, dict[str, Any]]:
+    """The WebSocket API's events, by name. The ticket is made up: a real one is in the response of `issue_ticket`."""
+    client = websocket_events.Client("sample-connection=", TIME[1], "api.example.com", "192.0.2.1", "sample")
+    headers = (("host", "api.example.com"), ("sec-websocket-protocol", f"{SUBPROTOCOL}, {'0' * 32}"))
+    handshake = Request("GET", "/v1", headers=headers, body=b"", source_ip="192.0.2.1")
+    ping = json.dumps({"v": 1, "type": "ping"})
+    made = {
+        "open_connection": websocket_events.connect(client, handshake, REQUEST_ID, 443),
+        "receive_frame": websocket_events.message(client, ping, REQUEST_ID, encoded=False),
+        "close_connection": websocket_events.disconnect(client, REQUEST_ID, 1000, ""),
+    }
+    for each in made.values():
+        context = each["requestContext"]
+        context["requestTime"], context["requestTimeEpoch"] = TIME
+        if "messageId" in context:
+            context["messageId"] = REQUEST_ID
+    return made
+
+
 def rendered() -> dict[str, str]:
     """The text of each file of `events/`, by name."""
-    routes = Routes(template.load(ROOT / "template.yaml").routes)
-    return {f"{sample.name}.json": json.dumps(event(sample, routes), indent=2) + "\n" for sample in SAMPLES}
+    routes = Routes(template.load(ROOT / "template.yaml", template.WHOLE).routes)
+    made = {sample.name: event(sample, routes) for sample in SAMPLES} | frame_events()
+    return {f"{name}.json": json.dumps(each, indent=2) + "\n" for name, each in made.items()}
 
 
 def write(directory: Path) -> None:

@@ -81,7 +81,7 @@ _UNITS: Final = frozenset({"read", "write", "commands"})
 
 @cache
 def _routes() -> tuple[Routes, tuple[template.Route, ...]]:
-    found = template.load(ROOT / "template.yaml").routes
+    found = template.load(ROOT / "template.yaml", template.WHOLE).routes
     return Routes(found), found
 
 

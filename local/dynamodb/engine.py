@@ -190,7 +190,7 @@ def _ministack(state: Path, port: int, installed: Path) -> tuple[list[str], dict
         "PYTHONPATH": str(_ROOT),
         "BIND_HOST": ports.LOOPBACK,
         "GATEWAY_PORT": str(port),
-        "SERVICES": "dynamodb",
+        "SERVICES": "dynamodb,dynamodbstreams",
         # Both would listen on all interfaces by default.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",

@@ -33,7 +33,7 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = dict[bytes, bytes]
 
 HOST: Final = "127.0.0.1"
-_TARGET: Final = b"DynamoDB_"
+_TARGETS: Final = (b"DynamoDB_", b"DynamoDBStreams_")
 _READS: Final = ("Get", "BatchGet", "TransactGet", "Query", "Scan", "Describe", "List", "Search")
 _OK: Final = 200
 _KEEP_ALIVE: Final = 75  # seconds, as in ministack's own launcher
@@ -46,7 +46,8 @@ def refused(scope: Scope) -> str:
     host, origin = headers.get(b"host"), headers.get(b"origin")
     reason = refusal(host.decode("latin-1") if host else None, origin.decode("latin-1") if origin else None)
     is_call = scope["method"] == "POST" and scope["path"] == "/"
-    if not reason and (origin is not None or not is_call or _TARGET not in headers.get(b"x-amz-target", b"")):
+    target = headers.get(b"x-amz-target", b"")
+    if not reason and (origin is not None or not is_call or not target.startswith(_TARGETS)):
         return "This engine only accepts DynamoDB calls from programs."
     return reason
 

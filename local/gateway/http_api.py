@@ -2,7 +2,8 @@
 
 It reads routes, authorizer and CORS from the template, converts requests to events of payload format 2.0, and
 functions' results to responses. Undocumented behaviour of AWS is commented where it is imitated. In addition it
-refuses web pages from elsewhere (`local.guard`), unless the template's CORS configuration lists their origin.
+refuses web pages from elsewhere (`local.guard`), unless the template's CORS configuration lists their origin. The
+template's WebSocket API is served on the same port (`local.gateway.websocket`).
 """
 
 import time
@@ -13,16 +14,17 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 from urllib.parse import parse_qsl
 
-from local.gateway import cors, events
+from local.gateway import cors, events, websocket
+from local.gateway.connections import Durations
 from local.gateway.docs import Docs
-from local.gateway.invoke import INTEGRATION_TIMEOUT, Invoker
+from local.gateway.invoke import INTEGRATION_TIMEOUT, FunctionFailedError, Invoker
 from local.gateway.loading import Functions
 from local.gateway.routing import Routes
-from local.gateway.server import HOST, Server
+from local.gateway.server import HOST, Server, Takeover
 from local.gateway.throttling import NO_CONTAINER, TOO_MANY, Buckets, Concurrency
 from local.gateway.wire import RefusedError, Request, Response
 from local.guard import refusal
-from local.template.load import Template
+from local.template.load import Function, Template
 from local.tokens import TokenRefusedError
 
 NO_ROUTE: Final = "- -"
@@ -50,6 +52,7 @@ class Gateway:
         docs: serve `/docs` and `/openapi.json` too.
         integration_timeout: seconds that the API waits for a function.
         concurrency: concurrent invocations of all functions together; 0 for no limit.
+        durations: how long WebSocket connections live.
 
     Raises:
         OSError: the port is in use.
@@ -67,6 +70,7 @@ class Gateway:
         docs: bool = True,
         integration_timeout: float = INTEGRATION_TIMEOUT,
         concurrency: int = 0,
+        durations: Durations | None = None,
     ) -> None:
         self._template = template
         self._verifier = verifier
@@ -78,9 +82,18 @@ class Gateway:
         self._buckets = Buckets(template.throttle)
         self._concurrency = Concurrency(concurrency)
         self._server = Server(port, self)
-        handlers = [route.handler for route in template.routes]
+        handlers = [function.handler for function in template.functions.values()]
         functions = Functions(root, handlers, reload=reload, log=log)
         self._invoker = Invoker(functions, integration_timeout=integration_timeout, log=log)
+        self.websockets: Final = template.websocket and websocket.WebSockets(
+            template.websocket,
+            self._invoker,
+            self._concurrency,
+            log=log,
+            log_request=self._log_request,
+            port=self.port,
+            durations=durations or Durations(),
+        )
 
     @property
     def port(self) -> int:
@@ -92,12 +105,19 @@ class Gateway:
         """The address for clients, without a slash at the end."""
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def realtime_url(self) -> str:
+        """The address of the WebSocket API; empty without one."""
+        return f"ws://{HOST}:{self.port}{websocket.PATH}" if self.websockets else ""
+
     def start(self) -> None:
         """Serve requests in threads."""
         self._server.start()
 
     def close(self) -> None:
         """Stop listening, finish responses in progress, close the connections."""
+        if self.websockets:
+            self.websockets.close()
         self._server.stop()
         self._invoker.close()
 
@@ -110,8 +130,10 @@ class Gateway:
     ) -> None:
         self.close()
 
-    def respond(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response | Takeover:
         """Serve a request, and log it."""
+        if self.websockets and not self._refusal(request) and (reply := self.websockets.respond(request)):
+            return reply
         begin = time.perf_counter()
         request_id = events.new_request_id()
         try:
@@ -134,8 +156,19 @@ class Gateway:
         """Log an error that ended a connection, but not the server."""
         self._log(f"gateway: {type(error).__name__}")
 
+    def call(self, function: Function, event: dict[str, Any], *, time_limit: float) -> Any:  # noqa: ANN401  # any JSON
+        """Call a function as another service of AWS does, such as a stream; returns its result.
+
+        Raises:
+            FunctionFailedError: it has no result, or (429) as many functions run as may.
+        """
+        with self._concurrency.one() as has_room:
+            if not has_room:
+                raise FunctionFailedError(HTTPStatus.TOO_MANY_REQUESTS)
+            return self._invoker.call(function, event, time_limit=time_limit)
+
     def _answer(self, request: Request, request_id: str) -> Response:
-        if reason := refusal(request.header("host"), request.header("origin"), self._named_origins):
+        if reason := self._refusal(request):
             return Response.message(HTTPStatus.FORBIDDEN, reason)
         if self._docs and (page := self._docs.respond(request.method, request.path)):
             return page
@@ -165,6 +198,9 @@ class Gateway:
         event = events.build(request, route, parameters, request_id=request_id, claims=claims, port=self.port)
         with self._concurrency.one() as has_room:
             return self._invoker.invoke(route, event) if has_room else NO_CONTAINER
+
+    def _refusal(self, request: Request) -> str:
+        return refusal(request.header("host"), request.header("origin"), self._named_origins)
 
     def _authorize(self, request: Request) -> dict[str, Any]:
         """The claims of the request's token, which may be preceded by `Bearer`.

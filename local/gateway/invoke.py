@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from local.gateway.loading import Functions, Handler, HandlerNotLoadedError
 from local.gateway.results import MalformedResultError, to_answer
 from local.gateway.wire import Response
-from local.template.load import Route
+from local.template.load import Function, Route
 
 MAX_EVENT: Final = 6 * 1024 * 1024
 """Lambda's limit for an event as JSON, in bytes."""
@@ -52,17 +52,25 @@ class OvertimeError(Exception):
     """The call exceeded its time limit."""
 
 
+class FunctionFailedError(Exception):
+    """The function has no result. `status`: what an HTTP API responds."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status)
+        self.status: Final = status
+
+
 class Context:
     """Lambda's description of an invocation for its handler. `memory_limit_in_mb` is text, as in Lambda itself."""
 
-    def __init__(self, route: Route) -> None:
-        self._deadline = time.monotonic() + route.timeout
+    def __init__(self, function: Function) -> None:
+        self._deadline = time.monotonic() + function.timeout
         self.aws_request_id = str(uuid.uuid4())
-        self.function_name = route.function
+        self.function_name = function.function
         self.function_version = "$LATEST"
-        self.invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{route.function}"
-        self.memory_limit_in_mb = str(route.memory)
-        self.log_group_name = f"/aws/lambda/{route.function}"
+        self.invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{function.function}"
+        self.memory_limit_in_mb = str(function.memory)
+        self.log_group_name = f"/aws/lambda/{function.function}"
         self.log_stream_name = "local"
         self.identity = None
         self.client_context = None
@@ -73,7 +81,7 @@ class Context:
 
 
 class Invoker:
-    """Calls the functions behind routes, and converts the outcome to HTTP.
+    """Calls functions, and for routes of the HTTP API converts the outcome to HTTP.
 
     Args:
         functions: source of the handlers; closed together with this.
@@ -104,33 +112,51 @@ class Invoker:
             # The API accepts 10 MB, Lambda 6: a body in between gets the same status from Lambda.
             return Response.message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
         try:
-            result = self._call(route, event)
+            return to_answer(self.call(route, event, time_limit=self._integration_timeout))
+        except FunctionFailedError as failed:
+            return Response.message(failed.status)
+        except MalformedResultError as error:
+            self._log(f"{route.function}: {error}")
+            return Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def call(self, function: Function, event: dict[str, Any], *, time_limit: float) -> Any:  # noqa: ANN401  # any JSON
+        """Call a function with an event; returns its result, as read from JSON.
+
+        Args:
+            function: which one.
+            event: its event.
+            time_limit: seconds that the caller waits at most, whatever the function's own limit.
+
+        Raises:
+            FunctionFailedError: there is no result; the reason is logged.
+        """
+        try:
+            result = self._call(function, event, min(function.timeout, time_limit))
             if len(result) > MAX_RESULT:
                 raise MalformedResultError("the result is larger than 6 MB")  # noqa: TRY301  # one place to log
-            return to_answer(json.loads(result))
+            return json.loads(result)
         except OvertimeError:
-            return self._give_up(route)
+            raise self._overtime(function, time_limit) from None
         except (HandlerNotLoadedError, MalformedResultError) as error:
-            self._log(f"{route.function}: {error}")
+            self._log(f"{function.function}: {error}")
         except Exception as error:  # noqa: BLE001  # a handler may raise anything; the client gets the same 500
-            self._log(f"{route.function} raised {self._functions.place(error)}")
-        return Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
+            self._log(f"{function.function} raised {self._functions.place(error)}")
+        raise FunctionFailedError(HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    def _call(self, route: Route, event: dict[str, Any]) -> bytes:
+    def _call(self, function: Function, event: dict[str, Any], time_limit: float) -> bytes:
         """The function's result as JSON; the time to import the function does not count."""
-        handler = self._functions.loaded(route.handler)
+        handler = self._functions.loaded(function.handler)
         if handler is None:
-            handler = self._workers.run(lambda: self._functions.load(route.handler), INIT_TIMEOUT)
-        time_limit = min(route.timeout, self._integration_timeout)
-        return self._workers.run(lambda: _invoked(handler, event, route), time_limit)
+            handler = self._workers.run(lambda: self._functions.load(function.handler), INIT_TIMEOUT)
+        return self._workers.run(lambda: _invoked(handler, event, function), time_limit)
 
-    def _give_up(self, route: Route) -> Response:
+    def _overtime(self, function: Function, time_limit: float) -> FunctionFailedError:
         """A function's own timeout is an error of the function; after the API's timeout there is no response."""
-        if route.timeout <= self._integration_timeout:
-            self._log(f"{route.function} timed out after {route.timeout:g} s")
-            return Response.message(HTTPStatus.INTERNAL_SERVER_ERROR)
-        self._log(f"{route.function} did not respond within the API's {self._integration_timeout:g} s")
-        return Response.message(HTTPStatus.SERVICE_UNAVAILABLE)
+        if function.timeout <= time_limit:
+            self._log(f"{function.function} timed out after {function.timeout:g} s")
+            return FunctionFailedError(HTTPStatus.INTERNAL_SERVER_ERROR)
+        self._log(f"{function.function} did not respond within the API's {time_limit:g} s")
+        return FunctionFailedError(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Workers:
@@ -225,8 +251,8 @@ def _settle(outcome: _Outcome[_Result], call: Callable[[], _Result]) -> Callable
     return lambda: outcome.put(result)
 
 
-def _invoked(handler: Handler, event: dict[str, Any], route: Route) -> bytes:
-    result = handler(event, Context(route))
+def _invoked(handler: Handler, event: dict[str, Any], function: Function) -> bytes:
+    result = handler(event, Context(function))
     try:
         return json.dumps(result, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

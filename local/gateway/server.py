@@ -58,7 +58,8 @@ class Server(socketserver.ThreadingTCPServer):
 
     allow_reuse_address = True
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 1024
+    """Clients that may connect at once: thousands open WebSockets together when they come back."""
 
     def __init__(
         self,

@@ -1,13 +1,15 @@
 """Reads SAM's `template.yaml`, so that the local stack serves what would be deployed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from local.template.intrinsics import Resolver, Unresolved, parse
 
 DEFAULT_ROUTE: Final = "$default"
+WHOLE: Final = {"Realtime": "on"}
+"""The parameters with which our template has every route and function that it can have."""
 
 # Properties that CloudFormation and the CreateTable call share. Encryption, backups and deletion protection
 # mean nothing on a local engine; time to live has a call of its own.
@@ -21,17 +23,23 @@ _TABLE_ARGUMENTS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Route:
-    """A route of the API and its function. `timeout` is in seconds, `memory` in MB."""
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """A Lambda function, by its logical id. `timeout` is in seconds, `memory` in MB."""
+
+    function: str
+    handler: str
+    timeout: float
+    memory: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route(Function):
+    """A route of the HTTP API, and its function."""
 
     method: str
     path: str
-    function: str
-    handler: str
     authorized: bool
-    timeout: float
-    memory: int
 
     @property
     def key(self) -> str:
@@ -68,14 +76,31 @@ class Throttle:
     burst: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrameRoute(Function):
+    """A route of a WebSocket API, and its function. `answers`: the function's result is sent to the client."""
+
+    answers: bool
+
+
+@dataclass(frozen=True)
+class WebSocketApi:
+    """A WebSocket API: its routes by their keys, such as `$connect`, and its stage's limits for each of them."""
+
+    routes: Mapping[str, FrameRoute]
+    throttle: Throttle | None = None
+
+
 @dataclass(frozen=True)
 class Template:
     """The parts of a SAM template that the local stack needs."""
 
+    functions: Mapping[str, Function]
     routes: tuple[Route, ...]
     cors: Cors | None
     authorizer: Authorizer | None
     throttle: Throttle | None
+    websocket: WebSocketApi | None
     _environments: Mapping[str, Mapping[str, str]] = field(repr=False)
     _table: Mapping[str, Any] = field(repr=False)
 
@@ -128,20 +153,23 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Template:
         if "Condition" not in resource or resolver.holds(resource["Condition"])
     }
     defaults = resolver.resolve(document.get("Globals", {}).get("Function", {}))
-    functions = {
+    declared = {
         name: _merge(defaults, resolver.resolve(_without(resource["Properties"], "Policies")))
         for name, resource in resources.items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
+    functions = {name: _function(name, properties) for name, properties in declared.items()}
     api = resolver.resolve(_first(resources, "AWS::Serverless::HttpApi"))
     shared_api = resolver.resolve(document.get("Globals", {}).get("HttpApi", {}))
     auth = api.get("Auth") or shared_api.get("Auth") or {}
     return Template(
-        routes=tuple(_routes(functions, auth.get("DefaultAuthorizer"))),
+        functions=functions,
+        routes=tuple(_routes(declared, auth.get("DefaultAuthorizer"))),
         cors=_cors(api.get("CorsConfiguration") or shared_api.get("CorsConfiguration")),
         authorizer=_authorizer(auth),
         throttle=_throttle(api.get("DefaultRouteSettings") or shared_api.get("DefaultRouteSettings")),
-        _environments={name: _variables(properties) for name, properties in functions.items()},
+        websocket=_websocket(resources, resolver, functions),
+        _environments={name: _variables(properties) for name, properties in declared.items()},
         _table=resolver.resolve(_first(resources, "AWS::DynamoDB::Table")),
     )
 
@@ -179,6 +207,16 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+def _function(name: str, properties: Mapping[str, Any]) -> Function:
+    # Timeout and memory are Lambda's own defaults.
+    return Function(
+        function=name,
+        handler=properties["Handler"],
+        timeout=float(properties.get("Timeout", 3)),
+        memory=int(properties.get("MemorySize", 128)),
+    )
+
+
 def _routes(functions: Mapping[str, dict[str, Any]], default_authorizer: str | None) -> Iterator[Route]:
     for name, properties in functions.items():
         for event in properties.get("Events", {}).values():
@@ -189,13 +227,41 @@ def _routes(functions: Mapping[str, dict[str, Any]], default_authorizer: str | N
             yield Route(
                 method=str(details.get("Method", "ANY")).upper(),
                 path=details.get("Path", DEFAULT_ROUTE),
-                function=name,
-                handler=properties["Handler"],
                 authorized=authorizer not in {None, "NONE"},
-                # Lambda's own defaults.
-                timeout=float(properties.get("Timeout", 3)),
-                memory=int(properties.get("MemorySize", 128)),
+                **asdict(_function(name, properties)),
             )
+
+
+def _websocket(
+    resources: Mapping[str, Any], resolver: Resolver, functions: Mapping[str, Function]
+) -> WebSocketApi | None:
+    """The template's WebSocket API, which consists of many resources; None if it has none."""
+
+    def resolved(kind: str) -> dict[str, Any]:
+        return {
+            name: resolver.resolve(resource["Properties"])
+            for name, resource in resources.items()
+            if resource["Type"] == f"AWS::ApiGatewayV2::{kind}"
+        }
+
+    if all(api.get("ProtocolType") != "WEBSOCKET" for api in resolved("Api").values()):
+        return None
+    uris = {name: _named(api["IntegrationUri"]) for name, api in resolved("Integration").items()}
+    answering = {_named(response["RouteId"]) for response in resolved("RouteResponse").values()}
+    stage: dict[str, Any] = next(iter(resolved("Stage").values()), {})
+    routes = {
+        route["RouteKey"]: FrameRoute(
+            answers=name in answering and "RouteResponseSelectionExpression" in route,
+            **asdict(functions[uris[_named(route["Target"])]]),
+        )
+        for name, route in resolved("Route").items()
+    }
+    return WebSocketApi(routes, _throttle(stage.get("DefaultRouteSettings")))
+
+
+def _named(value: Unresolved) -> str:
+    """The logical id in a reference to a resource, or in a text with one: only a deployment knows its value."""
+    return value.what.partition(".")[0]
 
 
 def _cors(configuration: Any) -> Cors | None:  # noqa: ANN401  # YAML: a mapping, or `true` for everything

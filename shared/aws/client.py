@@ -5,7 +5,7 @@ far more, but loading it takes longer than everything else that a cold container
 each of its calls takes a millisecond of CPU (``docs/adr/0011``).
 
 A request has the only form that AWS's JSON services accept: ``POST /`` with a JSON body, under Signature Version 4. The
-signature equals botocore's byte for byte (``tests/shared/aws/test_signing.py``).
+signature equals botocore's byte for byte (``tests/shared/aws/test_signing.py``). ``http_sender`` signs other requests.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from shared.aws.protocol import AwsError, NoAnswerError, ServiceError
 from shared.domain.clock import SharedClock, now_ms
@@ -99,11 +100,11 @@ class Client:
         begun = time.monotonic()
         try:
             try:
-                response, raw = self._connections.post("/", headers, body)
+                response, raw = self._connections.request("POST", "/", headers, body)
             except DroppedError:
                 # Not a failure of the service: after idle time or an outage all kept connections are closed.
                 self._connections.close()
-                response, raw = self._connections.post("/", headers, body)
+                response, raw = self._connections.request("POST", "/", headers, body)
         except (NotConnectedError, DroppedError) as error:
             raise NoAnswerError(type(error.__cause__ or error).__name__) from error
         except (OSError, HTTPException) as error:
@@ -147,11 +148,9 @@ class Credentials:
 
 
 class Signer:
-    """Signs requests to one of ``SERVICES`` at one host in one region."""
+    """Signs requests to one service at one host in one region."""
 
     def __init__(self, credentials: Credentials, service: str, region: str, host: str) -> None:
-        self._prefix, version = SERVICES[service]
-        self._content_type = f"application/x-amz-json-{version}"
         self._credentials = credentials
         self._service = service
         self._region = region
@@ -159,26 +158,39 @@ class Signer:
         self._key: tuple[str, bytes] = ("", b"")
 
     def headers(self, operation: str, body: bytes, seconds: float) -> dict[str, str]:
-        """All headers of a request.
+        """All headers of a request to one of ``SERVICES``.
 
         Args:
             operation: AWS's name for it, such as ``GetItem``.
             body: the body as it will be sent.
             seconds: the current time since 1970; AWS accepts errors of less than 5 minutes.
         """
+        prefix, version = SERVICES[self._service]
+        own = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": f"{prefix}.{operation}"}
+        return self.sign("POST", "/", own, body, seconds)
+
+    def sign(
+        self, method: str, path: str, own: Mapping[str, str], body: bytes, seconds: float
+    ) -> dict[str, str]:
+        """All headers of a request: its own ones, by names in lower case, and those of the signature.
+
+        ``path`` is as it is sent: percent-encoded, without a query. ``body`` and ``seconds`` as of ``headers``.
+        """
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
-        found = {"content-type": self._content_type, "host": self._host, "x-amz-date": stamp}
+        found = {**own, "host": self._host, "x-amz-date": stamp}
         if self._credentials.token:
             found["x-amz-security-token"] = self._credentials.token
-        found["x-amz-target"] = f"{self._prefix}.{operation}"
-        found["authorization"] = self._authorization(found, body, stamp)
-        return found
+        signed = dict(sorted(found.items()))
+        # Services other than S3 sign the path encoded once more.
+        request_line = f"{method}\n{quote(path, safe='/~')}"
+        signed["authorization"] = self._authorization(request_line, signed, body, stamp)
+        return signed
 
-    def _authorization(self, headers: dict[str, str], body: bytes, stamp: str) -> str:
+    def _authorization(self, request_line: str, headers: dict[str, str], body: bytes, stamp: str) -> str:
         """The ``Authorization`` header; it signs all ``headers``, which must be sorted by name."""
         names = ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-        request = f"POST\n/\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
+        request = f"{request_line}\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
         scope = f"{stamp[:8]}/{self._region}/{self._service}/aws4_request"
         text = f"{ALGORITHM}\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
         signature = _mac(self._key_of(stamp[:8]), text).hex()

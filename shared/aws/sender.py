@@ -1,8 +1,13 @@
-"""The port for frames to connections. API Gateway's WebSocket API stands behind it: ``PostToConnection``."""
+"""The port for frames to connections. API Gateway's WebSocket API stands behind it: ``PostToConnection``.
+
+Implemented by Budgie's own client (``http_sender``) and over botocore (``botocore_sender``). Both, and the fake in the
+tests, pass one suite: ``tests/shared/aws/test_sender_contract.py``.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Protocol
 
 
@@ -16,6 +21,16 @@ class Sent(StrEnum):
     """Not now (429, 5xx, no answer in time): the frame may be sent again, and a client may then get it twice."""
     REFUSED = "refused"
     """Never (403, 413): a right is missing, or the frame is too long."""
+
+    @classmethod
+    def of_status(cls, status: int) -> Sent:
+        """What an HTTP status of API Gateway says."""
+        if status < HTTPStatus.MULTIPLE_CHOICES:
+            return cls.SENT
+        if status == HTTPStatus.GONE:
+            return cls.GONE
+        is_passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return cls.BUSY if is_passing or status == HTTPStatus.TOO_MANY_REQUESTS else cls.REFUSED
 
 
 class Sender(Protocol):

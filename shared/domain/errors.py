@@ -63,6 +63,13 @@ class MalformedRequestError(BudgieError):
     detail = "The request's body is not valid JSON."
 
 
+class InvalidFrameError(BudgieError):
+    """A WebSocket message that is no frame of ``docs/realtime.md``; nothing was done."""
+
+    code, status, retryable = "invalid_frame", 400, False
+    detail = "The message is not a frame that clients may send."
+
+
 class UnauthenticatedError(BudgieError):
     """The event has no ``sub`` claim verified by API Gateway."""
 
@@ -278,6 +285,20 @@ class TooManyPinsError(ConflictError):
     detail = "The channel has reached the limit of 50 pinned messages. Unpin one first."
 
 
+class TooManyWatchesError(ConflictError):
+    """A connection would watch more logs than it may; nothing was written."""
+
+    code = "too_many_watches"
+    detail = "A connection may watch 200 channels and threads. Unwatch some first."
+
+
+class NotWatchedError(ConflictError):
+    """``typing`` in a log that the connection does not watch."""
+
+    code = "not_watched"
+    detail = "The connection does not watch this. Watch it with `live` first."
+
+
 class RetentionRaisedError(ConflictError):
     """A longer retention, when earlier messages already have as many shorter ones as a head keeps."""
 
@@ -286,6 +307,13 @@ class RetentionRaisedError(ConflictError):
         "The retention was raised three times, and messages from before still expire as it was then. "
         "It can be raised again when they have, or lowered now."
     )
+
+
+class ConnectionEndedError(BudgieError):
+    """A frame of a connection that has expired, or was ended."""
+
+    code, status, retryable = "connection_ended", 410, False
+    detail = "The connection has ended. Get a ticket and connect again."
 
 
 class VersionMismatchError(BudgieError):

@@ -5,7 +5,7 @@ A frame is a JSON object in one WebSocket message; ``v`` is the protocol's versi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,6 +73,11 @@ def is_over(expires: int, now: int) -> bool:
     return expires * 1000 <= now
 
 
+def watchers(watches: Iterable[Watch], log_id: str) -> list[str]:
+    """The users with a watch of a log, by id."""
+    return sorted({each.user_id for each in watches if each.log_id == log_id})
+
+
 # --- frames to clients ---
 
 
@@ -90,11 +95,48 @@ def log_fields(log_id: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Adjacent numbers of a log, with all that they hold: finished JSON, as REST gives it. Voids hold nothing."""
+    """Adjacent numbers of a log, each with what it holds: finished JSON as REST gives it, or None.
+
+    None is a void, or a change of a message that has expired.
+    """
 
     first: int
-    last: int
-    bodies: tuple[bytes, ...]
+    bodies: tuple[bytes | None, ...]
+
+    @property
+    def last(self) -> int:
+        """The last number."""
+        return self.first + len(self.bodies) - 1
+
+    def json(self, number: bytes, holds: bytes) -> bytes:
+        """As a part of a ``news`` frame: ``number`` is ``seq`` or ``rev``, ``holds`` the name of the list."""
+        bodies = b",".join(body for body in self.bodies if body is not None)
+        return b'{"first_%b":%d,"last_%b":%d,"%b":[%b]}' % (
+            number,
+            self.first,
+            number,
+            self.last,
+            holds,
+            bodies,
+        )
+
+    def halves(self) -> tuple[Run, Run]:
+        """Both halves of a run of two or more."""
+        middle = len(self.bodies) // 2
+        return Run(self.first, self.bodies[:middle]), Run(self.first + middle, self.bodies[middle:])
+
+
+def runs_of(held: Mapping[int, bytes | None]) -> tuple[Run, ...]:
+    """The runs that these numbers make, in order."""
+    found: list[Run] = []
+    start, bodies = 0, list[bytes | None]()
+    for number in sorted(held):
+        if bodies and number != start + len(bodies):
+            found.append(Run(start, tuple(bodies)))
+            bodies = []
+        start = start if bodies else number
+        bodies.append(held[number])
+    return (*found, Run(start, tuple(bodies))) if bodies else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +149,11 @@ class LogNews:
 
     def json(self) -> bytes:
         """As a part of a ``news`` frame."""
-        messages = b",".join(
-            b'{"first_seq":%d,"last_seq":%d,"messages":[%b]}'
-            % (each.first, each.last, b",".join(each.bodies))
-            for each in self.messages
+        return b'{%b,"messages":[%b],"changes":[%b]}' % (
+            keys.log_json(self.log_id),
+            b",".join(each.json(b"seq", b"messages") for each in self.messages),
+            b",".join(each.json(b"rev", b"changes") for each in self.changes),
         )
-        changes = b",".join(
-            b'{"first_rev":%d,"last_rev":%d,"changes":[%b]}' % (each.first, each.last, b",".join(each.bodies))
-            for each in self.changes
-        )
-        return b'{%b,"messages":[%b],"changes":[%b]}' % (keys.log_json(self.log_id), messages, changes)
 
     def hint_json(self) -> bytes:
         """Its last numbers alone, 0 where there is none: what to fetch by REST."""
@@ -151,29 +188,17 @@ def _pieces(news: LogNews, room: int) -> Iterable[LogNews]:
     """The news in pieces that fit ``room``, or hold one message or change."""
     if len(news.json()) <= room:
         return [news]
-    runs = [LogNews(news.log_id, messages=(run,)) for run in news.messages]
-    runs += [LogNews(news.log_id, changes=(run,)) for run in news.changes]
-    if len(runs) > 1:
-        return [piece for run in runs for piece in _pieces(run, room)]
-    (run,) = news.messages or news.changes
-    if run.first == run.last or len(run.bodies) != run.last - run.first + 1:
-        # With voids in between it is not known here which body is whose: such a run is told by its numbers.
-        return [news]
-    middle = len(run.bodies) // 2
-    halves = (
-        Run(run.first, run.first + middle - 1, run.bodies[:middle]),
-        Run(run.first + middle, run.last, run.bodies[middle:]),
-    )
-    return [
-        piece
-        for half in halves
-        for piece in _pieces(
-            LogNews(news.log_id, messages=(half,))
-            if news.messages
-            else LogNews(news.log_id, changes=(half,)),
-            room,
-        )
-    ]
+    pieces = [LogNews(news.log_id, messages=(run,)) for run in news.messages]
+    pieces += [LogNews(news.log_id, changes=(run,)) for run in news.changes]
+    if len(pieces) == 1:
+        (run,) = news.messages or news.changes
+        if len(run.bodies) == 1:
+            return [news]
+        pieces = [
+            LogNews(news.log_id, messages=(half,)) if news.messages else LogNews(news.log_id, changes=(half,))
+            for half in run.halves()
+        ]
+    return [smaller for piece in pieces for smaller in _pieces(piece, room)]
 
 
 def _packed(parts: Sequence[bytes], room: int) -> Iterable[bytes]:
@@ -184,7 +209,7 @@ def _packed(parts: Sequence[bytes], room: int) -> Iterable[bytes]:
         if held and size + 1 + len(part) > room:
             yield _NEWS + b",".join(held) + _NEWS_END
             held, size = [], 0
+        size += len(part) + bool(held)
         held.append(part)
-        size += len(part) + (size > 0)
     if held:
         yield _NEWS + b",".join(held) + _NEWS_END

@@ -13,6 +13,7 @@ import traceback
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.domain.errors import (
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
 
 
 NAMESPACE: Final = "Budgie"
+DISPATCHER: Final[Mapping[str, str]] = {
+    "Frames": "Count",
+    "DispatchLag": "Milliseconds",
+    "Dropped": "Count",
+    "Poisoned": "Count",
+}
+"""Those of ``BASIC`` that the dispatcher's lines have, and no request's."""
 BASIC: Final[Mapping[str, str]] = {
     "Latency": "Milliseconds",
     "ColdStarts": "Count",
@@ -47,13 +55,17 @@ BASIC: Final[Mapping[str, str]] = {
     "RateLimited": "Count",
     "Misconfigured": "Count",
     "Throttles": "Count",
+    **DISPATCHER,
 }
 """Names and units. API Gateway, Lambda and DynamoDB provide the other metrics."""
 TROUBLE: Final = frozenset(
-    {"Crashes", "RedisFailures", "Contention", "RateLimited", "Misconfigured", "Throttles"}
+    {
+        *("Crashes", "RedisFailures", "Contention", "RateLimited", "Misconfigured", "Throttles"),
+        *("Dropped", "Poisoned"),
+    }
 )
 """Metrics that are written only in case of trouble. CloudWatch includes ten metrics and bills further ones by the hours
-in which they had a value; an ordinary month has six."""
+in which they had a value; an ordinary month has six, with realtime eight."""
 LIMITS: Final = frozenset({RateLimitedError.code, ReadBudgetError.code})
 """The errors that count as ``RateLimited``; API Gateway's own 429 are not seen here."""
 REASONS: Final = ("get_pages", "get_channels", "put_pages", "put_channels")
@@ -70,6 +82,10 @@ _REDIS: Final = {each: _camel("Redis", each) for each in REASONS}
 FULL: Final[Mapping[str, str]] = {
     **BASIC,
     **dict.fromkeys(("ReadUnits", "WriteUnits", "Conflicts", "Voids"), "Count"),
+    "FrameBytes": "Bytes",
+    "FanOut": "Milliseconds",
+    "Gone": "Count",
+    "Retried": "Count",
     **dict.fromkeys((*_ERRORS.values(), *_CACHE.values(), *_REDIS.values()), "Count"),
 }
 """All metrics with ``METRICS_DETAIL=full``; clients cannot cause other names."""
@@ -107,19 +123,52 @@ def sample() -> bool:
 
 
 def log_request(
-    fields: Mapping[str, object], meter: Meter, *, ms: float, is_cold: bool, code: str | None
+    fields: Mapping[str, object],
+    meter: Meter,
+    *,
+    user_id: str | None,
+    ms: float,
+    is_cold: bool,
+    code: str | None,
 ) -> None:
     """Writes a request's line: its fields, and its metrics in CloudWatch's format.
 
     Args:
         fields: the line's fields; those that are None are left out.
         meter: the request's meter, closed.
+        user_id: the caller, of whom the line has a hash; None if unknown.
         ms: the request's duration.
         is_cold: whether it is its container's first request.
         code: the code of its error, None if it succeeded.
     """
     metrics = values(meter, ms=ms, is_cold=is_cold, code=code, detailed=log_settings().is_detailed)
-    logger().info("request", fields={**fields, **metrics}, directive=directive(metrics))
+    fields = {**fields, "user": user_hash(user_id), **metrics}
+    logger().info("request", fields=fields, directive=directive(metrics))
+
+
+def log_batch(
+    fields: Mapping[str, object],
+    meter: Meter,
+    counts: Mapping[str, float],
+    *,
+    is_cold: bool,
+    code: str | None,
+) -> None:
+    """Writes the line of a batch of the table's stream. Nobody waits for one, so it has no ``Latency``.
+
+    Args:
+        fields: as of ``log_request``.
+        meter: the batch's meter, closed.
+        counts: more metrics, of ``FULL``; those that are 0 are left out.
+        is_cold: as of ``log_request``.
+        code: as of ``log_request``.
+    """
+    is_detailed = log_settings().is_detailed
+    metrics = values(meter, ms=0, is_cold=is_cold, code=code, detailed=is_detailed)
+    del metrics["Latency"]
+    metrics |= {name: each for name, each in counts.items() if each and (is_detailed or name in BASIC)}
+    made = directive(metrics) if metrics else None
+    logger().info("batch", fields={**fields, **metrics}, directive=made)
 
 
 def log_crash(error: Exception, request_id: str) -> None:
@@ -128,6 +177,11 @@ def log_crash(error: Exception, request_id: str) -> None:
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
     ]
     logger().error("crash", error=type(error).__qualname__, frames=frames[-8:], request_id=request_id)
+
+
+def user_hash(user_id: str | None) -> str | None:
+    """The user's name in logs: it connects the lines of one user without revealing the user id."""
+    return sha256(user_id.encode()).hexdigest()[:12] if user_id else None
 
 
 # --- metrics ---

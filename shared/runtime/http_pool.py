@@ -47,7 +47,9 @@ class Connections:
         if self._scheme == "https":
             tls()  # Loading the certificates is slow, so it is done before the first request.
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[HTTPResponse, bytes]:
         """Sends a request; returns the response and its whole body.
 
         Raises:
@@ -58,8 +60,9 @@ class Connections:
         kept = self._kept()
         connection = kept or self._connected()
         try:
-            connection.request("POST", path, body, headers)
-            with connection.getresponse() as response:
+            connection.sock.sendall(_message(method, path, headers, body))
+            with HTTPResponse(connection.sock, method=method) as response:
+                response.begin()
                 whole = response.read()
         except ConnectionError as error:
             connection.close()
@@ -116,6 +119,12 @@ class Connections:
         if self._scheme == "http":
             return HTTPConnection(self.host, timeout=self._connect_seconds)
         raise NotConnectedError
+
+
+def _message(method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    """A request in one piece: ``HTTPConnection.request`` sends head and body apart, each with a call to the system."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{method} {path} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode("latin-1") + body
 
 
 @cache

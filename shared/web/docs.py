@@ -313,6 +313,15 @@ SET_MUTED: Final[Docs] = {
     "responses": {200: {"headers": WIRE}, **problems(*WRITING, *MEMBERS_ONLY)},
     "tags": ["channels"],
 }
+ISSUE_TICKET: Final[Docs] = {
+    "response_model": response_models.Ticket,
+    "status_code": 201,
+    "responses": {
+        201: {"description": "A ticket; docs/realtime.md says how to connect with it.", "headers": WIRE},
+        **problems(errors.RouteNotFoundError),
+    },
+    "tags": ["realtime"],
+}
 MARK_THREAD_READ: Final[Docs] = {
     "response_model": response_models.ThreadReadPosition,
     "responses": {

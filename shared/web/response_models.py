@@ -552,6 +552,22 @@ class Reads(ResponseModel):
     )
 
 
+class Ticket(ResponseModel):
+    """What opens a WebSocket connection."""
+
+    ticket: str = Field(description="For one connection within 30 seconds; a WebSocket subprotocol's name.")
+    url: str = Field(description="The WebSocket's address.")
+    expires_at: str = Field(json_schema_extra={"format": "date-time"})
+
+    model_config = _with_example(
+        {
+            "ticket": "7h2k0v9q4m1s8d3f6g5j2l0p9r4t1u8a",
+            "url": "wss://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1",
+            "expires_at": "2026-11-23T18:44:54.000Z",
+        }
+    )
+
+
 class Muted(ResponseModel):
     """Whether the caller has muted the channel."""
 

@@ -56,7 +56,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayApi]:
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedApi]:
     """The built artifacts over engines of their own; their token is in Systems Manager."""
     directory = tmp_path_factory.mktemp("artifacts")
-    loaded = template.load(ROOT / "template.yaml", {"Table": TABLE, "UpstashTokenParameter": PARAMETER})
+    loaded = template.load(
+        ROOT / "template.yaml", {"Table": TABLE, "UpstashTokenParameter": PARAMETER} | template.WHOLE
+    )
     with (
         opened_endpoint(directory / "valkey") as endpoint,
         parameter_store({PARAMETER: f"{TOKEN}\n"}) as (ssm, asked),
@@ -68,6 +70,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedApi]:
             "DYNAMODB_ENDPOINT_URL": address,
             "UPSTASH_REDIS_REST_URL": endpoint.url,
             "AWS_ENDPOINT_URL_SSM": ssm,
+            "REALTIME_URL": "ws://127.0.0.1:1/realtime",
         }
         yield EmulatedApi(loaded, variables, processes, asked)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.artifacts.conftest import GatewayApi
     from tests.artifacts.emulator import EmulatedApi
 
-ROUTES: Final = template.load(ROOT / "template.yaml").routes
+ROUTES: Final = template.load(ROOT / "template.yaml", template.WHOLE).routes
 
 
 def test_in_process(api: Api) -> None:

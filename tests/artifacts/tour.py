@@ -76,6 +76,7 @@ class Tour:
         self.change(channel)
         self.thread(channel)
         self.keep_order(channel)
+        self.get_a_ticket()
         self.compress(self.make_channel())
         self.be_refused(channel)
         self.close(channel)
@@ -273,6 +274,12 @@ class Tour:
         assert (found["id"], found["message"]["id"]) == (report.json["id"], f"{channel}-00000001")
         closing = {"status": "closed", "resolution": SECRET}
         assert self.call(200, "PUT", f"{queue}/{found['id']}", body=closing).json["status"] == "closed"
+
+    def get_a_ticket(self) -> None:
+        """Ada gets a ticket for the WebSocket."""
+        ticket = self.call(201, "POST", "/v1/realtime/tickets").json
+        assert ticket.keys() == {"ticket", "url", "expires_at"}
+        self.call(401, "POST", "/v1/realtime/tickets", user=None)
 
     def compress(self, channel: str) -> None:
         """Large responses are compressed as the client accepts, with the same content."""

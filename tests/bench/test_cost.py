@@ -9,9 +9,10 @@ import pytest
 from bench.cost import GOALS, targets
 from bench.lib.operations import MISSED, PAGE_CHANGED, PAGE_IN_MEMORY, PAGE_THREADS
 from operators import prices
-from operators.capacity_plan import MEMORY_GB, measured, of_trace, plan
-from operators.costs import SHARE_OF_PROCESSOR, Figures, by_plan, days, priced, user_month
+from operators.capacity_plan import measured, of_trace, plan
+from operators.costs import SHARE_OF_PROCESSOR, Figures, by_plan, days, priced, priced_realtime, user_month
 from operators.prices import PUBLISHED
+from operators.realtime_plan import MEMORY_GB
 from shared.domain.plans import DAYS, PLANS
 from tests.running import tiny
 
@@ -99,6 +100,15 @@ def test_published_prices_say_where_they_were_read() -> None:
     assert all(each.note for each in PUBLISHED if each.dollars is None)
 
 
+def test_deliveries_cost_little_more_than_their_frames() -> None:
+    """A post to 20 watchers is 20 messages of the WebSocket API, for each of which all else adds at most a third."""
+    found = priced_realtime(measured().found["realtime"])
+    post, frames = found["operations"]["post"], measured().found["realtime"]["post"]["frames"]
+    assert post["dollars"]["api_gateway"] == frames == 20
+    assert 1.0 < found["a million deliveries"]["to 20"] < 1.34
+    assert found["a million deliveries"]["to 1"] > found["a million deliveries"]["to 20"]
+
+
 def row(goal: str, dollars: float, *, agrees: bool = True, units: float = 2) -> dict[str, Any]:
     """The part of an operation's result that targets use."""
     engines = {"engine": {"agrees": agrees}}
@@ -166,3 +176,13 @@ def test_every_operation_is_priced() -> None:
     # The memberships, the heads, and a check of the previewed messages, which a warm container has done.
     assert operations["list of 8 channels, after a miss"]["figures"]["calls_ms"] == 12
     assert found["hosted"]
+    pushed = {
+        name: (each["figures"]["read_units"], each["figures"]["write_units"], each["frames"])
+        for name, each in found["push"]["operations"].items()
+    }
+    assert (pushed["ticket"], pushed["connect"]) == ((0, 1, 0), (1, 3, 0))
+    # The connection, and the channel state of each of 8 channels; 8 watches, 8 conditions and the connection.
+    assert pushed["watch"] == (1 + 8 * 2, 2 * (8 + 8 + 1), 0)
+    assert (pushed["ping"], pushed["disconnect"]) == ((1 + 8, 0, 0), (2, 2 * 8 + 2, 0))
+    assert (pushed["post"], pushed["post to one"], pushed["nothing"]) == ((2, 0, 20), (2, 0, 1), (0, 0, 0))
+    assert pushed["presence"][2] == 21

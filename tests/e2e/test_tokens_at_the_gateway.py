@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from local.dynamodb import engine as dynamodb
-from local.template.load import load
+from local.template.load import WHOLE, load
 from local.tokens import KeyPair
 from tests.cases import case
 from tests.e2e.running import ROOT
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 
-ROUTES: Final = load(ROOT / "template.yaml", {"JwtIssuer": "https://budgie.local"}).routes
+ROUTES: Final = load(ROOT / "template.yaml", {"JwtIssuer": "https://budgie.local"} | WHOLE).routes
 PROTECTED: Final = [route for route in ROUTES if route.authorized]
 BODIES: Final[dict[str, Any]] = {
     "POST /v1/channels": {"kind": "public", "name": "mine"},

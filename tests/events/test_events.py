@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from local.template import load as template
-from tools.sample_events import SAMPLES, rendered
+from tests.realtime.connections import Connections
+from tools.sample_events import SAMPLES, frame_events, rendered
 
 if TYPE_CHECKING:
     from tests.api import Api
@@ -21,7 +22,11 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 IMAGE: Final = "public.ecr.aws/lambda/python:3.13-x86_64"
 STATUSES: Final = (
     dict.fromkeys(
-        ("create_channel", "put_member", "post_message", "post_reply", "ban_user", "report_message"), 201
+        (
+            *("create_channel", "put_member", "post_message", "post_reply", "ban_user", "report_message"),
+            "issue_ticket",
+        ),
+        201,
     )
     | dict.fromkeys(
         (
@@ -52,8 +57,14 @@ def test_every_route_has_one() -> None:
     )
     names = {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in in_template}
     assert {sample.name for sample in SAMPLES} == names
-    keys = {json.loads(text)["routeKey"] for text in rendered().values()}
-    assert keys == {route.key for route in template.load(ROOT / "template.yaml").routes}
+    loaded = template.load(ROOT / "template.yaml", template.WHOLE)
+    assert {json.loads(rendered()[f"{sample.name}.json"])["routeKey"] for sample in SAMPLES} == {
+        route.key for route in loaded.routes
+    }
+    assert loaded.websocket
+    assert {each["requestContext"]["routeKey"] for each in frame_events().values()} == set(
+        loaded.websocket.routes
+    )
 
 
 def test_in_their_order_all_succeed(api: Api) -> None:
@@ -63,13 +74,25 @@ def test_in_their_order_all_succeed(api: Api) -> None:
         assert response.status == STATUSES.get(sample.name, 200), f"{sample.name}: {response.body}"
 
 
+def test_frames_get_a_result(api: Api) -> None:
+    """Those of the WebSocket API too; their ticket is made up, so that their connection is unknown."""
+    connections, events = Connections(api), frame_events()
+    assert connections.opening(events["open_connection"]) == {"statusCode": 401}
+    assert '"code":"connection_ended"' in connections.receiving(events["receive_frame"])["body"]
+    assert connections.opening(events["close_connection"]) == {"statusCode": 200}
+
+
 def test_the_documentation_has_them_in_this_order() -> None:
     """Each with its function, as `sam local start-lambda` knows it, on a port that `make run` does not take."""
     section = (ROOT / "docs/deploying.md").read_text().partition("## `sam local`")[2]
-    functions = {route.key: route.function for route in template.load(ROOT / "template.yaml").routes}
+    loaded = template.load(ROOT / "template.yaml", template.WHOLE)
+    assert loaded.websocket
+    functions = {route.key: route.function for route in loaded.routes}
+    functions |= {key: route.function for key, route in loaded.websocket.routes.items()}
     said = [tuple(line.split()) for line in section.splitlines() if re.fullmatch(r"\w+ \w+Function", line)]
-    events = {sample.name: json.loads(rendered()[f"{sample.name}.json"]) for sample in SAMPLES}
-    assert said == [(name, functions[each["routeKey"]]) for name, each in events.items()]
+    events = {name.removesuffix(".json"): json.loads(text) for name, text in rendered().items()}
+    keys = {name: each.get("routeKey") or each["requestContext"]["routeKey"] for name, each in events.items()}
+    assert said == [(name, functions[key]) for name, key in keys.items()]
     assert "sam local start-lambda --port 3001" in section
     assert "127.0.0.1:3001/2015-03-31/functions/" in section
 

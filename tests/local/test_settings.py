@@ -61,6 +61,9 @@ def test_every_variable_is_read_and_listed() -> None:
         "TABLE_NAME": "chat.test-1",
         "THROTTLE_RATE": "6",
         "CONCURRENCY": "7",
+        "REALTIME": "off",
+        "REALTIME_IDLE_SECONDS": "8",
+        "REALTIME_CONNECTION_SECONDS": "9",
         "LOG": "json",
     }
     recording = Recording(environment)
@@ -80,6 +83,8 @@ def test_every_variable_is_read_and_listed() -> None:
         ("REDIS_PORT", "0x10"),
         ("THROTTLE_RATE", "-1"),
         ("CONCURRENCY", "many"),
+        ("REALTIME", "yes"),
+        ("REALTIME_IDLE_SECONDS", "0"),
         ("UPSTASH_PORT", "1e3"),
         ("DYNAMODB_ENGINE", "moto"),
         ("DYNAMODB_ENDPOINT_URL", "localhost:8000"),

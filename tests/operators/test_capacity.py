@@ -150,6 +150,33 @@ def test_a_session_that_polls_costs_its_polls() -> None:
     assert polling.dollars["API Gateway"] > quiet.dollars["API Gateway"]
 
 
+def test_push_costs_its_frames_and_minutes() -> None:
+    """Each post is a frame to each watcher; none of it, and no dollar, where nothing is pushed."""
+    quiet, pushed = plan(HUNDRED), plan(replace(HUNDRED, pushes=True, watchers=20))
+    more = plan(replace(HUNDRED, pushes=True, watchers=30))
+    assert quiet.push.messages == quiet.dollars["API Gateway, WebSockets"] == 0
+    posts = quiet.requests["post"]
+    frames = pushed.push.messages - pushed.push.live_messages
+    assert more.push.messages - more.push.live_messages == pytest.approx(frames + 10 * posts)
+    assert pushed.push.minutes == pytest.approx(100 * 0.7 * 3 * 10 * DAYS)
+    assert 0 < pushed.push.live_messages < pushed.push.messages
+    dollars = pushed.push.messages * prices.WEBSOCKET_MESSAGE + pushed.push.minutes * prices.CONNECTION_MINUTE
+    assert pushed.dollars["API Gateway, WebSockets"] == pytest.approx(dollars)
+    assert pushed.amounts["write_units"] > quiet.amounts["write_units"]
+
+
+def test_push_and_polling_stand_beside_one_another(capsys: pytest.CaptureFixture[str]) -> None:
+    """Push costs less than a poll every 10 seconds, and is told of at once."""
+    pushed, polling = plan(replace(HUNDRED, pushes=True)), plan(replace(HUNDRED, poll_seconds=10.0))
+    assert plan(HUNDRED).least < pushed.least < polling.least
+    for arguments in ([], ["--push"]):
+        assert main(["--users", "100", *arguments]) == 0
+        rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+        shown = {" ".join(row[:-3]): row[-1] for row in rows if len(row) > 3}
+        assert shown["push: Realtime=on"] == f"{pushed.least:.2f}"
+        assert shown["they poll every 10 s"] == f"{polling.least:.2f}"
+
+
 def test_long_messages_cost_more_units() -> None:
     """An entry of 3 KB takes two more units, each counted twice in a transaction."""
     short, long = plan(HUNDRED, KNOWN), plan(replace(HUNDRED, message_bytes=2_500), KNOWN)
@@ -225,6 +252,17 @@ def test_what_a_hundred_users_cost_is_said_as_the_planner_says_it(page: str) -> 
             assert f"${report.least:.2f}" in text, (polls, billing)
         assert words in text
     assert "cost it nothing" not in text
+
+
+def test_what_push_costs_is_said_as_the_planner_says_it() -> None:
+    """For a hundred users, with either table, and with longer sessions."""
+    for page in ("docs/deploying.md", "docs/operations.md"):
+        for billing in BILLINGS:
+            report = plan(Workload(users=100, pushes=True, table_billing=billing))
+            assert f"${report.least:.2f}" in (ROOT / page).read_text(), page
+    text = (ROOT / "docs/deploying.md").read_text()
+    for given in (Workload(pushes=True), Workload(poll_seconds=10)):
+        assert f"${plan(replace(given, session_minutes=160)).least:.2f}" in text
 
 
 def test_every_plan_has_a_price_or_a_reason() -> None:

@@ -123,6 +123,7 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     "leave": Attempt("remove_member", "DELETE", "/v1/channels/{c}/members/me"),
     "remove a member": Attempt("remove_member", "DELETE", f"/v1/channels/{{c}}/members/{OTHER_MEMBER}"),
     "remove a moderator": Attempt("remove_member", "DELETE", f"/v1/channels/{{c}}/members/{OTHER_MODERATOR}"),
+    "get a ticket for the WebSocket": Attempt("issue_ticket", "POST", "/v1/realtime/tickets"),
     "list whom one blocks": Attempt("list_blocks", "GET", "/v1/blocks"),
     "block another member": Attempt("block_user", "PUT", f"/v1/blocks/{OTHER_MEMBER}"),
     "unblock another member": Attempt("unblock_user", "DELETE", f"/v1/blocks/{OTHER_MEMBER}"),

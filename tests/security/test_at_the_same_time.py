@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from local.gateway.invoke import Workers
-from shared.web.middleware import user_hash
+from shared.observability.telemetry import user_hash
 from tests.api import event
 from tests.functions.chat import messages
 from tests.security.containers import Deployment

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.template.load import load
+from local.template.load import WHOLE, load
 from shared.bootstrap import compose
-from shared.settings import Settings
 from shared.storage.memory import MemoryStore
+from tests.api import SETTINGS
 from tests.cases import case
 from tests.functions.chat import Chat
 from tests.functions.refusals import assert_refused, state
@@ -49,13 +49,13 @@ def lacking(matrix: Matrix, document: Mapping[str, Any], routes: set[str]) -> se
 
 def routes_of_the_template() -> set[str]:
     """As API Gateway knows them."""
-    return {route.key for route in load(ROOT / "template.yaml").routes}
+    return {route.key for route in load(ROOT / "template.yaml", WHOLE).routes}
 
 
 def fresh(api: Api, clock: FakeClock) -> tuple[Chat, MemoryStore]:
     """The API over an empty storage."""
     store = MemoryStore()
-    api.services = compose(Settings(), store, clock.now, clock.sleep)
+    api.services = compose(SETTINGS, store, clock.now, clock.sleep)
     return Chat(api, clock), store
 
 
@@ -82,7 +82,9 @@ def test_a_route_without_a_row_is_found() -> None:
 def test_open_routes_are_the_templates() -> None:
     """The table's open operations are the routes that API Gateway lets in without a token."""
     known = operations(DOCUMENT)
-    unguarded = {known[route.key] for route in load(ROOT / "template.yaml").routes if not route.authorized}
+    unguarded = {
+        known[route.key] for route in load(ROOT / "template.yaml", WHOLE).routes if not route.authorized
+    }
     assert unguarded == MATRIX.open
 
 

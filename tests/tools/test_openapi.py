@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 
 from local.template import load as template
 from shared.domain.errors import BudgieError, every_error
-from tools import openapi, openapi_components
+from tools import asyncapi, openapi, openapi_components
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ def test_each_exception_from_spectrals_rules_has_a_reason() -> None:
 
 def test_every_route_of_the_template_is_described() -> None:
     """Template and document name the same routes."""
-    routes = template.load(openapi.ROOT / "template.yaml").routes
+    routes = template.load(openapi.ROOT / "template.yaml", template.WHOLE).routes
     assert {(route.path, route.method.lower()) for route in routes} == set(OPERATIONS)
 
 
@@ -195,13 +195,14 @@ def test_what_api_gateway_answers_itself_is_documented(path: str, method: str) -
 
 
 def test_every_error_is_documented() -> None:
-    """Each error of a function is documented at some route."""
+    """Each error of a function is documented at some route, or as a code of frames."""
     documented = {
         code
         for path, method in OPERATIONS
         for response in PATHS[path][method]["responses"].values()
         for code in response.get("content", {}).get("application/problem+json", {}).get("examples", {})
     }
+    documented |= {error.code for error in asyncapi.ERRORS}
     assert {error.code for error in every_error(BudgieError)} - documented <= UNANSWERED
 
 

@@ -11,7 +11,15 @@ from local.template.load import Cors, Route
 
 def route(method: str, path: str) -> Route:
     """A route without a function."""
-    return Route(method, path, "Function", "box.handler", authorized=True, timeout=3, memory=128)
+    return Route(
+        method=method,
+        path=path,
+        function="Function",
+        handler="box.handler",
+        authorized=True,
+        timeout=3,
+        memory=128,
+    )
 
 
 ROUTES = Routes(

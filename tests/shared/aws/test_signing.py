@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from botocore import auth
@@ -19,6 +20,7 @@ from shared.aws.client import SERVICES, Credentials, Signer
 HOST = "dynamodb.eu-central-1.amazonaws.com"
 REGION = "eu-central-1"
 TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60)
+SECOND = 1_795_478_400
 SECONDS = st.integers(1_500_000_000, 4_000_000_000)
 
 
@@ -33,6 +35,13 @@ def by_botocore(
         "Host": HOST,
     }
     request = AWSRequest("POST", f"https://{HOST}/", headers, body)
+    return added_by_botocore(request, credentials, seconds, service)
+
+
+def added_by_botocore(
+    request: AWSRequest, credentials: Credentials, seconds: int, service: str
+) -> dict[str, str]:
+    """The headers of a request that botocore has signed."""
     keys: Any = SimpleNamespace(
         access_key=credentials.access_key, secret_key=credentials.secret_key, token=credentials.token or None
     )
@@ -59,6 +68,18 @@ def test_each_service_is_asked_as_botocore_asks_it(service: str) -> None:
     credentials = Credentials("AKIDEXAMPLE", "secret", "token")
     signed = Signer(credentials, service, REGION, HOST).headers("GetSomething", b"{}", 1_795_478_400)
     assert signed == by_botocore(credentials, "GetSomething", b"{}", 1_795_478_400, service)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["POST", "DELETE"]), TEXT, st.binary(max_size=200))
+def test_a_path_is_signed_as_botocore_signs_it(method: str, connection_id: str, body: bytes) -> None:
+    """Any connection id of API Gateway's management endpoint, whatever must be encoded in it."""
+    path = f"/v1/@connections/{quote(connection_id, safe='')}"
+    own = {"content-type": "application/octet-stream"}
+    credentials = Credentials("AKIDEXAMPLE", "secret", "token")
+    signed = Signer(credentials, "execute-api", REGION, HOST).sign(method, path, own, body, SECOND)
+    request = AWSRequest(method, f"https://{HOST}{path}", {**own, "host": HOST}, body)
+    assert signed == added_by_botocore(request, credentials, SECOND, "execute-api")
 
 
 def test_the_key_of_a_day_is_made_anew_the_next() -> None:

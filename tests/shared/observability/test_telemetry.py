@@ -22,6 +22,7 @@ from shared.domain.errors import BudgieError, ContentionError, MisconfiguredErro
 from shared.observability.meter import CacheMetrics, Ledger, Meter, meter, start_meter
 from shared.observability.telemetry import (
     BASIC,
+    DISPATCHER,
     FULL,
     NAMESPACE,
     TROUBLE,
@@ -275,7 +276,7 @@ def test_metrics_of_trouble_are_written_in_trouble_alone() -> None:
     made.conflicts, made.voids = 1, 1
     made.close()
     found = values(made, **NOTHING | {"is_cold": True}, detailed=False)
-    assert set(found) == set(BASIC) - TROUBLE
+    assert set(found) == set(BASIC) - TROUBLE - set(DISPATCHER)
 
 
 @pytest.mark.parametrize("text", ["full", " full ", '"full"', "'full'", "basic", '"basic"', ""])

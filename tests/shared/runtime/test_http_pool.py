@@ -98,7 +98,7 @@ def test_a_trusted_server_is_asked_again_on_the_same_connection(
     with serving(certificate) as (url, asked):
         connections = Connections(url, 5, 5)
         for i in range(4):
-            response, body = connections.post("/", {}, b"hello %d" % i)
+            response, body = connections.request("POST", "/", {}, b"hello %d" % i)
             assert (response.status, body) == (200, b"hello %d" % i)
         connections.close()
     assert len(asked) == 4
@@ -109,7 +109,7 @@ def test_an_untrusted_server_is_not_asked(certificate: Path) -> None:
     """Nothing is sent, not even its headers."""
     with serving(certificate) as (url, asked):
         with pytest.raises(NotConnectedError) as caught:
-            Connections(url, 5, 5).post("/", {"authorization": "secret"}, b"secret")
+            Connections(url, 5, 5).request("POST", "/", {"authorization": "secret"}, b"secret")
         assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
     assert asked == []
 

@@ -1,0 +1,1 @@
+"""Issuing tickets for the WebSocket."""

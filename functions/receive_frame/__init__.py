@@ -1,0 +1,1 @@
+"""Receiving frames from clients."""
