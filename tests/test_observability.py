@@ -426,14 +426,22 @@ def test_thresholds_of_plans_are_those_of_the_code() -> None:
 
 
 def test_queries_look_into_every_functions_log() -> None:
-    """A request's story may pass through any of them."""
+    """A request's story may pass through any of them. Those of realtime look into logs of its own functions alone."""
+    functions = TEMPLATE["Resources"].items()
     logs = {
-        each["LoggingConfig"]["LogGroup"]["Ref"]
-        for each in resources(TEMPLATE, "AWS::Serverless::Function").values()
+        each["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]: each.get("Condition")
+        for _, each in functions
+        if each["Type"] == "AWS::Serverless::Function"
     }
-    names = {name: name for name in logs}
-    for query in resources(TEMPLATE, "AWS::Logs::QueryDefinition").values():
-        assert set(resolver(**names, Realtime="on").resolve(query["LogGroupNames"])) == logs
+    of_realtime = {name for name, condition in logs.items() if condition == "Pushes"}
+    for realtime, wanted in (("on", set(logs)), ("off", set(logs) - of_realtime)):
+        names = resolver(**{name: name for name in logs}, Realtime=realtime)
+        for query, properties in resources(TEMPLATE, "AWS::Logs::QueryDefinition").items():
+            found = set(names.resolve(properties["LogGroupNames"]))
+            if TEMPLATE["Resources"][query].get("Condition") == "Pushes":
+                assert found <= of_realtime
+            else:
+                assert found == wanted
 
 
 def test_every_link_within_the_runbook_leads_somewhere() -> None:
