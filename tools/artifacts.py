@@ -34,10 +34,8 @@ TASK_ROOT: Final = "/var/task"
 """Where Lambda puts an artifact: the path in tracebacks."""
 USES_REDIS: Final = frozenset({"list_channels", "fetch_messages", "check_health"})
 """Functions that also need the Redis client; `tests/artifacts` checks this against the code."""
-LEFT_OUT: Final = frozenset(
-    {"shared/storage/memory.py", "shared/web/response_models.py", "shared/web/docs.py"}
-)
-"""Files of `shared/` that only tests, benchmarks and the OpenAPI document use."""
+LEFT_OUT: Final = frozenset({"shared/storage/memory", "shared/web/response_models.py", "shared/web/docs.py"})
+"""Files and folders of `shared/` that only tests, benchmarks and the OpenAPI document use."""
 FIXED_TIME: Final = 1_577_836_800
 """2020-01-01: zip files store times, but none before 1980."""
 NOISE: Final = frozenset(
@@ -175,7 +173,8 @@ def sources(function: str) -> Iterator[Path]:
     yield ROOT / "functions/__init__.py"
     yield from sorted((ROOT / "functions" / function).glob("*.py"))
     for path in sorted((ROOT / "shared").rglob("*.py")):
-        if path.relative_to(ROOT).as_posix() not in LEFT_OUT:
+        names = {each.relative_to(ROOT).as_posix() for each in (path, path.parent)}
+        if not names & LEFT_OUT:
             yield path
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from operators.erase_user import Erased, Survey, survey
 from shared.domain.model import ERASED, Role
+from shared.domain.realtime import Connection, Watch
 from tests.functions.chat import messages, texts
 from tests.operators.erasing import SECRET, erase, everything_of
 
@@ -55,6 +56,9 @@ def test_the_user_is_nowhere_any_more(chat: Chat, channel: str, store: ScriptedS
     """Neither their texts nor their id are anywhere in the table, except for idempotency keys used within a day."""
     other = str(chat.create("eve", name="eves own", members=["ada"])["id"])
     chat.post(other, SECRET, "eve")
+    connection = Connection("conn=", "eve", 0, 1)  # It has expired long ago.
+    store.open_connection(connection)
+    store.watch(connection, [Watch(channel, "eve", "conn=", 1)], 1)
     left = chat.channel("eve")
     chat.post(left, SECRET, "eve")
     assert chat.remove(left, "me", "eve").status == 204

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shared.domain import keys
 from shared.domain.news import WatchChanged
 from shared.domain.realtime import Connection, Watch, is_over
-from shared.storage.memory_state import MemoryState
+from shared.storage.memory.state import MemoryState
 from shared.storage.protocol import Committed, ConnectionEnded, NotMembers, TooManyWatches, WatchOutcome
 
 
-@dataclass
 class MemoryRealtime(MemoryState):
     """See ``shared.storage.protocol.Realtime``."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.domain import keys
 from shared.domain.changes import Change
 from shared.domain.model import Entry, Follow, Head, IdempotencyRecord, Membership, PastMembership
 from shared.domain.moderation import Ban, Block, Report
@@ -109,3 +110,18 @@ class MemoryState:
         before = self._heads[head.channel_id]
         self._heads[head.channel_id] = head
         self._tell(of_head(before, head))
+
+
+def may_write(membership: Membership) -> bool:
+    """Whether neither of a direct channel's members blocks the other."""
+    return not membership.blocks and not membership.is_blocked
+
+
+def shown_position(head: Head) -> int:
+    """The position that a head's preview shows; 0 for none."""
+    return head.last.seq if head.last else 0
+
+
+def member_key(log_id: str, user_id: str) -> tuple[str, str]:
+    """The key of a membership: of a thread the one in its channel."""
+    return keys.channel_of_log(log_id), user_id
