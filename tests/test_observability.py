@@ -392,8 +392,8 @@ def test_alarms_that_give_way_only_ring_earlier_than_others() -> None:
     )
     assert both - set(deployed_alarms(**redis, Realtime="on")) == {
         "ContentionAlarm",
-        "RedisCommandsAlarm",
-        "RedisStoredBytesAlarm",
+        "LambdaThrottlesAlarm",
+        "TableThrottlesAlarm",
     }
     of_redis = {name for name in both if name.startswith("Redis")}
     of_realtime = {"DispatchLagAlarm", "IteratorAgeAlarm", "DispatchFailuresAlarm"}
