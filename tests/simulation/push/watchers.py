@@ -45,9 +45,10 @@ class Watcher:
         self.user_id = user_id
         self.follower = world.push.follower()
         self.connection_id: str | None = None
-        self._connections = 0
         self._fetching: set[Fetch] = set()
         self._is_opening = False
+        self._leaving: set[str] = set()
+        """Logs whose `unwatch` is not answered yet: a `watch` might overtake it."""
         self.wanted: set[str] = set()
         """The logs that the client shows."""
 
@@ -65,15 +66,13 @@ class Watcher:
         elif way == "ping":
             self.ping()
         elif way == "unwatch" and self.wanted:
-            log_id = world.rng.choice(sorted(self.wanted))
-            self._drop(log_id)
-            self._say("unwatch", channels=[_named(log_id)], ref="mine")
+            self._unwatch(world.rng.choice(sorted(self.wanted)))
         else:
             self.lose()
 
     def look(self, log_id: str) -> None:
         """Shows a log: its first page, then it is watched."""
-        if log_id in self.wanted:
+        if log_id in self.wanted or log_id in self._leaving:
             return
         self.wanted.add(log_id)
         self._begin(log_id)
@@ -83,8 +82,7 @@ class Watcher:
         if self._is_opening or self.connection_id is not None:
             return
         self._is_opening = True
-        self._connections += 1
-        connection_id = f"{self.user_id}-{self._connections}"
+        connection_id = f"{self.user_id}-{len(self._world.network.users)}"
         self._world.network.users[connection_id] = self.user_id
 
         def call(services: Services) -> object:
@@ -141,6 +139,8 @@ class Watcher:
                 self._ended(told["channels"])
             case "pong":
                 self._ended(told["ended"])
+                named = {each.get("thread_id", each["channel_id"]) for each in told["channels"]}
+                self._watch(sorted(self.wanted & self.follower.logs.keys() - named))
             case "watching":
                 for each in told["refused"]:
                     self._drop(each.get("thread_id", each["channel_id"]))
@@ -166,6 +166,11 @@ class Watcher:
         self.wanted.discard(log_id)
         self.follower.logs.pop(log_id, None)
 
+    def _unwatch(self, log_id: str) -> None:
+        self._drop(log_id)
+        self._leaving.add(log_id)
+        self._say("unwatch", channels=[_named(log_id)], ref="mine")
+
     def _watch(self, log_ids: list[str]) -> None:
         if log_ids:
             self._say("watch", channels=[_named(log_id) for log_id in log_ids])
@@ -182,18 +187,24 @@ class Watcher:
             return receive_frame(services, SimSender(self._world), connection, parse(text))
 
         def check(_: Asked, answer: Answer) -> str:
+            self._answered(kind, fields)
             if answer.frame is not None and self.connection_id == connection_id:
                 self.take(answer.frame)
                 return str(json.loads(answer.frame)["type"])
             return "no answer"
 
         def failed(error: BaseException) -> None:
+            self._answered(kind, fields)
             if isinstance(error, ConnectionEndedError):
                 self.lose()
-            else:
+            elif kind != "unwatch":  # What comes of a watch that stays is ignored.
                 self._world.loop.spawn(partial(self._say, kind, **fields), AGAIN_MS)
 
         self._send(kind, call, check, failed)
+
+    def _answered(self, kind: str, fields: dict[str, Any]) -> None:
+        if kind == "unwatch":
+            self._leaving -= {each.get("thread_id", each["channel_id"]) for each in fields["channels"]}
 
     # --- requests ---
 
