@@ -29,7 +29,7 @@ from bench.lib.operations import thumb
 from local.dynamodb import engine as dynamodb
 from local.settings import LocalSettings
 from local.stack import Stack
-from shared.domain.keys import message_id
+from shared.domain.keys import entry_key, message_id
 from tools import artifacts
 from tools.artifacts import LOCAL, PythonMissingError, Target, python_version
 
@@ -59,7 +59,7 @@ context = SimpleNamespace(
     invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:bench",
     aws_request_id="8476a536-e9f4-11e8-9739-2dfe598c3fcd", get_remaining_time_in_millis=lambda: 60_000,
 )
-print("\\n", handler(json.loads(sys.argv[2]), context)["statusCode"], flush=True)
+print("\\n", handler(json.loads(sys.argv[2]), context).get("statusCode", 200), flush=True)
 os._exit(0)
 """
 """What runs in the process: one invocation, then an exit without clean-up."""
@@ -169,8 +169,27 @@ def events() -> dict[str, dict[str, Any]]:
         "manage_channels": Ask("GET", channel, user),
         "mark_read": Ask("PUT", f"{channel}/read", user, {"last_read_seq": 1}),
         "post_message": Ask("POST", f"{channel}/messages", user, {"text": "Hello, Grace!"}),
+        "issue_ticket": Ask("POST", "/v1/realtime/tickets", user),
     }
-    return {name: event(ask) for name, ask in asked.items()}
+    return {name: event(ask) for name, ask in asked.items()} | {
+        "open_connection": _of_socket("$disconnect", "DISCONNECT"),
+        "receive_frame": _of_socket("$default", "MESSAGE", '{"v": 1, "type": "ping"}'),
+        "dispatch_changes": {"Records": [_posted(CHAT.channel_ids()[0], 1)]},
+    }
+
+
+def _of_socket(route: str, kind: str, body: str | None = None) -> dict[str, Any]:
+    """An event of the WebSocket API, of a connection that has ended."""
+    context = {"routeKey": route, "eventType": kind, "connectionId": "ended=", "requestId": "r"}
+    return {"requestContext": context, "body": body, "isBase64Encoded": False}
+
+
+def _posted(channel_id: str, seq: int) -> dict[str, Any]:
+    """A record of the table's stream: a message was posted."""
+    pk, sk = entry_key(channel_id, seq)
+    image = {"pk": {"S": pk}, "sk": {"S": sk}, "n": {"N": str(seq)}, "at": {"N": "1"}}
+    change = {"Keys": {"pk": {"S": pk}, "sk": {"S": sk}}, "NewImage": image, "SequenceNumber": "1"}
+    return {"eventName": "INSERT", "dynamodb": change}
 
 
 def measure(python: str, runs: int) -> dict[str, list[Start]]:

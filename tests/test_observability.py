@@ -61,6 +61,11 @@ FIELDS: Final = frozenset(
         ),
         *("write_units", "calls", "conflicts", "voids", "redis_commands", "redis", "request_id", "trace"),
         *("api_request_id", "aws_error", "redis_failures", "redis_breaker", "redis_pending"),
+    }
+)
+"""Of the lines of requests, besides the metrics; `tests/shared/observability/test_telemetry.py` sees them."""
+OF_REALTIME: Final = frozenset(
+    {
         *(
             "connection",
             "records",
@@ -74,8 +79,8 @@ FIELDS: Final = frozenset(
         *("gone", "retried", "dropped", "refused", "poisoned", "failed"),
     }
 )
-"""Of the lines of requests, of clients' frames and of the dispatcher's batches, besides the metrics; seen in
-`tests/shared/observability/test_telemetry.py` and `tests/functions/test_dispatch_changes.py`."""
+"""Of the lines of clients' frames and of the dispatcher's batches; seen in `tests/functions/test_receive_frame.py` and
+`tests/functions/test_dispatch_changes.py`."""
 COMMON: Final = frozenset({"@timestamp", "message", "level", "error", "frames"})
 """Of every line, and of a crash's."""
 WORDS: Final = frozenset(
@@ -206,7 +211,9 @@ def _wrong_sections(document: Document, text: str) -> Iterator[str]:
 
 
 def _unknown_fields(document: Document, emitted: Mapping[str, str]) -> Iterator[str]:
-    known = FIELDS | COMMON | WORDS | set(emitted) | {f"redis.{each}" for each in telemetry.REASONS}
+    known = (
+        FIELDS | OF_REALTIME | COMMON | WORDS | set(emitted) | {f"redis.{each}" for each in telemetry.REASONS}
+    )
     known |= {f"redis_failures.{each}" for each in KINDS}
     for name, text in queries(document).items():
         own = set(re.findall(r"\bas (\w+)", text))
