@@ -94,9 +94,11 @@ bench-report: setup .venv/.bench ## Run the benchmarks and write docs/performanc
 test: setup ## Run every test, on all cores: make test ARGS="-k tokens"; on one: ARGS="-n 0"; long forms: LONG_TESTS=1
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal -m "not dynamodb_local and not artifacts" $(ARGS)
 
-test-simulation: setup ## Simulate the chat under faults: 1,000,000 requests in 1,000 worlds; then check that every mutant is caught
+test-simulation: setup ## Simulate the chat under faults: 1,000,000 requests in 1,000 worlds, and push in 1,000 more; then check that every mutant is caught
 	@$(BIN)/python -m tests.simulation.run --check $(ARGS)
+	@$(BIN)/python -m tests.simulation.push.run --check $(ARGS)
 	@$(if $(ARGS),,$(BIN)/python -m tests.simulation.run --check --every-mutant)
+	@$(if $(ARGS),,$(BIN)/python -m tests.simulation.push.run --check --every-mutant)
 
 test-chaos: setup ## Kill, throttle and overload the real parts and check the results; one of the tests: make test-chaos NAME=overload
 	@set -e; for each in $(or $(NAME),$(CHAOS)); do \

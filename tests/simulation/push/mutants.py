@@ -44,16 +44,17 @@ class WatchesUnchecked(PushStore):
 
     def watch(self, connection: Connection, watches: Sequence[Watch], limit: int) -> WatchOutcome:
         """See ``Realtime``."""
+        return self._call("watch", self._unchecked, connection, watches, limit)
+
+    def _unchecked(self, connection: Connection, watches: Sequence[Watch], limit: int) -> WatchOutcome:
         truth: MemoryStore = self._truth
-        channels = {keys.channel_of_log(each.log_id) for each in watches}
-        missing = [each for each in channels if truth.membership(each, connection.user_id) is None]
-        for each in missing:  # for the moment of the write only
-            truth._memberships[each, connection.user_id] = Membership(
-                connection.user_id, each, Role.MEMBER, 0
-            )
-        outcome: WatchOutcome = self._call("watch", truth.watch, connection, watches, limit)
+        user_id, channels = connection.user_id, {keys.channel_of_log(each.log_id) for each in watches}
+        missing = [each for each in channels if truth.membership(each, user_id) is None]
+        for each in missing:  # For the moment of the write only, in which nothing else happens.
+            truth._memberships[each, user_id] = Membership(user_id, each, Role.MEMBER, 0)
+        outcome = truth.watch(connection, watches, limit)
         for each in missing:
-            del truth._memberships[each, connection.user_id]
+            del truth._memberships[each, user_id]
         return outcome
 
 

@@ -30,7 +30,7 @@ class FrameFaultRates:
 
 
 RELIABLE: Final = FrameFaultRates()
-LOSSY: Final = FrameFaultRates(lost=0.2, doubled=0.1, late_ms=5_000.0, busy=0.1, unanswered=0.05)
+LOSSY: Final = FrameFaultRates(lost=0.2, doubled=0.1, late_ms=20_000.0, busy=0.1, unanswered=0.05)
 QUIET: Final = FrameFaultRates(0, 0, 0, 0, 0)
 
 

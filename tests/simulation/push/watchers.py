@@ -60,9 +60,11 @@ class Watcher:
         if self.connection_id is None:
             self.connect()
             return
-        way = world.rng.choices(("look", "ping", "unwatch", "lose"), (5, 3, 1, 1))[0]
+        way = world.rng.choices(("look", "peek", "ping", "unwatch", "lose"), (5, 3, 3, 1, 1))[0]
         if way == "look":
             self.look(world.clients.threads.somewhere(world.rng.choice(world.channels)))
+        elif way == "peek":  # At whatever there is, without having read a page of it.
+            self._say("watch", channels=[_named(world.rng.choice(world.channels))])
         elif way == "ping":
             self.ping()
         elif way == "unwatch" and self.wanted:
