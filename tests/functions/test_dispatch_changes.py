@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -95,13 +95,15 @@ class Push:
 
 
 @pytest.fixture
-def push(clock: FakeClock) -> Push:
-    """A dispatcher over a storage in memory."""
+def push(clock: FakeClock) -> Iterator[Push]:
+    """A dispatcher over a storage in memory; whatever it sends follows its schema."""
     store = FailingStore()
     services = compose(Settings(), store, clock.now, clock.sleep)
     made = Push(Chat(Api(services), clock), services, store)
     store.on_news = made.news.append
-    return made
+    yield made
+    for connection in list(made.sender.sent):
+        made.told(connection)
 
 
 def changed(push: Push, channel: str, message: str, method: str = "PATCH", **body: Any) -> None:
