@@ -71,7 +71,7 @@ FIELDS: Final = frozenset(
             "max_lag_ms",
             "fan_out_ms",
         ),
-        *("gone", "retried", "dropped", "refused", "poisoned", "failed"),
+        *("gone", "retried", "dropped", "slow", "refused", "poisoned", "failed"),
     }
 )
 """Of the lines of requests, of clients' frames and of the dispatcher's batches, besides the metrics; seen in
