@@ -76,7 +76,7 @@ OF_REALTIME: Final = frozenset(
             "max_lag_ms",
             "fan_out_ms",
         ),
-        *("gone", "retried", "dropped", "refused", "poisoned", "failed"),
+        *("gone", "retried", "dropped", "slow", "refused", "poisoned", "failed"),
     }
 )
 """Of the lines of clients' frames and of the dispatcher's batches; seen in `tests/functions/test_receive_frame.py` and

@@ -17,9 +17,10 @@ SUBPROTOCOL: Final = "budgie.v1"
 TICKET_SECONDS: Final = 30
 CONNECTION_SECONDS: Final = 2 * 3600
 """API Gateway ends a connection after two hours."""
-RECONNECT_SECONDS: Final = (6_000, 6_900)
+RECONNECT_SECONDS: Final = (6_000, 6_600)
 """From which age on a connection's pings are answered by ``reconnect``: each connection has its own, between these, so
-that those who came together do not come back together. The last ping comes ``PING_SECONDS`` before the end."""
+that those who came together do not come back together. A client that pings every ``PING_SECONDS`` is told five minutes
+before the end at the latest."""
 PING_SECONDS: Final = 300
 """How often clients ping; API Gateway ends a connection that was silent for ten minutes."""
 MAX_CONNECTIONS: Final = 10

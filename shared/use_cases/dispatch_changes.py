@@ -52,6 +52,8 @@ OPENING_MS: Final = 10_000
 """Longer than a connection takes to be opened; its function stores it before API Gateway knows it."""
 CHANNELS_AT_ONCE: Final = 8
 """Channels whose news are read concurrently."""
+MAX_NAMED: Final = 5
+"""Connections that a log line names."""
 DENSE: Final = 2
 """Numbers of a log are read as one range, with what is between, if they are at least one of this many in it."""
 
@@ -72,6 +74,8 @@ class Dispatched:
     """Tries that followed one in which a frame could not be taken."""
     dropped: int = 0
     """Frames that were given up; their clients find out by later ones, or by a ping."""
+    slow: tuple[str, ...] = ()
+    """Some of the connections that those were for, at most ``MAX_NAMED``."""
     refused: int = 0
     """Frames that API Gateway refused for ever, as for a missing right."""
     lag_ms: int | None = None
@@ -437,6 +441,7 @@ class _Outbox:
             gone=sum(each.is_gone for each in self.deliveries),
             retried=sum(each.tries - (each.is_dropped and each.tries > 0) for each in self.deliveries),
             dropped=sum(len(each.frames) - each.sent for each in self.deliveries if each.is_dropped),
+            slow=tuple(each.connection_id for each in self.deliveries if each.is_dropped)[:MAX_NAMED],
             refused=sum(each.refused for each in self.deliveries),
             lag_ms=lags[(len(lags) - 1) // 2] if lags else None,
             max_lag_ms=lags[-1] if lags else None,

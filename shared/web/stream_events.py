@@ -93,6 +93,7 @@ class Handler:
         self, records: int, done: Dispatched, poisoned: int, meter: Meter, code: str | None, ms: float
     ) -> None:
         meter.close()
+        # Names are joined: CloudWatch's queries show no lists.
         fields: dict[str, Any] = {
             "function": self._function,
             "records": records,
@@ -105,8 +106,9 @@ class Handler:
             "gone": done.gone,
             "retried": done.retried,
             "dropped": done.dropped,
+            "slow": " ".join(done.slow) or None,
             "refused": done.refused,
-            "failed": sorted(done.failed) or None,
+            "failed": " ".join(sorted(done.failed)) or None,
             "poisoned": poisoned,
             "code": code,
             "aws_error": meter.aws_error,

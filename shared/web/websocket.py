@@ -27,6 +27,9 @@ from shared.settings import SettingsError
 CONNECT: Final = "$connect"
 DISCONNECT: Final = "$disconnect"
 DEFAULT: Final = "$default"
+_ROUTES: Final = {"CONNECT": CONNECT, "DISCONNECT": DISCONNECT, "MESSAGE": DEFAULT}
+"""By the event's type. Its ``routeKey`` does not decide: API Gateway takes that of a message from its ``type``, which
+a client chooses."""
 PROTOCOLS: Final = "Sec-WebSocket-Protocol"
 _CONNECTION_ID: Final = re.compile(r"""[!"$-~]{1,128}""")
 """Visible ASCII without ``#``, which separates the parts of a watch's key."""
@@ -178,10 +181,11 @@ def read_event(given: Any) -> Event | None:  # noqa: ANN401 - any payload
     context = given.get("requestContext") if isinstance(given, dict) else None
     if not isinstance(context, dict):
         return None
-    route, connection_id, body = context.get("routeKey"), context.get("connectionId"), given.get("body")
-    if not isinstance(route, str) or not isinstance(connection_id, str):
+    kind, connection_id, body = context.get("eventType"), context.get("connectionId"), given.get("body")
+    if not isinstance(kind, str) or not isinstance(connection_id, str):
         return None
-    if route not in {CONNECT, DISCONNECT, DEFAULT} or not _CONNECTION_ID.fullmatch(connection_id):
+    route = _ROUTES.get(kind)
+    if route is None or not _CONNECTION_ID.fullmatch(connection_id):
         return None
     is_text = isinstance(body, str) and given.get("isBase64Encoded") is not True
     return Event(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.e2e.running import ROOT
 from tests.shared.cache.scripted import scripted
@@ -71,6 +73,38 @@ def test_the_guides_client_misses_nothing_and_doubles_nothing(stack: RunningStac
     ida["mark_read"](channel, followed.position)
     _, _, page = ida["call"]("GET", "/v1/channels?unread_only=true")
     assert page["channels"] == []
+
+
+def test_the_guides_client_is_told(stack: RunningStack) -> None:
+    """Of frames, of which one is lost, one comes twice and one before another, it makes what pages show."""
+    hedy, ida = _client(stack, "hedy"), _client(stack, "ida")
+    made = hedy["call"]("POST", "/v1/channels", {"kind": "private", "name": "told", "members": ["ida"]})[2]
+    told = ida["Channel"](made["id"])
+    told.poll()
+    _, _, ticket = ida["call"]("POST", "/v1/realtime/tickets")
+    with connect(ticket["url"], subprotocols=["budgie.v1", ticket["ticket"]]) as socket:  # type: ignore[list-item]
+        socket.send(json.dumps({"v": 1, "type": "watch", "channels": [{"channel_id": made["id"]}]}))
+        assert json.loads(socket.recv(10))["type"] == "watching"
+
+        def heard() -> dict[str, Any]:
+            while (frame := json.loads(socket.recv(10)))["type"] != "news":
+                pass
+            return dict(frame["channels"][0])
+
+        one = hedy["post"](made["id"], "one")
+        ida["take"](told, heard())
+        assert told.messages == {1: one}
+        frames = []
+        for text in ("lost", "two", "three"):
+            hedy["post"](made["id"], text)
+            frames.append(heard())
+        hedy["edit"](made["id"], one, "one, edited")
+        frames.append(heard())
+    for each in (frames[3], frames[2], frames[1], frames[1]):
+        ida["take"](told, each)
+    fresh = ida["Channel"](made["id"])
+    fresh.poll()
+    assert (told.messages, told.position, told.rev) == (fresh.messages, 4, 1)
 
 
 def test_the_guides_client_reads_no_page_behind_one_without_news(stack: RunningStack) -> None:

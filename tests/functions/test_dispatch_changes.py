@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -95,13 +95,15 @@ class Push:
 
 
 @pytest.fixture
-def push(clock: FakeClock) -> Push:
-    """A dispatcher over a storage in memory."""
+def push(clock: FakeClock) -> Iterator[Push]:
+    """A dispatcher over a storage in memory; whatever it sends follows its schema."""
     store = FailingStore()
     services = compose(Settings(), store, clock.now, clock.sleep)
     made = Push(Chat(Api(services), clock), services, store)
     store.on_news = made.news.append
-    return made
+    yield made
+    for connection in list(made.sender.sent):
+        made.told(connection)
 
 
 def changed(push: Push, channel: str, message: str, method: str = "PATCH", **body: Any) -> None:
@@ -520,15 +522,18 @@ def test_the_line_of_a_batch_has_its_counts(
     handle: Callable[..., list[str]],
     log: Callable[[], list[dict[str, Any]]],
 ) -> None:
-    """And the metrics of ``basic``; no text, no user, no connection."""
+    """And the metrics of ``basic``; no text, no user, of connections only slow ones."""
     push.watch("ada", channels[0], connection="phone")
+    push.watch("ada", channels[0], connection="slow")
     push.sender.answers["phone"] = [Sent.REFUSED]
+    push.sender.answers["slow"] = [Sent.BUSY] * 9
     handle(record(11, channels[0], 1), "poison")
     line = log()[-1]
-    expected = {"records": 2, "connections": 2, "frames": 1, "refused": 1, "poisoned": 1, "dropped": 0}
+    expected = {"records": 2, "connections": 3, "frames": 1, "refused": 1, "poisoned": 1, "dropped": 1}
     assert expected.items() <= line.items()
     assert line["aws_error"] == "FrameRefused"
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     names = {each["Name"] for each in directive["Metrics"]}
-    assert names == {"ColdStarts", "Frames", "DispatchLag", "Poisoned", "Misconfigured"}
+    assert names == {"ColdStarts", "Frames", "DispatchLag", "Dropped", "Poisoned", "Misconfigured"}
+    assert line["slow"] == "slow"
     assert not {"grace", "phone", "1"} & {str(each) for each in line.values() if isinstance(each, str)}

@@ -53,6 +53,23 @@ def test_nothing_else_opens_one(connections: Connections, clock: FakeClock) -> N
     assert connections.opening(event("$connect", "c1=", **headers))["statusCode"] == 200
 
 
+def test_a_message_neither_opens_nor_closes(
+    connections: Connections, store: MemoryStore, clock: FakeClock
+) -> None:
+    """API Gateway chooses a message's route by its `type`, which may be `$connect` or `$disconnect`."""
+    connections.open("c1=")
+    for route in ("$connect", "$disconnect"):
+        with case(route):
+            sent = event(
+                route, "c1=", headers={"Sec-WebSocket-Protocol": f"budgie.v1, {connections.ticket()}"}
+            )
+            sent["requestContext"]["eventType"] = "MESSAGE"
+            before = store.connection("c1=", clock.ms)
+            clock.ms += 1000
+            assert "malformed_request" in connections.opening(sent)["body"]
+            assert store.connection("c1=", clock.ms) == before
+
+
 def test_one_more_than_ten_ends_the_oldest(
     connections: Connections, store: MemoryStore, clock: FakeClock, chat: Chat
 ) -> None:
@@ -117,7 +134,7 @@ def test_any_payload_gets_a_result(connections: Connections) -> None:
             good | {"requestContext": context | {"connectionId": each}}
             for each in (None, "", "a#b", "a b", 7)
         ),
-        good | {"requestContext": context | {"routeKey": ["$connect"]}},
+        good | {"requestContext": context | {"eventType": ["CONNECT"]}},
         good | {"headers": {"Sec-WebSocket-Protocol": 7, "x": None}},
         good | {"headers": None, "multiValueHeaders": {"Sec-WebSocket-Protocol": [None, "\ud800"]}},
     ]

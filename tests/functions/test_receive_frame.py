@@ -164,7 +164,7 @@ def test_an_old_connection_is_asked_to_reconnect(connections: Connections, clock
     opened = clock.ms
     ages = {reconnect_age(f"c{number}=") for number in range(50)}
     assert len(ages) > 40
-    assert all(6_000 <= age < 6_900 for age in ages)
+    assert all(6_000 <= age < 6_600 for age in ages)
     clock.ms = opened + reconnect_age(ADA) * 1000 - 1
     assert (connections.send(ADA, "ping") or {})["type"] == "pong"
     clock.ms += 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from threading import Lock
 from typing import Any
 
 from shared.aws.sender import Sent
+from tests.realtime.frames import check
 
 
 class FakeSender:
@@ -42,5 +42,5 @@ class FakeSender:
             self.ended.add(connection_id)
 
     def frames(self, connection_id: str) -> list[dict[str, Any]]:
-        """What a connection was sent."""
-        return [json.loads(each) for each in self.sent[connection_id]]
+        """What a connection was sent; each follows its schema."""
+        return [check(each) for each in self.sent[connection_id]]
