@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from bench.lib.sockets import opened
 from local.demo.client import Client, Response, UnreachableError
 from shared.domain import keys
-from shared.domain.clock import from_rfc3339
+from shared.domain.clock import from_rfc3339, now_ms
 from shared.domain.realtime import VERSION, log_fields
 from tests.realtime.follower import MESSAGES, Fetch, Follower
 
@@ -68,15 +68,9 @@ class Outsiders:
         """Whether the user is an outsider of the channel."""
         return (channel_id, user_id) in self._since
 
-    def may_not_hear(self, told: Mapping[str, Any], user_id: str) -> bool:
-        """Whether news have a message that was posted after the user's removal was acknowledged."""
-        for log in told["channels"]:
-            since = self._since.get((log["channel_id"], user_id))
-            if since is not None:
-                messages = [each for run in log.get("messages", ()) for each in run["messages"]]
-                if any(from_rfc3339(each["created_at"]) > since for each in messages):
-                    return True
-        return False
+    def may_not_hear(self, channel_id: str, user_id: str, posted_at: int) -> bool:
+        """Whether a message was posted after the user's removal was acknowledged."""
+        return posted_at > self._since.get((channel_id, user_id), posted_at)
 
 
 class PushClient:
@@ -107,19 +101,20 @@ class PushClient:
         self._fetching: set[Fetch] = set()
         self._beginning: set[str] = set()
         self._pongs: dict[str, asyncio.Event] = {}
+        self._under_way = 0
         self._number = 0
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is under way."""
-        return bool(self._fetching or self._beginning)
+        """Whether a request is under way, or about to be."""
+        return self._under_way > 0
 
     # --- its connection ---
 
     async def live(self) -> None:
         """Keeps a connection open until the crowd goes home."""
         for log_id in sorted(self.wanted):
-            self._crowd.spawn(self._begin(log_id))
+            self._ask_for(self._begin(log_id))
         while not self._crowd.is_over:
             try:
                 ticket = await self._crowd.ask("POST", "/v1/realtime/tickets", self.user_id)
@@ -200,13 +195,13 @@ class PushClient:
         # API Gateway's own messages have no type.
         kind = told.get("type", "none")
         self._crowd.counts[f"{kind} frames"] += 1
-        if kind == "news" and self._crowd.outsiders.may_not_hear(told, self.user_id):
-            self._crowd.counts["overheard"] += 1
+        if kind == "news":
+            self._crowd.judge(told, self.user_id)
         if kind == "none":
             return
         self._obey(told)
         for fetch in self.follower.frame(frame):
-            self._crowd.spawn(self._fetch(fetch))
+            self._ask_for(self._fetch(fetch))
         if kind == "pong" and (waiting := self._pongs.pop(told.get("ref", ""), None)):
             waiting.set()
 
@@ -267,11 +262,23 @@ class PushClient:
     def _look(self, log_id: str) -> None:
         if log_id not in self.wanted:
             self.wanted.add(log_id)
-            self._crowd.spawn(self._begin(log_id))
+            self._ask_for(self._begin(log_id))
 
     def _drop(self, log_id: str) -> None:
         self.wanted.discard(log_id)
         self.follower.logs.pop(log_id, None)
+
+    def _ask_for(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs a coroutine that asks the REST API."""
+        self._under_way += 1
+
+        async def ask() -> None:
+            try:
+                await work
+            finally:
+                self._under_way -= 1
+
+        self._crowd.spawn(ask())
 
     async def _begin(self, log_id: str) -> None:
         """Asks for the latest page until there is one; a log that may not be read is not shown."""
@@ -316,7 +323,7 @@ class PushClient:
                 if each.what != fetch.what or each.after > fetch.after
             ]
         for each in wanted:
-            self._crowd.spawn(self._fetch(each))
+            self._ask_for(self._fetch(each))
 
     # --- the end ---
 
@@ -353,6 +360,8 @@ class Crowd:
         self.outsiders = outsiders
         self.clients: list[PushClient] = []
         self.counts: Counter[str] = Counter()
+        self.lags_ms: deque[int] = deque(maxlen=2_000)
+        """From a message's post to its coming by push, of the latest ones."""
         self.is_over = False
         """No connection is opened any more."""
         self.is_closed = False
@@ -405,6 +414,15 @@ class Crowd:
             return client.call(method, path, user)
         except UnreachableError:
             return Response(0, {}, b"")
+
+    def judge(self, news: Mapping[str, Any], user_id: str) -> None:
+        """Notes how old the messages in news are, and whether the user may not hear of one."""
+        now = now_ms()
+        for log in news["channels"]:
+            for message in (each for run in log.get("messages", ()) for each in run["messages"]):
+                posted_at = from_rfc3339(message["created_at"])
+                self.lags_ms.append(now - posted_at)
+                self.counts["overheard"] += self.outsiders.may_not_hear(log["channel_id"], user_id, posted_at)
 
     # --- all of them ---
 

@@ -15,8 +15,9 @@ ministack, as DynamoDB Local loses what it acknowledged when it is killed.
 
 from __future__ import annotations
 
-import json
 import random
+import re
+import statistics
 import sys
 import tempfile
 import threading
@@ -343,6 +344,9 @@ def judge_ends(room: Room, faults: Faults) -> dict[str, Any]:
     return {
         "open_at_the_end": state["open"],
         "untold_ends": len(untold),
+        "statuses_of_ends": dict(
+            Counter(re.findall(r"\$disconnect \d+ (\d+)", (room.stack.directory / "stack.log").read_text()))
+        ),
         "struck": state["struck"],
         "watches_left": len(left["watches"]),
         "connections_left": len(left["connections"]),
@@ -395,7 +399,7 @@ def measure(plan: Plan) -> dict[str, Any]:
             began, rounds = time.monotonic(), 0
             with Watch(stack.pid) as watch, ThreadPoolExecutor(len(works)) as workers:
                 under_way = [workers.submit(work) for work in works]
-                _wait(plan.seconds, crowd)
+                _wait(plan.seconds, crowd, watch)
                 samples = list(watch.samples)
                 over.set()
             for each in under_way:
@@ -406,6 +410,9 @@ def measure(plan: Plan) -> dict[str, Any]:
                 compared, differences = compare(room, crowd)
                 if not unanswered and not differences:
                     break
+                _say(
+                    f"after {rounds} pings: {unanswered} unanswered, {len(differences)} differ: {differences[:3]}"
+                )
             crowd.leave()
             ends = judge_ends(room, faults)
         return {
@@ -413,6 +420,7 @@ def measure(plan: Plan) -> dict[str, Any]:
             "writes": dict(sum((each.counts for each in writers), Counter())),
             "statuses": {str(status): count for status, count in sorted(room.statuses.items())},
             "clients": dict(sorted(crowd.counts.items())),
+            "lag_ms": _lag(crowd),
             "engine_killed": faults.engine_killed,
             **ends,
             **trends(samples),
@@ -427,11 +435,22 @@ def measure(plan: Plan) -> dict[str, Any]:
         }
 
 
-def _wait(seconds: float, crowd: Crowd) -> None:
+def _wait(seconds: float, crowd: Crowd, watch: Watch) -> None:
     began = time.monotonic()
     while (left := seconds - (time.monotonic() - began)) > 0:
         time.sleep(min(30.0, left))
-        print(f"{time.monotonic() - began:5.0f} s  {json.dumps(crowd.counts)}", file=sys.stderr, flush=True)
+        _say(
+            f"{time.monotonic() - began:5.0f} s  lag {_lag(crowd)} ms  {watch.samples[-1]}  {dict(crowd.counts)}"
+        )
+
+
+def _lag(crowd: Crowd) -> float:
+    """The median of the latest messages' way to the clients, in milliseconds."""
+    return statistics.median(list(crowd.lags_ms) or [0])
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def targets(results: Mapping[str, Any]) -> dict[str, bool]:
