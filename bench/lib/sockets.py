@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -37,6 +37,19 @@ class Socket:
     async def say(self, kind: str, **fields: object) -> None:
         """Sends a frame."""
         await self.connection.send(json.dumps({"v": VERSION, "type": kind, **fields}))
+
+
+async def opened(given: Mapping[str, str]) -> ClientConnection:
+    """A connection with a ticket, as the API gives it; without the library's own pings and compression."""
+    return await connect(
+        given["url"],
+        subprotocols=[Subprotocol(SUBPROTOCOL), Subprotocol(given["ticket"])],
+        max_size=None,
+        ping_interval=None,
+        open_timeout=60,
+        compression=None,
+        proxy=None,
+    )
 
 
 class Sockets:
@@ -104,17 +117,7 @@ class Sockets:
         return list(await asyncio.gather(*map(one, users)))
 
     async def _connect(self, user: str) -> Socket:
-        given = await asyncio.to_thread(self._ticket, user)
-        connection = await connect(
-            given["url"],
-            subprotocols=[Subprotocol(SUBPROTOCOL), Subprotocol(given["ticket"])],
-            max_size=None,
-            ping_interval=None,
-            open_timeout=60,
-            compression=None,
-            proxy=None,
-        )
-        socket = Socket(user, connection)
+        socket = Socket(user, await opened(await asyncio.to_thread(self._ticket, user)))
         self.open.append(socket)
         task = asyncio.create_task(self._read(socket))
         self._readers.add(task)

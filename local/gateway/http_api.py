@@ -85,14 +85,18 @@ class Gateway:
         handlers = [function.handler for function in template.functions.values()]
         functions = Functions(root, handlers, reload=reload, log=log)
         self._invoker = Invoker(functions, integration_timeout=integration_timeout, log=log)
-        self.websockets: Final = template.websocket and websocket.WebSockets(
-            template.websocket,
-            self._invoker,
-            self._concurrency,
-            log=log,
-            log_request=self._log_request,
-            port=self.port,
-            durations=durations or Durations(),
+        self.websockets: Final = (
+            websocket.WebSockets(
+                template.websocket,
+                self._invoker,
+                self._concurrency,
+                log=log,
+                log_request=self._log_request,
+                port=self.port,
+                durations=durations or Durations(),
+            )
+            if template.websocket
+            else None
         )
 
     @property

@@ -5,7 +5,8 @@ send to connections, and end them, by the management endpoint `/realtime/@connec
 implemented of the routes for messages: our API chooses by no other. Undocumented behaviour of AWS that is imitated:
 a `$connect` whose function fails is 502, 410 has an empty body.
 
-`PUT /realtime/@faults`, which AWS does not have, makes frames fail (`local.gateway.push_faults`); `GET` says how many.
+`PUT /realtime/@faults`, which AWS does not have, makes frames, invocations and ends fail (`local.gateway.push_faults`);
+`GET` says how many, how many connections are open, and of which ends no function knows.
 """
 
 import base64
@@ -15,6 +16,7 @@ import json
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -46,6 +48,7 @@ INTEGRATION_TIMEOUT: Final = 29.0
 
 _CONNECTIONS: Final = f"{PATH}/@connections/"
 _FAULTS: Final = f"{PATH}/@faults"
+_KEPT: Final = 10_000  # ids of connections
 _SUBPROTOCOL: Final = "sec-websocket-protocol"
 _SIGNED: Final = "AWS4-HMAC-SHA256 "
 _INTERNAL: Final = "Internal server error"
@@ -69,6 +72,7 @@ class WebSockets:
 
     Attributes:
         faults: on the way to clients.
+        untold: ids of connections that have ended without their function's success, the latest ones.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class WebSockets:
         durations: Durations,
     ) -> None:
         self.faults = Faults()
+        self.untold: deque[str] = deque(maxlen=_KEPT)
         self._api = api
         self._invoker = invoker
         self._concurrency = concurrency
@@ -153,12 +158,17 @@ class WebSockets:
 
     def _tell_end(self, client: Client, code: int, reason: str) -> None:
         begin, request_id = time.perf_counter(), new_request_id()
-        status = HTTPStatus.OK
+        status: int = HTTPStatus.OK
+        if self.faults.is_untold():
+            self.untold.append(client.connection_id)
+            return
         if route := self._api.routes.get(events.DISCONNECT):
             try:
-                self._call(route, events.disconnect(client, request_id, code, reason))
+                status = self._call(route, events.disconnect(client, request_id, code, reason)).status
             except FunctionFailedError as failed:
                 status = failed.status
+        if status not in _SUCCESS:
+            self.untold.append(client.connection_id)
         self._log_request(f"{events.DISCONNECT} {code}", status, time.perf_counter() - begin, request_id)
 
     def _receive(self, connection: Connection, message: str | bytes) -> None:
@@ -230,6 +240,8 @@ class WebSockets:
         return _json(_described(connection)) if request.method == "GET" else _UNSIGNED
 
     def _post(self, connection: Connection, message: bytes) -> Response:
+        if self.faults.is_from_the_dead():
+            return Response(HTTPStatus.OK)
         try:
             self._deliver(connection, message, pushed=True)
         except GoneError:
@@ -288,7 +300,14 @@ class WebSockets:
                 self.faults.arm(json.loads(request.body))
             except ValueError as error:
                 return Response.message(HTTPStatus.BAD_REQUEST, str(error))
-        return _json({"chances": dataclasses.asdict(self.faults.chances), "struck": dict(self.faults.struck)})
+        return _json(
+            {
+                "chances": dataclasses.asdict(self.faults.chances),
+                "struck": dict(self.faults.struck),
+                "open": len(self._connections),
+                "untold": list(self.untold),
+            }
+        )
 
 
 def _later(seconds: float, connection: Connection, message: bytes) -> None:

@@ -36,11 +36,14 @@ _KEPT: Final = 10_000  # discarded records' entries, the latest ones
 
 
 def invocation(gateway: Gateway, function: Function) -> Callable[[dict[str, Any]], Any]:
-    """What invokes a function for `StreamMapping`, within the concurrency of all functions."""
+    """What invokes a function for `StreamMapping`, within the concurrency of all; tests may have it killed."""
 
     def call(event: dict[str, Any]) -> Any:  # noqa: ANN401  # any JSON
-        try:
+        def invoke() -> Any:  # noqa: ANN401  # as above
             return gateway.call(function, event, time_limit=function.timeout)
+
+        try:
+            return gateway.websockets.faults.run(invoke) if gateway.websockets else invoke()
         except FunctionFailedError as failed:
             if failed.status == HTTPStatus.TOO_MANY_REQUESTS:
                 raise ThrottledError from None

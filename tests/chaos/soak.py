@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -187,7 +187,7 @@ def measure(engine: str, seconds: float) -> dict[str, Any]:
             "redis_faults": dict(faults.seen),
             "dynamodb_attempts": proxy.attempts.total(),
             "dynamodb_faults": dict(proxy.struck),
-            **_trends(samples),
+            **trends(samples),
             "violations": mixed.checker.violations.total(),
             "notes": [*mixed.checker.notes, *pool.unanswered][:10],
         }
@@ -200,7 +200,7 @@ def _wait(seconds: float, pool: ClientPool) -> None:
         print(f"{time.monotonic() - began:5.0f} s  {dict(pool.statuses)}", file=sys.stderr, flush=True)
 
 
-def _trends(samples: Sequence[Sample]) -> dict[str, Any]:
+def trends(samples: Sequence[Sample]) -> dict[str, Any]:
     """What rises, over the time after the warm-up; memory in bytes."""
     flat = [each for each in samples if each.seconds >= samples[-1].seconds * WARM_UP]
     span = flat[-1].seconds - flat[0].seconds
@@ -217,6 +217,16 @@ def _trends(samples: Sequence[Sample]) -> dict[str, Any]:
     return found
 
 
+def flat(results: Mapping[str, Any]) -> dict[str, bool]:
+    """The targets of ``trends``."""
+    return {
+        f"{name} flat: no line that rises by more than {bound:g} after the warm-up": (
+            results[name]["growth"] <= bound
+        )
+        for name, bound in MOST_GROWTH.items()
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soaks, prints, and says whether the targets were met."""
     parser = command.parser("a long mixed load with faults")
@@ -229,13 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "0 violations: what was acknowledged is in every page, once": results["violations"] == 0,
         "every request was answered in the end": results["unanswered"] == 0,
         "nothing but answers, 429 and 503": set(results["statuses"]) <= expected,
-        **{
-            f"{name} flat: no line that rises by more than {bound:g} after the warm-up": results[name][
-                "growth"
-            ]
-            <= bound
-            for name, bound in MOST_GROWTH.items()
-        },
+        **flat(results),
     }
     text = table(["", ""], [(name.replace("_", " "), value) for name, value in results.items()])
     return command.finish(options, {"bench": "soak", "engine": options.engine, **results}, targets, text)

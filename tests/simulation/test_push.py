@@ -1,4 +1,4 @@
-"""Push in the simulation, in short: clients by the rule end at the log, nobody hears too much, every mutant is found."""
+"""Push in the simulation, in short: clients by the rule end at the log, nobody hears too much, mutants are found."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST_SEED: dict[str, int] = {}
 
 
 def test_every_client_ends_at_the_log() -> None:
-    """Whatever is lost, doubled, late or out of order; in reliable worlds before anybody asks; and nobody hears more."""
+    """Whatever is lost, doubled, late or disordered; in reliable worlds before anybody asks; and nobody hears more."""
     total = Result()
     for seed in range(WORLDS):
         total.add(live(seed, OPERATIONS))

@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from local.gateway.connections import Durations
 from local.gateway.http_api import Gateway
-from local.gateway.push_faults import FATES, Chances
+from local.gateway.push_faults import FATES, MAX_FRAMES_LEFT, Chances, KilledError
 from tests.local.probe_project import Project
 
 pytestmark = pytest.mark.stack
@@ -374,3 +374,36 @@ def test_faults_strike_frames(api: Served) -> None:
     assert set(api.http.get("@faults").json()["struck"]) == set(FATES)
     for wrong in ({"busy": 2}, {"unknown": 1}, [1], {"busy": "x"}):
         assert api.http.put("@faults", json=wrong).status_code == 400
+
+
+def test_a_killed_function_sends_no_more(api: Served) -> None:
+    """Before its work it sends nothing, amid it the first frames, after it all of them; its invocation fails."""
+    numbers = [str(number) for number in range(MAX_FRAMES_LEFT)]
+    with api.connect() as client:
+        name = connection_id(api)
+
+        def sent_when(fate: str) -> int:
+            api.faults.arm({fate: 1.0, "seed": 1})
+            with pytest.raises(KilledError):
+                api.faults.run(lambda: [api.post(name, number) for number in numbers])
+            api.faults.arm({})
+            assert api.faults.run(lambda: api.post(name, "end")) == 200
+            received = []
+            while (message := client.recv(10)) != "end":
+                received.append(message)
+            assert received == numbers[: len(received)]
+            return len(received)
+
+        assert sent_when("killed_before") == 0
+        assert 0 < sent_when("killed_amid") < len(numbers)
+        assert sent_when("killed_after") == len(numbers)
+
+
+def test_an_end_may_not_be_told(api: Served) -> None:
+    """No function is called for it then; the gateway says whose end that was."""
+    api.faults.arm({"untold": 1.0})
+    with api.connect():
+        name = connection_id(api)
+    wait_for(lambda: api.http.get("@faults").json()["untold"] == [name])
+    assert api.http.get("@faults").json()["open"] == 0
+    assert not [each for each in api.events if each["requestContext"]["eventType"] == "DISCONNECT"]
