@@ -35,7 +35,17 @@ benchmarks and takes the others from their last results. Times are those of the 
 one another. Units, bytes and dollars are the same anywhere."""
 
 
-BENCHMARKS: Final = ("cold_start", "hot_path", "load", "contention", "growth", "cost", "cache", "codec", "push")
+BENCHMARKS: Final = (
+    "cold_start",
+    "hot_path",
+    "load",
+    "contention",
+    "growth",
+    "cost",
+    "cache",
+    "codec",
+    "push",
+)
 _COMMAND: Final = re.compile(r": ``python -m [^`]+``\.$")
 
 
