@@ -71,7 +71,13 @@ def test_each_service_is_asked_as_botocore_asks_it(service: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sampled_from(["POST", "DELETE"]), TEXT, st.binary(max_size=200))
+@given(
+    st.sampled_from(["POST", "DELETE"]),
+    TEXT.filter(
+        lambda each: each not in {".", ".."}
+    ),  # botocore resolves these, and no connection has such an id
+    st.binary(max_size=200),
+)
 def test_a_path_is_signed_as_botocore_signs_it(method: str, connection_id: str, body: bytes) -> None:
     """Any connection id of API Gateway's management endpoint, whatever must be encoded in it."""
     path = f"/v1/@connections/{quote(connection_id, safe='')}"
