@@ -118,6 +118,8 @@ class PushWorld(World):
                 else:
                     self.clients.launch()
                 self.loop.wait(self.rng.expovariate(1 / self.phase.gap_ms))
+        # What failed is asked for until it is answered: an outage must not last for ever.
+        self.phase = Phase(0, 0.0, *NO_FAULTS)
 
     def _finish(self) -> None:
         """When all is quiet every client has everything, at the latest after it has asked once more."""
