@@ -147,6 +147,10 @@ class LogNews:
     log_id: str
     messages: tuple[Run, ...] = ()
     changes: tuple[Run, ...] = ()
+    unread_seq: int = 0
+    """The last position that has an entry which could not be read yet; 0 if there is none."""
+    unread_rev: int = 0
+    """The number of the last change that could not be read yet."""
 
     def json(self) -> bytes:
         """As a part of a ``news`` frame."""
@@ -160,7 +164,11 @@ class LogNews:
         """Its last numbers alone, 0 where there is none: what to fetch by REST."""
         seq = max((each.last for each in self.messages), default=0)
         rev = max((each.last for each in self.changes), default=0)
-        return b'{%b,"seq":%d,"rev":%d}' % (keys.log_json(self.log_id), seq, rev)
+        return _hint(self.log_id, seq, rev)
+
+
+def _hint(log_id: str, seq: int, rev: int) -> bytes:
+    return b'{%b,"seq":%d,"rev":%d}' % (keys.log_json(log_id), seq, rev)
 
 
 _NEWS: Final = b'{"v":%d,"type":"news","channels":[' % VERSION
@@ -170,18 +178,21 @@ _NEWS_END: Final = b"]}"
 def news_frames(news: Sequence[LogNews]) -> list[bytes]:
     """The frames that tell a connection all of it, each within ``MAX_FRAME_BYTES``, runs of a log in their order.
 
-    A message that does not fit a frame, and what exceeds ``MAX_NEWS_BYTES`` in all, is told by its numbers only.
+    A message that does not fit a frame, what exceeds ``MAX_NEWS_BYTES`` in all, and what could not be read yet, is told
+    by its numbers only.
     """
     room = MAX_FRAME_BYTES - len(_NEWS) - len(_NEWS_END)
     parts: list[bytes] = []
     total = 0
     for each in news:
-        for piece in _pieces(each, room):
+        for piece in _pieces(each, room) if each.messages or each.changes else ():
             part = piece.json()
             if len(part) > room or total + len(part) > MAX_NEWS_BYTES:
                 part = piece.hint_json()
             total += len(part)
             parts.append(part)
+        if each.unread_seq or each.unread_rev:
+            parts.append(_hint(each.log_id, each.unread_seq, each.unread_rev))
     return list(_packed(parts, room))
 
 

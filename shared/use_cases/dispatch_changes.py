@@ -255,7 +255,14 @@ def _log_news(services: Services, head: Head | None, log_id: str, found: _Sorted
     changed = found.changed.get(log_id, {})
     changes = _read(changed, partial(store.changes, log_id), partial(store.changes_at, log_id))
     expired = cutoff(head, services.now()) if head else 0
-    return LogNews(log_id, messages, runs_of(_changes(services, log_id, changes, expired)))
+    # A transaction's writes are seen one by one: what is not yet is told by its number.
+    return LogNews(
+        log_id,
+        messages,
+        runs_of(_changes(services, log_id, changes, expired)),
+        unread_seq=max(posted.keys() - {each.seq for each in entries}, default=0),
+        unread_rev=max(changed.keys() - {each.rev for each in changes}, default=0),
+    )
 
 
 def _read(
@@ -306,7 +313,7 @@ def _end_watches(services: Services, channel_id: str, found: _Sorted) -> None:
     removed = [each for each, event in found.members.items() if event is ChannelEvent.REMOVED]
     if removed:
         still = services.store.members_of(channel_id, removed)
-        for user_id in set(removed) - still.keys():
+        for user_id in sorted(set(removed) - still.keys()):
             services.store.end_watches(channel_id, user_id)
 
 

@@ -16,7 +16,7 @@ from shared.bootstrap import compose
 from shared.domain import keys
 from shared.domain.errors import StoreUnavailableError
 from shared.domain.model import Entry
-from shared.domain.news import News
+from shared.domain.news import Changed, News, Posted
 from shared.domain.realtime import MAX_PRESENT, MAX_WATCHES, SMALL_CHANNEL, Connection, Watch
 from shared.settings import Settings
 from shared.storage.memory import MemoryStore
@@ -149,6 +149,19 @@ def test_a_batch_is_one_frame_for_each_connection(push: Push) -> None:
     assert {name: [(run["first_seq"], run["last_seq"]) for run in runs] for name, runs in told.items()} == {
         channel: [(1, 30)] for channel in channels
     }
+
+
+def test_what_is_not_seen_yet_is_told_by_its_number(push: Push) -> None:
+    """A transaction's writes are seen one by one: the client fetches what a read of it lacks."""
+    channel = push.chat.channel("grace")
+    push.watch("grace", channel)
+    push.chat.post(channel)
+    push.news += [Posted(channel, 2, push.services.now()), Changed(channel, 1, push.services.now())]
+    push.run()
+    (frame,) = push.told("grace")
+    news, hint = frame["channels"]
+    assert [run["last_seq"] for run in news["messages"]] == [1]
+    assert hint == {"channel_id": channel, "seq": 2, "rev": 1}
 
 
 def test_changes_are_told_as_they_are_read(push: Push) -> None:

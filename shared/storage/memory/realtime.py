@@ -48,7 +48,9 @@ class MemoryRealtime(MemoryState):
         """See ``Realtime``."""
         with self._lock:
             stored = self._connections.pop(connection.connection_id, connection)
-            self._end((log_id, connection.connection_id) for log_id in stored.watches | connection.watches)
+            self._end(
+                (log_id, connection.connection_id) for log_id in sorted(stored.watches | connection.watches)
+            )
 
     def watch(self, connection: Connection, watches: Sequence[Watch], limit: int) -> WatchOutcome:
         """See ``Realtime``."""

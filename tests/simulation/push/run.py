@@ -22,7 +22,7 @@ EVENTS: Final = 100_000
 def main(arguments: list[str] | None = None) -> int:
     """Runs what the command line asks for; the exit status."""
     parser = command.parser("Simulates push with lost, doubled, late and disordered frames, from seeds.")
-    parser.add_argument("--operations", type=int, default=250_000, help="requests of clients, in all worlds")
+    parser.add_argument("--operations", type=int, default=300_000, help="requests of clients, in all worlds")
     parser.add_argument("--seeds", type=int, default=1_000, help="worlds")
     parser.add_argument("--seed", type=int, help="live this world again, and print its steps")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         "outcomes": dict(total.outcomes.most_common()),
         "faults": dict(total.faults.most_common()),
         "violations": len(total.violations),
-        "first_violation": total.violations[:1],
+        "first_violations": total.violations[:10],
     }
     targets = {"0 violations": not total.violations}
     if given.seeds >= PROGRESS:
