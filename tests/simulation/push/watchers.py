@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FIRST_PAGE: Final = 20
 LIMIT: Final = 100
+TIMEOUT_MS: Final = 60_000.0
+"""Longer than any request runs."""
 AGAIN_MS: Final = 400.0
 """After a failure."""
 
@@ -277,7 +279,22 @@ class Watcher:
     ) -> None:
         log_id = log_id or self._world.channels[0]
         self._world.said += 1
-        self._world.clients.send(Request(kind, self.user_id, log_id, call, check, failed, position))
+        is_over = False
+
+        def checked(asked: Asked, result: Any) -> str:
+            nonlocal is_over
+            is_over = True
+            return check(asked, result)
+
+        def ended(error: BaseException) -> None:
+            nonlocal is_over
+            if not is_over:
+                is_over = True
+                failed(error)
+
+        # A container that dies before it begins with a request tells nobody.
+        self._world.loop.spawn(lambda: ended(TimeoutError()), TIMEOUT_MS)
+        self._world.clients.send(Request(kind, self.user_id, log_id, call, checked, ended, position))
 
 
 def _named(log_id: str) -> dict[str, str]:
