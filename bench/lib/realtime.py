@@ -144,7 +144,8 @@ Ready = Callable[[Scene], Call]
 
 def event(route: str, connection_id: str, body: str = "", protocols: str = "") -> dict[str, Any]:
     """An event of the WebSocket API."""
-    context = {"routeKey": route, "connectionId": connection_id, "requestId": "JKJaXmPLvHcESHA="}
+    kinds = {websocket.CONNECT: "CONNECT", websocket.DISCONNECT: "DISCONNECT", websocket.DEFAULT: "MESSAGE"}
+    context = {"routeKey": route, "eventType": kinds[route], "connectionId": connection_id, "requestId": "r="}
     headers = {websocket.PROTOCOLS: protocols} if protocols else {}
     return {"requestContext": context, "headers": headers, "body": body, "isBase64Encoded": False}
 
