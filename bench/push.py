@@ -77,14 +77,18 @@ class Arrivals:
     frames: int = 0
     frame_bytes: int = 0
     watching: int = 0
+    refused: list[Socket] = field(default_factory=list)
+    """Whose frame got an error; it may be repeated."""
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def take(self, _: Socket, frame: bytes, came: int) -> None:
+    def take(self, socket: Socket, frame: bytes, came: int) -> None:
         """Takes a frame."""
         told = json.loads(frame)
         with self.changed:
             if told["type"] == "watching":
                 self.watching += len(told["channels"])
+            elif told["type"] == "error":
+                self.refused.append(socket)
             elif told["type"] == "news":
                 self.frames += 1
                 self.frame_bytes += len(frame)
@@ -129,8 +133,12 @@ class Room:
         with Sockets(self._client, arrivals.take) as sockets:
             for socket in sockets.connect(users):
                 sockets.watch(socket, channels)
-            if not arrivals.wait_for(lambda: arrivals.watching >= due):
-                raise RuntimeError(f"{arrivals.watching} of {due} watches began")
+            while arrivals.watching < due:
+                if not arrivals.wait_for(lambda: arrivals.watching >= due or bool(arrivals.refused)):
+                    raise RuntimeError(f"{arrivals.watching} of {due} watches began")
+                refused, arrivals.refused = arrivals.refused, []
+                for socket in refused:
+                    sockets.watch(socket, channels)
             yield arrivals
 
     def post(self, client: Client, channel_id: str, number: int) -> tuple[str, int]:
