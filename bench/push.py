@@ -84,12 +84,13 @@ class Arrivals:
     def take(self, socket: Socket, frame: bytes, came: int) -> None:
         """Takes a frame."""
         told = json.loads(frame)
+        kind = told.get("type", "error")  # what API Gateway itself says has no type
         with self.changed:
-            if told["type"] == "watching":
+            if kind == "watching":
                 self.watching += len(told["channels"])
-            elif told["type"] == "error":
+            elif kind == "error":
                 self.refused.append(socket)
-            elif told["type"] == "news":
+            elif kind == "news":
                 self.frames += 1
                 self.frame_bytes += len(frame)
                 for channel in told["channels"]:
