@@ -5,9 +5,9 @@ It says of each frame in ``docs/realtime.md`` what its fields are. Messages and 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ from shared.domain.news import ChannelEvent
 from shared.domain.realtime import MAX_FRAME_BYTES, MAX_PRESENT, MAX_WATCHES_A_FRAME, SUBPROTOCOL, VERSION
 from shared.use_cases.receive_frame import LIMITS
 from shared.web import response_models
+from tools.generated import run
 from tools.openapi import LICENSE
 
 Schema = dict[str, Any]
@@ -431,20 +432,14 @@ def _schemas() -> dict[str, Schema]:
     }
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the document, or with ``--check`` reports whether it is up to date."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit with 1 if asyncapi.json is out of date"
-    )
-    text = json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
-    if not parser.parse_args().check:
-        DOCUMENT.write_text(text, encoding="utf-8")
-        return 0
-    if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == text:
-        return 0
-    print("asyncapi.json is out of date: run `make asyncapi`", file=sys.stderr)
-    return 1
+    return run(DOCUMENT, lambda _: written(), "asyncapi", arguments)
+
+
+def written() -> str:
+    """The document's text."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

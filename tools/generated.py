@@ -33,12 +33,12 @@ def run(document: Path, write: Callable[[str], str], target: str, arguments: Seq
         target: the target of `make`.
         arguments: of the command line.
     """
-    parser = argparse.ArgumentParser(description=f"Update the tables of {document.name}.")
+    parser = argparse.ArgumentParser(description=f"Writes {document.name} anew, or what is made of it.")
     parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit with 1 if they are out of date"
+        "--check", action="store_true", help="write nothing; exit with 1 if it is out of date"
     )
     check = parser.parse_args(arguments).check
-    text = document.read_text(encoding="utf-8")
+    text = document.read_text(encoding="utf-8") if document.exists() else ""
     wanted = write(text)
     if not check:
         document.write_text(wanted, encoding="utf-8")

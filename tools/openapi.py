@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from local.template import load as template
 from shared.web import docs
 from shared.web.response_models import Problem
 from tools import openapi_components
+from tools.generated import run
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCUMENT: Final = ROOT / "openapi.json"
@@ -167,20 +168,14 @@ def _header(description: str, kind: str = "string") -> dict[str, Any]:
     return {"description": description, "schema": {"type": kind}}
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the document, or with ``--check`` reports whether it is up to date."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit with 1 if openapi.json is out of date"
-    )
-    text = json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
-    if not parser.parse_args().check:
-        DOCUMENT.write_text(text, encoding="utf-8")
-        return 0
-    if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == text:
-        return 0
-    print("openapi.json is out of date: run `make openapi`", file=sys.stderr)
-    return 1
+    return run(DOCUMENT, lambda _: written(), "openapi", arguments)
+
+
+def written() -> str:
+    """The document's text."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
