@@ -193,10 +193,10 @@ class Batches:
 
     def _without_old(self, batch: _Batch) -> _Batch:
         oldest = self._clock() - self._source.max_age
-        fresh = [each for each in batch.records if _created(each) >= oldest]
+        fresh = [each for each in batch.records if created_at(each) >= oldest]
         if len(fresh) == len(batch.records):
             return batch
-        self._give_up(TOO_OLD, [each for each in batch.records if _created(each) < oldest], batch.failures)
+        self._give_up(TOO_OLD, [each for each in batch.records if created_at(each) < oldest], batch.failures)
         return _Batch(fresh, batch.failures)
 
     def _give_up(self, condition: str, records: Sequence[Record], invocations: int) -> None:
@@ -209,7 +209,8 @@ def sequence_number(record: Record) -> str:
     return str(record["dynamodb"]["SequenceNumber"])
 
 
-def _created(record: Record) -> float:
+def created_at(record: Record) -> float:
+    """When a record was written, in seconds since 1970."""
     return float(record["dynamodb"]["ApproximateCreationDateTime"])
 
 

@@ -16,9 +16,9 @@ from http.client import HTTPException
 from typing import Any, Final, Protocol
 
 from local.dynamodb.engine import CREDENTIALS, REGION
-from local.streams.batches import Record, sequence_number
+from local.streams.batches import Record, created_at, sequence_number
 from local.streams.event_source import LATEST, TRIM_HORIZON
-from shared.runtime.http_pool import Connections, DroppedError
+from shared.runtime.http_pool import Connections
 
 _TIMEOUTS: Final = (2.0, 20.0)  # seconds for connecting, and for each wait for the engine
 _PAGE: Final = 1000  # records, the most that GetRecords returns
@@ -65,10 +65,7 @@ class EngineStreams:
         headers = {**self._headers, "x-amz-target": f"DynamoDBStreams_20120810.{operation}"}
         body = json.dumps(arguments).encode()
         try:
-            try:
-                response, raw = self._connections.request("POST", "/", headers, body)
-            except DroppedError:
-                response, raw = self._connections.request("POST", "/", headers, body)
+            response, raw = self._connections.request("POST", "/", headers, body)
             found: dict[str, Any] = json.loads(raw)
         except (OSError, HTTPException, ValueError) as error:
             raise StreamError(type(error.__cause__ or error).__name__) from error
@@ -202,7 +199,7 @@ class Reader:
             self._discover()
         if records:
             shard.last = sequence_number(records[-1])
-        return [each for each in records if _created(each) >= shard.skips_before]
+        return [each for each in records if created_at(each) >= shard.skips_before]
 
     def _reopened(self, shard_id: str, shard: _Shard) -> str:
         if shard.last:
@@ -238,10 +235,6 @@ class Reader:
     def _as_lambda_gives(self, record: Record) -> Record:
         """The record with its stream, which only Lambda's records name."""
         if record["awsRegion"] == "ddblocal":
-            latest = min(self._clock(), _created(record) + _ROUNDED_BY)
+            latest = min(self._clock(), created_at(record) + _ROUNDED_BY)
             record["dynamodb"]["ApproximateCreationDateTime"] = int(latest)
         return {**record, "eventSourceARN": self._arn}
-
-
-def _created(record: Record) -> float:
-    return float(record["dynamodb"]["ApproximateCreationDateTime"])

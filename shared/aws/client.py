@@ -29,7 +29,7 @@ from urllib.parse import quote
 from shared.aws.protocol import AwsError, NoAnswerError, ServiceError
 from shared.domain.clock import SharedClock, now_ms
 from shared.observability.meter import meter
-from shared.runtime.http_pool import DroppedError, NotConnectedError
+from shared.runtime.http_pool import NotConnectedError
 
 if TYPE_CHECKING:
     from shared.runtime.http_pool import Connections
@@ -99,13 +99,8 @@ class Client:
         headers = self._signer.headers(operation, body, self._clock.now() / 1000)
         begun = time.monotonic()
         try:
-            try:
-                response, raw = self._connections.request("POST", "/", headers, body)
-            except DroppedError:
-                # Not a failure of the service: after idle time or an outage all kept connections are closed.
-                self._connections.close()
-                response, raw = self._connections.request("POST", "/", headers, body)
-        except (NotConnectedError, DroppedError) as error:
+            response, raw = self._connections.request("POST", "/", headers, body)
+        except NotConnectedError as error:
             raise NoAnswerError(type(error.__cause__ or error).__name__) from error
         except (OSError, HTTPException) as error:
             raise NoAnswerError(type(error).__name__) from error

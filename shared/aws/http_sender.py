@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from shared.aws.sender import Sent
-from shared.runtime.http_pool import DroppedError
 
 if TYPE_CHECKING:
     from shared.aws.client import Signer
@@ -60,10 +59,6 @@ class HttpSender:
     def _status(self, method: str, connection_id: str, body: bytes) -> int:
         path = self._path + quote(connection_id, safe="")
         headers = self._signer.sign(method, path, _CONTENT_TYPE, body, self._now())
-        try:
-            response, _ = self._connections.request(method, path, headers, body)
-        except DroppedError:
-            # After idle time all kept connections are closed. A frame that arrives twice does no harm.
-            self._connections.close()
-            response, _ = self._connections.request(method, path, headers, body)
+        # It may be sent twice; a frame that arrives twice does no harm.
+        response, _ = self._connections.request(method, path, headers, body)
         return response.status

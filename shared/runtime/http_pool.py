@@ -24,10 +24,6 @@ class NotConnectedError(ConnectionError):
     """Nothing was sent: the server refuses connections, its name is unknown, or its certificate is invalid."""
 
 
-class DroppedError(ConnectionError):
-    """The server had closed a kept connection; there was no response."""
-
-
 class Connections:
     """Connections over HTTP or HTTPS, depending on the URL.
 
@@ -52,23 +48,29 @@ class Connections:
     ) -> tuple[HTTPResponse, bytes]:
         """Sends a request; returns the response and its whole body.
 
+        It is sent once more if the server has closed a kept connection, so it must be harmless to repeat.
+
         Raises:
             NotConnectedError: nothing was sent.
-            DroppedError: a kept connection was closed; the request may succeed on another one.
             OSError, http.client.HTTPException: no response; whether the request was carried out is unknown.
         """
-        kept = self._kept()
-        connection = kept or self._connected()
+        message = _message(method, path, headers, body)
+        if kept := self._kept():
+            try:
+                return self._exchange(kept, method, message)
+            except ConnectionError:
+                # Not a failure of the server: after idle time or an outage all kept connections are closed.
+                self.close()
+        return self._exchange(self._connected(), method, message)
+
+    def _exchange(
+        self, connection: HTTPConnection, method: str, message: bytes
+    ) -> tuple[HTTPResponse, bytes]:
         try:
-            connection.sock.sendall(_message(method, path, headers, body))
+            connection.sock.sendall(message)
             with HTTPResponse(connection.sock, method=method) as response:
                 response.begin()
                 whole = response.read()
-        except ConnectionError as error:
-            connection.close()
-            if kept:
-                raise DroppedError from error
-            raise
         except BaseException:
             connection.close()
             raise
