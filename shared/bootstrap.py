@@ -15,6 +15,7 @@ from shared.cache.stale_fallback import StaleFallback
 from shared.cache.tier import MemoryTier, Tier
 from shared.cache.upstash import Upstash
 from shared.domain.clock import SharedClock, now_ms
+from shared.domain.errors import BudgieError, MisconfiguredError
 from shared.observability.meter import CacheMetrics
 from shared.observability.telemetry import logger
 from shared.runtime.parallel import THREADS, Background
@@ -95,6 +96,13 @@ def services() -> Services:
     if not settings.upstash_url:
         logger().info("cache", redis="off", tiers=["memory"])
     return compose(settings, store, clock.now, own=now_ms)
+
+
+def known_error(error: Exception) -> BudgieError | None:
+    """The error that the client gets; None if the error is unexpected."""
+    if isinstance(error, SettingsError):  # ``services`` has logged the details, which are not for clients.
+        return MisconfiguredError()
+    return error if isinstance(error, BudgieError) else None
 
 
 @cache

@@ -9,11 +9,11 @@ from fastapi import Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from shared.bootstrap import known_error
 from shared.domain.errors import (
     BatchTooLargeError,
     BudgieError,
     MethodNotAllowedError,
-    MisconfiguredError,
     RateLimitedError,
     RouteNotFoundError,
     UnauthenticatedError,
@@ -23,7 +23,6 @@ from shared.domain.errors import (
 from shared.domain.messages import dumps
 from shared.domain.rate_limit import Verdict
 from shared.domain.text import beginning
-from shared.settings import SettingsError
 from shared.web.responses import rate_headers
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -72,19 +71,15 @@ def _headers(error: BudgieError) -> dict[str, str]:
 
 def as_budgie_error(error: Exception) -> BudgieError | None:
     """The error that the client gets; None if the error is unexpected."""
-    if isinstance(error, BudgieError):
-        return error
     if isinstance(error, RequestValidationError):
         found = error.errors()[:MAX_ERRORS]
         return ValidationFailedError(
             errors=[{"field": _field(each["loc"]), "detail": each["msg"]} for each in found]
         )
-    if isinstance(error, SettingsError):  # ``services`` has logged the details, which are not for clients.
-        return MisconfiguredError()
     if isinstance(error, HTTPException):  # Starlette's own errors: unknown route, wrong method.
         known: dict[int, BudgieError] = {404: RouteNotFoundError(), 405: MethodNotAllowedError()}
         return known.get(error.status_code, BudgieError())
-    return None
+    return known_error(error)
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -13,16 +13,15 @@ from typing import Any
 
 from shared import bootstrap
 from shared.aws.sender import Sender
-from shared.bootstrap import Services
-from shared.domain.errors import BudgieError, MisconfiguredError
+from shared.bootstrap import Services, known_error
+from shared.domain.errors import BudgieError
 from shared.domain.news import News
 from shared.observability import telemetry
-from shared.observability.meter import Ledger, Meter, start_meter
-from shared.runtime import startup
-from shared.settings import SettingsError
+from shared.observability.meter import Meter, start_meter
 from shared.storage.stream import news_of
 from shared.use_cases.dispatch_changes import Dispatched, channel_of
 from shared.use_cases.fan_out import Stalled
+from shared.web.plain_handler import PlainHandler, warm_up
 
 Dispatch = Callable[[Services, Sender, Sequence[News], Stalled], Dispatched]
 
@@ -31,16 +30,8 @@ class BatchFailedError(Exception):
     """A batch failed at its first record."""
 
 
-class Handler:
-    """The function's entry point.
-
-    Args:
-        function: its name in log lines.
-        dispatch: what it does with the news of a batch.
-        services: the container's services.
-        sender: the container's sender of frames.
-        now: a monotonic clock in seconds.
-    """
+class Handler(PlainHandler):
+    """The function's entry point; ``dispatch`` is what it does with the news of a batch."""
 
     def __init__(
         self,
@@ -50,14 +41,9 @@ class Handler:
         sender: Callable[[], Sender],
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._function = function
+        super().__init__(function, services, sender, now)
         self._dispatch = dispatch
-        self._services = services
-        self._sender = sender
-        self._now = now
         self._stalled: dict[str, int] = {}
-        self._cold = True
-        self._ledger = Ledger()
 
     def __call__(self, event: Any, context: Any = None) -> dict[str, Any]:  # noqa: ANN401 - any payload
         """The first record that is to be repeated, if there is one, as ``ReportBatchItemFailures`` wants it.
@@ -74,9 +60,10 @@ class Handler:
                 self._services(), self._sender(), [news for each in read for news in each], self._stalled
             )
         except Exception as error:  # noqa: BLE001 - an unexpected error is one log line, and the batch is repeated
-            if not isinstance(error, SettingsError):  # ``services`` has logged the details
+            known = known_error(error)
+            if known is None:
                 telemetry.log_crash(error, str(getattr(context, "aws_request_id", "none")))
-            code = (MisconfiguredError if isinstance(error, SettingsError) else BudgieError).code
+            code = (known or BudgieError()).code
             done, failed_at = Dispatched(), 0
         else:
             failed_at = _failed_at(read, done.failed)
@@ -94,8 +81,7 @@ class Handler:
     ) -> None:
         meter.close()
         # Names are joined: CloudWatch's queries show no lists.
-        fields: dict[str, Any] = {
-            "function": self._function,
+        fields = self._fields(meter, code, ms) | {
             "records": records,
             "connections": done.connections,
             "frames": done.frames,
@@ -110,13 +96,6 @@ class Handler:
             "refused": done.refused,
             "failed": " ".join(sorted(done.failed)) or None,
             "poisoned": poisoned,
-            "code": code,
-            "aws_error": meter.aws_error,
-            "ms": ms,
-            "cold": self._cold,
-            "read_units": meter.read_units,
-            "write_units": meter.write_units,
-            "calls": meter.calls,
         }
         counts = {
             "Frames": done.frames,
@@ -134,11 +113,7 @@ class Handler:
 
 def create_handler(function: str, dispatch: Dispatch) -> Handler:
     """The handler that Lambda calls; ``function`` is the name of its folder. On Lambda all is built during INIT."""
-    if startup.on_lambda():
-        telemetry.warm_up()
-        with suppress(SettingsError):
-            bootstrap.sender()
-    startup.end()
+    warm_up()
     return Handler(function, dispatch, bootstrap.services, bootstrap.sender)
 
 

@@ -9,20 +9,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared import bootstrap
 from shared.aws.sender import Sender
-from shared.bootstrap import Services
-from shared.domain.errors import BudgieError, MalformedRequestError, MisconfiguredError
+from shared.bootstrap import Services, known_error
+from shared.domain.errors import BudgieError, MalformedRequestError
 from shared.domain.frames import ref_of
 from shared.domain.realtime import frame
 from shared.observability import telemetry
-from shared.observability.meter import Ledger, Meter, start_meter
-from shared.runtime import startup
-from shared.settings import SettingsError
+from shared.observability.meter import Meter, start_meter
+from shared.web.plain_handler import PlainHandler, warm_up
 
 CONNECT: Final = "$connect"
 DISCONNECT: Final = "$disconnect"
@@ -75,16 +73,8 @@ class Reply:
 Action = Callable[[Services, Sender, Event], Reply]
 
 
-class Handler:
-    """The function's entry point.
-
-    Args:
-        function: its name in log lines.
-        actions: what it does, by route.
-        services: the container's services.
-        sender: the container's sender of frames.
-        now: a monotonic clock in seconds.
-    """
+class Handler(PlainHandler):
+    """The function's entry point; ``actions`` is what it does, by route."""
 
     def __init__(
         self,
@@ -94,13 +84,8 @@ class Handler:
         sender: Callable[[], Sender],
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.function = function
+        super().__init__(function, services, sender, now)
         self._actions = actions
-        self._services = services
-        self._sender = sender
-        self._now = now
-        self._cold = True
-        self._ledger = Ledger()
 
     def __call__(self, event: Any, context: Any = None) -> dict[str, Any]:  # noqa: ANN401, ARG002 - any payload
         """The result for an event."""
@@ -109,7 +94,7 @@ class Handler:
         try:
             reply = self._run(read)
         except Exception as error:  # noqa: BLE001 - an unexpected error is one answer and one log line
-            known = _as_budgie_error(error)
+            known = known_error(error)
             if known is None:
                 telemetry.log_crash(error, read.request_id if read else "none")
                 known = BudgieError()
@@ -125,18 +110,7 @@ class Handler:
     def _log(self, event: Event | None, status: int, code: str | None, meter: Meter, elapsed: float) -> None:
         ms = round(elapsed, 1)
         meter.close()
-        fields: dict[str, Any] = {
-            "function": self.function,
-            "status": status,
-            "code": code,
-            "aws_error": meter.aws_error,
-            "ms": ms,
-            "cold": self._cold,
-            "read_units": meter.read_units,
-            "write_units": meter.write_units,
-            "calls": meter.calls,
-            "conflicts": meter.conflicts,
-        }
+        fields = self._fields(meter, code, ms) | {"status": status, "conflicts": meter.conflicts}
         if event is not None:
             fields |= {
                 "route": event.kind or event.route,
@@ -151,20 +125,8 @@ class Handler:
 
 def create_handler(function: str, actions: Mapping[str, Action]) -> Handler:
     """The handler that Lambda calls; ``function`` is the name of its folder. On Lambda all is built during INIT."""
-    if startup.on_lambda():
-        telemetry.warm_up()
-        with suppress(SettingsError):
-            bootstrap.services()
-            bootstrap.sender()
-    startup.end()
+    warm_up()
     return Handler(function, actions, bootstrap.services, bootstrap.sender)
-
-
-def _as_budgie_error(error: Exception) -> BudgieError | None:
-    """The error that the client gets; None if the error is unexpected."""
-    if isinstance(error, SettingsError):  # ``services`` has logged the details, which are not for clients.
-        return MisconfiguredError()
-    return error if isinstance(error, BudgieError) else None
 
 
 def _refused(error: BudgieError, event: Event | None) -> Reply:
