@@ -22,6 +22,7 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any, Final
 
+from bench.lib import realtime
 from bench.lib.chat import BASELINE_TABLE, PAGE, Chat
 from bench.lib.command import finish, parser, progress
 from bench.lib.functions import ROOT, Ask, event
@@ -29,7 +30,9 @@ from bench.lib.operations import thumb
 from local.dynamodb import engine as dynamodb
 from local.settings import LocalSettings
 from local.stack import Stack
-from shared.domain.keys import entry_key, message_id
+from shared.domain.keys import message_id
+from shared.domain.model import Entry
+from shared.storage.items import entry_item
 from tools import artifacts
 from tools.artifacts import LOCAL, PythonMissingError, Target, python_version
 
@@ -172,24 +175,11 @@ def events() -> dict[str, dict[str, Any]]:
         "issue_ticket": Ask("POST", "/v1/realtime/tickets", user),
     }
     return {name: event(ask) for name, ask in asked.items()} | {
-        "open_connection": _of_socket("$disconnect", "DISCONNECT"),
-        "receive_frame": _of_socket("$default", "MESSAGE", '{"v": 1, "type": "ping"}'),
-        "dispatch_changes": {"Records": [_posted(CHAT.channel_ids()[0], 1)]},
+        # Of a connection that has ended; each of the three reads.
+        "open_connection": realtime.ends("ended="),
+        "receive_frame": realtime.sends("ended=", '{"v": 1, "type": "ping"}'),
+        "dispatch_changes": realtime.batch("INSERT", entry_item(CHAT.channel_ids()[0], Entry(1, 1, 1, None))),
     }
-
-
-def _of_socket(route: str, kind: str, body: str | None = None) -> dict[str, Any]:
-    """An event of the WebSocket API, of a connection that has ended."""
-    context = {"routeKey": route, "eventType": kind, "connectionId": "ended=", "requestId": "r"}
-    return {"requestContext": context, "body": body, "isBase64Encoded": False}
-
-
-def _posted(channel_id: str, seq: int) -> dict[str, Any]:
-    """A record of the table's stream: a message was posted."""
-    pk, sk = entry_key(channel_id, seq)
-    image = {"pk": {"S": pk}, "sk": {"S": sk}, "n": {"N": str(seq)}, "at": {"N": "1"}}
-    change = {"Keys": {"pk": {"S": pk}, "sk": {"S": sk}}, "NewImage": image, "SequenceNumber": "1"}
-    return {"eventName": "INSERT", "dynamodb": change}
 
 
 def measure(python: str, runs: int) -> dict[str, list[Start]]:

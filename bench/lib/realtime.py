@@ -26,6 +26,8 @@ from bench.lib.operations import FRIEND, SETTINGS, USER, channel, fill
 from bench.lib.timing import Stopwatch, medians
 from functions.open_connection import handler as opening
 from functions.receive_frame import handler as receiving
+from local.gateway import websocket_events
+from local.gateway.wire import Request
 from operators.realtime_plan import CROWD, WATCHED
 from shared.aws.client import Credentials, Signer
 from shared.aws.http_sender import HttpSender
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 SEND_MS: Final = 10.0
 """Assumed time of a frame's request to API Gateway; ``AT_ONCE`` are under way at a time."""
+REQUEST_ID: Final = "JKJaXmPLvHcESHA="
 _NUMBERS: Final = count()
 
 
@@ -135,19 +138,31 @@ class Scene:
         """A frame from a client."""
         body = json.dumps({"v": 1, "type": kind, **fields})
         self.received = pieces(body.encode())
-        return partial(self.receive, event(websocket.DEFAULT, connection.connection_id, body))
+        return partial(self.receive, sends(connection.connection_id, body))
 
 
 Call = Callable[[], Mapping[str, Any]]
 Ready = Callable[[Scene], Call]
 
 
-def event(route: str, connection_id: str, body: str = "", protocols: str = "") -> dict[str, Any]:
-    """An event of the WebSocket API."""
-    kinds = {websocket.CONNECT: "CONNECT", websocket.DISCONNECT: "DISCONNECT", websocket.DEFAULT: "MESSAGE"}
-    context = {"routeKey": route, "eventType": kinds[route], "connectionId": connection_id, "requestId": "r="}
-    headers = {websocket.PROTOCOLS: protocols} if protocols else {}
-    return {"requestContext": context, "headers": headers, "body": body, "isBase64Encoded": False}
+def opens(connection_id: str, protocols: str) -> dict[str, Any]:
+    """The event of a handshake that offers these subprotocols."""
+    handshake = Request("GET", f"/{websocket_events.STAGE}", headers=(("sec-websocket-protocol", protocols),))
+    return websocket_events.connect(_client(connection_id), handshake, REQUEST_ID, 443)
+
+
+def sends(connection_id: str, text: str) -> dict[str, Any]:
+    """The event of a client's frame."""
+    return websocket_events.message(_client(connection_id), text, REQUEST_ID, encoded=False)
+
+
+def ends(connection_id: str) -> dict[str, Any]:
+    """The event of a connection's end."""
+    return websocket_events.disconnect(_client(connection_id), REQUEST_ID, 1000, "")
+
+
+def _client(connection_id: str) -> websocket_events.Client:
+    return websocket_events.Client(connection_id, 1, "api.example.com", "192.0.2.1", "bench")
 
 
 def batch(kind: str, item: Mapping[str, Any], name: str = "NewImage") -> dict[str, Any]:
@@ -180,7 +195,7 @@ def _ticket(scene: Scene) -> Call:
 def _connect(scene: Scene) -> Call:
     """By a new user each time, as a user's connections have a limit."""
     ticket = issue_ticket(scene.services, f"opener-{next(_NUMBERS):029d}").ticket
-    given = event(websocket.CONNECT, f"bench-{next(_NUMBERS)}=", protocols=f"{SUBPROTOCOL}, {ticket}")
+    given = opens(f"bench-{next(_NUMBERS)}=", f"{SUBPROTOCOL}, {ticket}")
     return partial(scene.open, given)
 
 
@@ -206,7 +221,7 @@ def _typing(scene: Scene) -> Call:
 
 def _disconnect(scene: Scene) -> Call:
     gone = scene.connected(USER, CHANNELS)
-    return partial(scene.open, event(websocket.DISCONNECT, gone.connection_id))
+    return partial(scene.open, ends(gone.connection_id))
 
 
 def _posted(channel_id: str) -> Ready:
