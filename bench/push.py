@@ -41,7 +41,7 @@ FRAMES_A_POST: Final = 0.2
 """Frames that a connection gets for each post of a burst, at most."""
 BURST: Final = 200
 BURST_WRITERS: Final = 4
-MS_A_WATCHER: Final = 4.0
+MS_A_WATCHER: Final = 2.0
 """By which the median lag may grow for each watcher of a channel: what the stack computes for a delivery."""
 WAIT_SECONDS: Final = 60.0
 """Longer than any frame takes."""

@@ -96,7 +96,6 @@ class SimSender:
         user_id = world.network.users[connection_id]
         for each in told["channels"]:
             channel_id = each["channel_id"]
-            world.news += 1
             if user_id not in dispatcher.may_hear.get(channel_id, ()):
                 world.violate(f"news of {channel_id} to {user_id}, who is no member")
             log_id = each.get("thread_id", channel_id)

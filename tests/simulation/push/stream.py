@@ -1,11 +1,14 @@
-"""The simulated stream of the table, and what Lambda does with it."""
+"""The simulated stream of the table, delivered by the local stack's imitation of Lambda."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
+from local.streams.batches import Batches, Discarded, sequence_number
+from local.streams.event_source import EventSource
 from shared.domain import keys
 from shared.domain.news import MembershipChanged, Mentioned, News, ReadMoved
 from shared.observability.meter import start_meter
@@ -17,11 +20,15 @@ if TYPE_CHECKING:
     from tests.simulation.push.world import PushWorld
 
 SHARDS: Final = 2
-BATCHES: Final = (1, 3, 10, 100)
+BATCHES: Final = (3, 10, 100)
 RETRIES: Final = 3
 POLL_MS: Final = 250.0
 SENT_AGAIN: Final = 0.02
 """How often a batch is delivered again though it succeeded: Lambda promises at least once."""
+
+
+class FailedError(Exception):
+    """An invocation failed, or reported its first record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +37,6 @@ class Record:
 
     number: str
     news: News
-
-
-@dataclass
-class _Shard:
-    records: list[Record] = field(default_factory=list)
-    is_read: bool = False
-    tries: int = 0
-    size: int = 100
 
 
 class Stream:
@@ -50,51 +49,67 @@ class Stream:
 
     def __init__(self, world: PushWorld, *, is_reliable: bool) -> None:
         self._world = world
-        self._is_reliable = is_reliable
-        self._shards = [_Shard() for _ in range(SHARDS)]
-        self._numbers = 0
+        self._news: dict[str, News] = {}
         self._dispatchers: dict[int, Dispatcher] = {}
-        self.dropped: list[Record] = []
-        """What was given up after its last retry."""
+        self._read: set[int] = set()
+        source = EventSource(
+            function="dispatch_changes",
+            batch_size=world.rng.choice(BATCHES),
+            bisect=True,
+            reports_failures=True,
+            max_retries=None if is_reliable else RETRIES,
+        )
+        self._shards = [
+            Batches(
+                source,
+                str(at),
+                call=partial(self._call, at),
+                discard=self._discard,
+                pause=lambda seconds: world.loop.wait(seconds * 1000),
+                clock=self._seconds,
+            )
+            for at in range(SHARDS)
+        ]
 
     def take(self, news: News) -> None:
         """Something was written."""
-        self._numbers += 1
         at = zlib.crc32(_partition(news).encode()) % SHARDS
-        shard = self._shards[at]
-        shard.records.append(Record(str(self._numbers), news))
-        if not shard.is_read:
-            shard.is_read = True
-            self._world.loop.spawn(lambda: self._read(at), self._world.rng.uniform(0, POLL_MS))
+        number = str(len(self._news) + 1)
+        self._news[number] = news
+        told = {"SequenceNumber": number, "ApproximateCreationDateTime": self._seconds()}
+        self._shards[at].add([{"dynamodb": told}])
+        if at not in self._read:
+            self._read.add(at)
+            self._world.loop.spawn(lambda: self._deliver(at))
 
-    def _read(self, at: int) -> None:
-        world, shard = self._world, self._shards[at]
-        while shard.records and not world.loop.stopped:
-            batch = shard.records[: min(shard.size, world.rng.choice(BATCHES))]
+    def _seconds(self) -> float:
+        return self._world.loop.now / 1000
+
+    def _deliver(self, at: int) -> None:
+        try:
+            self._shards[at].deliver()
+        finally:
+            self._read.discard(at)
+
+    def _discard(self, _: Discarded) -> None:
+        self._world.count("records given up")
+
+    def _call(self, at: int, event: dict[str, Any]) -> dict[str, Any]:
+        """Invokes the dispatcher with the records that have come until it is polled, as its handler does."""
+        world = self._world
+        world.loop.wait(world.rng.uniform(0, POLL_MS))
+        batch = [Record(number, self._news[number]) for number in map(sequence_number, event["Records"])]
+        failed = self._invoke(at, batch)
+        if failed is None and world.chance(SENT_AGAIN):
+            world.count("batch dispatched again")
             failed = self._invoke(at, batch)
-            if failed is None and world.chance(SENT_AGAIN):
-                world.count("batch dispatched again")
-                continue
-            self._advance(shard, batch, failed)
-            world.loop.wait(world.rng.uniform(0, POLL_MS) if failed is None else 500.0)
-        shard.is_read = False
-
-    def _advance(self, shard: _Shard, batch: list[Record], failed: str | None) -> None:
-        """Moves on behind what succeeded; a failure is tried again in halves, and given up at last."""
-        numbers = [each.number for each in batch]
-        done = len(batch) if failed is None else numbers.index(failed)
-        del shard.records[:done]
         if failed is None:
-            shard.tries, shard.size = 0, max(BATCHES)
-            return
-        self._world.count("batch failed in part" if done else "batch failed")
-        shard.size = max(1, (len(batch) - done) // 2)
-        shard.tries = 1 if done else shard.tries + 1
-        if shard.tries > RETRIES and not self._is_reliable:
-            self._world.count("records given up")
-            self.dropped += shard.records[: shard.size]
-            del shard.records[: shard.size]
-            shard.tries = 0
+            return {}
+        if failed == batch[0].number:
+            world.count("batch failed")
+            raise FailedError
+        world.count("batch failed in part")
+        return {"batchItemFailures": [{"itemIdentifier": failed}]}
 
     def _invoke(self, at: int, batch: list[Record]) -> str | None:
         """Dispatches a batch; the sequence number of its first failure, None if there was none."""
@@ -119,7 +134,6 @@ class Stream:
         dispatcher.serving += 1
         dispatcher.thaw()
         dispatcher.start(run, freezes=False).join()
-        world.dispatches += 1
         return results[0] if results else batch[0].number
 
 

@@ -52,7 +52,7 @@ class PushWorld(World):
         self.watchers = [
             Watcher(self, user) for user in self.users for _ in range(self.rng.choice((1, 1, 2)))
         ]
-        self.frames = self.news = self.taken = self.said = self.dispatches = 0
+        self.frames = self.taken = self.said = 0
         self._removed: dict[tuple[str, str], bool] = {}
         """Channel and user of memberships that have ended: whether that was acknowledged."""
         self.clients.erase = lambda *_: None  # type: ignore[method-assign]  # an erasure is not in the change log
